@@ -1,0 +1,67 @@
+"""Files that appear whole or not at all.
+
+Writes go to a temporary name in the same directory, are flushed to the disk, and take their final name in one step
+(rename(2)); whatever goes wrong, the temporary file is removed. A failed fsync is never tried again: the kernel may have
+dropped the pages (SECURITY.md 2.4).
+
+Example::
+
+    with replacing(Path("bundle.tar")) as out:
+        out.write(data)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mirror.core.errors import Unwritable
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a file that takes ``path``'s name only when the block ends well.
+
+    Args:
+        path: the final name; its directory must exist.
+        mode: permission bits, lessened by the umask.
+
+    Raises:
+        Unwritable: when the directory or the disk refuses.
+    """
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        try:
+            with open(descriptor, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as exc:
+        # Only what happened to this file is ours to name; the block's own errors pass through untouched.
+        if exc.filename is not None and Path(os.fsdecode(exc.filename)) not in (temporary, path, path.parent):
+            raise
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a whole small file. Raises as ``replacing``."""
+    with replacing(path, mode) as stream:
+        stream.write(data)
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

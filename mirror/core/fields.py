@@ -1,0 +1,171 @@
+"""Reading untyped documents (JSON, TOML) into typed values, with the path to the fault in each error.
+
+Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. TOML text
+is parsed by the caller (``tomllib`` is not on the closed side); this module takes the parsed mapping.
+
+Example::
+
+    fields = Fields(strict_json(data, "Manifest", max_bytes=4 << 20), "Manifest")
+    name = fields.text("name")
+    fields.end()
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeVar
+
+from mirror.core.errors import InvalidDocument
+
+T = TypeVar("T")
+
+MAX_DEPTH = 16
+"""Deepest nesting of a JSON document of ours (SECURITY.md T12)."""
+
+_MAX_INT_DIGITS = 18
+
+
+def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
+    """Parse JSON without any of its ambiguities.
+
+    Raises:
+        InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers of more
+            than 18 digits, lone surrogates, or nesting deeper than ``MAX_DEPTH``.
+    """
+
+    def refuse(problem: str) -> NoReturn:
+        raise InvalidDocument(document, "", problem)
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping = dict(items)
+        if len(mapping) != len(items):
+            refuse("a key occurs twice in one object")
+        return mapping
+
+    def integer(digits: str) -> int:
+        if len(digits) > _MAX_INT_DIGITS:
+            refuse(f"a number has {len(digits)} digits")
+        return int(digits)
+
+    def no_number(text: str) -> NoReturn:
+        refuse(f"the number {text[:20]} is not a whole number")
+
+    if len(data) > max_bytes:
+        refuse(f"it has {len(data)} bytes, more than the {max_bytes} allowed")
+    _check_depth(data, refuse)
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text, object_pairs_hook=pairs, parse_int=integer, parse_float=no_number, parse_constant=no_number
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates fail here
+    except (UnicodeError, ValueError) as exc:
+        refuse(f"not valid JSON: {exc}")
+    return value
+
+
+def _check_depth(data: bytes, refuse: Callable[[str], NoReturn]) -> None:
+    """Bound the nesting before the parser sees it: CPython's raises RecursionError on deep documents."""
+    depth, in_string, escaped = 0, False, False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                refuse(f"nested deeper than {MAX_DEPTH} levels")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def canonical_json(value: object) -> bytes:
+    """The one encoding that we write: sorted keys, two spaces, ASCII, a final newline."""
+    return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+class Fields:
+    """A mapping whose keys are taken one by one; what is left at ``end()`` is an error.
+
+    Each getter raises ``InvalidDocument`` with the path to the fault: when the key is missing and no ``default`` is given,
+    or when the value has another type.
+    """
+
+    def __init__(self, value: Any, document: str, where: str = "") -> None:
+        self.document, self.where = document, where
+        if not isinstance(value, dict):
+            self.fail("", f"expected a table, got {type(value).__name__}")
+        self._left: dict[str, Any] = dict(value)
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        raise InvalidDocument(self.document, self._path(key), problem)
+
+    def _path(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where and key else self.where or key
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._left
+
+    def keys(self) -> tuple[str, ...]:
+        """The keys not taken yet, in the document's order."""
+        return tuple(self._left)
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        """The value of ``key``, which must be exactly of type ``kind`` (a bool is no int here)."""
+        if key not in self._left:
+            if default is None:
+                self.fail(key, "missing")
+            return default
+        value = self._left.pop(key)
+        if type(value) is not kind:
+            self.fail(key, f"expected {kind.__name__}, got {type(value).__name__}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return self.take(key, str, default)
+
+    def number(self, key: str, default: int | None = None, minimum: int = 0) -> int:
+        value = self.take(key, int, default)
+        if value < minimum:
+            self.fail(key, f"expected at least {minimum}, got {value}")
+        return value
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        return self.take(key, bool, default)
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        if key not in self._left and default is not None:
+            return default
+        values = self.take(key, list)
+        for index, value in enumerate(values):
+            if type(value) is not str:
+                self.fail(f"{key}[{index}]", f"expected str, got {type(value).__name__}")
+        return tuple(values)
+
+    def table(self, key: str) -> Fields:
+        """The sub-table at ``key``; an empty one when it is missing (its own getters then say what is missing)."""
+        return Fields(self.take(key, dict, {}), self.document, self._path(key))
+
+    def tables(self, key: str) -> Iterator[Fields]:
+        """The array of tables at ``key``, none when it is missing."""
+        for index, value in enumerate(self.take(key, list, [])):
+            yield Fields(value, self.document, f"{self._path(key)}[{index}]")
+
+    def checked(self, key: str, check: Callable[[str], T], default: str | None = None) -> T:
+        """The text at ``key`` passed through ``check``, whose ``ValueError`` becomes the fault's words."""
+        try:
+            return check(self.text(key, default))
+        except ValueError as exc:
+            self.fail(key, str(exc))
+
+    def end(self) -> None:
+        """Refuse the keys that nobody took."""
+        if self._left:
+            self.fail(min(self._left), "unknown key")

@@ -1,0 +1,106 @@
+"""The machine a bundle is for: Python, architecture, glibc floor, CUDA release, GPU.
+
+A ``Target`` is written by a person in ``NAME.toml``, signed in the manifest, and compared with the host before the
+first byte is installed. This module knows nothing of hosts; ``mirror.closed.host`` reads those.
+
+Example::
+
+    Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0")
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mirror.core.fields import Fields
+
+ARCHITECTURES = ("x86_64", "aarch64")
+"""What ``uname -m`` prints on the machines that we target (NVIDIA calls aarch64 servers ``sbsa``)."""
+
+
+def _matching(pattern: str, example: str) -> Any:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"expected something like {example!r}, got {text!r}")
+        return text
+
+    return check
+
+
+_minor_version = _matching(r"[1-9][0-9]?\.[0-9]{1,3}", "3.11")
+_compute_capability = _matching(r"(sm_[1-9][0-9]{1,2}[af]?)?", "sm_90a")
+_cuda = _matching(r"([1-9][0-9]\.[0-9])?", "13.0")
+_cpu = _matching(r"(x86-64-v[1-4])?", "x86-64-v3")
+
+
+def _architecture(text: str) -> str:
+    if text not in ARCHITECTURES:
+        raise ValueError(f"expected one of {', '.join(ARCHITECTURES)}, got {text!r}")
+    return text
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the closed host promises.
+
+    Attributes:
+        python: minor version of CPython, ``"3.11"``.
+        arch: as ``uname -m`` prints it.
+        glibc: the oldest glibc among the hosts, ``"2.28"``: no wheel may need a newer one.
+        gpu: compute capability as nvcc spells it, ``"sm_90a"``; empty when no GPU code is carried.
+        cuda: CUDA toolkit release, ``"13.0"``; empty when no toolchain is carried.
+        cpu: x86-64 micro-architecture level that wheels may be built for; empty for the baseline.
+    """
+
+    python: str
+    arch: str
+    glibc: str
+    gpu: str = ""
+    cuda: str = ""
+    cpu: str = ""
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Target:
+        """Read and check a ``target`` table.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        target = cls(
+            python=fields.checked("python", _minor_version),
+            arch=fields.checked("arch", _architecture),
+            glibc=fields.checked("glibc", _minor_version),
+            gpu=fields.checked("gpu", _compute_capability, ""),
+            cuda=fields.checked("cuda", _cuda, ""),
+            cpu=fields.checked("cpu", _cpu, ""),
+        )
+        fields.end()
+        return target
+
+    def to_dict(self) -> dict[str, str]:
+        """Inverse of ``from_fields``; empty attributes are left out."""
+        return {key: value for key, value in vars(self).items() if value}
+
+    @property
+    def glibc_pair(self) -> tuple[int, int]:
+        major, _, minor = self.glibc.partition(".")
+        return int(major), int(minor)
+
+    @property
+    def cuda_arch(self) -> str:
+        """Compute capability as torch and FlashInfer spell it: ``"9.0a"`` for ``sm_90a``; empty without a GPU."""
+        digits = self.gpu[3:].rstrip("af")
+        return f"{digits[:-1]}.{digits[-1]}{self.gpu[3 + len(digits):]}" if digits else ""
+
+    @property
+    def cuda_targets(self) -> str:
+        """NVIDIA's directory below ``targets/`` for this architecture (CUDA.md A4)."""
+        return {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}[self.arch]
+
+    def __str__(self) -> str:
+        parts = [f"Python {self.python}", self.arch, f"glibc {self.glibc}"]
+        return ", ".join(parts + [f"CUDA {self.cuda}"] * bool(self.cuda) + [self.gpu] * bool(self.gpu))
