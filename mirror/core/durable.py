@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
 Writes go to a temporary name in the same directory, are flushed to the disk, and take their final name in one step
-(rename(2)); whatever goes wrong, the temporary file is removed. A failed fsync is never tried again: the kernel may have
-dropped the pages (SECURITY.md 2.4).
+(rename(2)); whatever goes wrong, the temporary file is removed. A failed fsync is never tried again: the kernel may
+have dropped the pages (SECURITY.md 2.4).
 
 Example::
 
@@ -40,7 +40,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
             sync_directory(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Reading untyped documents (JSON, TOML) into typed values, with the path to the fault in each error.
 
-Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. TOML text
-is parsed by the caller (``tomllib`` is not on the closed side); this module takes the parsed mapping.
+Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. TOML
+text is parsed by the caller (``tomllib`` is not on the closed side); this module takes the parsed mapping.
 
 Example::
 
@@ -30,8 +30,8 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
     """Parse JSON without any of its ambiguities.
 
     Raises:
-        InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers of more
-            than 18 digits, lone surrogates, or nesting deeper than ``MAX_DEPTH``.
+        InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers
+            of more than 18 digits, lone surrogates, or nesting deeper than ``MAX_DEPTH``.
     """
 
     def refuse(problem: str) -> NoReturn:
@@ -94,8 +94,8 @@ def canonical_json(value: object) -> bytes:
 class Fields:
     """A mapping whose keys are taken one by one; what is left at ``end()`` is an error.
 
-    Each getter raises ``InvalidDocument`` with the path to the fault: when the key is missing and no ``default`` is given,
-    or when the value has another type.
+    Each getter raises ``InvalidDocument`` with the path to the fault: when the key is missing and no ``default`` is
+    given, or when the value has another type.
     """
 
     def __init__(self, value: Any, document: str, where: str = "") -> None:

@@ -1,7 +1,7 @@
 """The manifest: what a bundle holds, in order, and what it is for. Its bytes are what gets signed.
 
-The tar is a function of the manifest (see ``mirror.core.layout``), so this is the whole truth about a bundle. Who may sign
-it is ``mirror.core.trust``'s; reading it out of a file is ``mirror.core.reader``'s.
+The tar is a function of the manifest (see ``mirror.core.layout``), so this is the whole truth about a bundle. Who may
+sign it is ``mirror.core.trust``'s; reading it out of a file is ``mirror.core.reader``'s.
 
 Rules: parsed only after its signature was checked; unknown keys and unknown format versions are refused; paths are
 unique also when case is ignored; the order of ``artifacts`` is the order in the tar.
@@ -33,7 +33,7 @@ DIRECTORIES = ("tool", "wheels", "rpms", "python", "meta")
 MAX_ARTIFACT_BYTES = 8 * 2**30 - 1
 """A ustar size field holds 11 octal digits."""
 
-_PATH = re.compile(r"(?:%s)/[A-Za-z0-9_][A-Za-z0-9._+!-]*" % "|".join(DIRECTORIES), re.ASCII)
+_PATH = re.compile("(?:" + "|".join(DIRECTORIES) + ")/[A-Za-z0-9_][A-Za-z0-9._+!-]*", re.ASCII)
 
 
 def artifact_path(text: str) -> str:
@@ -57,8 +57,8 @@ class Artifact:
         sha256: of those bytes.
         name: project or RPM name; the file's name for files of ``meta/``.
         version: of the project; version-release of an RPM; empty for files of ``meta/``.
-        origin: URL without credentials that the bytes came from; ``"built"`` for what was built here; ``"mirror"`` for what
-            mirror itself made.
+        origin: URL without credentials that the bytes came from; ``"built"`` for what was built here; ``"mirror"`` for
+            what mirror itself made.
         unpacked_size: bytes it takes once installed; 0 when it is not unpacked.
     """
 
@@ -129,7 +129,7 @@ class Manifest:
         fields = Fields(strict_json(data, "Manifest", MAX_BYTES), "Manifest")
         found = fields.text("format")
         if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use the mirror.pyz that came with the bundle")
+            fields.fail("format", f"expected {FORMAT!r}, got {found!r}: it needs another mirror.pyz")
         manifest = cls(
             name=fields.checked("name", stack_name),
             sequence=fields.number("sequence", minimum=1),

@@ -50,7 +50,7 @@ def stack_name(text: str) -> str:
     """Check a stack's name: it becomes a directory name on the closed side.
 
     Raises:
-        ValueError: unless it is 1 to 64 letters, digits, dots, dashes and underscores, with a letter or digit at both ends.
+        ValueError: unless it is 1 to 64 letters, digits, dots, dashes, underscores, with a letter or digit at both ends.
     """
     if not _STACK.fullmatch(text):
         raise ValueError(f"expected a stack name such as 'h100', got {text!r}")
