@@ -152,9 +152,10 @@ class Bundle:
             problem = "the file is truncated" if size < end + len(layout.END) else "there is trailing data"
             raise BadLayout(f"{problem}: {size} bytes, the manifest describes {end + len(layout.END)}", min(size, end))
         stop = threading.Event()
-        with progress.task("verify", self.manifest.total_bytes) as advance, ThreadPoolExecutor(
-            threads or min(8, os.cpu_count() or 1)
-        ) as pool:
+        with (
+            progress.task("verify", self.manifest.total_bytes) as advance,
+            ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool,
+        ):
             try:
                 checks = [pool.submit(self._check, artifact, advance, stop) for artifact in self.manifest.artifacts]
                 for check in checks:
