@@ -1,0 +1,68 @@
+"""The companion installer: ``mirror.pyz``, a zipapp of the closed side.
+
+It holds ``core``, ``review``, ``closed`` and their commands, nothing of the connected room and no third-party code, and
+runs under ``python3.9 -I``. Its bytes are a function of mirror's sources: members are sorted, stored without compression
+(zlib's output differs between its versions) and carry one date.
+
+Example::
+
+    write_installer(Path("mirror.pyz"))
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from mirror.core.durable import write_file
+
+ROOMS = ("core", "review", "closed")
+COMMANDS = ("__init__", "main", "console", "verify", "inspect", "install", "status", "rollback", "trust")
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+_MAIN = b"""\
+# Parses on Python 3.6, so that an old interpreter gets a sentence and not a SyntaxError.
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("mirror.pyz needs Python 3.9 or newer; this is Python %d.%d" % sys.version_info[:2])
+
+from mirror.cli.main import main
+
+sys.exit(main())
+"""
+
+
+def installer_bytes() -> bytes:
+    """The zipapp, ready to be written and marked executable."""
+    package = files("mirror")
+    members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes()}
+    for room in ROOMS:
+        members.update(_sources(package / room, f"mirror/{room}"))
+    for command in COMMANDS:
+        members[f"mirror/cli/{command}.py"] = (package / "cli" / f"{command}.py").read_bytes()
+    buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
+    buffer.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system, info.external_attr = 3, 0o100644 << 16
+            archive.writestr(info, members[name])
+    return buffer.getvalue()
+
+
+def _sources(room: Traversable, name: str) -> dict[str, bytes]:
+    return {f"{name}/{item.name}": item.read_bytes() for item in room.iterdir() if item.name.endswith(".py")}
+
+
+def write_installer(output: Path) -> None:
+    """Write ``mirror.pyz``, executable.
+
+    Raises:
+        Unwritable: when the directory or the disk refuses.
+    """
+    write_file(output, installer_bytes(), mode=0o755)
