@@ -92,5 +92,5 @@ def test_each_error_has_a_ref_and_an_exit_code_of_its_own() -> None:
 
 
 def test_a_unit_test_cannot_leave_the_machine() -> None:
-    with pytest.raises(RuntimeError, match="192.0.2.1"), socket.socket() as probe:
+    with pytest.raises(RuntimeError, match=r"192\.0\.2\.1"), socket.socket() as probe:
         probe.connect(("192.0.2.1", 80))
