@@ -113,7 +113,7 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._left
 
-    def keys(self) -> tuple[str, ...]:
+    def left(self) -> tuple[str, ...]:
         """The keys not taken yet, in the document's order."""
         return tuple(self._left)
 
