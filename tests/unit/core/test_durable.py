@@ -1,0 +1,71 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirror.core.durable import replacing, write_file
+from mirror.core.errors import Unwritable
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with replacing(target) as stream:
+        stream.write(b"x")
+        assert not target.exists()
+    assert target.read_bytes() == b"x"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_goes_wrong_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: "type[BaseException]") -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+    with pytest.raises(error), replacing(target) as stream:
+        stream.write(b"new")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_names_the_file_that_cannot_be_written(tmp_path: Path) -> None:
+    target = tmp_path / "missing" / "a"
+    with pytest.raises(Unwritable) as caught:
+        write_file(target, b"x")
+    assert str(caught.value) == f"cannot write {target}: No such file or directory"
+
+
+def test_a_directory_in_the_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unwritable, match="Is a directory"):
+        write_file(tmp_path, b"x")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_about_another_file_passes_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    """A file size limit gives the same kind of error as a full disk: write(2) refuses half way."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from mirror.core.durable import write_file\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from mirror.core.errors import Unwritable\n"
+        "try: write_file(Path(sys.argv[1]), bytes(5000))\n"
+        "except Unwritable as exc: print(exc)"
+    )
+    target = tmp_path / "a"
+    done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"cannot write {target}: File too large\n"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"safe")
+    (tmp_path / f".a.{os.getpid()}.tmp").symlink_to(victim)
+    with pytest.raises(Unwritable):
+        write_file(tmp_path / "a", b"x")
+    assert victim.read_bytes() == b"safe"

@@ -1,0 +1,86 @@
+from typing import Any
+
+import pytest
+
+from mirror.core.errors import InvalidDocument
+from mirror.core.fields import Fields, canonical_json, strict_json
+
+
+def parse(text: str) -> Any:
+    return strict_json(text.encode("utf-8", "surrogatepass"), "Thing", max_bytes=1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"sha256": "good", "sha256": "evil"}', "a key occurs twice in one object"),
+        ('{"a": NaN}', "the number NaN is not a whole number"),
+        ('{"a": Infinity}', "the number Infinity is not a whole number"),
+        ('{"a": 1e999}', "the number 1e999 is not a whole number"),
+        ('{"a": 1.5}', "the number 1.5 is not a whole number"),
+        ('{"a": ' + "9" * 5000 + "}", "a number has 5000 digits"),
+        ("[" * 100_000 + "]" * 100_000, "nested deeper than 16 levels"),
+        ('{"a":' * 17 + "1" + "}" * 17, "nested deeper than 16 levels"),
+        ('"\\ud800"', "not valid JSON"),
+        ('\ufeff{"a": 1}', "not valid JSON"),
+        ('"\ud800"', "not valid JSON"),
+        ('{"a": 1} x', "not valid JSON"),
+        ("", "not valid JSON"),
+    ],
+)
+def test_refuses_ambiguous_json(text: str, problem: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        parse(text)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("Thing invalid: ")
+
+
+def test_refuses_bytes_that_are_not_utf8() -> None:
+    with pytest.raises(InvalidDocument, match="not valid JSON"):
+        strict_json(b'"\xff"', "Thing", max_bytes=10)
+
+
+def test_refuses_a_document_over_its_limit_before_parsing_it() -> None:
+    with pytest.raises(InvalidDocument, match="it has 11 bytes, more than the 10 allowed"):
+        strict_json(b"[" * 11, "Thing", max_bytes=10)
+
+
+def test_brackets_inside_strings_do_not_count_as_nesting() -> None:
+    assert parse('{"a": "' + "[" * 50 + '\\"' + "[" * 50 + '"}')["a"].count("[") == 100
+
+
+def test_canonical_json_is_read_back() -> None:
+    value = {"b": [1, 2, {"ä": "ö"}], "a": "x"}
+    assert parse(canonical_json(value).decode()) == value
+    assert canonical_json(value) == canonical_json(dict(reversed(value.items())))
+
+
+def test_names_the_path_to_a_wrong_type() -> None:
+    fields = Fields({"items": [{"size": 1}, {"size": True}]}, "Thing")
+    first, second = fields.tables("items")
+    assert first.number("size") == 1
+    with pytest.raises(InvalidDocument) as caught:
+        second.number("size")
+    assert str(caught.value) == "Thing invalid at 'items[1].size': expected int, got bool"
+
+
+def test_names_a_missing_key() -> None:
+    with pytest.raises(InvalidDocument, match=r"Thing invalid at 'target\.python': missing"):
+        Fields({"target": {}}, "Thing").table("target").text("python")
+
+
+def test_names_an_unknown_key() -> None:
+    fields = Fields({"known": 1, "other": 2}, "Thing")
+    fields.number("known")
+    with pytest.raises(InvalidDocument, match="Thing invalid at 'other': unknown key"):
+        fields.end()
+
+
+def test_refuses_a_list_with_something_else_than_texts() -> None:
+    with pytest.raises(InvalidDocument, match=r"'names\[1\]': expected str, got int"):
+        Fields({"names": ["a", 1]}, "Thing").texts("names")
+
+
+def test_refuses_a_number_below_its_minimum() -> None:
+    with pytest.raises(InvalidDocument, match="expected at least 1, got 0"):
+        Fields({"n": 0}, "Thing").number("n", minimum=1)
