@@ -18,7 +18,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -99,8 +99,8 @@ def fetch(
     paths = {digest: path for digest, path in found.items() if path is not None}
     if not missing:
         return paths
-    with progress.task("fetch", total) as advance, closing(session or new_session(jobs)) as own:
-        run = _Run(store, session or own, patience, advance)
+    with progress.task("fetch", total) as advance, nullcontext(session) if session else new_session(jobs) as shared:
+        run = _Run(store, shared, patience, advance)
         paths.update(run.all(missing, jobs))
     return {digest: paths[digest] for digest in wanted}
 
