@@ -58,6 +58,21 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
         stream.write(data)
 
 
+def make_private_directory(path: Path) -> None:
+    """Make a directory, and those above it that are missing, for this user alone. One that exists stays as it is.
+
+    Raises:
+        Unwritable: when the system refuses.
+    """
+    try:
+        for directory in (*reversed(path.parents), path):
+            # mkdir(parents=True) would make those above with the umask's mode, which may let a group write.
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
 def sync_directory(path: Path) -> None:
     """Flush a directory's entries to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
