@@ -35,6 +35,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 
 if TYPE_CHECKING:
+    from mirror.core.quorum import Signers
     from mirror.core.root import Root
 
 _CHUNK = 1 << 20
@@ -63,7 +64,10 @@ class Bundle:
         manifest_bytes: what is signed; not to be parsed before ``trust``.
         signatures: armored sshsig blocks, in order.
         root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
+        signers: whose signatures counted; None before ``trust``.
     """
+
+    signers: Signers | None = None
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -121,7 +125,7 @@ class Bundle:
         Raises:
             MirrorError: as ``trust.check_manifest`` and ``Manifest.parse`` do.
         """
-        trust.check_manifest(self.manifest_bytes, self.signatures, root)
+        self.signers = trust.check_manifest(self.manifest_bytes, self.signatures, root)
         manifest = Manifest.parse(self.manifest_bytes)
         offset = self._offset
         for artifact in manifest.artifacts:
@@ -129,6 +133,11 @@ class Bundle:
             offset += layout.member_bytes(artifact.size)
         self._manifest = manifest
         return manifest
+
+    @property
+    def digest(self) -> Sha256Hex:
+        """The sha256 of the manifest's bytes: one word that names everything in the bundle."""
+        return Sha256Hex(hashlib.sha256(self.manifest_bytes).hexdigest())
 
     @property
     def manifest(self) -> Manifest:

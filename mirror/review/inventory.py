@@ -5,16 +5,21 @@ An inventory is made from a manifest whose signature has been checked; whether t
 
 Example::
 
-    take_inventory(bundle.trust(root), signers, complete=True).to_dict()
+    with open_bundle(path) as bundle:
+        take_inventory(bundle, root, complete=True).to_dict()
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.progress import SILENT, Progress
+from mirror.core.reader import Bundle
+from mirror.core.root import Root
 
 BUILT = "built"
 
@@ -26,13 +31,13 @@ class Inventory:
     Attributes:
         manifest: the trusted manifest.
         manifest_sha256: names this bundle's contents in one word.
-        signers: fingerprints of the keys whose signatures counted, as OpenSSH prints them.
+        signers: by role, the names of the keys whose signatures counted.
         complete: whether every byte was checked, or only the signature.
     """
 
     manifest: Manifest
     manifest_sha256: str
-    signers: tuple[str, ...]
+    signers: Mapping[str, tuple[str, ...]]
     complete: bool
 
     @property
@@ -59,7 +64,7 @@ class Inventory:
             "target": manifest.target.to_dict(),
             "tool": manifest.tool,
             "manifest_sha256": self.manifest_sha256,
-            "signers": list(self.signers),
+            "signers": {role: list(names) for role, names in self.signers.items()},
             "verified": "every byte" if self.complete else "signature",
             "bytes": manifest.total_bytes,
             "unpacked_bytes": sum(artifact.unpacked_size for artifact in manifest.artifacts),
@@ -68,3 +73,20 @@ class Inventory:
             "built_here": [artifact.path for artifact in self.built()],
             "artifacts": [artifact.to_dict() for artifact in manifest.artifacts],
         }
+
+
+def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progress = SILENT) -> Inventory:
+    """Check a bundle and say what it holds.
+
+    Args:
+        root: the trusted root; nothing is said of a bundle that it does not vouch for.
+        complete: check every byte too, not only the signature.
+
+    Raises:
+        MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do.
+    """
+    manifest = bundle.trust(root)
+    if complete:
+        bundle.verify(progress)
+    signers = bundle.signers.by_role if bundle.signers else {}
+    return Inventory(manifest, bundle.digest, signers, complete)
