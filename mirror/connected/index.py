@@ -1,0 +1,213 @@
+"""What an index offers: the files of a project, read from its simple pages (HTML or JSON).
+
+Which of them fits the target is ``mirror.connected.wheels``'s to say; bringing one is ``mirror.connected.fetch``'s.
+
+Rules: a digest on a page serves to find a file again, and becomes a lock's at most at the moment of locking: it never
+replaces one that a lock names (SECURITY.md T13). Each project comes from one index only (T14). Files whose names do not parse,
+or that belong to another project, are not seen. A page is asked for once.
+
+Example::
+
+    with Index.of(stack) as index:
+        files = index.files(project_name("torch"))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, Self
+from urllib.parse import urljoin, urlsplit
+
+from packaging.tags import Tag
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from pypi_simple import (
+    ACCEPT_JSON_PREFERRED,
+    PYPI_SIMPLE_ENDPOINT,
+    DistributionPackage,
+    ProjectPage,
+    UnsupportedRepoVersionError,
+)
+
+from mirror.connected.download import redacted
+from mirror.connected.stack import Stack
+from mirror.connected.transport import BadReply, HttpRefused, get_bytes, new_session
+from mirror.core.errors import MirrorError
+from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
+from mirror.core.progress import SILENT, Progress
+
+JOBS = 8
+"""Pages asked for at the same time."""
+
+MAX_PAGE_BYTES = 64 << 20
+"""Largest page that is read; the largest seen on the package index has 20 MB."""
+
+
+class ProjectNotOnIndex(MirrorError):
+    """An index has no page for a project.
+
+    Attributes:
+        project: the project.
+        index: the index's URL, without credentials.
+    """
+
+    ref = "project-not-on-index"
+    exit_code = 51
+    hint = "Check the project's name, or name the index that has it in [indexes] and [python.index] of NAME.toml."
+
+    def __init__(self, project: ProjectName, index: str) -> None:
+        super().__init__(project, index)
+        self.project, self.index = project, index
+
+    def __str__(self) -> str:
+        return f"{self.project} is asked for, but the index {self.index} has no such project"
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """One file that an index offers.
+
+    Attributes:
+        filename: as the page names it.
+        url: absolute; may hold credentials of the index.
+        sha256: that the page claims.
+        kind: ``"wheel"`` or ``"sdist"``.
+        version: normalised.
+        tags: of a wheel; empty for an sdist.
+        build: build tag of a wheel; an sdist has none.
+        size: bytes, when the page says so.
+        requires_python: specifier of the Pythons that it is for; empty for all.
+        yanked: why its maker withdrew it (may be empty); None when it was not withdrawn.
+        upload_time: seconds since 1970 UTC, when the page says so.
+    """
+
+    filename: str
+    url: str
+    sha256: Sha256Hex
+    kind: Literal["wheel", "sdist"]
+    version: str
+    tags: frozenset[Tag] = frozenset()
+    build: tuple[int, str] | tuple[()] = ()
+    size: int | None = None
+    requires_python: str = ""
+    yanked: str | None = None
+    upload_time: int | None = None
+
+
+class Index:
+    """The index or indexes of a stack, as one. Close it, or use it in a ``with`` block.
+
+    Args:
+        default: URL of the index for projects that are not in ``special``.
+        special: URL of the only index for each project that has its own.
+    """
+
+    def __init__(
+        self, default: str = PYPI_SIMPLE_ENDPOINT, special: Mapping[ProjectName, str] = MappingProxyType({})
+    ) -> None:
+        self.default, self.special = default, special
+        self._session = new_session()
+        self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
+        self._pages: dict[ProjectName, tuple[IndexFile, ...]] = {}
+
+    @classmethod
+    def of(cls, stack: Stack) -> Index:
+        """The indexes that a stack names."""
+        return cls(
+            stack.indexes.get("default", PYPI_SIMPLE_ENDPOINT),
+            {project: stack.indexes[name] for project, name in stack.index_names.items()},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def url_of(self, project: ProjectName) -> str:
+        """URL of the index that a project comes from."""
+        return self.special.get(project, self.default)
+
+    def files(self, project: ProjectName) -> tuple[IndexFile, ...]:
+        """Every wheel and sdist of a project.
+
+        Raises:
+            ProjectNotOnIndex: when the index answers that it has no such page.
+            HostUnreachable, HttpRefused, Truncated, TooSlow, TooLarge: as ``mirror.connected.transport.get_bytes``.
+            BadReply: when the answer is no simple page.
+        """
+        if project not in self._pages:
+            url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
+            try:
+                data = get_bytes(self._session, url, MAX_PAGE_BYTES)
+            except HttpRefused as exc:
+                if exc.status in (404, 410):
+                    raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
+                raise
+            self._pages[project] = parse_page(project, data, url)
+        return self._pages[project]
+
+    def prefetch(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
+        """Ask for many pages at once; ``files`` then answers from memory. Raises as ``files``."""
+        wanted = [project for project in dict.fromkeys(projects) if project not in self._pages]
+        with (
+            progress.task("index", total=len(wanted), unit="pages") as advance,
+            ThreadPoolExecutor(max_workers=JOBS) as pool,
+        ):
+            try:
+                for _ in pool.map(self.files, wanted):
+                    advance(1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def parse_page(project: ProjectName, data: bytes, url: str) -> tuple[IndexFile, ...]:
+    """Read a simple page's body; relative links are relative to ``url``.
+
+    Raises:
+        BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
+    """
+    try:
+        if data.lstrip()[:1] == b"{":
+            page = ProjectPage.from_json_data(json.loads(data), url)
+        else:
+            page = ProjectPage.from_html(project, data, url)
+    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
+        raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
+    files = (_file(project, package) for package in page.packages)
+    return tuple(file for file in files if file is not None)
+
+
+def _file(project: ProjectName, package: DistributionPackage) -> IndexFile | None:
+    """Our view of a link; None for what can be no part of a lock (eggs, installers, files without a sha256)."""
+    try:
+        if package.filename.endswith(".whl"):
+            name, version, build, tags = parse_wheel_filename(package.filename)
+            kind: Literal["wheel", "sdist"] = "wheel"
+        elif package.filename.endswith(".tar.gz"):
+            name, version = parse_sdist_filename(package.filename)
+            kind, build, tags = "sdist", (), frozenset()
+        else:
+            return None
+        digest = sha256_hex(package.digests.get("sha256", ""))
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
+        return None
+    if str(name) != project or urlsplit(package.url).scheme not in ("http", "https", "file"):
+        return None
+    return IndexFile(
+        filename=package.filename,
+        url=package.url,
+        sha256=digest,
+        kind=kind,
+        version=str(version),
+        tags=tags,
+        build=build,
+        size=package.size,
+        requires_python=package.requires_python or "",
+        yanked=(package.yanked_reason or "") if package.is_yanked else None,
+        upload_time=int(package.upload_time.timestamp()) if package.upload_time else None,
+    )

@@ -1,0 +1,132 @@
+"""What an sdist says of itself: name, version, what it requires to run and to be built. Nothing of it is run.
+
+A resolver that asks a build backend for metadata runs the sdist's code, with the network, before anyone approved it
+(SECURITY.md T15). The lock therefore reads ``PKG-INFO`` and ``pyproject.toml`` instead; that the built wheel says the same is
+checked when it is built.
+
+Rules: members are read in place, never extracted, and only up to a size; PEP 517's defaults hold where ``pyproject.toml`` is
+silent.
+
+Example::
+
+    sdist = read_sdist(Path("mistral_common-1.9.1.tar.gz"))
+    sdist.build_requires    # (<Requirement('setuptools>=42')>, ...)
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from mirror.core.errors import MirrorError
+from mirror.core.names import ProjectName, project_name
+
+MAX_MEMBER_BYTES = 4 << 20
+"""Largest PKG-INFO or pyproject.toml that is read."""
+
+_DEFAULT_BUILD_REQUIRES = (Requirement("setuptools>=40.8.0"),)
+"""PEP 517: what a project without [build-system] needs."""
+
+
+class InvalidSdist(MirrorError):
+    """A source archive does not say what its project is.
+
+    Attributes:
+        filename: the archive.
+        problem: what is wrong in it.
+    """
+
+    ref = "invalid-sdist"
+    exit_code = 53
+    hint = "The sdist is broken at its source: pin another version, or use the project's wheel."
+
+    def __init__(self, filename: str, problem: str) -> None:
+        super().__init__(filename, problem)
+        self.filename, self.problem = filename, problem
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """The facts of a source archive.
+
+    Attributes:
+        name: project.
+        version: normalised.
+        requires: what the project needs to run.
+        requires_python: specifier of the Pythons that it is for; empty for all.
+        extras: names of its extras.
+        build_requires: what its build needs (PEP 518).
+    """
+
+    name: ProjectName
+    version: str
+    requires: tuple[Requirement, ...]
+    requires_python: str
+    extras: tuple[str, ...]
+    build_requires: tuple[Requirement, ...]
+
+
+def read_sdist(path: Path) -> Sdist:
+    """Read an sdist's own description.
+
+    Raises:
+        InvalidSdist: when the archive or a document in it cannot be read, or a required field is missing.
+    """
+    try:
+        members = _members(path)
+        if "PKG-INFO" not in members:
+            raise InvalidSdist(path.name, "it holds no PKG-INFO")
+        raw, _ = parse_email(members["PKG-INFO"])
+        return Sdist(
+            name=project_name(raw.get("name", "")),
+            version=str(Version(raw.get("version", ""))),
+            requires=tuple(Requirement(text) for text in raw.get("requires_dist", [])),
+            requires_python=raw.get("requires_python", ""),
+            extras=tuple(raw.get("provides_extra", [])),
+            build_requires=_build_requires(members.get("pyproject.toml")),
+        )
+    except (InvalidRequirement, InvalidVersion, ValueError) as exc:
+        raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as exc:
+        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    """The two documents at the archive's top directory."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            directory, _, name = member.name.partition("/")
+            if name not in ("PKG-INFO", "pyproject.toml") or not directory or not member.isfile():
+                continue
+            if member.size > MAX_MEMBER_BYTES:
+                raise InvalidSdist(
+                    path.name, f"{name} has {member.size} bytes, more than the {MAX_MEMBER_BYTES} allowed"
+                )
+            if name in found:
+                raise InvalidSdist(path.name, f"it holds {name} twice")
+            stream = archive.extractfile(member)
+            found[name] = stream.read() if stream else b""
+    return found
+
+
+def _build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
+    document: dict[str, Any] = tomllib.loads(pyproject.decode("utf-8")) if pyproject is not None else {}
+    table = document.get("build-system")
+    if table is None:
+        return _DEFAULT_BUILD_REQUIRES
+    requires = table.get("requires") if isinstance(table, dict) else None
+    if not isinstance(requires, list) or not all(isinstance(text, str) for text in requires):
+        raise ValueError("[build-system].requires in pyproject.toml is no list of requirements")
+    return tuple(Requirement(text) for text in requires)
