@@ -248,9 +248,18 @@ def from_strings(data: bytes) -> tuple[bytes, ...]:
     """
     parts = []
     while data:
-        size = int.from_bytes(data[:4], "big")
-        if len(data) < 4 + size:
-            raise ValueError(f"a field of {size} bytes is cut short")
-        parts.append(data[4 : 4 + size])
-        data = data[4 + size :]
+        part, data = take_string(data)
+        parts.append(part)
     return tuple(parts)
+
+
+def take_string(data: bytes) -> tuple[bytes, bytes]:
+    """The first of SSH's strings, and what follows it.
+
+    Raises:
+        ValueError: when its length does not fit the data.
+    """
+    end = 4 + int.from_bytes(data[:4], "big")
+    if not 4 <= end <= len(data):
+        raise ValueError(f"a field of {end - 4} bytes is cut short")
+    return data[4:end], data[end:]
