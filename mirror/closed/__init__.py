@@ -1,0 +1,14 @@
+"""The closed side: one bundle in, one generation of a prefix out, without network and without root.
+
+In the order of the journey:
+
+1. ``host`` and ``preflight``: what this machine is, and every reason why the bundle cannot be installed on it.
+2. ``prefix``: generations, the lock, the one symbolic link that makes a generation current.
+3. ``interpreter`` (with ``archive``): the host's Python for the target, or the one that the bundle carries.
+4. ``wheelserver`` and ``venv``: the wheels, served to uv or pip straight out of the bundle.
+5. ``environment``: ``env.sh``, all that another user needs.
+6. ``selftest``: what was installed imports, compiles, links and runs.
+7. ``receipt`` and ``install``: the whole of it, and what is kept about it.
+
+Python 3.9 or newer, standard library only.
+"""

@@ -1,0 +1,71 @@
+"""``mirror install``: verify a bundle and install all of it, without network and without root."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, print_json
+from mirror.closed.install import Installed, Options, install
+
+_DESCRIPTION = """\
+Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
+root.
+
+It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works.
+Whatever stops it, what was current before still is. Running it again with the same bundle changes nothing and ends
+at once.
+"""
+
+_EPILOG = """\
+The first time on a host, either trust the root before (mirror trust add) or confirm the one in the bundle with
+--fingerprint, told to you by another way than the bundle. Then, in any shell: . PREFIX/current/env.sh
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "install",
+        help="verify a bundle and install it",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    parser.add_argument(
+        "--prefix", type=Path, metavar="DIR", help="where to (default: ~/.local/share/mirror/ and the stack's name)"
+    )
+    parser.add_argument(
+        "--python", type=Path, metavar="FILE", help="the Python to make the venv from (default: one that fits)"
+    )
+    parser.add_argument(
+        "--fingerprint", default="", metavar="HEX", help="trust the bundle's root if it has this sha256"
+    )
+    parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
+    parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    options = Options(args.bundle, args.prefix, args.python, args.fingerprint.strip().lower(), max(0, args.jobs))
+    installed = install(options, progress=Console())
+    if args.json:
+        print_json(
+            {**installed.receipt.to_dict(), "prefix": str(installed.prefix), "was_installed": installed.was_installed}
+        )
+    else:
+        print(_sentence(installed))
+        print(f"use it with:  . {installed.prefix}/current/env.sh")
+    return 0
+
+
+def _sentence(installed: Installed) -> str:
+    receipt = installed.receipt
+    if installed.was_installed:
+        return f"{receipt.name} {receipt.sequence} is installed already and current in {installed.prefix}"
+    parts = [f"{receipt.wheels} wheels by {receipt.installer}", f"{receipt.rpms} RPMs"]
+    return (
+        f"installed {receipt.name} {receipt.sequence} in {installed.prefix}: Python {receipt.python_version}, "
+        + ", ".join(parts)
+    )

@@ -1,0 +1,373 @@
+"""Installing a bundle: the one function that the whole closed room is for.
+
+1. Open the bundle and check its signatures against the trusted root; only then is the manifest parsed. 2. Decide
+where it stands among what is installed: the same again, older, a forgery of the same sequence, or new. 3. Preflight:
+every reason why it cannot be installed here, at once. 4. Verify the whole file. Until here nothing has been written
+under the prefix. 5. Under the prefix's lock, build a generation: interpreter, venv, toolchain, ``env.sh``; test it;
+complete it; make it current.
+
+Rules: bytes are checked again where they are used, for the file may have changed since step 4; whatever ends the run
+before ``COMPLETE`` is written removes the generation, and ``current`` changes last, in one step. Nothing here prints
+or reads the clock but by its arguments.
+
+Example::
+
+    receipt = install(Options(Path("bundle.tar"))).receipt
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from mirror import __version__
+from mirror.closed import preflight
+from mirror.closed.environment import Environment
+from mirror.closed.host import Host, read_disk, read_host
+from mirror.closed.interpreter import Interpreter, find_interpreter, unpack_interpreter
+from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix, remove_tree
+from mirror.closed.receipt import Receipt, read_receipt
+from mirror.closed.selftest import Check, self_test
+from mirror.closed.toolkit import unpack_toolkit
+from mirror.closed.venv import Venv, choose_installer, make_venv
+from mirror.closed.wheelserver import serving
+from mirror.core.durable import write_file
+from mirror.core.errors import MirrorError
+from mirror.core.manifest import Artifact, Manifest
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.reader import Bundle, DigestMismatch, open_bundle
+from mirror.core.trust import TrustStore
+
+_CHUNK = 1 << 20
+
+
+class BundleOlder(MirrorError):
+    """A bundle with a later lock is installed already.
+
+    Attributes:
+        sequence: the bundle's.
+        installed: the greatest that is installed.
+    """
+
+    ref = "bundle-older"
+    exit_code = 92
+    hint = "To go back to what is installed use 'mirror rollback'; to go back further, make a new lock and bundle."
+
+    def __init__(self, sequence: int, installed: int) -> None:
+        super().__init__(sequence, installed)
+        self.sequence, self.installed = sequence, installed
+
+    def __str__(self) -> str:
+        return f"the bundle was locked at {_utc(self.sequence)}, a newer one of {_utc(self.installed)} is installed"
+
+
+class SequenceReused(MirrorError):
+    """Two different bundles claim the same lock.
+
+    Attributes:
+        sequence: which both have.
+        digest, installed: the first 12 hex digits of each manifest's sha256.
+    """
+
+    ref = "sequence-reused"
+    exit_code = 93
+    hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
+
+    def __init__(self, sequence: int, digest: str, installed: str) -> None:
+        super().__init__(sequence, digest, installed)
+        self.sequence, self.digest, self.installed = sequence, digest, installed
+
+    def __str__(self) -> str:
+        return (
+            f"the bundle {self.digest} and the installed {self.installed} were both locked at {_utc(self.sequence)}, "
+            "and differ"
+        )
+
+
+class OtherStack(MirrorError):
+    """The prefix holds another stack.
+
+    Attributes:
+        prefix: the directory.
+        name, installed: of the bundle, and of what is there.
+    """
+
+    ref = "other-stack"
+    exit_code = 98
+    hint = "Name another directory with --prefix: each stack has its own."
+
+    def __init__(self, prefix: str, name: str, installed: str) -> None:
+        super().__init__(prefix, name, installed)
+        self.prefix, self.name, self.installed = prefix, name, installed
+
+    def __str__(self) -> str:
+        return f"{self.prefix} holds the stack {self.installed!r}, the bundle is {self.name!r}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to install, and how.
+
+    Attributes:
+        bundle: the file.
+        prefix: where to; None for the default of the stack's name.
+        python: an interpreter to use; None to look for one.
+        fingerprint: of the root to trust for the first time; empty when one is trusted already.
+        jobs: how much to do at once; 0 for as much as the machine has processors.
+    """
+
+    bundle: Path
+    prefix: Path | None = None
+    python: Path | None = None
+    fingerprint: str = ""
+    jobs: int = 0
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What ``install`` did.
+
+    Attributes:
+        receipt: of the generation that is current now.
+        prefix: where.
+        was_installed: whether it was there before and only had to be made current, if that.
+    """
+
+    receipt: Receipt
+    prefix: Path
+    was_installed: bool
+
+
+def install(
+    options: Options,
+    store: TrustStore | None = None,
+    host: Host | None = None,
+    progress: Progress = SILENT,
+    clock: Callable[[], float] = time.time,
+) -> Installed:
+    """Install a bundle and make it current.
+
+    Args:
+        store: whom this user trusts; by default the user's own.
+        host: this machine; by default looked at now.
+
+    Raises:
+        MirrorError: as the modules of this room name what went wrong; the old state stands.
+    """
+    with open_bundle(options.bundle) as bundle, _no_write_for_others():
+        manifest = trusted_manifest(bundle, store or TrustStore.default(), options.fingerprint)
+        digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
+        prefix = Prefix(options.prefix or default_prefix(manifest.name))
+        if standing(prefix, manifest, digest):
+            with prefix.lock():
+                return _activated(prefix, manifest, digest, progress)
+        host = host or read_host()
+        plan = _preflight(options, manifest, prefix, host)
+        for note in plan.notes:
+            progress.say(f"note: {note}")
+        bundle.verify(progress)
+        with prefix.lock() as lock:
+            if standing(prefix, manifest, digest):  # another run was faster
+                return _activated(prefix, manifest, digest, progress)
+            for name in prefix.sweep():
+                progress.say(f"removed {name}, which an earlier run has left unfinished")
+            with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
+                receipt = _Building(bundle, generation, plan, host, options, progress, lock).build(digest, int(clock()))
+            prefix.activate(generation)
+    return Installed(receipt, prefix.root, was_installed=False)
+
+
+def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Manifest:
+    """Check the bundle's signatures and parse its manifest.
+
+    Args:
+        fingerprint: confirms the root that the bundle carries, when none is trusted yet; that root is then kept in
+        ``store``.
+
+    Raises:
+        MirrorError: as ``mirror.core.trust`` says.
+    """
+    if fingerprint and bundle.root_documents:
+        return bundle.trust(store.add_root(*bundle.root_documents[0], fingerprint))
+    return bundle.trust(store.load_root())
+
+
+def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex) -> Generation | None:
+    """Where a bundle stands among what is installed: its generation if it is there, None if it is new.
+
+    Raises:
+        OtherStack, BundleOlder, SequenceReused: when it must not be installed.
+    """
+    identity = Identity.of(manifest.sequence, digest)
+    installed = prefix.installed()
+    if not installed:
+        return None
+    name = read_receipt(installed[-1]).name
+    if name != manifest.name:
+        raise OtherStack(str(prefix.root), manifest.name, name)
+    for generation in installed:
+        if generation.identity == identity:
+            return generation
+        if generation.identity.sequence == identity.sequence:
+            raise SequenceReused(identity.sequence, identity.digest, generation.identity.digest)
+    newest = installed[-1].identity.sequence
+    if identity.sequence < newest:
+        raise BundleOlder(identity.sequence, newest)
+    return None
+
+
+def _activated(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, progress: Progress) -> Installed:
+    """Make an installed generation current, if it is not. The lock is held."""
+    generation = prefix.generation(Identity.of(manifest.sequence, digest))
+    progress.say(f"{manifest.name} {generation.name} is installed already")
+    if prefix.current() != generation:
+        prefix.activate(generation)
+    return Installed(read_receipt(generation), prefix.root, was_installed=True)
+
+
+def _preflight(options: Options, manifest: Manifest, prefix: Prefix, host: Host) -> preflight.Plan:
+    candidates = [options.python] if options.python else None
+    search = find_interpreter(manifest.target, candidates)
+    if options.python and not search.found:
+        # A Python that was named is never replaced by another one in silence, carried or not.
+        raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
+    return preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
+
+
+@contextmanager
+def _no_write_for_others() -> Iterator[None]:
+    """Whatever the user's umask is, nobody else may write into what is installed."""
+    before = os.umask(0o022)
+    os.umask(before | 0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+class _Building:
+    """One generation in the making."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        generation: Generation,
+        plan: preflight.Plan,
+        host: Host,
+        options: Options,
+        progress: Progress,
+        lock: int,
+    ) -> None:
+        self._bundle, self._generation, self._plan, self._host = bundle, generation, plan, host
+        self._options, self._progress, self._lock = options, progress, lock
+        self._manifest = bundle.manifest
+        self._work = generation.path / ".work"
+
+    def build(self, digest: Sha256Hex, now: int) -> Receipt:
+        self._work.mkdir(mode=0o700)
+        interpreter = self._interpreter()
+        installer = self._install_wheels(interpreter)
+        if self._manifest.within("rpms"):
+            unpack_toolkit(self._bundle, self._generation.cuda, self._progress)
+        environment = Environment(self._generation.path, self._manifest)
+        write_file(self._generation.env_script, environment.script().encode())
+        checks = self_test(environment, self._host, self._work, self._progress)
+        remove_tree(self._work)
+        receipt = self._receipt(digest, now, interpreter, installer, checks)
+        write_file(self._generation.receipt, receipt.encode())
+        return receipt
+
+    def _interpreter(self) -> Interpreter:
+        if self._plan.interpreter:
+            return self._plan.interpreter
+        (artifact,) = self._manifest.within("python")[:1]
+        self._progress.say(f"unpacking Python from {artifact.filename}")
+        archive = self._copy(artifact)
+        limit = preflight.unpacked_limit(artifact)
+        interpreter = unpack_interpreter(archive, self._generation.python, self._manifest.target, limit)
+        archive.unlink()
+        return interpreter
+
+    def _install_wheels(self, interpreter: Interpreter) -> str:
+        tools = [self._copy(tool) for tool in self._manifest.within("tool") if tool.name in ("uv", "pip")]
+        installer = choose_installer(tools, self._work)
+        with self._links() as links:
+            venv = Venv(
+                path=self._generation.venv,
+                interpreter=interpreter.path,
+                name=self._manifest.name,
+                requirements=self._requirements(),
+                links=links,
+                work=self._work,
+                jobs=self._options.jobs,
+                inherited=(self._lock,),  # should we be killed, the prefix stays locked while the installer lives
+            )
+            make_venv(installer, venv)
+        return installer.name
+
+    @contextmanager
+    def _links(self) -> Iterator[str]:
+        """Where the installer finds the wheels: a page served out of the bundle, or a directory of copies."""
+        wheels = self._manifest.within("wheels")
+        total = sum(wheel.size for wheel in wheels)
+        if self._plan.serve:
+            with self._progress.task("install", total) as advance, serving(self._bundle.open, wheels, advance) as url:
+                yield url
+        else:
+            with self._progress.task("extract", total) as advance:
+                for wheel in wheels:
+                    self._copy(wheel)
+                    advance(wheel.size)
+            yield str(self._work / "wheels")
+
+    def _requirements(self) -> Path:
+        artifact = self._manifest.find("meta/install.txt")
+        if artifact is None:
+            raise preflight.PreflightFailed(("the bundle has no meta/install.txt, the list of wheels to install",))
+        return self._copy(artifact)
+
+    def _copy(self, artifact: Artifact) -> Path:
+        """Copy an artifact into the work directory, its digest checked on the way."""
+        path = self._work / artifact.path
+        path.parent.mkdir(exist_ok=True)
+        digest = hashlib.sha256()
+        with self._bundle.open(artifact) as source, path.open("xb") as target:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
+        actual = Sha256Hex(digest.hexdigest())
+        if actual != artifact.sha256:
+            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+        return path
+
+    def _receipt(
+        self, digest: Sha256Hex, now: int, interpreter: Interpreter, installer: str, checks: tuple[Check, ...]
+    ) -> Receipt:
+        origin = "bundle" if self._plan.interpreter is None else "option" if self._options.python else "host"
+        return Receipt(
+            name=self._manifest.name,
+            sequence=self._manifest.sequence,
+            manifest_sha256=digest,
+            generation=str(self._generation.path),
+            installed=now,
+            python=str(interpreter.path),
+            python_version=interpreter.version,
+            python_origin=origin,
+            installer=installer,
+            wheels=len(self._manifest.within("wheels")),
+            rpms=len(self._manifest.within("rpms")),
+            mirror=__version__,
+            checks=checks,
+            notes=self._plan.notes,
+        )
+
+
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, 253402300799)))

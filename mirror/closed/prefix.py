@@ -1,0 +1,316 @@
+"""A prefix: the directory that holds a stack's generations, and the one link that says which of them is current.
+
+``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; its
+``COMPLETE`` is written last; then ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state
+stands, and what has no ``COMPLETE`` is garbage to the next run (DESIGN.md section 6, SECURITY.md 2.4). What a
+generation holds is the business of ``mirror.closed.install``; whether a prefix may be used at all is
+``mirror.closed.preflight``'s.
+
+Rules: a complete generation is never written to by us again; only the holder of the lock creates, removes or
+activates; the lock is the kernel's (flock), so a dead holder's is free.
+
+Example::
+
+    with prefix.lock():
+        prefix.sweep()
+        with prefix.building(identity) as generation:
+            ...
+        prefix.activate(generation)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.core.durable import sync_directory, write_file
+from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.names import Sha256Hex
+
+_NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})", re.ASCII)
+
+
+class PrefixBusy(MirrorError):
+    """Another run of mirror works in this prefix."""
+
+    ref = "prefix-busy"
+    exit_code = 91
+    hint = "Wait until it has ended and run again. A run that died leaves no lock behind."
+
+    def __init__(self, prefix: str, holder: str) -> None:
+        super().__init__(prefix, holder)
+        self.prefix, self.holder = prefix, holder
+
+    def __str__(self) -> str:
+        return f"{self.prefix} is in use by {self.holder or 'another process'}"
+
+
+class NoSuchGeneration(MirrorError):
+    """The prefix does not hold the generation that was asked for."""
+
+    ref = "no-such-generation"
+    exit_code = 94
+    hint = "'mirror status' lists what is installed."
+
+    def __init__(self, prefix: str, wanted: str, installed: tuple[str, ...]) -> None:
+        super().__init__(prefix, wanted, installed)
+        self.prefix, self.wanted, self.installed = prefix, wanted, installed
+
+    def __str__(self) -> str:
+        return f"{self.prefix} holds no {self.wanted}; it holds {', '.join(self.installed) or 'nothing'}"
+
+
+@dataclass(frozen=True, order=True)
+class Identity:
+    """Which bundle a generation came from.
+
+    Attributes:
+        sequence: the manifest's.
+        digest: the first 12 hex digits of the manifest's sha256.
+    """
+
+    sequence: int
+    digest: str
+
+    @classmethod
+    def of(cls, sequence: int, manifest_sha256: Sha256Hex) -> Identity:
+        return cls(sequence, manifest_sha256[:12])
+
+    def __str__(self) -> str:
+        return f"{self.sequence}-{self.digest}"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One installed bundle, or one that is being installed.
+
+    Attributes:
+        path: its directory, without symbolic links in it.
+        identity: which bundle it came from.
+    """
+
+    path: Path
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def venv(self) -> Path:
+        return self.path / "venv"
+
+    @property
+    def cuda(self) -> Path:
+        return self.path / "cuda"
+
+    @property
+    def python(self) -> Path:
+        return self.path / "python"
+
+    @property
+    def env_script(self) -> Path:
+        return self.path / "env.sh"
+
+    @property
+    def receipt(self) -> Path:
+        return self.path / "receipt.json"
+
+    @property
+    def complete(self) -> Path:
+        return self.path / "COMPLETE"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was installed to its end: its mark names the bundle that its directory is named after."""
+        try:
+            return self.complete.read_text("ascii").startswith(self.identity.digest)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+
+class Prefix:
+    """A stack's home on the closed host. Making this object touches nothing.
+
+    Attributes:
+        root: absolute, its parents resolved, so that what is installed holds one spelling of its own place.
+    """
+
+    def __init__(self, root: Path) -> None:
+        # abspath, not resolve(): a prefix that is a symbolic link itself is to be noticed, not followed.
+        absolute = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100
+        self.root = absolute.parent.resolve() / absolute.name
+        self._generations = self.root / "gens"
+        self._current = self.root / "current"
+
+    def generation(self, identity: Identity) -> Generation:
+        """Where that bundle's generation is, or would be."""
+        return Generation(self._generations / str(identity), identity)
+
+    def installed(self) -> tuple[Generation, ...]:
+        """The complete generations, oldest bundle first."""
+        found = (self._parse(name) for name in self._names())
+        return tuple(sorted((g for g in found if g and g.is_complete), key=lambda g: g.identity))
+
+    def current(self) -> Generation | None:
+        """The generation that ``current`` points to, if it is a complete one."""
+        try:
+            target = self._current.readlink()
+        except OSError:
+            return None
+        generation = self._parse(target.name)
+        return generation if generation and generation.is_complete else None
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Names of directories that are no complete generation: one in the making, or garbage."""
+        complete = {generation.name for generation in self.installed()}
+        return tuple(sorted(name for name in self._names() if name not in complete))
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self._generations.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _parse(self, name: str) -> Generation | None:
+        match = _NAME.fullmatch(name)
+        return self.generation(Identity(int(match[1]), match[2])) if match else None
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Make the prefix if need be and hold its lock; gives the lock's descriptor.
+
+        A program that must not outlive us unnoticed inherits the descriptor: then the prefix stays locked until it
+        too is gone.
+
+        Raises:
+            PrefixBusy: when another process holds it.
+            Unwritable: when the directory cannot be made, or its file system keeps no locks.
+        """
+        path = self.root / ".lock"
+        try:
+            self._generations.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+        try:
+            _flock(descriptor, self.root, path)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held."""
+        for leftover in self.root.glob(".current.*"):
+            leftover.unlink()
+        removed = self.unfinished()
+        for name in removed:
+            remove_tree(self._generations / name)
+        return removed
+
+    @contextmanager
+    def building(self, identity: Identity, manifest_sha256: Sha256Hex) -> Iterator[Generation]:
+        """Make a generation's directory; complete it when the block ends well, remove it when it does not.
+
+        Raises:
+            Unwritable: when the disk refuses.
+        """
+        generation = self.generation(identity)
+        try:
+            generation.path.mkdir()
+        except OSError as exc:
+            raise Unwritable(str(generation.path), exc.strerror or str(exc)) from exc
+        try:
+            yield generation
+            # COMPLETE promises that all the rest is on the disk, so it is written after the rest has been flushed.
+            sync_tree(generation.path)
+            write_file(generation.complete, f"{manifest_sha256}\n".encode("ascii"))
+            sync_directory(self._generations)
+        except BaseException:
+            remove_tree(generation.path)
+            raise
+
+    def activate(self, generation: Generation) -> None:
+        """Make a complete generation the current one, in one step. The lock must be held.
+
+        Raises:
+            Unwritable: when the disk refuses, or ``current`` is no link of ours; the old one stands.
+        """
+        temporary = self.root / f".current.{os.getpid()}"
+        try:
+            if self._current.exists() and not self._current.is_symlink():
+                raise FileExistsError(errno.EEXIST, "it is no link of mirror's", str(self._current))
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(Path("gens") / generation.name)
+            temporary.replace(self._current)
+            sync_directory(self.root)
+        except OSError as exc:
+            temporary.unlink(missing_ok=True)
+            raise Unwritable(str(self._current), exc.strerror or str(exc)) from exc
+
+
+def _flock(descriptor: int, root: Path, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
+        raise PrefixBusy(str(root), holder) from exc
+    except OSError as exc:
+        raise Unwritable(str(path), f"its file system keeps no locks ({exc.strerror})") from exc
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree of ours, also one in which directories were made read-only."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    # The mark goes first: from the first removed file on, this is no installed generation any more.
+    (path / "COMPLETE").unlink(missing_ok=True)
+    for directory, _, _ in os.walk(path):
+        Path(directory).chmod(0o700)
+    shutil.rmtree(path)
+
+
+def sync_tree(path: Path) -> None:
+    """Flush the file system of ``path`` to its disk.
+
+    One syncfs(2) takes a fraction of what fsync on each of 50,000 files does. Python does not offer it; where the C
+    library does not either, sync(2) flushes all disks.
+
+    Raises:
+        OSError: when the kernel could not write some of it; never to be tried again, the pages may be gone.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def default_prefix(name: str) -> Path:
+    """Where a stack goes when no prefix is named: ``$XDG_DATA_HOME/mirror/NAME``."""
+    return prefixes_home() / name
+
+
+def prefixes_home() -> Path:
+    """The directory of the default prefixes, ``~/.local/share/mirror`` when ``XDG_DATA_HOME`` says nothing else."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # XDG base directory specification: a relative path is invalid and is ignored.
+    base = Path(data) if data.startswith("/") else Path.home() / ".local/share"
+    return base / "mirror"

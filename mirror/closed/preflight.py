@@ -1,0 +1,205 @@
+"""Preflight: every reason why a bundle cannot be installed here, found together and before anything is written.
+
+It holds the judgement of a host, a prefix and its disk against a manifest that is trusted already. The facts come
+from ``mirror.closed.host`` and ``mirror.closed.interpreter``; acting on them is ``mirror.closed.install``'s.
+
+Rules: it writes nothing; all faults are raised together, each one sentence that names both sides; what only might
+disturb (a driver that is too old, running as root) is a note and no fault.
+
+Example::
+
+    plan = check(manifest, prefix.root, read_host(), read_disk(prefix.root), find_interpreter(manifest.target))
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.closed.host import Disk, Host, nearest_existing
+from mirror.closed.interpreter import Interpreter, Search
+from mirror.core.errors import MirrorError
+from mirror.core.manifest import Artifact, Manifest
+from mirror.core.target import Target
+
+_UNPACKED_RATIO = 4
+"""Bytes on disk for one byte of a compressed artifact whose unpacked size the manifest does not tell."""
+
+_DRIVERS = {"12": "525.60.13", "13": "580"}
+"""The oldest driver for each major CUDA release, by minor version compatibility (CUDA.md A11)."""
+
+
+class PreflightFailed(MirrorError):
+    """The bundle cannot be installed on this host as it is.
+
+    Attributes:
+        issues: one sentence each.
+    """
+
+    ref = "preflight-failed"
+    exit_code = 90
+    hint = "Nothing was written. Put right what is listed and run the same command again."
+
+    def __init__(self, issues: tuple[str, ...]) -> None:
+        super().__init__(issues)
+        self.issues = issues
+
+    def __str__(self) -> str:
+        if len(self.issues) == 1:
+            return f"this host cannot take the bundle: {self.issues[0]}"
+        return f"this host cannot take the bundle, for {len(self.issues)} reasons"
+
+    def context(self) -> str:
+        return "" if len(self.issues) == 1 else "\n".join(f"  - {issue}" for issue in self.issues)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What preflight decided.
+
+    Attributes:
+        interpreter: the host's Python to use; None to unpack the one that the bundle carries.
+        serve: whether wheels can be served on 127.0.0.1; otherwise they are copied out first.
+        notes: what the operator should know; one sentence each.
+    """
+
+    interpreter: Interpreter | None
+    serve: bool
+    notes: tuple[str, ...]
+
+
+def check(manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Search) -> Plan:
+    """Judge everything at once.
+
+    Args:
+        prefix: absolute, its parents resolved.
+        disk: the one that ``prefix`` is on.
+        search: what looking for the target's Python gave.
+
+    Raises:
+        PreflightFailed: with all faults.
+    """
+    issues = [
+        *_host_issues(manifest.target, host),
+        *_python_issues(manifest, search),
+        *_tool_issues(manifest),
+        *prefix_issues(prefix),
+        *_disk_issues(manifest, prefix, host, disk),
+    ]
+    if issues:
+        raise PreflightFailed(tuple(issues))
+    return Plan(search.found, host.has_loopback, tuple(_notes(manifest, host, search)))
+
+
+def _host_issues(target: Target, host: Host) -> list[str]:
+    issues = []
+    if host.arch != target.arch:
+        issues.append(f"the bundle is for {target.arch}, this host is {host.arch}")
+    if host.glibc is None:
+        issues.append(f"the bundle is for glibc {target.glibc} or newer, this host has another C library")
+    elif host.glibc < target.glibc_pair:
+        found = ".".join(map(str, host.glibc))
+        issues.append(f"the bundle is for glibc {target.glibc} or newer, this host has {found}")
+    return issues
+
+
+def _python_issues(manifest: Manifest, search: Search) -> list[str]:
+    if search.found or manifest.within("python"):
+        return []
+    looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
+    wanted = manifest.target.python
+    return [f"the bundle is for Python {wanted} and carries none, and this host has none that fits ({looked})"]
+
+
+def _tool_issues(manifest: Manifest) -> list[str]:
+    carried = {artifact.name for artifact in manifest.within("tool")}
+    if carried & {"uv", "pip"}:
+        return []
+    return ["the bundle carries neither uv nor pip, so nothing can install its wheels"]
+
+
+def prefix_issues(prefix: Path) -> list[str]:
+    """What makes a directory unfit to hold a stack; ``prefix`` must be absolute."""
+    text = str(prefix)
+    if any(ord(letter) < 32 or letter in ":\x7f'\"\\$`" or 0xD800 <= ord(letter) < 0xE000 for letter in text):
+        return [f"the prefix {text!r} holds a character that search paths and scripts cannot"]
+    issues = []
+    for place in (prefix, *prefix.parents):
+        try:
+            facts = place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as exc:
+            return [f"the prefix {prefix} cannot be looked at: {exc.strerror}"]
+        issues += _place_issues(place, facts, is_prefix=place == prefix)
+    place = nearest_existing(prefix)
+    if not issues and not os.access(place, os.W_OK | os.X_OK):
+        issues.append(f"the prefix {prefix} cannot be made: {place} is not writable by you")
+    return issues
+
+
+def _place_issues(place: Path, facts: os.stat_result, is_prefix: bool) -> list[str]:
+    what = f"the prefix {place}" if is_prefix else f"{place}, above the prefix,"
+    if stat.S_ISLNK(facts.st_mode):
+        return [f"{what} is a symbolic link; name the directory that it points to"]
+    if not stat.S_ISDIR(facts.st_mode):
+        return [f"{what} is not a directory"]
+    issues = []
+    if is_prefix and facts.st_uid != os.geteuid():
+        issues.append(f"{what} belongs to user {facts.st_uid}, you are {os.geteuid()}")
+    # In a sticky directory such as /tmp others can make files but cannot replace ours.
+    if facts.st_mode & stat.S_IWOTH and (is_prefix or not facts.st_mode & stat.S_ISVTX):
+        issues.append(f"{what} may be written by every user, who could then change what is installed")
+    return issues
+
+
+def _disk_issues(manifest: Manifest, prefix: Path, host: Host, disk: Disk) -> list[str]:
+    issues = []
+    if disk.is_noexec:
+        issues.append(f"the file system of {prefix} is mounted noexec: no program installed there could be started")
+    needed = needed_bytes(manifest, copies_wheels=not host.has_loopback)
+    if disk.free_bytes < needed:
+        issues.append(f"{prefix} needs {needed:,} bytes, its file system has {disk.free_bytes:,} free")
+    return issues
+
+
+def needed_bytes(manifest: Manifest, copies_wheels: bool) -> int:
+    """Room that an installation takes, from the signed sizes and 5 % more.
+
+    Args:
+        copies_wheels: whether the wheels are copied out of the bundle before they are installed.
+    """
+    total = sum(map(_unpacked, manifest.artifacts))
+    total += sum(artifact.size for artifact in manifest.artifacts if artifact.directory in ("tool", "python"))
+    if copies_wheels:
+        total += sum(artifact.size for artifact in manifest.within("wheels"))
+    return total * 105 // 100
+
+
+def _unpacked(artifact: Artifact) -> int:
+    if artifact.directory == "meta":
+        return 0
+    return artifact.unpacked_size or artifact.size * _UNPACKED_RATIO
+
+
+def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
+    notes = []
+    if host.is_root:
+        notes.append("you are root: mirror does not need it, and what it installs belongs to root")
+    if search.found and not search.found.has_headers and manifest.target.gpu:
+        notes.append(f"{search.found.path} comes without Python.h: Triton and torch cannot compile at run time with it")
+    floor = _DRIVERS.get(manifest.target.cuda.partition(".")[0], "")
+    if floor and host.driver and _numbers(host.driver) < _numbers(floor):
+        notes.append(f"CUDA {manifest.target.cuda} needs driver {floor} or newer, this host has {host.driver}")
+    return notes
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def unpacked_limit(artifact: Artifact) -> int:
+    """The most bytes that an artifact may unpack to: its signed size, or what was allowed for when the manifest tells none."""
+    return _unpacked(artifact)

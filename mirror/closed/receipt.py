@@ -1,0 +1,117 @@
+"""The receipt: what one generation is, written beside it and printed by ``install`` and ``status``.
+
+It is a record for people and for programs of the site. Nothing of ours decides by it: that a generation is whole is
+said by ``COMPLETE``, and what it came from by its name.
+
+Rule: strict as all our documents; ``from_bytes`` and ``encode`` are inverse.
+
+Example::
+
+    receipt = read_receipt(generation)
+    receipt.sequence, receipt.python
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirror.closed.prefix import Generation
+from mirror.closed.selftest import Check
+from mirror.core.errors import Unreadable
+from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+
+FORMAT = "mirror-receipt/1"
+_MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One installation.
+
+    Attributes:
+        name: the stack's.
+        sequence: the manifest's.
+        manifest_sha256: of the manifest's bytes: the bundle's identity.
+        generation: absolute path of the generation.
+        installed: when, in seconds since 1970 UTC, by this host's clock.
+        python: the interpreter's path.
+        python_version: ``"3.11.7"``.
+        python_origin: ``"host"``, ``"option"`` (named by ``--python``) or ``"bundle"``.
+        installer: ``"uv"`` or ``"pip"``.
+        wheels: how many were installed.
+        rpms: how many were unpacked.
+        mirror: the version that installed.
+        checks: the self-test's.
+        notes: what the operator should know; one sentence each.
+    """
+
+    name: str
+    sequence: int
+    manifest_sha256: Sha256Hex
+    generation: str
+    installed: int
+    python: str
+    python_version: str
+    python_origin: str
+    installer: str
+    wheels: int
+    rpms: int
+    mirror: str
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    format: str = field(default=FORMAT)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Receipt:
+        """Parse ``receipt.json``.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        fields = Fields(strict_json(data, "Receipt", _MAX_BYTES), "Receipt")
+        found = fields.text("format")
+        if found != FORMAT:
+            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        receipt = cls(
+            name=fields.checked("name", stack_name),
+            sequence=fields.number("sequence", minimum=1),
+            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
+            generation=fields.text("generation"),
+            installed=fields.number("installed"),
+            python=fields.text("python"),
+            python_version=fields.text("python_version"),
+            python_origin=fields.text("python_origin"),
+            installer=fields.text("installer"),
+            wheels=fields.number("wheels"),
+            rpms=fields.number("rpms"),
+            mirror=fields.text("mirror"),
+            checks=tuple(
+                Check(item.text("name"), item.text("outcome"), item.text("detail", ""))
+                for item in fields.tables("checks")
+            ),
+            notes=fields.texts("notes", ()),
+        )
+        fields.end()
+        return receipt
+
+    def to_dict(self) -> dict[str, Any]:
+        """Inverse of ``from_bytes``, before encoding."""
+        return {**vars(self), "checks": [vars(check) for check in self.checks], "notes": list(self.notes)}
+
+    def encode(self) -> bytes:
+        return canonical_json(self.to_dict())
+
+
+def read_receipt(generation: Generation) -> Receipt:
+    """The receipt of an installed generation.
+
+    Raises:
+        Unreadable: when it cannot be read.
+        InvalidDocument: when it is damaged.
+    """
+    try:
+        return Receipt.from_bytes(generation.receipt.read_bytes())
+    except OSError as exc:
+        raise Unreadable(str(generation.receipt), exc.strerror or str(exc)) from exc

@@ -1,0 +1,91 @@
+"""The CUDA toolkit: the bundle's RPMs, unpacked into a generation without rpm and without root.
+
+It holds the reading of ``meta/rpms.json`` and hands the RPMs, straight out of the bundle, to
+``mirror.core.toolchain``, which checks each vendor signature again and unpacks. Using the toolkit is
+``mirror.closed.environment``'s and ``mirror.closed.selftest``'s.
+
+Rule: which keys are trusted comes from the signed ``rpms.json``, never from an RPM or from the host.
+
+Example::
+
+    unpack_toolkit(bundle, generation.cuda)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.core.fields import Fields, strict_json
+from mirror.core.manifest import Manifest
+from mirror.core.progress import SILENT, Progress
+from mirror.core.reader import Bundle
+
+LIST = "meta/rpms.json"
+_MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class RpmList:
+    """What ``meta/rpms.json`` says.
+
+    Attributes:
+        fingerprints: of the vendor's keys that may have signed.
+        key: the armored public key that did.
+        paths: of the RPMs in the bundle, in order.
+    """
+
+    fingerprints: tuple[str, ...]
+    key: str
+    paths: tuple[str, ...]
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RpmList:
+        """Parse the list.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        fields = Fields(strict_json(data, "RPM list", _MAX_BYTES), "RPM list")
+        fingerprints, key = fields.texts("fingerprints"), fields.text("key")
+        paths = []
+        for entry in fields.tables("rpms"):
+            paths.append(entry.text("path"))
+            entry.text("name")
+            entry.text("nevra")
+            entry.end()
+        fields.end()
+        return cls(fingerprints, key, tuple(paths))
+
+
+def read_rpm_list(bundle: Bundle) -> RpmList:
+    """The bundle's list of RPMs, its digest checked, agreeing with the manifest.
+
+    Raises:
+        InvalidDocument: when it is missing, or does not list exactly the bundle's RPMs.
+        DigestMismatch: when it has changed since the bundle was verified.
+    """
+    manifest: Manifest = bundle.manifest
+    artifact = manifest.find(LIST)
+    carried = tuple(rpm.path for rpm in manifest.within("rpms"))
+    listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList((), "", ())
+    if listed.paths != carried:
+        Fields({}, "RPM list").fail(
+            "rpms", f"it lists {len(listed.paths)} RPMs, the manifest {len(carried)}, or in another order"
+        )
+    return listed
+
+
+def unpack_toolkit(bundle: Bundle, root: Path, progress: Progress = SILENT) -> None:
+    """Unpack every RPM of the bundle, so that ``root/bin/nvcc`` is the compiler.
+
+    Args:
+        root: where; it must not exist.
+
+    Raises:
+        MirrorError: as ``mirror.core.toolchain`` says.
+    """
+    from mirror.core import toolchain
+
+    read_rpm_list(bundle)
+    toolchain  # noqa: B018
