@@ -1,0 +1,44 @@
+"""A root that is offered for trust: its bytes and signatures, out of a bundle or a file of its own. Nothing is trusted here.
+
+Whether to believe it is left to ``TrustStore.add_root``, which wants its fingerprint.
+
+Example::
+
+    store.add_root(*read_offer(Path("bundle.tar")), fingerprint)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.layout import MAX_ROOT_BYTES
+from mirror.core.reader import open_bundle
+
+
+def read_offer(path: Path) -> tuple[bytes, bytes]:
+    """The first root of a bundle's chain, or ``NAME.json`` with ``NAME.sig`` beside it.
+
+    Returns:
+        The document and its signatures, for ``TrustStore.add_root``.
+
+    Raises:
+        Unreadable: when the file, or the signatures beside a document, cannot be read.
+        BadLayout: when it is neither a root document nor a bundle.
+        InvalidDocument: when the bundle carries no root.
+    """
+    if _read(path, 1) == b"{":
+        return _read(path), _read(path.with_suffix(".sig"))
+    with open_bundle(path) as bundle:
+        if not bundle.root_documents:
+            raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
+        return bundle.root_documents[0]
+
+
+def _read(path: Path, size: int = MAX_ROOT_BYTES + 1) -> bytes:
+    """At most ``size`` bytes; one more than allowed is enough for the parser to refuse them all."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(size)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
