@@ -34,6 +34,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
     try:
+        _sweep(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
         try:
             with open(descriptor, "wb") as stream:
@@ -50,6 +51,25 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         if exc.filename is not None and Path(os.fsdecode(exc.filename)) not in (temporary, path, path.parent):
             raise
         raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed process left of this file; one that still runs keeps its own."""
+    head = f".{path.name[:200]}."
+    for stale in path.parent.iterdir() if path.parent.is_dir() else ():
+        pid = stale.name[len(head) : -len(".tmp")]
+        if stale.name.startswith(head) and stale.name.endswith(".tmp") and pid.isdigit() and not _is_running(int(pid)):
+            stale.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -69,3 +69,13 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Pat
     with pytest.raises(Unwritable):
         write_file(tmp_path / "a", b"x")
     assert victim.read_bytes() == b"safe"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".a.{dead.pid}.tmp").write_bytes(b"half")
+    running = tmp_path / f".a.{os.getppid()}.tmp"
+    running.write_bytes(b"half")
+    write_file(tmp_path / "a", b"x")
+    assert sorted(os.listdir(tmp_path)) == sorted([running.name, "a"])

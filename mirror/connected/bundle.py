@@ -1,0 +1,198 @@
+"""``mirror bundle``: from a lock to a signed tar, in the order in which data travels.
+
+1. Read the locks; lock what is missing (unless told not to).
+2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
+3. Fetch.
+4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
+5. Assemble the manifest, sign it, pack.
+6. Verify the result as a stranger would, and only then give it its name.
+
+Each step is a module of its own; this one holds their order and nothing else.
+
+Example::
+
+    result = bundle(BundleOptions(lock=Path("lockfiles/h100.txt")))
+    print(result.sha256)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror import __version__
+from mirror.connected import meta
+from mirror.connected.assembly import Assembly
+from mirror.connected.builder import BuiltWheel
+from mirror.connected.fetch import fetch
+from mirror.connected.installer import installer_bytes
+from mirror.connected.locks import Locks
+from mirror.connected.pack import pack
+from mirror.connected.plan import Plan
+from mirror.connected.planning import Wishes, prepare
+from mirror.connected.signing import Builder, ensure_builder
+from mirror.connected.store import Store
+from mirror.connected.workshop import build_wheels
+from mirror.core.durable import sync_directory
+from mirror.core.errors import Unwritable
+from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.reader import open_bundle
+from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What the user asked for.
+
+    Attributes:
+        wishes: which lock, and how to plan from it.
+        output: the bundle's path.
+        key: the builder's key; the trust store's own when None.
+        jobs: downloads at once.
+        python: interpreter of the target's minor version for builds; looked for when None.
+    """
+
+    wishes: Wishes
+    output: Path
+    key: Path | None = None
+    jobs: int = 8
+    python: Path | None = None
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A finished bundle.
+
+    Attributes:
+        path: where it is.
+        sha256: of the whole file.
+        size: bytes.
+        manifest: what it holds.
+        builder: who signed, and which keys were made for it now.
+        notes: what a person should know.
+    """
+
+    path: Path
+    sha256: Sha256Hex
+    size: int
+    manifest: Manifest
+    builder: Builder
+    notes: tuple[str, ...]
+
+    def contents(self) -> dict[str, tuple[int, int]]:
+        """For each directory that is not empty: count and bytes."""
+        groups = {name: self.manifest.within(name) for name in DIRECTORIES}
+        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "size": self.size,
+            "name": self.manifest.name,
+            "sequence": self.manifest.sequence,
+            "signer": self.builder.signer.public.fingerprint,
+            "root_fingerprint": self.builder.root.fingerprint,
+            "keys_created": [str(path) for path in self.builder.created],
+            "contents": {name: {"count": count, "bytes": size} for name, (count, size) in self.contents().items()},
+            "notes": list(self.notes),
+        }
+
+
+def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Progress = SILENT) -> Bundled:
+    """Make a bundle.
+
+    Raises:
+        MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
+    """
+    plan, locks = prepare(options.wishes, store, progress)
+    builder = ensure_builder(trust, options.key)  # before the long work: a key that is refused is refused now
+    paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
+    built = build_wheels(plan, locks, paths, store, options.python, progress)
+    assembly = assemble(plan, locks, paths, built)
+    manifest = assembly.manifest(plan.imports or _imports(assembly))
+    data = manifest.encode()
+    signature = builder.signer.sign(data, MANIFEST_NAMESPACE)
+    with _draft(options.output) as draft:
+        digest = pack(manifest, data, (signature,), trust.root_documents(), assembly.sources, draft, progress)
+        with open_bundle(draft) as written:
+            written.trust(builder.root)
+            written.verify(progress)
+    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, plan.notes)
+
+
+@contextmanager
+def _draft(output: Path) -> Iterator[Path]:
+    """A place beside the output, on its disk: a bundle has its name only once it was verified."""
+    draft = output.with_name(f".{output.name[:200]}.unverified")
+    try:
+        yield draft
+        draft.replace(output)
+        sync_directory(output.absolute().parent)
+    except OSError as exc:
+        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tuple[BuiltWheel, ...]) -> Assembly:
+    """Gather the members of the bundle."""
+    assembly = Assembly(plan)
+    assembly.add_bytes("tool/mirror.pyz", installer_bytes())
+    rpms: list[tuple[Artifact, str]] = []
+    for part in plan.parts:
+        path = paths[part.download.sha256]
+        size = part.unpacked_size or (meta.wheel_facts(path).unpacked_size if path.suffix == ".whl" else 0)
+        artifact = assembly.add_file(
+            f"{part.directory}/{part.download.filename}",
+            path,
+            part.download.sha256,
+            name=part.name,
+            version=part.version,
+            origin=part.download.shown_url,
+            unpacked_size=size,
+        )
+        if part.nevra:
+            rpms.append((artifact, part.nevra))
+    for wheel in built:
+        facts = meta.wheel_facts(wheel.path)
+        _add_built(assembly, wheel, facts.unpacked_size)
+    _add_texts(assembly, locks, rpms, built)
+    return assembly
+
+
+def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> None:
+    assembly.add_file(
+        f"wheels/{wheel.path.name}",
+        wheel.path,
+        wheel.sha256,
+        name=wheel.project,
+        version=wheel.version,
+        origin="built",
+        unpacked_size=unpacked_size,
+    )
+    assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
+
+
+def _add_texts(
+    assembly: Assembly, locks: Locks, rpms: list[tuple[Artifact, str]], built: tuple[BuiltWheel, ...]
+) -> None:
+    for name, data in locks.files.items():
+        assembly.add_bytes(f"meta/{name}", data)
+    assembly.add_bytes("meta/install.txt", meta.install_txt(assembly.within("wheels")))
+    assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
+    if rpms and locks.rpms:
+        assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
+
+
+def _imports(assembly: Assembly) -> tuple[str, ...]:
+    """What to import after installing when nobody said: the modules of the projects that were asked for."""
+    wheels = {artifact.name: assembly.sources[artifact.path] for artifact in assembly.within("wheels")}
+    return meta.default_imports(
+        {name: meta.wheel_facts(path) for name, path in wheels.items() if isinstance(path, Path)}
+    )
