@@ -1,0 +1,202 @@
+"""The RPM lock, ``NAME.rpms.toml``: every RPM of the toolchain's closure, pinned by name, version, place, size and digest.
+
+Reading repositories is ``mirror.connected.repository``'s, choosing packages ``mirror.connected.closure``'s, bringing them
+``mirror.connected.fetch``'s.
+
+Rules: the lock names the repository of ``NAME.toml``, also when a local copy stood in for it, so that both give the same
+lock; it holds the key that signs the RPMs, so that a bundle is made from it without reading the repository again, and from
+its pins even when the repository has moved on; equal locks have equal bytes.
+
+Example::
+
+    lock = lock_rpms(stack.rpms, "x86_64", location=None, read=read, now=int(time.time()))
+    path.write_bytes(lock.encode())
+    fetch(RpmLock.load(path).downloads(location=None), store, jobs=8)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import tomllib
+
+from mirror.connected.closure import solve
+from mirror.connected.download import Download
+from mirror.connected.repository import Read, open_repository, repository_url
+from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version
+from mirror.connected.stack import RpmWishes, clean_url
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import Fields
+from mirror.core.names import sha256_hex
+
+FORMAT = "mirror-rpms/1"
+_HEAD = (
+    "# The RPMs of a stack, written by `mirror lock`. Change NAME.toml and lock again rather than editing this file.\n"
+)
+
+
+@dataclass(frozen=True)
+class RpmLock:
+    """The contents of ``NAME.rpms.toml``.
+
+    Attributes:
+        repository: URL as the stack names it.
+        fingerprints: of the pinned keys that signed the metadata; the RPMs must be signed by them too.
+        locked: time of locking in seconds since 1970 UTC.
+        wanted: the names that were closed over, in order.
+        key: the armored OpenPGP key with those fingerprints.
+        pins: the closure, in order of name.
+    """
+
+    repository: str
+    fingerprints: tuple[str, ...]
+    locked: int
+    wanted: tuple[str, ...]
+    key: str
+    pins: tuple[RpmPin, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> RpmLock:
+        """Read a lock file.
+
+        Raises:
+            Unreadable: when the file cannot be read.
+            InvalidDocument: with the path to the fault.
+        """
+        try:
+            return cls.parse(path.read_bytes(), str(path))
+        except OSError as exc:
+            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+    @classmethod
+    def parse(cls, data: bytes, source: str = "NAME.rpms.toml") -> RpmLock:
+        """Inverse of ``encode``. ``source`` names the file in errors.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        try:
+            document = tomllib.loads(data.decode("utf-8"))
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise InvalidDocument(source, "", f"not valid TOML: {exc}") from exc
+        fields = Fields(document, source)
+        found = fields.text("format")
+        if found != FORMAT:
+            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        lock = cls(
+            repository=fields.checked("repository", clean_url),
+            fingerprints=fields.texts("fingerprints"),
+            locked=_seconds(fields),
+            wanted=fields.texts("wanted"),
+            key=fields.text("key"),
+            pins=tuple(_pin(table) for table in fields.tables("package")),
+        )
+        names = [pin.name for pin in lock.pins]
+        if names != sorted(set(names)):
+            fields.fail("package", "expected each name once, in order")
+        fields.end()
+        return lock
+
+    def encode(self) -> bytes:
+        """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
+        moment = datetime.fromtimestamp(self.locked, timezone.utc)
+        lines = [
+            f"format = {json.dumps(FORMAT)}",
+            f"repository = {json.dumps(self.repository)}",
+            f"fingerprints = {json.dumps(self.fingerprints)}",
+            f"locked = {moment.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+            f"wanted = {_texts(self.wanted)}",
+            f"key = '''\n{self.key}'''",
+        ]
+        for pin in self.pins:
+            lines += ["", "[[package]]", *(f"{key} = {json.dumps(value)}" for key, value in vars(pin).items())]
+        return (_HEAD + "\n".join(lines) + "\n").encode("utf-8")
+
+    def downloads(self, location: str | None) -> tuple[Download, ...]:
+        """What to fetch, in order of name.
+
+        Args:
+            location: a copy's URL or directory that stands in for the repository; None for the repository itself.
+        """
+        base = repository_url(location or self.repository)
+        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in self.pins)
+
+
+def lock_rpms(
+    wishes: RpmWishes, arch: str, *, location: str | None, read: Read, now: int, release: str = ""
+) -> RpmLock:
+    """Pin the closure of what a stack wants.
+
+    Args:
+        arch: the target's, as ``uname -m`` prints it.
+        location: a copy's URL or directory that stands in for the repository; None for the repository itself.
+        read: gives the bytes behind a URL, see ``mirror.connected.repository``.
+        now: the time of locking, in seconds since 1970 UTC.
+        release: the target's CUDA release; when given, packages of another one are refused.
+
+    Raises:
+        RepositoryUnreachable, RepositoryNotSigned, MetadataMismatch, InvalidRepodata, LocationEscapes, ContradictoryPackages:
+            see ``open_repository``.
+        DriverNotCarried, MixedReleases, NotInRepository, Unsolvable: see ``solve``.
+    """
+    repository = open_repository(location or wishes.repository, wishes.fingerprints, read)
+    closure = solve(repository.packages, wishes.packages, arch, release)
+    return RpmLock(
+        repository=wishes.repository,
+        fingerprints=(repository.fingerprint,),
+        locked=now,
+        wanted=wishes.packages,
+        key=repository.key,
+        pins=tuple(package.pin() for package in sorted(closure, key=lambda package: package.name)),
+    )
+
+
+def covers(wishes: RpmWishes, lock: RpmLock) -> tuple[str, ...]:
+    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them."""
+    return tuple(_differences(wishes, lock))
+
+
+def _differences(wishes: RpmWishes, lock: RpmLock) -> Iterator[str]:
+    if repository_url(wishes.repository) != repository_url(lock.repository):
+        yield f"the stack names the repository {wishes.repository}, the lock {lock.repository}"
+    for fingerprint in lock.fingerprints:
+        if fingerprint not in wishes.fingerprints:
+            yield f"the lock was signed by key {fingerprint}, the stack pins {' or '.join(wishes.fingerprints)}"
+    for name in wishes.packages:
+        if name not in lock.wanted:
+            yield f"the stack wants {name}, which is not locked"
+    for name in lock.wanted:
+        if name not in wishes.packages:
+            yield f"{name} is locked, and the stack no longer wants it"
+
+
+def _pin(fields: Fields) -> RpmPin:
+    pin = RpmPin(
+        name=fields.checked("name", rpm_name),
+        epoch=fields.number("epoch"),
+        version=fields.checked("version", rpm_version),
+        release=fields.checked("release", rpm_version),
+        arch=fields.checked("arch", rpm_name),
+        location=fields.checked("location", rpm_location),
+        size=fields.number("size", minimum=1),
+        sha256=fields.checked("sha256", sha256_hex),
+        installed_size=fields.number("installed_size"),
+    )
+    fields.end()
+    return pin
+
+
+def _seconds(fields: Fields) -> int:
+    moment = fields.take("locked", datetime)
+    if moment.tzinfo is None:
+        fields.fail("locked", "it names no time zone: end it with 'Z'")
+    return int(moment.timestamp())
+
+
+def _texts(values: tuple[str, ...]) -> str:
+    """One text a line, so that a change of one is a change of one line."""
+    return "[\n" + "".join(f"  {json.dumps(value)},\n" for value in values) + "]"
