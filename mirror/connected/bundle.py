@@ -27,6 +27,7 @@ from mirror import __version__
 from mirror.connected import meta
 from mirror.connected.assembly import Assembly
 from mirror.connected.builder import BuiltWheel
+from mirror.connected.builds import build_wheels
 from mirror.connected.fetch import fetch
 from mirror.connected.installer import installer_bytes
 from mirror.connected.locks import Locks
@@ -35,7 +36,6 @@ from mirror.connected.plan import Plan
 from mirror.connected.planning import Wishes, prepare
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
-from mirror.connected.workshop import build_wheels
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
