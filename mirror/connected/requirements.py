@@ -225,7 +225,7 @@ class _RequirementsReader(_Reader):
     """pip's requirements format, as pip-tools and uv write it."""
 
     def read(self, text: str) -> None:
-        for number, line, via in _logical_lines(text):
+        for number, line, via in logical_lines(text):
             place = f"line {number}"
             if line.startswith("#"):
                 self._note(place, line)
@@ -292,7 +292,7 @@ class _PylockReader(_Reader):
         return self.pin(place, requirement, hashes)
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     """Lines with continuations joined, their number, and the ``# via`` comments below them."""
     number, joined, via = 0, "", list[str]()
     for current, raw in enumerate(text.splitlines(), start=1):
