@@ -102,7 +102,7 @@ def _driver(proc: Path) -> str:
         text = (proc / "driver/nvidia/version").read_text("ascii", "replace")
     except OSError:
         return ""
-    match = re.search(r"Kernel Module\D*\s(\d+(?:\.\d+)+)\s", text)
+    match = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text)
     return match[1] if match else ""
 
 

@@ -74,7 +74,7 @@ def find_interpreter(target: Target, candidates: Iterable[Path] | None = None) -
         candidates: where to look, in order; by default the running interpreter, the PATH, and where pyenv and uv
         keep theirs.
     """
-    rejected = []
+    rejected: list[str] = []
     for path in host_candidates(target.python) if candidates is None else candidates:
         judged = ask(path, target)
         if isinstance(judged, Interpreter):

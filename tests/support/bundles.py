@@ -1,0 +1,142 @@
+"""Real bundles, small and signed, made in a test's directory; and one edit each that makes them bad.
+
+After python-tuf's RepositorySimulator: a test takes a good bundle, changes one thing, and meets the error with that name.
+
+Example::
+
+    simulator = BundleSimulator(tmp_path)
+    simulator.add_wheel(make_wheel(tmp_path, "left-pad", "1.0"))
+    bundle = simulator.write(tmp_path / "bundle.tar", imports=("left_pad",))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mirror.connected.meta import install_txt, wheel_facts
+from mirror.connected.pack import Source, pack
+from mirror.connected.signing import Signer
+from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.names import Sha256Hex
+from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
+from mirror.core.root import Key, Role, Root
+from mirror.core.target import Target
+from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
+
+SEQUENCE = 1_790_000_000
+
+
+def signer(seed: str) -> Signer:
+    """A signer whose key is a function of a word, so that equal tests make equal bundles."""
+    return Signer.from_private(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed.encode()).digest()))
+
+
+def this_machine(**changes: str) -> Target:
+    """A target that the machine running the tests fits; without a GPU."""
+    fields = {"python": "3.11", "arch": os.uname().machine, "glibc": "2.17", **changes}
+    return Target(**fields)
+
+
+class BundleSimulator:
+    """A bundle in the making, and who signs it.
+
+    Attributes:
+        name, sequence, target: as in the manifest; a test may change them before ``write``.
+        root: names ``builder``; its fingerprint is what an operator is told.
+    """
+
+    def __init__(self, name: str = "demo", sequence: int = SEQUENCE, target: Target | None = None) -> None:
+        self.name, self.sequence, self.target = name, sequence, target or this_machine()
+        self.builder, self._root_signer = signer("builder"), signer("root")
+        self.root = Root(
+            1, Role((Key("root", self._root_signer.public),), 1), Role((Key("builder", self.builder.public),), 1)
+        )
+        self._artifacts: dict[str, Artifact] = {}
+        self._sources: dict[str, Source] = {}
+        self.signatures: list[bytes] | None = None  # None: the builder's
+
+    def add(self, path: str, source: Source, name: str = "", version: str = "", unpacked_size: int = 0) -> Artifact:
+        """Take in a file or bytes under a path of the tar."""
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        digest = Sha256Hex(hashlib.sha256(data).hexdigest())
+        filename = path.split("/")[1]
+        artifact = Artifact(path, len(data), digest, name or filename, version, unpacked_size=unpacked_size)
+        self._artifacts[path], self._sources[path] = artifact, source
+        return artifact
+
+    def add_wheel(self, wheel: Path, directory: str = "wheels") -> Artifact:
+        """Take in a wheel; into ``tool`` for uv and pip."""
+        project, version = wheel.name.split("-")[:2]
+        name, size = project.replace("_", "-").lower(), wheel_facts(wheel).unpacked_size
+        return self.add(f"{directory}/{wheel.name}", wheel, name, version, unpacked_size=size)
+
+    @property
+    def root_documents(self) -> tuple[bytes, bytes]:
+        document = self.root.encode()
+        return document, self._root_signer.sign(document, ROOT_NAMESPACE)
+
+    def store(self, directory: Path) -> TrustStore:
+        """A trust store in which this bundle's root is trusted."""
+        store = TrustStore(directory)
+        store.add_root(*self.root_documents, self.root.fingerprint)
+        return store
+
+    def manifest(self, imports: tuple[str, ...] = ()) -> Manifest:
+        if "meta/install.txt" not in self._artifacts:
+            wheels = [artifact for artifact in self._artifacts.values() if artifact.directory == "wheels"]
+            self.add("meta/install.txt", install_txt(wheels))
+        ordered = sorted(self._artifacts.values(), key=lambda item: (DIRECTORIES.index(item.directory), item.path))
+        return Manifest(self.name, self.sequence, self.target, tuple(ordered), imports, "0.1.0")
+
+    def write(self, path: Path, imports: tuple[str, ...] = ()) -> Path:
+        """Sign and pack."""
+        manifest = self.manifest(imports)
+        data = manifest.encode()
+        signatures = [self.builder.sign(data, MANIFEST_NAMESPACE)] if self.signatures is None else self.signatures
+        pack(manifest, data, signatures, [self.root_documents], self._sources, path)
+        return path
+
+
+def flip_last_byte_of(bundle: Path, content: bytes) -> None:
+    """Damage the one place in a bundle where ``content`` is."""
+    data = bytearray(bundle.read_bytes())
+    assert data.count(content) == 1, "the content must be found once"
+    data[data.index(content) + len(content) - 1] ^= 1
+    bundle.write_bytes(data)
+
+
+def make_uv_wheel(directory: Path) -> Path:
+    """The wheel of the uv that is installed here, as far as an installer needs it: without compression, so that it is quick."""
+    import uv
+
+    return _zip(directory / "uv-0.0.1-py3-none-any.whl", {"uv-0.0.1.data/scripts/uv": Path(uv.find_uv_bin())})
+
+
+def make_pip_wheel(directory: Path) -> Path:
+    """The wheel of the pip that is installed here."""
+    import pip
+
+    package = Path(pip.__file__).parent
+    files = {
+        f"pip/{path.relative_to(package)}": path
+        for path in package.rglob("*")
+        if path.suffix in (".py", ".txt", ".pem")
+    }
+    return _zip(directory / f"pip-{pip.__version__}-py3-none-any.whl", files)
+
+
+def _zip(path: Path, members: dict[str, Path]) -> Path:
+    """A wheel with a metadata file of its own; members are stored as they are."""
+    project, version = path.name.split("-")[:2]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, source in sorted(members.items()):
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), source.read_bytes())
+        archive.writestr(
+            f"{project}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
+        )
+    return path

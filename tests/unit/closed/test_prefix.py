@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirror.closed.prefix import Generation, Identity, Prefix, PrefixBusy, default_prefix, remove_tree
+from mirror.core.errors import Unwritable
+from mirror.core.names import Sha256Hex
+
+DIGEST, OTHER = Sha256Hex("ab" * 32), Sha256Hex("cd" * 32)
+
+
+def put(prefix: Prefix, sequence: int, digest: Sha256Hex = DIGEST) -> Generation:
+    with prefix.lock(), prefix.building(Identity.of(sequence, digest), digest) as generation:
+        (generation.path / "venv").mkdir()
+    return generation
+
+
+def test_a_generation_is_installed_once_its_block_ends_well(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    assert prefix.installed() == ()
+    generation = put(prefix, 5)
+    assert generation.path == tmp_path / "p/gens/5-abababababab"
+    assert prefix.installed() == (generation,)
+    assert generation.complete.read_text() == DIGEST + "\n"
+    assert prefix.current() is None
+
+
+class Stop(BaseException):
+    """Like a signal: no ``Exception``."""
+
+
+@pytest.mark.parametrize("exception", [Stop, OSError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, exception: type[BaseException]) -> None:
+    prefix = Prefix(tmp_path / "p")
+    with pytest.raises(exception), prefix.lock(), prefix.building(Identity.of(5, DIGEST), DIGEST) as generation:
+        (generation.path / "closed").mkdir(mode=0o500)
+        raise exception
+    assert list((tmp_path / "p/gens").iterdir()) == []
+
+
+def test_generations_are_listed_by_sequence_not_by_name(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    for sequence in (9, 100, 20):
+        put(prefix, sequence)
+    assert [generation.identity.sequence for generation in prefix.installed()] == [9, 20, 100]
+
+
+def test_activation_replaces_the_link(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    first, second = put(prefix, 1), put(prefix, 2)
+    for generation in (first, second, first):
+        with prefix.lock():
+            prefix.activate(generation)
+        assert prefix.current() == generation
+    assert (tmp_path / "p/current").readlink() == Path("gens/1-abababababab")
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".lock", "current", "gens"]
+
+
+def test_a_current_that_is_no_link_is_left_alone(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    generation = put(prefix, 1)
+    (tmp_path / "p/current").mkdir()
+    with prefix.lock(), pytest.raises(Unwritable, match="no link of mirror's"):
+        prefix.activate(generation)
+
+
+def test_what_killed_runs_left_is_swept_and_the_rest_kept(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    kept = put(prefix, 1)
+    garbage = tmp_path / "p/gens/2-cdcdcdcdcdcd"
+    (garbage / "venv/closed").mkdir(parents=True)
+    (garbage / "venv/closed").chmod(0o500)
+    (tmp_path / "p/.current.77").symlink_to("gens/2-cdcdcdcdcdcd")
+    assert prefix.unfinished() == ("2-cdcdcdcdcdcd",)
+    with prefix.lock():
+        assert prefix.sweep() == ("2-cdcdcdcdcdcd",)
+    assert prefix.installed() == (kept,)
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".lock", "gens"]
+
+
+def test_a_mark_of_another_bundle_does_not_complete_a_generation(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    generation = put(prefix, 1)
+    for content in ("", OTHER, "\xff"):
+        generation.complete.write_bytes(content.encode("latin-1"))
+        assert prefix.installed() == ()
+
+
+def test_a_current_that_points_at_garbage_is_none(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    put(prefix, 1)
+    (tmp_path / "p/current").symlink_to("gens/7-000000000000")
+    assert prefix.current() is None
+
+
+def test_a_second_run_is_told_who_holds_the_prefix(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    with prefix.lock(), pytest.raises(PrefixBusy) as exc_info, Prefix(tmp_path / "p").lock():
+        pass
+    assert str(exc_info.value) == f"{tmp_path}/p is in use by process {os.getpid()} on {os.uname().nodename}"
+
+
+def test_a_dead_holder_leaves_no_lock(tmp_path: Path) -> None:
+    source = "import os, sys; from pathlib import Path; from mirror.closed.prefix import Prefix\n"
+    source += "with Prefix(Path(sys.argv[1])).lock(): os._exit(9)\n"
+    assert subprocess.run([sys.executable, "-c", source, str(tmp_path)]).returncode == 9
+    with Prefix(tmp_path).lock():
+        pass
+
+
+def test_a_program_that_inherits_the_lock_keeps_it(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    with prefix.lock() as descriptor:
+        child = subprocess.Popen(["/bin/sleep", "1000"], pass_fds=(descriptor,))
+    try:
+        with pytest.raises(PrefixBusy), prefix.lock():
+            pass
+    finally:
+        child.kill()
+        child.wait()
+    with prefix.lock():
+        pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "p/gens").mkdir(parents=True)
+    (tmp_path / "p/.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Unwritable), Prefix(tmp_path / "p").lock():
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_lock_is_the_kernels(tmp_path: Path) -> None:
+    with Prefix(tmp_path / "p").lock(), (tmp_path / "p/.lock").open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_prefix_below_a_file_is_unwritable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unwritable, match="Not a directory"), Prefix(tmp_path / "file/p").lock():
+        pass
+
+
+def test_parents_are_resolved_and_the_prefix_itself_is_not(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "alias").symlink_to("real")
+    assert Prefix(tmp_path / "alias/p").root == tmp_path / "real/p"
+    assert Prefix(tmp_path / "alias").root == tmp_path / "alias"
+
+
+def test_the_default_follows_the_base_directory_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert default_prefix("h100") == tmp_path / ".local/share/mirror/h100"
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert default_prefix("h100") == tmp_path / ".local/share/mirror/h100"
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert default_prefix("h100") == Path("/data/mirror/h100")
+
+
+def test_removing_a_tree_does_not_follow_links(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/file").touch()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/link").symlink_to(tmp_path / "outside")
+    remove_tree(tmp_path / "tree")
+    assert not (tmp_path / "tree").exists()
+    assert (tmp_path / "outside/file").exists()
