@@ -95,10 +95,11 @@ class Rpm:
         entry.checksum_type = self.checksum_type
         entry.pkgId = hashlib.new(self.checksum_type, self.contents).hexdigest()
         entry.size_package, entry.size_installed = len(self.contents), self.installed_size
-        entry.requires = [_dependency(text) for text in self.requires]
+        # createrepo_c prepends what it is given, one by one.
+        entry.requires = [_dependency(text) for text in reversed(self.requires)]
         entry.obsoletes = [_dependency(text) for text in self.obsoletes]
         own = f"{self.name} = {self.version}-{self.release}"
-        entry.provides = [_dependency(text) for text in (own, *self.provides)]
+        entry.provides = [_dependency(text) for text in reversed((own, *self.provides))]
         return entry
 
 
