@@ -10,7 +10,7 @@ Example::
 
     assembly = Assembly(plan)
     assembly.add_file("wheels/a-1-py3-none-any.whl", path, digest, name="a", version="1", origin=url)
-    manifest = assembly.manifest(imports)
+    manifest = assembly.manifest(roots, imports)
 """
 
 from __future__ import annotations
@@ -90,8 +90,12 @@ class Assembly:
         chosen = (artifact for artifact in self._artifacts.values() if artifact.directory == directory)
         return tuple(sorted(chosen, key=lambda artifact: artifact.filename))
 
-    def manifest(self, imports: tuple[str, ...]) -> Manifest:
+    def manifest(self, roots: tuple[Sha256Hex, ...], imports: tuple[str, ...]) -> Manifest:
         """Add the checksums and make the manifest.
+
+        Args:
+            roots: fingerprints of the root chain that travels with it.
+            imports: modules that must import on the closed side.
 
         Raises:
             InvalidDocument: when two names differ in nothing but case.
@@ -103,6 +107,7 @@ class Assembly:
             sequence=self._plan.sequence,
             target=self._plan.target,
             artifacts=tuple(artifact for directory in DIRECTORIES for artifact in self.within(directory)),
+            roots=roots,
             imports=imports,
             tool=__version__,
         )

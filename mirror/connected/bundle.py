@@ -115,7 +115,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)
-    manifest = assembly.manifest(plan.imports or _imports(assembly))
+    manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))
     data = manifest.encode()
     signature = builder.signer.sign(data, MANIFEST_NAMESPACE)
     with _draft(options.output) as draft:

@@ -165,6 +165,16 @@ class Fields:
         except ValueError as exc:
             self.fail(key, str(exc))
 
+    def all_checked(self, key: str, check: Callable[[str], T]) -> tuple[T, ...]:
+        """The texts at ``key``, each passed through ``check``; none when it is missing."""
+        values = []
+        for index, text in enumerate(self.texts(key, ())):
+            try:
+                values.append(check(text))
+            except ValueError as exc:
+                self.fail(f"{key}[{index}]", str(exc))
+        return tuple(values)
+
     def end(self) -> None:
         """Refuse the keys that nobody took."""
         if self._left:

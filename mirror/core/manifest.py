@@ -107,6 +107,7 @@ class Manifest:
         sequence: time of locking in seconds since 1970 UTC; a later lock has a greater one.
         target: the machine it is for.
         artifacts: every other member of the tar, in order.
+        roots: fingerprints of the roots that travel with it, versions 1, 2, ...
         imports: modules that must import from the installed venv.
         tool: version of mirror that packed it.
     """
@@ -115,6 +116,7 @@ class Manifest:
     sequence: int
     target: Target
     artifacts: tuple[Artifact, ...]
+    roots: tuple[Sha256Hex, ...] = ()
     imports: tuple[str, ...] = ()
     tool: str = ""
     format: str = field(default=FORMAT)
@@ -135,6 +137,7 @@ class Manifest:
             sequence=fields.number("sequence", minimum=1),
             target=Target.from_fields(fields.table("target")),
             artifacts=tuple(Artifact.from_fields(item) for item in fields.tables("artifacts")),
+            roots=fields.all_checked("roots", sha256_hex),
             imports=fields.texts("imports", ()),
             tool=fields.text("tool", ""),
         )
@@ -168,6 +171,7 @@ class Manifest:
             "sequence": self.sequence,
             "target": self.target.to_dict(),
             "artifacts": [artifact.to_dict() for artifact in self.artifacts],
+            "roots": list(self.roots),
             "imports": list(self.imports),
             "tool": self.tool,
         }

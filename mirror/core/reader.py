@@ -89,7 +89,7 @@ class Bundle:
         return data
 
     def _next_is(self, directory: bytes) -> bool:
-        return os.pread(self._descriptor, len(directory), self._offset) == directory
+        return self._exactly(self._offset, len(directory)) == directory
 
     def _take_signatures(self) -> Iterator[bytes]:
         for number in range(1, layout.MAX_SIGNATURES + 1):
@@ -120,13 +120,16 @@ class Bundle:
         return b"".join(parts)
 
     def trust(self, root: Root) -> Manifest:
-        """Check the signatures against ``root`` and parse the manifest.
+        """Check the signatures against ``root``, parse the manifest, and check the root chain that it names.
 
         Raises:
-            MirrorError: as ``trust.check_manifest`` and ``Manifest.parse`` do.
+            MirrorError: as ``trust.check_manifest``, ``Manifest.parse`` and ``trust.check_root`` do.
+            BadLayout: when the roots in the bundle are not the ones that the manifest names.
         """
         self.signers = trust.check_manifest(self.manifest_bytes, self.signatures, root)
         manifest = Manifest.parse(self.manifest_bytes)
+        if tuple(trust.check_root(*documents).fingerprint for documents in self.root_documents) != manifest.roots:
+            raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)
         offset = self._offset
         for artifact in manifest.artifacts:
             self._offsets[artifact.path] = offset

@@ -12,7 +12,9 @@ from mirror.core.target import Target
 DIGEST = sha256_hex("ab" * 32)
 WHEEL = Artifact("wheels/a-1-py3-none-any.whl", 12, DIGEST, "a", "1", "built", 40)
 EMPTY = Artifact("meta/install.txt", 0, DIGEST, "install.txt")
-MANIFEST = Manifest("quickstart", 1_790_000_000, Target("3.11", "x86_64", "2.28"), (WHEEL, EMPTY), ("a",), "0.1.0")
+MANIFEST = Manifest(
+    "quickstart", 1_790_000_000, Target("3.11", "x86_64", "2.28"), (WHEEL, EMPTY), (DIGEST,), ("a",), "0.1.0"
+)
 
 
 def edited(**changes: Any) -> bytes:
@@ -35,6 +37,7 @@ def test_equal_manifests_have_equal_bytes() -> None:
     ("data", "message"),
     [
         (edited(format="mirror-bundle/2"), "at 'format': expected 'mirror-bundle/1', got 'mirror-bundle/2'"),
+        (edited(roots=["x"]), "at 'roots[0]': expected 64 hex digits, got 'x'"),
         (edited(extra=1), "at 'extra': unknown key"),
         (edited(sequence=0), "at 'sequence': expected at least 1, got 0"),
         (edited(name="../x"), "at 'name': expected a stack name"),
