@@ -27,7 +27,7 @@ from pathlib import Path
 
 from mirror.connected.download import Download
 from mirror.connected.store import refuse_write
-from mirror.connected.transport import CHUNK_BYTES, TooLarge, Truncated
+from mirror.connected.transport import CHUNK_BYTES, BadReply, Truncated
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import Advance
 
@@ -99,7 +99,7 @@ class Part:
         limit = self.download.size
         if limit is None and self.size + len(chunk) > MAX_UNKNOWN_BYTES:
             self.clear()
-            raise TooLarge(self.download.shown_url, MAX_UNKNOWN_BYTES)
+            raise BadReply(self.download.shown_url, f"the reply is larger than the {MAX_UNKNOWN_BYTES} bytes allowed")
         if limit is not None and self.size + len(chunk) > limit:
             self._mismatch("")
         try:

@@ -42,7 +42,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_F
 
 
 class HostUnreachable(MirrorError):
-    """No connection to the server, or it broke off again and again.
+    """No connection to the server, or one that is of no use.
 
     Attributes:
         host: name and port as in the URL.
@@ -114,23 +114,8 @@ class Truncated(MirrorError):
         return f"{self.url}: the body broke off after {self.actual} bytes, before {whole}"
 
 
-class TooLarge(MirrorError):
-    """A reply without a known size went on past its cap."""
-
-    ref = "reply-too-large"
-    exit_code = 75
-    hint = "The server sends something else than what was asked for, or without end: check the address."
-
-    def __init__(self, url: str, limit: int) -> None:
-        super().__init__(url, limit)
-        self.url, self.limit = url, limit
-
-    def __str__(self) -> str:
-        return f"{self.url}: the reply is larger than the {self.limit} bytes allowed"
-
-
 class BadReply(MirrorError):
-    """The server breaks a rule of HTTP or one of ours: a redirect to another scheme, a compressed body."""
+    """The server breaks a rule of HTTP or one of ours: a redirect to another scheme, a compressed or endless body."""
 
     ref = "bad-reply"
     exit_code = 76
@@ -142,22 +127,6 @@ class BadReply(MirrorError):
 
     def __str__(self) -> str:
         return f"{self.url}: {self.problem}"
-
-
-class TooSlow(MirrorError):
-    """The body arrives slower than we are ready to wait for."""
-
-    ref = "too-slow"
-    exit_code = 78
-    hint = "Run the command again: it goes on from what is already here."
-    transient = True
-
-    def __init__(self, url: str, received: int, seconds: float) -> None:
-        super().__init__(url, received, seconds)
-        self.url, self.received, self.seconds = url, received, seconds
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.received} bytes in {self.seconds:.0f} seconds is too slow"
 
 
 def new_session(connections: int = 16) -> requests.Session:
@@ -211,7 +180,8 @@ def body(
     """The body as it arrives, never decoded.
 
     Raises:
-        Truncated: it ends before its Content-Length, or the connection breaks. TooSlow: below ``patience.slowest``.
+        Truncated: it ends before its Content-Length, or the connection breaks. HostUnreachable: it is slower than
+            ``patience.slowest``.
     """
     shown = redacted(response.url)
     # read1 returns with what one recv(2) brought: with read(), a server that sends a byte a second would hold us for hours.
@@ -229,7 +199,7 @@ def body(
         elapsed = clock() - since
         if elapsed >= patience.window_s:
             if in_window < patience.slowest * elapsed:
-                raise TooSlow(shown, in_window, elapsed)
+                raise HostUnreachable(shown, f"{in_window} bytes in {elapsed:.0f} seconds are too slow")
             since, in_window = clock(), 0
 
 
@@ -237,8 +207,9 @@ def get_bytes(session: requests.Session, url: str, max_bytes: int, patience: Pat
     """The whole of one small document (an index page, repository metadata) from an ``http(s):`` or ``file:`` URL.
 
     Raises:
-        HostUnreachable, HttpRefused, BadReply, Truncated, TooSlow: after ``patience.attempts``. TooLarge: at once, when there
-        are more than ``max_bytes``. Unreadable: a ``file:`` URL that leads to no file.
+        HostUnreachable, HttpRefused, Truncated: after ``patience.attempts``.
+        BadReply: at once, also when there are more than ``max_bytes``.
+        Unreadable: a ``file:`` URL that leads to no file.
     """
     if urlsplit(url).scheme == "file":
         with open_file(url) as stream:
@@ -277,7 +248,7 @@ def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
     for chunk in chunks:
         data += chunk
         if len(data) > max_bytes:
-            raise TooLarge(shown, max_bytes)
+            raise BadReply(shown, f"the reply is larger than the {max_bytes} bytes allowed")
     return bytes(data)
 
 

@@ -8,7 +8,7 @@ the same; nothing of the caller's environment comes in; the interpreter sees the
 Example::
 
     with Workshop(store.root / "build" / key[:16]) as room:
-        room.furnish(python, wheels)
+        room.furnish(python, wheels, log)
         environment = room.environment(target, cuda_home=None, epoch=0)
 """
 
@@ -16,42 +16,27 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import pyproject_hooks
 import uv
 from packaging.utils import parse_wheel_filename
 
 from mirror.connected.store import file_sha256
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import Unwritable
 from mirror.core.target import Target
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
-
-class WrongInterpreter(MirrorError):
-    """No virtual environment for the build could be made, or it has another Python than the target.
-
-    Attributes:
-        python: the interpreter that was given.
-        problem: what is wrong with it.
-    """
-
-    ref = "wrong-interpreter"
-    exit_code = 79
-    hint = "Install the target's minor version of CPython on this machine, with its venv support, and run again."
-
-    def __init__(self, python: str, problem: str) -> None:
-        super().__init__(python, problem)
-        self.python, self.problem = python, problem
-
-    def __str__(self) -> str:
-        return f"{self.python}: {self.problem}"
+_RANDOM_NAME = re.compile(r"((?:<build>/tmp|<tmp>)/|\.tmp-)[\w-]+")
+"""Names of temporary files: the compiler's, the hooks', and setuptools' own directory for the wheel."""
 
 
 class Workshop:
@@ -71,7 +56,7 @@ class Workshop:
     def __enter__(self) -> Workshop:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path.with_suffix(".lock"), "wb")  # noqa: SIM115  # closed on leaving
+            self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             shutil.rmtree(self.path, ignore_errors=True)  # what a killed build left
             for directory in (self.path, self.source, self.out, self._home, self._temporary, self._wheels):
@@ -85,12 +70,8 @@ class Workshop:
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
-    def furnish(self, python: Path, requirements: Sequence[Path]) -> None:
-        """Make the virtual environment from exactly these wheels.
-
-        Raises:
-            WrongInterpreter: when uv refuses the interpreter or a wheel, with its words.
-        """
+    def furnish(self, python: Path, requirements: Sequence[Path], log: BinaryIO) -> bool:
+        """Make the virtual environment from exactly these wheels; False when uv refuses, with its words in the log."""
         lines = []
         for wheel in sorted(requirements, key=lambda path: path.name):
             (self._wheels / wheel.name).symlink_to(wheel.absolute())
@@ -98,28 +79,19 @@ class Workshop:
             lines.append(f"{name}=={version} --hash=sha256:{file_sha256(wheel)}\n")
         listed = self.path / "requirements.txt"
         listed.write_text("".join(lines), encoding="ascii")
-        self._uv(python, "venv", "--no-project", "--python", str(python), str(self.path / "env"))
-        if lines:
-            index = ("--no-index", "--find-links", str(self._wheels), "--no-deps", "--require-hashes")
-            self._uv(python, "pip", "install", "--python", str(self.python), *index, "-r", str(listed))
+        made = self._uv(log, "venv", "--no-project", "--python", str(python), str(self.path / "env"))
+        if not made or not lines:
+            return made
+        index = ("--no-index", "--find-links", str(self._wheels), "--no-deps", "--require-hashes")
+        return self._uv(log, "pip", "install", "--python", str(self.python), *index, "-r", str(listed))
 
-    def _uv(self, python: Path, *arguments: str) -> None:
+    def _uv(self, log: BinaryIO, *arguments: str) -> bool:
         # No cache: its files are linked into environments, and a build may write into its own.
-        command = [
-            uv.find_uv_bin(),
-            *arguments,
-            "--offline",
-            "--no-cache",
-            "--no-config",
-            "--no-python-downloads",
-            "-q",
-        ]
+        fixed = ("--offline", "--no-cache", "--no-config", "--no-python-downloads", "--quiet")
         environment = {"PATH": _SYSTEM_PATH, "HOME": str(self._home), "TMPDIR": str(self._temporary)}
-        done = subprocess.run(command, env=environment, cwd=self.path, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise WrongInterpreter(
-                str(python), f"no environment for the build can be made with it: {done.stderr.strip()}"
-            )
+        command = [uv.find_uv_bin(), *arguments, *fixed]
+        done = subprocess.run(command, env=environment, cwd=self.path, stdout=log, stderr=log, check=False)
+        return done.returncode == 0
 
     def environment(self, target: Target, cuda_home: Path | None, epoch: int) -> dict[str, str]:
         """All the variables of a build: same request, same values, whoever calls from wherever."""
@@ -151,14 +123,14 @@ class Workshop:
         return common
 
     def hide(self, text: str) -> str:
-        """Put fixed words for the paths of this machine, so that equal builds give equal logs."""
+        """Put fixed words for paths and names that differ between runs, so that equal builds give equal logs."""
         for path, word in (
             (str(self.path), "<build>"),
             (str(Path(pyproject_hooks.__file__).parent), "<hooks>"),
             (tempfile.gettempdir(), "<tmp>"),
         ):
             text = text.replace(path, word)
-        return text
+        return _RANDOM_NAME.sub(r"\1*", text)
 
 
 def _gpu_variables(target: Target) -> dict[str, str]:
