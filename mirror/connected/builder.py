@@ -21,7 +21,9 @@ import json
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -260,10 +262,11 @@ class _Build:
                 raise subprocess.CalledProcessError(status, list(cmd))
 
         try:
-            backend = build.ProjectBuilder(source, str(self.room.python), runner)
-            self.check_requirements(backend.build_system_requires)
-            self.check_requirements(backend.get_requires_for_build("wheel"))
-            return Path(backend.build("wheel", self.room.out))
+            with _warnings_to(stream):
+                backend = build.ProjectBuilder(source, str(self.room.python), runner)
+                self.check_requirements(backend.build_system_requires)
+                self.check_requirements(backend.get_requires_for_build("wheel"))
+                return Path(backend.build("wheel", self.room.out))
         except build.BuildBackendException as exc:
             if isinstance(exc.exception, MirrorError):
                 raise exc.exception from exc
@@ -284,7 +287,17 @@ class _Build:
 
     def keep_log(self) -> None:
         text = self.raw.read_text(encoding="utf-8", errors="replace")
-        write_file(self.log, self.room.hide(text).encode("utf-8"))
+        write_file(self.log, self.room.settled(text).encode("utf-8"))
+
+
+@contextmanager
+def _warnings_to(stream: BinaryIO) -> Iterator[None]:
+    """A backend's Python warnings are raised again in our process; they belong in the log."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        stream.write(f"{warning.category.__name__}: {warning.message}\n".encode())
 
 
 def _check_sdist(request: BuildRequest) -> None:

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -122,15 +123,18 @@ class Workshop:
             common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{_SYSTEM_PATH}"
         return common
 
-    def hide(self, text: str) -> str:
-        """Put fixed words for paths and names that differ between runs, so that equal builds give equal logs."""
+    def settled(self, text: str) -> str:
+        """A log without what differs between equal builds: paths of this machine, random names, the order of a directory."""
         for path, word in (
             (str(self.path), "<build>"),
             (str(Path(pyproject_hooks.__file__).parent), "<hooks>"),
             (tempfile.gettempdir(), "<tmp>"),
         ):
             text = text.replace(path, word)
-        return _RANDOM_NAME.sub(r"\1*", text)
+        text = _RANDOM_NAME.sub(r"\1*", text)
+        # setuptools copies files in the order in which the file system lists them.
+        runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
+        return "".join(line for copies, lines in runs for line in (sorted(lines) if copies else lines))
 
 
 def _gpu_variables(target: Target) -> dict[str, str]:
