@@ -149,7 +149,7 @@ def solve(
     everything = sorted(packages, key=lambda package: package.nevra)  # the solver's choice must not hang on their order
     candidates = [package for package in everything if _is_candidate(package, arch, release)]
     _check_wanted(wanted, candidates, everything, arch)
-    chosen = _solve(candidates, wanted, arch)
+    chosen = _solve(candidates, wanted)
     return tuple(package for package in chosen if package.name in wanted or not package.is_metapackage)
 
 
@@ -207,11 +207,10 @@ def _stem(name: str) -> str:
     return found[1] if found else name
 
 
-def _solve(candidates: Sequence[RpmPackage], wanted: Sequence[str], arch: str) -> list[RpmPackage]:
+def _solve(candidates: Sequence[RpmPackage], wanted: Sequence[str]) -> list[RpmPackage]:
     """Fill libsolv's pool from our model and ask it."""
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
-    pool.setarch(arch)
     offered = {package.name for package in candidates} | {
         cap.name for package in candidates for cap in package.provides
     }

@@ -166,7 +166,7 @@ def _check_covers(locks: Locks) -> None:
     if issues:
         raise LockOutdated(str(locks.path), tuple(issues))
     if locks.stack.rpms and locks.rpms:
-        issues = rpmlock.covers(locks.stack.rpms, locks.rpms)
+        issues = rpmlock.covers(locks.stack.rpms, locks.rpms, locks.target.arch)
         if issues:
             raise LockOutdated(f"{locks.name}.rpms.toml", tuple(issues))
 

@@ -155,12 +155,16 @@ def lock_rpms(
     )
 
 
-def covers(wishes: RpmWishes, lock: RpmLock) -> tuple[str, ...]:
-    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them."""
-    return tuple(_differences(wishes, lock))
+def covers(wishes: RpmWishes, lock: RpmLock, arch: str) -> tuple[str, ...]:
+    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them.
+
+    Args:
+        arch: the target's.
+    """
+    return tuple(_differences(wishes, lock, arch))
 
 
-def _differences(wishes: RpmWishes, lock: RpmLock) -> Iterator[str]:
+def _differences(wishes: RpmWishes, lock: RpmLock, arch: str) -> Iterator[str]:
     if repository_url(wishes.repository) != repository_url(lock.repository):
         yield f"the stack names the repository {wishes.repository}, the lock {lock.repository}"
     for fingerprint in lock.fingerprints:
@@ -172,6 +176,8 @@ def _differences(wishes: RpmWishes, lock: RpmLock) -> Iterator[str]:
     for name in lock.wanted:
         if name not in wishes.packages:
             yield f"{name} is locked, and the stack no longer wants it"
+    for other in sorted({pin.arch for pin in lock.pins} - {arch, "noarch"}):
+        yield f"the stack's target is {arch}, the locked RPMs are for {other}"
 
 
 def _pin(fields: Fields) -> RpmPin:

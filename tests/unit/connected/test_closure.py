@@ -61,6 +61,15 @@ def test_a_soname_never_pulls_the_driver_in() -> None:
     ]
 
 
+def test_a_soname_without_brackets_is_the_hosts_too() -> None:
+    assert closure("a", among=(Rpm("a", requires=("libcuda.so.1",)), Rpm("b", provides=("libcuda.so.1",)))) == ["a"]
+
+
+def test_what_only_a_driver_package_provides_is_left_to_the_host() -> None:
+    among = (Rpm("a", requires=("opengl",)), Rpm("nvidia-driver", provides=("opengl",)))
+    assert closure("a", among=among) == ["a"]
+
+
 def test_a_driver_package_required_by_name_is_left_to_the_host() -> None:
     names = closure("cuda-runtime-13-0")
     assert "cuda-cudart-13-0" in names
@@ -138,6 +147,17 @@ def test_the_order_of_the_repository_does_not_matter() -> None:
     assert (
         closure("libcublas-devel-13-0", "cuda-cudart-devel-13-0", "cuda-nvcc-13-0", among=tuple(shuffled)) == expected
     )
+
+
+def test_a_choice_between_providers_does_not_hang_on_the_order() -> None:
+    among = (Rpm("a", requires=("mpi",)), Rpm("openmpi", provides=("mpi",)), Rpm("mpich", provides=("mpi",)))
+    assert closure("a", among=among) == closure("a", among=among[::-1])
+
+
+def test_a_requirement_that_leads_to_another_release_is_refused() -> None:
+    among = (*toolkit("12.9"), *toolkit("13.0"), Rpm("cuda-samples-13-0", requires=("cuda-cccl-12-9",)))
+    with pytest.raises(Unsolvable, match="nothing provides cuda-cccl-12-9 needed by cuda-samples-13-0"):
+        closure("cuda-samples-13-0", among=among)
 
 
 def test_wanted_packages_of_two_releases_are_refused() -> None:

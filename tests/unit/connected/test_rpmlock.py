@@ -126,21 +126,25 @@ def test_downloads_come_from_a_copy_that_stands_in(lock: RpmLock, copy: Path, re
 def test_a_repository_without_a_final_slash_is_the_same_one(lock: RpmLock, wishes: RpmWishes) -> None:
     bare = replace(lock, repository=REPOSITORY.rstrip("/"))
     assert bare.downloads(None) == lock.downloads(None)
-    assert covers(wishes, bare) == ()
+    assert covers(wishes, bare, "x86_64") == ()
 
 
 def test_a_fresh_lock_covers_its_wishes(lock: RpmLock, wishes: RpmWishes) -> None:
-    assert covers(wishes, lock) == ()
+    assert covers(wishes, lock, "x86_64") == ()
 
 
 def test_each_difference_from_the_wishes_is_told(lock: RpmLock) -> None:
     wishes = RpmWishes("https://other.example/", ("A" * 40,), ("cuda-nvcc-13-0", "cuda-nvrtc-devel-13-0"))
-    assert covers(wishes, lock) == (
+    assert covers(wishes, lock, "x86_64") == (
         f"the stack names the repository https://other.example/, the lock {REPOSITORY}",
         f"the lock was signed by key {lock.fingerprints[0]}, the stack pins {'A' * 40}",
         "the stack wants cuda-nvrtc-devel-13-0, which is not locked",
         "cuda-cudart-devel-13-0 is locked, and the stack no longer wants it",
     )
+
+
+def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
+    assert covers(wishes, lock, "aarch64") == ("the stack's target is aarch64, the locked RPMs are for x86_64",)
 
 
 @pytest.mark.parametrize(
