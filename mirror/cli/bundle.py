@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
+from mirror.core.trust import TrustStore
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled
@@ -59,32 +60,30 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mirror.connected.bundle import BundleOptions, bundle, preview
+    from mirror.connected.bundle import BundleOptions, bundle
+    from mirror.connected.planning import Wishes, prepare
+    from mirror.connected.store import Store
 
-    options = BundleOptions(
-        lock=args.lock,
-        output=args.output,
-        locked=args.locked,
-        wheelhouse=args.wheelhouse,
-        rpm_repo=args.rpm_repo,
-        without=frozenset(args.without),
-        key=args.key,
-        jobs=max(1, args.jobs),
-        python=args.python,
-        epoch=os.environ.get("SOURCE_DATE_EPOCH"),
-    )
-    console = Console()
+    console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
+    wishes = Wishes(args.lock, args.locked, args.rpm_repo, frozenset(args.without), os.environ.get("SOURCE_DATE_EPOCH"))
     if args.dry_run:
-        plan = preview(options, console)
-        print_json(plan.to_dict()) if args.json else _print_plan(plan)
+        plan, _ = prepare(wishes, store, console)
+        facts = plan.to_dict(store)
+        print_json(facts) if args.json else _print_plan(plan, facts)
         return 0
-    result = bundle(options, console)
+    options = BundleOptions(wishes, args.output, args.key, max(1, args.jobs), args.python)
+    result = bundle(options, store, TrustStore.default(), console)
     print_json(result.to_dict()) if args.json else _print_result(result)
     return 0
 
 
-def _print_plan(plan: Plan) -> None:
-    facts = plan.to_dict()
+def _wheelhouse(lock: Path) -> Path | None:
+    """``wheelhouse/`` beside the lock's directory, as in mirror's own repository."""
+    beside = lock.absolute().parent.parent / "wheelhouse"
+    return beside if beside.is_dir() else None
+
+
+def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
     print(f"{plan.name} for {plan.target}")
     for word, label in (("here", "here already"), ("fetch", "to fetch"), ("build", "to build")):
         group = facts[word]
@@ -93,21 +92,30 @@ def _print_plan(plan: Plan) -> None:
         for item in group:
             size_text = human_bytes(item["size"]) if item.get("size") else ""
             print(f"  {item['file']:<72} {size_text:>10}")
-    for note in plan.notes:
-        print(f"\nnote: {note}")
+    _print_notes(plan.notes)
 
 
 def _print_result(result: Bundled) -> None:
-    print(f"{result.path}  {human_bytes(result.size)}  {result.artifacts} files")
+    print(f"{result.path}  {human_bytes(result.size)}")
     print(f"  sha256      {result.sha256}")
-    print(f"  signed by   {result.signer}")
-    for label, (count, size) in result.contents.items():
-        print(f"  {label:<11} {count:>4}  {human_bytes(size)}")
-    print("\ncarry across, every time:")
-    print(f"  {result.path}")
-    print("carry across once, apart from any bundle (write the fingerprint down, or read it out on the telephone):")
-    print("  mirror.pyz            made by: mirror installer -o mirror.pyz")
-    print(f"  root fingerprint      {result.root_fingerprint}")
-    print("in the closed network:")
-    print(f"  python3 mirror.pyz trust add {result.path.name} --fingerprint {result.root_fingerprint}")
-    print(f"  python3 mirror.pyz install {result.path.name}")
+    for directory, (count, size) in result.contents().items():
+        print(f"  {directory + '/':<11} {count:>4} files  {human_bytes(size):>10}")
+    for path in result.builder.created:
+        print(f"new private key: {path} (back it up; nobody else may read it)")
+    if result.builder.created and result.builder.root.is_one_person:
+        print("note: one person holds every key of this root: whoever has them decides alone what is installed")
+    _print_notes(result.notes)
+    fingerprint, name = result.builder.root.fingerprint, result.path.name
+    print(f"""
+carry across:                            {result.path}
+carry across once, apart from bundles:   mirror.pyz (mirror installer -o mirror.pyz)
+and, by another way than the files, the root's fingerprint:
+  {fingerprint}
+in the closed network:
+  python3 mirror.pyz trust add {name} --fingerprint {fingerprint}
+  python3 mirror.pyz install {name}""")
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"note: {note}")

@@ -109,7 +109,7 @@ class Locks:
             epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
         """
         if self.python.locked is not None:
-            return max([self.python.locked] + [self.rpms.locked] * bool(self.rpms)), ""
+            return max(self.python.locked, self.rpms.locked if self.rpms else 0), ""
         if epoch and epoch.isdigit() and int(epoch) > 0:
             return int(epoch), ""
         changed = int(self.path.stat().st_mtime)

@@ -228,6 +228,18 @@ def get_bytes(session: requests.Session, url: str, max_bytes: int, patience: Pat
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
+def content_size(session: requests.Session, url: str, patience: Patience = PATIENCE) -> int | None:
+    """How many bytes a file has, by its server's word; None when it cannot be told. A hint for people, never trusted."""
+    if urlsplit(url).scheme == "file":
+        with open_file(url) as stream:
+            return os.fstat(stream.fileno()).st_size
+    try:
+        response = session.head(url, allow_redirects=True, timeout=(patience.connect_s, patience.read_s))
+    except requests.RequestException:
+        return None  # fetching it will name what is wrong
+    return _content_length(response) if response.status_code == 200 else None
+
+
 def open_file(url: str) -> BinaryIO:
     """Open the local file behind a ``file:`` URL.
 
