@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mirror.connected.index import Index, IndexFile
-from mirror.connected.requirements import InvalidLock, Pin, PythonLock, exact_version
+from mirror.connected.requirements import InvalidLock, Pin, PythonLock
 from mirror.connected.stack import Stack
 from mirror.connected.wheels import Miss, NoWheelForTarget, best_wheel, environment, explain
 from mirror.core.errors import MirrorError
-from mirror.core.names import ProjectName, project_name
+from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 
 
@@ -163,11 +163,10 @@ def _accept(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[Pr
     if misses:
         raise NoWheelForTarget(stack.name, misses)
     files = {project: file for project, file in found.items() if isinstance(file, IndexFile)}
-    stated = {(project_name(one.name), exact_version(one)) for one in (*stack.requirements, *stack.constraints)}
     withdrawn = tuple(
         (project, file.version, file.yanked)
         for project, file in files.items()
-        if file.yanked is not None and (project, file.version) not in stated
+        if file.yanked is not None and stack.stated_version(project) != file.version
     )
     if withdrawn:
         raise Withdrawn(stack.name, withdrawn)

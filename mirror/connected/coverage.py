@@ -7,7 +7,7 @@ Rules: every difference is listed, each with both sides.
 
 Example::
 
-    check_covers(stack, read_lock(path), str(path))     # raises LockOutdated
+    covers(stack, read_lock(path))      # ("requirements asks for torch==2.11.0, the lock has 2.10.0",)
 """
 
 from __future__ import annotations
@@ -20,62 +20,23 @@ from packaging.requirements import Requirement
 from mirror.connected.requirements import PythonLock
 from mirror.connected.stack import Stack
 from mirror.connected.wheels import environment
-from mirror.core.errors import MirrorError
 from mirror.core.names import project_name
 
 
-class LockOutdated(MirrorError):
-    """``NAME.toml`` was changed and the lock beside it was not, or the lock is another stack's.
-
-    Attributes:
-        stack: the stack's name.
-        lock: the lock's path.
-        differences: every one, with both sides.
-    """
-
-    ref = "lock-outdated"
-    exit_code = 58
-    hint = "Lock again: mirror lock NAME.toml."
-
-    def __init__(self, stack: str, lock: str, differences: tuple[str, ...]) -> None:
-        super().__init__(stack, lock, differences)
-        self.stack, self.lock, self.differences = stack, lock, differences
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.differences) - 1} more)" if len(self.differences) > 1 else ""
-        return f"{self.lock} does not cover {self.stack}.toml: {self.differences[0]}{more}"
-
-    def context(self) -> str:
-        return "\n".join(self.differences) if len(self.differences) > 1 else ""
+def covers(stack: Stack, lock: PythonLock) -> tuple[str, ...]:
+    """Where a Python lock no longer answers its stack: a sentence for each difference, none when it covers it."""
+    return tuple(_differences(stack, lock))
 
 
-def check_covers(stack: Stack, lock: PythonLock, source: str) -> None:
-    """Hold a Python lock against its stack; ``source`` is the lock's path.
-
-    Raises:
-        LockOutdated: with every difference.
-    """
-    differences = tuple(differences_between(stack, lock))
-    if differences:
-        raise LockOutdated(stack.name, source, differences)
-
-
-def check_covers_builds(stack: Stack, lock: PythonLock, source: str) -> None:
-    """Hold a lock of build requirements against what the stack adds to them.
-
-    Raises:
-        LockOutdated: with every difference.
-    """
+def covers_builds(stack: Stack, lock: PythonLock) -> tuple[str, ...]:
+    """The same for a lock of build requirements, as far as the stack itself names them."""
     extra = [requirement for project in stack.build for requirement in stack.settings_of(project).requires]
-    differences = (*_targets(stack, lock), *_wishes(stack, extra, lock, "[build]", ()))
-    if differences:
-        raise LockOutdated(stack.name, source, differences)
+    return (*_targets(stack, lock), *_wishes(stack, extra, lock, "build"))
 
 
-def differences_between(stack: Stack, lock: PythonLock) -> Iterator[str]:
-    """Each difference between a stack's Python side and a lock, as a sentence with both sides."""
+def _differences(stack: Stack, lock: PythonLock) -> Iterator[str]:
     yield from _targets(stack, lock)
-    yield from _wishes(stack, stack.requirements, lock, "requirements", ())
+    yield from _wishes(stack, stack.requirements, lock, "requirements")
     yield from _wishes(stack, stack.optional, lock, "optional", lock.unpinned)
     for constraint in stack.constraints:
         pin = lock.find(project_name(constraint.name))
@@ -92,7 +53,7 @@ def _targets(stack: Stack, lock: PythonLock) -> Iterator[str]:
 
 
 def _wishes(
-    stack: Stack, requirements: Iterable[Requirement], lock: PythonLock, key: str, unpinned: tuple[str, ...]
+    stack: Stack, requirements: Iterable[Requirement], lock: PythonLock, key: str, unpinned: tuple[str, ...] = ()
 ) -> Iterator[str]:
     for requirement in requirements:
         pin = lock.find(project_name(requirement.name))

@@ -33,6 +33,7 @@ from pypi_simple import (
 )
 
 from mirror.connected.download import redacted
+from mirror.connected.patience import PATIENCE, Patience
 from mirror.connected.stack import Stack
 from mirror.connected.transport import BadReply, HttpRefused, get_bytes, new_session
 from mirror.core.errors import MirrorError
@@ -131,8 +132,11 @@ class Index:
         """URL of the index that a project comes from."""
         return self.special.get(project, self.default)
 
-    def files(self, project: ProjectName) -> tuple[IndexFile, ...]:
+    def files(self, project: ProjectName, patience: Patience = PATIENCE) -> tuple[IndexFile, ...]:
         """Every wheel and sdist of a project.
+
+        Args:
+            patience: how long to wait for an index that does not answer.
 
         Raises:
             ProjectNotOnIndex: when the index answers that it has no such page.
@@ -142,7 +146,7 @@ class Index:
         if project not in self._pages:
             url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
             try:
-                data = get_bytes(self._session, url, MAX_PAGE_BYTES)
+                data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
             except HttpRefused as exc:
                 if exc.status in (404, 410):
                     raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 
+from mirror.connected.requirements import exact_version
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
@@ -85,7 +86,7 @@ class Stack:
         build: projects built from their sdist for the target.
         imports: modules that must import from the installed venv.
         cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
-        indexes: index URLs by their name in the file.
+        indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
         index_names: which index a project comes from; a project that is not named comes from the default index.
         settings: build settings by project.
         rpms: the toolchain, or None when the stack carries none.
@@ -161,6 +162,16 @@ class Stack:
 
     def _check(self, fields: Fields) -> None:
         """Hold the rules between tables."""
+        asked = {project_name(one.name) for one in (*self.requirements, *self.optional)}
+        for project in self.index_names:
+            if project not in asked:
+                # uv gives an index to what is asked for, never to what something else asks for (SECURITY.md T14).
+                fields.fail(f"python.index.{project}", "the project is in neither requirements nor optional")
+        for index, project in enumerate(self.build):
+            if self.stated_version(project) is None:
+                fields.fail(
+                    f"python.build[{index}]", f"a build is of one version: add '{project}==VERSION' to requirements"
+                )
         for project in self.settings:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")
@@ -168,9 +179,15 @@ class Stack:
             fields.fail("target.cuda", "missing: a stack with [rpms] says which CUDA release they are of")
 
     def index_of(self, project: ProjectName) -> str | None:
-        """URL of the index that the project must come from; None for the default index."""
+        """URL of the index that the project must come from; None for the default one."""
         name = self.index_names.get(project)
         return self.indexes[name] if name else None
+
+    def stated_version(self, project: ProjectName) -> str | None:
+        """The version that the file itself pins a project to with ``==``; None when it leaves a choice."""
+        stated = (*self.requirements, *self.constraints)
+        versions = (exact_version(one) for one in stated if project_name(one.name) == project)
+        return next((version for version in versions if version), None)
 
     def is_built(self, project: ProjectName) -> bool:
         """Whether the project is built from its sdist for the target."""

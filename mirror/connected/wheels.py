@@ -187,3 +187,17 @@ def _glibc_of(platform: str, arch: str) -> tuple[int, int] | None:
         return None
     legacy = {name: minor for minor, name in _LEGACY.items()}
     return (2, legacy[match[4]]) if match[4] else (int(match[1]), int(match[2]))
+
+
+def fitting_name(filename: str, target: Target, limit: int = 100) -> str:
+    """A wheel's name as a bundle can hold it: a ustar name field has 100 bytes, and some wheels list many platforms.
+
+    A longer name is cut to the one tag by which the target takes the wheel, which names the same file to every installer
+    (PEP 425: a compressed tag set stands for each of its tags). Other names stay as they are.
+    """
+    if len(filename) <= limit:
+        return filename
+    name, _, _, tags = parse_wheel_filename(filename)
+    tag = next((tag for tag in target_tags(target) if tag in tags), None)
+    stem = filename.rsplit("-", 3)[0]
+    return f"{stem}-{tag}.whl" if tag and name else filename

@@ -1,0 +1,63 @@
+"""``mirror lock``: wishes in, pins out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirror.cli.console import Console, print_json
+
+if TYPE_CHECKING:
+    from mirror.connected.lock import Locked
+
+_DESCRIPTION = """\
+Pin everything that NAME.toml wishes for, for its target, whatever machine this is.
+
+Written beside NAME.toml: NAME.txt (Python projects, with the sha256 of the one file that the target takes), NAME.build.txt
+(what the builds from source need) and NAME.rpms.toml (the CUDA toolchain's RPMs). Versions that are locked already are kept
+where they still answer; when nothing changes, no file does. No package's code is run.
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "lock",
+        help="pin what a stack wishes for",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stack", type=Path, metavar="NAME.toml", help="the stack, e.g. lockfiles/h100.toml")
+    parser.add_argument(
+        "--resolver",
+        choices=("uv", "pip-tools"),
+        default="uv",
+        help="what chooses the versions (default: uv; pip-tools only where this machine is like the target)",
+    )
+    parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out 'rpms', or a requirement that NAME.toml calls optional; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from mirror.connected.lock import LockOptions, lock
+    from mirror.connected.store import Store
+
+    options = LockOptions(resolver=args.resolver, rpm_repo=args.rpm_repo, without=frozenset(args.without))
+    locked = lock(args.stack, options, Store.default(), Console())
+    print_json(locked.to_dict()) if args.json else _print(locked)
+    return 0
+
+
+def _print(locked: Locked) -> None:
+    for file in locked.files:
+        print(f"{file.path}  {file.pins} pins  {'written' if file.changed else 'unchanged'}")
+    for line in locked.unpinned:
+        print(f"goes without {line}")
