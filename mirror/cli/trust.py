@@ -27,8 +27,8 @@ WARNING: one key alone decides what the closed hosts install: one builder signs,
 _ONE_MACHINE = """\
 WARNING: ONE PERSON HOLDS EVERYTHING. The private keys of the root and of the builder were both made here:
   {files}
-Whoever gets these files decides what the closed hosts install. Back up the root's key, then keep it off this machine: it is
-needed again only to change who is trusted."""
+Whoever gets these files decides what the closed hosts install. Back up the root's key, then keep it off this machine:
+it is needed again only to change who is trusted."""
 
 
 def configure(subparsers: Any) -> None:
@@ -57,7 +57,6 @@ def configure(subparsers: Any) -> None:
     add.add_argument(
         "--fingerprint",
         type=_fingerprint,
-        default="",
         metavar="HEX",
         help="the root's sha256, told by another way than FILE; required the first time",
     )
@@ -90,13 +89,11 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
         return 2
     builder = ensure_builder(store, args.key, args.root_key)
     _print(builder.root, store, args.json, created=builder.created)
-    if len(builder.created) > 1:
-        print(_ONE_MACHINE.format(files="\n  ".join(map(str, builder.created))), file=sys.stderr)
     return 0
 
 
 def _add(args: argparse.Namespace, store: TrustStore) -> int:
-    _print(store.add_root(*read_offer(args.file), args.fingerprint), store, args.json)
+    _print(store.add_root(*read_offer(args.file), args.fingerprint or ""), store, args.json)
     return 0
 
 
@@ -116,7 +113,9 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
     print(f"  kept in   {store.directory}")
     for path in created:
         print(f"  new key   {path}")
-    if root.is_one_person:
+    if len(created) > 1:
+        print(_ONE_MACHINE.format(files="\n  ".join(map(str, created))), file=sys.stderr)
+    elif root.is_one_person:
         print(_ONE_PERSON, file=sys.stderr)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.durable import replacing, write_file
+from mirror.core.durable import make_private_directory, replacing, write_file
 from mirror.core.errors import Unwritable
 
 
@@ -79,3 +79,21 @@ def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_
     running.write_bytes(b"half")
     write_file(tmp_path / "a", b"x")
     assert sorted(os.listdir(tmp_path)) == sorted([running.name, "a"])
+
+
+def test_private_directories_are_for_their_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o002)
+    try:
+        make_private_directory(tmp_path / "a" / "b")
+    finally:
+        os.umask(old)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o700, 0o700]
+    (tmp_path / "a").chmod(0o755)
+    make_private_directory(tmp_path / "a" / "b")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # what is there is its owner's business
+
+
+def test_a_private_directory_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(Unwritable, match=r"cannot write .*a/b: "):
+        make_private_directory(tmp_path / "a" / "b")

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.cli import trust
+from mirror.core.quorum import UnknownSigner
+from mirror.core.trust import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from tests.support.keys import key, make_root, role, sign_root, trust_store, write_private_key
+
+
+def run(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    trust.configure(parser.add_subparsers())
+    args = parser.parse_args(["trust", *map(str, words)])
+    code: int = args.run(args)
+    return code
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "root.json"
+    path.write_bytes(sign_root(make_root())[0])
+    path.with_suffix(".sig").write_bytes(sign_root(make_root())[1])
+    return path
+
+
+def test_init_makes_a_root_prints_its_fingerprint_and_says_that_one_person_holds_all(
+    mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init") == 0
+    out, err = capsys.readouterr()
+    root = TrustStore(mirror_home).load_root()
+    assert out.splitlines()[0] == f"root fingerprint  {root.fingerprint}"
+    assert "WARNING: ONE PERSON HOLDS EVERYTHING." in err
+    assert str(mirror_home / "keys" / "root") in err
+    assert str(mirror_home / "keys" / "builder") in err
+
+
+def test_init_again_shows_the_same_root_and_makes_nothing(
+    mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init", "--json")
+    first = result(capsys)
+    assert first["created"] == [str(mirror_home / "keys" / "root"), str(mirror_home / "keys" / "builder")]
+    assert run("init", "--json") == 0
+    assert result(capsys) == {**first, "created": []}
+
+
+def test_init_with_ones_own_keys(tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    builder, root = write_private_key(tmp_path / "b", "alice"), write_private_key(tmp_path / "r", "rita")
+    assert run("init", "--key", builder, "--root-key", root, "--json") == 0
+    facts = result(capsys)
+    assert facts["created"] == []
+    assert facts["roles"]["builder"]["keys"][0]["public"] == key("alice").public.openssh()
+    assert facts["roles"]["root"]["keys"][0]["public"] == key("rita").public.openssh()
+    assert not (mirror_home / "keys").exists()
+
+
+def test_init_with_a_key_that_the_trusted_root_does_not_name(tmp_path: Path, mirror_home: Path) -> None:
+    trust_store(mirror_home)
+    with pytest.raises(UnknownSigner):
+        run("init", "--key", write_private_key(tmp_path / "b", "stranger"))
+
+
+def test_add_trusts_a_root_by_its_fingerprint(
+    document: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("add", document, "--fingerprint", make_root().fingerprint, "--json") == 0
+    assert result(capsys)["fingerprint"] == make_root().fingerprint
+    assert TrustStore(mirror_home).load_root() == make_root()
+    assert run("add", document) == 0  # it is trusted already
+
+
+def test_add_takes_a_fingerprint_as_people_write_it_down(document: Path, mirror_home: Path) -> None:
+    text = make_root().fingerprint.upper()
+    assert run("add", document, "--fingerprint", " ".join(text[at : at + 8] for at in range(0, 64, 8))) == 0
+
+
+def test_add_without_a_fingerprint_or_with_another_trusts_nothing(document: Path, mirror_home: Path) -> None:
+    for words in ((), ("--fingerprint", "0" * 64)):
+        with pytest.raises(UnconfirmedRoot):
+            run("add", document, *words)
+    assert not mirror_home.exists()
+
+
+@pytest.mark.parametrize("text", ["", "abc", "g" * 64, "0" * 65])
+def test_add_refuses_what_is_no_fingerprint(document: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("add", document, "--fingerprint", text)
+    assert caught.value.code == 2
+    assert "expected 64 hex digits" in capsys.readouterr().err
+
+
+def test_show_says_who_may_do_what(mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_root(builder=role("bob"), approver=role("ann", "abe", threshold=1), expires=2_000_000_000)
+    trust_store(mirror_home, root)
+    assert run("show") == 0
+    out, err = capsys.readouterr()
+    assert out == (
+        f"root fingerprint  {root.fingerprint}\n"
+        "  version   1, expires 2033-05-18T03:33:20Z\n"
+        f"  root      1 of 1  {key('root')}\n"
+        f"  builder   1 of 1  {key('bob')}\n"
+        f"  approver  1 of 2  {key('abe')}, {key('ann')}\n"
+        f"  kept in   {mirror_home}\n"
+    )
+    assert err == ""
+
+
+def test_show_warns_of_a_root_in_which_one_key_decides(mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trust_store(mirror_home)
+    assert run("show") == 0
+    assert capsys.readouterr().err.startswith("WARNING: one key alone decides what the closed hosts install")
+    run("show", "--json")
+    assert result(capsys)["one_person"] is True
+
+
+def test_show_without_a_root_says_how_to_get_one() -> None:
+    with pytest.raises(NoTrustedRoot) as caught:
+        run("show")
+    assert "mirror trust add BUNDLE --fingerprint HEX" in caught.value.hint
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["add"]])
+def test_help_is_what_a_wrong_command_gets(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*words)
+    assert caught.value.code == 2
+    assert "usage: " in capsys.readouterr().err
+
+
+BARE = """
+import sys
+class NoThirdParty:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("cryptography", "bcrypt", "requests", "packaging"):
+            raise ImportError("No module named " + repr(name))
+sys.meta_path.insert(0, NoThirdParty())
+from mirror.cli import trust
+import argparse
+parser = argparse.ArgumentParser()
+trust.configure(parser.add_subparsers())
+args = parser.parse_args(sys.argv[1:])
+sys.exit(args.run(args))
+"""
+
+
+def bare(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own where nothing but the standard library can be imported."""
+    command = [sys.executable, "-c", BARE, "trust", *map(str, words)]
+    return subprocess.run(command, env={**os.environ, "MIRROR_HOME": str(home)}, capture_output=True, text=True)
+
+
+def test_the_closed_side_adds_and_shows_with_the_standard_library_alone(document: Path, tmp_path: Path) -> None:
+    added = bare(tmp_path / "closed", "add", document, "--fingerprint", make_root().fingerprint)
+    shown = bare(tmp_path / "closed", "show", "--json")
+    assert (added.returncode, shown.returncode) == (0, 0), added.stderr + shown.stderr
+    assert json.loads(shown.stdout)["fingerprint"] == make_root().fingerprint
+
+
+def test_the_closed_side_cannot_init_and_says_so(tmp_path: Path) -> None:
+    refused = bare(tmp_path / "closed", "init")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("mirror: error: 'trust init' runs on the connected machine only")
+    assert not (tmp_path / "closed").exists()
