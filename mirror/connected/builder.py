@@ -295,9 +295,11 @@ def _warnings_to(stream: BinaryIO) -> Iterator[None]:
     """A backend's Python warnings are raised again in our process; they belong in the log."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        stream.write(f"{warning.category.__name__}: {warning.message}\n".encode())
+        try:
+            yield
+        finally:
+            for warning in caught:
+                stream.write(f"{warning.category.__name__}: {warning.message}\n".encode())
 
 
 def _check_sdist(request: BuildRequest) -> None:
