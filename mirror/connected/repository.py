@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from mirror.connected.download import redacted
 from mirror.connected.repodata import InvalidRepodata, PrimaryRecord, parse_primary, parse_repomd
 from mirror.connected.rpmpackage import RpmPackage, location_url
+from mirror.core import openpgp
 from mirror.core.errors import Interrupted, MirrorError
 
 Read = Callable[[str, int], bytes]
@@ -65,25 +66,27 @@ class RepositoryUnreachable(MirrorError):
         self.place, self.file, self.reason = place, file, reason
 
     def __str__(self) -> str:
-        return f"cannot have {self.file} of the RPM repository from {self.place}: {self.reason}"
+        return f"cannot get {self.file} of the RPM repository from {self.place}: {self.reason}"
 
 
 class RepositoryNotSigned(MirrorError):
-    """``repomd.xml`` is not signed by a key that the stack pins."""
+    """``repomd.xml`` has no good signature by a key that the stack pins.
+
+    Attributes:
+        url: of ``repomd.xml``.
+        reason: what ``openpgp`` found, naming who signed and who should have.
+    """
 
     ref = "rpm-repository-not-signed"
     exit_code = 61
-    hint = (
-        "Compare the fingerprints with those that the vendor publishes elsewhere; "
-        "change [rpms].fingerprints only when they prove a change of key."
-    )
+    hint = "Get the repository's metadata again. Change [rpms].fingerprints only when the vendor says it has a new key."
 
-    def __init__(self, url: str, pinned: tuple[str, ...], reason: str) -> None:
-        super().__init__(url, pinned, reason)
-        self.url, self.pinned, self.reason = url, pinned, reason
+    def __init__(self, url: str, reason: str, hint: str) -> None:
+        super().__init__(url, reason, hint)
+        self.url, self.reason, self.hint = url, reason, hint
 
     def __str__(self) -> str:
-        return f"{self.url}: not signed by the pinned key {' or '.join(self.pinned)}: {self.reason}"
+        return f"{self.url} has no good signature by a pinned key: {self.reason}"
 
 
 class MetadataMismatch(MirrorError):
@@ -142,12 +145,10 @@ def open_repository(location: str, fingerprints: Sequence[str], read: Read) -> R
     repomd = _read(read, base, REPOMD, MAX_SMALL_BYTES)
     signature = _read(read, base, SIGNATURE, MAX_SMALL_BYTES)
     key = _read(read, base, KEY, MAX_SMALL_BYTES)
-    from mirror.core import openpgp
-
     try:  # rules 1 and 2
-        fingerprint = openpgp.verify(repomd, signature, openpgp.read_keys(key), tuple(fingerprints))
+        fingerprint = openpgp.verify(repomd, signature, openpgp.read_keys(key), fingerprints)
     except MirrorError as exc:
-        raise RepositoryNotSigned(shown + REPOMD, tuple(fingerprints), str(exc)) from exc
+        raise RepositoryNotSigned(shown + REPOMD, str(exc), exc.hint) from exc
     record = parse_repomd(repomd, shown)
     packages = parse_primary(_primary(read, base, record), record.location, shown)
     return Repository(shown, packages, fingerprint, _armored(key, shown))

@@ -105,7 +105,7 @@ def test_a_host_that_is_not_there_is_named_with_the_file_and_the_two_ways_on(ven
         gone = server.origin
     with pytest.raises(RepositoryUnreachable) as caught:
         open_repository(f"{gone}/rhel9/", [vendor.fingerprint], read)
-    words = f"cannot have repodata/repomd.xml of the RPM repository from {gone.removeprefix('http://')}: "
+    words = f"cannot get repodata/repomd.xml of the RPM repository from {gone.removeprefix('http://')}: "
     assert str(caught.value).startswith(words)
     assert "--rpm-repo URL-or-DIR" in caught.value.hint
     assert "--without rpms" in caught.value.hint
@@ -116,7 +116,7 @@ def test_a_file_that_the_server_lacks_is_named(repo: Path, vendor: Vendor, read:
     with LoopbackServer() as server:
         url = serve(server, repo)
         server.fail(f"/rhel9/{file}", 404)
-        with pytest.raises(RepositoryUnreachable, match=rf"cannot have {file} of .* 404"):
+        with pytest.raises(RepositoryUnreachable, match=rf"cannot get {file} of .* 404"):
             open_repository(url, [vendor.fingerprint], read)
 
 
