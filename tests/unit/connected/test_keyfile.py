@@ -80,6 +80,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unwritable, match=f"cannot write {tmp_path}/file: "):
         new_key(tmp_path / "file" / "key")
+    with pytest.raises(Unwritable, match="File name too long"):
+        new_key(tmp_path / ("x" * 255))
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_reads_the_keys_that_ssh_keygen_makes(tmp_path: Path) -> None:
