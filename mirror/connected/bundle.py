@@ -36,6 +36,7 @@ from mirror.connected.plan import Plan
 from mirror.connected.planning import Wishes, prepare
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
+from mirror.connected.wheels import fitting_name
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
@@ -148,8 +149,9 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     for part in plan.parts:
         path = paths[part.download.sha256]
         size = part.unpacked_size or (meta.wheel_facts(path).unpacked_size if path.suffix == ".whl" else 0)
+        filename = part.download.filename
         artifact = assembly.add_file(
-            f"{part.directory}/{part.download.filename}",
+            f"{part.directory}/{fitting_name(filename, plan.target) if filename.endswith('.whl') else filename}",
             path,
             part.download.sha256,
             name=part.name,

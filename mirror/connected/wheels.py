@@ -22,6 +22,7 @@ from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 from mirror.connected.index import IndexFile
 from mirror.core.errors import MirrorError
@@ -197,7 +198,7 @@ def fitting_name(filename: str, target: Target, limit: int = 100) -> str:
     """
     if len(filename) <= limit:
         return filename
-    name, _, _, tags = parse_wheel_filename(filename)
+    tags = parse_wheel_filename(filename)[3]
     tag = next((tag for tag in target_tags(target) if tag in tags), None)
     stem = filename.rsplit("-", 3)[0]
-    return f"{stem}-{tag}.whl" if tag and name else filename
+    return f"{stem}-{tag}.whl" if tag else filename
