@@ -111,14 +111,14 @@ def choose_versions(
     """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen.
 
     Raises:
-        NoWheelForTarget, Withdrawn: with every such version. And as ``Index.files``.
+        NoWheelForTarget, Withdrawn: with every such version. And as ``Index.versions``.
     """
     wanted = list(versions)
     index.prefetch((project for project, _ in wanted), progress)
     until = stack.cutoff.timestamp() if stack.cutoff else None
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
-        files = [file for file in index.files(project) if file.version == version]
+        files = list(index.files(project, version))
         if until is not None:
             files = [file for file in files if file.upload_time is not None and file.upload_time < until]
         found[project] = choose(stack, project, version, files)
@@ -135,7 +135,7 @@ def resolve_files(
 
     Raises:
         InvalidLock: two pins of one project are for this target.
-        HashNotOnIndex, NoWheelForTarget, Withdrawn: with every such pin. And as ``Index.files``.
+        HashNotOnIndex, NoWheelForTarget, Withdrawn: with every such pin. And as ``Index.versions``.
     """
     pins = lock.within(environment(stack.target)).pins
     names = [pin.name for pin in pins]
@@ -146,7 +146,7 @@ def resolve_files(
     strange: list[tuple[str, str, str, str]] = []
     found: dict[ProjectName, IndexFile | Miss] = {}
     for pin in pins:
-        files = [file for file in index.files(pin.name) if file.version == pin.version and file.sha256 in pin.hashes]
+        files = [file for file in index.files(pin.name, pin.version) if file.sha256 in pin.hashes]
         if files:
             found[pin.name] = choose(stack, pin.name, pin.version, files)
         else:

@@ -9,27 +9,31 @@ or that belong to another project, are not seen. A page is asked for once.
 Example::
 
     with Index.of(stack) as index:
-        files = index.files(project_name("torch"))
+        files = index.files(project_name("torch"), "2.10.0")
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 from pypi_simple import (
     ACCEPT_JSON_PREFERRED,
     PYPI_SIMPLE_ENDPOINT,
     DistributionPackage,
+    Link,
     ProjectPage,
     UnsupportedRepoVersionError,
+    parse_links_stream,
 )
 
 from mirror.connected.download import redacted
@@ -98,6 +102,10 @@ class IndexFile:
     upload_time: int | None = None
 
 
+Page = Mapping[str, Sequence[Link | DistributionPackage]]
+"""A project's links by version, normalised."""
+
+
 class Index:
     """The index or indexes of a stack, as one. Close it, or use it in a ``with`` block.
 
@@ -112,7 +120,7 @@ class Index:
         self.default, self.special = default, special
         self._session = new_session()
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
-        self._pages: dict[ProjectName, tuple[IndexFile, ...]] = {}
+        self._pages: dict[ProjectName, Page] = {}
 
     @classmethod
     def of(cls, stack: Stack) -> Index:
@@ -132,8 +140,8 @@ class Index:
         """URL of the index that a project comes from."""
         return self.special.get(project, self.default)
 
-    def files(self, project: ProjectName, patience: Patience = PATIENCE) -> tuple[IndexFile, ...]:
-        """Every wheel and sdist of a project.
+    def versions(self, project: ProjectName, patience: Patience = PATIENCE) -> tuple[str, ...]:
+        """Every version of a project that has a wheel or an sdist, in the page's order.
 
         Args:
             patience: how long to wait for an index that does not answer.
@@ -143,6 +151,15 @@ class Index:
             HostUnreachable, HttpRefused, Truncated, TooSlow, TooLarge: as ``mirror.connected.transport.get_bytes``.
             BadReply: when the answer is no simple page.
         """
+        return tuple(self._page(project, patience))
+
+    def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
+        """The wheels and sdists of one version, which is normalised. Raises as ``versions``."""
+        links = self._page(project, PATIENCE).get(version, ())
+        files = (_file(project, link) for link in links)
+        return tuple(file for file in files if file is not None)
+
+    def _page(self, project: ProjectName, patience: Patience) -> Page:
         if project not in self._pages:
             url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
             try:
@@ -151,53 +168,75 @@ class Index:
                 if exc.status in (404, 410):
                     raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
                 raise
-            self._pages[project] = parse_page(project, data, url)
+            self._pages[project] = parse_page(data, url)
         return self._pages[project]
 
     def prefetch(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
-        """Ask for many pages at once; ``files`` then answers from memory. Raises as ``files``."""
+        """Ask for many pages at once; ``files`` then answers from memory. Raises as ``versions``."""
         wanted = [project for project in dict.fromkeys(projects) if project not in self._pages]
         with (
             progress.task("index", total=len(wanted), unit="pages") as advance,
             ThreadPoolExecutor(max_workers=JOBS) as pool,
         ):
             try:
-                for _ in pool.map(self.files, wanted):
+                for _ in pool.map(self.versions, wanted):
                     advance(1)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
 
-def parse_page(project: ProjectName, data: bytes, url: str) -> tuple[IndexFile, ...]:
+def parse_page(data: bytes, url: str) -> Page:
     """Read a simple page's body; relative links are relative to ``url``.
+
+    Only versions are read here, for a page may list fifteen thousand files of which a lock wants one.
 
     Raises:
         BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
     """
+    page: dict[str, list[Link | DistributionPackage]] = {}
     try:
         if data.lstrip()[:1] == b"{":
-            page = ProjectPage.from_json_data(json.loads(data), url)
+            for package in ProjectPage.from_json_data(json.loads(data), url).packages:
+                page.setdefault(_version_of(package.filename), []).append(package)
         else:
-            page = ProjectPage.from_html(project, data, url)
+            # Five times faster than building the page's tree, and it is the same parser underneath.
+            for link in parse_links_stream([data], url):
+                page.setdefault(_version_of(link.text), []).append(link)
     except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
-    files = (_file(project, package) for package in page.packages)
-    return tuple(file for file in files if file is not None)
+    page.pop("", None)
+    return page
 
 
-def _file(project: ProjectName, package: DistributionPackage) -> IndexFile | None:
-    """Our view of a link; None for what can be no part of a lock (eggs, installers, files without a sha256)."""
+def _version_of(filename: str) -> str:
+    """The version that a file's name holds; empty for what can be no part of a lock (eggs, installers)."""
+    if filename.endswith(".whl"):
+        return _normalised(filename.split("-")[1]) if "-" in filename else ""
+    return _normalised(filename.removesuffix(".tar.gz").rpartition("-")[2]) if filename.endswith(".tar.gz") else ""
+
+
+@lru_cache(maxsize=1 << 16)
+def _normalised(version: str) -> str:
     try:
-        if package.filename.endswith(".whl"):
-            name, version, build, tags = parse_wheel_filename(package.filename)
-            kind: Literal["wheel", "sdist"] = "wheel"
-        elif package.filename.endswith(".tar.gz"):
-            name, version = parse_sdist_filename(package.filename)
-            kind, build, tags = "sdist", (), frozenset()
-        else:
-            return None
+        return str(Version(version))
+    except InvalidVersion:
+        return ""
+
+
+def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile | None:
+    """Our view of a link; None when its name does not parse, is another project's, or comes without a sha256."""
+    package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link
+    build: tuple[int, str] | tuple[()] = ()
+    tags: frozenset[Tag] = frozenset()
+    try:
         digest = sha256_hex(package.digests.get("sha256", ""))
+        if package.filename.endswith(".whl"):
+            kind: Literal["wheel", "sdist"] = "wheel"
+            name, version, build, tags = parse_wheel_filename(package.filename)
+        else:
+            kind = "sdist"
+            name, version = parse_sdist_filename(package.filename)
     except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
         return None
     if str(name) != project or urlsplit(package.url).scheme not in ("http", "https", "file"):

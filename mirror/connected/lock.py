@@ -262,7 +262,7 @@ class _Run:
                 unpinned.append(f"{requirement} (left out by --without)")
                 continue
             try:
-                index.files(project, _OPTIONAL_PATIENCE)
+                index.versions(project, _OPTIONAL_PATIENCE)
                 taken.append(requirement)
             except (HostUnreachable, HttpRefused, Truncated) as exc:
                 host = urlsplit(index.url_of(project)).hostname
@@ -304,7 +304,7 @@ def check_exact_pins(
     """Refuse exact pins that the target cannot take, before a resolver refuses them in its own words.
 
     Raises:
-        NoWheelForTarget: with every such pin. And as ``Index.files``.
+        NoWheelForTarget: with every such pin. And as ``Index.versions``.
     """
     wanted = {project_name(one.name): one for one in meant_for(stack, requirements)}
     index.prefetch(wanted, progress)
@@ -312,9 +312,9 @@ def check_exact_pins(
     for project, requirement in wanted.items():
         if not any(one.operator in ("==", "===") for one in requirement.specifier):
             continue
-        files = [one for one in index.files(project) if requirement.specifier.contains(one.version, prereleases=True)]
-        version = files[0].version if files else str(requirement.specifier).lstrip("=")
-        found = choose(stack, project, version, files)
+        matching = [one for one in index.versions(project) if requirement.specifier.contains(one, prereleases=True)]
+        version = matching[0] if matching else str(requirement.specifier).lstrip("=")
+        found = choose(stack, project, version, [file for one in matching for file in index.files(project, one)])
         if isinstance(found, Miss):
             misses.append(found)
     if misses:
@@ -326,13 +326,12 @@ def read_sdists(stack: Stack, index: Index, store: Store, progress: Progress = S
 
     Raises:
         NoWheelForTarget: there is no sdist of that version. InvalidSdist: it is not what its name says.
-        MirrorError: as ``Index.files`` and ``fetch``.
+        MirrorError: as ``Index.versions`` and ``fetch``.
     """
     chosen: dict[ProjectName, IndexFile | Miss] = {}
     for project in stack.build:
         version = stack.stated_version(project) or ""
-        files = [file for file in index.files(project) if file.version == version]
-        chosen[project] = choose(stack, project, version, files)
+        chosen[project] = choose(stack, project, version, index.files(project, version))
     misses = tuple(found for found in chosen.values() if isinstance(found, Miss))
     if misses:
         raise NoWheelForTarget(stack.name, misses)
