@@ -98,6 +98,11 @@ class RpmLock:
         names = [pin.name for pin in lock.pins]
         if names != sorted(set(names)):
             fields.fail("package", "expected each name once, in order")
+        if not lock.fingerprints:
+            fields.fail("fingerprints", "expected at least one")
+        for name in lock.wanted:
+            if name not in names:
+                fields.fail("wanted", f"{name} has no [[package]]")
         fields.end()
         return lock
 

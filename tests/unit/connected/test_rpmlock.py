@@ -158,6 +158,8 @@ def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: R
         ('version = "13.0.88"', 'version = "13-0"', "package[0].version", "expected a version or release"),
         ("epoch = 0", "epoch = -1", "package[0].epoch", "expected at least 0, got -1"),
         ("epoch = 0", "epoch = 0\ncolour = 1", "package[0].colour", "unknown key"),
+        ('fingerprints = ["', 'fingerprints = [] # ["', "fingerprints", "expected at least one"),
+        ('  "cuda-nvcc-13-0",', '  "cuda-gdb-13-0",', "wanted", "cuda-gdb-13-0 has no [[package]]"),
         ('name = "cuda-crt-13-0"', 'name = "cuda-nvcc-13-0"', "package", "expected each name once, in order"),
     ],
 )
