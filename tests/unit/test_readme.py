@@ -1,0 +1,33 @@
+"""README.md says what the code does now."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse words its help differently in each Python")
+def test_the_generated_parts_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, HOUSE / "scripts" / "readme", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, f"README.md is out of date: run scripts/readme\n{done.stderr}"
+
+
+def test_the_two_commands_are_there_and_can_be_run() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)
+    commands = blocks[0].split()
+    assert commands == ["scripts/quickstart", "scripts/test"]
+    for command in commands:
+        assert os.access(HOUSE / command, os.X_OK)
+
+
+def test_every_file_it_names_is_there() -> None:
+    named = set(re.findall(r"`((?:lockfiles|scripts|mirror)/[\w./-]+)`", (HOUSE / "README.md").read_text()))
+    missing = {name for name in named if "NAME" not in name and not (HOUSE / name).exists()}
+    assert not missing
