@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +149,7 @@ def install(
     options: Options,
     store: TrustStore | None = None,
     host: Host | None = None,
+    interpreters: Sequence[Path] | None = None,
     progress: Progress = SILENT,
     clock: Callable[[], float] = time.time,
 ) -> Installed:
@@ -157,6 +158,7 @@ def install(
     Args:
         store: whom this user trusts; by default the user's own.
         host: this machine; by default looked at now.
+        interpreters: the Pythons to choose from; by default those that are found here.
 
     Raises:
         MirrorError: as the modules of this room name what went wrong; the old state stands.
@@ -165,23 +167,23 @@ def install(
         manifest = trusted_manifest(bundle, store or TrustStore.default(), options.fingerprint)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
-        if standing(prefix, manifest, digest):
-            with prefix.lock():
-                return _activated(prefix, manifest, digest, progress)
+        found = standing(prefix, manifest, digest)
+        if found:
+            return _made_current(prefix, found, progress)
         host = host or read_host()
-        plan = _preflight(options, manifest, prefix, host)
+        plan = _preflight(options, manifest, prefix, host, interpreters)
         for note in plan.notes:
             progress.say(f"note: {note}")
         bundle.verify(progress)
         with prefix.lock() as lock:
-            if standing(prefix, manifest, digest):  # another run was faster
-                return _activated(prefix, manifest, digest, progress)
-            for name in prefix.sweep():
-                progress.say(f"removed {name}, which an earlier run has left unfinished")
-            with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
-                receipt = _Building(bundle, generation, plan, host, options, progress, lock).build(digest, int(clock()))
-            prefix.activate(generation)
-    return Installed(receipt, prefix.root, was_installed=False)
+            found = standing(prefix, manifest, digest)  # another run may have been faster
+            if found is None:
+                for name in prefix.sweep():
+                    progress.say(f"removed {name}, which an earlier run has left unfinished")
+                with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
+                    _Building(bundle, generation, plan, host, options, progress, lock).build(digest, int(clock()))
+            prefix.activate(found or generation)
+    return Installed(read_receipt(found or generation), prefix.root, was_installed=found is not None)
 
 
 def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Manifest:
@@ -223,18 +225,19 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex) -> Generatio
     return None
 
 
-def _activated(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, progress: Progress) -> Installed:
-    """Make an installed generation current, if it is not. The lock is held."""
-    generation = prefix.generation(Identity.of(manifest.sequence, digest))
-    progress.say(f"{manifest.name} {generation.name} is installed already")
+def _made_current(prefix: Prefix, generation: Generation, progress: Progress) -> Installed:
+    """Make an installed generation current; when it is already, nothing is touched."""
+    progress.say(f"{generation.name} is installed already")
     if prefix.current() != generation:
-        prefix.activate(generation)
+        with prefix.lock():
+            prefix.activate(generation)
     return Installed(read_receipt(generation), prefix.root, was_installed=True)
 
 
-def _preflight(options: Options, manifest: Manifest, prefix: Prefix, host: Host) -> preflight.Plan:
-    candidates = [options.python] if options.python else None
-    search = find_interpreter(manifest.target, candidates)
+def _preflight(
+    options: Options, manifest: Manifest, prefix: Prefix, host: Host, interpreters: Sequence[Path] | None
+) -> preflight.Plan:
+    search = find_interpreter(manifest.target, [options.python] if options.python else interpreters)
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
@@ -270,7 +273,7 @@ class _Building:
         self._manifest = bundle.manifest
         self._work = generation.path / ".work"
 
-    def build(self, digest: Sha256Hex, now: int) -> Receipt:
+    def build(self, digest: Sha256Hex, now: int) -> None:
         self._work.mkdir(mode=0o700)
         interpreter = self._interpreter()
         installer = self._install_wheels(interpreter)
@@ -280,9 +283,7 @@ class _Building:
         write_file(self._generation.env_script, environment.script().encode())
         checks = self_test(environment, self._host, self._work, self._progress)
         remove_tree(self._work)
-        receipt = self._receipt(digest, now, interpreter, installer, checks)
-        write_file(self._generation.receipt, receipt.encode())
-        return receipt
+        write_file(self._generation.receipt, self._receipt(digest, now, interpreter, installer, checks).encode())
 
     def _interpreter(self) -> Interpreter:
         if self._plan.interpreter:
@@ -361,12 +362,17 @@ class _Building:
             python_version=interpreter.version,
             python_origin=origin,
             installer=installer,
+            signers=self._signers(),
             wheels=len(self._manifest.within("wheels")),
             rpms=len(self._manifest.within("rpms")),
             mirror=__version__,
             checks=checks,
             notes=self._plan.notes,
         )
+
+    def _signers(self) -> tuple[str, ...]:
+        assert self._bundle.signers is not None, "the manifest was trusted"
+        return tuple(sorted(name for names in self._bundle.signers.by_role.values() for name in names))
 
 
 def _utc(seconds: int) -> str:

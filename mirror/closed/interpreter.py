@@ -28,8 +28,11 @@ from mirror.core.target import Target
 
 _ASK = """\
 import json, os, platform, sys, sysconfig
+path = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
+if not os.path.exists(path) or not os.path.samefile(path, sys.executable):
+    path = getattr(sys, "_base_executable", None) or sys.executable
 print(json.dumps({
-    "path": getattr(sys, "_base_executable", None) or sys.executable,
+    "path": path,
     "implementation": sys.implementation.name,
     "version": "%d.%d.%d" % sys.version_info[:3],
     "machine": platform.machine(),
@@ -38,6 +41,7 @@ print(json.dumps({
     "headers": os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
 }))
 """
+"""What an interpreter is asked. Inside a venv it answers with the one that the venv was made from: a venv may go away."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Receipt:
         python_version: ``"3.11.7"``.
         python_origin: ``"host"``, ``"option"`` (named by ``--python``) or ``"bundle"``.
         installer: ``"uv"`` or ``"pip"``.
+        signers: names of the keys whose signatures counted.
         wheels: how many were installed.
         rpms: how many were unpacked.
         mirror: the version that installed.
@@ -56,6 +57,7 @@ class Receipt:
     python_version: str
     python_origin: str
     installer: str
+    signers: tuple[str, ...]
     wheels: int
     rpms: int
     mirror: str
@@ -84,6 +86,7 @@ class Receipt:
             python_version=fields.text("python_version"),
             python_origin=fields.text("python_origin"),
             installer=fields.text("installer"),
+            signers=fields.texts("signers"),
             wheels=fields.number("wheels"),
             rpms=fields.number("rpms"),
             mirror=fields.text("mirror"),
@@ -98,7 +101,8 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_bytes``, before encoding."""
-        return {**vars(self), "checks": [vars(check) for check in self.checks], "notes": list(self.notes)}
+        checks = [vars(check) for check in self.checks]
+        return {**vars(self), "signers": list(self.signers), "checks": checks, "notes": list(self.notes)}
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())

@@ -160,7 +160,7 @@ def roll_back(prefix: Prefix, to: str = "") -> RolledBack:
 def _named(prefix: Prefix, installed: tuple[Generation, ...], to: str) -> Generation:
     matches = [generation for generation in installed if generation.name.startswith(to)]
     if len(matches) != 1:
-        raise NoSuchGeneration(str(prefix.root), f"one generation {to!r}", tuple(g.name for g in installed))
+        raise NoSuchGeneration(str(prefix.root), f"generation {to!r}", tuple(g.name for g in installed))
     return matches[0]
 
 

@@ -142,6 +142,7 @@ def make_venv(installer: Installer, venv: Venv) -> None:
         finished = run(command, environment, cwd=venv.work, inherited=venv.inherited)
         if finished.code:
             raise InstallerFailed(installer.name, step, finished.code, _said(finished, venv.links))
+    (venv.path / ".lock").unlink(missing_ok=True)  # uv's own, which it makes writable for everyone
 
 
 def _with_uv(program: Path, venv: Venv) -> tuple[list[str], list[str], dict[str, str]]:

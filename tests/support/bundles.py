@@ -4,7 +4,7 @@ After python-tuf's RepositorySimulator: a test takes a good bundle, changes one 
 
 Example::
 
-    simulator = BundleSimulator(tmp_path)
+    simulator = BundleSimulator()
     simulator.add_wheel(make_wheel(tmp_path, "left-pad", "1.0"))
     bundle = simulator.write(tmp_path / "bundle.tar", imports=("left_pad",))
 """
@@ -16,24 +16,15 @@ import os
 import zipfile
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from mirror.connected.meta import install_txt, wheel_facts
 from mirror.connected.pack import Source, pack
-from mirror.connected.signing import Signer
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
-from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
-from mirror.core.root import Key, Role, Root
 from mirror.core.target import Target
-from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
+from mirror.core.trust import TrustStore
+from tests.support.keys import make_root, sign_manifest, sign_root, trust_store
 
 SEQUENCE = 1_790_000_000
-
-
-def signer(seed: str) -> Signer:
-    """A signer whose key is a function of a word, so that equal tests make equal bundles."""
-    return Signer.from_private(Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed.encode()).digest()))
 
 
 def this_machine(**changes: str) -> Target:
@@ -47,18 +38,16 @@ class BundleSimulator:
 
     Attributes:
         name, sequence, target: as in the manifest; a test may change them before ``write``.
-        root: names ``builder``; its fingerprint is what an operator is told.
+        root: the one that is carried; its fingerprint is what an operator is told.
+        signers: names of those who sign the manifest, as in ``tests.support.keys``.
     """
 
     def __init__(self, name: str = "demo", sequence: int = SEQUENCE, target: Target | None = None) -> None:
         self.name, self.sequence, self.target = name, sequence, target or this_machine()
-        self.builder, self._root_signer = signer("builder"), signer("root")
-        self.root = Root(
-            1, Role((Key("root", self._root_signer.public),), 1), Role((Key("builder", self.builder.public),), 1)
-        )
+        self.root = make_root()
+        self.signers = ("builder",)
         self._artifacts: dict[str, Artifact] = {}
         self._sources: dict[str, Source] = {}
-        self.signatures: list[bytes] | None = None  # None: the builder's
 
     def add(self, path: str, source: Source, name: str = "", version: str = "", unpacked_size: int = 0) -> Artifact:
         """Take in a file or bytes under a path of the tar."""
@@ -75,30 +64,25 @@ class BundleSimulator:
         name, size = project.replace("_", "-").lower(), wheel_facts(wheel).unpacked_size
         return self.add(f"{directory}/{wheel.name}", wheel, name, version, unpacked_size=size)
 
-    @property
-    def root_documents(self) -> tuple[bytes, bytes]:
-        document = self.root.encode()
-        return document, self._root_signer.sign(document, ROOT_NAMESPACE)
-
     def store(self, directory: Path) -> TrustStore:
         """A trust store in which this bundle's root is trusted."""
-        store = TrustStore(directory)
-        store.add_root(*self.root_documents, self.root.fingerprint)
-        return store
+        return trust_store(directory, self.root)
 
     def manifest(self, imports: tuple[str, ...] = ()) -> Manifest:
         if "meta/install.txt" not in self._artifacts:
             wheels = [artifact for artifact in self._artifacts.values() if artifact.directory == "wheels"]
             self.add("meta/install.txt", install_txt(wheels))
         ordered = sorted(self._artifacts.values(), key=lambda item: (DIRECTORIES.index(item.directory), item.path))
-        return Manifest(self.name, self.sequence, self.target, tuple(ordered), imports, "0.1.0")
+        return Manifest(
+            self.name, self.sequence, self.target, tuple(ordered), (self.root.fingerprint,), imports, "0.1.0"
+        )
 
     def write(self, path: Path, imports: tuple[str, ...] = ()) -> Path:
         """Sign and pack."""
         manifest = self.manifest(imports)
         data = manifest.encode()
-        signatures = [self.builder.sign(data, MANIFEST_NAMESPACE)] if self.signatures is None else self.signatures
-        pack(manifest, data, signatures, [self.root_documents], self._sources, path)
+        signatures = [sign_manifest(data, name) for name in self.signers]
+        pack(manifest, data, signatures, [sign_root(self.root)], self._sources, path)
         return path
 
 

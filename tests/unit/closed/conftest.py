@@ -2,4 +2,4 @@
 
 import sys
 
-collect_ignore = ["test_install.py", "test_install_faults.py"] if sys.version_info < (3, 11) else []
+collect_ignore = ["test_install.py", "test_install_faults.py", "test_venv.py"] if sys.version_info < (3, 11) else []

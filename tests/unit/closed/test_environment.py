@@ -52,7 +52,7 @@ def test_what_the_shell_sets_is_what_the_self_test_uses(shell: str, environment:
     assert {name: found.get(name) for name in expected} == {
         name: str(value).rstrip("/") for name, value in expected.items()
     }
-    assert set(found) - set(expected) <= {"PWD", "OLDPWD", "SHLVL", "_"}
+    assert set(found) - set(expected) <= {"PWD", "OLDPWD", "SHLVL", "LOGNAME", "_"}
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from mirror.closed.host import Host, read_host
+from mirror.closed.install import BundleOlder, Installed, Options, OtherStack, SequenceReused, install
+from mirror.closed.prefix import Prefix
+from mirror.closed.receipt import read_receipt
+from mirror.closed.selftest import Check
+from mirror.closed.status import roll_back
+from mirror.core.trust import TrustStore
+from tests.support.bundles import SEQUENCE, BundleSimulator, make_pip_wheel, make_uv_wheel, this_machine
+from tests.support.wheels import make_wheel
+
+MINOR = "{}.{}".format(*sys.version_info)
+BASE = Path(sys.base_prefix) / "bin" / f"python{MINOR}"
+
+
+@dataclasses.dataclass
+class Desk:
+    """An operator's place: a directory, whom they trust, and the carried tools."""
+
+    path: Path
+    store: TrustStore
+    uv: Path
+    pip: Path
+
+    def simulator(self, *, sequence: int = SEQUENCE, name: str = "demo", uv: bool = True) -> BundleSimulator:
+        simulator = BundleSimulator(name, sequence, this_machine(python=MINOR))
+        for tool in [self.uv] * uv + [self.pip]:
+            simulator.add_wheel(tool, "tool")
+        return simulator
+
+    def bundle(self, version: str = "1.0", **changes: object) -> Path:
+        """A bundle of one wheel; its version makes it another."""
+        simulator = self.simulator(**changes)  # type: ignore[arg-type]  # forwarded as they are
+        simulator.add_wheel(make_wheel(self.path / "wheels", "left-pad", version))
+        return simulator.write(self.path / f"{version}-{simulator.sequence}.tar", ("left_pad",))
+
+    def install(self, bundle: Path, host: Host | None = None, **changes: object) -> Installed:
+        options = Options(bundle, self.path / "p", BASE)
+        return install(dataclasses.replace(options, **changes), self.store, host)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    directory = tmp_path_factory.mktemp("tools")
+    return make_uv_wheel(directory), make_pip_wheel(directory)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, tools: tuple[Path, Path]) -> Desk:
+    return Desk(tmp_path, BundleSimulator().store(tmp_path / "trust"), *tools)
+
+
+def version_in(prefix: Path) -> str:
+    """What a user gets who sources env.sh and starts Python."""
+    command = f'. "{prefix}/current/env.sh" && python -c "import left_pad; print(left_pad.__version__)"'
+    return subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
+    installed = desk.install(desk.bundle())
+    assert version_in(installed.prefix) == "1.0"
+    assert not installed.was_installed
+    receipt = installed.receipt
+    assert (receipt.installer, receipt.wheels, receipt.rpms, receipt.signers) == ("uv", 1, 0, ("builder",))
+    assert receipt.checks == (Check("import left_pad", "passed"),)
+    assert receipt.python_origin == "option"
+    current = Prefix(installed.prefix).current()
+    assert current is not None
+    assert read_receipt(current) == receipt
+    assert sorted(path.name for path in current.path.iterdir()) == ["COMPLETE", "env.sh", "receipt.json", "venv"]
+
+
+def test_installing_again_changes_nothing_and_is_quick(desk: Desk) -> None:
+    bundle = desk.bundle()
+    first = desk.install(bundle)
+    before = {path: path.lstat().st_mtime_ns for path in desk.path.glob("p/**/*")}
+    started = time.monotonic()
+    again = desk.install(bundle)
+    assert time.monotonic() - started < 1
+    assert again == dataclasses.replace(first, was_installed=True)
+    assert {path: path.lstat().st_mtime_ns for path in desk.path.glob("p/**/*")} == before
+
+
+def test_a_newer_bundle_becomes_current_and_the_older_stays(desk: Desk) -> None:
+    desk.install(desk.bundle("1.0"))
+    installed = desk.install(desk.bundle("2.0", sequence=SEQUENCE + 1))
+    assert version_in(installed.prefix) == "2.0"
+    roll_back(Prefix(installed.prefix))
+    assert version_in(installed.prefix) == "1.0"
+
+
+def test_installing_what_was_rolled_back_makes_it_current_again(desk: Desk) -> None:
+    desk.install(desk.bundle("1.0"))
+    newer = desk.bundle("2.0", sequence=SEQUENCE + 1)
+    installed = desk.install(newer)
+    roll_back(Prefix(installed.prefix))
+    assert desk.install(newer).was_installed
+    assert version_in(installed.prefix) == "2.0"
+
+
+def test_an_older_bundle_is_refused_even_after_a_rollback(desk: Desk) -> None:
+    desk.install(desk.bundle("2.0"))
+    desk.install(desk.bundle("3.0", sequence=SEQUENCE + 2))
+    roll_back(Prefix(desk.path / "p"))
+    with pytest.raises(BundleOlder) as exc_info:
+        desk.install(desk.bundle("1.0", sequence=SEQUENCE + 1))
+    assert str(exc_info.value) == (
+        "the bundle was locked at 2026-09-21T14:13:21Z, a newer one of 2026-09-21T14:13:22Z is installed"
+    )
+
+
+def test_another_bundle_with_the_same_sequence_is_refused(desk: Desk) -> None:
+    desk.install(desk.bundle("1.0"))
+    with pytest.raises(SequenceReused, match="were both locked at 2026-09-21T14:13:20Z, and differ"):
+        desk.install(desk.bundle("2.0"))
+    assert version_in(desk.path / "p") == "1.0"
+
+
+def test_a_prefix_holds_one_stack(desk: Desk) -> None:
+    desk.install(desk.bundle("1.0"))
+    with pytest.raises(OtherStack, match="holds the stack 'demo', the bundle is 'other'"):
+        desk.install(desk.bundle("2.0", name="other", sequence=SEQUENCE + 1))
+
+
+def test_pip_installs_where_the_bundle_carries_no_uv(desk: Desk) -> None:
+    installed = desk.install(desk.bundle(uv=False))
+    assert installed.receipt.installer == "pip"
+    assert version_in(installed.prefix) == "1.0"
+
+
+@pytest.mark.parametrize("uv", [True, False])
+def test_wheels_are_copied_out_where_there_is_no_loopback_device(desk: Desk, uv: bool) -> None:
+    installed = desk.install(desk.bundle(uv=uv), dataclasses.replace(read_host(), has_loopback=False))
+    assert version_in(installed.prefix) == "1.0"
+
+
+def test_a_carried_interpreter_is_used_where_the_host_has_none(desk: Desk) -> None:
+    simulator = desk.simulator()
+    simulator.add_wheel(make_wheel(desk.path, "left-pad", "1.0"))
+    archive = desk.path / "cpython-install_only.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for path in sorted(Path(sys.base_prefix).rglob("*")):
+            relative = path.relative_to(sys.base_prefix)
+            skipped = {"test", "site-packages", "__pycache__", "idlelib", "share", "include"} & set(relative.parts)
+            if not path.is_dir() and not skipped and "config-" not in str(relative) and relative.suffix != ".a":
+                tar.add(path, f"python/{relative}", recursive=False)
+    simulator.add(f"python/{archive.name}", archive, unpacked_size=1 << 29)
+    bundle = simulator.write(desk.path / "bundle.tar", ("left_pad", "ssl"))
+    installed = install(Options(bundle, desk.path / "p"), desk.store, interpreters=())
+    assert installed.receipt.python_origin == "bundle"
+    assert installed.receipt.python == f"{installed.receipt.generation}/python/bin/python{MINOR}"
+    assert version_in(installed.prefix) == "1.0"
+
+
+def test_a_root_is_trusted_the_first_time_by_its_fingerprint(desk: Desk) -> None:
+    store = TrustStore(desk.path / "empty")
+    options = Options(desk.bundle(), desk.path / "p", BASE, fingerprint=BundleSimulator().root.fingerprint)
+    install(options, store)
+    assert store.load_root() == BundleSimulator().root
+    assert install(dataclasses.replace(options, fingerprint=""), store).was_installed
+
+
+def test_whatever_the_umask_nobody_else_may_write(desk: Desk) -> None:
+    before = os.umask(0)
+    try:
+        desk.install(desk.bundle())
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    assert [
+        str(path) for path in desk.path.glob("p/**/*") if not path.is_symlink() and path.stat().st_mode & 0o022
+    ] == []
+
+
+def test_a_prefix_with_a_space_works(desk: Desk) -> None:
+    installed = desk.install(desk.bundle(), prefix=desk.path / "my prefix")
+    assert version_in(installed.prefix) == "1.0"
