@@ -44,6 +44,16 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
     parser.add_argument(
+        "--rpm-fingerprint",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="the OpenPGP key that signs that copy, when it is not one that NAME.toml pins; may be repeated",
+    )
+    parser.add_argument(
+        "--index-url", metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
+    )
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
@@ -65,7 +75,15 @@ def run(args: argparse.Namespace) -> int:
     from mirror.connected.store import Store
 
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
-    wishes = Wishes(args.lock, args.locked, args.rpm_repo, frozenset(args.without), os.environ.get("SOURCE_DATE_EPOCH"))
+    wishes = Wishes(
+        lock=args.lock,
+        locked=args.locked,
+        rpm_repo=args.rpm_repo,
+        without=frozenset(args.without),
+        epoch=os.environ.get("SOURCE_DATE_EPOCH"),
+        index_url=args.index_url,
+        rpm_fingerprints=tuple(args.rpm_fingerprint),
+    )
     if args.dry_run:
         plan, _ = prepare(wishes, store, console)
         facts = plan.to_dict(store)

@@ -36,6 +36,13 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
     parser.add_argument(
+        "--rpm-fingerprint",
+        action="append",
+        default=[],
+        metavar="HEX",
+        help="the OpenPGP key that signs that copy, when it is not one that NAME.toml pins; may be repeated",
+    )
+    parser.add_argument(
         "--without",
         action="append",
         default=[],
@@ -50,7 +57,12 @@ def run(args: argparse.Namespace) -> int:
     from mirror.connected.lock import LockOptions, lock
     from mirror.connected.store import Store
 
-    options = LockOptions(resolver=args.resolver, rpm_repo=args.rpm_repo, without=frozenset(args.without))
+    options = LockOptions(
+        resolver=args.resolver,
+        rpm_repo=args.rpm_repo,
+        rpm_fingerprints=tuple(args.rpm_fingerprint),
+        without=frozenset(args.without),
+    )
     locked = lock(args.stack, options, Store.default(), Console())
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0

@@ -64,6 +64,7 @@ class LockOptions:
     Attributes:
         resolver: one of ``mirror.connected.resolver.RESOLVERS``.
         rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
+        rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
         without: ``"rpms"``, and optional requirements, that are left out.
         parts: which of ``PARTS`` to lock; the files of the others stay as they are.
         now: the time of locking, in seconds since 1970 UTC; the clock's when None.
@@ -71,6 +72,7 @@ class LockOptions:
 
     resolver: str = "uv"
     rpm_repo: str | None = None
+    rpm_fingerprints: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset(PARTS)
     now: int | None = None
@@ -122,7 +124,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         RepositoryUnreachable: of the RPMs; the Python side is written then.
         MirrorError: as ``Stack.load``, ``fetch``, ``lock_rpms`` and ``write_file``. Nothing is written then.
     """
-    stack = Stack.load(path)
+    stack = Stack.load(path).signed_by(options.rpm_fingerprints)
     _check_without(stack, options.without, path)
     run = _Run(stack, path.parent, options, store, progress)
     drafts = list(run.python_drafts())

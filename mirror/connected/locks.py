@@ -132,8 +132,11 @@ def _name(lock: Path) -> str:
     return "pylock" if name in ("toml", "") else name
 
 
-def read_locks(path: Path) -> Locks:
+def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
     """Read a lock and what is beside it.
+
+    Args:
+        rpm_fingerprints: of the keys of a copy of the RPM repository, in place of those that ``NAME.toml`` pins.
 
     Raises:
         Unreadable: when the lock is not there.
@@ -145,7 +148,7 @@ def read_locks(path: Path) -> Locks:
     wishes = stack_path(path)
     if wishes == path or not wishes.is_file():
         return Locks(path, _foreign_name(path), None, python, None, None, python.target or _here(path), files)
-    stack = Stack.load(wishes)
+    stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     files[wishes.name] = _read(wishes)
     build, rpms = path.with_name(f"{stack.name}.build.txt"), path.with_name(f"{stack.name}.rpms.toml")
     build_lock = rpm_lock = None

@@ -56,6 +56,9 @@ class Wishes:
         rpm_repo: URL or directory of a copy of the RPM repository; None for the repository itself.
         without: ``"rpms"``, and names of optional requirements.
         epoch: ``SOURCE_DATE_EPOCH``, the sequence number of a lock that holds no time of locking.
+        index_url: the index that stands in for the default one; None for what ``NAME.toml`` says.
+        rpm_fingerprints: of the keys that sign ``rpm_repo``, when those are not the ones that ``NAME.toml`` pins.
+        tools: what every bundle carries besides its stack; mirror's own pins when None.
     """
 
     lock: Path
@@ -63,6 +66,9 @@ class Wishes:
     rpm_repo: str | None = None
     without: frozenset[str] = frozenset()
     epoch: str | None = None
+    index_url: str | None = None
+    rpm_fingerprints: tuple[str, ...] = ()
+    tools: PythonLock | None = None
 
 
 class NotLocked(MirrorError):
@@ -103,7 +109,7 @@ def _complete(wishes: Wishes, store: Store, progress: Progress) -> Locks:
         missing: tuple[str, ...] = (wishes.lock.name,)
         parts = {"python", "build"} | ({"rpms"} - wishes.without)
     else:
-        locks = read_locks(wishes.lock)
+        locks = read_locks(wishes.lock, wishes.rpm_fingerprints)
         missing = tuple(name for name in locks.missing() if not (name.endswith(".rpms.toml") and _no_rpms(wishes)))
         parts = {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
         if not missing:
@@ -111,9 +117,14 @@ def _complete(wishes: Wishes, store: Store, progress: Progress) -> Locks:
     if wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
     progress.say(f"not locked yet: {', '.join(missing)}; locking now")
-    options = LockOptions(rpm_repo=wishes.rpm_repo, without=wishes.without, parts=frozenset(parts))
+    options = LockOptions(
+        rpm_repo=wishes.rpm_repo,
+        rpm_fingerprints=wishes.rpm_fingerprints,
+        without=wishes.without,
+        parts=frozenset(parts),
+    )
     lock(wanted, options, store, progress)
-    return read_locks(wishes.lock)
+    return read_locks(wishes.lock, wishes.rpm_fingerprints)
 
 
 def _no_rpms(wishes: Wishes) -> bool:
@@ -124,6 +135,8 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
     """Plan a bundle from complete locks. Raises as ``resolve_files``."""
     without = {project_name(name) for name in wishes.without}
     stack = locks.stack or _stack_of(locks)
+    if wishes.index_url:
+        stack = replace(stack, indexes={**stack.indexes, "default": wishes.index_url})
     sequence, note = locks.sequence(wishes.epoch)
     python = replace(locks.python, pins=tuple(pin for pin in locks.python.pins if pin.name not in without))
     chosen = _find(python, stack, store, progress)
@@ -136,7 +149,8 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
     if rpms:
         builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
     needed = _find(locks.build, replace(stack, build=()), store, progress) if built and locks.build else ()
-    tools = _find(_tools(), Stack("tools", locks.target, ()), store, progress, directory="tool")
+    shared = {name: url for name, url in stack.indexes.items() if name == "default"}
+    tools = _find(wishes.tools or _tools(), Stack("tools", locks.target, (), indexes=shared), store, progress, "tool")
     return Plan(
         name=locks.name,
         sequence=sequence,

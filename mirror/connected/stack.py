@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,19 @@ class Stack:
         stated = (*self.requirements, *self.constraints)
         versions = (exact_version(one) for one in stated if project_name(one.name) == project)
         return next((version for version in versions if version), None)
+
+    def signed_by(self, fingerprints: tuple[str, ...]) -> Stack:
+        """The stack with other keys pinned for its RPMs: those of a copy of the repository. None given changes nothing.
+
+        Raises:
+            InvalidDocument: when one is no fingerprint.
+        """
+        if not fingerprints or self.rpms is None:
+            return self
+        for text in fingerprints:
+            if not _FINGERPRINT.fullmatch(text):
+                raise InvalidDocument("RPM fingerprint", "", f"expected 40 upper-case hex digits, got {text!r}")
+        return replace(self, rpms=replace(self.rpms, fingerprints=fingerprints))
 
     def is_built(self, project: ProjectName) -> bool:
         """Whether the project is built from its sdist for the target."""
