@@ -125,12 +125,14 @@ class Workshop:
 
     def settled(self, text: str) -> str:
         """A log without what differs between equal builds: paths of this machine, random names, the order of a directory."""
-        for path, word in (
-            (str(self.path), "<build>"),
-            (str(Path(pyproject_hooks.__file__).parent), "<hooks>"),
-            (tempfile.gettempdir(), "<tmp>"),
-        ):
-            text = text.replace(path, word)
+        words = {
+            str(self.path): "<build>",
+            str(Path(pyproject_hooks.__file__).parent): "<hooks>",
+            tempfile.gettempdir(): "<tmp>",
+        }
+        # In one pass, and only where a path begins: /tmp is also the end of the build's own directory for such files.
+        longest_first = "|".join(re.escape(path) for path in sorted(words, key=len, reverse=True))
+        text = re.sub(rf"(?<![\w.-])(?:{longest_first})\b", lambda found: words[found[0]], text)
         text = _RANDOM_NAME.sub(r"\1*", text)
         # setuptools copies files in the order in which the file system lists them.
         runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
