@@ -1,0 +1,268 @@
+"""A package's archive: its digest checked, decompressed, and compared with the signed header, file by file.
+
+Headers are ``mirror.core.rpm``'s, the archive's form ``mirror.core.cpio``'s; writing files is ``mirror.core.toolchain``'s.
+
+Rules:
+(1) where the header names the compressed archive's digest, all of it is hashed before the first byte is decompressed;
+(2) memory is bounded: an xz dictionary of 96 MiB at most, and never more content than the header announces;
+(3) the stream is one stream, with nothing after it;
+(4) the archive holds exactly the header's files, each with its mode, size, target and digest; of a set of hard links the last
+    carries the content.
+
+Decompressors are the standard library's. zstd is among them from Python 3.14; before that, ``backports.zstd`` will do.
+
+Example::
+
+    check_payload(rpm, stream)
+    for found in contents(rpm, stream): ...
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import importlib
+import lzma
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Callable, Protocol, cast
+
+from mirror.core.cpio import Archive, Entry, MalformedPayload
+from mirror.core.errors import MirrorError
+from mirror.core.rpm import GHOST, Rpm, RpmFile
+
+MAX_XZ_MEMORY = 112 << 20
+"""xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB; zstd's limit here is similar."""
+
+_BLOCK = 1 << 18
+_PIECE = 1 << 20
+
+
+class PayloadMismatch(MirrorError):
+    """A package's archive, or a file in it, has another digest than the signed header names.
+
+    Attributes:
+        name: of the package's file.
+        what: the archive, or the file's path.
+        expected: hex digest in the header.
+        actual: hex digest of the bytes.
+    """
+
+    ref = "rpm-digest-mismatch"
+    exit_code = 46
+    hint = "The package was damaged or altered after it was signed. Get it again from its publisher."
+
+    def __init__(self, name: str, what: str, expected: str, actual: str) -> None:
+        super().__init__(name, what, expected, actual)
+        self.name, self.what, self.expected, self.actual = name, what, expected, actual
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what} has digest {self.actual}, the signed header says {self.expected}"
+
+
+class PayloadUnsupported(MirrorError):
+    """This Python cannot decompress the archive.
+
+    Attributes:
+        name: of the package's file.
+        compressor: as the header names it.
+    """
+
+    ref = "rpm-payload-unsupported"
+    exit_code = 47
+    hint = "Run mirror with Python 3.14 or newer, whose standard library reads zstd, or install backports.zstd for this one."
+
+    def __init__(self, name: str, compressor: str) -> None:
+        super().__init__(name, compressor)
+        self.name, self.compressor = name, compressor
+
+    def __str__(self) -> str:
+        return f"{self.name}: its archive is compressed with {self.compressor}, which this Python cannot read"
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file of the package, met in the archive.
+
+    Attributes:
+        file: as the header describes it.
+        also: other names of the same content (hard links).
+        pieces: the content of a regular file, to be read to its end: only then is its digest judged.
+    """
+
+    file: RpmFile
+    also: tuple[RpmFile, ...]
+    pieces: Iterator[bytes]
+
+
+def check_payload(rpm: Rpm, stream: BinaryIO) -> None:
+    """Hash the compressed archive, at whose first byte ``stream`` is, and compare (rule 1).
+
+    Packages of old rpms name no such digest. Their files' digests, in the signed header, are judged as they are unpacked.
+
+    Raises:
+        PayloadMismatch: when it differs.
+    """
+    if rpm.payload_digest is None:
+        return
+    algorithm, expected = rpm.payload_digest
+    digest = hashlib.new(algorithm)
+    for block in iter(lambda: stream.read(_PIECE), b""):
+        digest.update(block)
+    if digest.hexdigest() != expected:
+        raise PayloadMismatch(rpm.label, "its archive", expected, digest.hexdigest())
+
+
+def contents(rpm: Rpm, stream: BinaryIO) -> Iterator[Content]:
+    """The package's files in the archive's order.
+
+    Args:
+        stream: at the archive's first byte.
+
+    Raises:
+        PayloadUnsupported, MalformedPayload, PayloadMismatch: as the rules say.
+    """
+    unpacked = _Unpacked(rpm, stream)
+    archive = Archive(unpacked.read, [_stored_size(file) for file in rpm.files], rpm.label)
+    missing = {file.path: file for file in rpm.files if not file.flags & GHOST}
+    waiting: dict[int, list[RpmFile]] = {}
+    for entry in archive:
+        file = _described(rpm, archive, entry, missing)
+        del missing[file.path]
+        size = _stored_size(file)
+        if entry.links > 1 and not entry.size and size:
+            waiting.setdefault(entry.inode, []).append(file)
+            continue
+        if entry.size != size:
+            raise archive.refuse(f"{file.path} has {entry.size} bytes, the signed header says {size}")
+        also = tuple(waiting.pop(entry.inode, ())) if entry.links > 1 else ()
+        if any(other.digest != file.digest for other in also):
+            raise archive.refuse(f"{file.path} has hard links with other contents in the signed header")
+        if stat.S_ISLNK(file.mode):
+            target = b"".join(archive.content())
+            if target != file.link.encode("utf-8"):
+                raise archive.refuse(f"{file.path} leads to {target!r}, the signed header says {file.link!r}")
+        yield Content(file, also, _judged(rpm, file, archive.content()))
+    lost = [*missing, *(file.path for files in waiting.values() for file in files)]
+    if lost:
+        raise archive.refuse(f"{len(lost)} files of the signed header are not in it, the first is {min(lost)}")
+    unpacked.end()
+
+
+def _stored_size(file: RpmFile) -> int:
+    """Bytes that the archive holds of a file; the header gives directories a size too."""
+    if stat.S_ISLNK(file.mode):
+        return len(file.link.encode("utf-8"))
+    return file.size if stat.S_ISREG(file.mode) else 0
+
+
+def _described(rpm: Rpm, archive: Archive, entry: Entry, missing: dict[str, RpmFile]) -> RpmFile:
+    """The header's file that an entry is."""
+    path = rpm.files[entry.index].path if entry.index is not None else entry.name[entry.name.startswith(".") :]
+    file = missing.get(path)
+    if file is None:
+        raise archive.refuse(f"{entry.name or path!r} is in it twice, or not in the signed header")
+    if entry.index is None and entry.mode != file.mode:
+        raise archive.refuse(f"{path} has mode {entry.mode:o}, the signed header says {file.mode:o}")
+    return file
+
+
+def _judged(rpm: Rpm, file: RpmFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    if not stat.S_ISREG(file.mode):
+        yield from pieces
+        return
+    digest = hashlib.new(rpm.digest_algorithm)
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    if digest.hexdigest() != file.digest:
+        raise PayloadMismatch(rpm.label, file.path, file.digest, digest.hexdigest())
+
+
+class _Decompressor(Protocol):
+    """What lzma, bz2 and zstd share."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib behind the same face."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail and not self.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max(max_length, 0))
+
+
+def _zstd() -> _Decompressor:
+    for module in ("compression.zstd", "backports.zstd"):
+        try:
+            return cast("_Decompressor", importlib.import_module(module).ZstdDecompressor())
+        except ImportError:
+            continue
+    raise LookupError("zstd")
+
+
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY),
+    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_XZ_MEMORY),
+    "gzip": _Gunzip,
+    "bzip2": bz2.BZ2Decompressor,
+    "zstd": _zstd,
+}
+
+
+class _Unpacked:
+    """The decompressed archive as a stream."""
+
+    def __init__(self, rpm: Rpm, stream: BinaryIO) -> None:
+        self._rpm, self._stream = rpm, stream
+        self._decompressor: _Decompressor | None = None
+        if rpm.compressor == "none":
+            return
+        try:
+            self._decompressor = _DECOMPRESSORS[rpm.compressor]()
+        except LookupError as exc:
+            raise PayloadUnsupported(rpm.label, rpm.compressor) from exc
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes, none at the end. A stream that is cut short, or broken, is refused."""
+        if self._decompressor is None:
+            return self._stream.read(size)
+        while not self._decompressor.eof:
+            block = self._stream.read(_BLOCK) if self._decompressor.needs_input else b""
+            if not block and self._decompressor.needs_input:
+                raise MalformedPayload(self._rpm.label, f"its {self._rpm.compressor} stream is cut short")
+            try:
+                piece = self._decompressor.decompress(block, size)
+            except (lzma.LZMAError, zlib.error, OSError, ValueError, EOFError) as exc:
+                raise MalformedPayload(self._rpm.label, f"its {self._rpm.compressor} stream is broken: {exc}") from exc
+            if piece:
+                return piece
+        return b""
+
+    def end(self) -> None:
+        """Refuse whatever follows the stream (rule 3)."""
+        if (self._decompressor is not None and self._decompressor.unused_data) or self._stream.read(1):
+            raise MalformedPayload(self._rpm.label, f"there are bytes after its {self._rpm.compressor} stream")
