@@ -1,0 +1,303 @@
+"""``mirror bundle`` from lock to verified tar, on a loopback index, with real wheels, a real sdist and real keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.bundle import Bundled, BundleOptions, bundle
+from mirror.connected.choice import HashNotOnIndex
+from mirror.connected.fetch import SeveralFailures
+from mirror.connected.locks import LockOutdated
+from mirror.connected.planning import NotLocked, Wishes, prepare
+from mirror.connected.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.store import Store
+from mirror.connected.wheels import NoWheelForTarget
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.quorum import UnknownSigner
+from mirror.core.reader import open_bundle
+from mirror.core.trust import TrustStore
+from tests.support.index import LoopbackIndex
+from tests.support.keys import write_private_key
+from tests.support.wheels import make_sdist, make_wheel, sha256_of
+
+TOML = """
+[target]
+python = "3.11"
+arch = "x86_64"
+glibc = "2.28"
+
+[python]
+requirements = ["alpha==1.0", "delta==2.0"]
+build = ["delta"]
+
+[indexes]
+default = "{index}"
+"""
+
+
+@dataclass
+class World:
+    """A builder's machine: an index in reach, lock files, a store, keys.
+
+    Attributes:
+        locks: directory of the lock files of the stack "small".
+        pins: one line of the Python lock for each project.
+    """
+
+    index: LoopbackIndex
+    locks: Path
+    store: Store
+    trust: TrustStore
+    tools: PythonLock
+    pins: dict[str, str]
+
+    @property
+    def lock(self) -> Path:
+        return self.locks / "small.txt"
+
+    def write_lock(self, *, locked: str = "2026-11-01T00:00:00Z") -> None:
+        head = f"# mirror: locked={locked}\n" if locked else ""
+        self.lock.write_text(head + "".join(self.pins.values()))
+
+    def options(self, output: Path, **wishes: object) -> BundleOptions:
+        asked = replace(Wishes(self.lock, tools=self.tools), **wishes)  # type: ignore[arg-type]
+        return BundleOptions(asked, output)
+
+    def bundle(self, output: Path, **wishes: object) -> Bundled:
+        return bundle(self.options(output, **wishes), self.store, self.trust)
+
+
+def pin(name: str, version: str, *files: Path) -> str:
+    return f"{name}=={version}" + "".join(f" --hash=sha256:{sha256_of(path)}" for path in files) + "\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = tmp_path / "upstream"
+    alpha = make_wheel(made, "alpha", "1.0", requires=["beta"])
+    beta = make_wheel(made, "beta", "1.1")
+    delta = make_sdist(made, "delta", "2.0")
+    tools = [make_wheel(made, "uv", "1.0"), make_wheel(made, "pip", "26.0")]
+    with LoopbackIndex() as index:
+        for path in (alpha, beta, delta, *tools):
+            index.add(path)
+        locks = tmp_path / "lockfiles"
+        locks.mkdir()
+        (locks / "small.toml").write_text(TOML.format(index=index.url))
+        (locks / "small.build.txt").write_text("# nothing is needed\n")
+        carried = parse_lock((pin("uv", "1.0", tools[0]) + pin("pip", "26.0", tools[1])).encode(), "tools.txt")
+        pins = {
+            "alpha": pin("alpha", "1.0", alpha),
+            "beta": pin("beta", "1.1", beta),
+            "delta": pin("delta", "2.0", delta),
+        }
+        store, trust = Store(tmp_path / "store"), TrustStore(tmp_path / "keys")
+        there = World(index, locks, store, trust, carried, pins)
+        there.write_lock()
+        yield there
+
+
+def test_the_bundle_is_what_the_lock_says_and_verifies(world: World, tmp_path: Path) -> None:
+    result = world.bundle(tmp_path / "b.tar")
+    with open_bundle(tmp_path / "b.tar") as written:
+        manifest = written.trust(world.trust.load_root())
+        written.verify()
+        install = written.read(
+            manifest.artifacts[[a.filename for a in manifest.artifacts].index("install.txt")]
+        ).decode()
+        provenance = json.loads(written.read(next(a for a in manifest.artifacts if a.filename == "provenance.json")))
+    assert manifest == result.manifest
+    assert [artifact.path for artifact in manifest.artifacts] == [
+        "tool/mirror.pyz",
+        "tool/pip-26.0-py3-none-any.whl",
+        "tool/uv-1.0-py3-none-any.whl",
+        "wheels/alpha-1.0-py3-none-any.whl",
+        "wheels/beta-1.1-py3-none-any.whl",
+        "wheels/delta-2.0-py3-none-any.whl",
+        "meta/SHA256SUMS",
+        "meta/build-delta.log",
+        "meta/install.txt",
+        "meta/provenance.json",
+        "meta/small.build.txt",
+        "meta/small.toml",
+        "meta/small.txt",
+    ]
+    assert (manifest.name, manifest.sequence, manifest.imports) == ("small", 1793491200, ("alpha", "delta"))
+    built = next(artifact for artifact in manifest.artifacts if artifact.name == "delta")
+    assert built.origin == "built"
+    assert install.splitlines()[1:] == [
+        f"{artifact.name}=={artifact.version} --hash=sha256:{artifact.sha256}" for artifact in manifest.within("wheels")
+    ]
+    assert provenance["builds"][0]["project"] == "delta"
+    assert all(artifact.unpacked_size > 0 for artifact in manifest.within("wheels"))
+
+
+def test_equal_locks_give_equal_bytes_from_another_place_with_an_empty_store(world: World, tmp_path: Path) -> None:
+    first = world.bundle(tmp_path / "b.tar")
+    elsewhere = tmp_path / "else where"
+    shutil.copytree(world.locks, elsewhere)
+    previous = os.umask(0o077)
+    try:
+        options = replace(world.options(elsewhere / "c.tar"), wishes=Wishes(elsewhere / "small.txt", tools=world.tools))
+        second = bundle(options, Store(tmp_path / "other store"), world.trust)
+    finally:
+        os.umask(previous)
+    assert first.sha256 == second.sha256
+
+
+def test_a_second_run_asks_the_index_nothing(world: World, tmp_path: Path) -> None:
+    first = world.bundle(tmp_path / "b.tar")
+    asked = world.index.count("/simple/alpha/")
+    second = world.bundle(tmp_path / "c.tar")
+    assert (asked, world.index.count("/simple/alpha/")) == (1, 1)
+    assert first.sha256 == second.sha256
+
+
+def test_the_plan_says_what_is_here_what_is_fetched_and_what_is_built(world: World, tmp_path: Path) -> None:
+    plan, _ = prepare(world.options(tmp_path / "b.tar").wishes, world.store)
+    before = plan.to_dict(world.store)
+    assert before["here"] == []
+    assert [item["file"] for item in before["build"]] == ["delta 2.0"]
+    assert {item["file"] for item in before["fetch"]} >= {"alpha-1.0-py3-none-any.whl", "delta-2.0.tar.gz"}
+    assert all(item["size"] > 0 for item in before["fetch"])
+    world.bundle(tmp_path / "b.tar")
+    after = plan.to_dict(world.store)
+    assert (after["fetch"], len(after["here"])) == ([], len(before["fetch"]))
+
+
+def test_files_of_the_wheelhouse_are_not_fetched(world: World, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", wheelhouse=tmp_path / "upstream")
+    bundle(world.options(tmp_path / "b.tar"), store, world.trust)
+    assert world.index.count("/files/alpha-1.0-py3-none-any.whl") == 0
+
+
+def test_a_lock_of_pip_tools_without_toml_is_accepted(world: World, tmp_path: Path) -> None:
+    """Two hashes a line, as pip-compile writes them; the file for this platform is chosen."""
+    lock = tmp_path / "requirements.txt"
+    other = "0" * 64
+    lock.write_text(world.pins["alpha"].replace(" --hash", f" --hash=sha256:{other} --hash", 1) + world.pins["beta"])
+    wishes = {"lock": lock, "index_url": world.index.url, "epoch": "1700000000"}
+    result = world.bundle(tmp_path / "b.tar", **wishes)
+    assert (result.manifest.name, result.manifest.sequence) == ("requirements", 1700000000)
+    assert result.manifest.imports == ("alpha",)
+    assert any("has no NAME.toml beside it" in note for note in result.notes)
+
+
+def test_a_pylock_is_accepted(world: World, tmp_path: Path) -> None:
+    lock = tmp_path / "pylock.site.toml"
+    wheel = tmp_path / "upstream" / "beta-1.1-py3-none-any.whl"
+    lock.write_text(
+        'lock-version = "1.0"\ncreated-by = "uv"\n[[packages]]\nname = "beta"\nversion = "1.1"\n'
+        f'wheels = [{{name = "{wheel.name}", url = "https://example.org/{wheel.name}", '
+        f'hashes = {{sha256 = "{sha256_of(wheel)}"}}}}]\n'
+    )
+    result = world.bundle(tmp_path / "b.tar", lock=lock, index_url=world.index.url, epoch="1700000000")
+    assert result.manifest.name == "site"
+    assert [artifact.name for artifact in result.manifest.within("wheels")] == ["beta"]
+
+
+def refused(world: World, output: Path, error: type[MirrorError], **wishes: object) -> str:
+    """The error that a bundle ends with; nothing may be left at or beside the output."""
+    before = sorted(os.listdir(output.parent)) if output.parent.is_dir() else None
+    with pytest.raises(error) as caught:
+        world.bundle(output, **wishes)
+    assert (sorted(os.listdir(output.parent)) if output.parent.is_dir() else None) == before
+    return str(caught.value)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "b.tar"
+
+
+def test_locked_refuses_to_lock_what_is_missing(world: World, output: Path) -> None:
+    (world.locks / "small.build.txt").unlink()
+    message = refused(world, output, NotLocked, locked=True)
+    assert message == f"{world.locks} has no small.build.txt, and --locked allows no locking"
+
+
+def test_a_missing_lock_is_named(world: World, output: Path) -> None:
+    message = refused(world, output, Unreadable, lock=world.locks / "none.txt")
+    assert message == f"cannot read {world.locks / 'none.txt'}: No such file or directory"
+
+
+def test_a_lock_that_no_longer_covers_its_toml_is_refused(world: World, output: Path) -> None:
+    toml = world.locks / "small.toml"
+    toml.write_text(toml.read_text().replace("alpha==1.0", "alpha==1.2"))
+    message = refused(world, output, LockOutdated)
+    assert "requirements asks for alpha==1.2, the lock has 1.0" in message
+
+
+def test_a_line_without_a_hash_and_a_second_pin_are_both_named(world: World, output: Path) -> None:
+    world.pins["beta"] = "beta==1.1\n"
+    world.pins["again"] = world.pins["alpha"].replace("1.0", "1.1", 1)
+    world.write_lock()
+    with pytest.raises(InvalidLock) as caught:
+        world.bundle(output)
+    assert len(caught.value.issues) == 2
+    assert not output.exists()
+
+
+def test_a_hash_that_no_file_has_is_named(world: World, output: Path) -> None:
+    world.pins["beta"] = f"beta==1.1 --hash=sha256:{'0' * 64}\n"
+    world.write_lock()
+    assert "beta 1.1: no file on 127.0.0.1 has the locked sha256" in refused(world, output, HashNotOnIndex)
+
+
+def test_a_wheel_for_another_glibc_is_refused_with_both_sides(world: World, output: Path, tmp_path: Path) -> None:
+    tag = "cp311-cp311-manylinux_2_31_x86_64"
+    wheel = make_wheel(tmp_path / "upstream", "beta", "1.3", tag=tag)
+    world.index.add(wheel)
+    world.pins["beta"] = pin("beta", "1.3", wheel)
+    world.write_lock()
+    message = refused(world, output, NoWheelForTarget)
+    assert message == "beta 1.3 has only manylinux_2_31 wheels; target small promises glibc 2.28"
+
+
+def test_other_bytes_under_the_locked_name_are_refused(world: World, output: Path) -> None:
+    world.index.serve("/files/alpha-1.0-py3-none-any.whl", b"<html>please log in</html>")
+    world.index.serve("/files/beta-1.1-py3-none-any.whl", b"evil")
+    assert "2 files could not be fetched" in refused(world, output, SeveralFailures)
+
+
+def test_an_output_directory_that_is_not_there_is_named(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "b.tar"
+    assert str(path.parent) in refused(world, path, Unwritable)
+
+
+def test_a_key_that_the_root_does_not_name_is_refused_before_the_long_work(world: World, output: Path) -> None:
+    world.bundle(output)
+    output.unlink()
+    stranger = write_private_key(output.parent.parent / "stranger", "stranger")
+    with pytest.raises(UnknownSigner):
+        bundle(replace(world.options(output), key=stranger), world.store, world.trust)
+    assert os.listdir(output.parent) == []
+
+
+def test_an_interrupt_while_packing_leaves_nothing(world: World, output: Path) -> None:
+    class Impatient:
+        """Presses Ctrl-C when packing begins."""
+
+        def say(self, line: str) -> None:
+            pass
+
+        def task(self, label: str, total: int | None = None, unit: str = "B") -> object:
+            if label == "pack":
+                raise KeyboardInterrupt
+            from contextlib import nullcontext
+
+            return nullcontext(lambda amount: None)
+
+    with pytest.raises(KeyboardInterrupt):
+        bundle(world.options(output), world.store, world.trust, Impatient())  # type: ignore[arg-type]
+    assert os.listdir(output.parent) == []
+    world.bundle(output)
+    assert os.listdir(output.parent) == ["b.tar"]
