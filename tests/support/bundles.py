@@ -45,7 +45,7 @@ class BundleSimulator:
     def __init__(self, name: str = "demo", sequence: int = SEQUENCE, target: Target | None = None) -> None:
         self.name, self.sequence, self.target = name, sequence, target or this_machine()
         self.root = make_root()
-        self.signers = ("builder",)
+        self.signers: tuple[str, ...] = ("builder",)
         self._artifacts: dict[str, Artifact] = {}
         self._sources: dict[str, Source] = {}
 

@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.venv import Installer, InstallerFailed, Venv, choose_installer, make_venv
-from tests.support.bundles import make_pip_wheel, make_uv_wheel
 from tests.support.wheels import make_wheel, sha256_of
 
 MINOR = "{}.{}".format(*sys.version_info)
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    directory = tmp_path_factory.mktemp("tools")
-    return [make_uv_wheel(directory), make_pip_wheel(directory)]
 
 
 @pytest.fixture
@@ -45,12 +38,12 @@ def installed(venv: Venv) -> str:
     return run_in(venv, "import left_pad, right_pad; print(left_pad.__version__, right_pad.__version__)").strip()
 
 
-def test_uv_comes_first_and_pip_where_uv_does_not_run(tools: list[Path], tmp_path: Path) -> None:
+def test_uv_comes_first_and_pip_where_uv_does_not_run(tools: tuple[Path, Path], tmp_path: Path) -> None:
     assert choose_installer(tools, tmp_path).name == "uv"
     assert choose_installer([tools[1]], tmp_path) == Installer("pip", tools[1])
 
 
-def test_a_uv_that_cannot_run_here_gives_way_to_pip(tools: list[Path], tmp_path: Path) -> None:
+def test_a_uv_that_cannot_run_here_gives_way_to_pip(tools: tuple[Path, Path], tmp_path: Path) -> None:
     broken = make_wheel(tmp_path, "uv", "9", files={"uv-9.data/scripts/uv": b"\x7fELF of another machine"})
     assert choose_installer([broken, tools[1]], tmp_path).name == "pip"
     (tmp_path / "uv").unlink()
@@ -59,7 +52,7 @@ def test_a_uv_that_cannot_run_here_gives_way_to_pip(tools: list[Path], tmp_path:
 
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
-def test_installs_exactly_the_pinned_wheels(tools: list[Path], venv: Venv, name: str) -> None:
+def test_installs_exactly_the_pinned_wheels(tools: tuple[Path, Path], venv: Venv, name: str) -> None:
     make_venv(choose_installer([tool for tool in tools if tool.name.startswith(name)], venv.work), venv)
     assert installed(venv) == "1.0 2.0+cu130"
     assert (venv.path / "bin/left-pad").exists()
@@ -67,7 +60,7 @@ def test_installs_exactly_the_pinned_wheels(tools: list[Path], venv: Venv, name:
 
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
-def test_a_wheel_with_other_bytes_is_refused(tools: list[Path], venv: Venv, name: str) -> None:
+def test_a_wheel_with_other_bytes_is_refused(tools: tuple[Path, Path], venv: Venv, name: str) -> None:
     make_wheel(Path(venv.links), "left-pad", "1.0", files={"left_pad.py": b"evil = True\n"})
     installer = choose_installer([tool for tool in tools if tool.name.startswith(name)], venv.work)
     with pytest.raises(InstallerFailed, match=f"{name} could not install the wheels") as exc_info:
@@ -76,7 +69,7 @@ def test_a_wheel_with_other_bytes_is_refused(tools: list[Path], venv: Venv, name
 
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
-def test_a_wheel_that_is_missing_is_an_error_not_a_download(tools: list[Path], venv: Venv, name: str) -> None:
+def test_a_wheel_that_is_missing_is_an_error_not_a_download(tools: tuple[Path, Path], venv: Venv, name: str) -> None:
     venv.requirements.write_text(venv.requirements.read_text() + f"numpy==2.0.0 --hash=sha256:{'ab' * 32}\n")
     installer = choose_installer([tool for tool in tools if tool.name.startswith(name)], venv.work)
     with pytest.raises(InstallerFailed) as exc_info:
@@ -86,7 +79,7 @@ def test_a_wheel_that_is_missing_is_an_error_not_a_download(tools: list[Path], v
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
 def test_no_setting_of_the_users_is_seen(
-    tools: list[Path], venv: Venv, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tools: tuple[Path, Path], venv: Venv, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each of these would make the installation fail or come out differently, were it obeyed.
     home = tmp_path / "home"
@@ -118,7 +111,7 @@ def test_no_setting_of_the_users_is_seen(
 
 
 def test_everything_is_written_below_the_venv_and_the_work_directory(
-    tools: list[Path], venv: Venv, tmp_path: Path
+    tools: tuple[Path, Path], venv: Venv, tmp_path: Path
 ) -> None:
     before = {path.name for path in tmp_path.iterdir()}
     make_venv(choose_installer(tools, venv.work), venv)

@@ -1,0 +1,117 @@
+"""The closed side's commands as an operator types them: in this process, and as mirror.pyz under every Python it is for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.connected.installer import write_installer
+from tests.support.bundles import SEQUENCE, BundleSimulator
+from tests.support.desk import BASE, Desk, version_in
+
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+
+
+@pytest.fixture
+def home(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The operator's trust and default prefixes, in the desk's directory."""
+    monkeypatch.setenv("MIRROR_HOME", str(desk.path / "trust"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(desk.path / "share"))
+    return desk.path / "share/mirror"
+
+
+def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for version, sequence in (("1.0", SEQUENCE), ("2.0", SEQUENCE + 86400)):
+        assert main(["install", str(desk.bundle(version, sequence=sequence)), "--python", str(BASE)]) == 0
+    out, err = capsys.readouterr()
+    assert f"installed demo {SEQUENCE} in {home}/demo: Python " in out
+    assert f"use it with:  . {home}/demo/current/env.sh" in out
+    assert "import left_pad: passed" in err
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{home}/demo"
+    assert [line[0] for line in lines[1:]] == [" ", "*"]
+    assert "locked 2026-09-21" in lines[1]
+    assert main(["rollback"]) == 0
+    assert "is current now" in capsys.readouterr().out
+    assert version_in(home / "demo") == "1.0"
+    assert main(["rollback"]) == 94
+    assert "holds no generation before the current one" in capsys.readouterr().err
+
+
+def test_json_is_for_machines(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(desk.bundle())
+    answers = []
+    for command in (["install", bundle, "--python", str(BASE)], ["install", bundle], ["status", "demo"], ["rollback"]):
+        main([*command, "--json"])
+        answers.append(json.loads(capsys.readouterr().out))
+    first, again, status, error = answers
+    assert (first["was_installed"], again["was_installed"]) == (False, True)
+    assert first["generation"] == again["generation"] == status["stacks"][0]["generations"][0]["generation"]
+    assert status["stacks"][0]["current"] == Path(first["generation"]).name
+    assert error["error"]["ref"] == "no-such-generation"
+
+
+def test_a_prefix_that_is_a_file_has_its_exit_code(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", str(desk.bundle()), "--prefix", str(desk.uv), "--python", str(BASE)]) == 90
+    err = capsys.readouterr().err
+    assert f"error: this host cannot take the bundle: the prefix {desk.uv} is not a directory" in err
+    assert "ref: preflight-failed" in err
+
+
+def test_status_and_rollback_of_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == main(["status", "demo"]) == main(["rollback", "demo"]) == 99
+    assert "nothing is installed in" in capsys.readouterr().err
+    assert not home.exists()
+
+
+def python(version: str) -> str:
+    """An interpreter of this version on this machine, or a skipped test."""
+    kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    found = shutil.which(f"python{version}") if not kept else str(kept[-1])
+    if not found or subprocess.run([found, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"no Python {version} here")
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_mirror_pyz_installs_under_every_python(desk: Desk, version: str) -> None:
+    installer = desk.path / "mirror.pyz"
+    write_installer(installer)
+    command = [python(version), "-I", "-W", "error", str(installer)]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(desk.path)}
+    fingerprint = BundleSimulator().root.fingerprint
+    options = ["install", str(desk.bundle()), "--python", str(BASE), "--json"]
+    ran = subprocess.run(
+        [*command, *options, "--fingerprint", fingerprint], env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    receipt = json.loads(ran.stdout)
+    assert receipt["prefix"] == f"{desk.path}/.local/share/mirror/demo"
+    assert version_in(Path(receipt["prefix"])) == "1.0"
+    for again in (options, ["status"]):
+        assert subprocess.run([*command, *again], env=environment, capture_output=True).returncode == 0
+
+
+def test_no_socket_but_to_the_loopback_is_ever_opened(desk: Desk, home: Path) -> None:
+    trace = shutil.which("strace")
+    if trace is None:
+        pytest.skip("no strace here")
+    log = desk.path / "trace"
+    command = [trace, "-f", "-e", "trace=connect,sendto", "-o", str(log), sys.executable, "-m", "mirror.cli.main"]
+    command += ["install", str(desk.bundle()), "--python", str(BASE)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if "Operation not permitted" in ran.stderr:
+        pytest.skip("strace may not trace here")
+    assert ran.returncode == 0, ran.stderr
+    reached = [line for line in log.read_text().splitlines() if "AF_INET" in line]
+    assert reached
+    assert [line for line in reached if "127.0.0.1" not in line] == []
