@@ -1,0 +1,358 @@
+"""A CUDA toolchain out of RPM packages, without rpm and without root.
+
+Whose a package is and what it holds is ``mirror.core.rpm``'s and ``mirror.core.payload``'s, the links that scriptlets would
+have made ``mirror.core.cudalinks``'s. ``usr/local/cuda-X.Y/<rest>`` of a package becomes ``<root>/<rest>``; the tree can be
+moved as a whole, for nvcc finds its parts from where it lies (CUDA.md A5).
+
+Rules:
+(1) every header's signature is judged before anything is written, and the whole tree is planned from those headers;
+(2) each archive is compared with its header, each file with its digest, as ``mirror.core.payload`` says;
+(3) the tree is new: files are created, never opened; links come last, so nothing is ever written through one;
+(4) links are relative and stay inside; modes are 0755 and 0644; devices, sockets and the like are refused;
+(5) two packages may bring the same path only with the same content;
+(6) scriptlets are never run, files for other places (``/etc``, ``/usr/share``) not written: both are listed.
+
+Example::
+
+    toolchain = unpack_toolchain(paths, root, target, keys=armored, fingerprints=pinned)
+    toolchain.home / "bin" / "nvcc"
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Callable, Union
+
+from mirror.core import cudalinks
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.openpgp import read_keys
+from mirror.core.payload import Content, check_payload, contents
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.rpm import GHOST, Rpm, RpmFile, read_rpm
+from mirror.core.target import Target
+
+
+class BadToolchain(MirrorError):
+    """Packages, each good in itself, do not make one tree.
+
+    Attributes:
+        problem: what does not fit.
+    """
+
+    ref = "toolchain-refused"
+    exit_code = 49
+    hint = "Let [rpms].packages name packages of one CUDA release, and lock them again."
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the RPM packages do not make one CUDA toolchain: {self.problem}"
+
+
+@dataclass(frozen=True)
+class RpmSource:
+    """A package that is no file of its own, such as a member of a bundle.
+
+    Attributes:
+        label: its file name, for messages.
+        open: opens it at its first byte; called twice, from any thread.
+    """
+
+    label: str
+    open: Callable[[], BinaryIO]
+
+    @classmethod
+    def of(cls, source: Union[RpmSource, Path]) -> RpmSource:
+        if isinstance(source, RpmSource):
+            return source
+        path = source
+
+        def opened() -> BinaryIO:
+            try:
+                return open(path, "rb")
+            except OSError as exc:
+                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+        return cls(path.name, opened)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """An unpacked tree.
+
+    Attributes:
+        home: the CUDA home, with ``bin/nvcc`` if a compiler was among the packages.
+        packages: name-epoch:version-release.arch of each, in the order given.
+        owners: the package of each file and link that came from one, by path below ``home``.
+        made: links that were made here, as ``"path -> target"``.
+        dangling: links that lead nowhere, each with the name of the package that is likely missing.
+        dropped: paths that were not written, being for other places than the CUDA home.
+        scriptlets: what was not run, as ``"package: kinds"``.
+    """
+
+    home: Path
+    packages: tuple[str, ...]
+    owners: Mapping[str, str]
+    made: tuple[str, ...]
+    dangling: tuple[str, ...]
+    dropped: tuple[str, ...]
+    scriptlets: tuple[str, ...]
+
+
+def unpack_toolchain(
+    sources: Iterable[Union[RpmSource, Path]],
+    root: Path,
+    target: Target,
+    *,
+    keys: Union[str, bytes],
+    fingerprints: Iterable[str],
+    jobs: int = 0,
+    progress: Progress = SILENT,
+) -> Toolchain:
+    """Unpack packages into a new tree.
+
+    Args:
+        sources: the packages.
+        root: the tree's top, which must not exist; it is removed again when anything fails.
+        target: its CUDA release says which ``/usr/local/cuda-X.Y`` is meant.
+        keys: the vendors' public keys, armored.
+        fingerprints: the pinned ones.
+        jobs: how many packages are read at once; 0 for one per processor.
+        progress: told of the bytes written.
+
+    Raises:
+        MirrorError: what ``read_rpm``, ``check_payload`` and ``contents`` raise; ``BadToolchain`` when the packages do not fit
+            together; ``Unwritable`` when the tree cannot be written.
+    """
+    opened = [RpmSource.of(source) for source in sources]
+    certificates, pinned = read_keys(keys), tuple(fingerprints)
+
+    def judge(source: RpmSource) -> Rpm:
+        with source.open() as stream:
+            rpm = read_rpm(stream, source.label, certificates, pinned)
+            check_payload(rpm, stream)
+        return rpm
+
+    with ThreadPoolExecutor(max_workers=jobs or os.cpu_count()) as pool:
+        rpms = list(pool.map(judge, opened))
+        plan = plan_tree(rpms, target)
+        with _removed_on_failure(root):
+            with progress.task("toolchain", sum(file.size for file, _ in plan.files.values())) as advance:
+                _Writer(plan, root, advance).write(list(zip(opened, rpms)), pool)
+            made = cudalinks.complete(root, target.cuda_targets)
+            lost = tuple(_name_missing(plan, *link) for link in cudalinks.dangling(root))
+    return Toolchain(
+        home=root,
+        packages=tuple(rpm.nevra for rpm in rpms),
+        owners={path: plan.owner(path).nevra for path in sorted({*plan.files, *plan.links})},
+        made=made,
+        dangling=lost,
+        dropped=plan.dropped,
+        scriptlets=tuple(f"{rpm.name}: {', '.join(rpm.scriptlets)}" for rpm in rpms if rpm.scriptlets),
+    )
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What is going to be written, by path below the root.
+
+    Attributes:
+        files: regular files, with the package that brings each.
+        links: symbolic links, with their targets and packages.
+        directories: every directory needed, parents first.
+        dropped: paths for other places.
+    """
+
+    files: Mapping[str, tuple[RpmFile, Rpm]]
+    links: Mapping[str, tuple[str, Rpm]]
+    directories: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    def owner(self, path: str) -> Rpm:
+        return self.files[path][1] if path in self.files else self.links[path][1]
+
+
+def plan_tree(rpms: Sequence[Rpm], target: Target) -> Tree:
+    """Decide what goes where, from the headers alone.
+
+    Raises:
+        BadToolchain: for what the rules 4 and 5 refuse, and when nothing is for this CUDA release.
+    """
+    home = f"/usr/local/cuda-{target.cuda}"
+    files: dict[str, tuple[RpmFile, Rpm]] = {}
+    links: dict[str, tuple[str, Rpm]] = {}
+    directories: set[str] = set()
+    dropped: list[str] = []
+    for rpm in rpms:
+        for file in rpm.files:
+            path = _below(file.path, home)
+            if file.flags & GHOST or (path is None and stat.S_ISDIR(file.mode)):
+                continue
+            if path is None:
+                dropped.append(file.path)
+            elif stat.S_ISDIR(file.mode):
+                directories.add(path)
+            elif not path:
+                raise BadToolchain(f"{rpm.nevra} holds {file.path} as something other than a directory")
+            elif stat.S_ISREG(file.mode):
+                before, owner = files.setdefault(path, (file, rpm))
+                if (before.digest, before.size) != (file.digest, file.size):
+                    raise BadToolchain(f"{owner.nevra} and {rpm.nevra} bring different contents of {path}")
+            elif stat.S_ISLNK(file.mode):
+                link = _inner_link(path, file.link, home, rpm)
+                there, owner = links.setdefault(path, (link, rpm))
+                if there != link:
+                    raise BadToolchain(f"{owner.nevra} lets {path} lead to {there}, {rpm.nevra} to {link}")
+            else:
+                raise BadToolchain(f"{rpm.nevra} holds {path}, which is no file, link or directory")
+    if not files:
+        raise BadToolchain(f"none of {len(rpms)} packages has a file below {home}")
+    tree = Tree(files, links, _with_parents({*files, *links}, directories), tuple(sorted(dropped)))
+    _check_kinds(tree)
+    return tree
+
+
+def _below(path: str, home: str) -> str | None:
+    """The part of a path below the CUDA home, empty for the home itself; None for other places."""
+    if path == home:
+        return ""
+    return path[len(home) + 1 :] if path.startswith(f"{home}/") else None
+
+
+def _inner_link(path: str, link: str, home: str, rpm: Rpm) -> str:
+    """A link's target, made relative.
+
+    A target climbs first and then descends: ``../lib``, never ``lib/../..``. The directories above a link are real ones
+    (``_check_kinds``), so climbing ends where it seems to, and descending meets only links that obey the same rule.
+    """
+    inner = _below(link, home)
+    target = link if inner is None else posixpath.relpath(inner or ".", posixpath.dirname(path) or ".")
+    parts = target.split("/")
+    climbs = len(parts) - len([part for part in parts if part != ".."])
+    if (
+        not target.isprintable()
+        or not target
+        or target.startswith("/")
+        or parts[:climbs] != [".."] * climbs
+        or climbs > path.count("/")
+    ):
+        raise BadToolchain(f"{rpm.nevra} lets {path} lead out of the tree, to {link!r}")
+    return target
+
+
+def _with_parents(paths: Iterable[str], directories: Iterable[str]) -> tuple[str, ...]:
+    found = {directory for directory in directories if directory}
+    for path in (*paths, *found):
+        while path := posixpath.dirname(path):
+            found.add(path)
+    return tuple(sorted(found))
+
+
+def _check_kinds(tree: Tree) -> None:
+    """A path is one thing only; above all, nothing lies below a link."""
+    for path in tree.directories:
+        if path in tree.files or path in tree.links:
+            raise BadToolchain(f"{tree.owner(path).nevra} brings {path}, which another package has as a directory")
+    for path in tree.links:
+        if path in tree.files:
+            names = f"{tree.files[path][1].nevra} and {tree.links[path][1].nevra}"
+            raise BadToolchain(f"{names} bring {path} as a file and as a link")
+
+
+@contextmanager
+def _removed_on_failure(root: Path) -> Iterator[None]:
+    try:
+        root.mkdir()
+    except OSError as exc:
+        raise Unwritable(str(root), exc.strerror or str(exc)) from exc
+    try:
+        yield
+    except BaseException as exc:
+        shutil.rmtree(root, ignore_errors=True)
+        if isinstance(exc, OSError):
+            raise Unwritable(exc.filename or str(root), exc.strerror or str(exc)) from exc
+        raise
+
+
+class _Writer:
+    """Writes a planned tree, several packages at once; the first failure stops all."""
+
+    def __init__(self, plan: Tree, root: Path, advance: Advance) -> None:
+        self._plan, self._root, self._advance = plan, root, advance
+        self._stop = threading.Event()
+
+    def write(self, packages: Sequence[tuple[RpmSource, Rpm]], pool: ThreadPoolExecutor) -> None:
+        # Explicit modes, whatever the umask: the tree is for other users of the host too (rule 4).
+        for directory in ("", *self._plan.directories):
+            path = self._root / directory
+            path.mkdir(exist_ok=not directory)
+            path.chmod(0o755)
+        # The largest first: one begun last would be waited for alone.
+        order = sorted(packages, key=lambda package: -sum(file.size for file in package[1].files))
+        try:
+            for _ in pool.map(self._unpack, order):
+                pass
+        except BaseException:
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        for path, (target, _) in sorted(self._plan.links.items()):
+            (self._root / path).symlink_to(target)
+
+    def _unpack(self, package: tuple[RpmSource, Rpm]) -> None:
+        """Write the files that are this package's to write; read the others to their end, for their digests."""
+        source, rpm = package
+        mine = {file.path: self._root / path for path, (file, owner) in self._plan.files.items() if owner is rpm}
+        with source.open() as stream:
+            _skip(stream, rpm.payload_offset)
+            for content in contents(rpm, stream):
+                names = (content.file, *content.also)
+                self._create([mine[file.path] for file in names if file.path in mine], content)
+                if self._stop.is_set():
+                    return
+
+    def _create(self, paths: Sequence[Path], content: Content) -> None:
+        """Write a file under its first name and link the others to it; no names at all is a file that is only judged."""
+        if not paths:
+            for _ in content.pieces:
+                pass
+            return
+        mode = 0o755 if content.file.mode & 0o111 else 0o644
+        descriptor = os.open(paths[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with open(descriptor, "wb") as out:
+            for piece in content.pieces:
+                out.write(piece)
+                self._advance(len(piece))
+                if self._stop.is_set():
+                    return
+            os.fchmod(out.fileno(), mode)
+        for path in paths[1:]:
+            os.link(paths[0], path)
+
+
+def _skip(stream: BinaryIO, count: int) -> None:
+    while count:
+        block = stream.read(min(count, 1 << 20))
+        if not block:
+            return  # what follows finds the archive cut short
+        count -= len(block)
+
+
+def _name_missing(plan: Tree, path: str, target: str) -> str:
+    """A dangling link in words. A devel package's link leads to a library of the package without ``-devel``."""
+    if path not in plan.links:
+        return f"{path} -> {target}"
+    owner = plan.links[path][1].name
+    runtime = owner.replace("-devel", "", 1)
+    return f"{path} -> {target} (of {owner}{f'; {runtime} brings it' if runtime != owner else ''})"
