@@ -112,8 +112,8 @@ def problem() -> tuple[list[int], list[int], list[int]]:
 
     ``a`` is row after row, ``b`` column after column, the product row after row.
     """
-    a = [(5 * row + 3 * k) % 11 - 5 for row in range(ROWS) for k in range(DEPTH)]
-    b = [(7 * column + 2 * k) % 9 - 4 for column in range(COLUMNS) for k in range(DEPTH)]
+    a = [(row * row + 3 * row * k + 7 * k) % 67 - 33 for row in range(ROWS) for k in range(DEPTH)]
+    b = [(5 * column * column + column * k + 2 * k) % 17 - 8 for column in range(COLUMNS) for k in range(DEPTH)]
     product = [
         sum(a[row * DEPTH + k] * b[column * DEPTH + k] for k in range(DEPTH))
         for row in range(ROWS)
