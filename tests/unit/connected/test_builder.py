@@ -24,6 +24,9 @@ from mirror.connected.builder import (
     build_wheel,
 )
 from mirror.connected.builtwheel import BuiltWheelUnfit
+from mirror.connected.download import Download
+from mirror.connected.fetch import fetch
+from mirror.connected.index import Index
 from mirror.connected.sdist import InvalidSdist
 from mirror.connected.store import Store, file_sha256
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
@@ -300,3 +303,35 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path, store: S
     assert not Path(f"/proc/{marker.read_text()}").exists()
     assert [path.suffix for path in (store.root / "build").iterdir()] == [".lock"]
     assert not list((store.root / "built").rglob("*.whl"))
+
+
+# A real project
+
+
+@pytest.mark.index
+def test_mistral_common_has_the_same_bytes_from_any_place_umask_time_zone_and_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = (("setuptools", "80.9.0"), ("wheel", "0.45.1"), ("build", "1.3.0"), ("packaging", "25.0"))
+    with Index() as index:
+        sources = [item for item in index.files(project_name("mistral-common"), "1.9.1") if item.kind == "sdist"]
+        wheels = [
+            item
+            for name, version in pinned
+            for item in index.files(project_name(name), version)
+            if item.kind == "wheel"
+        ]
+    wanted = [Download(item.url, item.filename, item.sha256, item.size) for item in (*sources, *wheels)]
+    paths = list(fetch(wanted, Store(tmp_path / "files")).values())
+    asked = replace(request(paths[0], *paths[1:]), project=project_name("mistral-common"), version="1.9.1")
+    first = build_wheel(asked, Store(tmp_path / "one"))
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("LC_ALL", "C")
+    before = os.umask(0o077)
+    try:
+        second = build_wheel(asked, Store(tmp_path / "two"))
+    finally:
+        os.umask(before)
+    assert outcome(first) == outcome(second)
+    assert first.path.name == "mistral_common-1.9.1-py3-none-any.whl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -134,6 +135,41 @@ def test_without_any_fence_nothing_is_run(tmp_path: Path) -> None:
         "a build must not reach the network, and this machine has no way to cut it off: "
         "namespace: not tried; seccomp: not tried"
     )
+
+
+STUBBORN = """
+import ctypes, errno, struct, sys
+from pathlib import Path
+from mirror.connected.sandbox import run_cut_off
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+UNSHARE = {"x86_64": 272, "aarch64": 97}[sys.argv[1]]
+PRCTL = {"x86_64": 157, "aarch64": 167}[sys.argv[1]]
+LOAD, EQUAL, RETURN, EPERM = 0x20, 0x15, 0x06, 0x00050000 | errno.EPERM
+program = [(LOAD, 0, 0, 0), (EQUAL, 3, 0, UNSHARE), (EQUAL, 0, 3, PRCTL), (LOAD, 0, 0, 16), (EQUAL, 0, 1, 22),
+           (RETURN, 0, 0, EPERM), (RETURN, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
+header = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.addressof(header), 0, 0) == 0
+with open("log", "wb") as log:
+    run_cut_off(["touch", "made"], cwd=Path.cwd(), environment={"PATH": "/usr/bin:/bin"}, log=log)
+"""
+
+
+def test_a_kernel_that_refuses_both_fences_is_told_in_its_words(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBORN, os.uname().machine],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1].endswith(
+        "NetworkCutUnavailable: a build must not reach the network, and this machine has no way to cut it off: "
+        "namespace: unshare: Operation not permitted; seccomp: seccomp: Operation not permitted"
+    )
+    assert not (tmp_path / "made").exists()
 
 
 def test_no_filter_is_guessed_for_an_unknown_machine() -> None:
