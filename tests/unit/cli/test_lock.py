@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror.cli import lock
+from mirror.cli.main import main
+from mirror.connected.lock import LockOptions
+from mirror.connected.resolver import RESOLVERS
+from tests.support.index import LoopbackIndex
+from tests.support.wheels import make_wheel
+
+TOML = """\
+[target]
+python = "3.11"
+arch = "x86_64"
+glibc = "2.28"
+[python]
+requirements = ["a"]
+[indexes]
+default = "{url}"
+"""
+
+
+@pytest.fixture
+def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "demo.toml"
+
+
+def test_says_what_was_written_and_then_what_was_not(
+    tmp_path: Path, toml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackIndex() as server:
+        server.add(make_wheel(tmp_path, "a", "1.0"))
+        toml.write_text(TOML.format(url=server.url))
+        assert main(["lock", str(toml)]) == 0
+        assert (
+            capsys.readouterr().out
+            == f"{tmp_path}/demo.txt  1 pins  written\n{tmp_path}/demo.build.txt  0 pins  written\n"
+        )
+        assert main(["lock", str(toml), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "name": "demo",
+        "files": [
+            {"path": f"{tmp_path}/demo.txt", "pins": 1, "changed": False},
+            {"path": f"{tmp_path}/demo.build.txt", "pins": 0, "changed": False},
+        ],
+        "unpinned": [],
+    }
+
+
+def test_a_failure_ends_with_its_code_and_the_resolvers_words(
+    tmp_path: Path, toml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackIndex() as server:
+        server.add(make_wheel(tmp_path, "a", "1.0", requires=["b"]))
+        toml.write_text(TOML.format(url=server.url))
+        assert main(["lock", str(toml)]) == 54
+    said = capsys.readouterr().err
+    assert "error: uv could not resolve demo for Python 3.11, x86_64, glibc 2.28\n" in said
+    assert "ref: resolution-failed" in said
+    assert "b was not found" in said
+
+
+def test_the_resolvers_offered_are_those_that_there_are() -> None:
+    parser = argparse.ArgumentParser()
+    lock.configure(parser.add_subparsers())
+    for resolver in RESOLVERS:
+        assert parser.parse_args(["lock", "x.toml", "--resolver", resolver]).resolver == resolver
+    assert parser.parse_args(["lock", "x.toml"]).resolver == LockOptions().resolver

@@ -1,0 +1,300 @@
+"""``mirror lock``: from a NAME.toml, an index and an RPM repository on the loopback to the three lock files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.choice import Withdrawn
+from mirror.connected.index import ProjectNotOnIndex
+from mirror.connected.lock import Locked, LockOptions, lock
+from mirror.connected.repository import RepositoryNotSigned, RepositoryUnreachable
+from mirror.connected.requirements import read_lock
+from mirror.connected.resolver import ResolutionFailed
+from mirror.connected.rpmlock import RpmLock
+from mirror.connected.sdist import InvalidSdist
+from mirror.connected.store import Store
+from mirror.connected.wheels import NoWheelForTarget
+from mirror.core.errors import InvalidDocument, Unwritable
+from mirror.core.names import project_name
+from tests.support.index import LoopbackIndex
+from tests.support.repos import Vendor, toolkit, write_repository
+from tests.support.wheels import make_sdist, make_wheel, sha256_of
+
+NOW = 1_795_225_800  # 2026-11-21T01:50:00Z
+LATER = NOW + 3600
+TARGET = '[target]\npython = "3.11"\narch = "x86_64"\nglibc = "2.28"\ncuda = "13.0"\n'
+
+Run = Callable[..., Locked]
+
+
+class House:
+    """A directory with one stack, an index, and a store.
+
+    Attributes:
+        toml: the stack's file.
+    """
+
+    def __init__(self, directory: Path, server: LoopbackIndex) -> None:
+        self.directory, self.server = directory, server
+        self.wheels, self.lockfiles = directory / "wheels", directory / "lockfiles"
+        self.lockfiles.mkdir()
+        self.toml = self.lockfiles / "demo.toml"
+        self.store = Store(directory / "store")
+
+    def write(self, python: str, tail: str = "") -> None:
+        self.toml.write_text(f'{TARGET}[python]\n{python}\n[indexes]\ndefault = "{self.server.url}"\n{tail}')
+
+    def lock(self, now: int = NOW, without: tuple[str, ...] = (), **options: object) -> Locked:
+        return lock(self.toml, LockOptions(now=now, without=frozenset(without), **options), self.store)  # type: ignore[arg-type]  # the tests' own words
+
+    def read(self, ending: str) -> bytes:
+        return (self.lockfiles / f"demo.{ending}").read_bytes()
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.lockfiles.iterdir())
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    with LoopbackIndex() as server:
+        made = House(tmp_path, server)
+        wheels = made.wheels
+        server.add(make_wheel(wheels, "a", "1.0", requires=["b"]))
+        server.add(make_wheel(wheels, "b", "1.0", tag="cp39-abi3-manylinux_2_17_x86_64"))
+        server.add(make_wheel(wheels, "b", "1.0", tag="cp39-abi3-manylinux_2_17_aarch64"))
+        server.add(make_wheel(wheels, "s", "1.0", requires=["a", "lie"]))
+        server.add(make_sdist(wheels, "s", "1.0", requires=["a"], build_requires=["tool>=1"]))
+        server.add(make_wheel(wheels, "tool", "1.0", requires=["b"]))
+        server.add(make_wheel(wheels, "more", "2.0"))
+        made.write('requirements = ["s==1.0"]\nbuild = ["s"]', '[build.s]\nrequires = ["more"]\n')
+        yield made
+
+
+def test_locks_one_file_for_each_project(house: House) -> None:
+    locked = house.lock()
+
+    python, build = read_lock(house.lockfiles / "demo.txt"), read_lock(house.lockfiles / "demo.build.txt")
+    sdist, wheel = house.wheels / "s-1.0.tar.gz", house.wheels / "b-1.0-cp39-abi3-manylinux_2_17_x86_64.whl"
+    assert {pin.name: pin.version for pin in python.pins} == {"a": "1.0", "b": "1.0", "s": "1.0"}
+    assert [python.find(project_name(name)).hashes for name in "sb"] == [(sha256_of(sdist),), (sha256_of(wheel),)]  # type: ignore[union-attr]  # both are there
+    assert {pin.name: pin.via for pin in build.pins} == {
+        "b": ("tool",),
+        "more": ("the builds of demo.toml",),
+        "tool": ("the builds of demo.toml",),
+    }
+    assert python.locked == build.locked == NOW
+    assert python.target is not None and python.target.glibc == "2.28"
+    assert [(file.path.name, file.pins, file.changed) for file in locked.files] == [
+        ("demo.txt", 3, True),
+        ("demo.build.txt", 3, True),
+    ]
+
+
+def test_the_lock_names_no_host(house: House) -> None:
+    house.lock()
+    for ending in ("txt", "build.txt"):
+        assert not re.search(rb"://|127\.0\.0\.1", house.read(ending))
+
+
+def test_a_second_time_changes_nothing(house: House) -> None:
+    house.lock()
+    before = house.read("txt"), house.read("build.txt")
+    locked = house.lock(LATER)
+    assert (house.read("txt"), house.read("build.txt")) == before
+    assert not any(file.changed for file in locked.files)
+
+
+def test_a_new_release_moves_nothing_that_still_answers(house: House) -> None:
+    house.lock()
+    before = house.read("txt")
+    house.server.add(make_wheel(house.wheels, "b", "1.1"))
+    house.lock(LATER)
+    assert house.read("txt") == before
+
+
+def test_a_change_of_either_file_moves_the_time_of_both(house: House) -> None:
+    house.lock()
+    house.write('requirements = ["s==1.0"]\nbuild = ["s"]')
+    house.lock(LATER)
+    for name in ("demo.txt", "demo.build.txt"):
+        assert read_lock(house.lockfiles / name).locked == LATER
+
+
+def test_only_the_parts_that_are_asked_for_are_written(house: House) -> None:
+    house.lock(parts=frozenset({"build"}))
+    assert house.files() == ["demo.build.txt", "demo.toml"]
+
+
+def test_a_lock_that_cannot_be_read_is_made_anew(house: House) -> None:
+    (house.lockfiles / "demo.txt").write_text("not==a==lock")
+    house.lock()
+    assert read_lock(house.lockfiles / "demo.txt").locked == NOW
+
+
+def test_nothing_to_build_gives_an_empty_build_lock(house: House) -> None:
+    house.write('requirements = ["a"]')
+    house.lock()
+    assert read_lock(house.lockfiles / "demo.build.txt").pins == ()
+
+
+def refused(house: House, error: type[Exception]) -> str:
+    """Lock, meet the error, and see that nothing was written."""
+    with pytest.raises(error) as caught:
+        house.lock()
+    assert house.files() == ["demo.toml"]
+    return str(caught.value)
+
+
+def test_exact_pins_without_a_wheel_are_refused_naming_both_sides(house: House) -> None:
+    house.server.add(make_wheel(house.wheels, "big", "1.0", tag="cp38-abi3-manylinux_2_31_x86_64"))
+    house.server.add(make_sdist(house.wheels, "src", "1.0"))
+    house.write('requirements = ["big==1.0", "src==1.0", "gone==9; sys_platform == \'win32\'"]')
+    sentence = refused(house, NoWheelForTarget)
+    assert sentence == "big 1.0 has only manylinux_2_31 wheels; target demo promises glibc 2.28"
+    with pytest.raises(NoWheelForTarget) as caught:
+        house.lock()
+    assert "src 1.0 has no wheel, only an sdist; target demo takes wheels" in caught.value.context()
+
+
+def test_a_version_that_is_not_there_is_refused(house: House) -> None:
+    house.write('requirements = ["a==7.0"]')
+    assert refused(house, NoWheelForTarget) == "a 7.0 has no file on its index; target demo takes wheels"
+
+
+def test_a_misspelt_project_is_refused(house: House) -> None:
+    house.write('requirements = ["aa"]')
+    assert "aa is asked for" in refused(house, ProjectNotOnIndex)
+
+
+def test_requirements_that_exclude_each_other_are_refused(house: House) -> None:
+    house.write('requirements = ["a"]\nconstraints = ["b<1"]')
+    assert (
+        refused(house, ResolutionFailed) == "uv could not resolve demo for Python 3.11, x86_64, glibc 2.28, CUDA 13.0"
+    )
+
+
+def test_a_withdrawn_release_is_taken_only_when_it_is_stated(house: House) -> None:
+    house.server.add(make_wheel(house.wheels, "y", "1.0"), yanked="sad")
+    house.server.add(make_wheel(house.wheels, "x", "1.0", requires=["y==1.0"]))
+    house.write('requirements = ["x"]')
+    refused(house, (ResolutionFailed, Withdrawn))  # type: ignore[arg-type]  # pytest takes several
+    house.write('requirements = ["x", "y==1.0"]')
+    house.lock()
+    assert read_lock(house.lockfiles / "demo.txt").find(project_name("y"))
+
+
+def test_an_sdist_of_another_project_is_refused(house: House) -> None:
+    make_sdist(house.wheels, "other", "1.0").rename(house.wheels / "t-1.0.tar.gz")
+    house.server.add(house.wheels / "t-1.0.tar.gz")
+    house.write('requirements = ["t==1.0"]\nbuild = ["t"]')
+    assert refused(house, InvalidSdist) == "t-1.0.tar.gz: it is other 1.0 inside, the stack builds t 1.0"
+
+
+def test_an_sdists_code_is_not_run(house: House) -> None:
+    trap = house.directory / "ran"
+    house.server.add(make_sdist(house.wheels, "t", "1.0", backend=f'open({str(trap)!r}, "w").close()\n'))
+    house.write('requirements = ["t==1.0"]\nbuild = ["t"]')
+    house.lock()
+    assert not trap.exists()
+
+
+def test_a_name_that_cannot_be_written_is_named(house: House) -> None:
+    (house.lockfiles / "demo.txt").mkdir()
+    with pytest.raises(Unwritable, match=r"demo\.txt"):
+        house.lock()
+    assert house.files() == ["demo.toml", "demo.txt"]
+    (house.lockfiles / "demo.txt").rmdir()
+    house.lock()
+    assert house.files() == ["demo.build.txt", "demo.toml", "demo.txt"]
+
+
+OPTIONAL = 'requirements = ["a"]\noptional = ["jit==1.0"]\n[python.index]\njit = "own"'
+
+
+def test_an_optional_requirement_out_of_reach_is_set_aside(house: House) -> None:
+    with LoopbackIndex() as gone:
+        url = gone.url
+    house.write(OPTIONAL, f'own = "{url}"\n')
+    assert house.lock().unpinned == ("jit==1.0 (127.0.0.1 is out of reach)",)
+    assert b"# mirror: unpinned jit==1.0 (127.0.0.1 is out of reach)\n" in house.read("txt")
+
+
+def test_an_optional_requirement_within_reach_is_locked(house: House) -> None:
+    with LoopbackIndex() as own:
+        own.add(make_wheel(house.wheels, "jit", "1.0+cu130", requires=["b"]))
+        house.write(OPTIONAL, f'own = "{own.url}"\n')
+        assert house.lock().unpinned == ()
+        assert house.lock(without=("jit",)).unpinned == ("jit==1.0 (left out by --without)",)
+        house.lock()
+    pin = read_lock(house.lockfiles / "demo.txt").find(project_name("jit"))
+    assert pin is not None
+    assert pin.version == "1.0+cu130"
+
+
+def test_without_names_only_what_can_be_left_out(house: House) -> None:
+    with pytest.raises(InvalidDocument, match="--without names 'a', the stack can go without rpms"):
+        house.lock(without=("a",))
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    return Vendor()
+
+
+def with_rpms(house: House, repository: Path, fingerprint: str) -> None:
+    tail = f'[rpms]\nrepository = "{repository.as_uri()}"\nfingerprints = ["{fingerprint}"]\npackages = ["cuda-nvcc-13-0"]\n'
+    house.write('requirements = ["a"]', tail)
+
+
+def test_the_rpms_are_locked_beside(house: House, tmp_path: Path, vendor: Vendor) -> None:
+    repository = tmp_path / "rpms"
+    write_repository(repository, toolkit("13.0"), vendor)
+    with_rpms(house, repository, vendor.fingerprint)
+    locked = house.lock()
+    rpms = RpmLock.load(house.lockfiles / "demo.rpms.toml")
+    assert "cuda-crt-13-0" in [pin.name for pin in rpms.pins]
+    assert rpms.locked == NOW
+    assert [file.path.name for file in locked.files] == ["demo.txt", "demo.build.txt", "demo.rpms.toml"]
+
+    before = house.read("rpms.toml")
+    assert not any(file.changed for file in house.lock(LATER).files)
+    assert house.read("rpms.toml") == before
+
+
+def test_without_rpms_the_repository_is_not_asked(house: House, tmp_path: Path) -> None:
+    with_rpms(house, tmp_path / "nowhere", "AB" * 20)
+    house.lock(without=("rpms",))
+    assert house.files() == ["demo.build.txt", "demo.toml", "demo.txt"]
+
+
+def test_a_repository_out_of_reach_leaves_the_python_side_locked(house: House, tmp_path: Path, vendor: Vendor) -> None:
+    with_rpms(house, tmp_path / "nowhere", vendor.fingerprint)
+    with pytest.raises(RepositoryUnreachable) as caught:
+        house.lock()
+    assert "repodata/repomd.xml" in str(caught.value)
+    assert "--rpm-repo" in caught.value.hint and "--without rpms" in caught.value.hint
+    assert house.files() == ["demo.build.txt", "demo.toml", "demo.txt"]
+
+    write_repository(tmp_path / "copy", toolkit("13.0"), vendor)
+    locked = house.lock(rpm_repo=str(tmp_path / "copy"))
+    assert [file.changed for file in locked.files] == [False, False, True]
+
+
+def test_a_repository_signed_by_a_stranger_leaves_nothing(house: House, tmp_path: Path, vendor: Vendor) -> None:
+    write_repository(tmp_path / "rpms", toolkit("13.0"), Vendor("Stranger <s@example.org>"))
+    with_rpms(house, tmp_path / "rpms", vendor.fingerprint)
+    refused(house, RepositoryNotSigned)
+
+
+@pytest.mark.index
+def test_the_quickstart_lock_is_what_the_index_gives(tmp_path: Path) -> None:
+    """The committed locks answer their stacks: locking again keeps every byte of them."""
+    for source in (Path(__file__).parents[3] / "lockfiles").glob("quickstart*"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    locked = lock(tmp_path / "quickstart.toml", LockOptions(without=frozenset({"rpms"})), Store(tmp_path / "store"))
+    assert [file.changed for file in locked.files] == [False, False]
