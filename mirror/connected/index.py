@@ -148,7 +148,7 @@ class Index:
 
         Raises:
             ProjectNotOnIndex: when the index answers that it has no such page.
-            HostUnreachable, HttpRefused, Truncated, TooSlow, TooLarge: as ``mirror.connected.transport.get_bytes``.
+            HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.transport.get_bytes``.
             BadReply: when the answer is no simple page.
         """
         return tuple(self._page(project, patience))
