@@ -375,10 +375,8 @@ fetch(wanted, Store(Path(root)), jobs=3)
 """
 
 
-def test_an_interrupt_ends_at_once_and_leaves_parts_to_go_on_with(server: LoopbackServer, store: Store) -> None:
-    wanted = [served(server, f"p{number}-1.whl", DATA[number:]) for number in range(3)]
-    for item in wanted:
-        server.fail(f"/{item.filename}", delay_s=0.02)  # ten seconds for the whole
+def interrupt(store: Store, *wanted: Download) -> None:
+    """Fetch in a process of its own; once bytes of each file have come, send what Ctrl-C sends."""
     arguments = [text for item in wanted for text in (item.url, item.sha256, str(item.size))]
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(store.root), *arguments],
@@ -391,14 +389,29 @@ def test_an_interrupt_ends_at_once_and_leaves_parts_to_go_on_with(server: Loopba
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=40)
     assert time.monotonic() - sent < 3
     assert b"KeyboardInterrupt" in errors
     assert process.returncode == -signal.SIGINT
     assert not (store.root / "sha256").exists()
     assert incoming(store) == sorted(f"{item.sha256}.part" for item in wanted)
+
+
+def test_an_interrupt_ends_at_once_and_leaves_parts_to_go_on_with(server: LoopbackServer, store: Store) -> None:
+    wanted = [served(server, f"p{number}-1.whl", DATA[number:]) for number in range(3)]
+    for item in wanted:
+        server.fail(f"/{item.filename}", delay_s=0.02)  # ten seconds for the whole
+    interrupt(store, *wanted)
     server.faults.clear()
     server.seen.clear()
     assert len(get(store, *wanted)) == 3
     assert all(text.startswith("bytes=") for text in ranges(server))
     assert incoming(store) == []
+
+
+def test_an_interrupt_does_not_wait_for_a_silent_server(store: Store) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
+    with ScriptedServer(Reply(head + DATA[:1000], pause_s=60)) as server:
+        wanted = download(server.url("a-1.whl"))
+        interrupt(store, wanted)
+    assert store.part(wanted.sha256).read_bytes() == DATA[:1000]

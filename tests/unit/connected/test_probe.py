@@ -25,6 +25,7 @@ from mirror.core.target import Target
 
 TARGET = Target("{}.{}".format(*sys.version_info), os.uname().machine, "2.17", gpu="sm_90a", cuda="13.0")
 TREE = Path(__file__).parents[3] / "mirror" / "connected" / "probe"
+IN_TREE = {"PYTHONPATH": str(TREE), "PYTHONDONTWRITEBYTECODE": "1"}
 NVCC = shutil.which("nvcc")
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="no nvcc on PATH")
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on PATH")
@@ -261,17 +262,13 @@ def test_json_says_the_same(installed: Path, driver: Path) -> None:
 )
 def test_machine_code_runs_where_nvidia_says_it_does(compiled_for: str, gpu: tuple[int, int], fits: bool) -> None:
     script = f"import mirror_probe; print(mirror_probe.why_not({compiled_for!r}, *{gpu!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": str(TREE)}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=IN_TREE, capture_output=True, text=True, check=True)
     assert (done.stdout == "\n") == fits
 
 
 def test_the_numbers_are_exact_and_tell_every_mixed_up_row_column_and_depth() -> None:
     script = "import json, mirror_probe as p; print(json.dumps(p.problem()))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": str(TREE)}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=IN_TREE, capture_output=True, text=True, check=True)
     a, b, product = json.loads(done.stdout)
     assert max(map(abs, a + b)) <= 2048, "fp16 holds whole numbers up to here"
     assert max(map(abs, product)) <= 1 << 24, "and fp32 up to here"

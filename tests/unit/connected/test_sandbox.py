@@ -76,6 +76,15 @@ def test_the_filter_is_installed_when_the_namespace_is_not(tmp_path: Path) -> No
     assert "NoNewPrivs:\t1" in log
 
 
+def test_the_filter_refuses_io_uring_which_could_make_sockets_unseen(tmp_path: Path) -> None:
+    script = (
+        "import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True);"
+        "made = libc.syscall(425, 1, ctypes.create_string_buffer(512));"
+        "print(made, errno.errorcode.get(ctypes.get_errno()))"
+    )
+    assert run(tmp_path, script, "namespace") == (0, "-1 ENETUNREACH\n")
+
+
 def test_the_environment_is_only_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "1")
     status, log = run(tmp_path, "import os; print(sorted(os.environ))", GIVEN="1", LC_ALL="C.UTF-8")
