@@ -6,9 +6,10 @@ In the order of the journey:
 2. ``prefix``: generations, the lock, the one symbolic link that makes a generation current.
 3. ``interpreter`` (with ``archive``): the host's Python for the target, or the one that the bundle carries.
 4. ``wheelserver`` and ``venv``: the wheels, served to uv or pip straight out of the bundle.
-5. ``environment``: ``env.sh``, all that another user needs.
+5. ``toolkit`` and ``environment``: the CUDA toolkit out of RPMs, and ``env.sh``, all that another user needs.
 6. ``selftest``: what was installed imports, compiles, links and runs.
-7. ``receipt`` and ``install``: the whole of it, and what is kept about it.
+7. ``building`` joins them into a generation, ``receipt`` is what is kept about it, ``install`` is the whole of it.
+8. ``status``: what is installed, and going back.
 
 Python 3.9 or newer, standard library only.
 """

@@ -39,8 +39,9 @@ class Finished:
     """A program that ended.
 
     Attributes:
-        code: its exit status; negative for a signal, ``CANNOT_START`` or ``TIMED_OUT`` when we ended it or never
-        began. output: the last 64 KiB of its standard output. errors: the last 64 KiB of its standard error.
+        code: its exit status; negative for a signal; ``CANNOT_START`` or ``TIMED_OUT`` when it never began or we ended it.
+        output: the last 64 KiB of its standard output.
+        errors: the last 64 KiB of its standard error.
     """
 
     code: int

@@ -1,18 +1,17 @@
 """Installing a bundle: the one function that the whole closed room is for.
 
-1. Open the bundle and check its signatures against the trusted root; only then is the manifest parsed. 2. Decide
-where it stands among what is installed: the same again, older, a forgery of the same sequence, or new. 3. Preflight:
-every reason why it cannot be installed here, at once. 4. Verify the whole file. Until here nothing has been written
-under the prefix. 5. Under the prefix's lock, build a generation: interpreter, venv, toolchain, ``env.sh``; test it;
-complete it; make it current.
+1. Open the bundle and check its signatures against the trusted root; only then is the manifest parsed.
+2. Decide where it stands among what is installed: the same again, older, another one of the same sequence, or new.
+3. Preflight: every reason why it cannot be installed here, at once.
+4. Verify the whole file. Until here nothing has been written under the prefix.
+5. Under the prefix's lock, let ``mirror.closed.building`` build a generation; complete it; make it current.
 
-Rules: bytes are checked again where they are used, for the file may have changed since step 4; whatever ends the run
-before ``COMPLETE`` is written removes the generation, and ``current`` changes last, in one step. Nothing here prints
-or reads the clock but by its arguments.
+Rules: whatever ends the run before ``COMPLETE`` is written removes the generation; ``current`` changes last, in one step.
 
 Example::
 
-    receipt = install(Options(Path("bundle.tar"))).receipt
+    installed = install(Options(Path("bundle.tar")))
+    installed.receipt.generation
 """
 
 from __future__ import annotations
@@ -26,26 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from mirror import __version__
 from mirror.closed import preflight
-from mirror.closed.environment import Environment
+from mirror.closed.building import Building
 from mirror.closed.host import Host, read_disk, read_host
-from mirror.closed.interpreter import Interpreter, find_interpreter, unpack_interpreter
-from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix, remove_tree
+from mirror.closed.interpreter import find_interpreter
+from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
 from mirror.closed.receipt import Receipt, read_receipt
-from mirror.closed.selftest import Check, self_test
-from mirror.closed.toolkit import unpack_toolkit
-from mirror.closed.venv import Venv, choose_installer, make_venv
-from mirror.closed.wheelserver import serving
-from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError
-from mirror.core.manifest import Artifact, Manifest
+from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
-from mirror.core.reader import Bundle, DigestMismatch, open_bundle
+from mirror.core.reader import Bundle, open_bundle
 from mirror.core.trust import TrustStore
-
-_CHUNK = 1 << 20
 
 
 class BundleOlder(MirrorError):
@@ -181,7 +172,7 @@ def install(
                 for name in prefix.sweep():
                     progress.say(f"removed {name}, which an earlier run has left unfinished")
                 with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
-                    _Building(bundle, generation, plan, host, options, progress, lock).build(digest, int(clock()))
+                    Building(bundle, generation, plan, host, lock, options.jobs, progress).build(digest, int(clock()))
             prefix.activate(found or generation)
     return Installed(read_receipt(found or generation), prefix.root, was_installed=found is not None)
 
@@ -190,8 +181,7 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
     """Check the bundle's signatures and parse its manifest.
 
     Args:
-        fingerprint: confirms the root that the bundle carries, when none is trusted yet; that root is then kept in
-        ``store``.
+        fingerprint: confirms the root that the bundle carries, when none is trusted yet; ``store`` then keeps it.
 
     Raises:
         MirrorError: as ``mirror.core.trust`` says.
@@ -253,126 +243,6 @@ def _no_write_for_others() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-class _Building:
-    """One generation in the making."""
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        generation: Generation,
-        plan: preflight.Plan,
-        host: Host,
-        options: Options,
-        progress: Progress,
-        lock: int,
-    ) -> None:
-        self._bundle, self._generation, self._plan, self._host = bundle, generation, plan, host
-        self._options, self._progress, self._lock = options, progress, lock
-        self._manifest = bundle.manifest
-        self._work = generation.path / ".work"
-
-    def build(self, digest: Sha256Hex, now: int) -> None:
-        self._work.mkdir(mode=0o700)
-        interpreter = self._interpreter()
-        installer = self._install_wheels(interpreter)
-        if self._manifest.within("rpms"):
-            unpack_toolkit(self._bundle, self._generation.cuda, self._progress)
-        environment = Environment(self._generation.path, self._manifest)
-        write_file(self._generation.env_script, environment.script().encode())
-        checks = self_test(environment, self._host, self._work, self._progress)
-        remove_tree(self._work)
-        write_file(self._generation.receipt, self._receipt(digest, now, interpreter, installer, checks).encode())
-
-    def _interpreter(self) -> Interpreter:
-        if self._plan.interpreter:
-            return self._plan.interpreter
-        (artifact,) = self._manifest.within("python")[:1]
-        self._progress.say(f"unpacking Python from {artifact.filename}")
-        archive = self._copy(artifact)
-        limit = preflight.unpacked_limit(artifact)
-        interpreter = unpack_interpreter(archive, self._generation.python, self._manifest.target, limit)
-        archive.unlink()
-        return interpreter
-
-    def _install_wheels(self, interpreter: Interpreter) -> str:
-        tools = [self._copy(tool) for tool in self._manifest.within("tool") if tool.name in ("uv", "pip")]
-        installer = choose_installer(tools, self._work)
-        with self._links() as links:
-            venv = Venv(
-                path=self._generation.venv,
-                interpreter=interpreter.path,
-                name=self._manifest.name,
-                requirements=self._requirements(),
-                links=links,
-                work=self._work,
-                jobs=self._options.jobs,
-                inherited=(self._lock,),  # should we be killed, the prefix stays locked while the installer lives
-            )
-            make_venv(installer, venv)
-        return installer.name
-
-    @contextmanager
-    def _links(self) -> Iterator[str]:
-        """Where the installer finds the wheels: a page served out of the bundle, or a directory of copies."""
-        wheels = self._manifest.within("wheels")
-        total = sum(wheel.size for wheel in wheels)
-        if self._plan.serve:
-            with self._progress.task("install", total) as advance, serving(self._bundle.open, wheels, advance) as url:
-                yield url
-        else:
-            with self._progress.task("extract", total) as advance:
-                for wheel in wheels:
-                    self._copy(wheel)
-                    advance(wheel.size)
-            yield str(self._work / "wheels")
-
-    def _requirements(self) -> Path:
-        artifact = self._manifest.find("meta/install.txt")
-        if artifact is None:
-            raise preflight.PreflightFailed(("the bundle has no meta/install.txt, the list of wheels to install",))
-        return self._copy(artifact)
-
-    def _copy(self, artifact: Artifact) -> Path:
-        """Copy an artifact into the work directory, its digest checked on the way."""
-        path = self._work / artifact.path
-        path.parent.mkdir(exist_ok=True)
-        digest = hashlib.sha256()
-        with self._bundle.open(artifact) as source, path.open("xb") as target:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                target.write(chunk)
-        actual = Sha256Hex(digest.hexdigest())
-        if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
-        return path
-
-    def _receipt(
-        self, digest: Sha256Hex, now: int, interpreter: Interpreter, installer: str, checks: tuple[Check, ...]
-    ) -> Receipt:
-        origin = "bundle" if self._plan.interpreter is None else "option" if self._options.python else "host"
-        return Receipt(
-            name=self._manifest.name,
-            sequence=self._manifest.sequence,
-            manifest_sha256=digest,
-            generation=str(self._generation.path),
-            installed=now,
-            python=str(interpreter.path),
-            python_version=interpreter.version,
-            python_origin=origin,
-            installer=installer,
-            signers=self._signers(),
-            wheels=len(self._manifest.within("wheels")),
-            rpms=len(self._manifest.within("rpms")),
-            mirror=__version__,
-            checks=checks,
-            notes=self._plan.notes,
-        )
-
-    def _signers(self) -> tuple[str, ...]:
-        assert self._bundle.signers is not None, "the manifest was trusted"
-        return tuple(sorted(name for names in self._bundle.signers.by_role.values() for name in names))
 
 
 def _utc(seconds: int) -> str:

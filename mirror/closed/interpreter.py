@@ -49,8 +49,9 @@ class Interpreter:
     """A Python that fits a target.
 
     Attributes:
-        path: its executable; not inside a venv. version: ``"3.11.7"``. has_headers: whether ``Python.h`` is there,
-        without which Triton and torch compile nothing at run time (CUDA.md C5).
+        path: its executable; not inside a venv.
+        version: ``"3.11.7"``.
+        has_headers: whether ``Python.h`` is there; without it Triton and torch compile nothing at run time (CUDA.md C5).
     """
 
     path: Path
@@ -75,8 +76,7 @@ def find_interpreter(target: Target, candidates: Iterable[Path] | None = None) -
     """Look for an interpreter of the host's that fits ``target``.
 
     Args:
-        candidates: where to look, in order; by default the running interpreter, the PATH, and where pyenv and uv
-        keep theirs.
+        candidates: where to look, in order; by default those of ``host_candidates``.
     """
     rejected: list[str] = []
     for path in host_candidates(target.python) if candidates is None else candidates:

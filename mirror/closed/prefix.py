@@ -3,7 +3,7 @@
 ``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; its
 ``COMPLETE`` is written last; then ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state
 stands, and what has no ``COMPLETE`` is garbage to the next run (DESIGN.md section 6, SECURITY.md 2.4). What a
-generation holds is the business of ``mirror.closed.install``; whether a prefix may be used at all is
+generation holds is the business of ``mirror.closed.building``; whether a prefix may be used at all is
 ``mirror.closed.preflight``'s.
 
 Rules: a complete generation is never written to by us again; only the holder of the lock creates, removes or
@@ -20,17 +20,16 @@ Example::
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.tree import remove_tree, sync_tree
 from mirror.core.durable import sync_directory, write_file
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
@@ -267,40 +266,6 @@ def _flock(descriptor: int, root: Path, path: Path) -> None:
         raise PrefixBusy(str(root), holder) from exc
     except OSError as exc:
         raise Unwritable(str(path), f"its file system keeps no locks ({exc.strerror})") from exc
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory tree of ours, also one in which directories were made read-only."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink()
-        return
-    # The mark goes first: from the first removed file on, this is no installed generation any more.
-    (path / "COMPLETE").unlink(missing_ok=True)
-    for directory, _, _ in os.walk(path):
-        Path(directory).chmod(0o700)
-    shutil.rmtree(path)
-
-
-def sync_tree(path: Path) -> None:
-    """Flush the file system of ``path`` to its disk.
-
-    One syncfs(2) takes a fraction of what fsync on each of 50,000 files does. Python does not offer it; where the C
-    library does not either, sync(2) flushes all disks.
-
-    Raises:
-        OSError: when the kernel could not write some of it; never to be tried again, the pages may be gone.
-    """
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        os.sync()
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(path))
-    finally:
-        os.close(descriptor)
 
 
 def default_prefix(name: str) -> Path:

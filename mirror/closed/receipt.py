@@ -38,7 +38,7 @@ class Receipt:
         installed: when, in seconds since 1970 UTC, by this host's clock.
         python: the interpreter's path.
         python_version: ``"3.11.7"``.
-        python_origin: ``"host"``, ``"option"`` (named by ``--python``) or ``"bundle"``.
+        python_origin: ``"host"``, or ``"bundle"`` when the carried one was unpacked.
         installer: ``"uv"`` or ``"pip"``.
         signers: names of the keys whose signatures counted.
         wheels: how many were installed.

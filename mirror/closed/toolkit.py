@@ -14,12 +14,14 @@ Example::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mirror.core.fields import Fields, strict_json
 from mirror.core.manifest import Manifest
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle
+from mirror.core.toolchain import RpmSource, Toolchain, unpack_toolchain
 
 LIST = "meta/rpms.json"
 _MAX_BYTES = 4 << 20
@@ -76,16 +78,24 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
     return listed
 
 
-def unpack_toolkit(bundle: Bundle, root: Path, progress: Progress = SILENT) -> None:
+def unpack_toolkit(bundle: Bundle, root: Path, jobs: int = 0, progress: Progress = SILENT) -> Toolchain:
     """Unpack every RPM of the bundle, so that ``root/bin/nvcc`` is the compiler.
 
     Args:
         root: where; it must not exist.
+        jobs: how many packages to read at once; 0 for one per processor.
 
     Raises:
-        MirrorError: as ``mirror.core.toolchain`` says.
+        MirrorError: as ``read_rpm_list`` and ``mirror.core.toolchain`` say.
     """
-    from mirror.core import toolchain
-
-    read_rpm_list(bundle)
-    toolchain  # noqa: B018
+    listed = read_rpm_list(bundle)
+    sources = [RpmSource(rpm.filename, partial(bundle.open, rpm)) for rpm in bundle.manifest.within("rpms")]
+    return unpack_toolchain(
+        sources,
+        root,
+        bundle.manifest.target,
+        keys=listed.key,
+        fingerprints=listed.fingerprints,
+        jobs=jobs,
+        progress=progress,
+    )

@@ -28,7 +28,7 @@ def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
     receipt = installed.receipt
     assert (receipt.installer, receipt.wheels, receipt.rpms, receipt.signers) == ("uv", 1, 0, ("builder",))
     assert receipt.checks == (Check("import left_pad", "passed"),)
-    assert receipt.python_origin == "option"
+    assert receipt.python_origin == "host"
     current = Prefix(installed.prefix).current()
     assert current is not None
     assert read_receipt(current) == receipt

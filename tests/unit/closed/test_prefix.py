@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.prefix import Generation, Identity, Prefix, PrefixBusy, default_prefix, remove_tree
+from mirror.closed.prefix import Generation, Identity, Prefix, PrefixBusy, default_prefix
 from mirror.core.errors import Unwritable
 from mirror.core.names import Sha256Hex
 
@@ -162,13 +162,3 @@ def test_the_default_follows_the_base_directory_specification(tmp_path: Path, mo
     assert default_prefix("h100") == tmp_path / ".local/share/mirror/h100"
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
     assert default_prefix("h100") == Path("/data/mirror/h100")
-
-
-def test_removing_a_tree_does_not_follow_links(tmp_path: Path) -> None:
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside/file").touch()
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree/link").symlink_to(tmp_path / "outside")
-    remove_tree(tmp_path / "tree")
-    assert not (tmp_path / "tree").exists()
-    assert (tmp_path / "outside/file").exists()

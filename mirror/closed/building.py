@@ -1,0 +1,200 @@
+"""Building a generation: interpreter, venv, toolkit, ``env.sh``, self-test, receipt, in its final place.
+
+It joins the modules of this room into one generation. Whether it may be built at all, its directory, and its
+completion are ``mirror.closed.install``'s and ``mirror.closed.prefix``'s; when anything here fails, the directory
+goes.
+
+Rules: the bundle's bytes are checked again where they are used, for the file may have changed since it was verified:
+what is copied is hashed on the way, wheels are checked by their installer, RPMs by their signatures; all that is
+temporary lies in ``.work``.
+
+Example::
+
+    with prefix.building(identity, digest) as generation:
+        Building(bundle, generation, plan, host, lock).build(digest, now)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror import __version__
+from mirror.closed.environment import Environment
+from mirror.closed.host import Host
+from mirror.closed.interpreter import Interpreter, unpack_interpreter
+from mirror.closed.prefix import Generation
+from mirror.closed.preflight import Plan, PreflightFailed, unpacked_limit
+from mirror.closed.receipt import Receipt
+from mirror.closed.selftest import Check, self_test
+from mirror.closed.toolkit import unpack_toolkit
+from mirror.closed.tree import remove_tree
+from mirror.closed.venv import Venv, choose_installer, make_venv
+from mirror.closed.wheelserver import serving
+from mirror.core.durable import write_file
+from mirror.core.manifest import Artifact, Manifest
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.reader import Bundle, DigestMismatch
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Building:
+    """One generation in the making.
+
+    Attributes:
+        bundle: verified.
+        generation: an empty directory, removed by its maker when ``build`` fails.
+        plan: what preflight decided.
+        host: this machine.
+        lock: the descriptor of the prefix's lock.
+        jobs: how much to do at once; 0 for as much as the machine has processors.
+        progress: who listens.
+    """
+
+    bundle: Bundle
+    generation: Generation
+    plan: Plan
+    host: Host
+    lock: int
+    jobs: int = 0
+    progress: Progress = SILENT
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self.bundle.manifest
+
+    @property
+    def _work(self) -> Path:
+        return self.generation.path / ".work"
+
+    def build(self, digest: Sha256Hex, now: int) -> None:
+        """Fill the generation, all but its mark.
+
+        Args:
+            digest: of the manifest's bytes.
+            now: seconds since 1970 UTC.
+
+        Raises:
+            DigestMismatch: when the bundle has changed since it was verified.
+            MirrorError: as the modules do that are used here.
+        """
+        self._work.mkdir(mode=0o700)
+        interpreter = self._interpreter()
+        installer = self._install_wheels(interpreter)
+        notes = [*self.plan.notes, *self._unpack_toolkit()]
+        environment = Environment(self.generation.path, self._manifest)
+        write_file(self.generation.env_script, environment.script().encode())
+        checks = self_test(environment, self.host, self._work, self.progress)
+        remove_tree(self._work)
+        receipt = self._receipt(digest, now, interpreter, installer, checks, tuple(notes))
+        write_file(self.generation.receipt, receipt.encode())
+
+    def _interpreter(self) -> Interpreter:
+        if self.plan.interpreter:
+            return self.plan.interpreter
+        (artifact,) = self._manifest.within("python")[:1]
+        self.progress.say(f"unpacking Python from {artifact.filename}")
+        archive = self._copy(artifact)
+        limit = unpacked_limit(artifact)
+        interpreter = unpack_interpreter(archive, self.generation.python, self._manifest.target, limit)
+        archive.unlink()
+        return interpreter
+
+    def _install_wheels(self, interpreter: Interpreter) -> str:
+        tools = [self._copy(tool) for tool in self._manifest.within("tool") if tool.name in ("uv", "pip")]
+        installer = choose_installer(tools, self._work)
+        with self._links() as links:
+            venv = Venv(
+                path=self.generation.venv,
+                interpreter=interpreter.path,
+                name=self._manifest.name,
+                requirements=self._requirements(),
+                links=links,
+                work=self._work,
+                jobs=self.jobs,
+                inherited=(self.lock,),  # should we be killed, the prefix stays locked while the installer lives
+            )
+            make_venv(installer, venv)
+        return installer.name
+
+    @contextmanager
+    def _links(self) -> Iterator[str]:
+        """Where the installer finds the wheels: a page served out of the bundle, or a directory of copies."""
+        wheels = self._manifest.within("wheels")
+        total = sum(wheel.size for wheel in wheels)
+        if self.plan.serve:
+            with self.progress.task("install", total) as advance, serving(self.bundle.open, wheels, advance) as url:
+                yield url
+        else:
+            with self.progress.task("extract", total) as advance:
+                for wheel in wheels:
+                    self._copy(wheel)
+                    advance(wheel.size)
+            yield str(self._work / "wheels")
+
+    def _unpack_toolkit(self) -> list[str]:
+        """Unpack the CUDA toolkit if there is one; gives what is to be noted about it."""
+        if not self._manifest.within("rpms"):
+            return []
+        toolkit = unpack_toolkit(self.bundle, self.generation.cuda, self.jobs, self.progress)
+        notes = [f"the toolkit's link {link} leads nowhere" for link in toolkit.dangling]
+        for note in notes:
+            self.progress.say(f"note: {note}")
+        return notes
+
+    def _requirements(self) -> Path:
+        artifact = self._manifest.find("meta/install.txt")
+        if artifact is None:
+            raise PreflightFailed(("the bundle has no meta/install.txt, the list of wheels to install",))
+        return self._copy(artifact)
+
+    def _copy(self, artifact: Artifact) -> Path:
+        """Copy an artifact into the work directory, its digest checked on the way."""
+        path = self._work / artifact.path
+        path.parent.mkdir(exist_ok=True)
+        digest = hashlib.sha256()
+        with self.bundle.open(artifact) as source, path.open("xb") as target:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                target.write(chunk)
+        actual = Sha256Hex(digest.hexdigest())
+        if actual != artifact.sha256:
+            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+        return path
+
+    def _receipt(
+        self,
+        digest: Sha256Hex,
+        now: int,
+        interpreter: Interpreter,
+        installer: str,
+        checks: tuple[Check, ...],
+        notes: tuple[str, ...],
+    ) -> Receipt:
+        return Receipt(
+            name=self._manifest.name,
+            sequence=self._manifest.sequence,
+            manifest_sha256=digest,
+            generation=str(self.generation.path),
+            installed=now,
+            python=str(interpreter.path),
+            python_version=interpreter.version,
+            python_origin="host" if self.plan.interpreter else "bundle",
+            installer=installer,
+            signers=self._signers(),
+            wheels=len(self._manifest.within("wheels")),
+            rpms=len(self._manifest.within("rpms")),
+            mirror=__version__,
+            checks=checks,
+            notes=notes,
+        )
+
+    def _signers(self) -> tuple[str, ...]:
+        assert self.bundle.signers is not None, "the manifest was trusted"
+        return tuple(sorted(name for names in self.bundle.signers.by_role.values() for name in names))

@@ -1,0 +1,51 @@
+"""Directory trees that mirror has made: removing one, and getting one onto the disk.
+
+Which trees, and when, is ``mirror.closed.prefix``'s.
+
+Rules: links are never followed; a failed flush is an error and is never tried again.
+
+Example::
+
+    sync_tree(generation.path)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from pathlib import Path
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree of ours, also one in which directories were made read-only."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    # The mark goes first: from the first removed file on, this is no installed generation any more.
+    (path / "COMPLETE").unlink(missing_ok=True)
+    for directory, _, _ in os.walk(path):
+        Path(directory).chmod(0o700)
+    shutil.rmtree(path)
+
+
+def sync_tree(path: Path) -> None:
+    """Flush the file system of ``path`` to its disk.
+
+    One syncfs(2) takes a fraction of what fsync on each of 50,000 files does. Python does not offer it; where the C
+    library does not either, sync(2) flushes all disks.
+
+    Raises:
+        OSError: when the kernel could not write some of it; never to be tried again, the pages may be gone.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
