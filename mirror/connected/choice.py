@@ -114,7 +114,7 @@ def choose_versions(
         NoWheelForTarget, Withdrawn: with every such version. And as ``Index.versions``.
     """
     wanted = list(versions)
-    index.prefetch((project for project, _ in wanted), progress)
+    index.prefetch(wanted, progress)
     until = stack.cutoff.timestamp() if stack.cutoff else None
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
@@ -142,7 +142,7 @@ def resolve_files(
     if len(set(names)) != len(names):
         twice = min(name for name in names if names.count(name) > 1)
         raise InvalidLock(source, (f"{twice} is pinned twice for {stack.target}",))
-    index.prefetch(names, progress)
+    index.prefetch(((pin.name, pin.version) for pin in pins), progress)
     strange: list[tuple[str, str, str, str]] = []
     found: dict[ProjectName, IndexFile | Miss] = {}
     for pin in pins:

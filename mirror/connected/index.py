@@ -4,7 +4,7 @@ Which of them fits the target is ``mirror.connected.wheels``'s to say; bringing 
 
 Rules: a digest on a page serves to find a file again, and becomes a lock's at most at the moment of locking: it never
 replaces one that a lock names (SECURITY.md T13). Each project comes from one index only (T14). Files whose names do not parse,
-or that belong to another project, are not seen. A page is asked for once.
+or that belong to another project, are not seen.
 
 Example::
 
@@ -15,16 +15,22 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from packaging.tags import Tag
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_version,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import InvalidVersion, Version
 from pypi_simple import (
     ACCEPT_JSON_PREFERRED,
@@ -43,6 +49,8 @@ from mirror.connected.transport import BadReply, HttpRefused, get_bytes, new_ses
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+
+T = TypeVar("T")
 
 JOBS = 8
 """Pages asked for at the same time."""
@@ -103,7 +111,7 @@ class IndexFile:
 
 
 Page = Mapping[str, Sequence[Link | DistributionPackage]]
-"""A project's links by version, normalised."""
+"""A project's links by version, in the one spelling of ``_spelt``."""
 
 
 class Index:
@@ -121,6 +129,7 @@ class Index:
         self._session = new_session()
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
         self._pages: dict[ProjectName, Page] = {}
+        self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
 
     @classmethod
     def of(cls, stack: Stack) -> Index:
@@ -141,49 +150,59 @@ class Index:
         return self.special.get(project, self.default)
 
     def versions(self, project: ProjectName, patience: Patience = PATIENCE) -> tuple[str, ...]:
-        """Every version of a project that has a wheel or an sdist, in the page's order.
+        """Every version of a project that has a wheel or an sdist, in the page's order, without final zeros.
 
         Args:
             patience: how long to wait for an index that does not answer.
 
         Raises:
             ProjectNotOnIndex: when the index answers that it has no such page.
-            HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.transport.get_bytes``.
+            HostUnreachable, HttpRefused, Truncated, TooSlow, TooLarge: as ``mirror.connected.transport.get_bytes``.
             BadReply: when the answer is no simple page.
         """
-        return tuple(self._page(project, patience))
+        if project not in self._pages:
+            self._pages[project] = self._ask(project, patience)
+        return tuple(self._pages[project])
 
     def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
-        """The wheels and sdists of one version, which is normalised. Raises as ``versions``."""
-        links = self._page(project, PATIENCE).get(version, ())
-        files = (_file(project, link) for link in links)
-        return tuple(file for file in files if file is not None)
+        """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
+        key = project, _spelt(version)
+        if key not in self._files:
+            # Pages are kept only where all versions were asked for: together they are hundreds of megabytes.
+            page = self._pages.get(project) or self._ask(project, PATIENCE)
+            files = (_file(project, link) for link in page.get(key[1], ()))
+            self._files[key] = tuple(file for file in files if file is not None)
+        return self._files[key]
 
-    def _page(self, project: ProjectName, patience: Patience) -> Page:
-        if project not in self._pages:
-            url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
-            try:
-                data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
-            except HttpRefused as exc:
-                if exc.status in (404, 410):
-                    raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
-                raise
-            self._pages[project] = parse_page(data, url)
-        return self._pages[project]
+    def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
+        """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
+        self._at_once(lambda one: self.files(*one), list(dict.fromkeys(wanted)), progress)
 
-    def prefetch(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
-        """Ask for many pages at once; ``files`` then answers from memory. Raises as ``versions``."""
-        wanted = [project for project in dict.fromkeys(projects) if project not in self._pages]
+    def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
+        """Ask for many pages at once; ``versions`` then answers from memory. Raises as ``versions``."""
+        self._at_once(self.versions, list(dict.fromkeys(projects)), progress)
+
+    def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
         with (
             progress.task("index", total=len(wanted), unit="pages") as advance,
             ThreadPoolExecutor(max_workers=JOBS) as pool,
         ):
             try:
-                for _ in pool.map(self.versions, wanted):
+                for _ in pool.map(ask, wanted):
                     advance(1)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def _ask(self, project: ProjectName, patience: Patience) -> Page:
+        url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
+        try:
+            data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
+        except HttpRefused as exc:
+            if exc.status in (404, 410):
+                raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
+            raise
+        return parse_page(data, url)
 
 
 def parse_page(data: bytes, url: str) -> Page:
@@ -212,14 +231,15 @@ def parse_page(data: bytes, url: str) -> Page:
 def _version_of(filename: str) -> str:
     """The version that a file's name holds; empty for what can be no part of a lock (eggs, installers)."""
     if filename.endswith(".whl"):
-        return _normalised(filename.split("-")[1]) if "-" in filename else ""
-    return _normalised(filename.removesuffix(".tar.gz").rpartition("-")[2]) if filename.endswith(".tar.gz") else ""
+        return _spelt(filename.split("-")[1]) if "-" in filename else ""
+    return _spelt(filename.removesuffix(".tar.gz").rpartition("-")[2]) if filename.endswith(".tar.gz") else ""
 
 
 @lru_cache(maxsize=1 << 16)
-def _normalised(version: str) -> str:
+def _spelt(version: str) -> str:
+    """One spelling for versions that are equal (``1.0.RC1`` and ``1rc1``); empty for what is none."""
     try:
-        return str(Version(version))
+        return canonicalize_version(Version(version))
     except InvalidVersion:
         return ""
 

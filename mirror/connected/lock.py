@@ -309,13 +309,13 @@ def check_exact_pins(
         NoWheelForTarget: with every such pin. And as ``Index.versions``.
     """
     wanted = {project_name(one.name): one for one in meant_for(stack, requirements)}
-    index.prefetch(wanted, progress)
+    index.prefetch_versions(wanted, progress)
     misses = []
     for project, requirement in wanted.items():
         if not any(one.operator in ("==", "===") for one in requirement.specifier):
             continue
         matching = [one for one in index.versions(project) if requirement.specifier.contains(one, prereleases=True)]
-        version = matching[0] if matching else str(requirement.specifier).lstrip("=")
+        version = str(requirement.specifier).lstrip("=")
         found = choose(stack, project, version, [file for one in matching for file in index.files(project, one)])
         if isinstance(found, Miss):
             misses.append(found)

@@ -27,7 +27,7 @@ def test_html_and_json_say_the_same(tmp_path: Path, json: bool) -> None:
         server.add(sdist)
         server.add(make_wheel(tmp_path, "a-b", "2.0"))
 
-        assert set(index.versions(A)) == {"1.0", "2.0"}
+        assert set(index.versions(A)) == {"1", "2"}
         one, other = index.files(A, "1.0")
 
     assert (one.filename, one.url, one.sha256, one.kind) == (wheel.name, url, sha256_of(wheel), "wheel")
@@ -40,26 +40,36 @@ def test_html_and_json_say_the_same(tmp_path: Path, json: bool) -> None:
 def test_a_page_is_asked_for_once(tmp_path: Path) -> None:
     with LoopbackIndex() as server, Index(server.url) as index:
         server.add(make_wheel(tmp_path, "a-b", "1.0"))
-        index.prefetch([A, A])
+        index.prefetch_versions([A, A])
+        index.prefetch([(A, "1.0")])
         index.files(A, "1.0")
         index.versions(A)
         assert server.count("/simple/a-b/") == 1
 
 
-def test_versions_are_normalised(tmp_path: Path) -> None:
+def test_the_files_of_a_version_are_asked_for_once(tmp_path: Path) -> None:
     with LoopbackIndex() as server, Index(server.url) as index:
-        server.add(make_wheel(tmp_path, "a-b", "1.0.RC1"))
-        server.add(make_wheel(tmp_path, "a-b", "2.0+CU128"))
-        server.add(make_wheel(tmp_path, "a-b", "1!2.0"))
-        assert index.versions(A) == ("1.0rc1", "2.0+cu128", "1!2.0")
-        assert len(index.files(A, "2.0+cu128")) == 1
+        server.add(make_wheel(tmp_path, "a-b", "1.0"))
+        index.prefetch([(A, "1.0"), (A, "1.0")])
+        assert len(index.files(A, "1.0")) == len(index.files(A, "1.0.0")) == 1
+        assert server.count("/simple/a-b/") == 1
+
+
+def test_versions_have_one_spelling(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        for version in ("1.0.RC1", "2.0+CU128", "1!2.0", "3"):
+            server.add(make_wheel(tmp_path, "a-b", version))
+        server.add(make_sdist(tmp_path, "a-b", "3.0.0"))
+        assert index.versions(A) == ("1rc1", "2+cu128", "1!2", "3")
+        assert [file.version for file in index.files(A, "2.0+cu128")] == ["2.0+cu128"]
+        assert [file.kind for file in index.files(A, "3.0")] == ["wheel", "sdist"]
 
 
 def test_a_project_may_have_an_index_of_its_own(tmp_path: Path) -> None:
     with LoopbackIndex() as common, LoopbackIndex() as own, Index(common.url, {A: own.url}) as index:
         common.add(make_wheel(tmp_path, "a-b", "9.0"))
         own.add(make_wheel(tmp_path, "a-b", "1.0"))
-        assert index.versions(A) == ("1.0",)
+        assert index.versions(A) == ("1",)
         assert common.seen == []
 
 
@@ -93,7 +103,7 @@ def test_a_server_that_recovers_is_asked_again(tmp_path: Path) -> None:
     with LoopbackIndex() as server, Index(server.url) as index:
         server.add(make_wheel(tmp_path, "a-b", "1.0"))
         server.fail("/simple/a-b/", status=503, times=1)
-        assert index.versions(A) == ("1.0",)
+        assert index.versions(A) == ("1",)
         server.fail("/simple/a-c/", status=503)
         with pytest.raises(HttpRefused, match="503"):
             index.versions(project_name("a-c"), IMPATIENT)
@@ -103,7 +113,7 @@ def test_a_page_that_is_cut_short_is_asked_for_again(tmp_path: Path) -> None:
     with LoopbackIndex() as server, Index(server.url) as index:
         server.add(make_wheel(tmp_path, "a-b", "1.0"))
         server.fail("/simple/a-b/", cut_after=20, times=1)
-        assert index.versions(A) == ("1.0",)
+        assert index.versions(A) == ("1",)
         assert server.count("/simple/a-b/") == 2
 
 
