@@ -34,11 +34,11 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from mirror.connected.builtwheel import check_built_wheel
+from mirror.connected.markers import environment
 from mirror.connected.sandbox import run_cut_off
 from mirror.connected.sdist import InvalidSdist, read_sdist
 from mirror.connected.source import unpack_sdist
 from mirror.connected.store import Store, file_sha256, refuse_write
-from mirror.connected.wheels import environment
 from mirror.connected.workshop import Workshop
 from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable

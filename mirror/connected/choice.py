@@ -19,10 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from packaging.version import Version
+
 from mirror.connected.index import Index, IndexFile
+from mirror.connected.markers import environment
 from mirror.connected.requirements import InvalidLock, Pin, PythonLock
 from mirror.connected.stack import Stack
-from mirror.connected.wheels import Miss, NoWheelForTarget, best_wheel, environment, explain
+from mirror.connected.wheels import Miss, NoWheelForTarget, best_wheel, explain
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
@@ -166,8 +169,13 @@ def _accept(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[Pr
     withdrawn = tuple(
         (project, file.version, file.yanked)
         for project, file in files.items()
-        if file.yanked is not None and stack.stated_version(project) != file.version
+        if file.yanked is not None and not _is_stated(stack, project, file.version)
     )
     if withdrawn:
         raise Withdrawn(stack.name, withdrawn)
     return files
+
+
+def _is_stated(stack: Stack, project: ProjectName, version: str) -> bool:
+    stated = stack.stated_version(project)
+    return stated is not None and Version(stated) == Version(version)

@@ -13,13 +13,12 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from packaging.requirements import Requirement
 
+from mirror.connected.markers import applies
 from mirror.connected.requirements import PythonLock
 from mirror.connected.stack import Stack
-from mirror.connected.wheels import environment
 from mirror.core.names import project_name
 
 
@@ -40,7 +39,11 @@ def _differences(stack: Stack, lock: PythonLock) -> Iterator[str]:
     yield from _wishes(stack, stack.optional, lock, "optional", lock.unpinned)
     for constraint in stack.constraints:
         pin = lock.find(project_name(constraint.name))
-        if _is_meant(constraint, stack) and pin and not constraint.specifier.contains(pin.version, prereleases=True):
+        if (
+            applies(constraint, stack.target)
+            and pin
+            and not constraint.specifier.contains(pin.version, prereleases=True)
+        ):
             yield f"constraints limit {constraint}, the lock has {pin.version}"
     for project in stack.build:
         if lock.find(project) is None:
@@ -57,14 +60,9 @@ def _wishes(
 ) -> Iterator[str]:
     for requirement in requirements:
         pin = lock.find(project_name(requirement.name))
-        if not _is_meant(requirement, stack) or any(line.split(" ")[0] == str(requirement) for line in unpinned):
+        if not applies(requirement, stack.target) or any(line.split(" ")[0] == str(requirement) for line in unpinned):
             continue
         if pin is None:
             yield f"{key} asks for {requirement}, the lock has no such pin"
         elif not requirement.specifier.contains(pin.version, prereleases=True):
             yield f"{key} asks for {requirement}, the lock has {pin.version}"
-
-
-def _is_meant(requirement: Requirement, stack: Stack) -> bool:
-    values: dict[str, Any] = dict(environment(stack.target))
-    return requirement.marker is None or requirement.marker.evaluate(values)

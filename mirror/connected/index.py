@@ -157,8 +157,8 @@ class Index:
 
         Raises:
             ProjectNotOnIndex: when the index answers that it has no such page.
-            HostUnreachable, HttpRefused, Truncated, TooSlow, TooLarge: as ``mirror.connected.transport.get_bytes``.
-            BadReply: when the answer is no simple page.
+            HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.transport.get_bytes``.
+            BadReply: when the answer is no simple page, or too large for one.
         """
         if project not in self._pages:
             self._pages[project] = self._ask(project, patience)

@@ -19,42 +19,35 @@ Example::
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from packaging.requirements import Requirement
-
-from mirror.connected.choice import Chosen, choose, choose_versions, resolve_files
 from mirror.connected.coverage import covers, covers_builds
-from mirror.connected.download import Download
-from mirror.connected.fetch import fetch
-from mirror.connected.index import Index, IndexFile
-from mirror.connected.patience import Patience
+from mirror.connected.index import Index
+from mirror.connected.pinning import Pinning
 from mirror.connected.repository import RepositoryUnreachable
-from mirror.connected.requirements import InvalidLock, Pin, PythonLock, read_lock
-from mirror.connected.resolver import Question, resolve
+from mirror.connected.requirements import InvalidLock, PythonLock, read_lock
 from mirror.connected.rpmlock import RpmLock, lock_rpms
-from mirror.connected.sdist import InvalidSdist, Sdist, read_sdist
 from mirror.connected.stack import Stack
 from mirror.connected.store import Store
-from mirror.connected.transport import HostUnreachable, HttpRefused, Truncated, get_bytes, new_session
-from mirror.connected.wheels import Miss, NoWheelForTarget, environment
+from mirror.connected.transport import get_bytes, new_session
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
-from mirror.core.names import ProjectName, project_name
+from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 
-__all__ = ["PARTS", "Chosen", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "resolve_files"]
+__all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock"]
 
 PARTS = ("python", "build", "rpms")
 """What can be locked on its own."""
 
-_OPTIONAL_PATIENCE = Patience(attempts=2)
-"""An index that may be out of reach is not waited for as one that must answer."""
+_ENDINGS = {"python": "txt", "build": "build.txt"}
+_TITLES = {
+    "python": "The Python side of {}.toml, locked by mirror: one file for each project.",
+    "build": "What the builds of {}.toml need, locked by mirror: one file for each project.",
+}
 
 
 @dataclass(frozen=True)
@@ -120,30 +113,28 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         store: where sdists are kept.
 
     Raises:
-        NoWheelForTarget, Withdrawn, ProjectNotOnIndex, ResolutionFailed, ResolverUnfit, InvalidSdist: the Python side.
         RepositoryUnreachable: of the RPMs; the Python side is written then.
-        MirrorError: as ``Stack.load``, ``fetch``, ``lock_rpms`` and ``write_file``. Nothing is written then.
+        MirrorError: as ``Stack.load``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
     """
     stack = Stack.load(path).signed_by(options.rpm_fingerprints)
     _check_without(stack, options.without, path)
-    run = _Run(stack, path.parent, options, store, progress)
-    drafts = list(run.python_drafts())
+    now = int(time.time()) if options.now is None else options.now
+    drafts, unpinned = _python_drafts(stack, path.parent, options, now, store, progress)
     try:
-        drafts += run.rpm_drafts()
+        drafts += _rpm_drafts(stack, path.parent, options, now, progress)
     except RepositoryUnreachable:
         for draft in drafts:
             draft.write()
             progress.say(f"{draft.path} is locked; {stack.name}.rpms.toml is not")
         raise
-    return Locked(stack.name, tuple(draft.write() for draft in drafts), run.unpinned)
+    return Locked(stack.name, tuple(draft.write() for draft in drafts), unpinned)
 
 
 def _check_without(stack: Stack, without: frozenset[str], path: Path) -> None:
     known = {"rpms", *(project_name(one.name) for one in stack.optional)}
     for name in sorted(without - known):
-        raise InvalidDocument(
-            str(path), "", f"--without names {name!r}, the stack can go without {', '.join(sorted(known))}"
-        )
+        problem = f"--without names {name!r}, the stack can go without {', '.join(sorted(known))}"
+        raise InvalidDocument(str(path), "", problem)
 
 
 @dataclass(frozen=True)
@@ -161,188 +152,68 @@ class _Draft:
         return LockedFile(self.path, self.pins, changed)
 
 
-class _Run:
-    """One locking of one stack."""
+@dataclass(frozen=True)
+class _Previous:
+    """The Python lock that is there: its bytes and its time, or nothing when it cannot be read as one."""
 
-    def __init__(self, stack: Stack, directory: Path, options: LockOptions, store: Store, progress: Progress) -> None:
-        self.stack, self.options, self.store, self.progress = stack, options, store, progress
-        self.directory = directory
-        self.now = int(time.time()) if options.now is None else options.now
-        self.unpinned: tuple[str, ...] = ()
+    data: bytes = b""
+    locked: int | None = None
 
-    def _path(self, ending: str) -> Path:
-        return self.directory / f"{self.stack.name}.{ending}"
-
-    def python_drafts(self) -> Iterator[_Draft]:
-        """``NAME.txt`` and ``NAME.build.txt``, as far as they are asked for."""
-        if not {"python", "build"} & self.options.parts:
-            return
-        titles = {
-            "txt": f"The Python side of {self.stack.name}.toml, locked by mirror: one file for each project.",
-            "build.txt": f"What the builds of {self.stack.name}.toml need, locked by mirror: one file for each project.",
-        }
-        found: dict[str, PythonLock] = {}
-        with Index.of(self.stack) as index:
-            sdists = read_sdists(self.stack, index, self.store, self.progress)
-            if "python" in self.options.parts:
-                found["txt"] = self._lock_python(index, sdists)
-            if "build" in self.options.parts:
-                found["build.txt"] = self._lock_builds(index, sdists)
-        locked = self._unchanged_since(found, titles) or self.now
-        for ending, lock in found.items():
-            data = replace(lock, locked=locked).encode(titles[ending])
-            yield _Draft(self._path(ending), data, len(lock.pins))
-
-    def _unchanged_since(self, found: dict[str, PythonLock], titles: dict[str, str]) -> int | None:
-        """The old time of locking, when with it every file would be what it is already."""
-        times = {self._previous(ending)[1] for ending in found}
-        old = times.pop() if len(times) == 1 else None
-        if old is None:
-            return None
-        same = all(replace(new, locked=old).encode(titles[end]) == self._previous(end)[0] for end, new in found.items())
-        return old if same else None
-
-    def _previous(self, ending: str) -> tuple[bytes, int | None]:
-        """The bytes and the time of the lock that is there; nothing when there is none that can be read as one."""
-        path = self._path(ending)
-        if not path.is_file():
-            return b"", None
+    @classmethod
+    def read(cls, path: Path, progress: Progress) -> _Previous:
         try:
-            return path.read_bytes(), read_lock(path).locked
+            return cls(path.read_bytes(), read_lock(path).locked) if path.is_file() else cls()
         except InvalidLock as exc:
-            self.progress.say(f"{exc}; it is made anew")
-            return b"", None
-
-    def _lock_python(self, index: Index, sdists: tuple[Sdist, ...]) -> PythonLock:
-        optional, self.unpinned = self._reachable_optional(index)
-        requirements = (*self.stack.requirements, *optional)
-        check_exact_pins(self.stack, requirements, index, self.progress)
-        pins = self._pins(index, self.stack, f"{self.stack.name}.toml", "txt", requirements, sdists)
-        return PythonLock(pins, target=self.stack.target, unpinned=self.unpinned)
-
-    def _lock_builds(self, index: Index, sdists: tuple[Sdist, ...]) -> PythonLock:
-        """Build requirements are wheels of the target's Python: their builds would need builds of their own."""
-        requirements = [one for sdist in sdists for one in sdist.build_requires]
-        requirements += [one for project in self.stack.build for one in self.stack.settings_of(project).requires]
-        needs = replace(self.stack, requirements=tuple(requirements), constraints=(), build=())
-        root = f"the builds of {self.stack.name}.toml"
-        pins = self._pins(index, needs, root, "build.txt", needs.requirements, ()) if requirements else ()
-        return PythonLock(pins, target=self.stack.target)
-
-    def _pins(
-        self,
-        index: Index,
-        stack: Stack,
-        root: str,
-        ending: str,
-        requirements: tuple[Requirement, ...],
-        sdists: tuple[Sdist, ...],
-    ) -> tuple[Pin, ...]:
-        question = Question(
-            name=stack.name,
-            root=root,
-            target=stack.target,
-            requirements=requirements,
-            constraints=stack.constraints,
-            default_index=index.default,
-            indexes=index.special,
-            cutoff=stack.cutoff,
-            sdists=sdists,
-            previous=self._previous(ending)[0],
-        )
-        self.progress.say(f"resolving {root} for {stack.target}")
-        resolved = resolve(question, self.options.resolver)
-        files = choose_versions([(one.name, one.version) for one in resolved], stack, index, self.progress)
-        return tuple(Pin(one.name, one.version, (files[one.name].sha256,), via=one.via) for one in resolved)
-
-    def _reachable_optional(self, index: Index) -> tuple[tuple[Requirement, ...], tuple[str, ...]]:
-        """Optional requirements whose index answers, and a line for each of the others."""
-        taken, unpinned = [], []
-        for requirement in meant_for(self.stack, self.stack.optional):
-            project = project_name(requirement.name)
-            if project in self.options.without:
-                unpinned.append(f"{requirement} (left out by --without)")
-                continue
-            try:
-                index.versions(project, _OPTIONAL_PATIENCE)
-                taken.append(requirement)
-            except (HostUnreachable, HttpRefused, Truncated) as exc:
-                host = urlsplit(index.url_of(project)).hostname
-                unpinned.append(f"{requirement} ({host} is out of reach)")
-                self.progress.say(f"going without {requirement}: {exc}")
-        return tuple(taken), tuple(unpinned)
-
-    def rpm_drafts(self) -> list[_Draft]:
-        """``NAME.rpms.toml``, if the stack wants RPMs."""
-        wishes = self.stack.rpms
-        if wishes is None or "rpms" not in self.options.parts or "rpms" in self.options.without:
-            return []
-        target, path = self.stack.target, self._path("rpms.toml")
-        self.progress.say(f"closing over {len(wishes.packages)} RPMs of {self.options.rpm_repo or wishes.repository}")
-        with new_session() as session:
-            read = partial(get_bytes, session)
-            new = lock_rpms(
-                wishes, target.arch, location=self.options.rpm_repo, read=read, now=self.now, release=target.cuda
-            )
-        try:
-            old = RpmLock.load(path).locked if path.is_file() else self.now
-        except InvalidDocument as exc:
-            self.progress.say(f"{exc}; it is made anew")
-            old = self.now
-        kept = replace(new, locked=old).encode()
-        data = kept if path.is_file() and path.read_bytes() == kept else new.encode()
-        return [_Draft(path, data, len(new.pins))]
+            progress.say(f"{exc}; it is made anew")
+            return cls()
 
 
-def meant_for(stack: Stack, requirements: tuple[Requirement, ...]) -> Iterator[Requirement]:
-    """The requirements whose marker holds on the stack's target."""
-    values: dict[str, Any] = dict(environment(stack.target))
-    return (one for one in requirements if one.marker is None or one.marker.evaluate(values))
+def _python_drafts(
+    stack: Stack, directory: Path, options: LockOptions, now: int, store: Store, progress: Progress
+) -> tuple[list[_Draft], tuple[str, ...]]:
+    """``NAME.txt`` and ``NAME.build.txt``, as far as they are asked for; and what was set aside."""
+    paths = {part: directory / f"{stack.name}.{ending}" for part, ending in _ENDINGS.items() if part in options.parts}
+    previous = {part: _Previous.read(path, progress) for part, path in paths.items()}
+    locks: dict[str, PythonLock] = {}
+    if paths:
+        with Index.of(stack) as index:
+            pinning = Pinning(stack, index, options.resolver, progress, options.without)
+            sdists = pinning.sdists(store)
+            if "python" in paths:
+                locks["python"] = pinning.python(sdists, previous["python"].data)
+            if "build" in paths:
+                locks["build"] = pinning.builds(sdists, previous["build"].data)
+
+    def encoded(locked: int) -> dict[str, bytes]:
+        return {
+            part: replace(lock, locked=locked).encode(_TITLES[part].format(stack.name)) for part, lock in locks.items()
+        }
+
+    data = encoded(now)
+    times = {one.locked for one in previous.values()}
+    if len(times) == 1 and (old := times.pop()) is not None:
+        same = encoded(old)
+        if all(same[part] == previous[part].data for part in paths):
+            data = same
+    unpinned = locks["python"].unpinned if "python" in locks else ()
+    return [_Draft(paths[part], data[part], len(locks[part].pins)) for part in paths], unpinned
 
 
-def check_exact_pins(
-    stack: Stack, requirements: tuple[Requirement, ...], index: Index, progress: Progress = SILENT
-) -> None:
-    """Refuse exact pins that the target cannot take, before a resolver refuses them in its own words.
-
-    Raises:
-        NoWheelForTarget: with every such pin. And as ``Index.versions``.
-    """
-    wanted = {project_name(one.name): one for one in meant_for(stack, requirements)}
-    index.prefetch_versions(wanted, progress)
-    misses = []
-    for project, requirement in wanted.items():
-        if not any(one.operator in ("==", "===") for one in requirement.specifier):
-            continue
-        matching = [one for one in index.versions(project) if requirement.specifier.contains(one, prereleases=True)]
-        version = str(requirement.specifier).lstrip("=")
-        found = choose(stack, project, version, [file for one in matching for file in index.files(project, one)])
-        if isinstance(found, Miss):
-            misses.append(found)
-    if misses:
-        raise NoWheelForTarget(stack.name, tuple(misses))
-
-
-def read_sdists(stack: Stack, index: Index, store: Store, progress: Progress = SILENT) -> tuple[Sdist, ...]:
-    """Fetch and read the sdists of everything that the stack builds.
-
-    Raises:
-        NoWheelForTarget: there is no sdist of that version. InvalidSdist: it is not what its name says.
-        MirrorError: as ``Index.versions`` and ``fetch``.
-    """
-    chosen: dict[ProjectName, IndexFile | Miss] = {}
-    for project in stack.build:
-        version = stack.stated_version(project) or ""
-        chosen[project] = choose(stack, project, version, index.files(project, version))
-    misses = tuple(found for found in chosen.values() if isinstance(found, Miss))
-    if misses:
-        raise NoWheelForTarget(stack.name, misses)
-    files = [file for file in chosen.values() if isinstance(file, IndexFile)]
-    downloads = [Download(file.url, file.filename, file.sha256, file.size) for file in files]
-    paths = fetch(downloads, store, progress=progress)
-    sdists = tuple(read_sdist(paths[file.sha256]) for file in files)
-    for sdist, project, file in zip(sdists, chosen, files, strict=True):
-        if (sdist.name, sdist.version) != (project, file.version):
-            problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
-            raise InvalidSdist(file.filename, problem)
-    return sdists
+def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:
+    """``NAME.rpms.toml``, if the stack wants RPMs."""
+    wishes = stack.rpms
+    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
+        return []
+    path, target = directory / f"{stack.name}.rpms.toml", stack.target
+    progress.say(f"closing over {len(wishes.packages)} RPMs of {options.rpm_repo or wishes.repository}")
+    with new_session() as session:
+        read = partial(get_bytes, session)
+        new = lock_rpms(wishes, target.arch, location=options.rpm_repo, read=read, now=now, release=target.cuda)
+    try:
+        old = RpmLock.load(path) if path.is_file() else new
+    except InvalidDocument as exc:
+        progress.say(f"{exc}; it is made anew")
+        old = new
+    if replace(new, locked=old.locked) == old:
+        new = old
+    return [_Draft(path, new.encode(), len(new.pins))]

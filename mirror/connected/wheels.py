@@ -1,6 +1,6 @@
 """Which wheel a target takes, and why it takes none.
 
-The target's tags and markers are computed from its description alone, whatever machine this runs on. What an index offers
+The target's tags are computed from its description alone, whatever machine this runs on. What an index offers
 comes from ``mirror.connected.index``; what an ELF file inside a wheel really needs is looked at when the bundle is made.
 
 Rules: a wheel may ask for at most the target's glibc; among those that fit, the most specific tag wins, then the greatest
@@ -101,23 +101,6 @@ def _platforms(target: Target) -> Iterable[str]:
             yield f"{_LEGACY[minor]}_{target.arch}"
     # Promises nothing about glibc; private indexes use it. Last, so that any wheel that promises something is preferred.
     yield f"linux_{target.arch}"
-
-
-def environment(target: Target) -> dict[str, str]:
-    """The target's values of the marker variables (PEP 508). The patch release is not known and counts as the first."""
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{target.python}.0",
-        "os_name": "posix",
-        "platform_machine": target.arch,
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": f"{target.python}.0",
-        "python_version": target.python,
-        "sys_platform": "linux",
-    }
 
 
 def best_wheel(files: Iterable[IndexFile], target: Target) -> IndexFile | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.connected.markers import environment
 from mirror.connected.requirements import InvalidLock, Pin, PythonLock, parse_lock, read_lock
-from mirror.connected.wheels import environment
 from mirror.core.errors import Unreadable
 from mirror.core.names import ProjectName, Sha256Hex, project_name
 from mirror.core.target import Target

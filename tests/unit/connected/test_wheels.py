@@ -13,7 +13,6 @@ from mirror.connected.wheels import (
     NoWheelForTarget,
     allows_python,
     best_wheel,
-    environment,
     explain,
     target_tags,
 )
@@ -158,15 +157,6 @@ def test_this_machine_as_a_target_has_the_tags_that_packaging_gives_it() -> None
     version = f"{tags[0].interpreter[2]}.{tags[0].interpreter[3:]}"
     ours = [tag for tag in target_tags(Target(version, arch, f"2.{glibc}")) if not tag.platform.startswith("linux_")]
     assert ours == tags
-
-
-def test_markers_are_the_targets() -> None:
-    values = environment(Target(python="3.12", arch="aarch64", glibc="2.28"))
-    assert (values["python_version"], values["platform_machine"], values["sys_platform"]) == (
-        "3.12",
-        "aarch64",
-        "linux",
-    )
 
 
 def test_errors_survive_pickling(tmp_path: Path) -> None:

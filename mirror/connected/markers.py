@@ -1,0 +1,39 @@
+"""Markers (PEP 508) as the target sees them: which requirements and pins are meant for it.
+
+Rules: the values are computed from the target's description alone, whatever machine this runs on.
+
+Example::
+
+    applies(Requirement("colorama; sys_platform == 'win32'"), stack.target)     # False
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from mirror.core.target import Target
+
+
+def environment(target: Target) -> dict[str, str]:
+    """The target's values of the marker variables (PEP 508). The patch release is not known and counts as the first."""
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{target.python}.0",
+        "os_name": "posix",
+        "platform_machine": target.arch,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{target.python}.0",
+        "python_version": target.python,
+        "sys_platform": "linux",
+    }
+
+
+def applies(requirement: Requirement, target: Target) -> bool:
+    """Whether a requirement's marker, if it has one, holds on the target."""
+    values: dict[str, Any] = dict(environment(target))
+    return requirement.marker is None or requirement.marker.evaluate(values)
