@@ -17,6 +17,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from mirror.closed.tree import remove_tree
 from mirror.closed.venv import Venv, choose_installer, make_venv
 from mirror.closed.wheelserver import serving
 from mirror.core.durable import write_file
+from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
@@ -82,8 +84,16 @@ class Building:
 
         Raises:
             DigestMismatch: when the bundle has changed since it was verified.
+            Unwritable: when the disk refuses.
             MirrorError: as the modules do that are used here.
         """
+        try:
+            self._fill(digest, now)
+        except OSError as exc:
+            # A full disk may show itself anywhere below, and its error seldom names a file.
+            raise Unwritable(os.fsdecode(exc.filename or self.generation.path), exc.strerror or str(exc)) from exc
+
+    def _fill(self, digest: Sha256Hex, now: int) -> None:
         self._work.mkdir(mode=0o700)
         interpreter = self._interpreter()
         installer = self._install_wheels(interpreter)
@@ -159,14 +169,22 @@ class Building:
         path = self._work / artifact.path
         path.parent.mkdir(exist_ok=True)
         digest = hashlib.sha256()
-        with self.bundle.open(artifact) as source, path.open("xb") as target:
-            while chunk := source.read(_CHUNK):
+        with path.open("xb") as target:
+            for chunk in self._chunks(artifact):
                 digest.update(chunk)
                 target.write(chunk)
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
         return path
+
+    def _chunks(self, artifact: Artifact) -> Iterator[bytes]:
+        with self.bundle.open(artifact) as source:
+            try:
+                while chunk := source.read(_CHUNK):
+                    yield chunk
+            except OSError as exc:
+                raise Unreadable(str(self.bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
 
     def _receipt(
         self,

@@ -24,9 +24,12 @@ def remove_tree(path: Path) -> None:
         return
     # The mark goes first: from the first removed file on, this is no installed generation any more.
     (path / "COMPLETE").unlink(missing_ok=True)
-    for directory, _, _ in os.walk(path):
-        Path(directory).chmod(0o700)
-    shutil.rmtree(path)
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for directory, _, _ in os.walk(path):
+            Path(directory).chmod(0o700)
+        shutil.rmtree(path)
 
 
 def sync_tree(path: Path) -> None:

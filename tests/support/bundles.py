@@ -14,9 +14,10 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from mirror.connected.meta import install_txt, wheel_facts
+from mirror.connected.meta import install_txt, rpms_json, wheel_facts
 from mirror.connected.pack import Source, pack
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
@@ -63,6 +64,14 @@ class BundleSimulator:
         project, version = wheel.name.split("-")[:2]
         name, size = project.replace("_", "-").lower(), wheel_facts(wheel).unpacked_size
         return self.add(f"{directory}/{wheel.name}", wheel, name, version, unpacked_size=size)
+
+    def add_rpms(self, rpms: Sequence[Path], key: str, fingerprint: str) -> None:
+        """Take in RPMs and the list that pins who signed them."""
+        added = []
+        for rpm in rpms:
+            name, version, release = rpm.name.rsplit(".", 2)[0].rsplit("-", 2)
+            added.append((self.add(f"rpms/{rpm.name}", rpm, name, f"{version}-{release}"), rpm.name[: -len(".rpm")]))
+        self.add("meta/rpms.json", rpms_json([fingerprint], key, added))
 
     def store(self, directory: Path) -> TrustStore:
         """A trust store in which this bundle's root is trusted."""

@@ -9,4 +9,4 @@ if sys.version_info >= (3, 11):
 
     __all__ = ["desk", "tools"]
 else:
-    collect_ignore += ["test_install.py", "test_install_faults.py", "test_venv.py"]
+    collect_ignore += ["test_install.py", "test_install_faults.py", "test_toolkit.py", "test_venv.py"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from mirror.closed.install import Options, install
 from mirror.closed.prefix import Prefix, PrefixBusy
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest import SelfTestFailed
+from mirror.closed.tree import remove_tree
 from mirror.closed.venv import InstallerFailed
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.layout import BadLayout
@@ -206,12 +208,17 @@ def test_a_second_run_at_the_same_time_is_refused(installed: Desk) -> None:
 WAITING = b"import os, time\nopen(os.path.join(os.path.dirname(__file__), 'here'), 'w').close()\ntime.sleep(1000)\n"
 
 
-def start(desk: Desk, bundle: Path) -> subprocess.Popen[bytes]:
-    """The command in a process of its own, as an operator runs it."""
-    command = [sys.executable, "-m", "mirror.cli.main", "install", str(bundle)]
+def start(desk: Desk, bundle: Path, *before: str) -> subprocess.Popen[bytes]:
+    """The command in a process of its own, as an operator runs it.
+
+    Args:
+        before: a program that runs it.
+    """
+    command = [*before, sys.executable, "-m", "mirror.cli.main", "install", str(bundle)]
     command += ["--prefix", str(desk.path / "p"), "--python", str(BASE)]
     environment = {**os.environ, "MIRROR_HOME": str(desk.path / "trust"), "PYTHONPATH": str(HOUSE)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
@@ -265,3 +272,77 @@ def test_killed_at_any_time_the_old_or_the_new_state_stands_and_a_rerun_succeeds
     prefix = Prefix(installed.path / "p")
     assert version_in(prefix.root) == "2.0"
     assert prefix.unfinished() == ()
+
+
+def test_a_file_that_may_not_grow_is_named_and_the_old_state_stands(installed: Desk) -> None:
+    process = start(installed, newer(installed), "prlimit", "--fsize=1000000")
+    errors = process.communicate()[1].decode()
+    assert process.returncode == 10
+    assert f"error: cannot write {installed.path}/p/gens/" in errors
+    assert "File too large" in errors
+    assert_old_state(installed)
+
+
+STRACE = shutil.which("strace")
+MARKS = ("mkdir", "rename", "symlink", "unlink", "fsync", "syncfs", "flock", "ftruncate")
+"""Calls by which the state on the disk changes, or is made to last."""
+
+
+def traced(desk: Desk, bundle: Path, *options: str) -> tuple[int, list[str]]:
+    """Run under strace: the exit code, and the calls that concern the prefix, of the main thread alone."""
+    assert STRACE is not None
+    log = desk.path / "trace"
+    process = start(desk, bundle, STRACE, "-y", "-o", str(log), "-e", f"trace={','.join(MARKS)}", *options)
+    errors = process.communicate()[1].decode()
+    if "ptrace" in errors:
+        pytest.skip("strace may not trace here")
+    return process.returncode, [line for line in log.read_text().splitlines() if f"{desk.path}/p" in line]
+
+
+@pytest.mark.skipif(STRACE is None, reason="needs strace")
+def test_what_is_promised_is_on_the_disk_before_the_promise(installed: Desk) -> None:
+    code, calls = traced(installed, newer(installed))
+    assert code == 0
+
+    def last(*words: str) -> int:
+        return max(number for number, call in enumerate(calls) if all(word in call for word in words))
+
+    generation = next(call for call in calls if "syncfs(" in call).split("<")[1].split(">")[0]
+    order = [
+        last("syncfs(", f"<{generation}>"),  # all that was installed,
+        last("fsync(", ".COMPLETE."),  # then its mark
+        last("rename(", "/COMPLETE"),
+        last("fsync(", f"<{generation}>"),  # and the mark's name,
+        last("fsync(", "/p/gens>"),  # then the generation's own name,
+        last("rename(", "/p/current"),  # and only then does it become current.
+        last("fsync(", f"<{installed.path}/p>"),
+    ]
+    assert order == sorted(order)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(STRACE is None, reason="needs strace")
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES"])
+@pytest.mark.parametrize("name", MARKS)
+def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(installed: Desk, name: str, fault: str) -> None:
+    bundle = newer(installed)
+    prefix = Prefix(installed.path / "p")
+    for number in range(1, 60):
+        code, _ = traced(installed, bundle, "-e", f"inject={name}:{fault}:when={number}")
+        assert version_in(prefix.root) in ("1.0", "2.0"), (name, fault, number)
+        if code == 0 and number > 1:
+            break  # the call was not made that often
+        while True:
+            try:
+                assert installed.install(bundle).receipt.sequence == SEQUENCE + 1
+                break
+            except PrefixBusy:
+                time.sleep(0.1)
+        assert prefix.unfinished() == (), (name, fault, number)
+        assert sorted(path.name for path in prefix.root.iterdir()) == [".lock", "current", "gens"], (
+            name,
+            fault,
+            number,
+        )
+        remove_tree(prefix.root)
+        installed.install(installed.bundle("1.0"))
