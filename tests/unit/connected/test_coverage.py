@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mirror.connected.coverage import covers, covers_builds
-from mirror.connected.requirements import Pin, PythonLock
+from mirror.connected.requirements import Pin, PythonLock, read_lock
 from mirror.connected.stack import Stack
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target
 
+LOCKFILES = Path(__file__).parents[3] / "lockfiles"
 TARGET = Target(python="3.11", arch="x86_64", glibc="2.28")
 
 
@@ -72,3 +74,13 @@ def test_extra_build_requirements_are_held_too() -> None:
     wishes = stack(requirements=["a==1"], build=["a"], settings={"a": {"requires": ["cython>=3"]}})
     assert covers_builds(wishes, lock("cython==3.1")) == ()
     assert covers_builds(wishes, lock("cython==2.9")) == ("build asks for cython>=3, the lock has 2.9",)
+
+
+@pytest.mark.parametrize("name", ["h100", "h100-cu130", "quickstart"])
+def test_the_locks_that_we_ship_cover_their_stacks(name: str) -> None:
+    wishes = Stack.load(LOCKFILES / f"{name}.toml")
+    python = read_lock(LOCKFILES / f"{name}.txt")
+    build = read_lock(LOCKFILES / f"{name}.build.txt")
+    assert covers(wishes, python) == covers_builds(wishes, build) == ()
+    assert python.locked and build.locked
+    assert all(len(pin.hashes) == 1 and not pin.marker for pin in (*python.pins, *build.pins))
