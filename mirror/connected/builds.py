@@ -42,7 +42,7 @@ class NoBuildPython(MirrorError):
     """
 
     ref = "no-build-python"
-    exit_code = 72
+    exit_code = 75
     hint = "Install that Python on this machine, or name one: --python /path/to/python3.11"
 
     def __init__(self, wanted: str, found: str) -> None:

@@ -41,7 +41,7 @@ class LockOutdated(MirrorError):
     """
 
     ref = "lock-outdated"
-    exit_code = 70
+    exit_code = 58
     hint = "Lock again: mirror lock NAME.toml"
 
     def __init__(self, path: str, issues: tuple[str, ...]) -> None:
@@ -60,7 +60,7 @@ class NoPlatform(MirrorError):
     """A lock made elsewhere has no ``NAME.toml``, and this machine is none that a bundle can be for."""
 
     ref = "no-platform"
-    exit_code = 71
+    exit_code = 59
     hint = "Write a NAME.toml beside the lock with a [target] table; lockfiles/quickstart.toml is an example."
 
     def __init__(self, path: str, found: str) -> None:

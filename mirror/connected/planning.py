@@ -79,7 +79,7 @@ class NotLocked(MirrorError):
     """
 
     ref = "not-locked"
-    exit_code = 73
+    exit_code = 20
     hint = "Run mirror lock NAME.toml, commit what it writes, and bundle again; or leave --locked out."
 
     def __init__(self, directory: str, missing: tuple[str, ...]) -> None:

@@ -1,0 +1,128 @@
+"""The door: exit codes, words, and what each copy of mirror holds. Run as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import COMMANDS, main, parser
+from mirror.connected.installer import COMMANDS as CARRIED
+from mirror.connected.installer import installer_bytes, write_installer
+
+
+def mirror(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mirror.cli.main", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pyz") / "mirror.pyz"
+    write_installer(path)
+    return path
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+def test_every_option_has_help() -> None:
+    queue = [parser()]
+    for one in queue:
+        for action in one._actions:
+            if isinstance(action.choices, dict):
+                queue.extend(action.choices.values())
+            else:
+                assert action.help, f"{one.prog}: {action.dest} has no help"
+
+
+def test_a_named_error_gives_sentence_hint_ref_and_its_exit_code(tmp_path: Path) -> None:
+    done = mirror("verify", tmp_path / "none.tar")
+    assert done.returncode == 11
+    assert done.stderr.splitlines() == [
+        f"error: cannot read {tmp_path / 'none.tar'}: No such file or directory",
+        "hint: Check the path and its permissions.",
+        "ref: unreadable",
+    ]
+    assert done.stdout == ""
+
+
+def test_json_tells_machines_the_same(tmp_path: Path) -> None:
+    done = mirror("verify", tmp_path / "none.tar", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (error["ref"], error["exit_code"]) == ("unreadable", 11)
+
+
+def test_debug_adds_the_traceback(tmp_path: Path) -> None:
+    assert "Traceback" in mirror("--debug", "verify", tmp_path / "none.tar").stderr
+    assert "Traceback" not in mirror("verify", tmp_path / "none.tar").stderr
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["verify"], ["bundle"]])
+def test_a_usage_error_is_2(words: list[str]) -> None:
+    done = mirror(*words)
+    assert done.returncode == 2
+    assert "usage: mirror" in done.stderr
+
+
+def test_without_a_trusted_root_nothing_is_verified(tmp_path: Path, pyz: Path) -> None:
+    bundle = tmp_path / "b.tar"
+    bundle.write_bytes(b"not a bundle" * 100)
+    assert mirror("verify", bundle).returncode == 13
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_with_its_own_code_and_no_traceback(tmp_path: Path, number: int, code: int) -> None:
+    """While it works: `mirror install` of a bundle behind a FIFO would not read, so it is stopped at a slow import."""
+    script = (
+        "import sys, time\nfrom mirror.cli import main as door\nimport mirror.cli.verify as verify\n"
+        "def wait(args):\n    print('ready', flush=True)\n    time.sleep(30)\n    return 0\n"
+        "verify.run = wait\nsys.exit(door.main(['verify', 'x']))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in words
+
+
+def test_the_installer_is_the_same_bytes_each_time_and_holds_nothing_of_the_connected_room(pyz: Path) -> None:
+    assert pyz.read_bytes() == installer_bytes()
+    assert b"mirror/connected/" not in pyz.read_bytes()
+
+
+def test_the_installer_runs_isolated(pyz: Path) -> None:
+    done = subprocess.run([sys.executable, "-I", pyz, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mirror ")
+
+
+def test_the_installer_says_where_the_other_commands_run(pyz: Path) -> None:
+    for command in sorted(set(COMMANDS) - set(CARRIED)):
+        done = subprocess.run([sys.executable, "-I", pyz, command], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"mirror: error: '{command}' runs on the connected machine; "
+            "this is mirror.pyz, the installer for the closed network\n"
+        )
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m mirror.cli.main trust --help | true", shell=True, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
