@@ -40,7 +40,8 @@ def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
 
 
 def _text(status: Status) -> str:
-    lines = [str(status.prefix)]
+    names = sorted({receipt.name for receipt in status.receipts})
+    lines = [" ".join([*names, "in", str(status.prefix)])]
     for receipt in status.receipts:
         generation = Path(receipt.generation).name
         mark = "*" if generation == status.current else " "
