@@ -219,7 +219,7 @@ def _parse(header: Header, label: str, fingerprint: str, offset: int) -> Rpm:
         files=files,
         digest_algorithm=file_algorithm,
         payload_offset=offset,
-        compressor=header.text(_PAYLOAD_COMPRESSOR, "gzip"),
+        compressor=header.text(_PAYLOAD_COMPRESSOR, "none"),  # rpmbuild leaves it out for w.ufdio
         payload_digest=(algorithm, digests[0].lower()) if digests else None,
         scriptlets=tuple(kind for tag, kind in _SCRIPTLETS.items() if tag in header),
     )

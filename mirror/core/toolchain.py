@@ -26,14 +26,14 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Callable, Union
 
 from mirror.core import cudalinks
-from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
 from mirror.core.openpgp import read_keys
 from mirror.core.payload import Content, check_payload, contents
 from mirror.core.progress import SILENT, Advance, Progress
@@ -239,7 +239,7 @@ def _inner_link(path: str, link: str, home: str, rpm: Rpm) -> str:
     inner = _below(link, home)
     target = link if inner is None else posixpath.relpath(inner or ".", posixpath.dirname(path) or ".")
     parts = target.split("/")
-    climbs = len(parts) - len([part for part in parts if part != ".."])
+    climbs = parts.count("..")
     if (
         not target.isprintable()
         or not target
@@ -300,15 +300,16 @@ class _Writer:
             path.chmod(0o755)
         # The largest first: one begun last would be waited for alone.
         order = sorted(packages, key=lambda package: -sum(file.size for file in package[1].files))
+        futures = [pool.submit(self._unpack, package) for package in order]
         try:
-            for _ in pool.map(self._unpack, order):
-                pass
+            for future in as_completed(futures):
+                future.result()
         except BaseException:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-        for path, (target, _) in sorted(self._plan.links.items()):
-            (self._root / path).symlink_to(target)
+        for link, (target, _) in sorted(self._plan.links.items()):
+            (self._root / link).symlink_to(target)
 
     def _unpack(self, package: tuple[RpmSource, Rpm]) -> None:
         """Write the files that are this package's to write; read the others to their end, for their digests."""
@@ -319,8 +320,6 @@ class _Writer:
             for content in contents(rpm, stream):
                 names = (content.file, *content.also)
                 self._create([mine[file.path] for file in names if file.path in mine], content)
-                if self._stop.is_set():
-                    return
 
     def _create(self, paths: Sequence[Path], content: Content) -> None:
         """Write a file under its first name and link the others to it; no names at all is a file that is only judged."""
@@ -332,10 +331,10 @@ class _Writer:
         descriptor = os.open(paths[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with open(descriptor, "wb") as out:
             for piece in content.pieces:
+                if self._stop.is_set():
+                    raise Interrupted  # by the failure of another package, which is the one that is told
                 out.write(piece)
                 self._advance(len(piece))
-                if self._stop.is_set():
-                    return
             os.fchmod(out.fileno(), mode)
         for path in paths[1:]:
             os.link(paths[0], path)
@@ -351,8 +350,6 @@ def _skip(stream: BinaryIO, count: int) -> None:
 
 def _name_missing(plan: Tree, path: str, target: str) -> str:
     """A dangling link in words. A devel package's link leads to a library of the package without ``-devel``."""
-    if path not in plan.links:
-        return f"{path} -> {target}"
     owner = plan.links[path][1].name
     runtime = owner.replace("-devel", "", 1)
     return f"{path} -> {target} (of {owner}{f'; {runtime} brings it' if runtime != owner else ''})"

@@ -26,13 +26,13 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from mirror.core.durable import replacing
 
 from .openpgp import RsaKey, SigningKey
 
-INT16, INT32, STRING, BIN, STRING_ARRAY, I18N_STRING = 3, 4, 6, 7, 8, 9
+INT16, INT32, INT64, STRING, BIN, STRING_ARRAY, I18N_STRING = 3, 4, 5, 6, 7, 8, 9
 """Types of header entries."""
 
 SIGNATURES, IMMUTABLE = 62, 63
@@ -226,8 +226,8 @@ def _encode(kind: int, value: Value) -> tuple[int, bytes, int]:
     values = [value] if isinstance(value, int) else list(value)
     if kind == STRING_ARRAY:
         return len(values), b"".join(str(item).encode() + b"\0" for item in values), 1
-    width = {INT16: 2, INT32: 4}[kind]
-    return len(values), b"".join(int(item).to_bytes(width, "big") for item in values), width
+    width = {INT16: 2, INT32: 4, INT64: 8}[kind]
+    return len(values), b"".join(cast("int", item).to_bytes(width, "big") for item in values), width
 
 
 def package_entries(
