@@ -156,7 +156,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
             part.download.sha256,
             name=part.name,
             version=part.version,
-            origin=part.download.shown_url,
+            origin=part.origin,
             unpacked_size=size,
         )
         if part.nevra:

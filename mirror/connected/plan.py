@@ -35,6 +35,7 @@ class Part:
         download: where it comes from.
         unpacked_size: bytes once installed; 0 when only the file itself can tell (wheels).
         nevra: of an RPM; empty otherwise.
+        source: URL that the lock names for it, when it is fetched from a copy; empty when ``download`` is from there.
     """
 
     directory: str
@@ -43,6 +44,12 @@ class Part:
     download: Download
     unpacked_size: int = 0
     nevra: str = ""
+    source: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where its bytes are from, the same whichever copy they were fetched from."""
+        return self.source or self.download.shown_url
 
 
 @dataclass(frozen=True)

@@ -187,10 +187,10 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
 def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
     if locks.rpms is None or _no_rpms(wishes):
         return ()
-    downloads = locks.rpms.downloads(wishes.rpm_repo)
+    downloads, sources = locks.rpms.downloads(wishes.rpm_repo), locks.rpms.downloads(None)
     return tuple(
-        Part("rpms", pin.name, f"{pin.version}-{pin.release}", download, pin.installed_size, pin.nevra)
-        for pin, download in zip(locks.rpms.pins, downloads, strict=True)
+        Part("rpms", pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)
+        for pin, item, source in zip(locks.rpms.pins, downloads, sources, strict=True)
     )
 
 

@@ -92,6 +92,8 @@ def test_the_same_lock_gives_the_same_bytes_elsewhere(made: Made, tmp_path: Path
     """Another directory, umask, locale, time zone and an empty cache: everything is fetched and built anew."""
     locks = tmp_path / "other place" / "locks"
     shutil.copytree(HOUSE / "lockfiles", locks)
+    rpms = tmp_path / "copy of the repository"
+    shutil.copytree(made.rpms, rpms)
     environment = {
         "MIRROR_HOME": str(made.home),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
@@ -100,7 +102,7 @@ def test_the_same_lock_gives_the_same_bytes_elsewhere(made: Made, tmp_path: Path
         "LANG": "de_DE.UTF-8",
     }
     output = tmp_path / "again.tar"
-    words = ["bundle", "--lock", locks / "quickstart.txt", "--rpm-repo", made.rpms, "-o", output, "--json"]
+    words = ["bundle", "--lock", locks / "quickstart.txt", "--rpm-repo", rpms, "-o", output, "--json"]
     previous = os.umask(0o077)
     try:
         result = json.loads(run([sys.executable, "-m", "mirror.cli.main", *words], environment, cwd=tmp_path))
