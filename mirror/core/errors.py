@@ -4,8 +4,8 @@ A failure has an exit code, a kebab-case ``ref``, one sentence that names both s
 step. Each module defines the errors that it raises; this one holds only their root and the few that any module may
 raise. The library raises; only ``mirror.cli`` prints and exits.
 
-Exit codes are unique and never reused, so that scripts can rely on them. Ranges: 10-29 formats and files, 30-39 trust, 40-49 RPMs
-and toolchain, 50-69 lock, 70-89 plan, fetch, build and pack, 90-119 the closed side, 120-125 review.
+Exit codes are unique and never reused, so that scripts can rely on them. Ranges: 10-29 formats and files, 30-39 trust,
+40-49 RPMs and toolchain, 50-69 lock, 70-89 plan, fetch, build and pack, 90-119 the closed side, 120-125 review.
 2 is a usage error (argparse), 130 and 143 are SIGINT and SIGTERM.
 
 Example::
