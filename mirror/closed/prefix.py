@@ -210,8 +210,6 @@ class Prefix:
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held."""
-        for leftover in self.root.glob(".current.*"):
-            leftover.unlink()
         removed = self.unfinished()
         for name in removed:
             remove_tree(self._generations / name)
@@ -245,7 +243,7 @@ class Prefix:
         Raises:
             Unwritable: when the disk refuses, or ``current`` is no link of ours; the old one stands.
         """
-        temporary = self.root / f".current.{os.getpid()}"
+        temporary = self.root / ".current.new"  # one name: what a killed run has left, the next one replaces
         try:
             if self._current.exists() and not self._current.is_symlink():
                 raise FileExistsError(errno.EEXIST, "it is no link of mirror's", str(self._current))

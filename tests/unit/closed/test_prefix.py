@@ -62,6 +62,16 @@ def test_activation_replaces_the_link(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".lock", "current", "gens"]
 
 
+def test_what_a_killed_activation_left_is_replaced(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    generation = put(prefix, 1)
+    (tmp_path / "p/.current.new").symlink_to("gens/0-000000000000")
+    with prefix.lock():
+        prefix.activate(generation)
+    assert prefix.current() == generation
+    assert not (tmp_path / "p/.current.new").is_symlink()
+
+
 def test_a_current_that_is_no_link_is_left_alone(tmp_path: Path) -> None:
     prefix = Prefix(tmp_path / "p")
     generation = put(prefix, 1)
@@ -76,12 +86,10 @@ def test_what_killed_runs_left_is_swept_and_the_rest_kept(tmp_path: Path) -> Non
     garbage = tmp_path / "p/gens/2-cdcdcdcdcdcd"
     (garbage / "venv/closed").mkdir(parents=True)
     (garbage / "venv/closed").chmod(0o500)
-    (tmp_path / "p/.current.77").symlink_to("gens/2-cdcdcdcdcdcd")
     assert prefix.unfinished() == ("2-cdcdcdcdcdcd",)
     with prefix.lock():
         assert prefix.sweep() == ("2-cdcdcdcdcdcd",)
     assert prefix.installed() == (kept,)
-    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == [".lock", "gens"]
 
 
 def test_a_mark_of_another_bundle_does_not_complete_a_generation(tmp_path: Path) -> None:
