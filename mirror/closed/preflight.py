@@ -201,5 +201,5 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def unpacked_limit(artifact: Artifact) -> int:
-    """The most bytes that an artifact may unpack to: its signed size, or what was allowed for when the manifest tells none."""
-    return _unpacked(artifact)
+    """The most bytes that an artifact may unpack to: its signed size, or a generous ratio when the manifest tells none."""
+    return artifact.unpacked_size or artifact.size * 16

@@ -36,7 +36,7 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     assert "import left_pad: passed" in err
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{home}/demo"
+    assert lines[0] == f"demo in {home}/demo"
     assert [line[0] for line in lines[1:]] == [" ", "*"]
     assert "locked 2026-09-21" in lines[1]
     assert main(["rollback"]) == 0
