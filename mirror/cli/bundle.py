@@ -71,8 +71,9 @@ def configure(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.bundle import BundleOptions, bundle
-    from mirror.connected.planning import Wishes, prepare
+    from mirror.connected.planning import prepare
     from mirror.connected.store import Store
+    from mirror.connected.wishes import Wishes
 
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
     wishes = Wishes(

@@ -17,6 +17,7 @@ Example::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,10 +34,11 @@ from mirror.connected.installer import installer_bytes
 from mirror.connected.locks import Locks
 from mirror.connected.pack import pack
 from mirror.connected.plan import Plan
-from mirror.connected.planning import Wishes, prepare
+from mirror.connected.planning import prepare
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
 from mirror.connected.wheels import fitting_name
+from mirror.connected.wishes import Wishes
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
@@ -111,6 +113,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     Raises:
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
+    _check_output(options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.key)  # before the long work: a key that is refused is refused now
     paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
@@ -125,6 +128,16 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
             written.trust(builder.root)
             written.verify(progress)
     return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, plan.notes)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse now what would be refused after the long work."""
+    if output.is_dir():
+        raise Unwritable(str(output), "it is a directory; name a file with -o")
+    if not output.absolute().parent.is_dir():
+        raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
+    if not os.access(output.absolute().parent, os.W_OK):
+        raise Unwritable(str(output), f"no permission to write in {output.absolute().parent}")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from mirror.connected.wheels import Miss, NoWheelForTarget
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
-_OPTIONAL_PATIENCE = Patience(attempts=2)
+OPTIONAL_PATIENCE = Patience(attempts=2, connect_s=5.0)
 """An index that may be out of reach is not waited for as one that must answer."""
 
 
@@ -140,7 +140,7 @@ class Pinning:
                 unpinned.append(f"{requirement} (left out by --without)")
             elif applies(requirement, self.stack.target):
                 try:
-                    self.index.versions(project, _OPTIONAL_PATIENCE)
+                    self.index.versions(project, OPTIONAL_PATIENCE)
                     taken.append(requirement)
                 except (HostUnreachable, HttpRefused, Truncated) as exc:
                     # The host alone, not the error's words: they differ from run to run, and the lock must not.

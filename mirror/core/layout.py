@@ -47,6 +47,8 @@ class BadLayout(MirrorError):
     def __init__(self, problem: str, offset: int) -> None:
         super().__init__(problem, offset)
         self.problem, self.offset = problem, offset
+        if offset == 0:
+            self.hint = "Is this the right file? If it is a bundle, its copy is damaged: copy it again."
 
     def __str__(self) -> str:
         return f"not an intact bundle: {self.problem} (at byte {self.offset})"

@@ -15,10 +15,11 @@ from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.choice import HashNotOnIndex
 from mirror.connected.fetch import SeveralFailures
 from mirror.connected.locks import LockOutdated
-from mirror.connected.planning import NotLocked, Wishes, prepare
+from mirror.connected.planning import prepare
 from mirror.connected.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.store import Store
 from mirror.connected.wheels import NoWheelForTarget
+from mirror.connected.wishes import NotLocked, UnknownPart, Wishes
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import open_bundle
@@ -222,6 +223,25 @@ def test_locked_refuses_to_lock_what_is_missing(world: World, output: Path) -> N
     (world.locks / "small.build.txt").unlink()
     message = refused(world, output, NotLocked, locked=True)
     assert message == f"{world.locks} has no small.build.txt, and --locked allows no locking"
+
+
+def test_going_without_what_is_not_optional_is_refused(world: World, output: Path) -> None:
+    message = refused(world, output, UnknownPart, without=frozenset({"alpha"}))
+    assert message == "--without names 'alpha'; this stack can go without nothing"
+
+
+def test_what_is_optional_is_pinned_as_soon_as_its_index_can_be_reached(
+    world: World, output: Path, tmp_path: Path
+) -> None:
+    toml = world.locks / "small.toml"
+    toml.write_text(toml.read_text().replace('build = ["delta"]', 'optional = ["extra==3.0"]\nbuild = ["delta"]'))
+    unpinned = "# mirror: unpinned extra==3.0 (the index is out of reach)\n"
+    world.lock.write_text(unpinned + world.lock.read_text())
+    before = world.bundle(output)
+    assert "goes without extra==3.0 (the index is out of reach)" in before.notes
+    world.index.add(make_wheel(tmp_path / "upstream", "extra", "3.0"))
+    assert "extra" not in {item.name for item in world.bundle(output, locked=True).manifest.artifacts}
+    assert "extra" in {item.name for item in world.bundle(output).manifest.artifacts}
 
 
 def test_a_missing_lock_is_named(world: World, output: Path) -> None:

@@ -1,0 +1,156 @@
+"""Which bundle is wanted, and the locks that it takes: read, and locked first where something is not locked yet.
+
+Reading a stack's lock files is ``mirror.connected.locks``'s, making them ``mirror.connected.lock``'s.
+
+Rules: ``--locked`` locks nothing, whatever is missing; what the user goes without is not missed; an optional requirement that
+could not be pinned before is pinned as soon as its index can be reached.
+
+Example::
+
+    locks = complete_locks(Wishes(Path("lockfiles/h100.txt")), store, progress)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from mirror.connected.index import Index
+from mirror.connected.lock import LockOptions, lock
+from mirror.connected.locks import Locks, read_locks, stack_path
+from mirror.connected.pinning import OPTIONAL_PATIENCE
+from mirror.connected.requirements import PythonLock
+from mirror.connected.store import Store
+from mirror.core.errors import MirrorError
+from mirror.core.names import project_name
+from mirror.core.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Which bundle is wanted.
+
+    Attributes:
+        lock: ``NAME.txt``, another tool's lock with hashes, or a ``pylock.toml``.
+        locked: lock nothing; a missing lock is an error.
+        rpm_repo: URL or directory of a copy of the RPM repository; None for the repository itself.
+        without: ``"rpms"``, and names of optional requirements.
+        epoch: ``SOURCE_DATE_EPOCH``, the sequence number of a lock that holds no time of locking.
+        index_url: the index that stands in for the default one; None for what ``NAME.toml`` says.
+        rpm_fingerprints: of the keys that sign ``rpm_repo``, when those are not the ones that ``NAME.toml`` pins.
+        tools: what every bundle carries besides its stack; mirror's own pins when None.
+    """
+
+    lock: Path
+    locked: bool = False
+    rpm_repo: str | None = None
+    without: frozenset[str] = frozenset()
+    epoch: str | None = None
+    index_url: str | None = None
+    rpm_fingerprints: tuple[str, ...] = ()
+    tools: PythonLock | None = None
+
+    @property
+    def goes_without_rpms(self) -> bool:
+        return "rpms" in self.without
+
+
+class NotLocked(MirrorError):
+    """A lock file is missing and ``--locked`` forbids to make it.
+
+    Attributes:
+        missing: file names.
+    """
+
+    ref = "not-locked"
+    exit_code = 20
+    hint = "Run mirror lock NAME.toml, commit what it writes, and bundle again; or leave --locked out."
+
+    def __init__(self, directory: str, missing: tuple[str, ...]) -> None:
+        super().__init__(directory, missing)
+        self.directory, self.missing = directory, missing
+
+    def __str__(self) -> str:
+        return f"{self.directory} has no {' and no '.join(self.missing)}, and --locked allows no locking"
+
+
+class UnknownPart(MirrorError):
+    """``--without`` names something that the stack does not call optional.
+
+    Attributes:
+        name: what was named.
+        known: what could be named.
+    """
+
+    ref = "unknown-part"
+    exit_code = 22
+    hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}"
+
+
+def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) -> Locks:
+    """The locks of a bundle, after locking what was missing.
+
+    Raises:
+        NotLocked: when something is missing and must not be locked.
+        UnknownPart: when the stack cannot go without something that is named.
+        MirrorError: as ``read_locks`` and ``lock`` do.
+    """
+    wanted = stack_path(wishes.lock)
+    if not wishes.lock.exists() and wanted.is_file():
+        missing: tuple[str, ...] = (wishes.lock.name,)
+        parts = {"python", "build"} | ({"rpms"} - wishes.without)
+    else:
+        locks = read_locks(wishes.lock, wishes.rpm_fingerprints)
+        _check_without(wishes, locks)
+        missing = tuple(
+            name for name in locks.missing() if not (name.endswith(".rpms.toml") and wishes.goes_without_rpms)
+        )
+        parts = {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
+        if not wishes.locked and (reachable := _pinnable_now(wishes, locks)):
+            missing, parts = (*missing, *reachable), {*parts, "python"}
+        if not missing:
+            return locks
+    if wishes.locked:
+        raise NotLocked(str(wishes.lock.parent), missing)
+    progress.say(f"not locked yet: {', '.join(missing)}; locking now")
+    options = LockOptions(
+        rpm_repo=wishes.rpm_repo,
+        rpm_fingerprints=wishes.rpm_fingerprints,
+        without=wishes.without,
+        parts=frozenset(parts),
+    )
+    lock(wanted, options, store, progress)
+    return read_locks(wishes.lock, wishes.rpm_fingerprints)
+
+
+def _check_without(wishes: Wishes, locks: Locks) -> None:
+    optional = [project_name(item.name) for item in locks.stack.optional] if locks.stack else []
+    known = (*(["rpms"] if locks.stack and locks.stack.rpms else []), *optional)
+    for name in sorted(wishes.without):
+        if name != "rpms" and (locks.stack is None or project_name(name) not in optional):
+            raise UnknownPart(name, known)
+
+
+def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:
+    """Optional requirements that the lock goes without although their index can be reached today."""
+    if locks.stack is None or not locks.python.unpinned:
+        return ()
+    left_out = {project_name(Requirement(line.split(" ")[0]).name) for line in locks.python.unpinned}
+    found = []
+    with Index.of(locks.stack) as index:
+        for project in sorted(left_out - {project_name(name) for name in wishes.without}):
+            try:
+                index.versions(project, OPTIONAL_PATIENCE)
+            except MirrorError:
+                continue  # still out of reach; the plan's notes say that the bundle goes without it
+            found.append(project)
+    return tuple(found)
