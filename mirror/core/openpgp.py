@@ -113,13 +113,15 @@ def verify(data: bytes, signature: bytes, keys: Sequence[Certificate], fingerpri
         MalformedOpenPgp: when the signature, or a pin, cannot be read.
     """
     pinned = [pin(text) for text in fingerprints]
+    # Key ids can be made to collide: the pinned key's is looked at first.
+    known = sorted(keys, key=lambda certificate: certificate.fingerprint not in pinned)
     failure: MirrorError | None = None
     issuers = []
     for number, (tag, body) in enumerate(packets(dearmor(signature, "SIGNATURE")), 1):
         parsed = SignaturePacket.parse(body) if tag == SIGNATURE and number <= MAX_SIGNATURES else None
         if parsed is None:
             continue
-        owner, signer = _signer(parsed, keys)
+        owner, signer = _signer(parsed, known)
         if owner not in pinned or signer is None:
             issuers.append(owner or parsed.issuer or "an unnamed key")
             continue

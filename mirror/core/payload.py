@@ -125,19 +125,23 @@ def contents(rpm: Rpm, stream: BinaryIO) -> Iterator[Content]:
         PayloadUnsupported, MalformedPayload, PayloadMismatch: as the rules say.
     """
     unpacked = _Unpacked(rpm, stream)
-    archive = Archive(unpacked.read, [_stored_size(file) for file in rpm.files], rpm.label)
+    groups = _hard_links(rpm)
+    archive = Archive(unpacked.read, _stored_sizes(rpm, groups), rpm.label)
     missing = {file.path: file for file in rpm.files if not file.flags & GHOST}
     waiting: dict[int, list[RpmFile]] = {}
     for entry in archive:
         file = _described(rpm, archive, entry, missing)
         del missing[file.path]
+        links, inode = entry.links, entry.inode
+        if entry.index is not None:
+            links, inode = len(groups.get(file.inode, ())), file.inode
         size = _stored_size(file)
-        if entry.links > 1 and not entry.size and size:
-            waiting.setdefault(entry.inode, []).append(file)
+        if links > 1 and not entry.size and size:
+            waiting.setdefault(inode, []).append(file)
             continue
         if entry.size != size:
             raise archive.refuse(f"{file.path} has {entry.size} bytes, the signed header says {size}")
-        also = tuple(waiting.pop(entry.inode, ())) if entry.links > 1 else ()
+        also = tuple(waiting.pop(inode, ())) if links > 1 else ()
         if any(other.digest != file.digest for other in also):
             raise archive.refuse(f"{file.path} has hard links with other contents in the signed header")
         if stat.S_ISLNK(file.mode):
@@ -149,6 +153,24 @@ def contents(rpm: Rpm, stream: BinaryIO) -> Iterator[Content]:
     if lost:
         raise archive.refuse(f"{len(lost)} files of the signed header are not in it, the first is {min(lost)}")
     unpacked.end()
+
+
+def _hard_links(rpm: Rpm) -> dict[int, list[int]]:
+    """Places in the file list of the regular files of each inode, as far as the header knows."""
+    groups: dict[int, list[int]] = {}
+    for index, file in enumerate(rpm.files):
+        if stat.S_ISREG(file.mode) and file.inode:
+            groups.setdefault(file.inode, []).append(index)
+    return groups
+
+
+def _stored_sizes(rpm: Rpm, groups: dict[int, list[int]]) -> list[int]:
+    """Bytes that an archive without names holds of each file: of hard links, all of them at the last (rule 4)."""
+    sizes = [_stored_size(file) for file in rpm.files]
+    for indexes in groups.values():
+        for index in indexes[:-1]:
+            sizes[index] = 0
+    return sizes
 
 
 def _stored_size(file: RpmFile) -> int:

@@ -176,8 +176,9 @@ class Certificate:
     signers: tuple[Signer, ...]
 
     def find(self, issuer: str) -> Signer | None:
-        """The key that a signature names by fingerprint or by its last 16 digits."""
-        return next((signer for signer in self.signers if issuer and signer.key.fingerprint.endswith(issuer)), None)
+        """The key that a signature names by fingerprint or by its last 16 digits; of several copies, one that may sign."""
+        named = [signer for signer in self.signers if issuer and signer.key.fingerprint.endswith(issuer)]
+        return min(named, key=lambda signer: bool(signer.refusal), default=None)
 
 
 def read_keys(data: bytes | str) -> tuple[Certificate, ...]:

@@ -45,6 +45,7 @@ DIGESTS = {8: "sha256", 9: "sha384", 10: "sha512"}
 _DSA_HEADER, _RSA_HEADER, _OPENPGP = 267, 268, 278
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
 _FILE_SIZES, _LONG_FILE_SIZES, _MODES, _FILE_DIGESTS, _LINKS, _FLAGS = 1028, 5008, 1030, 1035, 1036, 1037
+_INODES = 1096
 _DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES, _OLD_FILE_NAMES, _FILE_DIGEST_ALGORITHM = (
     1116,
     1117,
@@ -104,6 +105,7 @@ class RpmFile:
         digest: hex, by the package's algorithm; empty for what is no regular file.
         link: target of a symbolic link.
         flags: rpm's file flags.
+        inode: the same for hard links to one file; 0 when the header does not say.
     """
 
     path: str
@@ -112,6 +114,7 @@ class RpmFile:
     digest: str = ""
     link: str = ""
     flags: int = 0
+    inode: int = 0
 
 
 @dataclass(frozen=True)
@@ -252,17 +255,18 @@ def _files(header: Header) -> tuple[RpmFile, ...]:
         header.texts(_FILE_DIGESTS),
         header.texts(_LINKS),
         header.numbers(_FLAGS),
+        header.numbers(_INODES) or (0,) * len(names),
     )
     if any(len(column) != len(names) for column in columns):
         header.refuse(
             f"its file lists are of lengths {len(names)}, {', '.join(str(len(column)) for column in columns)}"
         )
     files = []
-    for name, index, mode, size, digest, link, flags in zip(names, *columns):
+    for name, index, mode, size, digest, link, flags, inode in zip(names, *columns):
         if index >= len(directories):
             header.refuse(f"a file in directory {index} of {len(directories)}")
         path = _plain_path(header, directories[index], name)
-        files.append(RpmFile(path, mode, size, digest.lower(), link, flags))
+        files.append(RpmFile(path, mode, size, digest.lower(), link, flags, inode))
     if len({file.path for file in files}) != len(files):
         header.refuse("it lists a path twice")
     return tuple(files)

@@ -13,7 +13,7 @@ import pytest
 from mirror.core import openpgp, packets
 from mirror.core.errors import MirrorError
 from mirror.core.openpgp import BadSignature, MalformedOpenPgp, UnpinnedKey, UnusableKey, read_keys, verify
-from mirror.core.pgpkeys import PublicKey
+from mirror.core.pgpkeys import Certificate, PublicKey
 from scripts.cuda_rpms import demokey
 from scripts.cuda_rpms.openpgp import (
     KEY_REVOCATION,
@@ -241,6 +241,21 @@ def test_a_subkey_alone_is_no_pin() -> None:
     family = Family()
     with pytest.raises(UnpinnedKey):
         judged(family.key(family.binding()), family.signature, [family.subkey.fingerprint])
+
+
+def test_an_unbound_copy_of_a_bound_subkey_does_no_harm() -> None:
+    family = Family()
+    unbound = packet(PUBLIC_SUBKEY, family.subkey.body)
+    key = family.primary.certificate(NAME, (CERTIFYING,)) + unbound + unbound + family.binding()
+    assert judged(key, family.signature, family.pins) == family.primary.fingerprint
+
+
+def test_a_strangers_key_under_the_same_id_does_no_harm() -> None:
+    """A signature may name its key by id alone, and ids can be made to collide."""
+    key = ed25519_key()
+    (certificate,) = read_keys(key.certificate(NAME))
+    stranger = Certificate("0" * 40, certificate.signers)
+    assert verify(DATA, key.sign(DATA, CREATED), [stranger, certificate], [key.fingerprint]) == key.fingerprint
 
 
 def test_an_unbound_subkey_does_not_count() -> None:

@@ -302,6 +302,15 @@ def test_reads_archives_that_leave_names_out(packager: Packager) -> None:
     assert unpacked(draft, packager)[f"{HOME}/a.h"] == b"header" * 1000
 
 
+def test_reads_hard_links_of_archives_that_leave_names_out(packager: Packager) -> None:
+    """As rpm 6 writes them: the header says which files share an inode, the last of them has the content."""
+    draft = packager.draft("a", {f"{HOME}/one": b"same", f"{HOME}/other": b"x", f"{HOME}/two": b"same"})
+    draft.edit = lambda entries: entries.update({1096: (INT32, [7, 8, 7])})
+    empty = b"07070X" + b"%08x" % 0 + bytes(2)
+    draft.archive = empty + nameless(draft.members, [1, 2])
+    assert unpacked(draft, packager) == {f"{HOME}/one": b"same", f"{HOME}/other": b"x", f"{HOME}/two": b"same"}
+
+
 def test_refuses_indexes_that_are_not_there_or_come_twice(packager: Packager) -> None:
     draft = draft_of(packager)
     draft.archive = nameless(draft.members, [0, 1]) + b""
