@@ -53,12 +53,12 @@ class NoSpaceForBundle(MirrorError):
     exit_code = 78
     hint = "Free space there, or name a file on another disk with -o."
 
-    def __init__(self, path: str, needed: int, free: int) -> None:
-        super().__init__(path, needed, free)
-        self.path, self.needed, self.free = path, needed, free
+    def __init__(self, directory: str, needed: int, free: int) -> None:
+        super().__init__(directory, needed, free)
+        self.directory, self.needed, self.free = directory, needed, free
 
     def __str__(self) -> str:
-        return f"{self.path} needs {self.needed} bytes, its disk has {self.free} free"
+        return f"the bundle takes {self.needed} bytes, {self.directory} has {self.free} free"
 
 
 def pack(
@@ -118,7 +118,7 @@ def _check_space(manifest: Manifest, output: Path) -> None:
     if output.parent.is_dir():
         free = shutil.disk_usage(output.parent).free
         if free < needed:
-            raise NoSpaceForBundle(str(output), needed, free)
+            raise NoSpaceForBundle(str(output.absolute().parent), needed, free)
 
 
 def _small(tar: _Hashing, name: str, data: bytes) -> None:
