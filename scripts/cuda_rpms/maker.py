@@ -53,14 +53,24 @@ class WrongBytes(Exception):
         )
 
 
-def make_repository(directory: Path, *, math: bool, progress: Progress, record: bool = False) -> list[Path]:
+def make_repository(
+    directory: Path,
+    *,
+    math: bool,
+    progress: Progress,
+    record: bool = False,
+    pins: Path = PINS,
+    bring: Callable[[set[str], Progress], dict[str, Wheel]] = fetch_wheels,
+) -> list[Path]:
     """Make the repository, or what is missing of it, and return its RPMs.
 
     Args:
         directory: made when it is not there; RPMs lie flat in it, as in NVIDIA's.
         math: with cuBLAS, cuRAND and NVRTC (about 500 MB more).
         progress: told of each step.
-        record: write ``rpms.sha256`` instead of comparing with it; only with ``math``, which is everything.
+        record: write ``pins`` instead of comparing with them; only with ``math``, which is everything.
+        pins: the digests that the packages must have.
+        bring: gives the wheels of these projects.
 
     Raises:
         WrongBytes: when an RPM differs from its pin.
@@ -69,25 +79,25 @@ def make_repository(directory: Path, *, math: bool, progress: Progress, record: 
     directory.mkdir(parents=True, exist_ok=True)
     versions = {project: wheel.version for project, wheel in pinned().items()}
     wanted = {spec(recipe, versions).filename: recipe for recipe in RECIPES if math or not recipe.math}
-    pins = {} if record else read_pins()
-    todo = {name: recipe for name, recipe in wanted.items() if _digest(directory / name) != pins.get(name, "none")}
+    expected = {} if record else read_pins(pins)
+    todo = {name: recipe for name, recipe in wanted.items() if _digest(directory / name) != expected.get(name, "none")}
     progress.say(f"{len(wanted)} packages, {len(wanted) - len(todo)} of them here already")
     if todo:
-        wheels = fetch_wheels({recipe.wheel for recipe in todo.values()}, progress)
+        wheels = bring({recipe.wheel for recipe in todo.values() if recipe.wheel}, progress)
         _make(directory, todo, wheels, progress)
     made = {name: _digest(directory / name) for name in wanted}
     if record:
-        PINS.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(made.items())))
-    elif wrong := sorted(name for name, digest in made.items() if digest != pins.get(name)):
+        pins.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(made.items())))
+    elif wrong := sorted(name for name, digest in made.items() if digest != expected.get(name)):
         raise WrongBytes(wrong)
     rpms = [directory / name for name in sorted(wanted)]
     write_repodata(directory, rpms, demo_key(), USER_ID, CREATED)
     return rpms
 
 
-def read_pins() -> dict[str, str]:
+def read_pins(path: Path = PINS) -> dict[str, str]:
     """The digests of ``rpms.sha256``, by file name."""
-    return {name: digest for digest, name in (line.split() for line in PINS.read_text().splitlines())}
+    return {name: digest for digest, name in (line.split() for line in path.read_text().splitlines())}
 
 
 def spec(recipe: Recipe, versions: dict[str, str], offered: Sequence[str] = ()) -> Spec:
