@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
-import tarfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +15,7 @@ from mirror.closed.status import roll_back
 from mirror.core.trust import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, MINOR, Desk, version_in
+from tests.support.interpreters import make_interpreter_archive
 from tests.support.wheels import make_wheel
 
 
@@ -102,15 +100,9 @@ def test_wheels_are_copied_out_where_there_is_no_loopback_device(desk: Desk, uv:
 def test_a_carried_interpreter_is_used_where_the_host_has_none(desk: Desk) -> None:
     simulator = desk.simulator()
     simulator.add_wheel(make_wheel(desk.path, "left-pad", "1.0"))
-    archive = desk.path / "cpython-install_only.tar.gz"
-    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for path in sorted(Path(sys.base_prefix).rglob("*")):
-            relative = path.relative_to(sys.base_prefix)
-            skipped = {"test", "site-packages", "__pycache__", "idlelib", "share", "include"} & set(relative.parts)
-            if not path.is_dir() and not skipped and "config-" not in str(relative) and relative.suffix != ".a":
-                tar.add(path, f"python/{relative}", recursive=False)
+    archive = make_interpreter_archive(desk.path)
     simulator.add(f"python/{archive.name}", archive, unpacked_size=1 << 29)
-    bundle = simulator.write(desk.path / "bundle.tar", ("left_pad", "ssl"))
+    bundle = simulator.write(desk.path / "bundle.tar", ("left_pad", "json"))
     installed = install(Options(bundle, desk.path / "p"), desk.store, interpreters=())
     assert installed.receipt.python_origin == "bundle"
     assert installed.receipt.python == f"{installed.receipt.generation}/python/bin/python{MINOR}"

@@ -11,8 +11,8 @@ import pytest
 from mirror.closed.archive import BadArchive
 from mirror.closed.interpreter import Interpreter, ask, find_interpreter, host_candidates, unpack_interpreter
 from mirror.core.target import Target
+from tests.support.interpreters import MINOR, make_interpreter_archive
 
-MINOR = "{}.{}".format(*sys.version_info)
 TARGET = Target(MINOR, os.uname().machine, "2.17")
 FACTS = {
     "path": "/opt/python",
@@ -97,26 +97,8 @@ def test_looks_on_the_path_and_where_pyenv_keeps_its_own(tmp_path: Path, monkeyp
     assert list(host_candidates("9.9"))[1:3] == [tmp_path / "bin/python9.9", pyenv / "python9.9"]
 
 
-def carried(directory: Path) -> Path:
-    """An ``install_only`` archive made of the Python that runs this test, as far as it has to answer."""
-    base = Path(sys.base_prefix)
-    archive = directory / "cpython-install_only.tar.gz"
-    standard = base / "lib" / f"python{MINOR}"
-    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        executable = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-        tar.add(executable, f"python/bin/python{MINOR}")
-        for path in sorted(standard.rglob("*")):
-            relative = path.relative_to(standard)
-            skipped = {"test", "site-packages", "__pycache__", "idlelib"} & set(relative.parts)
-            if path.is_file() and not skipped and not relative.parts[0].startswith("config-"):
-                tar.add(path, f"python/lib/python{MINOR}/{relative}")
-        for library in (base / "lib").glob("libpython*.so*"):
-            tar.add(library, f"python/lib/{library.name}")
-    return archive
-
-
 def test_a_carried_interpreter_runs_where_it_was_unpacked(tmp_path: Path) -> None:
-    interpreter = unpack_interpreter(carried(tmp_path), tmp_path / "python", TARGET, 1 << 30)
+    interpreter = unpack_interpreter(make_interpreter_archive(tmp_path), tmp_path / "python", TARGET, 1 << 30)
     assert interpreter.path == tmp_path / f"python/bin/python{MINOR}"
     assert interpreter.version == "{}.{}.{}".format(*sys.version_info)
 
