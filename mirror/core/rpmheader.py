@@ -102,12 +102,7 @@ class Header:
         if not width and kind not in _TEXTS:
             self.refuse(f"tag {tag} is of unknown type {kind}")
         # A text has at least its closing zero, so it can have no more items than there are bytes.
-        if (
-            offset < 0
-            or items < 1
-            or offset + items * (width or 1) > len(self._store)
-            or (width and offset % width)
-        ):
+        if offset < 0 or items < 1 or offset + items * (width or 1) > len(self._store) or (width and offset % width):
             self.refuse(f"tag {tag} has {items} items at {offset} of {len(self._store)} bytes")
 
     def blob(self, tag: int) -> bytes:
