@@ -28,7 +28,7 @@ from mirror.closed.environment import Environment
 from mirror.closed.host import Host
 from mirror.closed.interpreter import Interpreter, unpack_interpreter
 from mirror.closed.prefix import Generation
-from mirror.closed.preflight import Plan, PreflightFailed, unpacked_limit
+from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
 from mirror.closed.receipt import Receipt
 from mirror.closed.selftest import Check, self_test
 from mirror.closed.toolkit import unpack_toolkit
@@ -159,9 +159,8 @@ class Building:
         return notes
 
     def _requirements(self) -> Path:
-        artifact = self._manifest.find("meta/install.txt")
-        if artifact is None:
-            raise PreflightFailed(("the bundle has no meta/install.txt, the list of wheels to install",))
+        artifact = self._manifest.find(REQUIREMENTS)
+        assert artifact is not None, "preflight has seen it"
         return self._copy(artifact)
 
     def _copy(self, artifact: Artifact) -> Path:

@@ -24,6 +24,9 @@ from mirror.core.errors import MirrorError
 from mirror.core.manifest import Artifact, Manifest
 from mirror.core.target import Target
 
+REQUIREMENTS = "meta/install.txt"
+"""What uv and pip are given: each wheel of the bundle, pinned, with its one hash."""
+
 _UNPACKED_RATIO = 4
 """Bytes on disk for one byte of a compressed artifact whose unpacked size the manifest does not tell."""
 
@@ -115,9 +118,12 @@ def _python_issues(manifest: Manifest, search: Search) -> list[str]:
 
 def _tool_issues(manifest: Manifest) -> list[str]:
     carried = {artifact.name for artifact in manifest.within("tool")}
-    if carried & {"uv", "pip"}:
-        return []
-    return ["the bundle carries neither uv nor pip, so nothing can install its wheels"]
+    issues = []
+    if not carried & {"uv", "pip"}:
+        issues.append("the bundle carries neither uv nor pip, so nothing can install its wheels")
+    if manifest.find(REQUIREMENTS) is None:
+        issues.append(f"the bundle has no {REQUIREMENTS}, the list of wheels to install")
+    return issues
 
 
 def prefix_issues(prefix: Path) -> list[str]:

@@ -203,6 +203,14 @@ def test_a_second_run_at_the_same_time_is_refused(installed: Desk) -> None:
     assert installed.install(bundle).receipt.sequence == SEQUENCE + 1
 
 
+def test_of_two_runs_the_slower_one_finds_it_installed(installed: Desk) -> None:
+    bundle = newer(installed)
+    options = Options(bundle, installed.path / "p", BASE)
+    slower = install(options, installed.store, progress=Interfering("verify", lambda: installed.install(bundle)))
+    assert slower.was_installed
+    assert version_in(installed.path / "p") == "2.0"
+
+
 # -- killed ---------------------------------------------------------------------------------------------------------------
 
 WAITING = b"import os, time\nopen(os.path.join(os.path.dirname(__file__), 'here'), 'w').close()\ntime.sleep(1000)\n"

@@ -76,6 +76,11 @@ def test_no_installer_is_an_issue(tmp_path: Path) -> None:
     assert issues(tmp_path, manifest) == ("the bundle carries neither uv nor pip, so nothing can install its wheels",)
 
 
+def test_no_list_of_wheels_is_an_issue(tmp_path: Path) -> None:
+    manifest = dataclasses.replace(MANIFEST, artifacts=(TOOL, WHEEL))
+    assert issues(tmp_path, manifest) == ("the bundle has no meta/install.txt, the list of wheels to install",)
+
+
 def test_too_little_room_names_both(tmp_path: Path) -> None:
     # unpacked 1000 + 60, the tool's copy 40, and 5 %
     needed = 1155
