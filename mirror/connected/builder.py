@@ -173,6 +173,7 @@ class BuildRequirementMissing(MirrorError):
 
     ref = "build-requirement-missing"
     exit_code = 82
+    hint = "Add it to [build.NAME] requires of NAME.toml and lock again."  # an instance's names the project
 
     def __init__(self, project: str, version: str, missing: tuple[str, ...]) -> None:
         super().__init__(project, version, missing)

@@ -56,6 +56,7 @@ class SeveralFailures(MirrorError):
 
     ref = "several-failures"
     exit_code = 77
+    hint = "Run the same command again: what has arrived is kept."  # an instance's is its first error's
 
     def __init__(self, errors: tuple[MirrorError, ...]) -> None:
         super().__init__(errors)

@@ -94,7 +94,7 @@ class Target:
     def cuda_arch(self) -> str:
         """Compute capability as torch and FlashInfer spell it: ``"9.0a"`` for ``sm_90a``; empty without a GPU."""
         digits = self.gpu[3:].rstrip("af")
-        return f"{digits[:-1]}.{digits[-1]}{self.gpu[3 + len(digits):]}" if digits else ""
+        return f"{digits[:-1]}.{digits[-1]}{self.gpu[3 + len(digits) :]}" if digits else ""
 
     @property
     def cuda_targets(self) -> str:

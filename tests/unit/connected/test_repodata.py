@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -152,5 +153,7 @@ def test_a_host_without_rpm_sees_no_complaint_of_librpm() -> None:
     program = (
         "from mirror.connected import repodata; repodata._createrepo(); import os; print(os.getenv('RPM_CONFIGDIR'))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "RPM_CONFIGDIR"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("None\n", "")
