@@ -18,6 +18,7 @@ Example::
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,10 +147,11 @@ def _draft(output: Path) -> Iterator[Path]:
     draft = output.with_name(f".{output.name[:200]}.unverified")
     try:
         yield draft
-        draft.replace(output)
-        sync_directory(output.absolute().parent)
-    except OSError as exc:
-        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+        try:
+            draft.replace(output)
+            sync_directory(output.absolute().parent)
+        except OSError as exc:
+            raise Unwritable(str(output), exc.strerror or str(exc)) from exc
     finally:
         draft.unlink(missing_ok=True)
 
@@ -161,16 +163,14 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     rpms: list[tuple[Artifact, str]] = []
     for part in plan.parts:
         path = paths[part.download.sha256]
-        size = part.unpacked_size or (meta.wheel_facts(path).unpacked_size if path.suffix == ".whl" else 0)
-        filename = part.download.filename
         artifact = assembly.add_file(
-            f"{part.directory}/{fitting_name(filename, plan.target) if filename.endswith('.whl') else filename}",
+            f"{part.directory}/{fitting_name(part.download.filename, plan.target)}",
             path,
             part.download.sha256,
             name=part.name,
             version=part.version,
             origin=part.origin,
-            unpacked_size=size,
+            unpacked_size=part.unpacked_size or _unpacked_size(path),
         )
         if part.nevra:
             rpms.append((artifact, part.nevra))
@@ -179,6 +179,13 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
         _add_built(assembly, wheel, facts.unpacked_size)
     _add_texts(assembly, locks, rpms, built)
     return assembly
+
+
+def _unpacked_size(path: Path) -> int:
+    """What a wheel or an interpreter's archive takes once unpacked, by its own word; 0 for anything else."""
+    if path.suffix == ".whl":
+        return meta.wheel_facts(path).unpacked_size
+    return meta.tar_size(path) if tarfile.is_tarfile(path) else 0
 
 
 def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> None:

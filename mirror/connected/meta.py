@@ -10,6 +10,7 @@ Example::
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,12 @@ def wheel_facts(path: Path) -> WheelFacts:
         requires=frozenset(canonicalize_name(item.name) for item in requires if "extra" not in str(item.marker or "")),
         unpacked_size=size,
     )
+
+
+def tar_size(path: Path) -> int:
+    """Bytes of the files in a tar, compressed or not. Its headers are read, nothing is unpacked."""
+    with tarfile.open(path) as archive:
+        return sum(member.size for member in archive if member.isfile())
 
 
 def _module(member: str) -> str:

@@ -179,7 +179,7 @@ def fitting_name(filename: str, target: Target, limit: int = 100) -> str:
     A longer name is cut to the one tag by which the target takes the wheel, which names the same file to every installer
     (PEP 425: a compressed tag set stands for each of its tags). Other names stay as they are.
     """
-    if len(filename) <= limit:
+    if len(filename) <= limit or not filename.endswith(".whl"):
         return filename
     tags = parse_wheel_filename(filename)[3]
     tag = next((tag for tag in target_tags(target) if tag in tags), None)

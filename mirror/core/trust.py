@@ -96,10 +96,10 @@ class UnconfirmedRoot(MirrorError):
         self.told, self.found = told, found
 
     def __str__(self) -> str:
+        # The found one is never shown: whoever copies it from here has confirmed nothing.
         if not self.told:
-            # The found one is not shown: whoever copies it from here has confirmed nothing.
             return "a root is trusted for the first time only by its fingerprint, and none was given"
-        return f"the root offered has fingerprint {self.found}, you were told {self.told}"
+        return f"the root offered is not the one whose fingerprint you gave, {self.told}"
 
 
 class RootExpired(MirrorError):

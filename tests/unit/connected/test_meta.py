@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
-from mirror.connected.meta import default_imports, install_txt, provenance, rpms_json, sha256sums, wheel_facts
+from mirror.connected.meta import default_imports, install_txt, provenance, rpms_json, sha256sums, tar_size, wheel_facts
 from mirror.core.manifest import Artifact
 from mirror.core.names import Sha256Hex
 from tests.support.wheels import make_wheel, sha256_of
@@ -69,3 +71,16 @@ def test_what_nothing_else_requires_is_what_was_asked_for(tmp_path: Path) -> Non
         "other": make_wheel(tmp_path, "other", "1.0"),
     }
     assert default_imports({name: wheel_facts(path) for name, path in wheels.items()}) == ("alpha", "other")
+
+
+def test_an_interpreters_archive_tells_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "python.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, size in (("python/bin/python3", 5000), ("python/lib/a.py", 70)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            archive.addfile(member, io.BytesIO(bytes(size)))
+        link = tarfile.TarInfo("python/bin/python")
+        link.type, link.linkname = tarfile.SYMTYPE, "python3"
+        archive.addfile(link)
+    assert tar_size(path) == 5070

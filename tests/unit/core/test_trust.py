@@ -111,7 +111,7 @@ def test_a_root_with_another_fingerprint_is_refused_naming_both(tmp_path: Path) 
     store, root, told = TrustStore(tmp_path / "mirror"), make_root(), "0" * 64
     with pytest.raises(UnconfirmedRoot) as caught:
         store.add_root(*sign_root(root), told)
-    assert str(caught.value) == f"the root offered has fingerprint {root.fingerprint}, you were told {told}"
+    assert str(caught.value) == f"the root offered is not the one whose fingerprint you gave, {told}"
     assert not store.directory.exists()
 
 
