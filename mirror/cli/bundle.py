@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
+from mirror.cli.options import add_repository_options
 from mirror.core.trust import TrustStore
 
 if TYPE_CHECKING:
@@ -42,23 +43,9 @@ def configure(subparsers: Any) -> None:
         metavar="DIR",
         help="files that are here already, found by digest (default: wheelhouse/ beside the lock's directory)",
     )
-    parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
-    parser.add_argument(
-        "--rpm-fingerprint",
-        action="append",
-        default=[],
-        metavar="HEX",
-        help="the OpenPGP key that signs that copy, when it is not one that NAME.toml pins; may be repeated",
-    )
+    add_repository_options(parser)
     parser.add_argument(
         "--index-url", metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
-    )
-    parser.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="PART",
-        help="leave out 'rpms' (no CUDA toolchain), or a requirement that NAME.toml calls optional; may be repeated",
     )
     parser.add_argument(
         "--key", type=Path, metavar="FILE", help="sign with this ssh ed25519 key (or FILE.pub by agent)"

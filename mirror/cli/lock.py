@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.options import add_repository_options
 
 if TYPE_CHECKING:
     from mirror.connected.lock import Locked
@@ -34,21 +35,7 @@ def configure(subparsers: Any) -> None:
         default="uv",
         help="what chooses the versions (default: uv; pip-tools only where this machine is like the target)",
     )
-    parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
-    parser.add_argument(
-        "--rpm-fingerprint",
-        action="append",
-        default=[],
-        metavar="HEX",
-        help="the OpenPGP key that signs that copy, when it is not one that NAME.toml pins; may be repeated",
-    )
-    parser.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="leave out 'rpms', or a requirement that NAME.toml calls optional; may be repeated",
-    )
+    add_repository_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
