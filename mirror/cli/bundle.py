@@ -36,7 +36,7 @@ def configure(subparsers: Any) -> None:
         "-o", "--output", type=Path, default=Path("bundle.tar"), metavar="FILE", help="default: bundle.tar"
     )
     parser.add_argument("--locked", action="store_true", help="refuse to lock anything: every pin must be there")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan; nothing is fetched, built or locked")
     parser.add_argument(
         "--wheelhouse",
         type=Path,
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
     wishes = Wishes(
         lock=args.lock,
-        locked=args.locked,
+        locked=args.locked or args.dry_run,
         rpm_repo=args.rpm_repo,
         without=frozenset(args.without),
         epoch=os.environ.get("SOURCE_DATE_EPOCH"),

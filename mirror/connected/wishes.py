@@ -58,7 +58,7 @@ class Wishes:
 
 
 class NotLocked(MirrorError):
-    """A lock file is missing and ``--locked`` forbids to make it.
+    """A lock file is missing and ``--locked`` or ``--dry-run`` forbids to make it.
 
     Attributes:
         missing: file names.
@@ -66,14 +66,14 @@ class NotLocked(MirrorError):
 
     ref = "not-locked"
     exit_code = 20
-    hint = "Run mirror lock NAME.toml, commit what it writes, and bundle again; or leave --locked out."
+    hint = "Run mirror lock NAME.toml and commit what it writes; or leave that option out: mirror bundle locks first, then."
 
     def __init__(self, directory: str, missing: tuple[str, ...]) -> None:
         super().__init__(directory, missing)
         self.directory, self.missing = directory, missing
 
     def __str__(self) -> str:
-        return f"{self.directory} has no {' and no '.join(self.missing)}, and --locked allows no locking"
+        return f"{self.directory} has no {' and no '.join(self.missing)}, and nothing may be locked now (--locked, --dry-run)"
 
 
 class UnknownPart(MirrorError):

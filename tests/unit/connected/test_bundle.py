@@ -222,7 +222,7 @@ def output(tmp_path: Path) -> Path:
 def test_locked_refuses_to_lock_what_is_missing(world: World, output: Path) -> None:
     (world.locks / "small.build.txt").unlink()
     message = refused(world, output, NotLocked, locked=True)
-    assert message == f"{world.locks} has no small.build.txt, and --locked allows no locking"
+    assert message == f"{world.locks} has no small.build.txt, and nothing may be locked now (--locked, --dry-run)"
 
 
 def test_going_without_what_is_not_optional_is_refused(world: World, output: Path) -> None:
