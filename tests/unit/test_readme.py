@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomllib
+
+from mirror.connected.stack import Stack
 
 HOUSE = Path(__file__).parents[2]
 
@@ -31,3 +34,11 @@ def test_every_file_it_names_is_there() -> None:
     named = set(re.findall(r"`((?:lockfiles|scripts|mirror)/[\w./-]+)`", (HOUSE / "README.md").read_text()))
     missing = {name for name in named if "NAME" not in name and not (HOUSE / name).exists()}
     assert not missing
+
+
+def test_the_sample_stack_is_a_stack() -> None:
+    (sample,) = re.findall(r"```toml\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)
+    document = tomllib.loads(sample.replace('sha256 = "..."', f'sha256 = "{"0" * 64}"'))
+    stack = Stack.from_dict(document, "sample")
+    assert (stack.target.cuda, stack.build) == ("12.8", ("mistral-common",))
+    assert stack.interpreter is not None
