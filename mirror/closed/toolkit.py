@@ -1,10 +1,12 @@
 """The CUDA toolkit: the bundle's RPMs, unpacked into a generation without rpm and without root.
 
 It holds the reading of ``meta/rpms.json`` and hands the RPMs, straight out of the bundle, to
-``mirror.core.toolchain``, which checks each vendor signature again and unpacks. Using the toolkit is
+``mirror.core.toolchain``, which checks each again, its digest and its vendor's signature, and unpacks. Using the toolkit is
 ``mirror.closed.environment``'s and ``mirror.closed.selftest``'s.
 
-Rule: which keys are trusted comes from the signed ``rpms.json``, never from an RPM or from the host.
+Rules:
+(1) which keys are trusted comes from the signed ``rpms.json``, never from an RPM or from the host;
+(2) the bytes that are unpacked are those of the signed manifest, whatever became of the file since it was verified.
 
 Example::
 
@@ -35,11 +37,13 @@ class RpmList:
         fingerprints: of the vendor's keys that may have signed.
         key: the armored public key that did.
         paths: of the RPMs in the bundle, in order.
+        nevras: name-epoch:version-release.arch of each, in the same order.
     """
 
     fingerprints: tuple[str, ...]
     key: str
     paths: tuple[str, ...]
+    nevras: tuple[str, ...]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RpmList:
@@ -50,14 +54,14 @@ class RpmList:
         """
         fields = Fields(strict_json(data, "RPM list", _MAX_BYTES), "RPM list")
         fingerprints, key = fields.texts("fingerprints"), fields.text("key")
-        paths = []
+        paths, nevras = [], []
         for entry in fields.tables("rpms"):
             paths.append(entry.text("path"))
             entry.text("name")
-            entry.text("nevra")
+            nevras.append(entry.text("nevra"))
             entry.end()
         fields.end()
-        return cls(fingerprints, key, tuple(paths))
+        return cls(fingerprints, key, tuple(paths), tuple(nevras))
 
 
 def read_rpm_list(bundle: Bundle) -> RpmList:
@@ -70,7 +74,7 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
     manifest: Manifest = bundle.manifest
     artifact = manifest.find(LIST)
     carried = tuple(rpm.path for rpm in manifest.within("rpms"))
-    listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList((), "", ())
+    listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList((), "", (), ())
     if listed.paths != carried:
         Fields({}, "RPM list").fail(
             "rpms", f"it lists {len(listed.paths)} RPMs, the manifest {len(carried)}, or in another order"
@@ -86,10 +90,15 @@ def unpack_toolkit(bundle: Bundle, root: Path, jobs: int = 0, progress: Progress
         jobs: how many packages to read at once; 0 for one per processor.
 
     Raises:
+        DigestMismatch: when an RPM has changed since the bundle was verified.
+        InvalidDocument: when an RPM is another than the list says.
         MirrorError: as ``read_rpm_list`` and ``mirror.core.toolchain`` say.
     """
     listed = read_rpm_list(bundle)
-    sources = [RpmSource(rpm.filename, partial(bundle.open, rpm)) for rpm in bundle.manifest.within("rpms")]
+    sources = [
+        RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
+        for rpm, nevra in zip(bundle.manifest.within("rpms"), listed.nevras)
+    ]
     return unpack_toolchain(
         sources,
         root,

@@ -6,7 +6,8 @@ Whose a package is and what it holds is ``mirror.core.rpm``'s and ``mirror.core.
 parts from where it lies (CUDA.md A5).
 
 Rules:
-(1) every header's signature is judged before anything is written, and the whole tree is planned from those headers;
+(1) every header's signature is judged before anything is written, and the whole tree is planned from those headers; where
+    the source names a sha256 or a NEVRA, the very bytes that were judged are held to them, for a vendor signs many packages;
 (2) each archive is compared with its header, each file with its digest, as ``mirror.core.payload`` says;
 (3) the tree is new: files are created, never opened; links come last, so nothing is ever written through one; modes are
     0755 and 0644; when anything fails, the tree is removed;
@@ -20,6 +21,8 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import shutil
 import threading
@@ -32,14 +35,18 @@ from typing import BinaryIO, Callable, Union
 
 from mirror.core import cudalinks
 from mirror.core.cudatree import BadToolchain, Tree, plan_tree
-from mirror.core.errors import Interrupted, Unreadable, Unwritable
+from mirror.core.errors import Interrupted, InvalidDocument, Unreadable, Unwritable
+from mirror.core.names import Sha256Hex
 from mirror.core.openpgp import read_keys
 from mirror.core.payload import Content, check_payload, contents
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.reader import DigestMismatch
 from mirror.core.rpm import Rpm, read_rpm
 from mirror.core.target import Target
 
 __all__ = ["BadToolchain", "RpmSource", "Toolchain", "unpack_toolchain"]
+
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,14 @@ class RpmSource:
     Attributes:
         label: its file name, for messages.
         open: opens it at its first byte; called twice, from any thread.
+        sha256: of the whole file, where the signed manifest names it.
+        nevra: what the signed list says it is; empty where there is none.
     """
 
     label: str
     open: Callable[[], BinaryIO]
+    sha256: Sha256Hex | None = None
+    nevra: str = ""
 
     @classmethod
     def of(cls, source: Union[RpmSource, Path]) -> RpmSource:
@@ -116,14 +127,19 @@ def unpack_toolchain(
     Raises:
         MirrorError: what ``read_rpm``, ``check_payload`` and ``contents`` raise; ``BadToolchain`` when the packages do not fit
             together; ``Unwritable`` when the tree cannot be written.
+        DigestMismatch: when a package's bytes are not those of its source's sha256.
+        InvalidDocument: when a package is another than its source's NEVRA says.
     """
     opened = [RpmSource.of(source) for source in sources]
     certificates, pinned = read_keys(keys), tuple(fingerprints)
 
     def judge(source: RpmSource) -> Rpm:
         with source.open() as stream:
-            rpm = read_rpm(stream, source.label, certificates, pinned)
-            check_payload(rpm, stream)
+            hashing = _Hashing(stream)
+            buffered = io.BufferedReader(hashing, _BLOCK)
+            rpm = read_rpm(buffered, source.label, certificates, pinned)
+            check_payload(rpm, buffered)
+            _hold_to_source(rpm, source, hashing)
         return rpm
 
     with ThreadPoolExecutor(max_workers=jobs or os.cpu_count()) as pool:
@@ -143,6 +159,38 @@ def unpack_toolchain(
         dropped=plan.dropped,
         scriptlets=tuple(f"{rpm.name}: {', '.join(rpm.scriptlets)}" for rpm in rpms if rpm.scriptlets),
     )
+
+
+class _Hashing(io.RawIOBase):
+    """A stream that hashes what is read through it, so that the bytes that were judged are the bytes that were hashed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        return len(data)
+
+    def sha256(self) -> Sha256Hex:
+        """Of the whole stream: what nobody has read yet is read now."""
+        for block in iter(lambda: self._stream.read(_BLOCK), b""):
+            self._digest.update(block)
+        return Sha256Hex(self._digest.hexdigest())
+
+
+def _hold_to_source(rpm: Rpm, source: RpmSource, hashing: _Hashing) -> None:
+    """Rule 1: it is not only a package of the vendor's, but the one that was chosen."""
+    if source.sha256 is not None:
+        actual = hashing.sha256()
+        if actual != source.sha256:
+            raise DigestMismatch(source.label, source.sha256, actual)
+    if source.nevra and rpm.nevra != source.nevra:
+        raise InvalidDocument("RPM list", source.label, f"it says {source.nevra}, the package itself is {rpm.nevra}")
 
 
 @contextmanager
@@ -217,7 +265,7 @@ class _Writer:
 
 def _skip(stream: BinaryIO, count: int) -> None:
     while count:
-        block = stream.read(min(count, 1 << 20))
+        block = stream.read(min(count, _BLOCK))
         if not block:
             return  # what follows finds the archive cut short
         count -= len(block)

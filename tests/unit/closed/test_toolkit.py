@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 
 from mirror.closed.host import Host, read_host
 from mirror.closed.install import Installed
-from mirror.closed.toolkit import RpmList
+from mirror.closed.toolkit import RpmList, unpack_toolkit
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
+from mirror.core.reader import DigestMismatch, open_bundle
 from mirror.core.rpm import RpmNotTrusted
 from tests.support.bundles import BundleSimulator, this_machine
 from tests.support.desk import Desk
@@ -94,6 +96,43 @@ def test_a_bundle_without_the_list_is_refused(desk: Desk, simulator: BundleSimul
 def test_the_list_is_read_strictly() -> None:
     entry = {"path": "rpms/a.rpm", "name": "a", "nevra": "a-1-1.x86_64"}
     document = {"fingerprints": ["AB"], "key": "armored", "rpms": [entry]}
-    assert RpmList.from_bytes(canonical_json(document)) == RpmList(("AB",), "armored", ("rpms/a.rpm",))
+    assert RpmList.from_bytes(canonical_json(document)) == RpmList(
+        ("AB",), "armored", ("rpms/a.rpm",), ("a-1-1.x86_64",)
+    )
     with pytest.raises(InvalidDocument, match=r"rpms\[0\].more': unknown key"):
         RpmList.from_bytes(canonical_json({**document, "rpms": [{**entry, "more": 1}]}))
+
+
+def test_an_rpm_swapped_for_another_of_its_vendor_after_verification_is_refused(
+    desk: Desk, simulator: BundleSimulator
+) -> None:
+    packager = Packager()
+    chosen, older = (
+        packager.rpm(desk.path, "cuda-nvcc-13-0", {f"{HOME}/bin/nvcc": Program(code)}, version, compressor="none")
+        for code, version in ((b"fixed", "1.1"), (b"holed", "1.0"))
+    )
+    assert chosen.stat().st_size == older.stat().st_size
+    simulator.add_rpms([chosen], packager.armored, packager.fingerprint)
+    path = simulator.write(desk.path / "bundle.tar")
+    with open_bundle(path) as bundle:
+        (rpm,) = bundle.trust(simulator.root).within("rpms")
+        bundle.verify()
+        with path.open("r+b") as file:
+            file.seek(bundle.offset(rpm)[0])
+            file.write(older.read_bytes())
+        with pytest.raises(DigestMismatch) as caught:
+            unpack_toolkit(bundle, desk.path / "cuda")
+    assert (caught.value.name, caught.value.expected) == (chosen.name, rpm.sha256)
+    assert caught.value.actual == hashlib.sha256(older.read_bytes()).hexdigest()
+    assert not (desk.path / "cuda").exists()
+
+
+def test_an_rpm_that_is_another_than_the_list_says_is_refused(desk: Desk, simulator: BundleSimulator) -> None:
+    packager = Packager()
+    rpm = packager.rpm(desk.path, "cuda-nvcc-13-0", NVCC, "1.0")
+    renamed = rpm.rename(desk.path / "cuda-nvcc-13-0-1.1-1.x86_64.rpm")
+    simulator.add_rpms([renamed], packager.armored, packager.fingerprint)
+    both = r"says cuda-nvcc-13-0-1\.1-1\.x86_64, the package itself is cuda-nvcc-13-0-1\.0-1\.x86_64"
+    with pytest.raises(InvalidDocument, match=both):
+        installed(desk, simulator)
+    assert list((desk.path / "p/gens").iterdir()) == []

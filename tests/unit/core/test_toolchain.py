@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.errors import Unreadable, Unwritable
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
+from mirror.core.names import Sha256Hex
 from mirror.core.payload import PayloadMismatch
 from mirror.core.progress import Advance
+from mirror.core.reader import DigestMismatch
 from mirror.core.rpm import RpmNotTrusted
 from mirror.core.target import Target
 from mirror.core.toolchain import BadToolchain, RpmSource, Toolchain, unpack_toolchain
@@ -374,3 +377,28 @@ def test_an_empty_tail_of_an_archive_is_noticed(root: Path, packager: Packager) 
     turns = iter([data, data[:50]])
     with pytest.raises(Exception, match="its xz stream is cut short"):
         unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(next(turns))))
+
+
+@pytest.mark.parametrize("payload_digest", [None, ""], ids=["archive digest", "file digests only"])
+def test_a_package_is_held_to_the_sha256_of_its_whole_file(
+    root: Path, packager: Packager, payload_digest: str | None
+) -> None:
+    """The altered byte is in the lead, which no signature covers and no reader looks at."""
+    draft = packager.draft("a", {f"{HOME}/a": os.urandom(3 << 20)}, compressor="none")
+    draft.digest = payload_digest
+    good = draft.bytes()
+    altered = good[:90] + bytes([good[90] ^ 1]) + good[91:]
+    named, found = (Sha256Hex(hashlib.sha256(data).hexdigest()) for data in (good, altered))
+    with pytest.raises(DigestMismatch) as caught:
+        unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(altered), named))
+    assert (caught.value.name, caught.value.expected, caught.value.actual) == ("a.rpm", named, found)
+    assert not root.exists()
+    unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(good), named))
+
+
+def test_a_package_is_held_to_the_nevra_that_its_source_names(root: Path, packager: Packager) -> None:
+    data = packager.draft("a", {f"{HOME}/a": b"1"}).bytes()
+    with pytest.raises(InvalidDocument, match=r"it says a-2\.0-1\.x86_64, the package itself is a-1\.0-1\.x86_64"):
+        unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(data), nevra="a-2.0-1.x86_64"))
+    assert not root.exists()
+    unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(data), nevra="a-1.0-1.x86_64"))
