@@ -2,7 +2,7 @@
 
 What has it already is ``mirror.connected.store``'s to know; bringing it is ``mirror.connected.fetch``'s.
 
-Rules: the digest comes from a lock, never from the server that offers the bytes (SECURITY.md T13). A URL is shown only
+Rules: digest and size come from a lock, never from the server that offers the bytes (SECURITY.md T13). A URL is shown only
 through ``redacted``, for an index's URL may hold a password (SECURITY.md T23).
 
 Example::
@@ -33,7 +33,10 @@ class Download:
         url: ``http:``, ``https:`` or ``file:``; may hold credentials, so show ``shown_url``.
         filename: plain name under which tools want to see the file.
         sha256: of its bytes, from the lock.
-        size: bytes, or None when the index does not say.
+        size: bytes, from the lock, and held to; None when the lock does not say.
+        size_hint: bytes by an index's or a server's word, for plans and bars; None when nobody says. Never held to.
+
+    A size of 0 counts as unknown: no wheel, sdist, RPM or archive is empty, but servers say so.
 
     Raises:
         ValueError: on making one with another scheme or with a name that is no plain file name.
@@ -43,12 +46,20 @@ class Download:
     filename: str
     sha256: Sha256Hex
     size: int | None = None
+    size_hint: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "size", self.size or None)
+        object.__setattr__(self, "size_hint", self.size_hint or None)
         if urlsplit(self.url).scheme not in SCHEMES:
             raise ValueError(f"expected an http, https or file URL, got {self.shown_url!r}")
         if not _FILENAME.fullmatch(self.filename):
             raise ValueError(f"expected a plain file name, got {self.filename!r}")
+
+    @property
+    def likely_size(self) -> int | None:
+        """The locked size, else the hint: enough to plan with, not to judge by."""
+        return self.size or self.size_hint
 
     @property
     def shown_url(self) -> str:

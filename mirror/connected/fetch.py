@@ -95,7 +95,7 @@ def fetch(
     found = {digest: store.find(digest, download.filename) for digest, download in wanted.items()}
     missing = [download for digest, download in wanted.items() if found[digest] is None]
     _check_space(missing, store)
-    sizes = [download.size for download in missing]
+    sizes = [download.likely_size for download in missing]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     paths = {digest: path for digest, path in found.items() if path is not None}
     if not missing:
@@ -114,7 +114,7 @@ def _check_space(missing: Sequence[Download], store: Store) -> None:
         free = shutil.disk_usage(incoming).free
     except OSError as exc:
         raise Unwritable(str(store.root), exc.strerror or str(exc)) from exc
-    needed = sum((download.size or 0) - _size_of(store.part(download.sha256)) for download in missing)
+    needed = sum((download.likely_size or 0) - _size_of(store.part(download.sha256)) for download in missing)
     if needed > free:
         raise NoSpace(str(store.root), needed, free)
 
@@ -137,7 +137,7 @@ class _Run:
 
     def all(self, missing: Sequence[Download], jobs: int) -> dict[Sha256Hex, Path]:
         # The largest first: a big file begun last would be waited for alone.
-        queue = sorted(missing, key=lambda download: -(download.size or 0))
+        queue = sorted(missing, key=lambda download: -(download.likely_size or 0))
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="fetch") as pool:
             futures = {download.sha256: pool.submit(self.one, download) for download in queue}
             try:

@@ -3,7 +3,7 @@
 Choosing among an index's files is ``mirror.connected.choice``'s; fetching them ``mirror.connected.fetch``'s.
 
 Rules: what was found is remembered by everything that it depends on (the lock's pins, the target, the indexes), so a second
-run asks no index; a URL with credentials is never written down; sizes are hints for people, digests come from the lock.
+run asks no index; a URL that may hold a secret is never written down; sizes are hints for people, digests come from the lock.
 
 Example::
 
@@ -17,7 +17,6 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from mirror.connected.choice import resolve_files
 from mirror.connected.download import Download
@@ -52,19 +51,29 @@ def find_files(
     with Index.of(stack) as index:
         found = resolve_files(lock, stack, index, progress)
     parts = tuple(
-        Part(directory, item.pin.name, item.pin.version, Download(f.url, f.filename, f.sha256, f.size))
+        Part(directory, item.pin.name, item.pin.version, Download(f.url, f.filename, f.sha256, size_hint=f.size))
         for item in found
         for f in [item.file]
     )
     parts = _measured(parts, store, progress)
-    if not any("@" in urlsplit(part.download.url).netloc for part in parts):  # credentials are never written down
+    if all(part.download.url == part.download.shown_url for part in parts):  # secrets are never written down
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_file(memory, _remember(parts))
     return parts
 
 
 def _remember(parts: Sequence[Part]) -> bytes:
-    lines = [{"name": p.name, "version": p.version, **vars(p.download), "size": p.download.size or 0} for p in parts]
+    lines = [
+        {
+            "name": part.name,
+            "version": part.version,
+            "url": part.download.url,
+            "filename": part.download.filename,
+            "sha256": part.download.sha256,
+            "size_hint": part.download.size_hint or 0,
+        }
+        for part in parts
+    ]
     return canonical_json({"parts": lines})
 
 
@@ -72,8 +81,8 @@ def _recall(data: bytes, directory: str) -> tuple[Part, ...]:
     fields = Fields(strict_json(data, "found files", _MAX_BYTES), "found files")
     parts = []
     for line in fields.tables("parts"):
-        size = line.number("size")
-        download = Download(line.text("url"), line.text("filename"), line.checked("sha256", sha256_hex), size or None)
+        digest, hint = line.checked("sha256", sha256_hex), line.number("size_hint")
+        download = Download(line.text("url"), line.text("filename"), digest, size_hint=hint)
         parts.append(Part(directory, line.text("name"), line.text("version"), download))
         line.end()
     fields.end()
@@ -85,8 +94,8 @@ def _measured(parts: tuple[Part, ...], store: Store, progress: Progress) -> tupl
 
     def measure(part: Part) -> Part:
         download = part.download
-        if download.size is None and store.find(download.sha256, download.filename) is None:
-            part = replace(part, download=replace(download, size=content_size(session, download.url)))
+        if download.size_hint is None and store.find(download.sha256, download.filename) is None:
+            part = replace(part, download=replace(download, size_hint=content_size(session, download.url)))
         advance(1)
         return part
 

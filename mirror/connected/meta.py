@@ -12,18 +12,43 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from mirror.core.errors import MirrorError
 from mirror.core.fields import canonical_json
 from mirror.core.manifest import Artifact
 from mirror.core.names import Sha256Hex
+
+
+class UnreadableWheel(MirrorError):
+    """A wheel has the locked bytes, but is no zip file with a METADATA in it.
+
+    Attributes:
+        filename: of the wheel.
+        problem: what is wrong inside.
+    """
+
+    ref = "unreadable-wheel"
+    exit_code = 24
+    hint = (
+        "It was published like that: leave that project out of the stack, or pin another version of it, and lock again."
+    )
+
+    def __init__(self, filename: str, problem: str) -> None:
+        super().__init__(filename, problem)
+        self.filename, self.problem = filename, problem
+
+    def __str__(self) -> str:
+        return f"{self.filename} is no wheel that can be read: {self.problem}"
 
 
 def install_txt(wheels: Iterable[Artifact]) -> bytes:
@@ -77,18 +102,59 @@ class WheelFacts:
 
 
 def wheel_facts(path: Path) -> WheelFacts:
-    """Read a wheel's central directory and METADATA (PEP 427). The file's digest has been checked before."""
-    with zipfile.ZipFile(path) as archive:
+    """Read a wheel's central directory and METADATA (PEP 427). The file's digest has been checked before.
+
+    Raises:
+        UnreadableWheel: when it is no zip file, or has no METADATA that can be read.
+    """
+    with _opened(path) as archive:
         names = archive.namelist()
-        size = sum(info.file_size for info in archive.infolist())
-        metadata = next(name for name in names if name.endswith(".dist-info/METADATA") and name.count("/") == 1)
-        headers = BytesHeaderParser().parsebytes(archive.read(metadata))
-    requires = (Requirement(text) for text in headers.get_all("Requires-Dist", []))
+        metadata = [name for name in names if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
+        if not metadata:
+            raise UnreadableWheel(path.name, "it has no .dist-info/METADATA")
+        headers = BytesHeaderParser().parsebytes(archive.read(metadata[0]))
+        size = _unpacked_size(archive)
     return WheelFacts(
         modules=tuple(sorted({module for name in names if (module := _module(name))})),
-        requires=frozenset(canonicalize_name(item.name) for item in requires if "extra" not in str(item.marker or "")),
+        requires=frozenset(_required(str(text) for text in headers.get_all("Requires-Dist", []))),
         unpacked_size=size,
     )
+
+
+def wheel_size(path: Path) -> int:
+    """Bytes of a wheel's files once installed, told by its central directory alone.
+
+    Raises:
+        UnreadableWheel: when it is no zip file.
+    """
+    with _opened(path) as archive:
+        return _unpacked_size(archive)
+
+
+def _unpacked_size(archive: zipfile.ZipFile) -> int:
+    return sum(info.file_size for info in archive.infolist())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A wheel's zip file; whatever zipfile cannot read in it has one name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    # zipfile's words for damage, a cut member, an unknown compression, and encryption.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as exc:
+        raise UnreadableWheel(path.name, str(exc) or type(exc).__name__) from exc
+
+
+def _required(lines: Iterable[str]) -> Iterator[str]:
+    """The projects that Requires-Dist lines name, extras left aside."""
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue  # from before PEP 508: the lock has settled what is installed, this is only about default imports
+        if "extra" not in str(requirement.marker or ""):
+            yield canonicalize_name(requirement.name)
 
 
 def tar_size(path: Path) -> int:

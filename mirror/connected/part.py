@@ -32,7 +32,7 @@ from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import Advance
 
 MAX_UNKNOWN_BYTES = 8 << 30
-"""Cap for a file whose size the index does not say: what a member of a bundle may hold."""
+"""Cap for a file whose size the lock does not say: what a member of a bundle may hold."""
 
 
 class DownloadMismatch(MirrorError):
@@ -61,7 +61,7 @@ class DownloadMismatch(MirrorError):
             )
 
     def __str__(self) -> str:
-        found = f"sha256 is {self.actual}" if self.actual else "it is longer than the index says"
+        found = f"sha256 is {self.actual}" if self.actual else "it is longer than the locked size"
         return f"{self.url}: {found}, the lock says {self.expected}"
 
 

@@ -115,7 +115,7 @@ class Plan:
 
         def line(item: Download) -> dict[str, Any]:
             path = store.find(item.sha256, item.filename)
-            size = path.stat().st_size if path else item.size
+            size = path.stat().st_size if path else item.likely_size
             return {"file": item.filename, "size": size, "from": item.shown_url, "sha256": item.sha256}
 
         lines = [line(item) for item in sorted(self.downloads(), key=lambda item: item.filename)]

@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from mirror.connected.download import Download
+from mirror.connected.assembly import UnusableName
+from mirror.connected.download import Download, redacted
 from mirror.connected.findings import find_files
 from mirror.connected.locks import Locks
 from mirror.connected.plan import Build, Part, Plan
@@ -45,8 +47,8 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
 
 
 def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = SILENT) -> Plan:
-    """Plan a bundle from complete locks. Raises as ``resolve_files``."""
-    without = {project_name(name) for name in wishes.without}
+    """Plan a bundle from complete locks. Raises as ``resolve_files``, and UnusableName for the interpreter's file."""
+    without: set[str] = {canonicalize_name(name) for name in wishes.without}  # what is no name leaves nothing out
     stack = locks.stack or _stack_of(locks)
     if wishes.index_url:
         stack = replace(stack, indexes={**stack.indexes, "default": wishes.index_url})
@@ -113,5 +115,9 @@ def _interpreter(stack: Stack) -> tuple[Part, ...]:
     pin = stack.interpreter
     if pin is None:
         return ()
-    filename = urlsplit(pin.url).path.rpartition("/")[2]
-    return (Part("python", "python", stack.target.python, Download(pin.url, filename, pin.sha256)),)
+    filename = unquote(urlsplit(pin.url).path.rpartition("/")[2])  # a build's "+" travels as %2B
+    try:
+        download = Download(pin.url, filename, pin.sha256)
+    except ValueError as exc:
+        raise UnusableName(redacted(pin.url), str(exc)) from exc
+    return (Part("python", "python", stack.target.python, download),)

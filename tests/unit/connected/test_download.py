@@ -42,3 +42,13 @@ def test_names_of_wheels_sdists_and_rpms_are_taken(name: str) -> None:
 def test_names_that_are_no_plain_file_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="expected a plain file name"):
         Download("https://example.org/x", name, DIGEST)
+
+
+def test_a_size_of_nothing_counts_as_unknown() -> None:
+    empty = Download("https://example.org/a.whl", "a.whl", DIGEST, size=0, size_hint=0)
+    assert (empty.size, empty.size_hint, empty.likely_size) == (None, None, None)
+
+
+def test_the_locked_size_goes_before_a_hint() -> None:
+    assert Download("https://example.org/a.whl", "a.whl", DIGEST, size=5, size_hint=7).likely_size == 5
+    assert Download("https://example.org/a.whl", "a.whl", DIGEST, size_hint=7).likely_size == 7

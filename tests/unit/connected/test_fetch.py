@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,13 @@ def test_a_file_url_is_copied(tmp_path: Path, store: Store) -> None:
 
 def test_an_unknown_size_is_no_hindrance(server: LoopbackServer, store: Store) -> None:
     wanted = download(server.serve("/a-1.whl", DATA), size=None)
+    assert get(store, wanted)[wanted.sha256].read_bytes() == DATA
+
+
+@pytest.mark.parametrize("hint", [0, 17, len(DATA) + 1])
+def test_a_wrong_hint_of_the_size_is_no_hindrance(server: LoopbackServer, store: Store, hint: int) -> None:
+    wanted = replace(download(server.serve("/a-1.whl", DATA), size=None), size_hint=hint)
+    leave_part(store, wanted, DATA[:20])
     assert get(store, wanted)[wanted.sha256].read_bytes() == DATA
 
 
@@ -243,9 +251,9 @@ def test_other_bytes_are_refused_and_nothing_is_left(server: LoopbackServer, sto
     assert (files(store), incoming(store)) == ([], [])
 
 
-def test_more_bytes_than_the_index_says_are_not_taken(server: LoopbackServer, store: Store) -> None:
+def test_more_bytes_than_the_lock_says_are_not_taken(server: LoopbackServer, store: Store) -> None:
     url = server.serve("/a-1.whl", DATA + b"!")
-    with pytest.raises(DownloadMismatch, match="it is longer than the index says"):
+    with pytest.raises(DownloadMismatch, match="it is longer than the locked size"):
         get(store, download(url))
     assert incoming(store) == []
 

@@ -6,9 +6,22 @@ import io
 import json
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
-from mirror.connected.meta import default_imports, install_txt, provenance, rpms_json, sha256sums, tar_size, wheel_facts
+import pytest
+
+from mirror.connected.meta import (
+    UnreadableWheel,
+    default_imports,
+    install_txt,
+    provenance,
+    rpms_json,
+    sha256sums,
+    tar_size,
+    wheel_facts,
+    wheel_size,
+)
 from mirror.core.manifest import Artifact
 from mirror.core.names import Sha256Hex
 from tests.support.wheels import make_wheel, sha256_of
@@ -84,3 +97,37 @@ def test_an_interpreters_archive_tells_its_size(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "python3"
         archive.addfile(link)
     assert tar_size(path) == 5070
+
+
+def test_a_requirement_that_cannot_be_parsed_is_left_aside(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "alpha", "1.0", requires=["beta (>=1.*", "gamma>=1", "dé>=1"])
+    assert wheel_facts(wheel).requires == {"gamma"}
+
+
+@pytest.mark.parametrize("read", [wheel_facts, wheel_size])
+def test_a_wheel_that_is_no_zip_file_is_named(tmp_path: Path, read: object) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    path.write_bytes(b"<html>")
+    assert callable(read)
+    with pytest.raises(
+        UnreadableWheel, match=r"^alpha-1\.0-py3-none-any\.whl is no wheel that can be read: File is not"
+    ):
+        read(path)
+
+
+def test_a_wheel_with_a_damaged_member_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("alpha-1.0.dist-info/METADATA", "Name: alpha")
+    path.write_bytes(path.read_bytes().replace(b"Name: alpha", b"Name: ALPHA"))
+    with pytest.raises(UnreadableWheel, match="Bad CRC-32"):
+        wheel_facts(path)
+
+
+def test_a_wheel_without_metadata_still_tells_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("alpha.py", "x = 1\n")
+    assert wheel_size(path) == 6
+    with pytest.raises(UnreadableWheel, match=r"it has no \.dist-info/METADATA"):
+        wheel_facts(path)
