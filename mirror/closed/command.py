@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mirror.core.errors import Unwritable
+
 _KEPT_BYTES = 64 << 10
 
 CANNOT_START = 127
@@ -85,8 +87,11 @@ def run(
         command: the program's path and arguments.
         environment: all of its environment.
         inherited: descriptors that it keeps open, such as a lock's.
+
+    Raises:
+        Unwritable: when there is no directory for temporary files.
     """
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with _temporary_file() as output, _temporary_file() as errors:
         try:
             process = subprocess.Popen(
                 list(command),
@@ -110,6 +115,14 @@ def run(
             raise
         late = f"\nended after {timeout_s:.0f} s without a result" if code == TIMED_OUT else ""
         return Finished(code, _tail(output), _tail(errors) + late)
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as exc:
+        place = "a temporary file in the directory that TMPDIR names, or else in /tmp"
+        raise Unwritable(place, exc.strerror or str(exc)) from exc
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 
 from mirror.closed.archive import BadArchive, unpack_tar
 from mirror.closed.command import clean_environment, run
+from mirror.core.home import NoHome, home_directory
 from mirror.core.target import Target
 
 _ASK = """\
@@ -105,8 +107,10 @@ def _places(minor: str) -> Iterator[Path]:
         if directory.startswith("/"):  # an empty or relative entry would run what lies in the current directory
             yield Path(directory, name)
             yield Path(directory, "python3")
-    for pattern in (f".pyenv/versions/{minor}.*/bin/{name}", f".local/share/uv/python/cpython-{minor}*/bin/{name}"):
-        yield from sorted(Path.home().glob(pattern), reverse=True)
+    with contextlib.suppress(NoHome):  # whoever has no home keeps no interpreters there
+        home = home_directory()
+        for pattern in (f".pyenv/versions/{minor}.*/bin/{name}", f".local/share/uv/python/cpython-{minor}*/bin/{name}"):
+            yield from sorted(home.glob(pattern), reverse=True)
     yield from (Path("/usr/bin", name), Path("/usr/local/bin", name), Path("/opt/python/bin", name))
 
 

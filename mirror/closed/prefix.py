@@ -31,7 +31,8 @@ from pathlib import Path
 
 from mirror.closed.tree import remove_tree, sync_tree
 from mirror.core.durable import sync_directory, write_file
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.home import expand_home, home_directory
 from mirror.core.names import Sha256Hex
 
 _NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})", re.ASCII)
@@ -141,12 +142,16 @@ class Prefix:
 
     Attributes:
         root: absolute, its parents resolved, so that what is installed holds one spelling of its own place.
+
+    Raises:
+        NoHome: when the root begins with a ``~`` that stands for nothing.
     """
 
     def __init__(self, root: Path) -> None:
-        # abspath, not resolve(): a prefix that is a symbolic link itself is to be noticed, not followed.
-        absolute = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100
-        self.root = absolute.parent.resolve() / absolute.name
+        # abspath, not resolve(): a prefix that is a symbolic link itself is to be noticed, not followed. realpath for
+        # its parents, because resolve() fails with RuntimeError when links go round; the first use names that then.
+        absolute = Path(os.path.abspath(expand_home(root)))  # noqa: PTH100
+        self.root = Path(os.path.realpath(absolute.parent)) / absolute.name
         self._generations = self.root / "gens"
         self._current = self.root / "current"
 
@@ -155,7 +160,11 @@ class Prefix:
         return Generation(self._generations / str(identity), identity)
 
     def installed(self) -> tuple[Generation, ...]:
-        """The complete generations, oldest bundle first."""
+        """The complete generations, oldest bundle first.
+
+        Raises:
+            Unreadable: when they cannot be listed; a prefix that is not there has none.
+        """
         found = (self._parse(name) for name in self._names())
         return tuple(sorted((g for g in found if g and g.is_complete), key=lambda g: g.identity))
 
@@ -178,6 +187,8 @@ class Prefix:
             return [path.name for path in self._generations.iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as exc:
+            raise Unreadable(str(self._generations), exc.strerror or str(exc)) from exc
 
     def _parse(self, name: str) -> Generation | None:
         match = _NAME.fullmatch(name)
@@ -272,8 +283,12 @@ def default_prefix(name: str) -> Path:
 
 
 def prefixes_home() -> Path:
-    """The directory of the default prefixes, ``~/.local/share/mirror`` when ``XDG_DATA_HOME`` says nothing else."""
+    """The directory of the default prefixes, ``~/.local/share/mirror`` when ``XDG_DATA_HOME`` says nothing else.
+
+    Raises:
+        NoHome: when it says nothing else and there is no home directory.
+    """
     data = os.environ.get("XDG_DATA_HOME", "")
     # XDG base directory specification: a relative path is invalid and is ignored.
-    base = Path(data) if data.startswith("/") else Path.home() / ".local/share"
+    base = Path(data) if data.startswith("/") else home_directory() / ".local/share"
     return base / "mirror"

@@ -6,7 +6,7 @@
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there;
 signatures come before parsing, and nothing skips them; a root's key does not sign manifests, nor a builder's key roots; a
-store that cannot be read, or that others can write, is an error, never an empty store.
+store that cannot be read, or that is not this user's alone, is an error, never an empty store.
 
 Example::
 
@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -26,6 +27,7 @@ from pathlib import Path
 from mirror.core import layout, sshsig
 from mirror.core.durable import make_private_directory, write_file
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.home import home_directory
 from mirror.core.names import Sha256Hex
 from mirror.core.quorum import Signers, check_quorum
 from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
@@ -40,17 +42,26 @@ class UnsafeTrustStore(MirrorError):
 
     Attributes:
         path: the file or directory that others may write.
+        owner: the user id that it belongs to, when that is neither this user's nor root's; else None.
     """
 
     ref = "unsafe-trust-store"
     exit_code = 30
-    hint = "Take the right to write from others (chmod go-w), then check the fingerprint with `mirror trust show`."
+    hint = (
+        "Make the store your own (chown, or another MIRROR_HOME) and take the right to write from others (chmod go-w), "
+        "then check the fingerprint with `mirror trust show`."
+    )
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    def __init__(self, path: str, owner: int | None = None) -> None:
+        super().__init__(path, owner)
+        self.path, self.owner = path, owner
 
     def __str__(self) -> str:
+        if self.owner is not None:
+            return (
+                f"{self.path} belongs to user id {self.owner}, neither to you ({os.geteuid()}) nor to root, "
+                "so the root in it proves nothing"
+            )
         return f"{self.path} may be written by other users, so the root in it proves nothing"
 
 
@@ -190,13 +201,17 @@ class TrustStore:
 
     @classmethod
     def default(cls, environment: Mapping[str, str] = os.environ) -> TrustStore:
-        """The store in ``$MIRROR_HOME``, else ``$XDG_CONFIG_HOME/mirror``, else ``~/.config/mirror``."""
+        """The store in ``$MIRROR_HOME``, else ``$XDG_CONFIG_HOME/mirror``, else ``~/.config/mirror``.
+
+        Raises:
+            NoHome: when the last is meant and there is no home directory.
+        """
         home = environment.get("MIRROR_HOME")
         if home:
             return cls(Path(home))
-        config = Path(environment.get("XDG_CONFIG_HOME") or "~/.config")
+        config = Path(environment.get("XDG_CONFIG_HOME", ""))
         # XDG base directory specification: a relative path is to be ignored.
-        return cls((config if config.is_absolute() else Path("~/.config").expanduser()) / "mirror")
+        return cls((config if config.is_absolute() else home_directory() / ".config") / "mirror")
 
     @property
     def keys(self) -> Path:
@@ -204,19 +219,31 @@ class TrustStore:
         return self.directory / "keys"
 
     def has_root(self) -> bool:
-        """Whether some root is here, good or not."""
-        return os.path.lexists(self._documents[0])
+        """Whether some root is here, good or not.
+
+        Raises:
+            Unreadable: when that cannot be told.
+        """
+        # Not os.path.lexists(), which takes a store that may not be looked into for an empty one.
+        try:
+            self._documents[0].lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as exc:
+            raise Unreadable(str(self._documents[0]), exc.strerror or str(exc)) from exc
+        return True
 
     def root_documents(self) -> tuple[tuple[bytes, bytes], ...]:
         """The trusted root's bytes and its signatures, as a bundle carries them: one pair for each version.
 
         Raises:
             NoTrustedRoot: when there is none.
-            UnsafeTrustStore: when other users could have written it.
+            UnsafeTrustStore: when it is another user's, or others could have written it.
             Unreadable: when it cannot be read.
         """
         if not self.has_root():
             raise NoTrustedRoot(str(self.directory))
+        self._guard_directories()
         document, signatures = (_read_guarded(path) for path in self._documents)
         return ((document, signatures),)
 
@@ -261,21 +288,44 @@ class TrustStore:
     def _save(self, document: bytes, signatures: bytes) -> None:
         document_path, signatures_path = self._documents
         make_private_directory(document_path.parent)
+        self._guard_directories()  # what would not be believed afterwards is not written either
         write_file(signatures_path, signatures)
         write_file(document_path, document)  # last: it is the document that says that a root is trusted
+
+    def _guard_directories(self) -> None:
+        roots = self._documents[0].parent
+        # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
+        # this one cannot make it belong to this user, and so is found out there.
+        for place, unwanted in ((self.directory, stat.S_IWOTH), (roots, _WRITE_BY_OTHERS)):
+            try:
+                _guard(place, place.stat(), unwanted)
+            except OSError as exc:
+                raise Unreadable(str(place), exc.strerror or str(exc)) from exc
 
     @property
     def _documents(self) -> tuple[Path, Path]:
         return self.directory / "roots" / "1.json", self.directory / "roots" / "1.sig"
 
 
+_WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def _guard(path: Path, status: os.stat_result, unwanted: int) -> None:
+    """Refuse what somebody else owns, or may write by one of the ``unwanted`` permission bits."""
+    # The owner counts by himself: a file of his can be made writable, written and closed again at any time.
+    if status.st_uid not in (0, os.geteuid()):
+        raise UnsafeTrustStore(str(path), status.st_uid)
+    if status.st_mode & unwanted:
+        raise UnsafeTrustStore(str(path))
+
+
 def _read_guarded(path: Path) -> bytes:
     """Read a file of the store that nobody else may have written."""
     try:
-        for place in (path.parent, path):
-            if place.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise UnsafeTrustStore(str(place))
-        with open(path, "rb") as stream:
+        # What is guarded is what was opened; a link could lead to a place whose directories nobody has looked at.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            _guard(path, os.fstat(stream.fileno()), _WRITE_BY_OTHERS)
             return stream.read(layout.MAX_ROOT_BYTES + 1)
     except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        reason = "it is a symbolic link" if exc.errno == errno.ELOOP else exc.strerror or str(exc)
+        raise Unreadable(str(path), reason) from exc

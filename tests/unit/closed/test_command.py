@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from mirror.closed.command import CANNOT_START, TIMED_OUT, clean_environment, run
+from mirror.core.errors import Unwritable
 
 
 def test_keeps_what_a_program_says_and_its_code(tmp_path: Path) -> None:
@@ -28,6 +30,12 @@ def test_a_program_that_cannot_be_started_is_a_result(tmp_path: Path) -> None:
     finished = run([str(tmp_path / "nothing")], clean_environment(tmp_path))
     assert finished.code == CANNOT_START
     assert "nothing" in finished.errors
+
+
+def test_no_directory_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(Unwritable, match=r"TMPDIR.*No such file or directory"):
+        run(["/bin/true"], clean_environment(tmp_path))
 
 
 def test_nothing_of_the_callers_environment_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

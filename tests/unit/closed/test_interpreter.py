@@ -97,6 +97,17 @@ def test_looks_on_the_path_and_where_pyenv_keeps_its_own(tmp_path: Path, monkeyp
     assert list(host_candidates("9.9"))[1:3] == [tmp_path / "bin/python9.9", pyenv / "python9.9"]
 
 
+def test_without_a_home_the_other_places_are_still_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = answering(tmp_path / "python9.9")
+    (tmp_path / ".pyenv/versions/9.9.1/bin").mkdir(parents=True)
+    answering(tmp_path / ".pyenv/versions/9.9.1/bin/python9.9")
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("HOME", tmp_path.name)  # relative, so none
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ours = [path for path in host_candidates("9.9") if tmp_path in Path(os.path.realpath(path)).parents]
+    assert ours == [python]
+
+
 def test_a_carried_interpreter_runs_where_it_was_unpacked(tmp_path: Path) -> None:
     interpreter = unpack_interpreter(make_interpreter_archive(tmp_path), tmp_path / "python", TARGET, 1 << 30)
     assert interpreter.path == tmp_path / f"python/bin/python{MINOR}"

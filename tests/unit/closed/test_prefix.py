@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.prefix import Generation, Identity, Prefix, PrefixBusy, default_prefix
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unreadable, Unwritable
+from mirror.core.home import NoHome
 from mirror.core.names import Sha256Hex
 
 DIGEST, OTHER = Sha256Hex("ab" * 32), Sha256Hex("cd" * 32)
@@ -170,3 +171,28 @@ def test_the_default_follows_the_base_directory_specification(tmp_path: Path, mo
     assert default_prefix("h100") == tmp_path / ".local/share/mirror/h100"
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
     assert default_prefix("h100") == Path("/data/mirror/h100")
+
+
+def test_without_a_home_a_prefix_that_needs_one_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "relative")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    with pytest.raises(NoHome):
+        default_prefix("h100")
+    for root in ("~/x", "~nosuchuser/x"):
+        with pytest.raises(NoHome):
+            Prefix(Path(root))
+
+
+def test_a_prefix_behind_links_that_go_round_is_named(tmp_path: Path) -> None:
+    (tmp_path / "round").symlink_to("round")
+    prefix = Prefix(tmp_path / "round/deeper/p")
+    with pytest.raises(Unwritable, match="round/deeper/p"), prefix.lock():
+        pass
+    with pytest.raises(Unreadable, match="round/deeper/p/gens"):
+        prefix.installed()
+
+
+def test_generations_that_cannot_be_listed_are_not_none(tmp_path: Path) -> None:
+    (tmp_path / "gens").symlink_to("gens")
+    with pytest.raises(Unreadable, match=f"cannot read {tmp_path}/gens"):
+        Prefix(tmp_path).installed()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
+from mirror.core.home import NoHome
 from mirror.core.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.root import Root
 from mirror.core.sshsig import SignatureMismatch, UnacceptableSignature
@@ -185,8 +186,63 @@ def test_a_store_with_a_missing_part_is_an_error(tmp_path: Path) -> None:
         store.load_root()
     (store.directory / "roots" / "1.json").unlink()
     (store.directory / "roots" / "1.json").symlink_to("nowhere")
-    with pytest.raises(Unreadable, match=r"1\.json: No such file"):
+    with pytest.raises(Unreadable, match=r"1\.json: it is a symbolic link"):
         store.load_root()
+
+
+def test_a_link_in_the_place_of_the_root_is_not_followed(tmp_path: Path) -> None:
+    store = trust_store(tmp_path / "mirror")
+    path = store.directory / "roots" / "1.json"
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Unreadable, match=r"1\.json: it is a symbolic link"):
+        store.load_root()
+
+
+def test_a_store_that_cannot_be_looked_into_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "mirror").symlink_to("mirror")  # the kernel refuses to follow it, root's way too
+    store, root = TrustStore(tmp_path / "mirror"), make_root()
+    with pytest.raises(Unreadable, match="symbolic links"):
+        store.has_root()
+    with pytest.raises(Unreadable, match="symbolic links"):
+        store.add_root(*sign_root(root), root.fingerprint)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("place", [".", "roots", "roots/1.json", "roots/1.sig"])
+def test_a_store_of_another_users_proves_nothing(tmp_path: Path, place: str) -> None:
+    store = trust_store(tmp_path / "mirror")
+    path = store.directory / place
+    os.chown(path, 54321, -1)
+    with pytest.raises(UnsafeTrustStore) as caught:
+        store.load_root()
+    assert str(caught.value) == (
+        f"{path} belongs to user id 54321, neither to you (0) nor to root, so the root in it proves nothing"
+    )
+
+
+def test_a_store_whose_directory_anybody_may_write_proves_nothing(tmp_path: Path) -> None:
+    store = trust_store(tmp_path / "mirror")
+    store.directory.chmod(0o777)
+    with pytest.raises(UnsafeTrustStore, match="mirror may be written by other users"):
+        store.load_root()
+    store.directory.chmod(0o775)  # as a umask of 002 makes a MIRROR_HOME
+    assert store.load_root() == make_root()
+
+
+def test_no_root_is_saved_where_it_would_not_be_believed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(UnsafeTrustStore):
+        trust_store(tmp_path)
+    assert not TrustStore(tmp_path).has_root()
+
+
+def test_without_a_home_the_default_store_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(NoHome):
+        TrustStore.default({})
+    assert TrustStore.default({"MIRROR_HOME": "/m"}).directory == Path("/m")
+    assert TrustStore.default({"XDG_CONFIG_HOME": "/x"}).directory == Path("/x/mirror")
 
 
 @pytest.mark.parametrize("place", ["roots", "roots/1.json", "roots/1.sig"])

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mirror.core.home import NoHome, expand_home, home_directory
+
+
+def test_home_is_where_HOME_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert home_directory() == tmp_path
+    assert expand_home(Path("~/a/b")) == tmp_path / "a/b"
+
+
+@pytest.mark.parametrize("path", ["", ".", "a", "/a/~", "a/~/b"])
+def test_a_path_without_a_leading_tilde_stays_as_it_is(path: str) -> None:
+    assert expand_home(Path(path)) == Path(path)
+
+
+def test_a_relative_home_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "here")
+    with pytest.raises(NoHome) as caught:
+        home_directory()
+    assert str(caught.value) == f"user id {os.getuid()} has no home directory: HOME is 'here'"
+
+
+def test_the_home_of_a_user_who_does_not_exist_is_named() -> None:
+    with pytest.raises(NoHome) as caught:
+        expand_home(Path("~nosuchuser/x"))
+    assert str(caught.value) == "~nosuchuser is nobody's home directory on this host"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user id")
+def test_a_user_id_that_nobody_has_and_no_HOME_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802
+    monkeypatch.delenv("HOME")
+    before = os.getresuid()
+    os.setresuid(54321, -1, -1)  # the real one only: that is the one that a home is looked up by
+    try:
+        with pytest.raises(NoHome, match="user id 54321 has no home directory: HOME is 'not set'"):
+            home_directory()
+    finally:
+        os.setresuid(*before)
