@@ -3,8 +3,9 @@
 Versions come from ``mirror.connected.resolver`` (while locking) or from a lock; what files there are comes from
 ``mirror.connected.index``.
 
-Rules: a digest in a lock decides, never the page (SECURITY.md T13); a file that its maker withdrew is refused unless the stack
-pins exactly that version (SECURITY.md 43); every fault of a lock is reported at once.
+Rules: a digest in a lock decides, never the page (SECURITY.md T13); a file that its maker withdrew is not locked unless the
+stack pins exactly that version (SECURITY.md 43), but one that a lock names is taken, so that a lock means the same later; every
+fault of a lock is reported at once.
 
 Example::
 
@@ -125,7 +126,9 @@ def choose_versions(
         if until is not None:
             files = [file for file in files if file.upload_time is not None and file.upload_time < until]
         found[project] = choose(stack, project, version, files)
-    return _accept(found, stack)
+    chosen = _found(found, stack)
+    _refuse_withdrawn(chosen, stack)
+    return chosen
 
 
 def resolve_files(
@@ -137,10 +140,10 @@ def resolve_files(
         source: the lock's path, for errors.
 
     Raises:
-        InvalidLock: two pins of one project are for this target.
-        HashNotOnIndex, NoWheelForTarget, Withdrawn: with every such pin. And as ``Index.versions``.
+        InvalidLock: the lock is not for this target, or two pins of one project are.
+        HashNotOnIndex, NoWheelForTarget: with every such pin. And as ``Index.versions``.
     """
-    pins = lock.within(environment(stack.target)).pins
+    pins = lock.within(environment(stack.target), source).pins
     names = [pin.name for pin in pins]
     if len(set(names)) != len(names):
         twice = min(name for name in names if names.count(name) > 1)
@@ -156,16 +159,20 @@ def resolve_files(
             strange.append((pin.name, pin.version, urlsplit(index.url_of(pin.name)).hostname or "", pin.hashes[0]))
     if strange:
         raise HashNotOnIndex(tuple(strange))
-    files_of = _accept(found, stack)
+    files_of = _found(found, stack)
     return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
 
 
-def _accept(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:
-    """Refuse the misses, and the withdrawn files that the stack does not state."""
+def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:
+    """The files, when there are no misses among them."""
     misses = tuple(miss for miss in found.values() if isinstance(miss, Miss))
     if misses:
         raise NoWheelForTarget(stack.name, misses)
-    files = {project: file for project, file in found.items() if isinstance(file, IndexFile)}
+    return {project: file for project, file in found.items() if isinstance(file, IndexFile)}
+
+
+def _refuse_withdrawn(files: dict[ProjectName, IndexFile], stack: Stack) -> None:
+    """Refuse the withdrawn files whose version the stack does not state."""
     withdrawn = tuple(
         (project, file.version, file.yanked)
         for project, file in files.items()
@@ -173,7 +180,6 @@ def _accept(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[Pr
     )
     if withdrawn:
         raise Withdrawn(stack.name, withdrawn)
-    return files
 
 
 def _is_stated(stack: Stack, project: ProjectName, version: str) -> bool:

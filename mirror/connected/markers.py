@@ -9,8 +9,10 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from mirror.core.target import Target
@@ -37,3 +39,13 @@ def applies(requirement: Requirement, target: Target) -> bool:
     """Whether a requirement's marker, if it has one, holds on the target."""
     values: dict[str, Any] = dict(environment(target))
     return requirement.marker is None or requirement.marker.evaluate(values)
+
+
+def holds(marker: str, values: Mapping[str, str]) -> bool:
+    """Whether a marker of a lock holds where the variables have these values.
+
+    Locks may ask for ``extras`` and ``dependency_groups`` (PEP 751), older ones for ``extra``: none is ever wanted.
+    """
+    nothing = frozenset[str]()
+    wanted: dict[str, Any] = {**values, "extra": "", "extras": nothing, "dependency_groups": nothing}
+    return Marker(marker).evaluate(wanted, context="lock_file")

@@ -5,7 +5,8 @@ the first kind only. Which file of an index a pin means is ``mirror.connected.lo
 
 Rules: a pin has one exact version and sha256 digests, nothing weaker; a project is pinned once; a line that names an index, a
 URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because where files come from is the stack's
-to say. Every fault of a file is reported at once.
+to say. The file travels in the bundle as it is: one with credentials anywhere in it is refused, and they are never echoed.
+Every fault of a file is reported at once.
 
 Example::
 
@@ -21,14 +22,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import tomllib
 from packaging.markers import Marker
-from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
+from packaging.pylock import (
+    Package,
+    PackageSdist,
+    PackageWheel,
+    Pylock,
+    PylockUnsupportedVersionError,
+    PylockValidationError,
+)
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from mirror.connected.markers import holds
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
@@ -39,6 +48,9 @@ MAX_BYTES = 16 << 20
 
 _NOTE = re.compile(r"#\s*mirror:\s*(?P<key>[a-z]+)[= ](?P<value>.*)")
 _HASH = re.compile(r"\s--hash[= ](?P<hash>\S+)")
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_PATCHES = range(100)
 
 
 class InvalidLock(MirrorError):
@@ -102,20 +114,34 @@ class PythonLock:
         locked: time of locking in seconds since 1970 UTC, the bundle's sequence number; None in a lock made elsewhere.
         target: the machine it was made for; None in a lock made elsewhere.
         unpinned: optional requirements that it goes without, each with the reason.
+        requires_python: the versions of Python that a ``pylock.toml`` is for; empty for all.
+        environments: the markers of which one has to hold where a ``pylock.toml`` is used; empty for anywhere.
     """
 
     pins: tuple[Pin, ...]
     locked: int | None = None
     target: Target | None = None
     unpinned: tuple[str, ...] = ()
+    requires_python: str = ""
+    environments: tuple[str, ...] = ()
 
     def find(self, name: ProjectName) -> Pin | None:
         return next((pin for pin in self.pins if pin.name == name), None)
 
-    def within(self, environment: Mapping[str, str]) -> PythonLock:
-        """The lock with only the pins whose marker holds in an environment (``mirror.connected.wheels.environment``)."""
-        values: dict[str, Any] = dict(environment)
-        held = tuple(pin for pin in self.pins if not pin.marker or Marker(pin.marker).evaluate(values))
+    def within(self, environment: Mapping[str, str], source: str = "the lock") -> PythonLock:
+        """The lock with only the pins whose marker holds in an environment (``mirror.connected.markers.environment``).
+
+        Raises:
+            InvalidLock: the lock is for other environments; ``source`` names it.
+        """
+        python = environment["python_version"]
+        # The target names no patch release: only a lock that excludes all of them is not for it.
+        if not any(SpecifierSet(self.requires_python).contains(f"{python}.{patch}") for patch in _PATCHES):
+            raise InvalidLock(source, (f"it requires Python {self.requires_python}; the target has Python {python}",))
+        if self.environments and not any(holds(marker, environment) for marker in self.environments):
+            target = f"Python {python}, {environment['sys_platform']} on {environment['platform_machine']}"
+            raise InvalidLock(source, (f"it is only for {' or '.join(self.environments)}; the target is {target}",))
+        held = tuple(pin for pin in self.pins if not pin.marker or holds(pin.marker, environment))
         return replace(self, pins=tuple(replace(pin, marker="") for pin in held))
 
     def encode(self, title: str) -> bytes:
@@ -126,6 +152,8 @@ class PythonLock:
         if self.target is not None:
             head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
         head += [f"# mirror: unpinned {line}" for line in self.unpinned]
+        head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
+        head += [f"# mirror: environment {marker}" for marker in self.environments]
         return ("\n".join(head) + "\n" + "".join(pin.encode() for pin in self.pins)).encode()
 
 
@@ -161,7 +189,7 @@ def parse_lock(data: bytes, source: str) -> PythonLock:
     reader.check_pins()
     if reader.issues:
         raise InvalidLock(source, tuple(reader.issues))
-    return PythonLock(tuple(reader.pins), reader.locked, reader.target, tuple(reader.unpinned))
+    return reader.lock()
 
 
 class _Reader:
@@ -174,6 +202,18 @@ class _Reader:
         self.locked: int | None = None
         self.target: Target | None = None
         self.unpinned: list[str] = []
+        self.requires_python = ""
+        self.environments: list[str] = []
+
+    def lock(self) -> PythonLock:
+        return PythonLock(
+            pins=tuple(self.pins),
+            locked=self.locked,
+            target=self.target,
+            unpinned=tuple(self.unpinned),
+            requires_python=self.requires_python,
+            environments=tuple(self.environments),
+        )
 
     def read(self, text: str) -> None:
         raise NotImplementedError
@@ -225,10 +265,15 @@ class _RequirementsReader(_Reader):
     """pip's requirements format, as pip-tools and uv write it."""
 
     def read(self, text: str) -> None:
+        for number, raw in enumerate(text.splitlines(), start=1):
+            comment = _COMMENT.search(raw)
+            if comment and _CREDENTIALS.search(comment[0]):
+                self.fault(f"line {number}", "a comment has a URL with credentials: they would travel in the bundle")
         for number, line, via in logical_lines(text):
             place = f"line {number}"
             if line.startswith("#"):
-                self._note(place, line)
+                if not _CREDENTIALS.search(line):  # else a bad note would echo them
+                    self._note(place, line)
             else:
                 self._requirement(place, line, via)
 
@@ -260,6 +305,10 @@ class _RequirementsReader(_Reader):
                 self.target = Target.from_fields(Fields(json.loads(value), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
+            elif key == "python":
+                self.requires_python = str(SpecifierSet(value))
+            elif key == "environment":
+                self.environments.append(str(Marker(value)))
             else:
                 self.fault(place, f"unknown note 'mirror: {key}'")
         except (ValueError, InvalidDocument) as exc:
@@ -270,11 +319,16 @@ class _PylockReader(_Reader):
     """PEP 751, by ``packaging.pylock``."""
 
     def read(self, text: str) -> None:
+        for number, line in enumerate(text.splitlines(), start=1):
+            if _CREDENTIALS.search(line):
+                self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
         try:
             pylock = Pylock.from_dict(tomllib.loads(text))
         except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
+        self.requires_python = str(pylock.requires_python or "")
+        self.environments = [str(marker) for marker in pylock.environments or ()]
         for index, package in enumerate(pylock.packages):
             self._package(f"packages[{index}]", package)
 
@@ -283,9 +337,13 @@ class _PylockReader(_Reader):
             return self.fault(
                 place, f"{package.name} comes from a VCS, a directory or a URL: a lock names versions of an index"
             )
-        digests = [wheel.hashes for wheel in package.wheels or ()] + ([package.sdist.hashes] if package.sdist else [])
+        files: list[PackageWheel | PackageSdist] = [*(package.wheels or ()), *filter(None, [package.sdist])]
+        if any(
+            "?" in url or re.search("//[^/]*@", url) for url in [package.index or "", *(f.url or "" for f in files)]
+        ):
+            self.fault(place, f"{package.name} has a URL with a user or a query: it would travel in the bundle")
         # A sha256 is what we compare; other algorithms beside it are of no use to us and no harm.
-        hashes = [f"sha256:{named['sha256']}" for named in digests if "sha256" in named]
+        hashes = [f"sha256:{file.hashes['sha256']}" for file in files if "sha256" in file.hashes]
         pinned = f"=={package.version}" if package.version else ""
         requirement = Requirement(f"{package.name}{pinned}")
         requirement.marker = package.marker

@@ -15,6 +15,7 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,8 @@ class Builder:
     Attributes:
         signer: signs manifests; its key has the builder's role in ``root``.
         root: the root that is trusted here.
-        created: the private keys that were made for it now; empty when everything was there.
+        created: the store's private keys that a root made now uses, also those that an interrupted run had left; empty
+            when a root was trusted already.
     """
 
     signer: Signer
@@ -112,7 +114,7 @@ def ensure_builder(
 ) -> Builder:
     """The builder of the trusted root; on first use the keys and a root of version 1 are made, and trusted here.
 
-    Killed half way, it goes on from the keys that are there.
+    Killed half way, it goes on from the keys that are there. A named key that is refused leaves nothing behind.
 
     Args:
         key: the builder's key file; ``keys/builder`` of the store by default, made when it is missing.
@@ -133,18 +135,19 @@ def ensure_builder(
         if signer.public not in [trusted.public for trusted in root.builder.keys]:
             raise UnknownSigner("bundle", (signer.public.fingerprint,), tuple(map(str, root.builder.keys)))
         return Builder(signer, root)
-    created = tuple(path for path, given in ((root_path, root_key), (builder_path, key)) if not given and _made(path))
-    root_signer, signer = load_signer(root_path, ask), load_signer(builder_path, ask)
+    loaded = {path: load_signer(path, ask) for path in (root_key, key) if path}
+    ours = tuple(path for path, given in ((root_path, root_key), (builder_path, key)) if not given)
+    for path in ours:
+        _make(path)
+        loaded[path] = load_signer(path, ask)
+    root_signer, signer = loaded[root_path], loaded[builder_path]
     root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", signer.public),), 1))
     document = root.encode()
     store.add_root(document, root_signer.sign(document, ROOT_NAMESPACE), root.fingerprint)
-    return Builder(signer, root, created)
+    return Builder(signer, root, ours)
 
 
-def _made(path: Path) -> bool:
-    """Make a key unless it is there; whether it was made now."""
-    try:
+def _make(path: Path) -> None:
+    """Make a key unless it is there."""
+    with suppress(KeyExists):
         new_key(path, comment=f"mirror-{path.name}")
-    except KeyExists:
-        return False
-    return True

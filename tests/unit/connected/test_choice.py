@@ -113,15 +113,31 @@ def test_a_pin_that_the_target_cannot_take_is_named(
     assert words in str(caught.value)
 
 
-def test_a_withdrawn_file_is_refused_unless_the_stack_states_it(server: LoopbackIndex, tmp_path: Path) -> None:
+def test_a_withdrawn_file_is_not_locked_unless_the_stack_states_it(server: LoopbackIndex, tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "a", "1.0")
     server.add(path, yanked="corrupts data")
-    lock = PythonLock((pin(A, "1.0", path),))
+
+    def lock(wishes: Stack) -> str:
+        with Index.of(wishes) as index:
+            return choose_versions([(A, "1.0")], wishes, index)[A].filename
+
     with pytest.raises(Withdrawn) as caught:
-        find(lock, stack(server, ("a>=1",)))
+        lock(stack(server, ("a>=1",)))
     assert str(caught.value) == 'a 1.0 was withdrawn by its makers ("corrupts data"); demo.toml does not pin exactly it'
-    assert find(lock, stack(server, ("a==1.0",))) == {"a": path.name}
-    assert find(lock, stack(server, ("a",), constraints=["a==1.0"])) == {"a": path.name}
+    assert lock(stack(server, ("a==1.0",))) == path.name
+    assert lock(stack(server, ("a",), constraints=["a==1.0"])) == path.name
+
+
+def test_a_lock_is_still_good_when_a_file_is_withdrawn_later(server: LoopbackIndex, tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, "a", "1.0")
+    server.add(path, yanked="corrupts data")
+    assert find(PythonLock((pin(A, "1.0", path),)), stack(server, ("a>=1",))) == {"a": path.name}
+
+
+def test_a_lock_for_another_python_is_refused(server: LoopbackIndex) -> None:
+    lock = PythonLock((Pin(A, "1.0", (Sha256Hex("f" * 64),)),), requires_python=">=3.12")
+    with pytest.raises(InvalidLock, match=r"it requires Python >=3\.12; the target has Python 3\.11"):
+        find(lock, stack(server))
 
 
 def test_only_pins_of_the_target_are_looked_for(server: LoopbackIndex, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from mirror.connected.markers import applies, environment
+from mirror.connected.markers import applies, environment, holds
 from mirror.core.target import Target
 
 TARGET = Target(python="3.12", arch="aarch64", glibc="2.28")
@@ -31,6 +31,20 @@ def test_a_requirement_applies_where_its_marker_holds(marker: str, holds: bool) 
 
 def test_a_requirement_without_marker_always_applies() -> None:
     assert applies(Requirement("a>=1"), TARGET)
+
+
+@pytest.mark.parametrize(
+    ("marker", "held"),
+    [
+        ("'cuda' in extras", False),
+        ("'cuda' not in extras", True),
+        ("'dev' in dependency_groups", False),
+        ("extra == 'cuda'", False),
+        ("python_version == '3.12' and 'cuda' not in extras", True),
+    ],
+)
+def test_a_locks_marker_holds_without_extras_and_groups(marker: str, held: bool) -> None:
+    assert holds(marker, environment(TARGET)) is held
 
 
 def test_every_variable_has_a_value() -> None:

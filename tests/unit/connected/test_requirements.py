@@ -33,6 +33,8 @@ def test_our_own_lock_comes_back_as_it_was() -> None:
         locked=1795225800,
         target=TARGET,
         unpinned=("jit==1 (example.org is out of reach)",),
+        requires_python=">=3.11",
+        environments=('sys_platform == "linux"', 'sys_platform == "win32"'),
     )
     data = lock.encode("a title")
     assert parse_lock(data, "x.txt") == lock
@@ -114,6 +116,16 @@ plain==2  --hash=sha256:{"c" * 64}  # a remark
         ),
         ("# mirror: locked=yesterday", "line 1: bad note 'mirror: locked'"),
         ('# mirror: target={"python":"3.11"}', "line 1: bad note 'mirror: target'"),
+        ("# mirror: python=three", "line 1: bad note 'mirror: python'"),
+        ("# mirror: environment=linux", "line 1: bad note 'mirror: environment'"),
+        *(
+            (comment, "line 1: a comment has a URL with credentials: they would travel in the bundle")
+            for comment in (
+                "# pip-compile --index-url https://u:secret@example.org/",
+                "# mirror: locked=https://u:secret@example.org/",
+                f"a==1 --hash=sha256:{A}  # from https://secret@example.org/",
+            )
+        ),
         ("# mirror: wish=1", "line 1: unknown note 'mirror: wish'"),
     ],
 )
@@ -212,3 +224,59 @@ vcs = { type = "git", url = "https://example.org/a", commit-id = "abc" }
     assert issues(text, "pylock.toml") == (
         "packages[0]: a comes from a VCS, a directory or a URL: a lock names versions of an index",
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("example.org/a-1.0-py3", "u:secret@example.org/a-1.0-py3"),
+        ("example.org/a-1.0-py3", "u:secret\\u0040example.org/a-1.0-py3"),
+        ("any.whl", "any.whl?token=secret"),
+        ("a-1.0.tar.gz", "a-1.0.tar.gz?token=secret"),
+        ('version = "1.0"\nmarker', 'version = "1.0"\nindex = "https://secret@example.org/simple"\nmarker'),
+    ],
+)
+def test_refuses_a_pylock_with_secrets_in_its_urls(old: str, new: str) -> None:
+    found = issues(PYLOCK.replace(old, new), "pylock.toml")
+    assert "packages[0]: a has a URL with a user or a query: it would travel in the bundle" in found
+    assert "secret" not in "".join(found)
+
+
+def test_refuses_a_pylock_with_secrets_in_a_comment() -> None:
+    assert issues("# https://u:secret@example.org/\n" + PYLOCK, "pylock.toml") == (
+        "line 1: a URL with credentials: they would travel in the bundle",
+    )
+
+
+def test_pins_of_extras_are_left_out() -> None:
+    lock = parse_lock(PYLOCK.replace("sys_platform == 'linux'", "'cuda' in extras").encode(), "pylock.toml")
+    assert lock.within(environment(TARGET)).pins == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "issue"),
+    [
+        ('requires-python = ">=3.12"', "it requires Python >=3.12; the target has Python 3.11"),
+        (
+            "environments = [\"sys_platform == 'win32'\"]",
+            'it is only for sys_platform == "win32"; the target is Python 3.11, linux on x86_64',
+        ),
+    ],
+)
+def test_refuses_a_pylock_for_other_machines(line: str, issue: str) -> None:
+    lock = parse_lock(f"{line}\n{PYLOCK}".encode(), "pylock.toml")
+    with pytest.raises(InvalidLock) as caught:
+        lock.within(environment(TARGET), "pylock.toml")
+    assert caught.value.issues == (issue,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'requires-python = ">=3.11.4"',
+        "environments = [\"sys_platform == 'win32'\", \"sys_platform == 'linux'\"]",
+    ],
+)
+def test_takes_a_pylock_for_this_machine_among_others(line: str) -> None:
+    lock = parse_lock(f"{line}\n{PYLOCK}".encode(), "pylock.toml")
+    assert len(lock.within(environment(TARGET)).pins) == 1

@@ -131,7 +131,7 @@ def test_goes_on_from_the_keys_that_an_interrupted_run_left(tmp_path: Path) -> N
     store.keys.mkdir(parents=True, mode=0o700)
     write_private_key(store.keys / "root", "root")
     builder = ensure_builder(store)
-    assert builder.created == (store.keys / "builder",)
+    assert builder.created == (store.keys / "root", store.keys / "builder")  # both lie here: a person must be told
     assert [key.public for key in builder.root.root.keys] == [signer("root").public]
 
 
@@ -151,9 +151,12 @@ def test_one_key_cannot_be_both_root_and_builder(tmp_path: Path) -> None:
 
 
 def test_a_named_key_that_is_missing_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="No such file"):
-        ensure_builder(TrustStore(tmp_path / "mirror"), tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+    store = TrustStore(tmp_path / "mirror")
+    for key, root_key in ((tmp_path / "none", None), (None, tmp_path / "none")):
+        with pytest.raises(Unreadable, match="No such file"):
+            ensure_builder(store, key, root_key)
+        assert not (tmp_path / "none").exists()
+        assert not list(store.directory.rglob("*.pub"))
 
 
 def test_a_key_that_the_trusted_root_does_not_name_cannot_build(tmp_path: Path) -> None:
