@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
 
 _DESCRIPTION = """\
@@ -40,7 +42,11 @@ def configure(subparsers: Any) -> None:
         "--python", type=Path, metavar="FILE", help="the Python to make the venv from (default: one that fits)"
     )
     parser.add_argument(
-        "--fingerprint", default="", metavar="HEX", help="trust the bundle's root if it has this sha256"
+        "--fingerprint",
+        type=fingerprint,
+        default="",
+        metavar="HEX",
+        help="trust the bundle's root if it has this sha256",
     )
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
@@ -48,7 +54,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = Options(args.bundle, args.prefix, args.python, args.fingerprint.strip().lower(), max(0, args.jobs))
+    options = Options(args.bundle, args.prefix, args.python, args.fingerprint, max(0, args.jobs))
     installed = install(options, progress=Console())
     if args.json:
         print_json(
@@ -56,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         print(_sentence(installed))
-        print(f"use it with:  . {installed.prefix}/current/env.sh")
+        print(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
 

@@ -101,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    print(f"error: stopped by {signal.Signals(number).name}", file=sys.stderr)
     raise SystemExit(128 + number)
 
 

@@ -1,8 +1,10 @@
-"""Options that ``mirror lock`` and ``mirror bundle`` share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
 import argparse
+
+from mirror.core.names import Sha256Hex, sha256_hex
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:
@@ -22,3 +24,11 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         help="leave out 'rpms' (no CUDA toolchain), or a requirement that NAME.toml calls optional; may be repeated",
     )
+
+
+def fingerprint(text: str) -> Sha256Hex:
+    """A fingerprint as people write it down: blanks between groups and upper case are theirs to choose."""
+    try:
+        return sha256_hex("".join(text.split()).lower())
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.cli.options import fingerprint
 from mirror.core.offer import read_offer
 from mirror.core.root import Root, utc
 from mirror.core.trust import TrustStore
@@ -56,7 +56,7 @@ def configure(subparsers: Any) -> None:
     add.add_argument("file", type=Path, metavar="FILE", help="a bundle, or a root document")
     add.add_argument(
         "--fingerprint",
-        type=_fingerprint,
+        type=fingerprint,
         metavar="HEX",
         help="the root's sha256, told by another way than FILE; required the first time",
     )
@@ -66,14 +66,6 @@ def configure(subparsers: Any) -> None:
     init.set_defaults(run=run, act=_init)
     add.set_defaults(run=run, act=_add)
     show.set_defaults(run=run, act=_show)
-
-
-def _fingerprint(text: str) -> Sha256Hex:
-    """A fingerprint as people write it down: blanks between groups and upper case are theirs to choose."""
-    try:
-        return sha256_hex("".join(text.split()).lower())
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def run(args: argparse.Namespace) -> int:

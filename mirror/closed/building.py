@@ -146,7 +146,7 @@ class Building:
                 for wheel in wheels:
                     self._copy(wheel)
                     advance(wheel.size)
-            yield str(self._work / "wheels")
+            yield "wheels"  # relative to the installer's working directory: uv splits at commas, pip at blanks
 
     def _unpack_toolkit(self) -> list[str]:
         """Unpack the CUDA toolkit if there is one; gives what is to be noted about it."""

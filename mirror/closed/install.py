@@ -36,7 +36,7 @@ from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, open_bundle
-from mirror.core.trust import TrustStore
+from mirror.core.trust import TrustStore, UnconfirmedRoot
 
 
 class BundleOlder(MirrorError):
@@ -158,6 +158,7 @@ def install(
         manifest = trusted_manifest(bundle, store or TrustStore.default(), options.fingerprint)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
+        preflight.check_owner(prefix.root)
         found = standing(prefix, manifest, digest)
         if found:
             return _made_current(prefix, found, progress)
@@ -188,7 +189,10 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
     """
     if fingerprint and bundle.root_documents:
         return bundle.trust(store.add_root(*bundle.root_documents[0], fingerprint))
-    return bundle.trust(store.load_root())
+    root = store.load_root()
+    if fingerprint not in ("", root.fingerprint):
+        raise UnconfirmedRoot(fingerprint, root.fingerprint)
+    return bundle.trust(root)
 
 
 def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex) -> Generation | None:
@@ -204,12 +208,14 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex) -> Generatio
     name = read_receipt(installed[-1]).name
     if name != manifest.name:
         raise OtherStack(str(prefix.root), manifest.name, name)
+    newest = installed[-1].identity.sequence
     for generation in installed:
         if generation.identity == identity:
+            if identity.sequence < newest and prefix.current() != generation:
+                break  # a downgrade is asked for by its name, `mirror rollback`, never by an old file (SECURITY.md T4)
             return generation
         if generation.identity.sequence == identity.sequence:
             raise SequenceReused(identity.sequence, identity.digest, generation.identity.digest)
-    newest = installed[-1].identity.sequence
     if identity.sequence < newest:
         raise BundleOlder(identity.sequence, newest)
     return None

@@ -126,8 +126,12 @@ def _tool_issues(manifest: Manifest) -> list[str]:
     return issues
 
 
-def prefix_issues(prefix: Path) -> list[str]:
-    """What makes a directory unfit to hold a stack; ``prefix`` must be absolute."""
+def prefix_issues(prefix: Path, is_written: bool = True) -> list[str]:
+    """What makes a directory unfit to hold a stack; ``prefix`` must be absolute.
+
+    Args:
+        is_written: whether something is to be made there; False before believing what is there already.
+    """
     text = str(prefix)
     if any(ord(letter) < 32 or letter in ":\x7f'\"\\$`" or 0xD800 <= ord(letter) < 0xE000 for letter in text):
         return [f"the prefix {text!r} holds a character that search paths and scripts cannot"]
@@ -141,9 +145,20 @@ def prefix_issues(prefix: Path) -> list[str]:
             return [f"the prefix {prefix} cannot be looked at: {exc.strerror}"]
         issues += _place_issues(place, facts, is_prefix=place == prefix)
     place = nearest_existing(prefix)
-    if not issues and not os.access(place, os.W_OK | os.X_OK):
+    if is_written and not issues and not os.access(place, os.W_OK | os.X_OK):
         issues.append(f"the prefix {prefix} cannot be made: {place} is not writable by you")
     return issues
+
+
+def check_owner(prefix: Path) -> None:
+    """Refuse a prefix in which somebody else could have made what looks installed, before anything in it is believed.
+
+    Raises:
+        PreflightFailed: with every reason.
+    """
+    issues = prefix_issues(prefix, is_written=False)
+    if issues:
+        raise PreflightFailed(tuple(issues))
 
 
 def _place_issues(place: Path, facts: os.stat_result, is_prefix: bool) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix import Generation, NoSuchGeneration, Prefix, default_prefix, prefixes_home
+from mirror.closed.preflight import check_owner
 from mirror.closed.receipt import Receipt, read_receipt
 from mirror.core.errors import MirrorError
 from mirror.core.names import stack_name
@@ -147,6 +148,7 @@ def roll_back(prefix: Prefix, to: str = "") -> RolledBack:
         NothingInstalled, NoSuchGeneration: when there is no such generation.
         PrefixBusy, Unwritable: as ``Prefix`` does.
     """
+    check_owner(prefix.root)
     if not prefix.installed():
         raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
     with prefix.lock():

@@ -184,7 +184,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
 def _unpacked_size(path: Path) -> int:
     """What a wheel or an interpreter's archive takes once unpacked, by its own word; 0 for anything else."""
     if path.suffix == ".whl":
-        return meta.wheel_facts(path).unpacked_size
+        return meta.wheel_size(path)
     return meta.tar_size(path) if tarfile.is_tarfile(path) else 0
 
 

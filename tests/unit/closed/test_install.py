@@ -9,6 +9,7 @@ import pytest
 from mirror.closed.host import read_host
 from mirror.closed.install import BundleOlder, Options, OtherStack, SequenceReused, install
 from mirror.closed.prefix import Prefix
+from mirror.closed.preflight import PreflightFailed
 from mirror.closed.receipt import read_receipt
 from mirror.closed.selftest import Check
 from mirror.closed.status import roll_back
@@ -132,3 +133,23 @@ def test_whatever_the_umask_nobody_else_may_write(desk: Desk) -> None:
 def test_a_prefix_with_a_space_works(desk: Desk) -> None:
     installed = desk.install(desk.bundle(), prefix=desk.path / "my prefix")
     assert version_in(installed.prefix) == "1.0"
+
+
+def test_an_older_installed_bundle_comes_back_by_rollback_only(desk: Desk) -> None:
+    """SECURITY.md T4: the file of an old bundle is no way to go back."""
+    older = desk.bundle("1.0")
+    desk.install(older)
+    desk.install(desk.bundle("2.0", sequence=SEQUENCE + 1))
+    with pytest.raises(BundleOlder):
+        desk.install(older)
+    assert version_in(desk.path / "p") == "2.0"
+
+
+def test_a_prefix_that_others_can_write_is_not_believed(desk: Desk) -> None:
+    bundle = desk.bundle("1.0")
+    desk.install(bundle)
+    (desk.path / "p").chmod(0o777)
+    with pytest.raises(PreflightFailed, match="may be written by every user"):
+        desk.install(bundle)
+    with pytest.raises(PreflightFailed, match="may be written by every user"):
+        roll_back(Prefix(desk.path / "p"))
