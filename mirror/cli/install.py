@@ -44,7 +44,7 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--fingerprint",
         type=fingerprint,
-        default="",
+        default=None,
         metavar="HEX",
         help="trust the bundle's root if it has this sha256",
     )
@@ -54,7 +54,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = Options(args.bundle, args.prefix, args.python, args.fingerprint, max(0, args.jobs))
+    options = Options(args.bundle, args.prefix, args.python, args.fingerprint or "", max(0, args.jobs))
     installed = install(options, progress=Console())
     if args.json:
         print_json(
