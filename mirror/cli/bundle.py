@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_repository_options
+from mirror.core.errors import Unreadable
 from mirror.core.trust import TrustStore
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from mirror.connected.store import Store
     from mirror.connected.wishes import Wishes
 
+    if args.wheelhouse and not args.wheelhouse.is_dir():
+        raise Unreadable(str(args.wheelhouse), "no such directory")
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
     wishes = Wishes(
         lock=args.lock,

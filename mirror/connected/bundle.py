@@ -135,6 +135,8 @@ def _check_output(output: Path) -> None:
     """Refuse now what would be refused after the long work."""
     if output.is_dir():
         raise Unwritable(str(output), "it is a directory; name a file with -o")
+    if output.exists() and (not output.is_file() or output.suffix in (".txt", ".toml")):
+        raise Unwritable(str(output), "it is there and is no bundle; name another file with -o")
     if not output.absolute().parent.is_dir():
         raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
     if not os.access(output.absolute().parent, os.W_OK):

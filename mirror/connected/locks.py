@@ -109,8 +109,9 @@ class Locks:
             epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
         """
         if self.python.locked is not None:
-            return max(self.python.locked, self.rpms.locked if self.rpms else 0), ""
-        if epoch and epoch.isdigit() and int(epoch) > 0:
+            others = (self.build.locked if self.build else 0, self.rpms.locked if self.rpms else 0)
+            return max(self.python.locked, *(time or 0 for time in others)), ""
+        if epoch and re.fullmatch(r"[1-9][0-9]{0,10}", epoch, re.ASCII):
             return int(epoch), ""
         changed = int(self.path.stat().st_mtime)
         return changed, (
@@ -168,6 +169,10 @@ def _check_covers(locks: Locks) -> None:
     issues = locking.covers(locks.stack, locks.python)
     if issues:
         raise LockOutdated(str(locks.path), tuple(issues))
+    if locks.build:
+        issues = locking.covers_builds(locks.stack, locks.build)
+        if issues:
+            raise LockOutdated(f"{locks.name}.build.txt", tuple(issues))
     if locks.stack.rpms and locks.rpms:
         issues = rpmlock.covers(locks.stack.rpms, locks.rpms, locks.target.arch)
         if issues:

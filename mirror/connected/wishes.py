@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mirror.connected.index import Index
 from mirror.connected.lock import LockOptions, lock
@@ -24,7 +25,7 @@ from mirror.connected.pinning import OPTIONAL_PATIENCE
 from mirror.connected.requirements import PythonLock
 from mirror.connected.store import Store
 from mirror.core.errors import MirrorError
-from mirror.core.names import project_name
+from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
 
@@ -136,7 +137,7 @@ def _check_without(wishes: Wishes, locks: Locks) -> None:
     optional = [project_name(item.name) for item in locks.stack.optional] if locks.stack else []
     known = (*(["rpms"] if locks.stack and locks.stack.rpms else []), *optional)
     for name in sorted(wishes.without):
-        if name != "rpms" and (locks.stack is None or project_name(name) not in optional):
+        if name != "rpms" and ProjectName(canonicalize_name(name)) not in optional:
             raise UnknownPart(name, known)
 
 
@@ -147,7 +148,7 @@ def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:
     left_out = {project_name(Requirement(line.split(" ")[0]).name) for line in locks.python.unpinned}
     found = []
     with Index.of(locks.stack) as index:
-        for project in sorted(left_out - {project_name(name) for name in wishes.without}):
+        for project in sorted(left_out - {ProjectName(canonicalize_name(name)) for name in wishes.without}):
             try:
                 index.versions(project, OPTIONAL_PATIENCE)
             except MirrorError:

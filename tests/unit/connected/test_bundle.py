@@ -244,6 +244,29 @@ def test_what_is_optional_is_pinned_as_soon_as_its_index_can_be_reached(
     assert "extra" in {item.name for item in world.bundle(output).manifest.artifacts}
 
 
+def test_an_outdated_build_lock_is_refused(world: World, output: Path) -> None:
+    toml = world.locks / "small.toml"
+    toml.write_text(toml.read_text() + '\n[build.delta]\nrequires = ["cmake>=3"]\n')
+    assert "build asks for cmake>=3, the lock has no such pin" in refused(world, output, LockOutdated)
+
+
+@pytest.mark.parametrize("name", ["fooBar!!", "Foo_Bar"])
+def test_an_odd_part_is_refused_by_name(world: World, output: Path, name: str) -> None:
+    assert f"--without names {name!r}" in refused(world, output, UnknownPart, without=frozenset({name}))
+
+
+def test_a_lock_is_never_overwritten_by_its_bundle(world: World) -> None:
+    before = world.lock.read_bytes()
+    assert "is no bundle" in refused(world, world.lock, Unwritable)
+    assert world.lock.read_bytes() == before
+
+
+@pytest.mark.parametrize("epoch", ["²", "99999999999999999", "abc"])
+def test_an_odd_epoch_is_not_taken(world: World, tmp_path: Path, epoch: str) -> None:
+    world.write_lock(locked="")
+    assert any("when it was last changed" in note for note in world.bundle(tmp_path / "b.tar", epoch=epoch).notes)
+
+
 def test_a_missing_lock_is_named(world: World, output: Path) -> None:
     message = refused(world, output, Unreadable, lock=world.locks / "none.txt")
     assert message == f"cannot read {world.locks / 'none.txt'}: No such file or directory"
