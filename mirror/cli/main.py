@@ -27,14 +27,18 @@ from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
 CONNECTED = ("lock", "bundle", "installer", "key")
 """Commands of the connected machine: they need Python 3.11 and the libraries that pip installs with mirror."""
 
-COMMANDS = ("lock", "bundle", "verify", "inspect", "installer", "install", "status", "rollback", "key", "trust")
+COMMANDS = (
+    "lock", "bundle", "verify", "inspect", "installer", "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
+    "key", "trust",
+)  # fmt: skip
 
 _DESCRIPTION = """\
 Carry a GPU inference stack into a closed network.
 
   connected machine:  mirror lock, mirror bundle, mirror installer
   reviewer:           mirror verify, mirror inspect
-  closed network:     mirror install, mirror status, mirror rollback
+  closed network:     mirror install, mirror env, mirror run, mirror which, mirror doctor,
+                      mirror status, mirror rollback, mirror gc
 """
 
 _EPILOG = """\

@@ -56,7 +56,14 @@ def installer_bytes() -> bytes:
 
 
 def _sources(room: Traversable, name: str) -> dict[str, bytes]:
-    return {f"{name}/{item.name}": item.read_bytes() for item in room.iterdir() if item.name.endswith(".py")}
+    """Every module of a room, those of its inner packages too."""
+    found = {}
+    for item in room.iterdir():
+        if item.name.endswith(".py"):
+            found[f"{name}/{item.name}"] = item.read_bytes()
+        elif item.is_dir() and item.name != "__pycache__":
+            found.update(_sources(item, f"{name}/{item.name}"))
+    return found
 
 
 def write_installer(output: Path) -> None:

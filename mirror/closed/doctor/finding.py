@@ -1,0 +1,46 @@
+"""A finding: one thing that the doctor looked at.
+
+Rules: a finding that is not good says what is so with both sides named, why, what was read to know it, and the next step;
+where CUDA.md section E has a row for it, it names the row, so that a symptom in a log and the fault behind it meet.
+
+Example::
+
+    Finding(PROBLEM, "driver", "CUDA 13.0 needs driver 580 or newer, this host has 535.104.05",
+            cause="the driver's major version is older than the toolkit's",
+            proof="/proc/driver/nvidia/version",
+            fix="ask for driver 580, or lock the stack for CUDA 12", row="46")
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+GOOD, NOTE, WARNING, PROBLEM = "good", "note", "warning", "problem"
+LEVELS = (GOOD, NOTE, WARNING, PROBLEM)
+"""In order of weight. A note is worth knowing, a warning may hurt, a problem will."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, and how it is.
+
+    Attributes:
+        level: one of ``LEVELS``.
+        subject: a word or two: ``"driver"``, ``"FlashInfer"``.
+        what: one sentence; when it is not good it names both sides.
+        cause: the likely reason; empty when it is good.
+        proof: what was read or run to know it, so that somebody else can look too.
+        fix: the next step; empty when there is none to take.
+        row: of CUDA.md section E, ``"46"``, ``"44b"``; empty when none speaks of it.
+    """
+
+    level: str
+    subject: str
+    what: str
+    cause: str = ""
+    proof: str = ""
+    fix: str = ""
+    row: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {key: value for key, value in asdict(self).items() if value}

@@ -1,0 +1,121 @@
+"""The components of a CUDA toolkit: what NVIDIA's packages are called in each release, what each is known to bring.
+
+A component is named here by its role, ``"nvvm"``, which stays while the package's name changes from release to release
+(CUDA.md A2). Which packages a repository offers is ``mirror.connected.closure``'s, what a given RPM holds is its header's;
+this table is for the time before there is an RPM (a stack's wishes) and after it is missing (a compiler's complaint).
+
+Rule: where a file is not in the table, it is said to be unknown, never guessed.
+
+Example::
+
+    >>> package_name("nvvm", "12.8"), package_name("nvvm", "13.0")
+    ('cuda-nvvm-12-8', 'libnvvm-13-0')
+    >>> bringer("nv/target", "13.3")
+    'cccl-13-3'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_ALWAYS = (0, 0)
+_NAMES: Mapping[str, tuple[tuple[tuple[int, int], str], ...]] = {
+    "nvvm": ((_ALWAYS, "cuda-nvvm"), ((13, 0), "libnvvm")),
+    "nvptxcompiler": (((13, 0), "libnvptxcompiler"),),
+    "culibos-devel": (((13, 0), "cuda-culibos-devel"),),
+    "cccl": ((_ALWAYS, "cuda-cccl"), ((13, 3), "cccl")),
+    **{role: ((_ALWAYS, f"cuda-{role}"),) for role in (
+        "nvcc", "crt", "cudart", "cudart-devel", "driver-devel", "nvrtc", "nvrtc-devel", "profiler-api", "nvtx",
+        "nvml-devel", "cupti", "cuobjdump", "nvdisasm", "nvprune", "cuxxfilt", "sanitizer", "compat",
+    )},
+    **{role: ((_ALWAYS, f"lib{role}"),) for component in (
+        "cublas", "cusparse", "cusolver", "curand", "cufft", "nvjitlink", "nvfatbin", "cufile", "npp", "nvjpeg",
+    ) for role in (component, f"{component}-devel")},
+}  # fmt: skip
+"""Role -> (first release, stem of the package's name), oldest first; a role without a fitting line does not exist there."""
+
+_BASELINE = ("nvcc", "crt", "nvvm", "nvptxcompiler", "cudart", "cudart-devel", "cccl", "culibos-devel")
+_JIT = (*_BASELINE, "driver-devel", "cublas", "cublas-devel", "nvrtc", "nvrtc-devel", "curand", "curand-devel")
+SETS: Mapping[str, tuple[str, ...]] = {
+    "nvcc": _BASELINE,
+    "flashinfer-jit": (*_JIT, "cuobjdump"),
+    "vllm-source": (
+        *_JIT, "cuobjdump", "cusparse", "cusparse-devel", "cusolver", "cusolver-devel", "nvjitlink", "nvjitlink-devel",
+        "profiler-api", "nvtx",
+    ),
+}  # fmt: skip
+"""What each consumer needs, by role (CUDA.md A7). Triton and torch's inductor need none of it."""
+
+_FILES: Mapping[str, str] = {
+    "bin/nvcc": "nvcc", "bin/nvcc.profile": "nvcc", "bin/cudafe++": "nvcc", "bin/ptxas": "nvcc", "bin/fatbinary": "nvcc",
+    "bin/bin2c": "nvcc", "bin/nvlink": "nvcc", "nvvm/bin/cicc": "nvvm", "nvvm/libdevice/libdevice.10.bc": "nvvm",
+    "nvvm/lib64/libnvvm.so": "nvvm", "bin/cuobjdump": "cuobjdump", "bin/nvdisasm": "nvdisasm", "bin/cu++filt": "cuxxfilt",
+    "include/nv/target": "cccl", "include/cub/": "cccl", "include/thrust/": "cccl", "include/cuda/": "cccl",
+    "include/cccl/": "cccl", "include/crt/": "crt", "include/cuda.h": "cudart-devel",
+    "include/cuda_runtime.h": "cudart-devel", "include/cuda_runtime_api.h": "cudart-devel",
+    "include/cuda_fp16.h": "cudart-devel", "include/cuda_bf16.h": "cudart-devel", "include/cuda_fp8.h": "cudart-devel",
+    "include/cuda_fp6.h": "cudart-devel", "include/cuda_fp4.h": "cudart-devel", "include/cooperative_groups.h": "cudart-devel",
+    "include/cooperative_groups/": "cudart-devel", "include/mma.h": "cudart-devel", "include/cudaTypedefs.h": "cudart-devel",
+    "include/cuda_profiler_api.h": "profiler-api", "include/cuda_pipeline.h": "cudart-devel",
+    "include/nvrtc.h": "nvrtc-devel", "include/curand_kernel.h": "curand-devel", "include/curand.h": "curand-devel",
+    "include/cublas_v2.h": "cublas-devel", "include/cublasLt.h": "cublas-devel", "include/cublas.h": "cublas-devel",
+    "include/cusparse.h": "cusparse-devel", "include/cusolverDn.h": "cusolver-devel", "include/nvJitLink.h": "nvjitlink-devel",
+    "include/nvml.h": "nvml-devel", "include/nvtx3/": "nvtx", "include/cupti.h": "cupti", "include/cufft.h": "cufft-devel",
+    "lib/libcudart.so": "cudart-devel", "lib/libcudart_static.a": "cudart-devel", "lib/libcudadevrt.a": "cudart-devel",
+    "lib/stubs/libcuda.so": "driver-devel", "lib/libcudart.so.": "cudart",
+    **{f"lib/lib{name}.so": f"{component}-devel" for component, names in {
+        "cublas": ("cublas", "cublasLt"), "cusparse": ("cusparse",), "cusolver": ("cusolver",), "curand": ("curand",),
+        "nvrtc": ("nvrtc", "nvrtc-builtins"), "nvjitlink": ("nvJitLink",), "cufft": ("cufft",),
+    }.items() for name in names},
+    **{f"lib/lib{name}.so.": component for component, names in {
+        "cublas": ("cublas", "cublasLt"), "cusparse": ("cusparse",), "cusolver": ("cusolver",), "curand": ("curand",),
+        "nvrtc": ("nvrtc", "nvrtc-builtins"), "nvjitlink": ("nvJitLink",), "cufft": ("cufft",),
+    }.items() for name in names},
+}  # fmt: skip
+"""File -> role (CUDA.md A6), paths below the CUDA home; a key that ends with "/" or "." stands for all that begins so."""
+
+
+def release_pair(release: str) -> tuple[int, int]:
+    """``"13.0"`` as numbers."""
+    major, _, minor = release.partition(".")
+    return int(major), int(minor)
+
+
+def package_name(role: str, release: str) -> str:
+    """What the component's package is called in a release, ``"libnvvm-13-0"``; empty when that release has none."""
+    pair = release_pair(release)
+    stems = [stem for first, stem in _NAMES.get(role, ()) if first <= pair]
+    return f"{stems[-1]}-{pair[0]}-{pair[1]}" if stems else ""
+
+
+def role_of(package: str) -> str:
+    """The role of a package, whatever its release: ``"cccl"`` for ``cuda-cccl-12-8`` and ``cccl-13-3``; empty when unknown."""
+    stem, _, minor = package.rpartition("-")
+    stem, _, major = stem.rpartition("-")
+    if not (minor.isdigit() and major.isdigit()):
+        stem = package
+    return next((role for role, names in _NAMES.items() if stem in {name for _, name in names}), "")
+
+
+def packages_of(name: str, release: str) -> tuple[str, ...]:
+    """The packages that a consumer needs in a release.
+
+    Raises:
+        KeyError: for a set that is none of ``SETS``.
+    """
+    return tuple(package for role in SETS[name] if (package := package_name(role, release)))
+
+
+def bringer(file: str, release: str) -> str:
+    """The package that is known to bring a file; empty when that is not known.
+
+    Args:
+        file: as somebody names it who misses it: a path below the CUDA home (``"nvvm/bin/cicc"``), a header as it is
+            included (``"nv/target"``), a library or soname (``"libcublasLt.so.12"``), a program (``"ptxas"``).
+    """
+    tries = (file, f"include/{file}", f"lib/{file}", f"bin/{file}", f"lib/stubs/{file}")
+    for known, role in _FILES.items():
+        for name in tries:
+            if name == known or (known[-1] in "/." and name.startswith(known)):
+                return package_name(role, release)
+    return ""
