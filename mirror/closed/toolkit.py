@@ -23,7 +23,8 @@ from mirror.core.fields import Fields, strict_json
 from mirror.core.manifest import Manifest
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle
-from mirror.core.toolchain import RpmSource, Toolchain, unpack_toolchain
+from mirror.core.rpmsource import RpmSource, trusted_rpms
+from mirror.core.toolchain import Toolchain, unpack_toolchain
 
 LIST = "meta/rpms.json"
 _MAX_BYTES = 4 << 20
@@ -99,12 +100,5 @@ def unpack_toolkit(bundle: Bundle, root: Path, jobs: int = 0, progress: Progress
         RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
         for rpm, nevra in zip(bundle.manifest.within("rpms"), listed.nevras)
     ]
-    return unpack_toolchain(
-        sources,
-        root,
-        bundle.manifest.target,
-        keys=listed.key,
-        fingerprints=listed.fingerprints,
-        jobs=jobs,
-        progress=progress,
-    )
+    packages = trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints)
+    return unpack_toolchain(packages, root, bundle.manifest.target, jobs=jobs, progress=progress)

@@ -29,6 +29,7 @@ from mirror.connected.store import Store, file_sha256
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.toolchain import unpack_toolchain
 
@@ -140,11 +141,13 @@ def _toolchain(
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
         draft = Path(scratch) / "cuda"
         unpack_toolchain(
-            [paths[part.download.sha256] for part in rpms],
+            trusted_rpms(
+                [paths[part.download.sha256] for part in rpms],
+                keys=locks.rpms.key,
+                fingerprints=locks.rpms.fingerprints,
+            ),
             draft,
             plan.target,
-            keys=locks.rpms.key,
-            fingerprints=locks.rpms.fingerprints,
             progress=progress,
         )
         try:

@@ -26,12 +26,12 @@ import lzma
 import stat
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, Callable, Protocol, cast
 
 from mirror.core.cpio import Archive, Entry, MalformedPayload
 from mirror.core.errors import MirrorError
-from mirror.core.rpm import GHOST, Rpm, RpmFile
+from mirror.core.package import Content, PackageFile
+from mirror.core.rpm import Rpm
 
 MAX_XZ_MEMORY = 112 << 20
 """xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB; zstd's limit here is similar."""
@@ -82,21 +82,6 @@ class PayloadUnsupported(MirrorError):
         return f"{self.name}: its archive is compressed with {self.compressor}, which this Python cannot read"
 
 
-@dataclass(frozen=True)
-class Content:
-    """A file of the package, met in the archive.
-
-    Attributes:
-        file: as the header describes it.
-        also: other names of the same content (hard links).
-        pieces: the content of a regular file, to be read to its end: only then is its digest judged.
-    """
-
-    file: RpmFile
-    also: tuple[RpmFile, ...]
-    pieces: Iterator[bytes]
-
-
 def check_payload(rpm: Rpm, stream: BinaryIO) -> None:
     """Hash the compressed archive, at whose first byte ``stream`` is, and compare (rule 1).
 
@@ -127,8 +112,8 @@ def contents(rpm: Rpm, stream: BinaryIO) -> Iterator[Content]:
     unpacked = _Unpacked(rpm, stream)
     groups = _hard_links(rpm)
     archive = Archive(unpacked.read, _stored_sizes(rpm, groups), rpm.label)
-    missing = {file.path: file for file in rpm.files if not file.flags & GHOST}
-    waiting: dict[int, list[RpmFile]] = {}
+    missing = {file.path: file for file in rpm.files if not file.ghost}
+    waiting: dict[int, list[PackageFile]] = {}
     for entry in archive:
         file = _described(rpm, archive, entry, missing)
         del missing[file.path]
@@ -173,14 +158,14 @@ def _stored_sizes(rpm: Rpm, groups: dict[int, list[int]]) -> list[int]:
     return sizes
 
 
-def _stored_size(file: RpmFile) -> int:
+def _stored_size(file: PackageFile) -> int:
     """Bytes that the archive holds of a file; the header gives directories a size too."""
     if stat.S_ISLNK(file.mode):
         return len(file.link.encode("utf-8"))
     return file.size if stat.S_ISREG(file.mode) else 0
 
 
-def _described(rpm: Rpm, archive: Archive, entry: Entry, missing: dict[str, RpmFile]) -> RpmFile:
+def _described(rpm: Rpm, archive: Archive, entry: Entry, missing: dict[str, PackageFile]) -> PackageFile:
     """The header's file that an entry is."""
     path = rpm.files[entry.index].path if entry.index is not None else entry.name[entry.name.startswith(".") :]
     file = missing.get(path)
@@ -191,7 +176,7 @@ def _described(rpm: Rpm, archive: Archive, entry: Entry, missing: dict[str, RpmF
     return file
 
 
-def _judged(rpm: Rpm, file: RpmFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _judged(rpm: Rpm, file: PackageFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
     if not stat.S_ISREG(file.mode):
         yield from pieces
         return

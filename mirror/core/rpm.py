@@ -29,6 +29,7 @@ from typing import BinaryIO
 
 from mirror.core import openpgp
 from mirror.core.errors import MirrorError
+from mirror.core.package import PackageFile
 from mirror.core.pgpkeys import Certificate
 from mirror.core.rpmheader import Header, MalformedRpm, Reader
 
@@ -95,29 +96,6 @@ class RpmNotTrusted(MirrorError):
 
 
 @dataclass(frozen=True)
-class RpmFile:
-    """A file, directory or link that a package owns.
-
-    Attributes:
-        path: absolute, without ``.``, ``..`` or empty parts.
-        mode: type and permission bits, as in ``st_mode``.
-        size: bytes.
-        digest: hex, by the package's algorithm; empty for what is no regular file.
-        link: target of a symbolic link.
-        flags: rpm's file flags.
-        inode: the same for hard links to one file; 0 when the header does not say.
-    """
-
-    path: str
-    mode: int
-    size: int = 0
-    digest: str = ""
-    link: str = ""
-    flags: int = 0
-    inode: int = 0
-
-
-@dataclass(frozen=True)
 class Rpm:
     """A package whose header a pinned key has signed.
 
@@ -140,7 +118,7 @@ class Rpm:
     version: str
     release: str
     arch: str
-    files: tuple[RpmFile, ...]
+    files: tuple[PackageFile, ...]
     digest_algorithm: str
     payload_offset: int
     compressor: str
@@ -243,7 +221,7 @@ def _algorithm(header: Header, tag: int, default: int) -> str:
     return DIGESTS[number]
 
 
-def _files(header: Header) -> tuple[RpmFile, ...]:
+def _files(header: Header) -> tuple[PackageFile, ...]:
     if _OLD_FILE_NAMES in header:
         header.refuse("its file names are in the form of rpm 3")
     names = header.texts(_BASE_NAMES)
@@ -266,7 +244,7 @@ def _files(header: Header) -> tuple[RpmFile, ...]:
         if index >= len(directories):
             header.refuse(f"a file in directory {index} of {len(directories)}")
         path = _plain_path(header, directories[index], name)
-        files.append(RpmFile(path, mode, size, digest.lower(), link, flags, inode))
+        files.append(PackageFile(path, mode, size, digest.lower(), link, bool(flags & GHOST), inode))
     if len({file.path for file in files}) != len(files):
         header.refuse("it lists a path twice")
     return tuple(files)

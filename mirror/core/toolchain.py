@@ -1,83 +1,81 @@
-"""A CUDA toolchain out of RPM packages, without rpm and without root.
+"""A CUDA toolchain out of packages, without rpm and without root.
 
-Whose a package is and what it holds is ``mirror.core.rpm``'s and ``mirror.core.payload``'s, what goes where
+Whose a package is and what it holds is told by its kind (``mirror.core.rpmsource``), what goes where is
 ``mirror.core.cudatree``'s, the links that scriptlets would have made ``mirror.core.cudalinks``'s.
 ``usr/local/cuda-X.Y/<rest>`` of a package becomes ``<root>/<rest>``; the tree can be moved as a whole, for nvcc finds its
 parts from where it lies (CUDA.md A5).
 
 Rules:
-(1) every header's signature is judged before anything is written, and the whole tree is planned from those headers; where
-    the source names a sha256 or a NEVRA, the very bytes that were judged are held to them, for a vendor signs many packages;
-(2) each archive is compared with its header, each file with its digest, as ``mirror.core.payload`` says;
+(1) every package is judged before anything is written, and the whole tree is planned from what was judged;
+(2) what is then read again is held to that, file by file, by the package itself;
 (3) the tree is new: files are created, never opened; links come last, so nothing is ever written through one; modes are
     0755 and 0644; when anything fails, the tree is removed;
 (4) scriptlets are never run, files for other places (``/etc``, ``/usr/share``) not written: both are listed.
 
 Example::
 
-    toolchain = unpack_toolchain(paths, root, target, keys=armored, fingerprints=pinned)
+    toolchain = unpack_toolchain(trusted_rpms(paths, keys=armored, fingerprints=pinned), root, target)
     toolchain.home / "bin" / "nvcc"
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
+import posixpath
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Callable, Union
 
 from mirror.core import cudalinks
-from mirror.core.cudatree import BadToolchain, Tree, plan_tree
-from mirror.core.errors import Interrupted, InvalidDocument, Unreadable, Unwritable
+from mirror.core.components import bringer
+from mirror.core.cudatree import BadToolchain, ForeignPackage, Tree, plan_tree
+from mirror.core.errors import Interrupted, Unwritable
 from mirror.core.names import Sha256Hex
-from mirror.core.openpgp import read_keys
-from mirror.core.payload import Content, check_payload, contents
+from mirror.core.package import Content, Package, PackageSource
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.reader import DigestMismatch
-from mirror.core.rpm import Rpm, read_rpm
 from mirror.core.target import Target
 
-__all__ = ["BadToolchain", "RpmSource", "Toolchain", "unpack_toolchain"]
-
-_BLOCK = 1 << 20
+__all__ = ["BadToolchain", "Dangling", "ForeignPackage", "Toolchain", "Unpacked", "unpack_toolchain"]
 
 
 @dataclass(frozen=True)
-class RpmSource:
-    """A package that is no file of its own, such as a member of a bundle.
+class Unpacked:
+    """A package and what it brought.
 
     Attributes:
-        label: its file name, for messages.
-        open: opens it at its first byte; called twice, from any thread.
-        sha256: of the whole file, where the signed manifest names it.
-        nevra: what the signed list says it is; empty where there is none.
+        nevra: name-epoch:version-release.arch.
+        sha256: of its file.
+        files: paths below ``home`` of its files and links; of a path that two packages bring, the first has it.
     """
 
-    label: str
-    open: Callable[[], BinaryIO]
-    sha256: Sha256Hex | None = None
-    nevra: str = ""
+    nevra: str
+    sha256: Sha256Hex
+    files: tuple[str, ...]
 
-    @classmethod
-    def of(cls, source: Union[RpmSource, Path]) -> RpmSource:
-        if isinstance(source, RpmSource):
-            return source
-        path = source
 
-        def opened() -> BinaryIO:
-            try:
-                return open(path, "rb")
-            except OSError as exc:
-                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+@dataclass(frozen=True)
+class Dangling:
+    """A link that leads nowhere.
 
-        return cls(path.name, opened)
+    Attributes:
+        path: of the link, below ``home``.
+        target: as it is written.
+        owner: name of the package that brought it.
+        package: name of the package that would fill it; empty when that is not known.
+    """
+
+    path: str
+    target: str
+    owner: str
+    package: str = ""
+
+    def __str__(self) -> str:
+        filled = f"; {self.package} brings it" if self.package else ""
+        return f"{self.path} -> {self.target} (of {self.owner}{filled})"
 
 
 @dataclass(frozen=True)
@@ -86,32 +84,25 @@ class Toolchain:
 
     Attributes:
         home: the CUDA home, with ``bin/nvcc`` if a compiler was among the packages.
-        packages: name-epoch:version-release.arch of each, in the order given.
-        owners: the package of each file and link that came from one, by path below ``home``.
+        packages: what each brought, in the order given.
         made: links that were made here, as ``"path -> target"``.
-        dangling: links that lead nowhere, each with the name of the package that is likely missing.
+        dangling: links that lead nowhere.
         dropped: paths that were not written, being for other places than the CUDA home.
         scriptlets: what was not run, as ``"package: kinds"``.
+        tamed: what had modes that were not kept, as ``"path (mode 4755)"``.
     """
 
     home: Path
-    packages: tuple[str, ...]
-    owners: Mapping[str, str]
+    packages: tuple[Unpacked, ...]
     made: tuple[str, ...]
-    dangling: tuple[str, ...]
+    dangling: tuple[Dangling, ...]
     dropped: tuple[str, ...]
     scriptlets: tuple[str, ...]
+    tamed: tuple[str, ...]
 
 
 def unpack_toolchain(
-    sources: Iterable[Union[RpmSource, Path]],
-    root: Path,
-    target: Target,
-    *,
-    keys: Union[str, bytes],
-    fingerprints: Iterable[str],
-    jobs: int = 0,
-    progress: Progress = SILENT,
+    sources: Iterable[PackageSource], root: Path, target: Target, *, jobs: int = 0, progress: Progress = SILENT
 ) -> Toolchain:
     """Unpack packages into a new tree.
 
@@ -119,78 +110,40 @@ def unpack_toolchain(
         sources: the packages.
         root: the tree's top, which must not exist; it is removed again when anything fails.
         target: its CUDA release says which ``/usr/local/cuda-X.Y`` is meant.
-        keys: the vendors' public keys, armored.
-        fingerprints: the pinned ones.
         jobs: how many packages are read at once; 0 for one per processor.
         progress: told of the bytes written.
 
     Raises:
-        MirrorError: what ``read_rpm``, ``check_payload`` and ``contents`` raise; ``BadToolchain`` when the packages do not fit
-            together; ``Unwritable`` when the tree cannot be written.
-        DigestMismatch: when a package's bytes are not those of its source's sha256.
-        InvalidDocument: when a package is another than its source's NEVRA says.
+        MirrorError: what the packages' ``judge`` and ``contents`` raise; ``ForeignPackage`` and ``BadToolchain`` when they do
+            not fit together; ``Unwritable`` when the tree cannot be written.
     """
-    opened = [RpmSource.of(source) for source in sources]
-    certificates, pinned = read_keys(keys), tuple(fingerprints)
-
-    def judge(source: RpmSource) -> Rpm:
-        with source.open() as stream:
-            hashing = _Hashing(stream)
-            buffered = io.BufferedReader(hashing, _BLOCK)
-            rpm = read_rpm(buffered, source.label, certificates, pinned)
-            check_payload(rpm, buffered)
-            _hold_to_source(rpm, source, hashing)
-        return rpm
-
     with ThreadPoolExecutor(max_workers=jobs or os.cpu_count()) as pool:
-        rpms = list(pool.map(judge, opened))
-        plan = plan_tree(rpms, target)
+        packages = list(pool.map(lambda source: source.judge(), sources))
+        plan = plan_tree(packages, target)
         with _removed_on_failure(root):
             with progress.task("toolchain", sum(file.size for file, _ in plan.files.values())) as advance:
-                _Writer(plan, root, advance).write(list(zip(opened, rpms)), pool)
+                _Writer(plan, root, advance).write(packages, pool)
             made = cudalinks.complete(root, target.cuda_targets)
-            lost = tuple(_name_missing(plan, *link) for link in cudalinks.dangling(root))
+            lost = tuple(_lost(plan, path, leads_to, target) for path, leads_to in cudalinks.dangling(root))
     return Toolchain(
         home=root,
-        packages=tuple(rpm.nevra for rpm in rpms),
-        owners={path: plan.owner(path).nevra for path in sorted({*plan.files, *plan.links})},
+        packages=tuple(_brought(plan, packages)),
         made=made,
         dangling=lost,
         dropped=plan.dropped,
-        scriptlets=tuple(f"{rpm.name}: {', '.join(rpm.scriptlets)}" for rpm in rpms if rpm.scriptlets),
+        scriptlets=tuple(
+            f"{package.name}: {', '.join(package.scriptlets)}" for package in packages if package.scriptlets
+        ),
+        tamed=plan.tamed,
     )
 
 
-class _Hashing(io.RawIOBase):
-    """A stream that hashes what is read through it, so that the bytes that were judged are the bytes that were hashed."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._digest = stream, hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self._digest.update(data)
-        return len(data)
-
-    def sha256(self) -> Sha256Hex:
-        """Of the whole stream: what nobody has read yet is read now."""
-        for block in iter(lambda: self._stream.read(_BLOCK), b""):
-            self._digest.update(block)
-        return Sha256Hex(self._digest.hexdigest())
-
-
-def _hold_to_source(rpm: Rpm, source: RpmSource, hashing: _Hashing) -> None:
-    """Rule 1: it is not only a package of the vendor's, but the one that was chosen."""
-    if source.sha256 is not None:
-        actual = hashing.sha256()
-        if actual != source.sha256:
-            raise DigestMismatch(source.label, source.sha256, actual)
-    if source.nevra and rpm.nevra != source.nevra:
-        raise InvalidDocument("RPM list", source.label, f"it says {source.nevra}, the package itself is {rpm.nevra}")
+def _brought(plan: Tree, packages: Sequence[Package]) -> Iterator[Unpacked]:
+    files: dict[int, list[str]] = {id(package): [] for package in packages}
+    for path in sorted({*plan.files, *plan.links}):
+        files[id(plan.owner(path))].append(path)
+    for package in packages:
+        yield Unpacked(package.nevra, package.sha256, tuple(files[id(package)]))
 
 
 @contextmanager
@@ -215,14 +168,14 @@ class _Writer:
         self._plan, self._root, self._advance = plan, root, advance
         self._stop = threading.Event()
 
-    def write(self, packages: Sequence[tuple[RpmSource, Rpm]], pool: ThreadPoolExecutor) -> None:
+    def write(self, packages: Sequence[Package], pool: ThreadPoolExecutor) -> None:
         # Explicit modes, whatever the umask: the tree is for other users of the host too (rule 3).
         for directory in ("", *self._plan.directories):
             path = self._root / directory
             path.mkdir(exist_ok=not directory)
             path.chmod(0o755)
         # The largest first: one begun last would be waited for alone.
-        order = sorted(packages, key=lambda package: -sum(file.size for file in package[1].files))
+        order = sorted(packages, key=lambda package: -sum(file.size for file in package.files))
         futures = [pool.submit(self._unpack, package) for package in order]
         try:
             for future in as_completed(futures):
@@ -234,15 +187,12 @@ class _Writer:
         for link, (target, _) in sorted(self._plan.links.items()):
             (self._root / link).symlink_to(target)
 
-    def _unpack(self, package: tuple[RpmSource, Rpm]) -> None:
+    def _unpack(self, package: Package) -> None:
         """Write the files that are this package's to write; read the others to their end, for their digests."""
-        source, rpm = package
-        mine = {file.path: self._root / path for path, (file, owner) in self._plan.files.items() if owner is rpm}
-        with source.open() as stream:
-            _skip(stream, rpm.payload_offset)
-            for content in contents(rpm, stream):
-                names = (content.file, *content.also)
-                self._create([mine[file.path] for file in names if file.path in mine], content)
+        mine = {file.path: self._root / path for path, (file, owner) in self._plan.files.items() if owner is package}
+        for content in package.contents():
+            names = (content.file, *content.also)
+            self._create([mine[file.path] for file in names if file.path in mine], content)
 
     def _create(self, paths: Sequence[Path], content: Content) -> None:
         """Write a file under its first name and link the others to it; no names at all is a file that is only judged."""
@@ -263,16 +213,9 @@ class _Writer:
             os.link(paths[0], path)
 
 
-def _skip(stream: BinaryIO, count: int) -> None:
-    while count:
-        block = stream.read(min(count, _BLOCK))
-        if not block:
-            return  # what follows finds the archive cut short
-        count -= len(block)
-
-
-def _name_missing(plan: Tree, path: str, target: str) -> str:
-    """A dangling link in words. A devel package's link leads to a library of the package without ``-devel``."""
+def _lost(plan: Tree, path: str, leads_to: str, target: Target) -> Dangling:
+    """A dangling link, and who would fill it: the known bringer of such a file, else the package without ``-devel``."""
     owner = plan.links[path][1].name
-    runtime = owner.replace("-devel", "", 1)
-    return f"{path} -> {target} (of {owner}{f'; {runtime} brings it' if runtime != owner else ''})"
+    library = posixpath.basename(leads_to)
+    known = bringer(library, target.cuda) or owner.replace("-devel", "", 1)
+    return Dangling(path, leads_to, owner, known if known != owner else "")

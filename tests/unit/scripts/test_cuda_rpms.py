@@ -21,6 +21,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.openpgp import read_keys
 from mirror.core.progress import SILENT, Progress
 from mirror.core.rpm import read_rpm
+from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.toolchain import unpack_toolchain
 from scripts.cuda_rpms import demokey, maker
@@ -248,11 +249,11 @@ def test_mirror_reads_solves_and_unpacks_it(tmp_path: Path, repository: tuple[Ma
     assert {"cuda-cccl-13-0", "cuda-nvcc-13-0", "libnvvm-13-0", "cuda-driver-devel-13-0"} <= names
     assert not names & {"cccl-13-3", "libcublas-13-0"}
     made = unpack_toolchain(
-        [directory / package.location for package in chosen],
+        trusted_rpms(
+            [directory / package.location for package in chosen], keys=opened.key, fingerprints=[demokey.FINGERPRINT]
+        ),
         tmp_path / "cuda",
         Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0"),
-        keys=opened.key,
-        fingerprints=[demokey.FINGERPRINT],
     )
     assert (made.home / "bin" / "nvcc").stat().st_mode & 0o111
     assert (made.home / "include" / "nv" / "target").is_file()
