@@ -112,6 +112,7 @@ class Question:
         cutoff: nothing uploaded later is seen; None for no limit.
         sdists: projects that will be built from these sdists.
         previous: the lock of last time, whose versions are preferred; empty for none.
+        without: projects that are not to be looked for, whoever asks for them, nor what only they ask for.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Question:
     cutoff: datetime | None = None
     sdists: tuple[Sdist, ...] = ()
     previous: bytes = b""
+    without: tuple[ProjectName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,10 @@ def _pyproject(question: Question) -> str:
 
 
 def _uv_settings(question: Question) -> str:
-    """Describe the sdists, so that uv has no reason to run their code."""
-    lines = []
+    """Describe the sdists, so that uv has no reason to run their code, and name what is never looked for."""
+    # An override replaces every requirement on a project; these apply nowhere.
+    never = [f"{project}; python_version < '0'" for project in question.without]
+    lines = [f"override-dependencies = {_toml_list(never)}"]
     for sdist in question.sdists:
         lines += ["[[dependency-metadata]]", f'name = "{sdist.name}"', f'version = "{sdist.version}"']
         lines += [f"requires-dist = {_toml_list([str(requirement) for requirement in sdist.requires])}"]
@@ -217,6 +221,8 @@ def _check_pip_tools(question: Question, host_python: str, host_arch: str) -> No
         raise ResolverUnfit("pip-tools", f"NAME.toml gives {min(question.indexes)} an index of its own")
     if question.cutoff:
         raise ResolverUnfit("pip-tools", "NAME.toml sets a cutoff")
+    if question.without:
+        raise ResolverUnfit("pip-tools", f"NAME.toml goes without {question.without[0]}, and pip knows no such thing")
 
 
 def _pip_tools_command(question: Question, directory: Path, output: Path) -> list[str]:

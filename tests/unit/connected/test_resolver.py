@@ -77,6 +77,16 @@ def test_markers_are_the_targets_and_not_this_machines(server: LoopbackIndex, tm
     assert set(versions(ask(server, "m", python="3.12"))) == {"m", "b"}
 
 
+def test_what_the_closed_host_brings_is_not_looked_for_nor_what_only_it_needs(
+    server: LoopbackIndex, tmp_path: Path
+) -> None:
+    server.add(make_wheel(tmp_path, "own", "1.0", requires=["a", "only-own"]))
+    server.add(make_wheel(tmp_path, "app", "1.0", requires=["own>=2", "b"]))
+    with pytest.raises(ResolutionFailed):
+        versions(ask(server, "app"))  # no own of that version, nor any only-own
+    assert versions(replace(ask(server, "app"), without=(project_name("own"),))) == {"app": "1.0", "b": "1.1"}
+
+
 def test_the_cutoff_hides_later_files(server: LoopbackIndex, tmp_path: Path) -> None:
     server.add(make_wheel(tmp_path, "b", "1.1.1"), upload_time="2026-06-01T00:00:00Z")
     question = ask(server, "b")
@@ -175,6 +185,7 @@ def test_pip_tools_refuses_what_it_cannot_do(server: LoopbackIndex) -> None:
         ),
         (replace(question, indexes={project_name("a"): server.url}), "NAME.toml gives a an index of its own"),
         (replace(question, cutoff=datetime(2026, 5, 1, tzinfo=timezone.utc)), "NAME.toml sets a cutoff"),
+        (replace(question, without=(project_name("torch"),)), "NAME.toml goes without torch"),
     ):
         with pytest.raises(ResolverUnfit) as caught:
             resolve(unfit, "pip-tools")

@@ -1,0 +1,216 @@
+"""The proof itself, on the machine with the GPU; needs Python 3.9 or newer, a driver, g++ and the machine's own torch.
+
+Every step prints what it runs and what came out; the last lines say which of them held. As root it becomes an ordinary user
+first, and it always goes into a network namespace of its own where the kernel allows one.
+
+Example::
+
+    python3 prove.py DIRECTORY     # of bundle.tar, other.tar, mirror.pyz, fingerprint, attention.py, tma_wgmma.cu
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_USER = 12345
+"""Nobody's number on the machine: no name, no group, no home but the one that is made here."""
+
+
+class Proof:
+    """The steps, in order, and what held."""
+
+    def __init__(self, directory: Path, work: Path) -> None:
+        self.directory, self.work = directory, work
+        self.prefix = work / "installed"
+        self.claims: list[tuple[bool, str]] = []
+
+    def claim(self, holds: bool, what: str) -> None:
+        self.claims.append((holds, what))
+        print(f"{'ok  ' if holds else 'FAIL'} {what}", flush=True)
+
+    def run(self, *command: str | Path, shown: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        words = [str(word) for word in command]
+        print(f"$ {shown or ' '.join(words)}", flush=True)
+        done = subprocess.run(
+            words,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **variables},
+            check=False,
+        )
+        print(done.stdout.rstrip(), flush=True)
+        return done
+
+    def mirror(self, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", self.directory / "mirror.pyz", *words]
+        shown = " ".join(["mirror.pyz", *(str(word) for word in words)])
+        return self.run(*command, shown=shown, **variables)
+
+    def all(self) -> int:
+        self.where()
+        self.install("bundle.tar")
+        self.doctor()
+        self.kernels()
+        first = self.attention("first start: FlashInfer compiles with the installed toolchain")
+        second = self.attention("second start, same toolchain")
+        self.compare(first, second)
+        self.other_toolchain(first)
+        failed = [what for holds, what in self.claims if not holds]
+        heading(f"{len(self.claims) - len(failed)} of {len(self.claims)} claims hold")
+        for holds, what in self.claims:
+            print(f"{'ok  ' if holds else 'FAIL'} {what}")
+        return 1 if failed else 0
+
+    def where(self) -> None:
+        heading("where")
+        self.run("uname", "-srm")
+        self.run("nvidia-smi", "--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv")
+        self.claim(os.geteuid() != 0, f"an ordinary user: uid {os.geteuid()}")
+        self.claim(not network(), "no network: a connection is refused by the kernel at once")
+
+    def install(self, bundle: str) -> None:
+        heading(f"install {bundle}")
+        fingerprint = (self.directory / "fingerprint").read_text().strip()
+        if bundle == "bundle.tar":
+            self.mirror("trust", "add", self.directory / bundle, "--fingerprint", fingerprint)
+        done = self.mirror("install", self.directory / bundle, "--prefix", self.prefix)
+        self.claim(done.returncode == 0, f"mirror install {bundle}")
+
+    def doctor(self) -> None:
+        heading("doctor")
+        done = self.mirror("doctor", "--prefix", self.prefix)
+        self.claim(done.returncode == 0, "mirror doctor finds no problem")
+        self.mirror("doctor", "--prefix", self.prefix, "--page")
+
+    def kernels(self) -> None:
+        heading("kernels")
+        done = self.mirror("run", "--prefix", self.prefix, "--", "python", "-m", "mirror_probe")
+        self.claim(done.returncode == 0, "the probe wheel's kernel, compiled on the machine without a GPU, is right")
+        program, source = self.work / "tma_wgmma", self.directory / "tma_wgmma.cu"
+        flags = ["-gencode=arch=compute_90a,code=sm_90a", "-o", program, source]
+        self.mirror("run", "--prefix", self.prefix, "--", "nvcc", *flags)
+        done = self.run(program)
+        self.claim(
+            done.returncode == 0, "an sm_90a program with TMA and wgmma, compiled here by the carried nvcc, is right"
+        )
+
+    def attention(self, title: str, *operations: str) -> dict[str, Any]:
+        heading(title)
+        script = self.directory / "attention.py"
+        done = self.mirror(
+            *("run", "--prefix", self.prefix, "--", "python", script, *operations), PYTHONPATH=os.environ["PROOF_TORCH"]
+        )
+        try:
+            result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        except (IndexError, ValueError):
+            self.claim(False, title)
+            return {}
+        for name, operation in result["operations"].items():
+            self.claim(operation["right"], f"{name}: at most {operation['error']} from float64")
+        return result
+
+    def compare(self, first: dict[str, Any], second: dict[str, Any]) -> None:
+        if not (first and second):
+            return
+        cache, home = first["cache"], str(self.prefix.resolve() / "gens")
+        self.claim(str(self.prefix) in first["flashinfer_from"], "FlashInfer is the bundle's")
+        self.claim(str(self.prefix) not in first["torch_from"], f"torch {first['torch']} is the machine's own")
+        self.claim(
+            len(cache["cuda_home"]) == 1 and cache["cuda_home"][0].startswith(home),
+            "compiled with the installed toolchain",
+        )
+        self.claim(
+            cache["compiled_now"] == cache["modules"] > 0, f"the first start compiled {cache['modules']} modules"
+        )
+        self.claim(second["cache"]["compiled_now"] == 0, "the second start compiled none")
+        slow, fast = (sum(o["first_s"] for o in result["operations"].values()) for result in (first, second))
+        self.claim(fast < slow / 10, f"first calls took {slow:.1f} s at the first start, {fast:.1f} s at the second")
+
+    def other_toolchain(self, first: dict[str, Any]) -> None:
+        self.install("other.tar")
+        changed = self.attention("another toolchain is current: nothing of the first one's cache is used", "decode")
+        if first and changed:
+            self.claim(changed["cache"]["directory"] != first["cache"]["directory"], "it has a cache of its own")
+            self.claim(changed["cache"]["compiled_now"] == 1, "so decode was compiled again, with the other toolchain")
+        heading("back to the first")
+        self.mirror("rollback", "--prefix", self.prefix)
+        again = self.attention("after mirror rollback", "decode")
+        if first and again:
+            same = again["cache"]["directory"] == first["cache"]["directory"]
+            self.claim(same and again["cache"]["compiled_now"] == 0, "the first toolchain's cache is used again")
+
+
+def heading(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+def network() -> bool:
+    """Whether any address beyond this machine can be tried at all."""
+    try:
+        with socket.socket() as probe:
+            probe.settimeout(3)
+            probe.connect(("192.0.2.1", 80))
+    except OSError as exc:
+        return not isinstance(exc, (ConnectionRefusedError, PermissionError)) and exc.errno != 101  # ENETUNREACH
+    return True
+
+
+def torch_path() -> str:
+    """Where the machine's own torch lies, asked of the Python that has it."""
+    code = "import torch, pathlib; print(pathlib.Path(torch.__file__).parent.parent)"
+    return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.strip()
+
+
+def step_down(directory: Path, work: Path) -> None:
+    """Start again as an ordinary user without a network; does not return."""
+    (work / "home").mkdir(parents=True, exist_ok=True)
+    for place in (work, work / "home"):
+        os.chown(place, _USER, _USER)
+    environment = {
+        "HOME": str(work / "home"),
+        "PATH": os.environ["PATH"],
+        "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
+        "PROOF_TORCH": torch_path(),
+        "LANG": "C.UTF-8",
+    }
+    user = [
+        "setpriv",
+        f"--reuid={_USER}",
+        f"--regid={_USER}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+    ]
+    command = ["unshare", "-n", *user, sys.executable, "-u", __file__, str(directory), "--work", str(work), "--inside"]
+    os.chdir(work)
+    os.execvpe("unshare", command, environment)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Prove a carried stack on this machine's Hopper GPU.")
+    parser.add_argument("directory", type=Path, help="what 'hopper-proof make' wrote, put together again")
+    parser.add_argument("--work", type=Path, default=Path("/tmp/hopper-proof"), help="default: %(default)s")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.inside:
+        return Proof(args.directory, args.work).all()
+    shutil.rmtree(args.work, ignore_errors=True)
+    args.work.mkdir(parents=True)
+    if os.geteuid() == 0:
+        step_down(args.directory.resolve(), args.work)
+    os.environ["PROOF_TORCH"] = torch_path()
+    command = [sys.executable, "-u", __file__, str(args.directory.resolve()), "--work", str(args.work), "--inside"]
+    return subprocess.run(["unshare", "-cn", *command], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
