@@ -83,7 +83,7 @@ class InvalidRepodata(MirrorError):
 
 @dataclass(frozen=True)
 class PrimaryRecord:
-    """What ``repomd.xml`` says of ``primary.xml``.
+    """What ``repomd.xml`` says of ``primary.xml``, or of another of its files.
 
     Attributes:
         location: path below the repository.
@@ -98,25 +98,25 @@ class PrimaryRecord:
     checksum: str
 
 
-def parse_repomd(repomd: bytes, url: str) -> PrimaryRecord:
-    """Find ``primary.xml`` in a ``repomd.xml`` whose signature is good. ``url`` is the repository's, for errors.
+def parse_repomd(repomd: bytes, url: str, kind: str = "primary") -> PrimaryRecord:
+    """Find ``primary.xml`` (or another) in a ``repomd.xml`` whose signature is good. ``url`` is the repository's, for errors.
 
     Raises:
         InvalidRepodata: it names none, or one that is too large or has a weak checksum. LocationEscapes: it is elsewhere.
     """
-    createrepo = _createrepo()
+    createrepo = createrepo_module()
     with tempfile.TemporaryDirectory(prefix="mirror-") as directory:
         file = Path(directory, "repomd.xml")
         file.write_bytes(repomd)
         try:
-            record: Any = createrepo.Repomd(str(file))["primary"]
+            record: Any = createrepo.Repomd(str(file))[kind]
         except (createrepo.CreaterepoCError, KeyError) as exc:
-            raise InvalidRepodata(url, f"its repomd.xml names no primary.xml ({exc})") from exc
-    location = _inside(record.location_href, record.location_base, url, "primary.xml")
+            raise InvalidRepodata(url, f"its repomd.xml names no {kind}.xml ({exc})") from exc
+    location = _inside(record.location_href, record.location_base, url, f"{kind}.xml")
     if record.checksum_type not in _CHECKSUMS:
-        raise InvalidRepodata(url, f"primary.xml has a {record.checksum_type} checksum, not one of {_CHECKSUMS}")
+        raise InvalidRepodata(url, f"{kind}.xml has a {record.checksum_type} checksum, not one of {_CHECKSUMS}")
     if record.size_open > MAX_OPEN_BYTES:
-        raise InvalidRepodata(url, f"primary.xml unpacks to {record.size_open} bytes, {MAX_OPEN_BYTES} are allowed")
+        raise InvalidRepodata(url, f"{kind}.xml unpacks to {record.size_open} bytes, {MAX_OPEN_BYTES} are allowed")
     size = record.size if record.size > 0 else None
     return PrimaryRecord(location, size, record.checksum_type, record.checksum or "")
 
@@ -142,7 +142,7 @@ def parse_primary(primary: bytes, location: str, url: str) -> tuple[RpmPackage, 
             failures.append(exc)  # the C parser stops at it, and flattens it into its own error's text
             raise
 
-    createrepo = _createrepo()
+    createrepo = createrepo_module()
     with tempfile.TemporaryDirectory(prefix="mirror-") as directory:
         file = Path(directory, location.rpartition("/")[2])
         file.write_bytes(primary)
@@ -206,7 +206,7 @@ def _capabilities(entries: Iterable[tuple[Any, ...]]) -> tuple[Capability, ...]:
 
 
 @cache
-def _createrepo() -> ModuleType:
+def createrepo_module() -> ModuleType:
     """Import createrepo_c. Its librpm complains on stderr where the host has no rpm, unless it is shown an rpmrc."""
     with tempfile.TemporaryDirectory(prefix="mirror-") as directory:
         Path(directory, "rpmrc").touch()

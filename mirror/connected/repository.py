@@ -90,7 +90,7 @@ class RepositoryNotSigned(MirrorError):
 
 
 class MetadataMismatch(MirrorError):
-    """``primary.xml`` is not the one that the signed ``repomd.xml`` names."""
+    """``primary.xml``, or another file, is not the one that the signed ``repomd.xml`` names."""
 
     ref = "rpm-metadata-mismatch"
     exit_code = 62
@@ -115,12 +115,14 @@ class Repository:
         packages: every RPM it offers, of every architecture.
         fingerprint: of the pinned key that signed it.
         key: that key as the repository offers it, ASCII-armored, with LF line ends.
+        repomd: the signed bytes that name its other files.
     """
 
     url: str
     packages: tuple[RpmPackage, ...]
     fingerprint: str
     key: str
+    repomd: bytes = b""
 
 
 def repository_url(location: str) -> str:
@@ -150,8 +152,17 @@ def open_repository(location: str, fingerprints: Sequence[str], read: Read) -> R
     except MirrorError as exc:
         raise RepositoryNotSigned(shown + REPOMD, str(exc), exc.hint) from exc
     record = parse_repomd(repomd, shown)
-    packages = parse_primary(_primary(read, base, record), record.location, shown)
-    return Repository(shown, packages, fingerprint, _armored(key, shown))
+    packages = parse_primary(_named(read, base, record, MAX_PRIMARY_BYTES), record.location, shown)
+    return Repository(shown, packages, fingerprint, _armored(key, shown), repomd)
+
+
+def read_named(location: str, record: PrimaryRecord, read: Read, max_bytes: int) -> bytes:
+    """Another file that a repository's signed ``repomd.xml`` names, such as ``filelists.xml``, checked in the same way.
+
+    Raises:
+        RepositoryUnreachable, MetadataMismatch.
+    """
+    return _named(read, repository_url(location), record, max_bytes)
 
 
 def _read(read: Read, base: str, file: str, max_bytes: int) -> bytes:
@@ -175,10 +186,10 @@ def _armored(key: bytes, url: str) -> str:
     return text
 
 
-def _primary(read: Read, base: str, record: PrimaryRecord) -> bytes:
+def _named(read: Read, base: str, record: PrimaryRecord, max_bytes: int) -> bytes:
     """Rule 3."""
     url = redacted(base) + record.location
-    data = _read(read, base, record.location, MAX_PRIMARY_BYTES)
+    data = _read(read, base, record.location, max_bytes)
     if record.size is not None and len(data) != record.size:
         raise MetadataMismatch(url, f"{record.size} bytes", f"{len(data)} bytes")
     digest = hashlib.new(record.algorithm, data).hexdigest()

@@ -16,7 +16,10 @@ from typing import Any
 
 from mirror.core.fields import Fields
 
-ARCHITECTURES = ("x86_64", "aarch64")
+CUDA_TARGETS = {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}
+"""NVIDIA's directory below ``targets/`` for each architecture (CUDA.md A4)."""
+
+ARCHITECTURES = tuple(CUDA_TARGETS)
 """What ``uname -m`` prints on the machines that we target (NVIDIA calls aarch64 servers ``sbsa``)."""
 
 
@@ -99,7 +102,7 @@ class Target:
     @property
     def cuda_targets(self) -> str:
         """NVIDIA's directory below ``targets/`` for this architecture (CUDA.md A4)."""
-        return {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}[self.arch]
+        return CUDA_TARGETS[self.arch]
 
     def __str__(self) -> str:
         parts = [f"Python {self.python}", self.arch, f"glibc {self.glibc}"]

@@ -1,0 +1,301 @@
+"""``mirror which``: which package brings a file, whether this stack has it, and what to write into ``NAME.toml`` if not.
+
+1. A place to ask: an installed generation, a bundle that is not installed yet, or the lock on the connected machine; each has
+   a file index (``mirror.core.fileindex``).
+2. The answer: the packages (``mirror.core.filesearch``), and what no package brings: links that mirror makes, the GPU
+   driver's files, the files of the venv's wheels.
+
+Rules: nothing is changed and nothing outside the place is asked; of a bundle, the signature and the index's digest are checked
+before it is believed (that the other members are intact is ``mirror verify``'s); a file that nobody brings is an error, with
+what comes near.
+
+Example::
+
+    answer = which(installed_place(Prefix(Path("~/.local/share/mirror/h100"))), "nv/target")
+    answer.rpms[0].rpm.name
+"""
+
+from __future__ import annotations
+
+import csv
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.prefix import Prefix
+from mirror.closed.receipt import read_receipt
+from mirror.closed.status import NothingInstalled
+from mirror.core.components import bringer, package_name, role_of
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.fileindex import BUNDLED, INSTALLED, FileIndex, IndexedRpm
+from mirror.core.filesearch import Match, is_named, library_name, near, search, wanted_names
+from mirror.core.reader import open_bundle
+from mirror.core.root import Root
+
+_DRIVER = re.compile(
+    r"(?:lib(?:cuda|cudadebugger|nvcuvid|nvoptix|nvidia-[a-z0-9-]+|(?:EGL|GLX|GLESv2|GLESv1_CM)_nvidia)\.so(?:\.[0-9]+)*"
+    r"|nvidia-(?:smi|modprobe|persistenced|cuda-mps-(?:control|server)))",
+    re.ASCII,
+)
+_STUBS = {"libcuda.so": "driver-devel", "libnvidia-ml.so": "nvml-devel"}
+_LINKS = {"include": "include", "lib64": "lib"}
+_MOST_WHEELS = 5
+
+
+class FileUnknown(MirrorError):
+    """No package of the index brings the file, and mirror knows nothing else of it.
+
+    Attributes:
+        file: as it was asked for.
+        place: where was looked.
+        near: files that may have been meant, each with its package.
+    """
+
+    ref = "file-in-no-package"
+    exit_code = 108
+    hint = "Name it as it is included, linked or called: nv/target, -lcublas, libnvrtc.so.13, ptxas. There are no wildcards."
+
+    def __init__(self, file: str, place: str, near: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(file, place, near)
+        self.file, self.place, self.near = file, place, near
+
+    def __str__(self) -> str:
+        return f"no RPM that {self.place} knows brings {self.file!r}"
+
+    def context(self) -> str:
+        return "\n".join(f"did you mean {name} (of {package})?" for name, package in self.near)
+
+
+class NoFileIndex(MirrorError):
+    """There is no file index where one was looked for.
+
+    Attributes:
+        place: where.
+    """
+
+    ref = "no-file-index"
+    exit_code = 109
+    hint = (
+        "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
+        "'mirror lock NAME.toml' writes it and 'mirror which FILE --lock NAME.toml' asks it."
+    )
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place} holds no index of the files of CUDA's packages"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a question is asked.
+
+    Attributes:
+        kind: ``"install"``, ``"bundle"`` or ``"lock"``.
+        path: the generation, the bundle or the lock.
+        stack: its name.
+        index: what is known there.
+    """
+
+    kind: str
+    path: Path
+    stack: str
+    index: FileIndex
+
+    def __str__(self) -> str:
+        return f"the {self.kind} {self.path}"
+
+
+def installed_place(prefix: Prefix) -> Place:
+    """The current generation of a prefix.
+
+    Raises:
+        NothingInstalled, NoFileIndex: when there is none, or it has no index.
+        MirrorError: as ``read_receipt`` and ``FileIndex.parse``.
+    """
+    generation = prefix.current()
+    if generation is None:
+        raise NothingInstalled(str(prefix.root))
+    name, file = read_receipt(generation).name, generation.path / INSTALLED
+    return Place("install", generation.path, name, _read(file, f"the install {generation.path}"))
+
+
+def bundled_place(path: Path, root: Root) -> Place:
+    """A bundle, its signature and its index checked.
+
+    Raises:
+        NoFileIndex: when it carries none.
+        MirrorError: as ``open_bundle``, ``Bundle.trust`` and ``Bundle.read``.
+    """
+    with open_bundle(path) as bundle:
+        manifest = bundle.trust(root)
+        artifact = manifest.find(BUNDLED)
+        if artifact is None:
+            raise NoFileIndex(f"the bundle {path}")
+        return Place("bundle", path, manifest.name, FileIndex.parse(bundle.read(artifact)))
+
+
+def locked_place(path: Path) -> Place:
+    """A lock, named by any of its files: ``NAME.toml``, ``NAME.txt``.
+
+    Raises:
+        NoFileIndex: when no ``NAME.files.txt`` is there.
+        MirrorError: as ``FileIndex.parse``.
+    """
+    name = re.sub(r"(\.(build|rpms|files))?\.(toml|txt)$", "", path.name)
+    file = path.with_name(f"{name}.files.txt")
+    if not path.exists():
+        raise Unreadable(str(path), "No such file or directory")
+    return Place("lock", path, name, _read(file, f"the lock {path}"))
+
+
+def _read(file: Path, place: str) -> FileIndex:
+    try:
+        return FileIndex.parse(file.read_bytes(), str(file))
+    except FileNotFoundError as exc:
+        raise NoFileIndex(place) from exc
+    except OSError as exc:
+        raise Unreadable(str(file), exc.strerror or str(exc)) from exc
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a file.
+
+    Attributes:
+        file: as it was asked for.
+        place: where.
+        rpms: the packages that bring it, those of the stack first.
+        made: what mirror makes under that name; empty when it does not.
+        driver: who brings it when the GPU driver does; empty when it does not.
+        wheels: files of that name in the venv, each with its project.
+    """
+
+    file: str
+    place: Place
+    rpms: tuple[Match, ...]
+    made: str = ""
+    driver: str = ""
+    wheels: tuple[tuple[str, str], ...] = ()
+
+    def on_disk(self, path: str) -> Path | None:
+        """Where a path of the CUDA home is in this install; None where nothing is installed, or not that."""
+        file = self.place.path / "cuda" / path
+        return file if self.place.kind == "install" and file.exists() else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "stack": self.place.stack,
+            "asked": self.place.kind,
+            "where": str(self.place.path),
+            "cuda": self.place.index.release,
+            "rpms": [self._rpm(match) for match in self.rpms],
+            "made_by_mirror": self.made,
+            "driver": self.driver,
+            "wheels": [{"path": path, "project": project} for path, project in self.wheels],
+        }
+
+    def _rpm(self, match: Match) -> dict[str, Any]:
+        rpm = match.rpm
+        return {
+            "name": rpm.name,
+            "evr": rpm.evr,
+            "role": role_of(rpm.name),
+            "carried": rpm.carried,
+            "paths": list(match.paths),
+            "on_disk": [str(file) for path in match.paths if (file := self.on_disk(path))],
+            "add": "" if rpm.carried else toml_line(rpm.name),
+        }
+
+
+def toml_line(package: str) -> str:
+    """What to write below ``[rpms]`` in ``NAME.toml``."""
+    return f'packages = [..., "{package}"]'
+
+
+def which(place: Place, file: str) -> Answer:
+    """Answer for one file.
+
+    Raises:
+        FileUnknown: when nobody is known to bring it.
+    """
+    index, names = place.index, wanted_names(file)
+    made, driver = _made(index, names), _driver(index, names)
+    rpms = () if names[0] in _LINKS else search(index, file)
+    if driver and not rpms and (stub := _stub(names)):
+        rpms = search(index, f"stubs/{stub}") or _known(
+            index, package_name(_STUBS[stub], index.release), f"targets/{index.triplet}/lib/stubs/{stub}"
+        )
+    if not (rpms or made or driver):
+        rpms = _known(index, next(filter(None, (bringer(name, index.release) for name in names)), ""))
+    wheels = tuple(_in_wheels(place, names))
+    if not (rpms or made or driver or wheels):
+        raise FileUnknown(file, str(place), near(index, file))
+    return Answer(file, place, rpms, made, driver, wheels)
+
+
+def _driver(index: FileIndex, names: tuple[str, ...]) -> str:
+    name = posixpath.basename(names[0])
+    if not _DRIVER.fullmatch(name) or "stubs/" in names[0]:
+        return ""
+    stub = _stub(names)
+    package = package_name(_STUBS[stub], index.release) if stub else ""
+    real = f"{stub}.1" if stub else name
+    link = f"; to link with it, lib/stubs/{stub} of {package} stands in for it" if package else ""
+    return f"{real} is the GPU driver's, on the closed host already and never in a bundle{link}"
+
+
+def _stub(names: tuple[str, ...]) -> str:
+    """The stub that stands in for a library of the driver; empty when there is none."""
+    library = library_name(posixpath.basename(names[0]))
+    return library[0] if library and library[0] in _STUBS else ""
+
+
+def _made(index: FileIndex, names: tuple[str, ...]) -> str:
+    """What ``mirror.core.cudalinks`` makes under a name."""
+    if names[0] in _LINKS:
+        return f"{names[0]} is a link to targets/{index.triplet}/{_LINKS[names[0]]}; mirror makes it where no RPM brings it"
+    name = posixpath.basename(names[0])
+    library = library_name(name)
+    carried = [path for rpm in index.rpms if rpm.carried for path in rpm.paths if _lies_beside_linkers(index, path)]
+    if library is None or any(posixpath.basename(path) == name for path in carried):
+        return ""
+    versions = [path for path in carried if path.startswith(f"{posixpath.dirname(path)}/{name}.")]
+    if not versions or "." in library[1]:
+        return ""
+    first = min(versions, key=len)
+    return f"{posixpath.dirname(first)}/{name} is a link that mirror makes when it installs, to {posixpath.basename(first)}"
+
+
+def _lies_beside_linkers(index: FileIndex, path: str) -> bool:
+    return posixpath.dirname(path) in (f"targets/{index.triplet}/lib", "nvvm/lib64")
+
+
+def _known(index: FileIndex, package: str, *paths: str) -> tuple[Match, ...]:
+    """A package that mirror's own table knows, and the index does not: one made from the bundle's RPMs knows no others."""
+    if not package or package in {rpm.name for rpm in index.rpms}:
+        return ()
+    return (Match(IndexedRpm(package, "", "", False, ()), paths),)
+
+
+def _in_wheels(place: Place, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Files of the venv's wheels, by their RECORD (PEP 376); modules of Python are found by Python."""
+    found = 0
+    for record in sorted(place.path.glob("venv/lib/python3*/site-packages/*.dist-info/RECORD")):
+        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
+            stems = {(library_name(name) or (posixpath.basename(name),))[0] for name in names}
+            lines = [line for line in stream if any(stem in line for stem in stems)]
+        for path in (row[0] for row in csv.reader(lines) if row):
+            if path.endswith((".py", ".pyc")) or not any(is_named(path, name) for name in names):
+                continue
+            project, _, version = record.parent.name[: -len(".dist-info")].partition("-")
+            yield path, f"{project} {version}"
+            found += 1
+            if found == _MOST_WHEELS:
+                return
