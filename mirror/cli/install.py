@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     installed = install(options, progress=Console())
     if args.json:
         print_json(
-            {**installed.receipt.to_dict(), "prefix": str(installed.prefix), "was_installed": installed.was_installed}
+            {**installed.receipt.summary(), "prefix": str(installed.prefix), "was_installed": installed.was_installed}
         )
     else:
         print(_sentence(installed))

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror import __version__
+from mirror.closed import zstd
 from mirror.closed.environment import Environment
 from mirror.closed.host import Host
 from mirror.closed.interpreter import Interpreter, unpack_interpreter
@@ -31,7 +32,8 @@ from mirror.closed.prefix import Generation
 from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
 from mirror.closed.receipt import Receipt
 from mirror.closed.selftest import Check, self_test
-from mirror.closed.toolkit import unpack_toolkit
+from mirror.closed.toolchainrecord import ToolchainRecord
+from mirror.closed.toolkit import dangling_notes, unpack_toolkit
 from mirror.closed.tree import remove_tree
 from mirror.closed.venv import Venv, choose_installer, make_venv
 from mirror.closed.wheelserver import serving
@@ -97,12 +99,12 @@ class Building:
         self._work.mkdir(mode=0o700)
         interpreter = self._interpreter()
         installer = self._install_wheels(interpreter)
-        notes = [*self.plan.notes, *self._unpack_toolkit()]
+        toolchain = self._unpack_toolkit(interpreter)
         environment = Environment(self.generation.path, self._manifest)
         write_file(self.generation.env_script, environment.script().encode())
         checks = self_test(environment, self.host, self._work, self.progress)
         remove_tree(self._work)
-        receipt = self._receipt(digest, now, interpreter, installer, checks, tuple(notes))
+        receipt = self._receipt(digest, now, interpreter, installer, checks, toolchain)
         write_file(self.generation.receipt, receipt.encode())
 
     def _interpreter(self) -> Interpreter:
@@ -148,15 +150,16 @@ class Building:
                     advance(wheel.size)
             yield "wheels"  # relative to the installer's working directory: uv splits at commas, pip at blanks
 
-    def _unpack_toolkit(self) -> list[str]:
-        """Unpack the CUDA toolkit if there is one; gives what is to be noted about it."""
+    def _unpack_toolkit(self, interpreter: Interpreter) -> ToolchainRecord | None:
+        """Unpack the CUDA toolkit if there is one."""
         if not self._manifest.within("rpms"):
-            return []
-        toolkit = unpack_toolkit(self.bundle, self.generation.cuda, self.jobs, self.progress)
-        notes = [f"the toolkit's link {link} leads nowhere" for link in toolkit.dangling]
-        for note in notes:
+            return None
+        wheel = next((self._copy(tool) for tool in self._manifest.within("tool") if tool.name == zstd.PROJECT), None)
+        finder = zstd.ZstdFinder(interpreter.path, wheel, self._work)
+        toolkit = unpack_toolkit(self.bundle, self.generation.cuda, self.jobs, self.progress, finder)
+        for note in dangling_notes(toolkit.dangling):
             self.progress.say(f"note: {note}")
-        return notes
+        return ToolchainRecord.of(toolkit)
 
     def _requirements(self) -> Path:
         artifact = self._manifest.find(REQUIREMENTS)
@@ -192,7 +195,7 @@ class Building:
         interpreter: Interpreter,
         installer: str,
         checks: tuple[Check, ...],
-        notes: tuple[str, ...],
+        toolchain: ToolchainRecord | None,
     ) -> Receipt:
         return Receipt(
             name=self._manifest.name,
@@ -209,7 +212,8 @@ class Building:
             rpms=len(self._manifest.within("rpms")),
             mirror=__version__,
             checks=checks,
-            notes=notes,
+            notes=(*self.plan.notes, *dangling_notes(toolchain.dangling if toolchain else ())),
+            toolchain=toolchain,
         )
 
     def _signers(self) -> tuple[str, ...]:

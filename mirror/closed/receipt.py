@@ -3,27 +3,34 @@
 It is a record for people and for programs of the site. Nothing of ours decides by it: that a generation is whole is
 said by ``COMPLETE``, and what it came from by its name.
 
-Rule: strict as all our documents; ``from_bytes`` and ``encode`` are inverse.
+Rules: strict as all our documents; ``from_bytes`` and ``encode`` are inverse; what a receipt of an earlier mirror does not
+tell is empty, never an error.
 
 Example::
 
     receipt = read_receipt(generation)
     receipt.sequence, receipt.python
+    receipt.owner("include/nv/target").nevra      # "cuda-cccl-13-0-13.0.85-1.x86_64"
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix import Generation
 from mirror.closed.selftest import Check
+from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.toolchain import Unpacked
 
 FORMAT = "mirror-receipt/1"
-_MAX_BYTES = 4 << 20
+_MAX_BYTES = 32 << 20
+"""A whole toolkit with all its tools has some 20,000 files: about 2 MB of paths."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Receipt:
         mirror: the version that installed.
         checks: the self-test's.
         notes: what the operator should know; one sentence each.
+        toolchain: where each file of the CUDA toolchain came from; None without one.
     """
 
     name: str
@@ -63,6 +71,7 @@ class Receipt:
     mirror: str
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    toolchain: ToolchainRecord | None = None
     format: str = field(default=FORMAT)
 
     @classmethod
@@ -95,14 +104,45 @@ class Receipt:
                 for item in fields.tables("checks")
             ),
             notes=fields.texts("notes", ()),
+            toolchain=ToolchainRecord.from_fields(fields.table("toolchain")) if "toolchain" in fields else None,
         )
         fields.end()
         return receipt
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_bytes``, before encoding."""
-        checks = [vars(check) for check in self.checks]
-        return {**vars(self), "signers": list(self.signers), "checks": checks, "notes": list(self.notes)}
+        lists = {
+            "signers": list(self.signers),
+            "checks": [vars(check) for check in self.checks],
+            "notes": list(self.notes),
+        }
+        found = {**vars(self), **lists, "toolchain": self.toolchain.to_dict() if self.toolchain else None}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def summary(self) -> dict[str, Any]:
+        """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""
+        return {**self.to_dict(), **({"toolchain": self.toolchain.summary()} if self.toolchain else {})}
+
+    def owner(self, path: str) -> Unpacked | None:
+        """The package that a file or link of the toolchain came from; None when none brought it, or when nobody knows.
+
+        Args:
+            path: below the CUDA home, or absolute within it; it may lead through links such as ``include`` and ``lib64``,
+                which are looked up on this host.
+        """
+        if self.toolchain is None:
+            return None
+        home = Path(self.generation) / "cuda"
+        absolute = home / path
+        for named in (
+            absolute,
+            Path(os.path.realpath(absolute.parent)) / absolute.name,
+            Path(os.path.realpath(absolute)),
+        ):
+            for top in (home, Path(os.path.realpath(home))):
+                if top in named.parents and (found := self.toolchain.owner(named.relative_to(top).as_posix())):
+                    return found
+        return None
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())

@@ -82,7 +82,7 @@ class Status:
         return {
             "prefix": str(self.prefix),
             "current": self.current,
-            "generations": [receipt.to_dict() for receipt in self.receipts],
+            "generations": [receipt.summary() for receipt in self.receipts],
             "unfinished": list(self.unfinished),
         }
 

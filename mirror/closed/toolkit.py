@@ -15,6 +15,7 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from mirror.core.manifest import Manifest
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle
 from mirror.core.rpmsource import RpmSource, trusted_rpms
-from mirror.core.toolchain import Toolchain, unpack_toolchain
+from mirror.core.toolchain import Dangling, Toolchain, unpack_toolchain
+from mirror.core.zstdframe import Zstd
 
 LIST = "meta/rpms.json"
 _MAX_BYTES = 4 << 20
@@ -83,12 +85,15 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
     return listed
 
 
-def unpack_toolkit(bundle: Bundle, root: Path, jobs: int = 0, progress: Progress = SILENT) -> Toolchain:
+def unpack_toolkit(
+    bundle: Bundle, root: Path, jobs: int = 0, progress: Progress = SILENT, zstd: Zstd | None = None
+) -> Toolchain:
     """Unpack every RPM of the bundle, so that ``root/bin/nvcc`` is the compiler.
 
     Args:
         root: where; it must not exist.
         jobs: how many packages to read at once; 0 for one per processor.
+        zstd: decompresses where this Python cannot (``mirror.closed.zstd``).
 
     Raises:
         DigestMismatch: when an RPM has changed since the bundle was verified.
@@ -100,5 +105,14 @@ def unpack_toolkit(bundle: Bundle, root: Path, jobs: int = 0, progress: Progress
         RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
         for rpm, nevra in zip(bundle.manifest.within("rpms"), listed.nevras)
     ]
-    packages = trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints)
+    packages = trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints, zstd=zstd)
     return unpack_toolchain(packages, root, bundle.manifest.target, jobs=jobs, progress=progress)
+
+
+def dangling_notes(links: Iterable[Dangling]) -> tuple[str, ...]:
+    """What an operator should know of links that lead nowhere; one sentence each."""
+    return tuple(
+        f"the toolkit's link {link} leads nowhere"
+        + (f": add {link.package!r} to [rpms].packages" if link.package else "")
+        for link in links
+    )

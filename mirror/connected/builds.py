@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from mirror.core.progress import SILENT, Progress
 from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.toolchain import unpack_toolchain
+from mirror.core.zstdframe import Decompressor, ModuleDecompressor
 
 
 class NoBuildPython(MirrorError):
@@ -145,6 +147,7 @@ def _toolchain(
                 [paths[part.download.sha256] for part in rpms],
                 keys=locks.rpms.key,
                 fingerprints=locks.rpms.fingerprints,
+                zstd=_zstd,
             ),
             draft,
             plan.target,
@@ -156,3 +159,11 @@ def _toolchain(
             if not home.is_dir():
                 raise
     return home
+
+
+def _zstd() -> Decompressor:
+    """``backports.zstd``, which pyproject.toml asks for below Python 3.14."""
+    try:
+        return ModuleDecompressor(importlib.import_module("backports.zstd"))
+    except ImportError as exc:
+        raise LookupError("backports.zstd is not installed") from exc

@@ -2,7 +2,8 @@
 
 1. The locks, complete (``mirror.connected.wishes``).
 2. The one file of each pin, and how large it is (``mirror.connected.findings``).
-3. What every bundle carries besides: uv and pip, the RPMs, the interpreter, and the probe when there is a toolchain.
+3. What every bundle carries besides: uv and pip, the RPMs and a zstd decompressor for them, the interpreter, and the probe
+   when there is a toolchain.
 
 Rules: nothing is fetched or built here; equal locks give equal plans.
 
@@ -33,6 +34,9 @@ from mirror.connected.store import Store
 from mirror.connected.wishes import Wishes, complete_locks
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
+
+_FOR_RPMS = frozenset({"backports-zstd"})
+"""Tools that only RPMs need: their payloads may be compressed with zstd, which Python reads from 3.14 on."""
 
 
 def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[Plan, Locks]:
@@ -65,9 +69,8 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
     needed = find_files(locks.build, replace(stack, build=()), store, progress) if built and locks.build else ()
     shared = {name: url for name, url in stack.indexes.items() if name == "default"}
-    tools = find_files(
-        wishes.tools or _tools(), Stack("tools", locks.target, (), indexes=shared), store, progress, "tool"
-    )
+    carried = Stack("tools", locks.target, (), indexes=shared)
+    tools = find_files(_needed(wishes.tools or _tools(), bool(rpms)), carried, store, progress, "tool")
     return Plan(
         name=locks.name,
         sequence=sequence,
@@ -88,6 +91,11 @@ def _stack_of(locks: Locks) -> Stack:
 
 def _tools() -> PythonLock:
     return parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")
+
+
+def _needed(tools: PythonLock, with_rpms: bool) -> PythonLock:
+    """What is carried besides: without RPMs, nothing that only unpacks them."""
+    return tools if with_rpms else replace(tools, pins=tuple(pin for pin in tools.pins if pin.name not in _FOR_RPMS))
 
 
 def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:

@@ -4,12 +4,14 @@ Headers are ``mirror.core.rpm``'s, the archive's form ``mirror.core.cpio``'s; wr
 
 Rules:
 (1) where the header names the compressed archive's digest, all of it is hashed before the first byte is decompressed;
-(2) memory is bounded: an xz dictionary of 96 MiB at most, and never more content than the header announces;
+(2) memory is bounded: an xz dictionary of 96 MiB at most, a zstd window of 128 MiB, and never more content than the header
+    announces;
 (3) the stream is one stream, with nothing after it;
 (4) the archive holds exactly the header's files, each with its mode, size, target and digest; of a set of hard links the last
     carries the content.
 
-Decompressors are the standard library's. zstd is among them from Python 3.14; before that, ``backports.zstd`` will do.
+Decompressors are the standard library's. zstd is among them from Python 3.14 on; before that the caller brings one
+(``mirror.core.zstdframe``).
 
 Example::
 
@@ -26,15 +28,17 @@ import lzma
 import stat
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Callable, Protocol, cast
+from contextlib import closing
+from typing import BinaryIO, Callable, Protocol
 
 from mirror.core.cpio import Archive, Entry, MalformedPayload
 from mirror.core.errors import MirrorError
 from mirror.core.package import Content, PackageFile
 from mirror.core.rpm import Rpm
+from mirror.core.zstdframe import ModuleDecompressor, OneFrame, Zstd
 
 MAX_XZ_MEMORY = 112 << 20
-"""xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB; zstd's limit here is similar."""
+"""xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB."""
 
 _BLOCK = 1 << 18
 _PIECE = 1 << 20
@@ -63,23 +67,28 @@ class PayloadMismatch(MirrorError):
 
 
 class PayloadUnsupported(MirrorError):
-    """This Python cannot decompress the archive.
+    """Nothing on this machine decompresses the archive.
 
     Attributes:
         name: of the package's file.
         compressor: as the header names it.
+        tried: what was looked for, where more than this Python's standard library was.
     """
 
     ref = "rpm-payload-unsupported"
     exit_code = 47
-    hint = "Run mirror with Python 3.14 or newer, whose standard library reads zstd, or install backports.zstd for this one."
+    hint = (
+        "For zstd: put a 'zstd' program on PATH, run mirror with Python 3.14 or newer, or make the bundle again with a mirror "
+        "that carries a decompressor (tool/backports_zstd-*.whl); where wheels are built, 'pip install backports.zstd'."
+    )
 
-    def __init__(self, name: str, compressor: str) -> None:
-        super().__init__(name, compressor)
-        self.name, self.compressor = name, compressor
+    def __init__(self, name: str, compressor: str, tried: str = "") -> None:
+        super().__init__(name, compressor, tried)
+        self.name, self.compressor, self.tried = name, compressor, tried
 
     def __str__(self) -> str:
-        return f"{self.name}: its archive is compressed with {self.compressor}, which this Python cannot read"
+        tried = f" ({self.tried})" if self.tried else ""
+        return f"{self.name}: its archive is compressed with {self.compressor}, which nothing here can read{tried}"
 
 
 def check_payload(rpm: Rpm, stream: BinaryIO) -> None:
@@ -100,16 +109,21 @@ def check_payload(rpm: Rpm, stream: BinaryIO) -> None:
         raise PayloadMismatch(rpm.label, "its archive", expected, digest.hexdigest())
 
 
-def contents(rpm: Rpm, stream: BinaryIO) -> Iterator[Content]:
+def contents(rpm: Rpm, stream: BinaryIO, zstd: Zstd | None = None) -> Iterator[Content]:
     """The package's files in the archive's order.
 
     Args:
         stream: at the archive's first byte.
+        zstd: makes a decompressor where the standard library has none.
 
     Raises:
         PayloadUnsupported, MalformedPayload, PayloadMismatch: as the rules say.
     """
-    unpacked = _Unpacked(rpm, stream)
+    with closing(_Unpacked(rpm, stream, zstd)) as unpacked:
+        yield from _contents(rpm, unpacked)
+
+
+def _contents(rpm: Rpm, unpacked: _Unpacked) -> Iterator[Content]:
     groups = _hard_links(rpm)
     archive = Archive(unpacked.read, _stored_sizes(rpm, groups), rpm.label)
     missing = {file.path: file for file in rpm.files if not file.ghost}
@@ -222,13 +236,13 @@ class _Gunzip:
         return self._inflate.decompress(self._inflate.unconsumed_tail + data, max(max_length, 0))
 
 
-def _zstd() -> _Decompressor:
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            return cast("_Decompressor", importlib.import_module(module).ZstdDecompressor())
-        except ImportError:
-            continue
-    raise LookupError("zstd")
+def _zstd(given: Zstd | None) -> OneFrame:
+    try:
+        return OneFrame(ModuleDecompressor(importlib.import_module("compression.zstd")))  # from Python 3.14 on
+    except ImportError:
+        if given is None:
+            raise LookupError from None
+    return OneFrame(given())
 
 
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
@@ -236,22 +250,29 @@ _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_XZ_MEMORY),
     "gzip": _Gunzip,
     "bzip2": bz2.BZ2Decompressor,
-    "zstd": _zstd,
 }
 
 
 class _Unpacked:
     """The decompressed archive as a stream."""
 
-    def __init__(self, rpm: Rpm, stream: BinaryIO) -> None:
+    def __init__(self, rpm: Rpm, stream: BinaryIO, zstd: Zstd | None) -> None:
         self._rpm, self._stream = rpm, stream
         self._decompressor: _Decompressor | None = None
         if rpm.compressor == "none":
             return
         try:
-            self._decompressor = _DECOMPRESSORS[rpm.compressor]()
+            if rpm.compressor == "zstd":
+                self._decompressor = _zstd(zstd)
+            else:
+                self._decompressor = _DECOMPRESSORS[rpm.compressor]()
         except LookupError as exc:
-            raise PayloadUnsupported(rpm.label, rpm.compressor) from exc
+            tried = "" if isinstance(exc, KeyError) else str(exc)
+            raise PayloadUnsupported(rpm.label, rpm.compressor, tried) from exc
+
+    def close(self) -> None:
+        if isinstance(self._decompressor, OneFrame):
+            self._decompressor.close()
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, none at the end. A stream that is cut short, or broken, is refused."""

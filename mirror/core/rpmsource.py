@@ -30,6 +30,7 @@ from mirror.core.payload import check_payload, contents
 from mirror.core.pgpkeys import Certificate
 from mirror.core.reader import DigestMismatch
 from mirror.core.rpm import Rpm, read_rpm
+from mirror.core.zstdframe import Zstd
 
 _BLOCK = 1 << 20
 
@@ -66,19 +67,24 @@ class RpmSource:
 
 
 def trusted_rpms(
-    sources: Iterable[Union[RpmSource, Path]], *, keys: Union[str, bytes], fingerprints: Iterable[str]
+    sources: Iterable[Union[RpmSource, Path]],
+    *,
+    keys: Union[str, bytes],
+    fingerprints: Iterable[str],
+    zstd: Zstd | None = None,
 ) -> tuple[TrustedRpm, ...]:
     """RPMs as sources for ``unpack_toolchain``.
 
     Args:
         keys: the vendors' public keys, armored.
         fingerprints: the pinned ones.
+        zstd: makes a decompressor for zstd where this Python's standard library has none.
 
     Raises:
         MirrorError: as ``read_keys`` does.
     """
     certificates, pinned = read_keys(keys), tuple(fingerprints)
-    return tuple(TrustedRpm(RpmSource.of(source), certificates, pinned) for source in sources)
+    return tuple(TrustedRpm(RpmSource.of(source), certificates, pinned, zstd) for source in sources)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class TrustedRpm:
     source: RpmSource
     keys: tuple[Certificate, ...]
     fingerprints: tuple[str, ...]
+    zstd: Zstd | None = None
 
     def judge(self) -> RpmPackage:
         """Rule 1.
@@ -102,7 +109,7 @@ class TrustedRpm:
             buffered = io.BufferedReader(hashing, _BLOCK)
             rpm = read_rpm(buffered, self.source.label, self.keys, self.fingerprints)
             check_payload(rpm, buffered)
-            return RpmPackage(self.source, rpm, self._held(rpm, hashing.sha256()))
+            return RpmPackage(self.source, rpm, self._held(rpm, hashing.sha256()), self.zstd)
 
     def _held(self, rpm: Rpm, actual: Sha256Hex) -> Sha256Hex:
         """It is not only a package of the vendor's, but the one that was chosen."""
@@ -122,6 +129,7 @@ class RpmPackage:
     source: RpmSource
     rpm: Rpm
     sha256: Sha256Hex
+    zstd: Zstd | None = None
 
     @property
     def name(self) -> str:
@@ -147,7 +155,7 @@ class RpmPackage:
         """Rule 2. Raises what ``mirror.core.payload.contents`` does."""
         with self.source.open() as stream:
             _skip(stream, self.rpm.payload_offset)
-            yield from contents(self.rpm, stream)
+            yield from contents(self.rpm, stream, self.zstd)
 
 
 class _Hashing(io.RawIOBase):

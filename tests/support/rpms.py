@@ -13,12 +13,15 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import stat
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pysequoia
 import rpm_rs
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from mirror.core.openpgp import read_keys
 from mirror.core.pgpkeys import Certificate
+from mirror.core.zstdframe import Decompressor, ModuleDecompressor
 from scripts.cuda_rpms import rpmfile
 from scripts.cuda_rpms.openpgp import Ed25519Key, RsaKey, SigningKey, armor
 from scripts.cuda_rpms.repodata import write_repodata
@@ -88,9 +92,22 @@ def archive_of(listed: Sequence[Member]) -> bytes:
 
 
 def compressed(archive: bytes, compressor: str = "xz") -> bytes:
+    if compressor == "zstd":
+        return bytes(zstd_module().compress(archive))
     out = io.BytesIO()
     rpmfile.compress([archive], out, compressor)
     return out.getvalue()
+
+
+def zstd_module() -> ModuleType:
+    """What compresses zstd here: the standard library's from Python 3.14 on, ``backports.zstd`` before."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return importlib.import_module(name)
+
+
+def zstd_here() -> Decompressor:
+    """A decompressor as the connected room brings one."""
+    return ModuleDecompressor(zstd_module())
 
 
 @dataclass
@@ -153,14 +170,24 @@ class Packager:
     def certificates(self) -> tuple[Certificate, ...]:
         return read_keys(self.armored)
 
-    def draft(self, name: str, contents: Contents, version: str = "1.0", compressor: str = "xz") -> Draft:
+    def draft(
+        self, name: str, contents: Contents, version: str = "1.0", compressor: str = "xz", arch: str = "x86_64"
+    ) -> Draft:
         """A package to be edited."""
-        spec = Spec(name, version, summary=name, description=name, license="MIT", build_time=CREATED)
+        spec = Spec(name, version, arch=arch, summary=name, description=name, license="MIT", build_time=CREATED)
         return Draft(spec, members(contents), self.key, compressor=compressor)
 
-    def rpm(self, directory: Path, name: str, contents: Contents, version: str = "1.0", compressor: str = "xz") -> Path:
+    def rpm(
+        self,
+        directory: Path,
+        name: str,
+        contents: Contents,
+        version: str = "1.0",
+        compressor: str = "xz",
+        arch: str = "x86_64",
+    ) -> Path:
         """A good package, written into ``directory``."""
-        draft = self.draft(name, contents, version, compressor)
+        draft = self.draft(name, contents, version, compressor, arch)
         path = directory / draft.spec.filename
         path.write_bytes(draft.bytes())
         return path
