@@ -16,8 +16,9 @@ _DESCRIPTION = """\
 Pin everything that NAME.toml wishes for, for its target, whatever machine this is.
 
 Written beside NAME.toml: NAME.txt (Python projects, with the sha256 of the one file that the target takes), NAME.build.txt
-(what the builds from source need) and NAME.rpms.toml (the CUDA toolchain's RPMs). Versions that are locked already are kept
-where they still answer; when nothing changes, no file does. No package's code is run.
+(what the builds from source need), NAME.rpms.toml (the CUDA toolchain's RPMs) and NAME.files.txt (which RPM of that CUDA
+release brings which file, for mirror which). Versions that are locked already are kept where they still answer; when nothing
+changes, no file does. No package's code is run.
 """
 
 
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(locked: Locked) -> None:
     for file in locked.files:
-        print(f"{file.path}  {file.pins} pins  {'written' if file.changed else 'unchanged'}")
+        unit = "files" if file.path.name.endswith(".files.txt") else "pins"
+        print(f"{file.path}  {file.pins} {unit}  {'written' if file.changed else 'unchanged'}")
     for line in locked.unpinned:
         print(f"goes without {line}")

@@ -36,16 +36,20 @@ from mirror.connected.locks import Locks
 from mirror.connected.pack import pack
 from mirror.connected.plan import Plan
 from mirror.connected.planning import prepare
+from mirror.connected.rpmlock import RpmLock
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
 from mirror.connected.wheels import fitting_name
 from mirror.connected.wishes import Wishes
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
+from mirror.core.fileindex import BUNDLED, FileIndex
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import open_bundle
+from mirror.core.rpmsource import trusted_rpms
+from mirror.core.target import Target
 from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
 
 
@@ -207,11 +211,21 @@ def _add_texts(
     assembly: Assembly, locks: Locks, rpms: list[tuple[Artifact, str]], built: tuple[BuiltWheel, ...]
 ) -> None:
     for name, data in locks.files.items():
-        assembly.add_bytes(f"meta/{name}", data)
+        if name != f"{locks.name}.files.txt":  # it has a name of its own there, for the closed side
+            assembly.add_bytes(f"meta/{name}", data)
     assembly.add_bytes("meta/install.txt", meta.install_txt(assembly.within("wheels")))
     assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
     if rpms and locks.rpms:
         assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
+        index = locks.index or _index_of(assembly, locks.rpms, locks.target)
+        assembly.add_bytes(BUNDLED, index.encode())
+
+
+def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:
+    """Which RPM brings which file, by their own headers: what is known when the repository had no filelists."""
+    sources = [source for rpm in assembly.within("rpms") if isinstance(source := assembly.sources[rpm.path], Path)]
+    packages = [rpm.judge() for rpm in trusted_rpms(sources, keys=lock.key, fingerprints=lock.fingerprints)]
+    return FileIndex.of_packages(packages, target.cuda, target.arch)
 
 
 def _imports(assembly: Assembly) -> tuple[str, ...]:

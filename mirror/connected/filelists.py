@@ -16,7 +16,7 @@ Example::
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,19 @@ def newest(packages: Iterable[RpmPackage]) -> tuple[RpmPackage, ...]:
         if package.name not in found or found[package.name][1].evrcmp(solvable) < 0:
             found[package.name] = (package, solvable)
     return tuple(found[name][0] for name in sorted(found))
+
+
+def covers(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> tuple[str, ...]:
+    """Where an index no longer belongs to a lock: one sentence for each difference, none when it does."""
+    return tuple(_differences(index, pins, target))
+
+
+def _differences(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> Iterator[str]:
+    if (index.release, index.arch) != (target.cuda, target.arch):
+        yield f"its target is CUDA {target.cuda} for {target.arch}, the index is of CUDA {index.release} for {index.arch}"
+    locked = {pin.nevra for pin in pins}
+    yield from (f"{nevra} is locked, the index does not have it" for nevra in sorted(locked - index.carried))
+    yield from (f"the index has {nevra}, which is not locked" for nevra in sorted(index.carried - locked))
 
 
 def find_filelists(repomd: bytes, url: str) -> PrimaryRecord | None:

@@ -20,7 +20,9 @@ from pathlib import Path
 from mirror.core.durable import write_file
 
 ROOMS = ("core", "review", "closed")
-COMMANDS = ("__init__", "main", "console", "options", "verify", "inspect", "install", "status", "rollback", "trust")
+COMMANDS = (
+    "__init__", "main", "console", "options", "verify", "inspect", "install", "which", "status", "rollback", "trust",
+)  # fmt: skip
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 

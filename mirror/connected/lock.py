@@ -4,7 +4,7 @@
 2. Refuse exact pins that the target cannot take, and set optional requirements aside whose index cannot be reached.
 3. Resolve versions, and choose the one file of each: ``NAME.txt``.
 4. The same for what the builds need: ``NAME.build.txt``.
-5. Close over the RPMs that are wanted: ``NAME.rpms.toml``.
+5. Close over the RPMs that are wanted: ``NAME.rpms.toml``; and keep which RPM brings which file: ``NAME.files.txt``.
 
 Rules: files are written when all of them are computed, each whole or not at all; only an RPM repository out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers; when nothing
@@ -20,14 +20,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from mirror.connected import filelists
 from mirror.connected.coverage import covers, covers_builds
 from mirror.connected.index import Index
 from mirror.connected.pinning import Pinning
-from mirror.connected.repository import RepositoryUnreachable
+from mirror.connected.repository import Read, RepositoryUnreachable, open_repository
 from mirror.connected.requirements import InvalidLock, PythonLock, read_lock
 from mirror.connected.rpmlock import RpmLock, lock_rpms
 from mirror.connected.stack import Stack
@@ -35,6 +36,7 @@ from mirror.connected.store import Store
 from mirror.connected.transport import get_bytes, new_session
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
+from mirror.core.fileindex import FILELISTS, FileIndex
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 
@@ -77,7 +79,7 @@ class LockedFile:
 
     Attributes:
         path: where it is.
-        pins: how many it holds.
+        pins: how many it holds; of ``NAME.files.txt``, how many files.
         changed: whether it was written now; False when it already said the same.
     """
 
@@ -139,16 +141,22 @@ def _check_without(stack: Stack, without: frozenset[str], path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A lock file that is not written yet."""
+    """A lock file that is not written yet; without data, one that is to go."""
 
     path: Path
-    data: bytes
+    data: bytes | None
     pins: int
 
+    @property
+    def is_new(self) -> bool:
+        return self.data != (self.path.read_bytes() if self.path.is_file() else None)
+
     def write(self) -> LockedFile:
-        changed = not self.path.is_file() or self.path.read_bytes() != self.data
-        if changed:
+        changed = self.is_new
+        if changed and self.data is not None:
             write_file(self.path, self.data)
+        elif changed:
+            self.path.unlink()
         return LockedFile(self.path, self.pins, changed)
 
 
@@ -200,20 +208,53 @@ def _python_drafts(
 
 
 def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:
-    """``NAME.rpms.toml``, if the stack wants RPMs."""
+    """``NAME.rpms.toml`` and ``NAME.files.txt``, if the stack wants RPMs."""
     wishes = stack.rpms
     if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
         return []
     path, target = directory / f"{stack.name}.rpms.toml", stack.target
     progress.say(f"closing over {len(wishes.packages)} RPMs of {options.rpm_repo or wishes.repository}")
     with new_session() as session:
-        read = partial(get_bytes, session)
-        new = lock_rpms(wishes, target.arch, location=options.rpm_repo, read=read, now=now, release=target.cuda)
+        read: Read = cache(partial(get_bytes, session))  # the index is of the very metadata that was locked from
+        new = lock_rpms(
+            wishes,
+            target.arch,
+            location=options.rpm_repo,
+            read=read,
+            now=now,
+            release=target.cuda,
+            progress=progress,
+        )
+        files = _files_draft(stack, new, directory, options, read, progress)
     try:
         old = RpmLock.load(path) if path.is_file() else new
     except InvalidDocument as exc:
         progress.say(f"{exc}; it is made anew")
         old = new
-    if replace(new, locked=old.locked) == old:
-        new = old
-    return [_Draft(path, new.encode(), len(new.pins))]
+    if replace(new, locked=old.locked) == old and not files.is_new:
+        new = old  # another index is another lock: equal times promise equal bundles
+    drafts = [_Draft(path, new.encode(), len(new.pins)), files]
+    return [draft for draft in drafts if draft.is_new or draft.data is not None]
+
+
+def _files_draft(
+    stack: Stack, lock: RpmLock, directory: Path, options: LockOptions, read: Read, progress: Progress
+) -> _Draft:
+    """``NAME.files.txt``: the one that is there as long as it belongs to the lock, for filelists are pruned."""
+    assert stack.rpms is not None
+    path = directory / f"{stack.name}.files.txt"
+    try:
+        old = FileIndex.parse(path.read_bytes(), str(path)) if path.is_file() else None
+    except InvalidDocument as exc:
+        progress.say(f"{exc}; it is made anew")
+        old = None
+    if old and old.source == FILELISTS and not filelists.covers(old, lock.pins, stack.target):
+        return _Draft(path, old.encode(), old.count)
+    location = options.rpm_repo or stack.rpms.repository
+    repository = open_repository(location, stack.rpms.fingerprints, read)
+    try:
+        new = filelists.index_of(repository, location, lock.pins, stack.target, read)
+    except RepositoryUnreachable as exc:
+        progress.say(f"{exc}; the stack is locked without {path.name}")
+        new = None
+    return _Draft(path, new.encode() if new else None, new.count if new else 0)

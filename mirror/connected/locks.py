@@ -22,12 +22,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.connected import filelists, rpmlock
 from mirror.connected import lock as locking
-from mirror.connected import rpmlock
 from mirror.connected.requirements import PythonLock, parse_lock
 from mirror.connected.rpmlock import RpmLock
 from mirror.connected.stack import Stack
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.fileindex import FileIndex
 from mirror.core.names import Sha256Hex, stack_name
 from mirror.core.target import ARCHITECTURES, Target
 
@@ -84,6 +85,7 @@ class Locks:
         rpms: the RPM lock; None likewise.
         target: the machine it is for.
         files: the bytes of every file read, by name: they travel in ``meta/``.
+        index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
     """
 
     path: Path
@@ -94,6 +96,7 @@ class Locks:
     rpms: RpmLock | None
     target: Target
     files: dict[str, bytes]
+    index: FileIndex | None = None
 
     def missing(self) -> tuple[str, ...]:
         """The lock files that the stack needs and that are not there."""
@@ -159,7 +162,12 @@ def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
     if stack.rpms and rpms.is_file():
         files[rpms.name] = _read(rpms)
         rpm_lock = RpmLock.load(rpms)
-    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files)
+    index = path.with_name(f"{stack.name}.files.txt")
+    file_index = None
+    if rpm_lock and index.is_file():
+        files[index.name] = _read(index)
+        file_index = FileIndex.parse(files[index.name], str(index))
+    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index)
     _check_covers(locks)
     return locks
 
@@ -177,6 +185,9 @@ def _check_covers(locks: Locks) -> None:
         issues = rpmlock.covers(locks.stack.rpms, locks.rpms, locks.target.arch)
         if issues:
             raise LockOutdated(f"{locks.name}.rpms.toml", tuple(issues))
+        issues = filelists.covers(locks.index, locks.rpms.pins, locks.target) if locks.index else ()
+        if issues:
+            raise LockOutdated(f"{locks.name}.files.txt", tuple(issues))
 
 
 def _read(path: Path) -> bytes:

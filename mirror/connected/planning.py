@@ -105,6 +105,8 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
         yield f"goes without {line}"
     if locks.stack and locks.stack.rpms and wishes.goes_without_rpms:
         yield "carries no CUDA toolchain (--without rpms)"
+    if locks.rpms and not locks.index and not wishes.goes_without_rpms:
+        yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
     if locks.stack is None:
         yield f"{locks.path.name} has no NAME.toml beside it: the bundle is for this machine's platform ({locks.target})"
 
