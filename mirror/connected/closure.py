@@ -1,7 +1,7 @@
 """The closure: which RPMs of a repository the wanted ones need, newest first, all of one CUDA release.
 
-The choice is libsolv's, the solver inside dnf and zypper; this module decides what the solver is told. Nothing is read or
-fetched here.
+The choice is libsolv's, the solver inside dnf and zypper; this module decides what the solver is told. Whether what it chose
+makes one toolkit is ``mirror.connected.selection``'s to judge. Nothing is read or fetched here.
 
 Rules (CUDA.md A3):
 - a requirement is followed when it names a package. Sonames, paths, ``rpmlib(...)`` and whatever else has parentheses are
@@ -145,15 +145,16 @@ def solve(
     for name in wanted:
         if _DRIVER.fullmatch(name):
             raise DriverNotCarried(name)
-    release = _one_release(wanted, release)
+    release = one_release(wanted, release)
     everything = sorted(packages, key=lambda package: package.nevra)  # the solver's choice must not hang on their order
-    candidates = [package for package in everything if _is_candidate(package, arch, release)]
+    candidates = [package for package in everything if is_candidate(package, arch, release)]
     _check_wanted(wanted, candidates, everything, arch)
     chosen = _solve(candidates, wanted)
     return tuple(package for package in chosen if package.name in wanted or not package.is_metapackage)
 
 
-def _one_release(wanted: Sequence[str], release: str) -> str:
+def one_release(wanted: Sequence[str], release: str) -> str:
+    """The CUDA release that wanted names are of; ``release``, the target's, unless it is empty. Raises MixedReleases."""
     named = [(name, toolkit_release(name)) for name in wanted if toolkit_release(name)]
     first = ("the target", release) if release else next(iter(named), ("", ""))
     for name, other in named:
@@ -162,7 +163,8 @@ def _one_release(wanted: Sequence[str], release: str) -> str:
     return first[1]
 
 
-def _is_candidate(package: RpmPackage, arch: str, release: str) -> bool:
+def is_candidate(package: RpmPackage, arch: str, release: str) -> bool:
+    """Whether the solver may see a package: of this architecture, of no other CUDA release, no driver."""
     return (
         package.arch in (arch, "noarch")
         and (not release or toolkit_release(package.name) in ("", release))
@@ -174,18 +176,19 @@ def _check_wanted(
     wanted: Sequence[str], candidates: Sequence[RpmPackage], everything: Sequence[RpmPackage], arch: str
 ) -> None:
     have = {package.name for package in candidates}
-    issues = []
-    for name in wanted:
-        if name in have:
-            continue
-        others = sorted({package.arch for package in everything if package.name == name})
-        if others:
-            issues.append(f"the repository has {name} for {', '.join(others)}, but the target is {arch}")
-            continue
-        near = near_names(name, {package.name for package in everything if package.arch in (arch, "noarch")})
-        issues.append(f"the repository has no {name}" + (f"; it has {', '.join(near)}" if near else ""))
+    issues = tuple(absence(name, everything, arch) for name in wanted if name not in have)
     if issues:
-        raise NotInRepository(tuple(issues))
+        raise NotInRepository(issues)
+
+
+def absence(name: str, packages: Iterable[RpmPackage], arch: str) -> str:
+    """How a repository lacks a package: altogether, with what comes near; or for the target's architecture."""
+    listed = list(packages)
+    others = sorted({package.arch for package in listed if package.name == name})
+    if others:
+        return f"the repository has {name} for {', '.join(others)}, but the target is {arch}"
+    near = near_names(name, {package.name for package in listed if package.arch in (arch, "noarch")})
+    return f"the repository has no {name}" + (f"; it has {', '.join(near)}" if near else "")
 
 
 def near_names(name: str, names: Iterable[str]) -> tuple[str, ...]:

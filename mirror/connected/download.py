@@ -67,6 +67,20 @@ class Download:
         return redacted(self.url)
 
 
+def clean_url(text: str, schemes: tuple[str, ...] = ("https", "http", "file")) -> str:
+    """Check a URL that may be shown and copied, as those in a stack's and a lock's file are.
+
+    Raises:
+        ValueError: for another scheme, no host, or credentials in it.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not (parts.netloc or parts.scheme == "file"):
+        raise ValueError(f"expected a URL that begins with {' or '.join(schemes)}, got {parts.scheme or text!r}")
+    if "@" in parts.netloc:
+        raise ValueError("credentials in a URL are refused: put them in ~/.netrc")
+    return text
+
+
 def redacted(url: str) -> str:
     """Take user, password, query and fragment out of a URL; tokens travel in all of them.
 

@@ -1,6 +1,6 @@
 """The RPM lock, ``NAME.rpms.toml``: every RPM of the toolchain's closure, pinned by name, version, place, size and digest.
 
-Reading repositories is ``mirror.connected.repository``'s, choosing packages ``mirror.connected.closure``'s, bringing them
+Reading repositories is ``mirror.connected.repository``'s, choosing packages ``mirror.connected.selection``'s, bringing them
 ``mirror.connected.fetch``'s.
 
 Rules: the lock names the repository of ``NAME.toml``, also when a local copy stood in for it, so that both give the same
@@ -24,14 +24,15 @@ from pathlib import Path
 
 import tomllib
 
-from mirror.connected.closure import solve
-from mirror.connected.download import Download
+from mirror.connected.download import Download, clean_url
 from mirror.connected.repository import Read, open_repository, repository_url
 from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version
-from mirror.connected.stack import RpmWishes, clean_url
+from mirror.connected.rpmwishes import RpmWishes
+from mirror.connected.selection import select
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import sha256_hex
+from mirror.core.progress import SILENT, Progress
 
 FORMAT = "mirror-rpms/1"
 _HEAD = (
@@ -132,7 +133,14 @@ class RpmLock:
 
 
 def lock_rpms(
-    wishes: RpmWishes, arch: str, *, location: str | None, read: Read, now: int, release: str = ""
+    wishes: RpmWishes,
+    arch: str,
+    *,
+    location: str | None,
+    read: Read,
+    now: int,
+    release: str = "",
+    progress: Progress = SILENT,
 ) -> RpmLock:
     """Pin the closure of what a stack wants.
 
@@ -142,21 +150,24 @@ def lock_rpms(
         read: gives the bytes behind a URL, see ``mirror.connected.repository``.
         now: the time of locking, in seconds since 1970 UTC.
         release: the target's CUDA release; when given, packages of another one are refused.
+        progress: is told what a person should know of the choice.
 
     Raises:
         RepositoryUnreachable, RepositoryNotSigned, MetadataMismatch, InvalidRepodata, LocationEscapes, ContradictoryPackages:
             see ``open_repository``.
-        DriverNotCarried, MixedReleases, NotInRepository, Unsolvable: see ``solve``.
+        MissingComponents, MixedPatchLevels, DriverNotCarried, MixedReleases, NotInRepository, Unsolvable: see ``select``.
     """
     repository = open_repository(location or wishes.repository, wishes.fingerprints, read)
-    closure = solve(repository.packages, wishes.packages, arch, release)
+    selected = select(repository.packages, wishes, arch, release)
+    for note in selected.notes:
+        progress.say(note)
     return RpmLock(
         repository=wishes.repository,
         fingerprints=(repository.fingerprint,),
         locked=now,
         wanted=wishes.packages,
         key=repository.key,
-        pins=tuple(package.pin() for package in sorted(closure, key=lambda package: package.name)),
+        pins=tuple(package.pin() for package in sorted(selected.packages, key=lambda package: package.name)),
     )
 
 

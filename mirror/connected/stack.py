@@ -1,7 +1,8 @@
 """A stack: what a person writes in ``lockfiles/NAME.toml``.
 
-It holds wishes (requirements, RPM package names, an interpreter), never their resolution: that is in the lock files beside
-it (``mirror.connected.lock``). The closed side never reads this file; what it needs is in the signed manifest.
+It holds wishes (requirements, an interpreter, and RPMs, see ``mirror.connected.rpmwishes``), never their resolution: that is in
+the lock files beside it (``mirror.connected.lock``). The closed side never reads this file; what it needs is in the signed
+manifest.
 
 Rules: unknown keys are refused, so that a misspelt wish is never silently dropped; every fault names its path in the file;
 URLs carry no credentials, because the file is copied into the bundle.
@@ -21,35 +22,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 
+from mirror.connected.download import clean_url
 from mirror.connected.requirements import exact_version
+from mirror.connected.rpmwishes import RpmWishes, fingerprint
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
 
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}", re.ASCII)
-_RPM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class RpmWishes:
-    """The CUDA toolchain that is wanted.
-
-    Attributes:
-        repository: URL of the directory that holds ``repodata/``.
-        fingerprints: of the OpenPGP keys that may sign the repository and its RPMs, upper-case hex.
-        packages: names to close over, without versions.
-    """
-
-    repository: str
-    fingerprints: tuple[str, ...]
-    packages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -137,6 +122,8 @@ class Stack:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)
         target = Target.from_fields(fields.table("target"))
+        if "rpms" in fields and not target.cuda:
+            fields.fail("target.cuda", "missing: a stack with [rpms] says which CUDA release they are of")
         indexes = _indexes(fields.table("indexes"))
         python = fields.table("python")
         settings = _settings(fields.table("build"))
@@ -152,7 +139,7 @@ class Stack:
             indexes=indexes,
             index_names=_index_names(python.table("index"), indexes),
             settings=settings,
-            rpms=_rpms(fields.table("rpms")) if "rpms" in fields else None,
+            rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
             interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
         )
         python.end()
@@ -175,8 +162,6 @@ class Stack:
         for project in self.settings:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")
-        if self.rpms and not self.target.cuda:
-            fields.fail("target.cuda", "missing: a stack with [rpms] says which CUDA release they are of")
 
     def index_of(self, project: ProjectName) -> str | None:
         """URL of the index that the project must come from; None for the default one."""
@@ -197,10 +182,11 @@ class Stack:
         """
         if not fingerprints or self.rpms is None:
             return self
-        for text in fingerprints:
-            if not _FINGERPRINT.fullmatch(text):
-                raise InvalidDocument("RPM fingerprint", "", f"expected 40 upper-case hex digits, got {text!r}")
-        return replace(self, rpms=replace(self.rpms, fingerprints=fingerprints))
+        try:
+            pinned = tuple(fingerprint(text) for text in fingerprints)
+        except ValueError as exc:
+            raise InvalidDocument("RPM fingerprint", "", str(exc)) from exc
+        return replace(self, rpms=replace(self.rpms, fingerprints=pinned))
 
     def is_built(self, project: ProjectName) -> bool:
         """Whether the project is built from its sdist for the target."""
@@ -208,20 +194,6 @@ class Stack:
 
     def settings_of(self, project: ProjectName) -> BuildSettings:
         return self.settings.get(project, BuildSettings())
-
-
-def clean_url(text: str, schemes: tuple[str, ...] = ("https", "http", "file")) -> str:
-    """Check a URL that may be shown and copied.
-
-    Raises:
-        ValueError: for another scheme, no host, or credentials in it.
-    """
-    parts = urlsplit(text)
-    if parts.scheme not in schemes or not (parts.netloc or parts.scheme == "file"):
-        raise ValueError(f"expected a URL that begins with {' or '.join(schemes)}, got {parts.scheme or text!r}")
-    if "@" in parts.netloc:
-        raise ValueError("credentials in a URL are refused: put them in ~/.netrc")
-    return text
 
 
 def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = None) -> tuple[Requirement, ...]:
@@ -297,25 +269,6 @@ def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
             fields.fail(key, str(exc))
         table.end()
     return settings
-
-
-def _rpms(fields: Fields) -> RpmWishes:
-    wishes = RpmWishes(
-        repository=fields.checked("repository", clean_url),
-        fingerprints=fields.texts("fingerprints"),
-        packages=fields.texts("packages"),
-    )
-    fields.end()
-    for key, values, pattern, example in (
-        ("fingerprints", wishes.fingerprints, _FINGERPRINT, "40 upper-case hex digits"),
-        ("packages", wishes.packages, _RPM_NAME, "a package name such as 'cuda-nvcc-13-0'"),
-    ):
-        if not values:
-            fields.fail(key, "expected at least one")
-        for index, value in enumerate(values):
-            if not pattern.fullmatch(value):
-                fields.fail(f"{key}[{index}]", f"expected {example}, got {value!r}")
-    return wishes
 
 
 def _interpreter(fields: Fields) -> InterpreterPin:

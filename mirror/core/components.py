@@ -16,7 +16,8 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 _ALWAYS = (0, 0)
 _NAMES: Mapping[str, tuple[tuple[tuple[int, int], str], ...]] = {
@@ -34,17 +35,32 @@ _NAMES: Mapping[str, tuple[tuple[tuple[int, int], str], ...]] = {
 }  # fmt: skip
 """Role -> (first release, stem of the package's name), oldest first; a role without a fitting line does not exist there."""
 
-_BASELINE = ("nvcc", "crt", "nvvm", "nvptxcompiler", "cudart", "cudart-devel", "cccl", "culibos-devel")
-_JIT = (*_BASELINE, "driver-devel", "cublas", "cublas-devel", "nvrtc", "nvrtc-devel", "curand", "curand-devel")
+_COMPILER = ("nvcc", "crt", "nvvm", "nvptxcompiler", "cudart", "cudart-devel", "cccl")
+_JIT = (*_COMPILER, "driver-devel", "cublas", "cublas-devel", "nvrtc", "nvrtc-devel", "curand", "curand-devel")
 SETS: Mapping[str, tuple[str, ...]] = {
-    "nvcc": _BASELINE,
-    "flashinfer-jit": (*_JIT, "cuobjdump"),
+    "nvcc": _COMPILER,
+    "flashinfer-jit": _JIT,
     "vllm-source": (
-        *_JIT, "cuobjdump", "cusparse", "cusparse-devel", "cusolver", "cusolver-devel", "nvjitlink", "nvjitlink-devel",
-        "profiler-api", "nvtx",
+        *_JIT, "cusparse", "cusparse-devel", "cusolver", "cusolver-devel", "nvjitlink", "nvjitlink-devel", "profiler-api",
+        "nvtx",
     ),
 }  # fmt: skip
-"""What each consumer needs, by role (CUDA.md A7). Triton and torch's inductor need none of it."""
+"""What each consumer cannot work without, by role (CUDA.md A7). Triton and torch's inductor need none of it."""
+
+_COMPILER_ROOTS = ("nvcc", "cudart-devel")
+_JIT_ROOTS = (*_COMPILER_ROOTS, "driver-devel", "cublas-devel", "nvrtc-devel", "curand-devel")
+ROOTS: Mapping[str, tuple[str, ...]] = {
+    "nvcc": _COMPILER_ROOTS,
+    "flashinfer-jit": _JIT_ROOTS,
+    "vllm-source": (*_JIT_ROOTS, "cusparse-devel", "cusolver-devel", "nvjitlink-devel", "profiler-api", "nvtx"),
+}
+"""The part of each set that no other part of it asks for by its own Requires (CUDA.md A3): what a lock says is wanted."""
+
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "flashinfer-jit": ("cuobjdump", "culibos-devel"),
+    "vllm-source": ("cuobjdump", "culibos-devel"),
+}
+"""What goes with a set where it can be had: the lister of compiled GPUs, and what static CUDA libraries link (CUDA.md A7)."""
 
 _FILES: Mapping[str, str] = {
     "bin/nvcc": "nvcc", "bin/nvcc.profile": "nvcc", "bin/cudafe++": "nvcc", "bin/ptxas": "nvcc", "bin/fatbinary": "nvcc",
@@ -97,13 +113,59 @@ def role_of(package: str) -> str:
     return next((role for role, names in _NAMES.items() if stem in {name for _, name in names}), "")
 
 
+@dataclass(frozen=True)
+class Component:
+    """What a word in a stack's ``components`` stands for in one release, as package names.
+
+    Attributes:
+        roots: to be wanted by name.
+        needed: to be in what the roots bring; without one of them the component does not work.
+        extras: to be taken where the repository has them.
+    """
+
+    roots: tuple[str, ...]
+    needed: tuple[str, ...]
+    extras: tuple[str, ...] = ()
+
+
+def component(name: str, release: str) -> Component:
+    """Resolve a set (``"flashinfer-jit"``) or a single role (``"cuobjdump"``, ``"cufft-devel"``).
+
+    ``nvcc`` is the set: a compiler alone compiles nothing. A ``-devel`` needs the libraries that its links lead to.
+
+    Raises:
+        ValueError: for a word that the release has nothing for, with what there is.
+    """
+    if name in SETS:
+        listed = (ROOTS[name], SETS[name], EXTRAS.get(name, ()))
+        return Component(*(_packages(roles, release) for roles in listed))
+    root = package_name(name, release)
+    if not root:
+        roles = ", ".join(role for role in sorted(_NAMES) if role not in SETS and package_name(role, release))
+        raise ValueError(f"CUDA {release} has no component {name!r}; there are the sets {', '.join(SETS)}, and {roles}")
+    return Component(
+        (root,), _packages((name, name[: -len("-devel")]) if name.endswith("-devel") else (name,), release)
+    )
+
+
 def packages_of(name: str, release: str) -> tuple[str, ...]:
-    """The packages that a consumer needs in a release.
+    """The packages that a consumer cannot work without in a release.
 
     Raises:
         KeyError: for a set that is none of ``SETS``.
     """
-    return tuple(package for role in SETS[name] if (package := package_name(role, release)))
+    return _packages(SETS[name], release)
+
+
+def _packages(roles: Iterable[str], release: str) -> tuple[str, ...]:
+    return tuple(package for role in roles if (package := package_name(role, release)))
+
+
+def brings(package: str) -> tuple[str, ...]:
+    """Some files that a package is known to bring, as they are missed by: ``("nv/target", "cub/", ...)`` for CCCL's."""
+    role = role_of(package)
+    names = (file for file, bringing in _FILES.items() if bringing == role)
+    return tuple(name[len("include/") :] if name.startswith("include/") else name for name in names)
 
 
 def bringer(file: str, release: str) -> str:

@@ -21,6 +21,7 @@ import createrepo_c
 import pysequoia
 
 from mirror.connected.rpmpackage import Capability, RpmPackage
+from mirror.core.cudarelease import VERSIONS, known_patches
 from mirror.core.names import Sha256Hex
 
 _SENSES = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}
@@ -149,35 +150,51 @@ def primary_of(directory: Path) -> Path:
     return directory / found[1]
 
 
-def toolkit(release: str, patch: str = "88") -> tuple[Rpm, ...]:
-    """NVIDIA's packages of one CUDA release, named and depending as theirs do (CUDA.md A2, A3)."""
+def toolkit(release: str, patch: str = "") -> tuple[Rpm, ...]:
+    """NVIDIA's packages of one CUDA release, named, versioned and depending as theirs do (CUDA.md A2, A3, A8).
+
+    Args:
+        patch: the patch release whose versions they have, ``"12.8.0"``; the newest known one by default.
+    """
     major, minor = release.split(".")
-    end, version = f"-{major}-{minor}", f"{release}.{patch}"
-    thirteen = int(major) >= 13
+    end, thirteen = f"-{major}-{minor}", int(major) >= 13
+    versions = VERSIONS[patch or known_patches(release)[-1]]
+    nvcc, cudart = versions["nvcc"], versions["cudart"]
     cccl = f"cccl{end}" if (int(major), int(minor)) >= (13, 3) else f"cuda-cccl{end}"
     nvvm = (f"libnvvm{end}", f"libnvptxcompiler{end}") if thirteen else (f"cuda-nvvm{end}",)
     config = (f"cuda-toolkit{end}-config-common", f"cuda-toolkit-{major}-config-common", "cuda-toolkit-config-common")
     system = ("libc.so.6(GLIBC_2.28)(64bit)", "rpmlib(PayloadIsXz) <= 5.2-1", "/bin/sh")
 
-    def rpm(name: str, *requires: str, arch: str = "x86_64", size: int = 1000, obsoletes: tuple[str, ...] = ()) -> Rpm:
+    def rpm(
+        name: str, version: str, *requires: str, arch: str = "x86_64", size: int = 1000, obsoletes: tuple[str, ...] = ()
+    ) -> Rpm:
         return Rpm(name, version, arch=arch, requires=(*requires, *system), installed_size=size, obsoletes=obsoletes)
+
+    def library(component: str, *requires: str, stem: str = "lib") -> tuple[Rpm, Rpm]:
+        version, name = versions.get(component, nvcc), f"{stem}{component}"
+        development = (f"{name}{end} >= {version}", f"lib{component}.so.{major}()(64bit)")
+        return rpm(f"{name}{end}", version, *requires, *config), rpm(f"{name}-devel{end}", version, *development)
 
     older = tuple(f"cuda-cccl-12-{n}" for n in range(10)) if cccl.startswith("cccl") else ()
     return (
-        rpm(f"cuda-nvcc{end}", *(f"{name} >= {version}" for name in (f"cuda-crt{end}", *nvvm)), "gcc"),
-        rpm(f"cuda-crt{end}"),
-        *(rpm(name) for name in nvvm),
-        rpm(cccl, obsoletes=older),
-        rpm(f"cuda-cudart{end}", *config),
-        rpm(f"cuda-cudart-devel{end}", f"cuda-cudart{end} >= {version}", cccl, *config),
-        rpm(f"cuda-driver-devel{end}", "libcuda.so.1()(64bit)", *config),
-        rpm(f"cuda-nvrtc{end}", *config),
-        rpm(f"cuda-nvrtc-devel{end}", f"cuda-nvrtc{end} >= {version}"),
-        rpm(f"libcublas{end}", *config),
-        rpm(f"libcublas-devel{end}", f"libcublas{end} >= {version}", "libcublas.so.13()(64bit)"),
-        *(rpm(name, arch="noarch") for name in config),
-        rpm(f"cuda-toolkit{end}", f"cuda-nvcc{end} >= {version}", f"cuda-cudart-devel{end}", size=0),
-        rpm(f"cuda-runtime{end}", f"cuda-cudart{end}", "cuda-drivers >= 580", size=0),
+        rpm(f"cuda-nvcc{end}", nvcc, *(f"{name} >= {nvcc}" for name in (f"cuda-crt{end}", *nvvm)), "gcc"),
+        rpm(f"cuda-crt{end}", nvcc),
+        *(rpm(name, nvcc) for name in nvvm),
+        rpm(cccl, versions["cccl"], obsoletes=older),
+        rpm(f"cuda-cudart{end}", cudart, *config),
+        rpm(f"cuda-cudart-devel{end}", cudart, f"cuda-cudart{end} >= {cudart}", cccl, *config),
+        rpm(f"cuda-driver-devel{end}", cudart, "libcuda.so.1()(64bit)", *config),
+        *library("nvrtc", stem="cuda-"),
+        *library("cublas"),
+        *library("curand"),
+        *library("nvjitlink"),
+        *library("cusparse", f"libnvjitlink{end}"),
+        *library("cusolver", f"libcublas{end}", f"libcusparse{end}", f"libnvjitlink{end}"),
+        *(rpm(f"cuda-{name}{end}", cudart) for name in ("profiler-api", "nvtx", "cuobjdump")),
+        *((rpm(f"cuda-culibos-devel{end}", cudart),) if thirteen else ()),
+        *(rpm(name, cudart, arch="noarch") for name in config),
+        rpm(f"cuda-toolkit{end}", cudart, f"cuda-nvcc{end} >= {nvcc}", f"cuda-cudart-devel{end}", size=0),
+        rpm(f"cuda-runtime{end}", cudart, f"cuda-cudart{end}", "cuda-drivers >= 580", size=0),
     )
 
 

@@ -13,7 +13,7 @@ import tomllib
 from mirror.connected.patience import Patience
 from mirror.connected.repository import Read
 from mirror.connected.rpmlock import RpmLock, covers, lock_rpms
-from mirror.connected.stack import RpmWishes
+from mirror.connected.rpmwishes import RpmWishes
 from mirror.connected.transport import get_bytes, new_session
 from mirror.core.errors import InvalidDocument, Unreadable
 from tests.support.index import LoopbackServer
@@ -155,7 +155,7 @@ def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: R
         ("2026-11-21T01:50:00Z", '"yesterday"', "locked", "expected datetime, got str"),
         ("https://rpms", "https://me:secret@rpms", "repository", "credentials in a URL are refused"),
         ('location = "cuda-nvcc', 'location = "../cuda-nvcc', "package[4].location", "expected a path below"),
-        ('version = "13.0.88"', 'version = "13-0"', "package[0].version", "expected a version or release"),
+        ('version = "13.0.85"', 'version = "13-0"', "package[0].version", "expected a version or release"),
         ("epoch = 0", "epoch = -1", "package[0].epoch", "expected at least 0, got -1"),
         ("epoch = 0", "epoch = 0\ncolour = 1", "package[0].colour", "unknown key"),
         ('fingerprints = ["', 'fingerprints = [] # ["', "fingerprints", "expected at least one"),
