@@ -86,7 +86,7 @@ def _rpm(answer: Answer, match: Match) -> list[str]:
         line = (
             f"  it is not in this {'stack' if kind == 'lock' else kind}; add to [rpms] in {answer.place.stack}.toml: "
         )
-        return [head, line + toml_line(rpm.name)]
+        return [head, line + toml_line(rpm.name) + (f', or components = [..., "{role}"]' if role else "")]
     if kind != "install":
         return [head, f"  it is in this {'stack' if kind == 'lock' else kind}"]
     file = answer.on_disk(match.paths[0])

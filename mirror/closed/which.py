@@ -30,7 +30,7 @@ from mirror.closed.receipt import read_receipt
 from mirror.closed.status import NothingInstalled
 from mirror.core.components import bringer, package_name, role_of
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fileindex import BUNDLED, INSTALLED, FileIndex, IndexedRpm
+from mirror.core.fileindex import BUNDLED, FILELISTS, INSTALLED, FileIndex, IndexedRpm
 from mirror.core.filesearch import Match, is_named, library_name, near, search, wanted_names
 from mirror.core.reader import open_bundle
 from mirror.core.root import Root
@@ -52,21 +52,25 @@ class FileUnknown(MirrorError):
         file: as it was asked for.
         place: where was looked.
         near: files that may have been meant, each with its package.
+        knows_all: whether every package of the release was looked at, or only those of the bundle.
     """
 
     ref = "file-in-no-package"
     exit_code = 108
     hint = "Name it as it is included, linked or called: nv/target, -lcublas, libnvrtc.so.13, ptxas. There are no wildcards."
 
-    def __init__(self, file: str, place: str, near: tuple[tuple[str, str], ...]) -> None:
-        super().__init__(file, place, near)
-        self.file, self.place, self.near = file, place, near
+    def __init__(self, file: str, place: str, near: tuple[tuple[str, str], ...], knows_all: bool) -> None:
+        super().__init__(file, place, near, knows_all)
+        self.file, self.place, self.near, self.knows_all = file, place, near, knows_all
 
     def __str__(self) -> str:
         return f"no RPM that {self.place} knows brings {self.file!r}"
 
     def context(self) -> str:
-        return "\n".join(f"did you mean {name} (of {package})?" for name, package in self.near)
+        lines = [f"did you mean {name} (of {package})?" for name, package in self.near]
+        if not self.knows_all:
+            lines.append("it knows the RPMs of the bundle only: the repository's filelists were not locked")
+        return "\n".join(lines)
 
 
 class NoFileIndex(MirrorError):
@@ -236,7 +240,7 @@ def which(place: Place, file: str) -> Answer:
         rpms = _known(index, next(filter(None, (bringer(name, index.release) for name in names)), ""))
     wheels = tuple(_in_wheels(place, names))
     if not (rpms or made or driver or wheels):
-        raise FileUnknown(file, str(place), near(index, file))
+        raise FileUnknown(file, str(place), near(index, file), index.source == FILELISTS)
     return Answer(file, place, rpms, made, driver, wheels)
 
 

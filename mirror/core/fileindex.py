@@ -138,7 +138,10 @@ class FileIndex:
         """
         if len(data) > MAX_BYTES:
             raise InvalidDocument(source, "", f"it has {len(data)} bytes, more than the {MAX_BYTES} allowed")
-        lines = data.decode("ascii", "backslashreplace").split("\n")
+        if not data.isascii():
+            number = next(number for number, line in enumerate(data.split(b"\n"), 1) if not line.isascii())
+            raise InvalidDocument(source, f"line {number}", "expected ASCII characters only")
+        lines = data.decode("ascii").split("\n")
         index = _Lines(lines, source).index()
         # Order, repetition, blanks and what else could be written in two ways: compared with the one way.
         for number, (found, expected) in enumerate(zip_longest(lines, index.encode().decode("ascii").split("\n")), 1):
@@ -191,7 +194,7 @@ class _Lines:
             self._check(match[2] > last, f"{match[2]} does not come after {last}")
             last = match[2]
             yield IndexedRpm(
-                match[2], match[3], match[4], match[1] == "+", tuple(sorted(self._paths(arch), key=_order))
+                match[2], match[3], match[4], match[1] == "+", tuple(sorted(set(self._paths(arch)), key=_order))
             )
 
     def _paths(self, arch: str) -> Iterator[str]:

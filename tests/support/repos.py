@@ -59,6 +59,7 @@ class Rpm:
     location_base: str = ""
     data: bytes = b""
     checksum_type: str = "sha256"
+    paths: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -101,7 +102,14 @@ class Rpm:
         entry.obsoletes = [_dependency(text) for text in self.obsoletes]
         own = f"{self.name} = {self.version}-{self.release}"
         entry.provides = [_dependency(text) for text in reversed((own, *self.provides))]
+        entry.files = [_file(path) for path in self.paths]
         return entry
+
+
+def _file(path: str) -> tuple[str, str, str, None]:
+    """A path as createrepo_c has it; one that ends with a slash is a directory."""
+    directory, _, name = path.rstrip("/").rpartition("/")
+    return "dir" if path.endswith("/") else "", f"{directory}/", name, None
 
 
 def _dependency(text: str) -> tuple[str, str | None, str | None, str | None, str | None, bool]:
@@ -116,23 +124,26 @@ def _dependency(text: str) -> tuple[str, str | None, str | None, str | None, str
 def write_repository(
     directory: Path, rpms: Iterable[Rpm], vendor: Vendor, compression: str = "gz", files: bool = True
 ) -> None:
-    """Write ``repodata/`` and, unless told not to, a file for each listed RPM."""
+    """Write ``repodata/`` and, unless told not to, a file for each listed RPM; filelists when an RPM says what it holds."""
     repodata = directory / "repodata"
     repodata.mkdir(parents=True)
     listed = list(rpms)
-    primary = repodata / f"primary.xml.{compression}"
-    out = createrepo_c.PrimaryXmlFile(str(primary), _COMPRESSIONS[compression])
-    out.set_num_of_pkgs(len(listed))
+    repomd = createrepo_c.Repomd()
+    kinds = {"primary": createrepo_c.PrimaryXmlFile, "filelists": createrepo_c.FilelistsXmlFile}
+    for kind in ("primary", *(["filelists"] if any(rpm.paths for rpm in listed) else [])):
+        path = repodata / f"{kind}.xml.{compression}"
+        out = kinds[kind](str(path), _COMPRESSIONS[compression])
+        out.set_num_of_pkgs(len(listed))
+        for rpm in listed:
+            out.add_pkg(rpm.entry())
+        out.close()
+        record = createrepo_c.RepomdRecord(kind, str(path))
+        record.fill(createrepo_c.SHA256)
+        record.rename_file()
+        repomd.set_record(record)
     for rpm in listed:
-        out.add_pkg(rpm.entry())
         if files and not rpm.location:
             (directory / rpm.filename).write_bytes(rpm.contents)
-    out.close()
-    record = createrepo_c.RepomdRecord("primary", str(primary))
-    record.fill(createrepo_c.SHA256)
-    record.rename_file()
-    repomd = createrepo_c.Repomd()
-    repomd.set_record(record)
     (repodata / "repomd.xml.key").write_bytes(vendor.key)
     resign(directory, vendor, repomd.xml_dump())
 
@@ -143,9 +154,9 @@ def resign(directory: Path, vendor: Vendor, repomd: str) -> None:
     (directory / "repodata" / "repomd.xml.asc").write_bytes(vendor.sign(repomd.encode()))
 
 
-def primary_of(directory: Path) -> Path:
-    """The primary file that ``repomd.xml`` names."""
-    found = re.search(r'href="(repodata/[^"]*primary[^"]*)"', (directory / "repodata" / "repomd.xml").read_text())
+def primary_of(directory: Path, kind: str = "primary") -> Path:
+    """The primary file, or another, that ``repomd.xml`` names."""
+    found = re.search(rf'href="(repodata/[^"]*{kind}[^"]*)"', (directory / "repodata" / "repomd.xml").read_text())
     assert found
     return directory / found[1]
 
