@@ -85,7 +85,7 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
 
 
 def _add(args: argparse.Namespace, store: TrustStore) -> int:
-    _print(store.add_root(*read_offer(args.file), args.fingerprint or ""), store, args.json)
+    _print(store.add_chain(read_offer(args.file), args.fingerprint or ""), store, args.json)
     return 0
 
 

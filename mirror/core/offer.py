@@ -1,26 +1,27 @@
-"""A root that is offered for trust: its bytes and signatures, out of a bundle or a file of its own. Nothing is trusted here.
+"""Roots that are offered for trust: their bytes and signatures, out of a bundle or a file of its own. Nothing is trusted here.
 
-Whether to believe it is left to ``TrustStore.add_root``, which wants its fingerprint.
+Whether to believe it is left to ``TrustStore.add_chain``, which wants its fingerprint.
 
 Example::
 
-    store.add_root(*read_offer(Path("bundle.tar")), fingerprint)
+    store.add_chain(read_offer(Path("bundle.tar")), fingerprint)
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mirror.core.chain import Documents
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.layout import MAX_ROOT_BYTES
 from mirror.core.reader import open_bundle
 
 
-def read_offer(path: Path) -> tuple[bytes, bytes]:
-    """The first root of a bundle's chain, or ``NAME.json`` with ``NAME.sig`` beside it.
+def read_offer(path: Path) -> Documents:
+    """The chain of roots that a bundle carries, or ``NAME.json`` with ``NAME.sig`` beside it.
 
     Returns:
-        The document and its signatures, for ``TrustStore.add_root``.
+        Documents and their signatures, for ``TrustStore.add_chain``.
 
     Raises:
         Unreadable: when the file, or the signatures beside a document, cannot be read.
@@ -28,11 +29,11 @@ def read_offer(path: Path) -> tuple[bytes, bytes]:
         InvalidDocument: when the bundle carries no root.
     """
     if _read(path, 1) == b"{":
-        return _read(path), _read(path.with_suffix(".sig"))
+        return ((_read(path), _read(path.with_suffix(".sig"))),)
     with open_bundle(path) as bundle:
         if not bundle.root_documents:
             raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
-        return bundle.root_documents[0]
+        return bundle.root_documents
 
 
 def _read(path: Path, size: int = MAX_ROOT_BYTES + 1) -> bytes:

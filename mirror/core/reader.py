@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mirror.core import layout, trust
+from mirror.core import chain, layout, trust
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.layout import BLOCK, BadLayout
 from mirror.core.manifest import MAX_BYTES, Artifact, Manifest
@@ -65,9 +65,11 @@ class Bundle:
         signatures: armored sshsig blocks, in order.
         root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
         signers: whose signatures counted; None before ``trust``.
+        root: the root that judged them: the trusted one, or the newest that follows it here; None before ``trust``.
     """
 
     signers: Signers | None = None
+    root: Root | None = None
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -120,16 +122,25 @@ class Bundle:
         return b"".join(parts)
 
     def trust(self, root: Root) -> Manifest:
-        """Check the signatures against ``root``, parse the manifest, and check the root chain that it names.
+        """Check the signatures against the newest root, parse the manifest, and check the root chain that it names.
+
+        Args:
+            root: the trusted one; where the bundle's chain goes on from it, the newest of the chain is the judge.
 
         Raises:
-            MirrorError: as ``trust.check_manifest``, ``Manifest.parse`` and ``trust.check_root`` do.
+            MirrorError: as ``chain.continued``, ``trust.check_manifest``, ``Manifest.parse`` and ``chain.check_chain`` do.
+            RootForked: when the chain has another root in the trusted one's place.
             BadLayout: when the roots in the bundle are not the ones that the manifest names.
         """
-        self.signers = trust.check_manifest(self.manifest_bytes, self.signatures, root)
+        self.root = chain.continued(root, self.root_documents)
+        self.signers = trust.check_manifest(self.manifest_bytes, self.signatures, self.root)
         manifest = Manifest.parse(self.manifest_bytes)
-        if tuple(trust.check_root(*documents).fingerprint for documents in self.root_documents) != manifest.roots:
+        if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
             raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)
+        if chain.is_forked(root, self.root_documents):
+            raise chain.RootForked(root.version, root.fingerprint, manifest.roots[root.version - 1])
+        if self.root_documents:
+            chain.check_chain(self.root_documents)
         offset = self._offset
         for artifact in manifest.artifacts:
             self._offsets[artifact.path] = offset

@@ -1,8 +1,8 @@
 """Trust: which root this host trusts, and whether a manifest is signed as that root asks.
 
-``check_manifest`` and ``check_root`` are pure functions over bytes; counting signatures is left to
-``mirror.core.quorum``. ``TrustStore`` keeps the one trusted root in a directory of the user's. Reading a bundle is left to
-``mirror.core.reader``, signing to ``mirror.connected.signing``.
+``check_manifest`` is a pure function over bytes; counting signatures is left to ``mirror.core.quorum``, how one root follows
+another to ``mirror.core.chain``. ``TrustStore`` keeps the one trusted chain of roots in a directory of the user's. Reading a
+bundle is left to ``mirror.core.reader``, signing to ``mirror.connected.signing``.
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there;
 signatures come before parsing, and nothing skips them; a root's key does not sign manifests, nor a builder's key roots; a
@@ -17,20 +17,19 @@ Example::
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mirror.core import layout, sshsig
+from mirror.core import layout
+from mirror.core.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.durable import make_private_directory, write_file
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.home import home_directory
 from mirror.core.names import Sha256Hex
 from mirror.core.quorum import Signers, check_quorum
-from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
 from mirror.core.root import Root, utc
 
 MANIFEST_NAMESPACE = "mirror-manifest@v1"
@@ -172,25 +171,8 @@ def check_manifest(manifest_bytes: bytes, signatures: Sequence[bytes], root: Roo
     return check_quorum("manifest", manifest_bytes, signatures, MANIFEST_NAMESPACE, root, ("builder", "approver"))
 
 
-def check_root(document: bytes, signatures: bytes) -> Root:
-    """Parse a root whose bytes are the ones that the user confirmed, and check that it signed itself.
-
-    Args:
-        document: ``root.json``.
-        signatures: armored sshsig blocks, one after another.
-
-    Raises:
-        InvalidDocument, NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: in this order.
-    """
-    # (1) It is a root, by all the rules of one.
-    root = Root.parse(document)
-    # (2) Its own root role signed it, so whoever made it held those keys.
-    check_quorum("root", document, sshsig.split(signatures), ROOT_NAMESPACE, root, ("root",))
-    return root
-
-
 class TrustStore:
-    """The directory that holds the trusted root, as ``roots/1.json`` and ``roots/1.sig``, and this user's ``keys/``.
+    """The directory that holds the trusted roots, as ``roots/N.json`` and ``roots/N.sig``, and this user's ``keys/``.
 
     Attributes:
         directory: need not exist; it is made, for this user alone, when something is saved.
@@ -226,85 +208,120 @@ class TrustStore:
         """
         # Not os.path.lexists(), which takes a store that may not be looked into for an empty one.
         try:
-            self._documents[0].lstat()
+            self._paths(1)[0].lstat()
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as exc:
-            raise Unreadable(str(self._documents[0]), exc.strerror or str(exc)) from exc
+            raise Unreadable(str(self._paths(1)[0]), exc.strerror or str(exc)) from exc
         return True
 
-    def root_documents(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The trusted root's bytes and its signatures, as a bundle carries them: one pair for each version.
+    def root_documents(self) -> Documents:
+        """The trusted chain's bytes and signatures, as a bundle carries them: one pair for each version.
 
         Raises:
             NoTrustedRoot: when there is none.
             UnsafeTrustStore: when it is another user's, or others could have written it.
-            Unreadable: when it cannot be read.
+            Unreadable: when it cannot be read, or a version is missing between others.
         """
         if not self.has_root():
             raise NoTrustedRoot(str(self.directory))
         self._guard_directories()
-        document, signatures = (_read_guarded(path) for path in self._documents)
-        return ((document, signatures),)
+        return tuple((_read_guarded(d), _read_guarded(s)) for d, s in map(self._paths, range(1, self._versions() + 1)))
 
     def load_root(self) -> Root:
-        """The root that this host trusts.
+        """The newest root that this host trusts.
 
         Raises:
-            MirrorError: as ``root_documents`` and ``check_root`` do; a damaged root is never taken for no root.
+            MirrorError: as ``root_documents`` and ``check_chain`` do; a damaged root is never taken for no root.
         """
-        ((document, signatures),) = self.root_documents()
-        return check_root(document, signatures)
+        return check_chain(self.root_documents())[-1]
 
-    def add_root(self, document: bytes, signatures: bytes, fingerprint: str = "") -> Root:
-        """Trust a root. Adding the one that is trusted already changes nothing.
+    def add_root(self, document: bytes, signatures: bytes, told: str = "") -> Root:
+        """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
 
         Args:
-            document, signatures: as ``check_root``.
-            fingerprint: 64 hex digits, told by another way than the document; needed unless it is trusted already.
+            document, signatures: as ``mirror.core.chain.check_root``.
+            told: as in ``add_chain``.
 
         Raises:
-            UnconfirmedRoot: when the document is not the one that the user was told of.
-            OtherRootTrusted: when this host trusts another.
-            InvalidDocument: when it is no root, or not the first of its chain.
-            MirrorError: as ``check_root``, ``load_root`` and ``durable.write_file`` do.
+            MirrorError: as ``add_chain``.
         """
-        offered = Sha256Hex(hashlib.sha256(document).hexdigest())
-        trusted = self.load_root().fingerprint if self.has_root() else None
-        # (1) These bytes are the ones that the user was told of, now or before.
-        if fingerprint != offered and (fingerprint or trusted is None):
-            raise UnconfirmedRoot(fingerprint, offered)
-        # (2) Nothing takes the place of a trusted root, least of all silently.
-        if trusted not in (None, offered):
-            raise OtherRootTrusted(str(self.directory), trusted, offered)
-        # (3) They are a root, signed by itself, and the first: later ones are trusted through the ones before.
-        root = check_root(document, signatures)
-        if root.version != 1:
-            raise InvalidDocument("Root", "version", f"expected 1, the first root of a chain, got {root.version}")
-        if trusted is None:
-            self._save(document, signatures)
-        return root
+        return self.add_chain(((document, signatures),), told)
 
-    def _save(self, document: bytes, signatures: bytes) -> None:
-        document_path, signatures_path = self._documents
+    def add_chain(self, documents: Documents, told: str = "") -> Root:
+        """Trust a chain of roots, or what it adds to the one that is trusted.
+
+        Args:
+            documents: from version 1 on; where something is trusted already, also from a later one on.
+            told: the fingerprint of one of them, 64 hex digits, told by another way than the documents; needed unless the
+                chain goes on from one that is trusted already.
+
+        Returns:
+            The newest root that is trusted now.
+
+        Raises:
+            UnconfirmedRoot: when no document is the one that the user was told of.
+            OtherRootTrusted: when this host trusts another first root.
+            RootForked: when it trusts another root of one of the versions.
+            BrokenChain: when it does not go on from what is trusted.
+            MirrorError: as ``check_chain``, ``load_root`` and ``durable.write_file`` do.
+        """
+        offered = [fingerprint(document) for document, _ in documents]
+        trusted = self.root_documents() if self.has_root() else ()
+        if trusted:
+            check_chain(trusted)  # a damaged store is an error, never a store that trusts something else
+        # (1) These bytes are the ones that the user was told of, now or before.
+        if told not in offered and (told or not trusted):
+            raise UnconfirmedRoot(told, offered[-1])
+        first = Root.parse(documents[0][0]).version if trusted else 1
+        if first > len(trusted) + 1:
+            raise BrokenChain(len(trusted) + 1, first)
+        documents = (*trusted[: first - 1], *documents)
+        offered = [fingerprint(document) for document, _ in documents]
+        # (2) Nothing takes the place of a trusted root, least of all silently.
+        for version, (ours, theirs) in enumerate(zip((fingerprint(document) for document, _ in trusted), offered), 1):
+            if ours != theirs and version == 1:
+                raise OtherRootTrusted(str(self.directory), ours, theirs)
+            if ours != theirs:
+                raise RootForked(version, ours, theirs)
+        # (3) Each is a root that follows the one before.
+        whole = (*trusted, *documents[len(trusted) :])
+        roots = check_chain(whole)
+        for version in range(len(trusted) + 1, len(whole) + 1):
+            self._save(version, *whole[version - 1])
+        return roots[-1]
+
+    def _save(self, version: int, document: bytes, signatures: bytes) -> None:
+        document_path, signatures_path = self._paths(version)
         make_private_directory(document_path.parent)
         self._guard_directories()  # what would not be believed afterwards is not written either
         write_file(signatures_path, signatures)
         write_file(document_path, document)  # last: it is the document that says that a root is trusted
 
+    def _versions(self) -> int:
+        """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
+        names = (path.stem for path in self._roots.glob("*.json"))
+        versions = sorted(int(name) for name in names if name.isdigit())
+        for expected, found in enumerate(versions, 1):
+            if expected != found:
+                raise Unreadable(str(self._paths(expected)[0]), f"it is missing, while version {found} is there")
+        return len(versions)
+
     def _guard_directories(self) -> None:
-        roots = self._documents[0].parent
         # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
         # this one cannot make it belong to this user, and so is found out there.
-        for place, unwanted in ((self.directory, stat.S_IWOTH), (roots, _WRITE_BY_OTHERS)):
+        for place, unwanted in ((self.directory, stat.S_IWOTH), (self._roots, _WRITE_BY_OTHERS)):
             try:
                 _guard(place, place.stat(), unwanted)
             except OSError as exc:
                 raise Unreadable(str(place), exc.strerror or str(exc)) from exc
 
     @property
-    def _documents(self) -> tuple[Path, Path]:
-        return self.directory / "roots" / "1.json", self.directory / "roots" / "1.sig"
+    def _roots(self) -> Path:
+        return self.directory / "roots"
+
+    def _paths(self, version: int) -> tuple[Path, Path]:
+        return self._roots / f"{version}.json", self._roots / f"{version}.sig"
 
 
 _WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

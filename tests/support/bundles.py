@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mirror.connected.meta import install_txt, rpms_json, wheel_facts
 from mirror.connected.pack import Source, pack
+from mirror.core.chain import Documents, fingerprint
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
@@ -40,12 +41,14 @@ class BundleSimulator:
     Attributes:
         name, sequence, target: as in the manifest; a test may change them before ``write``.
         root: the one that is carried; its fingerprint is what an operator is told.
+        chain: all roots that are carried, where ``root`` is not the only one.
         signers: names of those who sign the manifest, as in ``tests.support.keys``.
     """
 
     def __init__(self, name: str = "demo", sequence: int = SEQUENCE, target: Target | None = None) -> None:
         self.name, self.sequence, self.target = name, sequence, target or this_machine()
         self.root = make_root()
+        self.chain: Documents = ()
         self.signers: tuple[str, ...] = ("builder",)
         self._artifacts: dict[str, Artifact] = {}
         self._sources: dict[str, Source] = {}
@@ -82,16 +85,15 @@ class BundleSimulator:
             wheels = [artifact for artifact in self._artifacts.values() if artifact.directory == "wheels"]
             self.add("meta/install.txt", install_txt(wheels))
         ordered = sorted(self._artifacts.values(), key=lambda item: (DIRECTORIES.index(item.directory), item.path))
-        return Manifest(
-            self.name, self.sequence, self.target, tuple(ordered), (self.root.fingerprint,), imports, "0.1.0"
-        )
+        roots = tuple(fingerprint(document) for document, _ in self.chain) or (self.root.fingerprint,)
+        return Manifest(self.name, self.sequence, self.target, tuple(ordered), roots, imports, "0.1.0")
 
     def write(self, path: Path, imports: tuple[str, ...] = ()) -> Path:
         """Sign and pack."""
         manifest = self.manifest(imports)
         data = manifest.encode()
         signatures = [sign_manifest(data, name) for name in self.signers]
-        pack(manifest, data, signatures, [sign_root(self.root)], self._sources, path)
+        pack(manifest, data, signatures, self.chain or (sign_root(self.root),), self._sources, path)
         return path
 
 

@@ -22,17 +22,17 @@ def bundle(*roots: tuple[bytes, bytes]) -> bytes:
     return b"".join(parts) + layout.END
 
 
-def test_a_bundle_offers_the_first_root_of_its_chain(tmp_path: Path) -> None:
+def test_a_bundle_offers_its_chain(tmp_path: Path) -> None:
     first, second = sign_root(make_root()), sign_root(make_root(version=2))
     (tmp_path / "b.tar").write_bytes(bundle(first, second))
-    assert read_offer(tmp_path / "b.tar") == first
+    assert read_offer(tmp_path / "b.tar") == (first, second)
 
 
 def test_a_document_is_offered_with_the_signatures_beside_it(tmp_path: Path) -> None:
     document, signatures = sign_root(make_root())
     (tmp_path / "1.json").write_bytes(document)
     (tmp_path / "1.sig").write_bytes(signatures)
-    assert read_offer(tmp_path / "1.json") == (document, signatures)
+    assert read_offer(tmp_path / "1.json") == ((document, signatures),)
 
 
 def test_missing_signatures_are_named(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_file_that_is_neither_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_an_endless_document_is_not_read_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes(b"{" + b" " * (1 << 20))
     (tmp_path / "1.sig").touch()
-    assert len(read_offer(tmp_path / "1.json")[0]) == layout.MAX_ROOT_BYTES + 1
+    assert len(read_offer(tmp_path / "1.json")[0][0]) == layout.MAX_ROOT_BYTES + 1
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

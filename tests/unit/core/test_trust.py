@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.chain import BrokenChain, check_root
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.home import NoHome
 from mirror.core.quorum import NotSigned, ThresholdNotMet, UnknownSigner
@@ -20,7 +21,6 @@ from mirror.core.trust import (
     UnconfirmedRoot,
     UnsafeTrustStore,
     check_manifest,
-    check_root,
 )
 from tests.support.keys import make_root, role, sign_manifest, sign_root, signer, trust_store
 
@@ -127,7 +127,7 @@ def test_a_fingerprint_does_not_excuse_a_root_that_is_none(tmp_path: Path) -> No
 
 def test_a_later_root_is_not_a_first_root(tmp_path: Path) -> None:
     root = make_root(version=2)
-    with pytest.raises(InvalidDocument, match="expected 1, the first root of a chain, got 2"):
+    with pytest.raises(BrokenChain, match="root version 1 comes next, version 2 was offered"):
         TrustStore(tmp_path).add_root(*sign_root(root), root.fingerprint)
 
 
