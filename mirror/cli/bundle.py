@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
-from mirror.cli.options import add_repository_options
+from mirror.cli.options import add_repository_options, url
 from mirror.core.errors import Unreadable
 from mirror.core.trust import TrustStore
 
@@ -46,7 +46,7 @@ def configure(subparsers: Any) -> None:
     )
     add_repository_options(parser)
     parser.add_argument(
-        "--index-url", metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
+        "--index-url", type=url, metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
     )
     parser.add_argument(
         "--key", type=Path, metavar="FILE", help="sign with this ssh ed25519 key (or FILE.pub by agent)"

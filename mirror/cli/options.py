@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from mirror.core.names import Sha256Hex, sha256_hex
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:
     """Where the RPMs come from, who signs them, and what is done without."""
-    parser.add_argument("--rpm-repo", metavar="URL-or-DIR", help="a copy of the RPM repository that NAME.toml names")
+    parser.add_argument(
+        "--rpm-repo",
+        type=place,
+        metavar="URL-or-DIR",
+        help="a copy of the RPM repository that NAME.toml names",
+    )
     parser.add_argument(
         "--rpm-fingerprint",
+        type=openpgp_fingerprint,
         action="append",
         default=[],
         metavar="HEX",
@@ -32,3 +41,31 @@ def fingerprint(text: str) -> Sha256Hex:
         return sha256_hex("".join(text.split()).lower())
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def openpgp_fingerprint(text: str) -> str:
+    """The same of an OpenPGP key, ``"610C 7B14 E068 ..."``; a short key id pins nothing."""
+    digits = "".join(text.split()).upper()
+    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected a key's fingerprint, 40 hex digits, got {text!r}")
+    return digits
+
+
+def url(text: str) -> str:
+    """An address to fetch from. It may hold credentials, so an error shows none of it."""
+    try:
+        parts = urlsplit(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"no URL: {exc}") from exc
+    if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.scheme == "file"):
+        raise argparse.ArgumentTypeError("expected a URL that begins with https://, http:// or file:")
+    return text
+
+
+def place(text: str) -> str:
+    """The address of a directory, or its path here."""
+    if "://" in text or text.startswith("file:"):
+        return url(text)
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {text!r}")
+    return text

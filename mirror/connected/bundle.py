@@ -30,6 +30,7 @@ from mirror.connected import meta
 from mirror.connected.assembly import Assembly
 from mirror.connected.builder import BuiltWheel
 from mirror.connected.builds import build_wheels
+from mirror.connected.drift import drift_named
 from mirror.connected.fetch import fetch
 from mirror.connected.installer import installer_bytes
 from mirror.connected.locks import Locks
@@ -121,7 +122,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     _check_output(options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.key)  # before the long work: a key that is refused is refused now
-    paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
+    with drift_named(locks.rpms, options.wishes.rpm_repo):
+        paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)
     manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))

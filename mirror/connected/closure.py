@@ -181,13 +181,13 @@ def _check_wanted(
         raise NotInRepository(issues)
 
 
-def absence(name: str, packages: Iterable[RpmPackage], arch: str) -> str:
-    """How a repository lacks a package: altogether, with what comes near; or for the target's architecture."""
+def absence(name: str, packages: Iterable[RpmPackage], arch: str, misspelt: bool = True) -> str:
+    """How a repository lacks a package: for the target's architecture, or altogether; then with what may have been meant."""
     listed = list(packages)
     others = sorted({package.arch for package in listed if package.name == name})
     if others:
         return f"the repository has {name} for {', '.join(others)}, but the target is {arch}"
-    near = near_names(name, {package.name for package in listed if package.arch in (arch, "noarch")})
+    near = near_names(name, {p.name for p in listed if p.arch in (arch, "noarch")}) if misspelt else ()
     return f"the repository has no {name}" + (f"; it has {', '.join(near)}" if near else "")
 
 

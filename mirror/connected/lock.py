@@ -34,10 +34,10 @@ from mirror.connected.rpmlock import RpmLock, lock_rpms
 from mirror.connected.stack import Stack
 from mirror.connected.store import Store
 from mirror.connected.transport import get_bytes, new_session
+from mirror.connected.without import left_out
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
 from mirror.core.fileindex import FILELISTS, FileIndex
-from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock"]
@@ -116,10 +116,10 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
 
     Raises:
         RepositoryUnreachable: of the RPMs; the Python side is written then.
-        MirrorError: as ``Stack.load``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
+        MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
     """
     stack = Stack.load(path).signed_by(options.rpm_fingerprints)
-    _check_without(stack, options.without, path)
+    options = replace(options, without=left_out(options.without, stack))
     now = int(time.time()) if options.now is None else options.now
     drafts, unpinned = _python_drafts(stack, path.parent, options, now, store, progress)
     try:
@@ -130,13 +130,6 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
             progress.say(f"{draft.path} is locked; {stack.name}.rpms.toml is not")
         raise
     return Locked(stack.name, tuple(draft.write() for draft in drafts), unpinned)
-
-
-def _check_without(stack: Stack, without: frozenset[str], path: Path) -> None:
-    known = {"rpms", *(project_name(one.name) for one in stack.optional)}
-    for name in sorted(without - known):
-        problem = f"--without names {name!r}, the stack can go without {', '.join(sorted(known))}"
-        raise InvalidDocument(str(path), "", problem)
 
 
 @dataclass(frozen=True)

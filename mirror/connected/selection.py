@@ -134,7 +134,8 @@ def _check_needed(needed: Iterable[str], packages: Sequence[RpmPackage], offered
 
 def _issue(name: str, packages: Sequence[RpmPackage], arch: str) -> str:
     files = ", ".join(brings(name)[:_FILES_SHOWN])
-    return f"the closure lacks {name}{f', which brings {files}' if files else ''}: {absence(name, packages, arch)}"
+    what = f"the closure lacks {name}" + (f", which brings {files}" if files else "")
+    return f"{what}: {absence(name, packages, arch, misspelt=False)}"
 
 
 def _of_unknown_release(release: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from mirror.connected.locks import Locks, read_locks, stack_path
 from mirror.connected.pinning import OPTIONAL_PATIENCE
 from mirror.connected.requirements import PythonLock
 from mirror.connected.store import Store
+from mirror.connected.without import left_out
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
@@ -77,26 +78,6 @@ class NotLocked(MirrorError):
         return f"{self.directory} has no {' and no '.join(self.missing)}, and nothing may be locked now (--locked, --dry-run)"
 
 
-class UnknownPart(MirrorError):
-    """``--without`` names something that the stack does not call optional.
-
-    Attributes:
-        name: what was named.
-        known: what could be named.
-    """
-
-    ref = "unknown-part"
-    exit_code = 22
-    hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
-
-    def __str__(self) -> str:
-        return f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}"
-
-
 def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) -> Locks:
     """The locks of a bundle, after locking what was missing.
 
@@ -111,7 +92,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         parts = {"python", "build"} | ({"rpms"} - wishes.without)
     else:
         locks = read_locks(wishes.lock, wishes.rpm_fingerprints)
-        _check_without(wishes, locks)
+        left_out(wishes.without, locks.stack)
         missing = tuple(
             name for name in locks.missing() if not (name.endswith(".rpms.toml") and wishes.goes_without_rpms)
         )
@@ -131,14 +112,6 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     )
     lock(wanted, options, store, progress)
     return read_locks(wishes.lock, wishes.rpm_fingerprints)
-
-
-def _check_without(wishes: Wishes, locks: Locks) -> None:
-    optional = [project_name(item.name) for item in locks.stack.optional] if locks.stack else []
-    known = (*(["rpms"] if locks.stack and locks.stack.rpms else []), *optional)
-    for name in sorted(wishes.without):
-        if name != "rpms" and ProjectName(canonicalize_name(name)) not in optional:
-            raise UnknownPart(name, known)
 
 
 def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -162,10 +163,10 @@ def _packages(roles: Iterable[str], release: str) -> tuple[str, ...]:
 
 
 def brings(package: str) -> tuple[str, ...]:
-    """Some files that a package is known to bring, as they are missed by: ``("nv/target", "cub/", ...)`` for CCCL's."""
+    """Some files that a package is known to bring, in the words of who misses them: ``("nv/target", "cub/", ...)``."""
     role = role_of(package)
-    names = (file for file, bringing in _FILES.items() if bringing == role)
-    return tuple(name[len("include/") :] if name.startswith("include/") else name for name in names)
+    files = (re.sub("^(include|lib)/(?!stubs/)", "", file) for file, bringing in _FILES.items() if bringing == role)
+    return tuple(f"{file}*" if file.endswith(".") else file for file in files)
 
 
 def bringer(file: str, release: str) -> str:

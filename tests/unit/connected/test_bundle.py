@@ -19,7 +19,8 @@ from mirror.connected.planning import prepare
 from mirror.connected.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.store import Store
 from mirror.connected.wheels import NoWheelForTarget
-from mirror.connected.wishes import NotLocked, UnknownPart, Wishes
+from mirror.connected.wishes import NotLocked, Wishes
+from mirror.connected.without import UnknownPart
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import open_bundle
