@@ -48,6 +48,9 @@ def _differences(stack: Stack, lock: PythonLock) -> Iterator[str]:
     for project in stack.build:
         if lock.find(project) is None:
             yield f"build names {project}, the lock has no such pin"
+    for project in stack.without:
+        if lock.find(project):
+            yield f"the stack goes without {project}, the lock has it"
 
 
 def _targets(stack: Stack, lock: PythonLock) -> Iterator[str]:

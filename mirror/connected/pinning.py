@@ -101,7 +101,7 @@ class Pinning:
         """
         requirements = [one for sdist in sdists for one in sdist.build_requires]
         requirements += [one for project in self.stack.build for one in self.stack.settings_of(project).requires]
-        needs = replace(self.stack, requirements=tuple(requirements), constraints=(), build=())
+        needs = replace(self.stack, requirements=tuple(requirements), constraints=(), build=(), without=())
         root = f"the builds of {self.stack.name}.toml"
         pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
@@ -125,6 +125,7 @@ class Pinning:
             cutoff=stack.cutoff,
             sdists=sdists,
             previous=previous,
+            without=stack.without,
         )
         self.progress.say(f"resolving {root} for {stack.target}")
         resolved = resolve(question, self.resolver)

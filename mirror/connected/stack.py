@@ -69,6 +69,8 @@ class Stack:
         optional: what is installed when its index can be reached at lock time, and done without otherwise.
         constraints: version limits on projects that something else asks for.
         build: projects built from their sdist for the target.
+        without: projects that the closed host brings itself, or does without: neither locked nor carried, nor what only
+            they need.
         imports: modules that must import from the installed venv.
         cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
         indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
@@ -84,6 +86,7 @@ class Stack:
     optional: tuple[Requirement, ...] = ()
     constraints: tuple[Requirement, ...] = ()
     build: tuple[ProjectName, ...] = ()
+    without: tuple[ProjectName, ...] = ()
     imports: tuple[str, ...] = ()
     cutoff: datetime | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +137,7 @@ class Stack:
             optional=_requirements(python, "optional", ()),
             constraints=_requirements(python, "constraints", ()),
             build=_projects(python, "build"),
+            without=_projects(python, "without"),
             imports=python.texts("imports", ()),
             cutoff=_cutoff(python),
             indexes=indexes,
@@ -159,6 +163,9 @@ class Stack:
                 fields.fail(
                     f"python.build[{index}]", f"a build is of one version: add '{project}==VERSION' to requirements"
                 )
+        for index, project in enumerate(self.without):
+            if project in asked:
+                fields.fail(f"python.without[{index}]", f"{project} is asked for in requirements or optional")
         for project in self.settings:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")

@@ -41,6 +41,7 @@ def test_a_lock_with_more_than_was_asked_for_covers() -> None:
         ({"constraints": ["b<3"]}, lock("a==1", "b==3.1"), "constraints limit b<3, the lock has 3.1"),
         ({"optional": ["jit==2"]}, lock("a==1"), "optional asks for jit==2, the lock has no such pin"),
         ({"optional": ["jit==2"]}, lock("a==1", unpinned=("jit==1 (gone)",)), "optional asks for jit==2"),
+        ({"without": ["b"]}, lock("a==1", "b==1"), "the stack goes without b, the lock has it"),
         ({"constraints": ["b==1"], "build": ["b"]}, lock("a==1"), "build names b, the lock has no such pin"),
         (
             {},

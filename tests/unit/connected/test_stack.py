@@ -152,3 +152,9 @@ def test_the_stacks_that_we_ship_are_good(name: str) -> None:
     assert read.rpms is not None
     release = read.target.cuda.replace(".", "-")
     assert all(package.endswith(release) for package in read.rpms.packages)
+
+
+def test_what_the_host_brings_is_not_asked_for_too() -> None:
+    assert stack(python={"requirements": ["a==1"], "without": ["Torch"]}).without == (project_name("torch"),)
+    with pytest.raises(InvalidDocument, match=r"'python\.without\[0\]': a is asked for in requirements or optional"):
+        stack(python={"requirements": ["a==1"], "without": ["a"]})
