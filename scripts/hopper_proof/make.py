@@ -4,7 +4,7 @@ The second bundle is the first one's stack with one component more in its toolch
 
 Example::
 
-    make(Path("proof"), Path(".quickstart/cuda-13.0-math"), piece_bytes=55 << 20)
+    make(Path("proof"), Path(".quickstart/cuda-13.0-math"), 55 << 20, Path("/usr/bin/python3.12"))
 """
 
 from __future__ import annotations
@@ -27,17 +27,23 @@ PROGRAMS = ("attention.py", "tma_wgmma.cu", "prove.py")
 _COMPONENT = "profiler-api"
 
 
-def make(directory: Path, repository: Path, piece_bytes: int) -> None:
-    """Write everything that is carried into ``directory``, each file no larger than ``piece_bytes``."""
+def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> None:
+    """Write everything that is carried into ``directory``, each file no larger than ``piece_bytes``.
+
+    Args:
+        python: an interpreter of the target's version, 3.12, which the probe wheel is built with.
+    """
     directory.mkdir(parents=True)
     keys = directory / "keys"
     environment = {**os.environ, "MIRROR_HOME": str(keys)}
+    copy = ["--rpm-repo", str(repository)]
+    options = [*copy, "--python", str(python)]
     with tempfile.TemporaryDirectory(dir=directory) as name:
         work = Path(name)
         first, second = work / "bundle.tar", work / "other.tar"
-        _mirror(environment, "bundle", "--lock", TOP / "lockfiles" / f"{STACK}.txt", *_copy(repository), "-o", first)
-        lock = _other_lock(work / "other", repository, environment)
-        _mirror(environment, "bundle", "--lock", lock, *_copy(repository), "-o", second)
+        _mirror(environment, "bundle", "--lock", TOP / "lockfiles" / f"{STACK}.txt", *options, "-o", first)
+        lock = _other_lock(work / "other", copy, environment)
+        _mirror(environment, "bundle", "--lock", lock, *options, "-o", second)
         write_recipe(first, second, directory / "other.recipe", directory / "other.rest")
         split(first, directory, piece_bytes)
     shown = _mirror(environment, "trust", "show", "--json")
@@ -48,7 +54,7 @@ def make(directory: Path, repository: Path, piece_bytes: int) -> None:
         shutil.copy(Path(__file__).with_name(program), directory)
 
 
-def _other_lock(directory: Path, repository: Path, environment: dict[str, str]) -> Path:
+def _other_lock(directory: Path, copy: list[str], environment: dict[str, str]) -> Path:
     directory.mkdir()
     for suffix in (".toml", ".txt"):
         shutil.copy(TOP / "lockfiles" / f"{STACK}{suffix}", directory)
@@ -58,12 +64,8 @@ def _other_lock(directory: Path, repository: Path, environment: dict[str, str]) 
     if changed == text:
         raise SystemExit(f"hopper-proof: {wishes.name} names no components to add one to")
     wishes.write_text(changed)
-    _mirror(environment, "lock", wishes, *_copy(repository))
+    _mirror(environment, "lock", wishes, *copy)
     return wishes.with_suffix(".txt")
-
-
-def _copy(repository: Path) -> list[str]:
-    return ["--rpm-repo", str(repository)]
 
 
 def _mirror(environment: dict[str, str], *words: str | Path) -> str:
