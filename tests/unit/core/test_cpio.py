@@ -44,6 +44,7 @@ def test_reads_from_a_stream_that_gives_little_at_a_time() -> None:
 
 
 def test_padding_after_the_trailer_is_legal_up_to_a_block() -> None:
+    """SECURITY.md 30: data after the trailer."""
     assert len(read(GOOD + bytes(512))) == 3
     stream = io.BytesIO(GOOD + bytes(100))
     assert len(list(Archive(lambda size: stream.read(min(size, 7)), ()))) == 3
@@ -53,6 +54,7 @@ def test_padding_after_the_trailer_is_legal_up_to_a_block() -> None:
 
 @pytest.mark.parametrize("length", range(0, len(GOOD), 9))
 def test_refuses_an_archive_cut_short(length: int) -> None:
+    """SECURITY.md 30: a missing trailer, a size larger than the rest."""
     assert problem(GOOD[:length]).startswith("it ends ")
 
 
@@ -85,6 +87,7 @@ def header_with_name(raw: bytes, size: int | None = None) -> bytes:
     ],
 )
 def test_refuses_broken_headers(data: bytes, words: str) -> None:
+    """SECURITY.md 30: a name with a zero byte in it, and others."""
     assert words in problem(data)
 
 
@@ -102,3 +105,14 @@ def test_takes_sizes_of_nameless_files_from_outside() -> None:
 def test_whatever_comes_is_read_or_refused(junk: bytes, at: int, cut: int) -> None:
     with suppress(MalformedPayload):
         read(GOOD[:at] + junk + GOOD[at + cut :])
+
+
+def test_a_size_larger_than_the_rest_is_refused() -> None:
+    """SECURITY.md 30."""
+    huge = cpio_header("./d/a", 2, 0o100644, 0xFFFFFFFF, 0) + b"12345"
+    assert problem(huge + TRAILER).startswith("it ends 4294967")
+
+
+def test_an_archive_without_a_trailer_is_refused() -> None:
+    """SECURITY.md 30."""
+    assert problem(GOOD[: -len(TRAILER)]) == "it ends without its trailer"

@@ -16,6 +16,7 @@ from mirror.core.errors import MirrorError
 from mirror.core.openpgp import read_keys
 from mirror.core.payload import PayloadMismatch, PayloadUnsupported, check_payload, contents
 from mirror.core.rpm import GHOST, Rpm, read_rpm
+from mirror.core.zstdframe import Decompressor
 from scripts.cuda_rpms.rpmfile import INT32, STRING, STRING_ARRAY, Member, archive, cpio_header
 from tests.support.rpms import (
     CREATED,
@@ -30,6 +31,7 @@ from tests.support.rpms import (
     compressed,
     foreign_rpm,
     sequoia_key,
+    zstd_here,
 )
 
 CONTENTS = {
@@ -38,7 +40,8 @@ CONTENTS = {
     f"{HOME}/bin/x": Program(b"elf"),
     f"{HOME}/b.h": Link("a.h"),
 }
-COMPRESSORS = ("xz", "lzma", "gzip", "bzip2", "none")
+COMPRESSORS = ("xz", "lzma", "gzip", "bzip2", "zstd", "none")
+STREAMS = COMPRESSORS[:-1]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def unpacked(draft: Draft, packager: Packager) -> dict[str, bytes]:
     check_payload(rpm, stream)
     stream.seek(rpm.payload_offset)
     found = {}
-    for content in contents(rpm, stream):
+    for content in contents(rpm, stream, zstd_here):
         data = b"".join(content.pieces)
         found.update({file.path: data for file in (content.file, *content.also)})
     return found
@@ -75,12 +78,13 @@ def refusal(draft: Draft, packager: Packager) -> str:
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_unpacks_what_was_packed(packager: Packager, compressor: str) -> None:
+    """SECURITY.md 36: each compressor is read."""
     found = unpacked(draft_of(packager, compressor), packager)
     assert found == {HOME: b"", f"{HOME}/a.h": b"header" * 1000, f"{HOME}/bin/x": b"elf", f"{HOME}/b.h": b""}
 
 
 @pytest.mark.parametrize("form", ["V4", "V6"])
-@pytest.mark.parametrize("compression", ["Xz", "Gzip", "NONE"])
+@pytest.mark.parametrize("compression", ["Xz", "Gzip", "Zstd", "NONE"])
 def test_unpacks_packages_of_another_maker(tmp_path: Path, form: str, compression: str) -> None:
     secret = sequoia_key()
     certificate = secret.extract_certificate()
@@ -89,12 +93,13 @@ def test_unpacks_packages_of_another_maker(tmp_path: Path, form: str, compressio
         rpm = read_rpm(stream, path.name, read_keys(str(certificate)), [certificate.fingerprint])
         check_payload(rpm, stream)
         stream.seek(rpm.payload_offset)
-        found = {content.file.path: b"".join(content.pieces) for content in contents(rpm, stream)}
+        found = {content.file.path: b"".join(content.pieces) for content in contents(rpm, stream, zstd_here)}
     assert found == {HOME: b"", f"{HOME}/a.h": b"header" * 1000, f"{HOME}/bin/x": b"elf", f"{HOME}/b.h": b""}
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the standard library")
 def test_says_what_reads_zstd(tmp_path: Path) -> None:
+    """SECURITY.md 36: where nothing decompresses it, the tool that would is named."""
     secret = sequoia_key()
     certificate = secret.extract_certificate()
     path = foreign_rpm(tmp_path / "f.rpm", CONTENTS, secret, "Zstd")
@@ -102,28 +107,32 @@ def test_says_what_reads_zstd(tmp_path: Path) -> None:
         rpm = read_rpm(stream, path.name, read_keys(str(certificate)), [certificate.fingerprint])
         with pytest.raises(PayloadUnsupported) as caught:
             list(contents(rpm, stream))
-    assert str(caught.value) == "f.rpm: its archive is compressed with zstd, which this Python cannot read"
-    assert "Python 3.14" in caught.value.hint
+    assert str(caught.value) == "f.rpm: its archive is compressed with zstd, which nothing here can read"
+    assert all(way in caught.value.hint for way in ("'zstd' program", "Python 3.14", "backports.zstd"))
 
 
-def test_uses_a_zstd_module_where_there_is_one(monkeypatch: pytest.MonkeyPatch, packager: Packager) -> None:
-    """Any module of that name with the standard library's face serves; here bzip2 plays the part."""
-    import bz2
-    import types
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the standard library")
+def test_says_what_was_tried_for_zstd(packager: Packager) -> None:
+    def nothing() -> Decompressor:
+        raise LookupError("the program zstd: No such file or directory")
 
-    module = types.ModuleType("backports.zstd")
-    module.ZstdDecompressor = bz2.BZ2Decompressor  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "compression", None)
-    monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    monkeypatch.setitem(sys.modules, "backports", types.ModuleType("backports"))
-    monkeypatch.setitem(sys.modules, "backports.zstd", module)
-    draft = draft_of(packager, "bzip2")
-    draft.edit = lambda entries: entries.update({1125: (STRING, "zstd")})
-    assert unpacked(draft, packager)[f"{HOME}/bin/x"] == b"elf"
+    rpm, stream = opened(draft_of(packager, "zstd").bytes(), packager)
+    with pytest.raises(
+        PayloadUnsupported, match=r"nothing here can read \(the program zstd: No such file or directory\)"
+    ):
+        list(contents(rpm, stream, nothing))
+
+
+def test_an_unknown_compressor_is_named(packager: Packager) -> None:
+    draft = draft_of(packager)
+    draft.edit = lambda entries: entries.update({1125: (STRING, "lzip")})
+    with pytest.raises(PayloadUnsupported, match="compressed with lzip, which nothing here can read"):
+        unpacked(draft, packager)
 
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_refuses_any_flipped_byte_by_the_archives_digest(packager: Packager, compressor: str) -> None:
+    """SECURITY.md 34: the header's signature is good, the archive is altered."""
     data = draft_of(packager, compressor).bytes()
     rpm, _ = opened(data, packager)
     for at in range(rpm.payload_offset, len(data), 101):
@@ -154,11 +163,39 @@ def test_old_packages_name_no_digest_of_the_archive_but_those_of_the_files(packa
     assert (caught.value.what, caught.value.actual) == (f"{HOME}/bin/x", hashlib.sha256(b"ELF").hexdigest())
 
 
-@pytest.mark.parametrize("compressor", ["xz", "lzma", "gzip", "bzip2"])
+@pytest.mark.parametrize("compressor", STREAMS)
 def test_refuses_a_stream_that_is_cut_short(packager: Packager, compressor: str) -> None:
+    """SECURITY.md 36: a truncated stream of each."""
     draft = draft_of(packager, compressor)
     draft.payload = draft.packed()[:-1] if compressor != "lzma" else draft.packed()[:40]
     assert refusal(draft, packager) in (f"its {compressor} stream is cut short", "its bzip2 stream is cut short")
+
+
+@pytest.mark.parametrize("compressor", [name for name in STREAMS if name != "lzma"])
+def test_refuses_a_stream_cut_short_anywhere(packager: Packager, compressor: str) -> None:
+    """SECURITY.md 36."""
+    draft = draft_of(packager, compressor)
+    whole = draft.packed()
+    for length in range(0, len(whole), 29):
+        draft.payload = whole[:length]
+        assert refusal(draft, packager) == f"its {compressor} stream is cut short"
+
+
+def test_refuses_what_follows_an_uncompressed_archive(packager: Packager) -> None:
+    """SECURITY.md 36."""
+    draft = draft_of(packager, "none")
+    draft.payload = draft.packed() + b"x"
+    assert refusal(draft, packager) == "there are bytes after its trailer"
+
+
+def test_refuses_a_zstd_window_of_gigabytes(packager: Packager) -> None:
+    """SECURITY.md 36: what a decompressor may ask for is judged before there is one."""
+    draft = draft_of(packager, "zstd")
+    draft.payload = b"\x28\xb5\x2f\xfd\x00\xb0" + draft.packed()
+    assert (
+        refusal(draft, packager)
+        == f"its zstd stream is broken: it needs 4294967296 bytes of memory, {128 << 20} is the limit"
+    )
 
 
 def test_refuses_an_uncompressed_archive_that_is_cut_short(packager: Packager) -> None:
@@ -167,16 +204,17 @@ def test_refuses_an_uncompressed_archive_that_is_cut_short(packager: Packager) -
     assert refusal(draft, packager) == "it ends without its trailer"
 
 
-@pytest.mark.parametrize("compressor", ["xz", "lzma", "gzip", "bzip2"])
+@pytest.mark.parametrize("compressor", STREAMS)
 def test_refuses_a_stream_that_is_none(packager: Packager, compressor: str) -> None:
     draft = draft_of(packager, compressor)
     draft.payload = b"not a stream of any kind"
     assert refusal(draft, packager).startswith(f"its {compressor} stream is broken: ")
 
 
-@pytest.mark.parametrize("compressor", ["xz", "lzma", "gzip", "bzip2"])
+@pytest.mark.parametrize("compressor", STREAMS)
 @pytest.mark.parametrize("more", [b"x", b"\0", b"second"])
 def test_refuses_anything_after_the_stream(packager: Packager, compressor: str, more: bytes) -> None:
+    """SECURITY.md 36: garbage after the stream of each."""
     draft = draft_of(packager, compressor)
     draft.payload = draft.packed() + (compressed(b"", compressor) if more == b"second" else more)
     assert refusal(draft, packager) == f"there are bytes after its {compressor} stream"
@@ -209,6 +247,7 @@ def test_stops_at_the_announced_size_however_much_a_stream_holds(packager: Packa
 
 
 def test_refuses_an_archive_that_lacks_a_file(packager: Packager) -> None:
+    """SECURITY.md 30: a file of the header that is not in the archive."""
     draft = draft_of(packager)
     draft.archive = archive_of(draft.members[:-1])
     assert refusal(draft, packager) == f"1 files of the signed header are not in it, the first is {HOME}/bin/x"
@@ -222,6 +261,7 @@ def test_ghosts_are_not_expected_in_the_archive(packager: Packager) -> None:
 
 
 def test_refuses_a_file_that_the_header_does_not_list(packager: Packager) -> None:
+    """SECURITY.md 30: an entry that is not in the header."""
     draft = draft_of(packager)
     draft.archive = archive_of([*draft.members, Member.of_bytes(f"{HOME}/evil", b"x")])
     assert refusal(draft, packager) == f"'.{HOME}/evil' is in it twice, or not in the signed header"
@@ -229,12 +269,14 @@ def test_refuses_a_file_that_the_header_does_not_list(packager: Packager) -> Non
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/etc/passwd", "./etc"])
 def test_refuses_other_paths_than_the_headers(packager: Packager, path: str) -> None:
+    """SECURITY.md 30: ``../``, absolute paths, an entry that is not in the header."""
     draft = draft_of(packager)
     draft.archive = archive_of([Member.of_bytes(path, b"x"), *draft.members])
     assert "is in it twice, or not in the signed header" in refusal(draft, packager)
 
 
 def test_refuses_a_file_twice(packager: Packager) -> None:
+    """SECURITY.md 30: a name twice."""
     draft = draft_of(packager)
     draft.archive = archive_of([*draft.members, draft.members[-1]])
     assert refusal(draft, packager) == f"'.{HOME}/bin/x' is in it twice, or not in the signed header"
@@ -264,9 +306,17 @@ def hard_linked(first: int, *, nlink: int = 2, tail: bytes = b"same") -> bytes:
 
 
 def test_of_hard_links_the_last_carries_the_content(packager: Packager) -> None:
+    """SECURITY.md 31: legal."""
     draft = packager.draft("a", {f"{HOME}/one": b"same", f"{HOME}/two": b"same"})
     draft.archive = hard_linked(0)
     assert unpacked(draft, packager) == {f"{HOME}/one": b"same", f"{HOME}/two": b"same"}
+
+
+def test_hard_links_to_a_path_outside_are_judged_but_never_made(packager: Packager) -> None:
+    """SECURITY.md 31: the header has to list the other name too, and what is not below the CUDA home is not written."""
+    draft = packager.draft("a", {f"{HOME}/one": b"same"})
+    draft.archive = hard_linked(0).replace(b"two", b"../")
+    assert "not in the signed header" in refusal(draft, packager)
 
 
 def test_refuses_hard_links_with_other_contents(packager: Packager) -> None:
@@ -276,6 +326,7 @@ def test_refuses_hard_links_with_other_contents(packager: Packager) -> None:
 
 
 def test_refuses_hard_links_whose_content_never_comes(packager: Packager) -> None:
+    """SECURITY.md 31: hard links to a file that is elsewhere."""
     draft = packager.draft("a", {f"{HOME}/one": b"same", f"{HOME}/two": b"same"})
     draft.archive = hard_linked(0, tail=b"")
     assert refusal(draft, packager) == f"2 files of the signed header are not in it, the first is {HOME}/one"

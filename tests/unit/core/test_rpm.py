@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from mirror.core.openpgp import read_keys
 from mirror.core.rpm import Rpm, RpmNotTrusted, read_rpm
 from mirror.core.rpmheader import MalformedRpm
 from scripts.cuda_rpms import rpmfile
+from scripts.cuda_rpms.openpgp import KEY_REVOCATION, PUBLIC_KEY, armor, packet
 from scripts.cuda_rpms.rpmfile import BIN, INT32, INT64, STRING, STRING_ARRAY
 from tests.support.rpms import (
     CREATED,
     DIRECTORY,
     HOME,
+    USER_ID,
     Draft,
     Entries,
     Link,
@@ -29,6 +33,7 @@ from tests.support.rpms import (
     rsa_key,
     sequoia_key,
 )
+from tests.unit.core.test_openpgp import SIGNING, Family, expires
 
 CONTENTS = {HOME: DIRECTORY, f"{HOME}/a.h": b"header", f"{HOME}/bin/nvcc": Program(b"elf"), f"{HOME}/b.h": Link("a.h")}
 
@@ -94,6 +99,7 @@ def test_reads_packages_of_another_maker(tmp_path: Path, form: str) -> None:
 
 
 def test_refuses_an_unsigned_package(packager: Packager) -> None:
+    """SECURITY.md 34: the signature was stripped."""
     draft = packager.draft("a", CONTENTS)
     draft.key = None
     with pytest.raises(RpmNotTrusted) as caught:
@@ -107,6 +113,7 @@ def test_refuses_an_unsigned_package_of_another_maker(tmp_path: Path, packager: 
 
 
 def test_refuses_a_stranger(packager: Packager) -> None:
+    """SECURITY.md 35: a key that nobody pinned."""
     stranger = Packager(ed25519_key(9))
     with pytest.raises(RpmNotTrusted) as caught:
         read(stranger.draft("a", CONTENTS).bytes(), packager)
@@ -114,6 +121,7 @@ def test_refuses_a_stranger(packager: Packager) -> None:
 
 
 def test_refuses_every_flipped_byte_of_the_signed_header(packager: Packager) -> None:
+    """SECURITY.md 34: an altered header."""
     draft = packager.draft("a", CONTENTS)
     data, main = draft.bytes(), draft.header()
     start = data.index(main)
@@ -180,6 +188,7 @@ def test_refuses_what_is_no_package(packager: Packager) -> None:
 
 @pytest.mark.parametrize(("entries", "store"), [(0x80000000, 16), (1, 256 << 20), (4097, 16)])
 def test_refuses_lengths_before_it_reads_so_much(packager: Packager, entries: int, store: int) -> None:
+    """SECURITY.md 33: a header of 256 MiB."""
     good = packager.draft("a", CONTENTS).bytes()
     huge = good[:104] + struct.pack(">II", entries, store) + good[112:]
     with pytest.raises(MalformedRpm, match=f"a header of {entries} entries and {store} bytes"):
@@ -208,6 +217,7 @@ def raw_header(*index: tuple[int, int, int, int], store: bytes = b"text\0\0\0\0"
 def test_refuses_entries_that_do_not_fit_the_store(
     packager: Packager, index: list[tuple[int, int, int, int]], problem: str
 ) -> None:
+    """SECURITY.md 33: an offset past the store, a count of 2^31."""
     data = packager.draft("a", CONTENTS).bytes()[:96] + raw_header(*index)
     with pytest.raises(MalformedRpm) as caught:
         read(data + bytes(8) + raw_header(), packager)
@@ -257,6 +267,7 @@ def test_refuses_a_signed_header_that_makes_no_sense(
     ("store", "problem"), [(b"\xff\0", "tag 1000 is not UTF-8"), (b"abcd", "a string without an end")]
 )
 def test_refuses_broken_texts_in_a_signed_header(packager: Packager, store: bytes, problem: str) -> None:
+    """SECURITY.md 33: a string without its zero byte."""
     main = raw_header((1000, 6, 0, 1), store=store)
     signature = rpmfile.header(rpmfile.SIGNATURES, {267: (BIN, packager.key.sign(main, CREATED))})
     data = packager.draft("a", {}).bytes()[:96] + signature + bytes(-len(signature) % 8) + main
@@ -280,3 +291,115 @@ def test_reads_sizes_of_large_files(packager: Packager) -> None:
         del entries[1028]
 
     assert [file.size for file in read(edited(packager, large).bytes(), packager).files] == [0, 6, 3, 5 << 30]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["entries", "store", "signatures", "longest", "offset", "two signature headers", "two headers"],
+)
+def test_a_hostile_header_takes_little_memory(tmp_path: Path, packager: Packager, hostile: str) -> None:
+    """SECURITY.md 33: refused, in less than 64 MB of memory, the interpreter's own included."""
+    good = packager.draft("a", CONTENTS).bytes()
+    main = packager.draft("a", CONTENTS).header()
+    start = good.index(main)
+    data = {
+        "entries": good[:104] + struct.pack(">II", 0x80000000, 16) + good[112:],
+        "store": good[:104] + struct.pack(">II", 1, 300 << 20) + good[112:] + bytes(1 << 20),
+        "signatures": good[:104] + struct.pack(">II", 1, 8 << 20) + bytes(8 << 20) + good,
+        "longest": good[:start] + main[:8] + struct.pack(">II", 4096, 16 << 20) + bytes((16 << 20) + (1 << 16)),
+        "offset": good[:96] + raw_header((1000, 6, 0x7FFFFFFF, 1)) + bytes(64),
+        "two signature headers": good[:start] + good[96:start] + good[start:],
+        "two headers": good[: start + len(main)] + good[start:],
+    }[hostile]
+    path = tmp_path / "a.rpm"
+    path.write_bytes(data)
+    (tmp_path / "key.asc").write_text(packager.armored)
+    done = subprocess.run(
+        [sys.executable, "-c", _JUDGE, str(path), str(tmp_path / "key.asc"), packager.fingerprint],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    refused, peak_kib = done.stdout.split()
+    assert refused in ("MalformedRpm", "RpmNotTrusted", "PayloadMismatch")
+    assert int(peak_kib) < 64_000_000 // 1024
+
+
+_JUDGE = """
+import sys
+from pathlib import Path
+from mirror.core.errors import MirrorError
+from mirror.core.openpgp import read_keys
+from mirror.core.payload import check_payload
+from mirror.core.rpm import read_rpm
+with open(sys.argv[1], "rb") as stream:
+    try:
+        check_payload(read_rpm(stream, "a.rpm", read_keys(Path(sys.argv[2]).read_text()), [sys.argv[3]]), stream)
+    except MirrorError as error:
+        peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  # ru_maxrss knows the parent's too
+        print(type(error).__name__, peak)
+"""
+
+
+def test_the_wrong_vendors_good_signature_is_refused(packager: Packager) -> None:
+    """SECURITY.md 35: its key is known, and good; another one is pinned."""
+    other = Packager(ed25519_key(7))
+    both = read_keys(packager.armored + other.armored)
+    data = other.draft("a", CONTENTS).bytes()
+    assert read_rpm(io.BytesIO(data), "a.rpm", both, [other.fingerprint]).name == "a"
+    with pytest.raises(RpmNotTrusted, match=f"signed by {other.fingerprint}; the pinned key is {packager.fingerprint}"):
+        read_rpm(io.BytesIO(data), "a.rpm", both, [packager.fingerprint])
+
+
+def family_problem(family: Family, key: bytes) -> str:
+    """Why a package signed by the family's subkey is refused."""
+    packager = Packager(family.subkey)
+    with pytest.raises(RpmNotTrusted) as caught:
+        read_rpm(io.BytesIO(packager.draft("a", CONTENTS).bytes()), "a.rpm", read_keys(key), family.pins)
+    return caught.value.problem
+
+
+def test_a_bound_subkey_may_sign_packages() -> None:
+    family = Family()
+    data = Packager(family.subkey).draft("a", CONTENTS).bytes()
+    rpm = read_rpm(io.BytesIO(data), "a.rpm", read_keys(family.key(family.binding())), family.pins)
+    assert rpm.fingerprint == family.primary.fingerprint
+
+
+def test_an_unbound_subkey_signs_no_package() -> None:
+    """SECURITY.md 35: the three files of CVE-2021-3521, no binding, a binding by another key, a binding without consent."""
+    family, stranger = Family(), ed25519_key(8)
+    for key in (
+        family.key(),
+        family.key(family.binding(by=stranger)),
+        family.key(family.binding(agreement=b"")),
+        family.key(family.binding(agreement=family.agreement(by=stranger))),
+    ):
+        assert "sign" in family_problem(family, key)
+
+
+def test_an_expired_key_signs_no_package() -> None:
+    """SECURITY.md 35: what it signs after its end does not count."""
+    key = ed25519_key(3)
+    packager = Packager(key)
+    armored = armor("PUBLIC KEY BLOCK", key.certificate(USER_ID, (SIGNING, expires(1)))).decode()
+    draft = packager.draft("a", CONTENTS)
+    main, payload = draft.header(), draft.packed()
+    late = rpmfile.signature_header(main, len(payload), 0, key, CREATED + 100)
+    data = rpmfile.lead(draft.spec) + late + main + payload
+    with pytest.raises(RpmNotTrusted, match="expired"):
+        read_rpm(io.BytesIO(data), "a.rpm", read_keys(armored), [key.fingerprint])
+
+
+def test_a_revoked_key_signs_no_package() -> None:
+    """SECURITY.md 35: whenever it signed."""
+    key = ed25519_key(3)
+    packager = Packager(key)
+    revocation = key.sign(key.hashed_form, CREATED + 5, KEY_REVOCATION)
+    certificate = (
+        packet(PUBLIC_KEY, key.body) + revocation + key.certificate(USER_ID)[len(packet(PUBLIC_KEY, key.body)) :]
+    )
+    armored = armor("PUBLIC KEY BLOCK", certificate).decode()
+    with pytest.raises(RpmNotTrusted, match="revoked"):
+        read_rpm(io.BytesIO(packager.draft("a", CONTENTS).bytes()), "a.rpm", read_keys(armored), [key.fingerprint])

@@ -153,6 +153,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, root: Path, packager: 
 
 @pytest.mark.parametrize("mode", [0o6755, 0o777, 0o000, 0o4711])
 def test_modes_are_tamed(root: Path, packager: Packager, mode: int) -> None:
+    """SECURITY.md 32: set-id, writable for everybody and mode 0 are written as 0755 or 0644."""
     draft = packager.draft("a", {})
     draft.members = [Member.of_bytes(f"{HOME}/x", b"x", mode)]
     unpack(packager, root, source(draft))
@@ -180,6 +181,7 @@ def test_two_packages_may_bring_the_same_thing(root: Path, packager: Packager) -
 def test_refuses_packages_that_do_not_fit(
     root: Path, packager: Packager, first: Contents, second: Contents, words: str
 ) -> None:
+    """SECURITY.md 31: a file below a link, a link in a file's place; two contents of one path."""
     assert words in problem(packager, root, first, second)
 
 
@@ -197,6 +199,7 @@ def test_refuses_packages_that_do_not_fit(
     ],
 )
 def test_refuses_links_out_of_the_tree(root: Path, packager: Packager, path: str, target: str) -> None:
+    """SECURITY.md 31: ``lib64 -> /etc`` and its like."""
     words = problem(packager, root, {f"{HOME}/{path}": Link(target), f"{HOME}/x": b""})
     assert words == f"package-1-1.0-1.x86_64 lets {path} lead out of the tree, to {target!r}"
 
@@ -217,6 +220,7 @@ def test_links_become_relative(root: Path, packager: Packager, path: str, target
 
 @pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
 def test_refuses_devices_and_the_like(root: Path, packager: Packager, kind: int) -> None:
+    """SECURITY.md 32: devices and FIFOs."""
     draft = packager.draft("a", {})
     draft.members = [Member(f"{HOME}/null", kind | 0o666)]
     with pytest.raises(BadToolchain, match="which is no file, link or directory"):
