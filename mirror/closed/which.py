@@ -1,13 +1,9 @@
 """``mirror which``: which package brings a file, whether this stack has it, and what to write into ``NAME.toml`` if not.
 
-1. A place to ask: an installed generation, a bundle that is not installed yet, or the lock on the connected machine; each has
-   a file index (``mirror.core.fileindex``).
-2. The answer: the packages (``mirror.core.filesearch``), and what no package brings: links that mirror makes, the GPU
-   driver's files, the files of the venv's wheels.
+It joins the packages that an index names (``mirror.core.filesearch``) with what no package brings: links that mirror makes, the
+GPU driver's files, the files of the venv's wheels. Where the index comes from is ``mirror.closed.place``'s.
 
-Rules: nothing is changed and nothing outside the place is asked; of a bundle, the signature and the index's digest are checked
-before it is believed (that the other members are intact is ``mirror verify``'s); a file that nobody brings is an error, with
-what comes near.
+Rules: nothing is changed and nothing outside the place is asked; a file that nobody brings is an error, with what comes near.
 
 Example::
 
@@ -25,15 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.prefix import Prefix
-from mirror.closed.receipt import read_receipt
-from mirror.closed.status import NothingInstalled
+from mirror.closed.place import Place
 from mirror.core.components import bringer, package_name, role_of
-from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fileindex import BUNDLED, FILELISTS, INSTALLED, FileIndex, IndexedRpm
+from mirror.core.errors import MirrorError
+from mirror.core.fileindex import FILELISTS, FileIndex, IndexedRpm
 from mirror.core.filesearch import Match, is_named, library_name, near, search, wanted_names
-from mirror.core.reader import open_bundle
-from mirror.core.root import Root
 
 _DRIVER = re.compile(
     r"(?:lib(?:cuda|cudadebugger|nvcuvid|nvoptix|nvidia-[a-z0-9-]+|(?:EGL|GLX|GLESv2|GLESv1_CM)_nvidia)\.so(?:\.[0-9]+)*"
@@ -71,100 +63,6 @@ class FileUnknown(MirrorError):
         if not self.knows_all:
             lines.append("it knows the RPMs of the bundle only: the repository's filelists were not locked")
         return "\n".join(lines)
-
-
-class NoFileIndex(MirrorError):
-    """There is no file index where one was looked for.
-
-    Attributes:
-        place: where.
-    """
-
-    ref = "no-file-index"
-    exit_code = 109
-    hint = (
-        "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
-        "'mirror lock NAME.toml' writes it and 'mirror which FILE --lock NAME.toml' asks it."
-    )
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.place = place
-
-    def __str__(self) -> str:
-        return f"{self.place} holds no index of the files of CUDA's packages"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a question is asked.
-
-    Attributes:
-        kind: ``"install"``, ``"bundle"`` or ``"lock"``.
-        path: the generation, the bundle or the lock.
-        stack: its name.
-        index: what is known there.
-    """
-
-    kind: str
-    path: Path
-    stack: str
-    index: FileIndex
-
-    def __str__(self) -> str:
-        return f"the {self.kind} {self.path}"
-
-
-def installed_place(prefix: Prefix) -> Place:
-    """The current generation of a prefix.
-
-    Raises:
-        NothingInstalled, NoFileIndex: when there is none, or it has no index.
-        MirrorError: as ``read_receipt`` and ``FileIndex.parse``.
-    """
-    generation = prefix.current()
-    if generation is None:
-        raise NothingInstalled(str(prefix.root))
-    name, file = read_receipt(generation).name, generation.path / INSTALLED
-    return Place("install", generation.path, name, _read(file, f"the install {generation.path}"))
-
-
-def bundled_place(path: Path, root: Root) -> Place:
-    """A bundle, its signature and its index checked.
-
-    Raises:
-        NoFileIndex: when it carries none.
-        MirrorError: as ``open_bundle``, ``Bundle.trust`` and ``Bundle.read``.
-    """
-    with open_bundle(path) as bundle:
-        manifest = bundle.trust(root)
-        artifact = manifest.find(BUNDLED)
-        if artifact is None:
-            raise NoFileIndex(f"the bundle {path}")
-        return Place("bundle", path, manifest.name, FileIndex.parse(bundle.read(artifact)))
-
-
-def locked_place(path: Path) -> Place:
-    """A lock, named by any of its files: ``NAME.toml``, ``NAME.txt``.
-
-    Raises:
-        NoFileIndex: when no ``NAME.files.txt`` is there.
-        MirrorError: as ``FileIndex.parse``.
-    """
-    name = re.sub(r"(\.(build|rpms|files))?\.(toml|txt)$", "", path.name)
-    file = path.with_name(f"{name}.files.txt")
-    if not path.exists():
-        raise Unreadable(str(path), "No such file or directory")
-    return Place("lock", path, name, _read(file, f"the lock {path}"))
-
-
-def _read(file: Path, place: str) -> FileIndex:
-    try:
-        return FileIndex.parse(file.read_bytes(), str(file))
-    except FileNotFoundError as exc:
-        raise NoFileIndex(place) from exc
-    except OSError as exc:
-        raise Unreadable(str(file), exc.strerror or str(exc)) from exc
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,20 @@ import pytest
 from mirror.connected.choice import Withdrawn
 from mirror.connected.index import ProjectNotOnIndex
 from mirror.connected.lock import Locked, LockOptions, lock
-from mirror.connected.repository import RepositoryNotSigned, RepositoryUnreachable
+from mirror.connected.locks import LockOutdated, read_locks
+from mirror.connected.repository import MetadataMismatch, RepositoryNotSigned, RepositoryUnreachable
 from mirror.connected.requirements import read_lock
 from mirror.connected.resolver import ResolutionFailed
 from mirror.connected.rpmlock import RpmLock
 from mirror.connected.sdist import InvalidSdist
 from mirror.connected.store import Store
 from mirror.connected.wheels import NoWheelForTarget
+from mirror.connected.without import UnknownPart
 from mirror.core.errors import InvalidDocument, Unwritable
+from mirror.core.fileindex import FileIndex
 from mirror.core.names import project_name
 from tests.support.index import LoopbackIndex
-from tests.support.repos import Vendor, toolkit, write_repository
+from tests.support.repos import Rpm, Vendor, primary_of, toolkit, write_repository
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
 NOW = 1_795_225_800  # 2026-11-21T01:50:00Z
@@ -229,7 +234,7 @@ def test_an_optional_requirement_within_reach_is_locked(house: House) -> None:
         own.add(make_wheel(house.wheels, "jit", "1.0+cu130", requires=["b"]))
         house.write(OPTIONAL, f'own = "{own.url}"\n')
         assert house.lock().unpinned == ()
-        assert house.lock(without=("jit",)).unpinned == ("jit==1.0 (left out by --without)",)
+        assert house.lock(without=("JIT",)).unpinned == ("jit==1.0 (left out by --without)",)
         house.lock()
     pin = read_lock(house.lockfiles / "demo.txt").find(project_name("jit"))
     assert pin is not None
@@ -237,7 +242,7 @@ def test_an_optional_requirement_within_reach_is_locked(house: House) -> None:
 
 
 def test_without_names_only_what_can_be_left_out(house: House) -> None:
-    with pytest.raises(InvalidDocument, match="--without names 'a', the stack can go without rpms"):
+    with pytest.raises(UnknownPart, match="--without names 'a'; this stack can go without nothing"):
         house.lock(without=("a",))
 
 
@@ -264,6 +269,105 @@ def test_the_rpms_are_locked_beside(house: House, tmp_path: Path, vendor: Vendor
     before = house.read("rpms.toml")
     assert not any(file.changed for file in house.lock(LATER).files)
     assert house.read("rpms.toml") == before
+
+
+def with_files(release: str = "13.0") -> tuple[Rpm, ...]:
+    """The toolkit's packages, each with one program."""
+    return tuple(replace(rpm, paths=(f"/usr/local/cuda-{release}/bin/{rpm.name}",)) for rpm in toolkit(release))
+
+
+@pytest.fixture
+def indexed(house: House, tmp_path: Path, vendor: Vendor) -> Path:
+    """A repository with filelists, that the house's stack takes its RPMs from."""
+    write_repository(tmp_path / "rpms", with_files(), vendor)
+    with_rpms(house, tmp_path / "rpms", vendor.fingerprint)
+    return tmp_path / "rpms"
+
+
+def renew(repository: Path, vendor: Vendor, *rpms: Rpm) -> None:
+    shutil.rmtree(repository)
+    write_repository(repository, rpms, vendor)
+
+
+def test_which_rpm_brings_which_file_is_locked_too(house: House, indexed: Path) -> None:
+    locked = house.lock()
+    index, rpms = FileIndex.parse(house.read("files.txt")), RpmLock.load(house.lockfiles / "demo.rpms.toml")
+    assert [(file.path.name, file.pins, file.changed) for file in locked.files][3:] == [
+        ("demo.files.txt", index.count, True)
+    ]
+    assert index.carried == {pin.nevra for pin in rpms.pins}
+    assert {rpm.name: rpm.paths for rpm in index.rpms if not rpm.carried}["cuda-nvrtc-13-0"] == ("bin/cuda-nvrtc-13-0",)
+    assert read_locks(house.lockfiles / "demo.txt").index == index
+
+
+def test_an_index_that_still_fits_is_kept_though_filelists_are_pruned(
+    house: House, indexed: Path, vendor: Vendor
+) -> None:
+    house.lock()
+    before = house.read("files.txt"), house.read("rpms.toml")
+    renew(indexed, vendor, *toolkit("13.0"))
+    assert not any(file.changed for file in house.lock(LATER).files)
+    assert (house.read("files.txt"), house.read("rpms.toml")) == before
+
+
+def test_another_closure_makes_another_index(house: House, indexed: Path, vendor: Vendor) -> None:
+    house.lock()
+    renew(indexed, vendor, *(replace(rpm, version="13.0.99") for rpm in with_files()))
+    locked = house.lock(LATER)
+    assert [file.changed for file in locked.files] == [False, False, True, True]
+    assert "cuda-nvcc-13-0-13.0.99-1.x86_64" in FileIndex.parse(house.read("files.txt")).carried
+
+
+def test_an_index_that_was_lost_comes_back_as_another_lock(house: House, indexed: Path) -> None:
+    """Bundles with an index and without are different bundles, and one sequence number promises one bundle."""
+    house.lock()
+    before = house.read("files.txt")
+    (house.lockfiles / "demo.files.txt").unlink()
+    house.lock(LATER)
+    assert house.read("files.txt") == before
+    assert RpmLock.load(house.lockfiles / "demo.rpms.toml").locked == LATER
+
+
+def test_an_index_that_cannot_be_read_is_made_anew(house: House, indexed: Path) -> None:
+    house.lock()
+    before = house.read("files.txt")
+    (house.lockfiles / "demo.files.txt").write_bytes(before + b"\n")
+    with pytest.raises(InvalidDocument, match=r"demo\.files\.txt invalid"):
+        read_locks(house.lockfiles / "demo.txt")
+    house.lock(LATER)
+    assert house.read("files.txt") == before
+
+
+def test_an_index_of_another_lock_is_refused(house: House, indexed: Path) -> None:
+    house.lock()
+    index = house.lockfiles / "demo.files.txt"
+    index.write_bytes(index.read_bytes().replace(b"+ cuda-crt-13-0", b"- cuda-crt-13-0"))
+    with pytest.raises(LockOutdated) as caught:
+        read_locks(house.lockfiles / "demo.txt")
+    (nevra,) = (pin.nevra for pin in RpmLock.load(house.lockfiles / "demo.rpms.toml").pins if "crt" in pin.name)
+    problem = f"{nevra} is locked, the index does not have it"
+    assert str(caught.value) == f"demo.files.txt does not cover its NAME.toml: {problem}"
+
+
+def test_a_stale_index_goes_when_the_repository_has_no_filelists_any_more(
+    house: House, indexed: Path, vendor: Vendor
+) -> None:
+    house.lock()
+    renew(indexed, vendor, *(replace(rpm, version="13.0.99") for rpm in toolkit("13.0")))
+    house.lock(LATER)
+    assert "demo.files.txt" not in house.files()
+    assert read_locks(house.lockfiles / "demo.txt").index is None
+
+
+def test_filelists_out_of_reach_leave_the_stack_locked_without_an_index(house: House, indexed: Path) -> None:
+    primary_of(indexed, "filelists").unlink()
+    house.lock()
+    assert house.files() == ["demo.build.txt", "demo.rpms.toml", "demo.toml", "demo.txt"]
+
+
+def test_filelists_that_were_changed_lock_nothing(house: House, indexed: Path) -> None:
+    primary_of(indexed, "filelists").write_bytes(b"others")
+    refused(house, MetadataMismatch)
 
 
 def test_without_rpms_the_repository_is_not_asked(house: House, tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""A place to ask for files: an installed generation, a bundle that is not installed yet, or a lock; each has a file index.
+
+The index's format is ``mirror.core.fileindex``'s, what is asked and answered ``mirror.closed.which``'s.
+
+Rule: of a bundle, the signature and the index's digest are checked before it is believed; that its other members are intact is
+``mirror verify``'s to say.
+
+Example::
+
+    place = installed_place(Prefix(Path("~/.local/share/mirror/h100")))
+    place.index.carried
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.closed.prefix import Prefix
+from mirror.closed.receipt import read_receipt
+from mirror.closed.status import NothingInstalled
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.fileindex import BUNDLED, INSTALLED, FileIndex
+from mirror.core.reader import open_bundle
+from mirror.core.root import Root
+
+
+class NoFileIndex(MirrorError):
+    """There is no file index where one was looked for.
+
+    Attributes:
+        place: where.
+    """
+
+    ref = "no-file-index"
+    exit_code = 109
+    hint = (
+        "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
+        "'mirror lock NAME.toml' writes it and 'mirror which FILE --lock NAME.toml' asks it."
+    )
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place} holds no index of the files of CUDA's packages"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a question is asked.
+
+    Attributes:
+        kind: ``"install"``, ``"bundle"`` or ``"lock"``.
+        path: the generation, the bundle or the lock.
+        stack: its name.
+        index: what is known there.
+    """
+
+    kind: str
+    path: Path
+    stack: str
+    index: FileIndex
+
+    def __str__(self) -> str:
+        return f"the {self.kind} {self.path}"
+
+
+def installed_place(prefix: Prefix) -> Place:
+    """The current generation of a prefix.
+
+    Raises:
+        NothingInstalled, NoFileIndex: when there is none, or it has no index.
+        MirrorError: as ``read_receipt`` and ``FileIndex.parse``.
+    """
+    generation = prefix.current()
+    if generation is None:
+        raise NothingInstalled(str(prefix.root))
+    name, file = read_receipt(generation).name, generation.path / INSTALLED
+    return Place("install", generation.path, name, _read(file, f"the install {generation.path}"))
+
+
+def bundled_place(path: Path, root: Root) -> Place:
+    """A bundle, its signature and its index checked.
+
+    Raises:
+        NoFileIndex: when it carries none.
+        MirrorError: as ``open_bundle``, ``Bundle.trust`` and ``Bundle.read``.
+    """
+    with open_bundle(path) as bundle:
+        manifest = bundle.trust(root)
+        artifact = manifest.find(BUNDLED)
+        if artifact is None:
+            raise NoFileIndex(f"the bundle {path}")
+        return Place("bundle", path, manifest.name, FileIndex.parse(bundle.read(artifact)))
+
+
+def locked_place(path: Path) -> Place:
+    """A lock, named by any of its files: ``NAME.toml``, ``NAME.txt``.
+
+    Raises:
+        NoFileIndex: when no ``NAME.files.txt`` is there.
+        MirrorError: as ``FileIndex.parse``.
+    """
+    name = re.sub(r"(\.(build|rpms|files))?\.(toml|txt)$", "", path.name)
+    file = path.with_name(f"{name}.files.txt")
+    if not path.exists():
+        raise Unreadable(str(path), "No such file or directory")
+    return Place("lock", path, name, _read(file, f"the lock {path}"))
+
+
+def _read(file: Path, place: str) -> FileIndex:
+    try:
+        return FileIndex.parse(file.read_bytes(), str(file))
+    except FileNotFoundError as exc:
+        raise NoFileIndex(place) from exc
+    except OSError as exc:
+        raise Unreadable(str(file), exc.strerror or str(exc)) from exc
