@@ -37,6 +37,7 @@ from mirror.closed.toolkit import dangling_notes, unpack_toolkit
 from mirror.closed.tree import remove_tree
 from mirror.closed.venv import Venv, choose_installer, make_venv
 from mirror.closed.wheelserver import serving
+from mirror.core import fileindex
 from mirror.core.durable import write_file
 from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.manifest import Artifact, Manifest
@@ -102,6 +103,8 @@ class Building:
         toolchain = self._unpack_toolkit(interpreter)
         environment = Environment(self.generation.path, self._manifest)
         write_file(self.generation.env_script, environment.script().encode())
+        if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
+            write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
         checks = self_test(environment, self.host, self._work, self.progress)
         remove_tree(self._work)
         receipt = self._receipt(digest, now, interpreter, installer, checks, toolchain)
