@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.cli.options import fingerprint
 from mirror.core.offer import read_offer
-from mirror.core.root import Root, utc
+from mirror.core.root import ROLES, Key, Root, utc
 from mirror.core.trust import TrustStore
 
 _DESCRIPTION = """\
 Say whom this machine trusts. A root names the keys that may sign bundles; its fingerprint is the sha256 of its bytes.
 
 On the builder's machine, `mirror trust init` makes a root and prints its fingerprint (`mirror bundle` does it by itself
-when there is none). In the closed network, `mirror trust add` trusts the root that a bundle carries, if its fingerprint is
-the one that the builder told you by another way than the bundle.
+when there is none). In the closed network, `mirror trust add` trusts the roots that a bundle carries, if the fingerprint of
+one of them is the one that the builder told you by another way than the bundle. Later roots are trusted through the ones
+before, and travel in every bundle.
+
+To change who is trusted, on a connected machine: `mirror trust add KEY.pub --role approver` and `mirror trust remove NAME`
+write a draft of the next root, `mirror trust rotate` signs it. It counts when enough holders of the old and of the new root
+role have signed: send next-root.json and next-root.sig to the others, who run `mirror trust rotate next-root.json`.
 """
 
 _ONE_PERSON = """\
@@ -49,23 +56,90 @@ def configure(subparsers: Any) -> None:
     init.add_argument("--root-key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the root")
     add = actions.add_parser(
         "add",
-        help="trust a root, by its fingerprint",
-        description="Trust the root that a bundle carries, or a root document with its signatures beside it (NAME.json, "
-        "NAME.sig), if its fingerprint is the one given. Adding the root that is trusted already changes nothing.",
+        help="trust a root, by its fingerprint; or draft a root with one key more",
+        description="Trust the roots that a bundle carries, or a root document with its signatures beside it (NAME.json, "
+        "NAME.sig), if the fingerprint given is that of one of them; the next root after a trusted one needs none. With "
+        "--role: add a public key to the draft of the next root (connected machine).",
     )
-    add.add_argument("file", type=Path, metavar="FILE", help="a bundle, or a root document")
+    add.add_argument("file", type=Path, metavar="FILE", help="a bundle, a root document, or with --role a public key")
     add.add_argument(
         "--fingerprint",
         type=fingerprint,
         metavar="HEX",
         help="the root's sha256, told by another way than FILE; required the first time",
     )
+    add.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
+    add.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
+    remove = actions.add_parser(
+        "remove",
+        help="draft a root with one key less (connected machine)",
+        description="Take a key out of the draft of the next root. Once that root is trusted, nothing that the key signed "
+        "counts any more, also what it signed before: sign bundles that are still wanted again.",
+    )
+    remove.add_argument("name", metavar="NAME", help="as `mirror trust show` calls it")
+    rotate = actions.add_parser(
+        "rotate",
+        help="sign the next root (connected machine)",
+        description="Sign the draft of the next root with the root keys that are here. When enough have signed, it is "
+        "trusted here and travels in the next bundle; else it says who is missing.",
+    )
+    rotate.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a draft that another holder sent")
+    rotate.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        metavar="KEY",
+        help="sign with this root key; may be repeated (default: keys/root)",
+    )
+    rotate.add_argument(
+        "--threshold",
+        action="append",
+        default=[],
+        type=_threshold,
+        metavar="ROLE=N",
+        help="let N keys of the role have to sign; may be repeated",
+    )
+    rotate.add_argument(
+        "--expires", type=_moment, metavar="DATE", help="trust nothing by it after YYYY-MM-DD, or 'never'"
+    )
     show = actions.add_parser("show", help="show the trusted root", description="Show the root that is trusted here.")
-    for action in (init, add, show):
+    export = actions.add_parser(
+        "export",
+        help="print the keys for ssh-keygen -Y verify",
+        description="Print the trusted root's keys as an allowed_signers file, by which ssh-keygen checks a bundle's "
+        "signatures without mirror.",
+    )
+    export.add_argument(
+        "--role",
+        choices=ROLES,
+        action="append",
+        help="keys of this role; may be repeated (default: builder and approver)",
+    )
+    for action in (init, add, remove, rotate, show, export):
         action.add_argument("--json", action="store_true", help="print the result as JSON")
     init.set_defaults(run=run, act=_init)
     add.set_defaults(run=run, act=_add)
+    remove.set_defaults(run=run, act=_remove)
+    rotate.set_defaults(run=run, act=_rotate)
     show.set_defaults(run=run, act=_show)
+    export.set_defaults(run=run, act=_export)
+
+
+def _threshold(text: str) -> tuple[str, int]:
+    role, _, number = text.partition("=")
+    if role not in ROLES or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected ROLE=N with one of {', '.join(ROLES)}, got {text!r}")
+    return role, int(number)
+
+
+def _moment(text: str) -> int:
+    """Seconds since 1970 at the day's beginning; 0 for never."""
+    if text == "never":
+        return 0
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp())
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD or 'never', got {text!r}") from exc
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,18 +148,90 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace, store: TrustStore) -> int:
-    try:
-        from mirror.connected.signing import ensure_builder
-    except ImportError as exc:
-        print(f"mirror: error: 'trust init' runs on the connected machine only ({exc})", file=sys.stderr)
+    if not _is_connected("init"):
         return 2
+    from mirror.connected.signing import ensure_builder
+
     builder = ensure_builder(store, args.key, args.root_key)
     _print(builder.root, store, args.json, created=builder.created)
     return 0
 
 
 def _add(args: argparse.Namespace, store: TrustStore) -> int:
+    if args.role:
+        return _draft(args, store)
     _print(store.add_chain(read_offer(args.file), args.fingerprint or ""), store, args.json)
+    return 0
+
+
+def _remove(args: argparse.Namespace, store: TrustStore) -> int:
+    return _draft(args, store)
+
+
+def _draft(args: argparse.Namespace, store: TrustStore) -> int:
+    """Add a key to the draft of the next root, or take one out."""
+    if not _is_connected(args.action):
+        return 2
+    from mirror.connected.keyfile import read_key
+    from mirror.connected.rotation import Rotation, with_key, without_key
+
+    rotation = Rotation(store)
+    root = rotation.next_root()
+    if args.action == "add":
+        root = with_key(root, args.role, Key(args.name or args.file.stem, read_key(args.file).public))
+    else:
+        root = without_key(root, args.name)
+    rotation.draft(root)
+    if args.json:
+        print_json({"draft": str(rotation.path), **_facts(root)})
+        return 0
+    _print_roles(root)
+    print(f"drafted in {rotation.path}; nobody trusts it yet: sign it with `mirror trust rotate`")
+    return 0
+
+
+def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
+    if not _is_connected("rotate"):
+        return 2
+    from mirror.connected.rotation import Rotation, with_threshold
+    from mirror.connected.signing import load_signer
+
+    rotation = Rotation(store, args.file)
+    root = rotation.next_root()
+    for role, number in args.threshold:
+        root = with_threshold(root, role, number)
+    if args.expires is not None:
+        root = replace(root, expires=args.expires or None)
+    rotation.draft(root)
+    own = store.keys / "root"
+    signed = rotation.sign([load_signer(key) for key in args.key or ([own] if own.exists() else [])])
+    if args.json:
+        missing = [str(one) for one in signed.shortfalls]
+        print_json({**_facts(signed.root), "trusted": signed.is_trusted, "missing": missing, "draft": str(signed.path)})
+    elif signed.is_trusted:
+        _print(signed.root, store, as_json=False)
+    else:
+        print(f"root version {signed.root.version} is not trusted yet: it {'; it '.join(map(str, signed.shortfalls))}")
+        print(f"send them {signed.path} and {signed.path.with_suffix('.sig')}; they run `mirror trust rotate FILE`")
+    return 0
+
+
+def _is_connected(action: str) -> bool:
+    try:
+        import mirror.connected.signing  # noqa: F401 - what signing needs is there, or is not
+    except ImportError as exc:
+        print(f"mirror: error: 'trust {action}' runs on the connected machine only ({exc})", file=sys.stderr)
+        return False
+    return True
+
+
+def _export(args: argparse.Namespace, store: TrustStore) -> int:
+    root = store.load_root()
+    lines = root.allowed_signers(tuple(args.role or ("builder", "approver")))
+    if args.json:
+        print_json({"fingerprint": root.fingerprint, "allowed_signers": lines.splitlines()})
+    else:
+        print(lines, end="")
     return 0
 
 
@@ -99,9 +245,7 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
         print_json({**_facts(root), "directory": str(store.directory), "created": [str(path) for path in created]})
         return
     print(f"root fingerprint  {root.fingerprint}")
-    print(f"  version   {root.version}, expires {'never' if root.expires is None else utc(root.expires)}")
-    for name, role in root.roles():
-        print(f"  {name:<9} {role.threshold} of {len(role.keys)}  {', '.join(map(str, role.keys)) or '-'}")
+    _print_roles(root)
     print(f"  kept in   {store.directory}")
     for path in created:
         print(f"  new key   {path}")
@@ -109,6 +253,12 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
         print(_ONE_MACHINE.format(files="\n  ".join(map(str, created))), file=sys.stderr)
     elif root.is_one_person:
         print(_ONE_PERSON, file=sys.stderr)
+
+
+def _print_roles(root: Root) -> None:
+    print(f"  version   {root.version}, expires {'never' if root.expires is None else utc(root.expires)}")
+    for name, role in root.roles():
+        print(f"  {name:<9} {role.threshold} of {len(role.keys)}  {', '.join(map(str, role.keys)) or '-'}")
 
 
 def _facts(root: Root) -> dict[str, Any]:

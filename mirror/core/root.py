@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -158,6 +158,26 @@ class Root:
     def roles(self) -> Iterator[tuple[str, Role]]:
         """The three roles with their names."""
         return zip(ROLES, (self.root, self.builder, self.approver))
+
+    def allowed_signers(self, roles: Sequence[str] = ("builder", "approver")) -> str:
+        """The keys of some roles as ``ssh-keygen -Y verify -f`` reads them, one a line (ssh-keygen(1), ALLOWED SIGNERS).
+
+        Each may sign what its role signs and nothing else. When the root expires, so do they.
+        """
+        until = (
+            "" if self.expires is None else time.strftime(',valid-before="%Y%m%d%H%M%S"', time.gmtime(self.expires))
+        )
+        namespaces = {
+            "root": NAMESPACE,
+            "builder": "mirror-manifest@v1",
+            "approver": "mirror-manifest@v1,mirror-rejection@v1",
+        }
+        return "".join(
+            f'{key.name} namespaces="{namespaces[name]}"{until} {key.public.openssh()}\n'
+            for name, role in self.roles()
+            if name in roles
+            for key in role.keys
+        )
 
     @property
     def is_one_person(self) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from mirror.cli import trust
 from mirror.core.quorum import UnknownSigner
 from mirror.core.trust import NoTrustedRoot, TrustStore, UnconfirmedRoot
-from tests.support.keys import key, make_root, role, sign_root, trust_store, write_private_key
+from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
 
 
 def run(*words: object) -> int:
@@ -175,3 +175,69 @@ def test_the_closed_side_cannot_init_and_says_so(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert refused.stderr.startswith("mirror: error: 'trust init' runs on the connected machine only")
     assert not (tmp_path / "closed").exists()
+
+
+def test_keys_are_added_and_removed_in_a_draft_and_count_once_it_is_signed(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init")
+    public = tmp_path / "alice.pub"
+    public.write_text(key("alice").public.openssh() + " alice@example.org\n")
+    capsys.readouterr()
+    assert run("add", public, "--role", "approver") == 0
+    assert "nobody trusts it yet" in capsys.readouterr().out
+    assert TrustStore(mirror_home).load_root().version == 1
+    assert run("rotate", "--threshold", "approver=1", "--expires", "2030-01-01", "--json") == 0
+    facts = result(capsys)
+    assert (facts["version"], facts["trusted"], facts["missing"], facts["expires"]) == (2, True, [], 1893456000)
+    assert [one["name"] for one in facts["roles"]["approver"]["keys"]] == ["alice"]
+    assert TrustStore(mirror_home).load_root().approver == role("alice")
+    assert run("rotate", "--threshold", "approver=0", "--expires", "never") == run("remove", "alice") == 0
+    assert run("rotate", "--json") == 0
+    capsys.readouterr()
+    assert TrustStore(mirror_home).load_root().version == 4
+
+
+def test_a_draft_that_others_must_sign_says_who(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_root(root=role("ann", "ben", threshold=2))
+    TrustStore(mirror_home).add_root(*sign_root(root, ("ann", "ben")), root.fingerprint)
+    ann = write_private_key(tmp_path / "ann", "ann")
+    assert run("rotate", "--key", ann) == 0
+    out = capsys.readouterr().out
+    assert "it needs 2 root of version 1, has 1 (ann), missing ben" in out
+    assert f"send them {mirror_home}/next-root.json and {mirror_home}/next-root.sig" in out
+
+
+def test_ssh_keygen_takes_what_export_prints(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust_store(mirror_home, make_root(approver=role("alice"), expires=4_000_000_000))
+    assert run("export") == 0
+    allowed = tmp_path / "allowed_signers"
+    allowed.write_text(capsys.readouterr().out)
+    assert len(allowed.read_text().splitlines()) == 2
+    for name, code in (("builder", 0), ("alice", 0), ("root", 255)):
+        (tmp_path / "sig").write_bytes(sign_manifest(b"a manifest", name))
+        words = [
+            "ssh-keygen",
+            "-Y",
+            "verify",
+            "-f",
+            allowed,
+            "-I",
+            name,
+            "-n",
+            "mirror-manifest@v1",
+            "-s",
+            tmp_path / "sig",
+        ]
+        done = subprocess.run(words, input=b"a manifest", capture_output=True, check=False)
+        assert done.returncode == code, (name, done)
+
+
+@pytest.mark.parametrize("words", [("--threshold", "king=1"), ("--threshold", "root"), ("--expires", "tomorrow")])
+def test_a_rotation_is_asked_for_in_words_that_mean_something(mirror_home: Path, words: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit):
+        run("rotate", *words)
