@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 from mirror.closed.prefix import Generation, Identity
 from mirror.closed.receipt import Receipt, read_receipt
 from mirror.closed.selftest import Check
+from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import canonical_json
 from mirror.core.names import Sha256Hex
+from mirror.core.toolchain import Dangling, Unpacked
 
 RECEIPT = Receipt(
     name="h100",
@@ -30,8 +34,60 @@ RECEIPT = Receipt(
 )
 
 
-def test_round_trip() -> None:
-    assert Receipt.from_bytes(RECEIPT.encode()) == RECEIPT
+TOOLCHAIN = ToolchainRecord(
+    packages=(
+        Unpacked("cuda-nvcc-13-0-13.0.88-1.x86_64", Sha256Hex("cd" * 32), ("bin/nvcc", "bin/nvcc.profile")),
+        Unpacked(
+            "cuda-cudart-devel-13-0-13.0.96-1.x86_64", Sha256Hex("ef" * 32), ("targets/x86_64-linux/include/a.h",)
+        ),
+    ),
+    made=("include -> targets/x86_64-linux/include",),
+    dangling=(Dangling("lib64/libcudart.so", "libcudart.so.13", "cuda-cudart-devel-13-0", "cuda-cudart-13-0"),),
+    dropped=("/etc/ld.so.conf.d/000_cuda.conf",),
+    scriptlets=("cuda-toolkit-config-common: posttrans",),
+    tamed=("bin/x (mode 4755)",),
+)
+
+
+@pytest.mark.parametrize("toolchain", [None, TOOLCHAIN, ToolchainRecord(())])
+def test_round_trip(toolchain: ToolchainRecord | None) -> None:
+    receipt = dataclasses.replace(RECEIPT, toolchain=toolchain)
+    assert Receipt.from_bytes(receipt.encode()) == receipt
+
+
+def test_a_receipt_of_before_there_was_a_toolchain_in_it_is_read() -> None:
+    """Users have generations that an earlier mirror installed: they go on and can be rolled back to."""
+    before = RECEIPT.to_dict()
+    assert "toolchain" not in before
+    receipt = Receipt.from_bytes(canonical_json(before))
+    assert receipt.toolchain is None
+    assert receipt.owner("bin/nvcc") is None
+
+
+def test_tells_which_package_a_file_came_from(tmp_path: Path) -> None:
+    """By its own path, through the links of the tree, absolute or not; never for a path outside."""
+    home = tmp_path / "cuda"
+    (home / "targets/x86_64-linux/include").mkdir(parents=True)
+    (home / "targets/x86_64-linux/include/a.h").touch()
+    (home / "include").symlink_to("targets/x86_64-linux/include")
+    (tmp_path / "current").symlink_to(".")
+    receipt = dataclasses.replace(RECEIPT, generation=str(tmp_path), toolchain=TOOLCHAIN)
+    nvcc, devel = TOOLCHAIN.packages
+    assert receipt.owner("bin/nvcc") is nvcc
+    for path in ("targets/x86_64-linux/include/a.h", "include/a.h", str(home / "include/a.h")):
+        assert receipt.owner(path) is devel, path
+    assert receipt.owner(str(tmp_path / "current/cuda/include/a.h")) is devel
+    for path in ("include/none.h", "", "../bin/nvcc", "/etc/passwd", str(tmp_path)):
+        assert receipt.owner(path) is None, path
+
+
+def test_a_summary_counts_files_and_keeps_what_is_out_of_order() -> None:
+    summary = dataclasses.replace(RECEIPT, toolchain=TOOLCHAIN).summary()
+    assert [package["files"] for package in summary["toolchain"]["packages"]] == [2, 1]
+    assert (summary["toolchain"]["made"], summary["toolchain"]["dropped"]) == (1, 1)
+    assert summary["toolchain"]["dangling"][0]["package"] == "cuda-cudart-13-0"
+    assert "bin/nvcc.profile" not in json.dumps(summary)
+    assert RECEIPT.summary() == RECEIPT.to_dict()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +97,16 @@ def test_round_trip() -> None:
         ({"wheels": "2"}, "Receipt invalid at 'wheels': expected int, got str"),
         ({"checks": [{"name": "x"}]}, "Receipt invalid at 'checks[0].outcome': missing"),
         ({"more": 1}, "Receipt invalid at 'more': unknown key"),
+        ({"toolchain": []}, "Receipt invalid at 'toolchain': expected dict, got list"),
+        ({"toolchain": {"more": 1}}, "Receipt invalid at 'toolchain.more': unknown key"),
+        (
+            {"toolchain": {"packages": [{"nevra": "a", "sha256": "x", "files": []}]}},
+            "Receipt invalid at 'toolchain.packages[0].sha256': ",
+        ),
+        (
+            {"toolchain": {"dangling": [{"path": "a", "target": "b"}]}},
+            "Receipt invalid at 'toolchain.dangling[0].owner': missing",
+        ),
     ],
 )
 def test_a_damaged_receipt_says_where(changes: dict[str, object], message: str) -> None:

@@ -23,7 +23,7 @@ from mirror.core.reader import DigestMismatch
 from mirror.core.rpm import RpmNotTrusted
 from mirror.core.rpmsource import RpmSource, TrustedRpm, trusted_rpms
 from mirror.core.target import Target
-from mirror.core.toolchain import BadToolchain, Dangling, Toolchain, Unpacked, unpack_toolchain
+from mirror.core.toolchain import BadToolchain, Dangling, ForeignPackage, Toolchain, Unpacked, unpack_toolchain
 from scripts.cuda_rpms.rpmfile import Member
 from tests.support.rpms import (
     DIRECTORY,
@@ -38,6 +38,7 @@ from tests.support.rpms import (
     foreign_rpm,
     sequoia_key,
     toolkit,
+    zstd_here,
 )
 
 TARGET = Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0")
@@ -411,3 +412,183 @@ def test_a_package_is_held_to_the_nevra_that_its_source_names(root: Path, packag
         unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(data), nevra="a-2.0-1.x86_64"))
     assert not root.exists()
     unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(data), nevra="a-1.0-1.x86_64"))
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"loop": "loop"},
+        {"a": "b", "b": "a"},
+        {"lib64": "targets/lib", "targets/lib": "../lib64"},
+        {"a": "b/x", "b": "a"},
+    ],
+)
+def test_refuses_links_that_lead_round(root: Path, packager: Packager, links: dict[str, str]) -> None:
+    """SECURITY.md 31: a symlink loop, of one link or of several, through their directories too."""
+    contents: Contents = {f"{HOME}/{path}": Link(target) for path, target in links.items()}
+    assert " lead round, by way of " in problem(packager, root, {**contents, f"{HOME}/x": b""})
+
+
+def test_links_through_links_are_kept(root: Path, packager: Packager) -> None:
+    """NVIDIA's own: ``libX.so`` by ``lib64`` to a directory below ``targets``."""
+    contents: Contents = {
+        f"{HOME}/lib64": Link("targets/x86_64-linux/lib"),
+        f"{HOME}/libx.so": Link("lib64/libx.so"),
+        f"{LIB}/libx.so": Link("libx.so.1"),
+        f"{LIB}/libx.so.1": b"x",
+    }
+    assert unpack_all(packager, root, contents).dangling == ()
+    assert (root / "libx.so").read_bytes() == b"x"
+
+
+def test_hard_links_out_of_the_tree_are_not_made(root: Path, packager: Packager) -> None:
+    """SECURITY.md 31: the outer name is listed and nothing is written there."""
+    draft = packager.draft("a", {f"{HOME}/one": b"same", "/usr/local/two": b"same"})
+    draft.edit = lambda entries: entries.update({1096: (4, [7, 7])})
+    draft.archive = archive_of(draft.members)
+    made = unpack(packager, root, source(draft))
+    assert made.dropped == ("/usr/local/two",)
+    assert (root / "one").stat().st_nlink == 1
+
+
+def test_modes_that_were_not_kept_are_listed(root: Path, packager: Packager) -> None:
+    """SECURITY.md 32: set-id, writable for everybody, mode 0000; of directories too."""
+    draft = packager.draft("a", {})
+    modes = {"a": 0o4755, "b": 0o2755, "c": 0o666, "d": 0o000, "e": 0o755, "f": 0o664}
+    draft.members = [
+        *(Member.of_bytes(f"{HOME}/{name}", b"x", mode) for name, mode in modes.items()),
+        Member(f"{HOME}/open", stat.S_IFDIR | 0o1777),
+    ]
+    made = unpack(packager, root, source(draft))
+    assert made.tamed == (
+        "a (mode 4755)",
+        "b (mode 2755)",
+        "c (mode 0666)",
+        "d (mode 0000)",
+        "open (mode 1777)",
+    )
+    assert tree(root) == {"a": "755", "b": "755", "c": "644", "d": "644", "e": "755", "f": "644", "open": "755"}
+
+
+def test_the_compilers_programs_can_be_run_by_everybody(root: Path, packager: Packager) -> None:
+    """Also where a package lets its owner alone run them; a script's text does not get a bit that it had not."""
+    programs = ["bin/nvcc", "bin/ptxas", "bin/cudafe++", "nvvm/bin/cicc"]
+    draft = packager.draft("a", {f"{HOME}/bin/nvcc.profile": b"TOP = .."})
+    draft.members += [Member.of_bytes(f"{HOME}/{name}", b"elf", 0o744) for name in programs]
+    unpack(packager, root, source(draft))
+    found = tree(root)
+    assert {found[name] for name in programs} == {"755"}
+    assert found["bin/nvcc.profile"] == "644"
+    assert (root / "bin" / "nvcc.profile").read_bytes() == b"TOP = .."
+
+
+def test_a_real_include_directory_is_merged_by_links_and_nothing_is_copied(root: Path, packager: Packager) -> None:
+    made = unpack_all(
+        packager,
+        root,
+        {f"{HOME}/include/own.h": b"own", f"{HOME}/include/crt": DIRECTORY},
+        {f"{HOME}/targets/x86_64-linux/include/cuda.h": b"cuda", f"{HOME}/targets/x86_64-linux/include/crt/a.h": b"a"},
+    )
+    assert made.made == (
+        "include/crt/a.h -> ../../targets/x86_64-linux/include/crt/a.h",
+        "include/cuda.h -> ../targets/x86_64-linux/include/cuda.h",
+    )
+    assert tree(root)["include/own.h"] == "644"
+    assert (root / "include" / "crt" / "a.h").read_bytes() == b"a"
+
+
+def test_an_include_link_of_a_package_is_kept_as_it_is(root: Path, packager: Packager) -> None:
+    link: Contents = {f"{HOME}/include": Link("targets/x86_64-linux/include")}
+    made = unpack_all(packager, root, link, {f"{HOME}/targets/x86_64-linux/include/cuda.h": b"cuda"})
+    assert made.made == ()
+    assert str((root / "include").readlink()) == "targets/x86_64-linux/include"
+    assert owners(made)["include"] == "package-1-1.0-1.x86_64"
+
+
+def test_stubs_stay_where_linkers_find_them_and_loaders_do_not(root: Path, packager: Packager) -> None:
+    made = unpack_all(packager, root, {f"{LIB}/stubs/libcuda.so": b"stub", f"{LIB}/libcudart.so.13.0.96": b"rt"})
+    assert (root / "lib64" / "stubs" / "libcuda.so").read_bytes() == b"stub"
+    assert not [line for line in made.made if "stubs" in line]
+
+
+SBSA = Target(python="3.11", arch="aarch64", glibc="2.28", gpu="sm_90a", cuda="13.0")
+
+
+def test_the_tree_of_an_arm_server_has_its_own_target_directory(root: Path, packager: Packager) -> None:
+    lib = f"{HOME}/targets/sbsa-linux/lib"
+    packages: dict[str, Contents] = {
+        "cuda-nvcc-13-0": {f"{HOME}/bin/nvcc": Program(b"elf")},
+        "cuda-cudart-13-0": {f"{lib}/libcudart.so.13.0.96": Program(b"rt")},
+        "cuda-cudart-devel-13-0": {
+            f"{HOME}/targets/sbsa-linux/include/cuda.h": b"cuda",
+            f"{lib}/libcudart.so": Link("libcudart.so.13"),
+        },
+    }
+    drafts = [packager.draft(name, contents, "13.0.96", arch="aarch64") for name, contents in packages.items()]
+    drafts.append(packager.draft("cuda-toolkit-config-common", {"/etc/ld.so.conf.d/x.conf": b""}, arch="noarch"))
+    made = unpack_toolchain(trusted(packager, map(source, drafts)), root, SBSA)
+    assert made.made == (
+        "targets/sbsa-linux/lib/libcudart.so.13 -> libcudart.so.13.0.96",
+        "include -> targets/sbsa-linux/include",
+        "lib64 -> targets/sbsa-linux/lib",
+    )
+    assert (root / "lib64" / "libcudart.so").read_bytes() == b"rt"
+    assert made.dangling == ()
+    assert made.dropped == ("/etc/ld.so.conf.d/x.conf",)
+
+
+@pytest.mark.parametrize(("target", "arch", "other"), [(TARGET, "x86_64", "aarch64"), (SBSA, "aarch64", "x86_64")])
+def test_refuses_packages_for_another_architecture(
+    root: Path, packager: Packager, target: Target, arch: str, other: str
+) -> None:
+    drafts = [packager.draft("good", {f"{HOME}/a": b"1"}, arch=arch)]
+    drafts += [packager.draft(name, {f"{HOME}/{name}": b"1"}, arch=other) for name in ("one", "two")]
+    with pytest.raises(ForeignPackage) as caught:
+        unpack_toolchain(trusted(packager, map(source, drafts)), root, target)
+    assert str(caught.value) == f"one-1.0-1.{other} (and 1 more) is for another architecture; the target is {arch}"
+    assert "sbsa" in caught.value.hint
+    assert not root.exists()
+
+
+def test_unpacks_several_packages_at_once(root: Path, packager: Packager) -> None:
+    """Each package's first file waits until the other's has begun: one after the other they would wait for ever."""
+    met = threading.Barrier(2, timeout=10)
+    begun: set[int] = set()
+
+    def advance(amount: int) -> None:
+        if threading.get_ident() not in begun:
+            begun.add(threading.get_ident())
+            met.wait()
+
+    drafts = [packager.draft(name, {f"{HOME}/{name}": b"1"}) for name in ("one", "two")]
+    unpack_toolchain(trusted(packager, map(source, drafts)), root, TARGET, jobs=2, progress=Listener(advance))
+    assert tree(root) == {"one": "644", "two": "644"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "link", "target", "package"),
+    [
+        ("cuda-cudart-devel-13-0", "libcudart.so", "libcudart.so.13", "cuda-cudart-13-0"),
+        ("libcublas-devel-13-0", "libcublasLt.so", "libcublasLt.so.13", "libcublas-13-0"),
+        ("anything", "libnvrtc.so", "libnvrtc.so.13", "cuda-nvrtc-13-0"),
+        ("libcufile-devel-13-0", "libcufile.so", "libcufile.so.0", "libcufile-13-0"),
+        ("anything", "libother.so", "libother.so.1", ""),
+    ],
+)
+def test_a_dangling_link_tells_the_package_that_fills_it(
+    root: Path, packager: Packager, owner: str, link: str, target: str, package: str
+) -> None:
+    """By what is known of NVIDIA's packages, else by the rule that ``-devel`` links lead into the package without it."""
+    draft = packager.draft(owner, {f"{LIB}/{link}": Link(target), f"{HOME}/x": b""})
+    assert unpack(packager, root, source(draft)).dangling == (
+        Dangling(f"targets/x86_64-linux/lib/{link}", target, owner, package),
+    )
+
+
+@pytest.mark.parametrize("compressor", ["none", "gzip", "bzip2", "xz", "lzma", "zstd"])
+def test_unpacks_whatever_packages_are_compressed_with(root: Path, packager: Packager, compressor: str) -> None:
+    """SECURITY.md 36."""
+    draft = packager.draft("a", {f"{HOME}/a": b"1" * 100_000}, compressor=compressor)
+    packages = trusted_rpms([source(draft)], keys=packager.armored, fingerprints=[packager.fingerprint], zstd=zstd_here)
+    unpack_toolchain(packages, root, TARGET)
+    assert (root / "a").read_bytes() == b"1" * 100_000
