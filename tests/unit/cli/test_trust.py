@@ -220,19 +220,8 @@ def test_ssh_keygen_takes_what_export_prints(
     assert len(allowed.read_text().splitlines()) == 2
     for name, code in (("builder", 0), ("alice", 0), ("root", 255)):
         (tmp_path / "sig").write_bytes(sign_manifest(b"a manifest", name))
-        words = [
-            "ssh-keygen",
-            "-Y",
-            "verify",
-            "-f",
-            allowed,
-            "-I",
-            name,
-            "-n",
-            "mirror-manifest@v1",
-            "-s",
-            tmp_path / "sig",
-        ]
+        sig = str(tmp_path / "sig")
+        words = ["ssh-keygen", "-Y", "verify", "-f", str(allowed), "-I", name, "-n", "mirror-manifest@v1", "-s", sig]
         done = subprocess.run(words, input=b"a manifest", capture_output=True, check=False)
         assert done.returncode == code, (name, done)
 
