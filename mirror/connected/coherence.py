@@ -136,11 +136,13 @@ def _misfits(packages: list[RpmPackage], release: str) -> Iterator[str]:
     known = {package: indexes for package in packages if (indexes := _indexes(package, release)) is not None}
     if not known or frozenset.intersection(*known.values()):
         return
-    best = max(moments(release), key=lambda moment: sum(moment.index in indexes for indexes in known.values()))
+    fits = {moment: sum(moment.index in indexes for indexes in known.values()) for moment in moments(release)}
+    best = max(fits, key=lambda moment: (fits[moment], moment.index % 2))  # of two, the one whose versions can be told
     for package, indexes in known.items():
         if best.index not in indexes:
             needed = _version_at(best, _component(package), release)
-            yield f"{package.name} is {package.version} ({origin(package)}), {best.label} has {needed}, as most others say"
+            others = f"{best.label}, which fits most of the others, has {needed}"
+            yield f"{package.name} is {package.version} ({origin(package)}); {others}"
 
 
 def _version_at(moment: Moment, component: str, release: str) -> str:

@@ -141,9 +141,7 @@ def _issue(name: str, packages: Sequence[RpmPackage], arch: str) -> str:
 def _of_unknown_release(release: str) -> tuple[str, ...]:
     if not release or known_patches(release):
         return ()
-    return (
-        f"the patch releases of CUDA {release} are not known here: that its RPMs are of one was judged by their pairs only",
-    )
+    return (f"the patch releases of CUDA {release} are not known here: only pairs such as X and X-devel were compared",)
 
 
 def _older(

@@ -143,7 +143,9 @@ def component(name: str, release: str) -> Component:
     root = package_name(name, release)
     if not root:
         roles = ", ".join(role for role in sorted(_NAMES) if role not in SETS and package_name(role, release))
-        raise ValueError(f"CUDA {release} has no component {name!r}; there are the sets {', '.join(SETS)}, and {roles}")
+        raise ValueError(
+            f"CUDA {release} has no component {name!r}; there are the sets {', '.join(SETS)}, and the parts {roles}"
+        )
     return Component(
         (root,), _packages((name, name[: -len("-devel")]) if name.endswith("-devel") else (name,), release)
     )

@@ -1,0 +1,51 @@
+"""Values of shared options are refused before any work, and shown without what they may hide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.cli.options import openpgp_fingerprint, place, url
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(list(words))
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("lock", "no.toml"), ("bundle", "--lock", "no.txt")])
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--rpm-repo", "ftp://example.org/", "argument --rpm-repo: expected a URL that begins with https://"),
+        ("--rpm-repo", "https:///rhel9", "argument --rpm-repo: expected a URL that begins with https://"),
+        ("--rpm-repo", "nowhere/rhel9", "argument --rpm-repo: there is no directory 'nowhere/rhel9'"),
+        ("--rpm-fingerprint", "D42D0685", "argument --rpm-fingerprint: expected a key's fingerprint, 40 hex digits"),
+        ("--rpm-fingerprint", "Z" * 40, "argument --rpm-fingerprint: expected a key's fingerprint, 40 hex digits"),
+    ],
+)
+def test_a_wrong_value_is_refused_first(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], option: str, value: str, message: str
+) -> None:
+    assert message in refused(capsys, *command, option, value)
+
+
+@pytest.mark.parametrize("value", ["ftp://me:secret@example.org/", "me:secret@example.org", "http://[secret/"])
+def test_a_wrong_index_is_refused_without_its_credentials(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    words = refused(capsys, "bundle", "--lock", "no.txt", "--index-url", value)
+    assert "argument --index-url: " in words
+    assert "secret" not in words
+
+
+def test_good_values_are_taken_as_people_write_them(tmp_path: Path) -> None:
+    assert openpgp_fingerprint("610c 7b14 e068 a878 070d  a4e9 9cd0 a493 d42d 0685") == (
+        "610C7B14E068A878070DA4E99CD0A493D42D0685"
+    )
+    assert openpgp_fingerprint("ab" * 32) == "AB" * 32
+    assert url("https://me:token@example.org/simple/") == "https://me:token@example.org/simple/"
+    for good in (str(tmp_path), tmp_path.as_uri(), "https://example.org/rhel9"):
+        assert place(good) == good
