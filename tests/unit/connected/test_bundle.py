@@ -11,22 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.bundle import Bundled, BundleOptions, bundle
+from mirror.connected.bundle import Bundled, BundleOptions, assemble, bundle
 from mirror.connected.choice import HashNotOnIndex
+from mirror.connected.download import Download
+from mirror.connected.drift import RpmPruned
 from mirror.connected.fetch import SeveralFailures
-from mirror.connected.locks import LockOutdated
-from mirror.connected.planning import prepare
+from mirror.connected.lock import LockOptions, lock
+from mirror.connected.locks import LockOutdated, Locks
+from mirror.connected.plan import Part, Plan
+from mirror.connected.planning import make_plan, prepare
 from mirror.connected.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.rpmlock import RpmLock
+from mirror.connected.rpmpackage import RpmPin
 from mirror.connected.store import Store
 from mirror.connected.wheels import NoWheelForTarget
 from mirror.connected.wishes import NotLocked, Wishes
 from mirror.connected.without import UnknownPart
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.fileindex import FILELISTS, HEADERS, FileIndex
+from mirror.core.names import Sha256Hex
 from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import open_bundle
+from mirror.core.target import Target
 from mirror.core.trust import TrustStore
+from tests.support import repos
 from tests.support.index import LoopbackIndex
 from tests.support.keys import write_private_key
+from tests.support.rpms import Packager, toolkit
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
 TOML = """
@@ -345,3 +356,66 @@ def test_an_interrupt_while_packing_leaves_nothing(world: World, output: Path) -
     assert os.listdir(output.parent) == []
     world.bundle(output)
     assert os.listdir(output.parent) == ["b.tar"]
+
+
+class Toolchain:
+    """Four RPMs with their lock, planned for a bundle; nothing else is in it."""
+
+    def __init__(self, directory: Path) -> None:
+        packager = Packager()
+        self.rpms = toolkit(directory, packager)
+        pins, parts = [], []
+        for path in self.rpms:
+            name, version, release = path.name.rsplit(".", 2)[0].rsplit("-", 2)
+            digest, size = Sha256Hex(sha256_of(path)), path.stat().st_size
+            pin = RpmPin(name, 0, version, release, "x86_64", path.name, size, digest, 1)
+            pins.append(pin)
+            download = Download(path.as_uri(), path.name, digest, size)
+            parts.append(Part("rpms", name, f"{version}-{release}", download, 1, pin.nevra))
+        self.target = Target("3.11", "x86_64", "2.28", "sm_90a", "13.0")
+        self.plan = Plan("demo", 1, self.target, tuple(parts))
+        self.paths = {part.download.sha256: path for part, path in zip(parts, self.rpms, strict=True)}
+        wanted = tuple(pin.name for pin in pins)
+        url = "https://rpms.example.org/"
+        lock = RpmLock(url, (packager.fingerprint,), 1, wanted, packager.armored, tuple(pins))
+        python = parse_lock(b"# none\n", "demo.txt")
+        self.locks = Locks(
+            directory / "demo.txt", "demo", None, python, None, lock, self.target, {"demo.txt": b"# none\n"}
+        )
+
+    def members(self, locks: Locks) -> dict[str, bytes]:
+        """The texts that a bundle of these locks has in meta/."""
+        sources = assemble(self.plan, locks, self.paths, ()).sources
+        return {
+            path: source for path, source in sources.items() if isinstance(source, bytes) and path.startswith("meta/")
+        }
+
+
+def test_the_locks_index_of_files_travels_under_a_name_that_the_closed_side_knows(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    index = FileIndex("13.0", "x86_64", FILELISTS, ())
+    files = {**toolchain.locks.files, "demo.files.txt": index.encode()}
+    members = toolchain.members(replace(toolchain.locks, index=index, files=files))
+    assert members["meta/files.txt"] == index.encode()
+    assert "meta/demo.files.txt" not in members
+    assert "demo.files.txt" in json.loads(members["meta/provenance.json"])["locks"]
+
+
+def test_without_it_the_carried_rpms_tell_what_they_bring(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    members = toolchain.members(toolchain.locks)
+    index = FileIndex.parse(members["meta/files.txt"])
+    assert index.source == HEADERS
+    assert index.carried == {f"{path.name[: -len('.rpm')]}" for path in toolchain.rpms}
+    assert {path for rpm in index.rpms for path in rpm.paths} >= {"bin/nvcc", "targets/x86_64-linux/include/cuda.h"}
+    wishes = Wishes(toolchain.locks.path, epoch="1790000000", tools=toolchain.locks.python)
+    note = "demo.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
+    assert note in make_plan(toolchain.locks, wishes, Store(tmp_path / "store")).notes
+
+
+def test_a_bundle_without_rpms_has_no_index_of_their_files(tmp_path: Path) -> None:
+    toolchain = Toolchain(tmp_path)
+    index = FileIndex("13.0", "x86_64", FILELISTS, ())
+    locks = replace(toolchain.locks, index=index, files={"demo.files.txt": index.encode()})
+    sources = assemble(replace(toolchain.plan, parts=()), locks, {}, ()).sources
+    assert not [path for path in sources if "files.txt" in path]
