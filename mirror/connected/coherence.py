@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from mirror.connected.rpmpackage import Capability, RpmPackage, toolkit_release
+from mirror.connected.rpmpackage import Capability, RpmPackage, RpmPin, toolkit_release
 from mirror.core.components import package_name, role_of
 from mirror.core.cudarelease import PARTS, VERSIONS, known_patches, version_tuple
 
@@ -57,7 +57,7 @@ def moments(release: str) -> tuple[Moment, ...]:
     return tuple(reversed(found))
 
 
-def disagreements(packages: Iterable[RpmPackage], release: str) -> tuple[str, ...]:
+def disagreements(packages: Iterable[RpmPin], release: str) -> tuple[str, ...]:
     """What keeps packages from being one toolkit: a sentence for each, with both sides; none when they are one."""
     listed = [package for package in packages if toolkit_release(package.name) == release]
     pairs = tuple(
@@ -87,7 +87,7 @@ def _tied(package: RpmPackage, names: set[str]) -> RpmPackage:
     return replace(package, requires=(*package.requires, *tied))
 
 
-def _pairs(packages: list[RpmPackage]) -> Iterator[tuple[RpmPackage, RpmPackage]]:
+def _pairs(packages: list[RpmPin]) -> Iterator[tuple[RpmPin, RpmPin]]:
     """Each package with those whose version it must have."""
     by_name = {package.name: package for package in packages}
     for whole in packages:
@@ -101,14 +101,14 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(part for one in roles if (part := package_name(one, release)))
 
 
-def _component(package: RpmPackage) -> str:
+def _component(package: RpmPin) -> str:
     """Which of the table's components a package is a part of; empty for none."""
     role = role_of(package.name)
     whole = "nvcc" if role in _COMPILER else role[: -len("-devel")] if role.endswith("-devel") else role
     return whole if whole in PARTS else ""
 
 
-def _indexes(package: RpmPackage, release: str) -> frozenset[int] | None:
+def _indexes(package: RpmPin, release: str) -> frozenset[int] | None:
     """The moments that a package can be of; None when nothing is known of it. See rule (b)."""
     patches, component = known_patches(release), _component(package)
     if not patches or not component:
@@ -131,7 +131,7 @@ def _is_gap(patches: tuple[str, ...], number: int) -> bool:
     return levels[number] > (levels[number - 1] + 1 if number else 0)
 
 
-def _misfits(packages: list[RpmPackage], release: str) -> Iterator[str]:
+def _misfits(packages: list[RpmPin], release: str) -> Iterator[str]:
     """Rule (b): the packages that stand apart from the moment that fits most of them."""
     known = {package: indexes for package in packages if (indexes := _indexes(package, release)) is not None}
     if not known or frozenset.intersection(*known.values()):
@@ -150,14 +150,14 @@ def _version_at(moment: Moment, component: str, release: str) -> str:
     return VERSIONS[patches[moment.index // 2]][component] if moment.index % 2 else "another"
 
 
-def _pair_sentence(whole: RpmPackage, part: RpmPackage) -> str:
+def _pair_sentence(whole: RpmPin, part: RpmPin) -> str:
     return (
         f"{part.name} is {part.version} ({origin(part)}) beside {whole.name} {whole.version} ({origin(whole)}): "
         "the two must be of one version"
     )
 
 
-def origin(package: RpmPackage) -> str:
+def origin(package: RpmPin) -> str:
     """Which patch releases a package's version is of, ``"CUDA 12.8.1, 12.8.2"``, by the table and nothing else."""
     component = _component(package)
     found = [patch for patch, versions in VERSIONS.items() if component and versions[component] == package.version]

@@ -24,9 +24,10 @@ from pathlib import Path
 
 import tomllib
 
+from mirror.connected.coherence import disagreements
 from mirror.connected.download import Download, clean_url
 from mirror.connected.repository import Read, open_repository, repository_url
-from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version
+from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version, toolkit_release
 from mirror.connected.rpmwishes import RpmWishes
 from mirror.connected.selection import select
 from mirror.core.errors import InvalidDocument, Unreadable
@@ -192,6 +193,12 @@ def _differences(wishes: RpmWishes, lock: RpmLock, arch: str) -> Iterator[str]:
     for name in lock.wanted:
         if name not in wishes.packages:
             yield f"{name} is locked, and the stack no longer wants it"
+    names = {pin.name for pin in lock.pins}
+    for name in wishes.needed:
+        if name not in names:
+            yield f"the stack needs {name}, which is not locked"
+    for release in sorted({toolkit_release(name) for name in lock.wanted} - {""}):
+        yield from disagreements(lock.pins, release)
     for other in sorted({pin.arch for pin in lock.pins} - {arch, "noarch"}):
         yield f"the stack's target is {arch}, the locked RPMs are for {other}"
 

@@ -40,7 +40,7 @@ VERSIONS: Mapping[str, Mapping[str, str]] = {
         "12.4.0": "12.4.99 12.4.99 12.4.99 12.4.99 12.4.2.65 12.3.0.142 11.6.0.99 10.3.5.119",
         "12.4.1": "12.4.131 12.4.127 12.4.127 12.4.127 12.4.5.8 12.3.1.170 11.6.1.9 10.3.5.147",
         "12.5.0": "12.5.40 12.5.39 12.5.39 12.5.40 12.5.2.13 12.4.1.24 11.6.2.40 10.3.6.39",
-        "12.5.1": "12.5.40 12.5.39 12.5.39 12.5.40 12.5.2.13 12.4.1.24 11.6.2.40 10.3.6.39",
+        "12.5.1": "12.5.82 12.5.82 12.5.39 12.5.82 12.5.3.2 12.5.1.3 11.6.3.83 10.3.6.82",
         "12.6.0": "12.6.20 12.6.37 12.6.37 12.6.20 12.6.0.22 12.5.2.23 11.6.4.38 10.3.7.37",
         "12.6.1": "12.6.68 12.6.68 12.6.37 12.6.68 12.6.1.4 12.5.3.3 11.6.4.69 10.3.7.68",
         "12.6.2": "12.6.77 12.6.77 12.6.77 12.6.77 12.6.3.3 12.5.4.2 11.7.1.2 10.3.7.77",
@@ -69,7 +69,8 @@ VERSIONS: Mapping[str, Mapping[str, str]] = {
     }.items()
 }
 """Patch release -> component -> version, oldest first: CUDA.md A8, and the other pins of the same ``cuda-toolkit`` metapackage
-on the index, from 12.4.0 to 13.4.3. There is no 12.7, and of 13.4.0 only a candidate."""
+on the index, from 12.4.0 to 13.4.3. Published lists of RPMs (12.8.2, 12.9.2, 13.0.0, 13.0.1, 13.1.1, 13.3.1, 13.4.1) say the
+same. For 12.5.1 the metapackage repeats 12.5.0, so its row is the packages'. There is no 12.7, of 13.4.0 only a candidate."""
 
 
 def gcc_ceiling(release: str) -> int | None:

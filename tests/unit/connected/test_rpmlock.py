@@ -14,12 +14,15 @@ from mirror.connected.patience import Patience
 from mirror.connected.repository import Read
 from mirror.connected.rpmlock import RpmLock, covers, lock_rpms
 from mirror.connected.rpmwishes import RpmWishes
+from mirror.connected.stack import Stack
 from mirror.connected.transport import get_bytes, new_session
+from mirror.core.components import packages_of
 from mirror.core.errors import InvalidDocument, Unreadable
 from tests.support.index import LoopbackServer
 from tests.support.repos import DRIVER, Vendor, toolkit, write_repository
 
 REPOSITORY = "https://rpms.example.org/rhel9/x86_64/"
+LOCKFILES = Path(__file__).parents[3] / "lockfiles"
 NOW = 1_795_225_800  # 2026-11-21T01:50:00Z
 
 
@@ -141,6 +144,27 @@ def test_each_difference_from_the_wishes_is_told(lock: RpmLock) -> None:
         "the stack wants cuda-nvrtc-devel-13-0, which is not locked",
         "cuda-cudart-devel-13-0 is locked, and the stack no longer wants it",
     )
+
+
+def test_a_lock_that_lacks_what_a_component_needs_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
+    needed = replace(wishes, needed=("cuda-crt-13-0", "cuda-nvrtc-13-0"))
+    assert covers(needed, lock, "x86_64") == ("the stack needs cuda-nvrtc-13-0, which is not locked",)
+
+
+def test_a_lock_of_two_patch_levels_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
+    pins = tuple(replace(pin, version="13.0.88") if pin.name == "cuda-cudart-devel-13-0" else pin for pin in lock.pins)
+    (difference,) = covers(wishes, replace(lock, pins=pins), "x86_64")
+    assert difference.startswith(
+        "cuda-cudart-13-0 is 13.0.96 (CUDA 13.0.2, 13.0.3) beside cuda-cudart-devel-13-0 13.0.88"
+    )
+
+
+def test_the_lock_that_we_ship_covers_its_stack() -> None:
+    stack = Stack.load(LOCKFILES / "quickstart.toml")
+    lock = RpmLock.load(LOCKFILES / "quickstart.rpms.toml")
+    assert stack.rpms is not None
+    assert set(packages_of("nvcc", stack.target.cuda)) <= set(stack.rpms.needed)
+    assert covers(stack.rpms, lock, stack.target.arch) == ()
 
 
 def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
