@@ -27,9 +27,10 @@ import subprocess
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Callable
 
 from mirror.closed.command import clean_environment
 from mirror.core.zstdframe import Decompressor, OneFrame
@@ -40,7 +41,6 @@ PROJECT = "backports-zstd"
 _MEMBER = re.compile(r"backports/zstd/(?:[A-Za-z0-9_]+/)*[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _MAX_UNPACKED_BYTES = 16 << 20
 _PIPE_BYTES = 1 << 16
-_PATIENCE_S = 60.0
 
 _CHILD = """
 import sys
@@ -71,12 +71,14 @@ class ZstdProcess:
     Args:
         command: a program that reads a frame from standard input and writes its content to standard output.
         work: an existing directory for whatever it wants to keep.
+        patience_s: how long it may be silent while there is work.
 
     Raises:
         OSError: when it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], work: Path) -> None:
+    def __init__(self, command: Sequence[str], work: Path, patience_s: float = 60.0) -> None:
+        self._patience_s = patience_s
         self._pending, self._told, self.eof = b"", False, False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
@@ -113,7 +115,7 @@ class ZstdProcess:
         """Give what the child has written, feeding it meanwhile.
 
         Raises:
-            ValueError: when the child refuses the stream, or says nothing for a minute.
+            ValueError: when the child refuses the stream, or is silent for too long.
         """
         self._pending += data
         while not self.eof:
@@ -128,7 +130,7 @@ class ZstdProcess:
             elif self.needs_input:
                 break
             else:
-                raise ValueError(f"its decompressor has said nothing for {_PATIENCE_S:.0f} s")
+                raise ValueError(f"its decompressor has said nothing for {self._patience_s:.0f} s")
         return b""
 
     def _wait(self) -> tuple[bool, bool]:
@@ -137,7 +139,7 @@ class ZstdProcess:
         poll.register(self._output.fileno(), select.POLLIN)
         if self._pending:
             poll.register(self._input.fileno(), select.POLLOUT)
-        ready = {descriptor for descriptor, _ in poll.poll(0 if self.needs_input else _PATIENCE_S * 1000)}
+        ready = {descriptor for descriptor, _ in poll.poll(0 if self.needs_input else self._patience_s * 1000)}
         return self._output.fileno() in ready, self._pending != b"" and self._input.fileno() in ready
 
     def _feed(self) -> None:
@@ -161,7 +163,7 @@ class ZstdProcess:
     def _finished(self) -> None:
         """It has closed its output: with a good exit status that was all."""
         try:
-            code = self._process.wait(_PATIENCE_S)
+            code = self._process.wait(self._patience_s)
         except subprocess.TimeoutExpired:
             code = -1  # whatever it is still doing, close() ends it
         if code or self._pending or not self._told:
@@ -206,40 +208,44 @@ class ZstdFinder:
 
     def _find(self) -> tuple[str, ...]:
         tried = []
-        for name, command in self._ways():
-            problem = self._problem_of(command)
-            if not problem:
+        carried = f"{self._wheel.name if self._wheel else 'no carried wheel'} with {self._python}"
+        ways: list[tuple[str, Callable[[], tuple[str, ...]]]] = [(carried, self._carried)]
+        ways += [(f"the program {program}", partial(self._host, program)) for program in self._programs]
+        for name, way in ways:
+            try:
+                command = way()
+                self._try(command)
+            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+                tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
+            else:
                 return command
-            tried.append(f"{name}: {problem}")
         raise LookupError("; ".join(tried))
 
-    def _ways(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        directory = self._work / "zstd"
-        directory.mkdir()
+    def _carried(self) -> tuple[str, ...]:
+        """The target's Python, with the carried wheel where its own library has none."""
+        directory = Path(tempfile.mkdtemp(prefix="zstd-", dir=self._work))
         if self._wheel is not None:
             _unpack(self._wheel, directory)
-        name = (
-            f"{self._wheel.name} with {self._python}" if self._wheel else f"{self._python}, the bundle carries nothing"
-        )
-        yield name, (str(self._python), "-I", "-S", "-B", "-c", _CHILD, str(directory))
-        for program in self._programs:
-            found = shutil.which(program)
-            yield f"the program {program}", (found or program, "-d", "-c", "-q")
+        return str(self._python), "-I", "-S", "-B", "-c", _CHILD, str(directory)
 
-    def _problem_of(self, command: tuple[str, ...]) -> str:
-        """Why a way does not work here; empty when it does."""
-        try:
-            child = ZstdProcess(command, self._work)
-        except OSError as exc:
-            return exc.strerror or str(exc)
-        with contextlib.closing(OneFrame(child)) as frame:
-            try:
-                found, data = b"", _KNOWN_FRAME
-                while not frame.eof:
-                    found, data = found + frame.decompress(data), b""
-            except (ValueError, OSError, EOFError) as exc:
-                return str(exc)
-        return "" if found == _KNOWN else f"it makes {found[:20]!r} of a known frame"
+    def _host(self, program: str) -> tuple[str, ...]:
+        found = shutil.which(program)
+        if found is None:
+            raise ValueError("it is not on PATH")
+        return found, "-d", "-c", "-q"
+
+    def _try(self, command: tuple[str, ...]) -> None:
+        """Let it decompress a known frame.
+
+        Raises:
+            OSError, ValueError, EOFError: when it cannot.
+        """
+        with contextlib.closing(OneFrame(ZstdProcess(command, self._work))) as frame:
+            found, data = b"", _KNOWN_FRAME
+            while not frame.eof:
+                found, data = found + frame.decompress(data), b""
+        if found != _KNOWN:
+            raise ValueError(f"it makes {found[:20]!r} of a known frame")
 
 
 def _unpack(wheel: Path, directory: Path) -> None:
@@ -251,7 +257,7 @@ def _unpack(wheel: Path, directory: Path) -> None:
                 continue
             left -= member.file_size
             if left < 0:
-                raise LookupError(f"{wheel.name} holds more than {_MAX_UNPACKED_BYTES} bytes")
+                raise ValueError(f"it holds more than {_MAX_UNPACKED_BYTES} bytes")
             path = directory / member.filename
             path.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(member) as source, path.open("xb") as target:

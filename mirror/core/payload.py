@@ -21,7 +21,6 @@ Example::
 
 from __future__ import annotations
 
-import bz2
 import hashlib
 import importlib
 import lzma
@@ -29,16 +28,14 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from typing import BinaryIO, Callable, Protocol
+from typing import BinaryIO
 
 from mirror.core.cpio import Archive, Entry, MalformedPayload
+from mirror.core.decompress import DECOMPRESSORS, Decompressor
 from mirror.core.errors import MirrorError
 from mirror.core.package import Content, PackageFile
 from mirror.core.rpm import Rpm
 from mirror.core.zstdframe import ModuleDecompressor, OneFrame, Zstd
-
-MAX_XZ_MEMORY = 112 << 20
-"""xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB."""
 
 _BLOCK = 1 << 18
 _PIECE = 1 << 20
@@ -202,40 +199,6 @@ def _judged(rpm: Rpm, file: PackageFile, pieces: Iterator[bytes]) -> Iterator[by
         raise PayloadMismatch(rpm.label, file.path, file.digest, digest.hexdigest())
 
 
-class _Decompressor(Protocol):
-    """What lzma, bz2 and zstd share."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
-class _Gunzip:
-    """zlib behind the same face."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inflate.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inflate.unconsumed_tail and not self.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inflate.unused_data
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max(max_length, 0))
-
-
 def _zstd(given: Zstd | None) -> OneFrame:
     try:
         return OneFrame(ModuleDecompressor(importlib.import_module("compression.zstd")))  # from Python 3.14 on
@@ -245,27 +208,19 @@ def _zstd(given: Zstd | None) -> OneFrame:
     return OneFrame(given())
 
 
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY),
-    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_XZ_MEMORY),
-    "gzip": _Gunzip,
-    "bzip2": bz2.BZ2Decompressor,
-}
-
-
 class _Unpacked:
     """The decompressed archive as a stream."""
 
     def __init__(self, rpm: Rpm, stream: BinaryIO, zstd: Zstd | None) -> None:
         self._rpm, self._stream = rpm, stream
-        self._decompressor: _Decompressor | None = None
+        self._decompressor: Decompressor | None = None
         if rpm.compressor == "none":
             return
         try:
             if rpm.compressor == "zstd":
                 self._decompressor = _zstd(zstd)
             else:
-                self._decompressor = _DECOMPRESSORS[rpm.compressor]()
+                self._decompressor = DECOMPRESSORS[rpm.compressor]()
         except LookupError as exc:
             tried = "" if isinstance(exc, KeyError) else str(exc)
             raise PayloadUnsupported(rpm.label, rpm.compressor, tried) from exc

@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import importlib
 import io
+import sys
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -166,3 +168,18 @@ def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _DATE)
     info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
     return info
+
+
+def zstd_wheel(directory: Path) -> Path:
+    """The wheel of the zstd decompressor that is installed here; where the standard library has one, an empty wheel will do."""
+    path = directory / "backports_zstd-1.0-cp3-cp3-linux_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "backports_zstd-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: backports.zstd\nVersion: 1.0\n"
+        )
+        if sys.version_info < (3, 14):
+            package = Path(str(importlib.import_module("backports.zstd").__file__)).parent
+            for file in sorted(package.rglob("*")):
+                if file.suffix in (".py", ".so"):
+                    archive.write(file, f"backports/zstd/{file.relative_to(package)}")
+    return path

@@ -4,21 +4,26 @@ import dataclasses
 import hashlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mirror.closed.host import Host, read_host
 from mirror.closed.install import Installed
-from mirror.closed.toolkit import RpmList, unpack_toolkit
+from mirror.closed.prefix import Prefix
+from mirror.closed.status import read_status
+from mirror.closed.toolkit import RpmList, dangling_notes, unpack_toolkit
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
+from mirror.core.payload import PayloadUnsupported
 from mirror.core.reader import DigestMismatch, open_bundle
 from mirror.core.rpm import RpmNotTrusted
+from mirror.core.toolchain import Dangling, ForeignPackage
 from tests.support.bundles import BundleSimulator, this_machine
-from tests.support.desk import Desk
+from tests.support.desk import BASE, Desk
 from tests.support.rpms import HOME, Contents, Link, Packager, Program, ed25519_key
-from tests.support.wheels import make_wheel
+from tests.support.wheels import make_wheel, zstd_wheel
 
 TARGETS = f"{HOME}/targets/{this_machine().cuda_targets}"
 NVCC: Contents = {
@@ -58,7 +63,90 @@ def test_a_link_that_leads_nowhere_is_noted(desk: Desk, simulator: BundleSimulat
     rpm = packager.rpm(desk.path, "cuda-cudart-devel-13-0", NVCC)
     simulator.add_rpms([rpm], packager.armored, packager.fingerprint)
     (note,) = [note for note in installed(desk, simulator).receipt.notes if "leads nowhere" in note]
-    assert "libcudart.so -> libcudart.so.13 (of cuda-cudart-devel-13-0; cuda-cudart-13-0 brings it)" in note
+    assert note == (
+        f"the toolkit's link targets/{this_machine().cuda_targets}/lib/libcudart.so -> libcudart.so.13 "
+        "(of cuda-cudart-devel-13-0; cuda-cudart-13-0 brings it) leads nowhere: add 'cuda-cudart-13-0' to [rpms].packages"
+    )
+
+
+def test_a_link_that_nobody_is_known_to_fill_is_noted_without_advice() -> None:
+    (note,) = dangling_notes([Dangling("gone", "nowhere", "other")])
+    assert note == "the toolkit's link gone -> nowhere (of other) leads nowhere"
+
+
+def test_the_receipt_says_which_package_each_file_came_from(desk: Desk, simulator: BundleSimulator) -> None:
+    packager = Packager()
+    rpms = [
+        packager.rpm(
+            desk.path, "cuda-config-13-0", {"/etc/ld.so.conf.d/cuda.conf": b"x", f"{HOME}/version.json": b"{}"}
+        ),
+        packager.rpm(desk.path, "cuda-nvcc-13-0", NVCC),
+    ]
+    simulator.add_rpms(rpms, packager.armored, packager.fingerprint)
+    result = installed(desk, simulator)
+    receipt = read_status(Prefix(result.prefix)).receipts[0]
+    assert receipt == result.receipt
+    record = receipt.toolchain
+    assert record is not None
+    assert [(package.nevra, len(package.files)) for package in record.packages] == [
+        ("cuda-config-13-0-1.0-1.x86_64", 1),
+        ("cuda-nvcc-13-0-1.0-1.x86_64", 3),
+    ]
+    assert record.packages[1].sha256 == hashlib.sha256(rpms[1].read_bytes()).hexdigest()
+    assert record.dropped == ("/etc/ld.so.conf.d/cuda.conf",)
+    assert "include -> targets" in " ".join(record.made)
+    for path in ("bin/nvcc", "include/cuda.h", "lib64/libcudart.so"):
+        assert receipt.owner(path) is record.packages[1]
+    (shown,) = read_status(Prefix(result.prefix)).to_dict()["generations"]
+    assert [package["files"] for package in shown["toolchain"]["packages"]] == [1, 3]
+
+
+ZSTD: Contents = {f"{HOME}/bin/nvcc": Program(b"#!/bin/sh\n" + b"#" * 100_000 + b"\n")}
+
+
+def test_rpms_in_zstd_are_unpacked_by_the_carried_decompressor(
+    desk: Desk, simulator: BundleSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SECURITY.md 36: the target's Python runs it; no program of the host's is there to help."""
+    packager = Packager()
+    simulator.add_rpms(
+        [packager.rpm(desk.path, "cuda-nvcc-13-0", ZSTD, compressor="zstd")], packager.armored, packager.fingerprint
+    )
+    simulator.add_wheel(zstd_wheel(desk.path), "tool")
+    monkeypatch.setenv("PATH", str(desk.path / "none"))
+    result = installed(desk, simulator)
+    assert (Path(result.receipt.generation) / "cuda/bin/nvcc").stat().st_size > 100_000
+    assert not list(Path(result.receipt.generation).rglob("backports"))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the standard library")
+def test_rpms_in_zstd_without_any_decompressor_name_what_is_needed(
+    desk: Desk, simulator: BundleSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SECURITY.md 36."""
+    packager = Packager()
+    simulator.add_rpms(
+        [packager.rpm(desk.path, "cuda-nvcc-13-0", ZSTD, compressor="zstd")], packager.armored, packager.fingerprint
+    )
+    monkeypatch.setenv("PATH", str(desk.path / "none"))
+    with pytest.raises(PayloadUnsupported) as caught:
+        installed(desk, simulator)
+    assert caught.value.name == "cuda-nvcc-13-0-1.0-1.x86_64.rpm"
+    assert f"no carried wheel with {BASE}: " in str(caught.value)
+    assert "the program zstd: it is not on PATH" in str(caught.value)
+    assert "tool/backports_zstd-*.whl" in caught.value.hint
+    assert list((desk.path / "p/gens").iterdir()) == []
+
+
+def test_rpms_for_another_architecture_are_refused(desk: Desk, simulator: BundleSimulator) -> None:
+    packager = Packager()
+    other = {"x86_64": "aarch64", "aarch64": "x86_64"}[this_machine().arch]
+    simulator.add_rpms(
+        [packager.rpm(desk.path, "cuda-nvcc-13-0", NVCC, arch=other)], packager.armored, packager.fingerprint
+    )
+    with pytest.raises(ForeignPackage, match=f"cuda-nvcc-13-0-1.0-1.{other} is for another architecture"):
+        installed(desk, simulator)
+    assert list((desk.path / "p/gens").iterdir()) == []
 
 
 def test_the_self_test_uses_the_unpacked_compiler(desk: Desk, simulator: BundleSimulator) -> None:

@@ -164,7 +164,9 @@ def test_every_binary_package_of_rpm_4_and_6_is_read(rpm_rs: Mapping[str, bytes]
 
 def test_packages_of_opensuse_and_fedora_are_read(rpmlint: Mapping[str, bytes]) -> None:
     """Years of rpm, three compressors, scriptlets, ghosts, links; only digests by MD5 or SHA-1 are refused."""
-    compressors, vendors, refused = set(), set(), []
+    compressors: set[str] = set()
+    vendors: set[str] = set()
+    refused = []
     for name, data in rpmlint.items():
         try:
             rpm, files = read_resigned(data)
