@@ -1,8 +1,8 @@
-"""Coherence: whether RPMs of one CUDA release are of one patch release too, as ``cuda-cudart`` 12.8.90 beside
-``cuda-cudart-devel`` 12.8.57, seen in the wild, are not.
+"""Coherence: whether RPMs of one CUDA release are of one patch release too.
 
-A repository holds several patch levels of a release side by side, is pruned and is re-spun, and NVIDIA's RPMs ask for each
-other by ``>=`` at most (CUDA.md A1, A3). Choosing among the levels is ``mirror.connected.selection``'s; this module judges.
+``cuda-cudart`` 12.8.90 beside ``cuda-cudart-devel`` 12.8.57, seen in the wild, are not. A repository holds several patch levels
+of a release side by side, is pruned and is re-spun, and NVIDIA's RPMs ask for each other by ``>=`` at most (CUDA.md A1, A3).
+Choosing among the levels is ``mirror.connected.selection``'s; this module judges.
 
 Rules:
 (a) parts of one component have one version: ``X`` and ``X-devel``; ``cuda-nvcc``, ``cuda-crt`` and ``cuda-nvvm`` (``libnvvm``);
@@ -12,7 +12,7 @@ Rules:
     releases, and to an unknown one beside them, for a patch release leaves most components as they are; one that it has not
     belongs to the time after the newest one below it, or re-spins that. So what is newer than the table is never
     refused for being new, and an old version beside it is refused all the same;
-(c) a library's own number says nothing: libcusparse 12.5 is of CUDA 12.6 to 12.9 (CUDA.md A8). Only the table does;
+(c) a library's own number says nothing: libcusparse 12.5 is of CUDA 12.5 to 12.9 (CUDA.md A8). Only the table does;
 (d) components and releases that the table lacks are judged by (a) alone.
 
 Example::
