@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
+from mirror.cli.signers import print_signers
 from mirror.core.reader import open_bundle
 from mirror.core.trust import TrustStore
 from mirror.review.inventory import BUILT, Inventory, take_inventory
@@ -35,8 +36,7 @@ def _print(inventory: Inventory) -> None:
     manifest = inventory.manifest
     print(f"{manifest.name}, locked {inventory.locked}")
     print(f"for {manifest.target}")
-    for role, names in inventory.signers.items():
-        print(f"{role}: {', '.join(names) or '-'}")
+    print_signers(inventory)
     for directory, (count, size) in inventory.sizes().items():
         print(f"\n{directory}/  {count} files, {human_bytes(size)}")
         for artifact in manifest.within(directory):

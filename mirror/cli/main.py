@@ -28,7 +28,9 @@ CONNECTED = ("lock", "bundle", "installer", "key")
 """Commands of the connected machine: they need Python 3.11 and the libraries that pip installs with mirror."""
 
 COMMANDS = (
-    "lock", "bundle", "verify", "inspect", "installer", "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
+    "lock", "bundle",
+    "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
+    "installer", "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
     "key", "trust",
 )  # fmt: skip
 
@@ -36,7 +38,8 @@ _DESCRIPTION = """\
 Carry a GPU inference stack into a closed network.
 
   connected machine:  mirror lock, mirror bundle, mirror installer
-  reviewer:           mirror verify, mirror inspect
+  reviewer:           mirror verify, mirror inspect, mirror report, mirror diff, mirror rescan,
+                      mirror approve, mirror reject
   closed network:     mirror install, mirror env, mirror run, mirror which, mirror doctor,
                       mirror status, mirror rollback, mirror gc
 """

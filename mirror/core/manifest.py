@@ -24,10 +24,13 @@ from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.target import Target
 
 FORMAT = "mirror-bundle/1"
+NAMESPACE = "mirror-manifest@v1"
+"""What a manifest's signatures are made for. Fixed here, never read from a bundle (SECURITY.md T11)."""
+
 MAX_BYTES = 4 << 20
 """Largest manifest that is read (SECURITY.md T8)."""
 
-DIRECTORIES = ("tool", "wheels", "rpms", "python", "meta")
+DIRECTORIES = ("tool", "wheels", "rpms", "redist", "python", "meta")
 """Where artifacts live in the tar, in the order in which they are packed (DESIGN.md section 5)."""
 
 MAX_ARTIFACT_BYTES = 8 * 2**30 - 1
@@ -55,8 +58,8 @@ class Artifact:
         path: ``directory/filename`` in the tar.
         size: bytes.
         sha256: of those bytes.
-        name: project or RPM name; the file's name for files of ``meta/``.
-        version: of the project; version-release of an RPM; empty for files of ``meta/``.
+        name: project, RPM or component name; the file's name for files of ``meta/``.
+        version: of the project or component; version-release of an RPM; empty for files of ``meta/``.
         origin: URL without credentials that the bytes came from; ``"built"`` for what was built here; ``"mirror"`` for
             what mirror itself made.
         unpacked_size: bytes it takes once installed; 0 when it is not unpacked.
@@ -183,6 +186,11 @@ class Manifest:
 
     def find(self, path: str) -> Artifact | None:
         return next((artifact for artifact in self.artifacts if artifact.path == path), None)
+
+    @property
+    def carries_toolchain(self) -> bool:
+        """Whether there is a CUDA toolchain in it: RPMs, or NVIDIA's component archives."""
+        return any(artifact.directory in ("rpms", "redist") for artifact in self.artifacts)
 
     @property
     def total_bytes(self) -> int:

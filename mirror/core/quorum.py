@@ -102,14 +102,22 @@ class Signers:
     Attributes:
         by_role: names of the keys that counted, by role.
         unknown: fingerprints of good signatures that did not count.
+        shortfalls: roles of which too few have signed, where that was not required.
     """
 
     by_role: Mapping[str, tuple[str, ...]]
     unknown: tuple[str, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
 
 
 def check_quorum(
-    document: str, data: bytes, signatures: Sequence[bytes], namespace: str, root: Root, roles: Sequence[str]
+    document: str,
+    data: bytes,
+    signatures: Sequence[bytes],
+    namespace: str,
+    root: Root,
+    roles: Sequence[str],
+    required: Sequence[str] | None = None,
 ) -> Signers:
     """Decide whether enough keys of each of the roles signed ``data``.
 
@@ -117,7 +125,8 @@ def check_quorum(
         document: what ``data`` is, for messages.
         signatures: armored sshsig blocks, one key each.
         namespace: what they must have been made for.
-        roles: the roles whose thresholds must be met.
+        roles: the roles whose keys may sign it.
+        required: those of them whose thresholds must be met; all by default.
 
     Raises:
         NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: in this order.
@@ -139,9 +148,10 @@ def check_quorum(
     shortfalls = tuple(
         _shortfall(name, role, signers) for name, role in asked.items() if len(_names(role, signers)) < role.threshold
     )
-    if shortfalls:
-        raise ThresholdNotMet(document, shortfalls)
-    return Signers({name: _names(role, signers) for name, role in asked.items()}, unknown)
+    lacking = tuple(one for one in shortfalls if required is None or one.role in required)
+    if lacking:
+        raise ThresholdNotMet(document, lacking)
+    return Signers({name: _names(role, signers) for name, role in asked.items()}, unknown, shortfalls)
 
 
 def _names(role: Role, signers: Mapping[PublicKey, None]) -> tuple[str, ...]:

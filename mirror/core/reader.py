@@ -21,7 +21,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +33,7 @@ from mirror.core.layout import BLOCK, BadLayout
 from mirror.core.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.sidecars import Sidecars, find_sidecars
 
 if TYPE_CHECKING:
     from mirror.core.quorum import Signers
@@ -65,11 +66,13 @@ class Bundle:
         signatures: armored sshsig blocks, in order.
         root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
         signers: whose signatures counted; None before ``trust``.
+        sidecars: approvals and refusals beside the file; empty before ``trust``.
         root: the root that judged them: the trusted one, or the newest that follows it here; None before ``trust``.
     """
 
     signers: Signers | None = None
     root: Root | None = None
+    sidecars: Sidecars = Sidecars()
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -121,11 +124,12 @@ class Bundle:
             size -= len(part)
         return b"".join(parts)
 
-    def trust(self, root: Root) -> Manifest:
+    def trust(self, root: Root, required: Sequence[str] = ("builder", "approver")) -> Manifest:
         """Check the signatures against the newest root, parse the manifest, and check the root chain that it names.
 
         Args:
             root: the trusted one; where the bundle's chain goes on from it, the newest of the chain is the judge.
+            required: whose thresholds must be met; ``("builder",)`` for a reviewer, who reads before the approvers sign.
 
         Raises:
             MirrorError: as ``chain.continued``, ``trust.check_manifest``, ``Manifest.parse`` and ``chain.check_chain`` do.
@@ -133,7 +137,12 @@ class Bundle:
             BadLayout: when the roots in the bundle are not the ones that the manifest names.
         """
         self.root = chain.continued(root, self.root_documents)
-        self.signers = trust.check_manifest(self.manifest_bytes, self.signatures, self.root)
+        self.sidecars = find_sidecars(self.path, self.manifest_bytes)
+        # What lies beside the file was put there by anybody: a stranger's signature is no reason to refuse.
+        named = {key.public for _, role in self.root.roles() for key in role.keys}
+        approvals = (approval.block for approval in self.sidecars.approvals if approval.signer in named)
+        signatures = (*self.signatures, *approvals)
+        self.signers = trust.check_manifest(self.manifest_bytes, signatures, self.root, required=required)
         manifest = Manifest.parse(self.manifest_bytes)
         if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
             raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)

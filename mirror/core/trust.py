@@ -28,12 +28,13 @@ from mirror.core.chain import BrokenChain, Documents, RootForked, check_chain, f
 from mirror.core.durable import make_private_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.home import home_directory
+from mirror.core.manifest import NAMESPACE
 from mirror.core.names import Sha256Hex
 from mirror.core.quorum import Signers, check_quorum
 from mirror.core.root import Root, utc
+from mirror.core.sidecars import REJECTED, Sidecars, Statement
 
-MANIFEST_NAMESPACE = "mirror-manifest@v1"
-"""What a manifest's signatures are made for. Fixed here, never read from a bundle (SECURITY.md T11)."""
+MANIFEST_NAMESPACE = NAMESPACE
 
 
 class UnsafeTrustStore(MirrorError):
@@ -151,13 +152,41 @@ class OtherRootTrusted(MirrorError):
         return f"{self.directory} trusts root {self.trusted}, another was offered: {self.offered}"
 
 
-def check_manifest(manifest_bytes: bytes, signatures: Sequence[bytes], root: Root, now: float | None = None) -> Signers:
+class BundleRejected(MirrorError):
+    """Somebody whom the root names has signed a refusal of this bundle.
+
+    Attributes:
+        who: the name of their key.
+        at: when, by their clock, in seconds since 1970 UTC.
+        note: their reason.
+    """
+
+    ref = "bundle-rejected"
+    exit_code = 118
+    hint = "Ask them. Whoever refused takes it back by approving: `mirror approve`; the refusal beside the file can then go."
+
+    def __init__(self, who: str, at: int, note: str) -> None:
+        super().__init__(who, at, note)
+        self.who, self.at, self.note = who, at, note
+
+    def __str__(self) -> str:
+        return f"{self.who} refused this bundle at {utc(self.at)}: {self.note or 'no reason given'}"
+
+
+def check_manifest(
+    manifest_bytes: bytes,
+    signatures: Sequence[bytes],
+    root: Root,
+    now: float | None = None,
+    required: Sequence[str] = ("builder", "approver"),
+) -> Signers:
     """Decide whether a manifest may be parsed and believed.
 
     Args:
         manifest_bytes: exactly as they are in the bundle.
         signatures: armored sshsig blocks, one key each.
         root: the trusted root.
+        required: whose thresholds must be met; a reviewer reads a bundle before its approvers have signed.
         now: this host's clock, seconds since 1970 UTC; the real one by default.
 
     Raises:
@@ -168,7 +197,28 @@ def check_manifest(manifest_bytes: bytes, signatures: Sequence[bytes], root: Roo
     if root.expires is not None and clock >= root.expires:
         raise RootExpired(root.expires, int(clock))
     # (2) Enough of its builders and approvers signed these bytes, as a manifest.
-    return check_quorum("manifest", manifest_bytes, signatures, MANIFEST_NAMESPACE, root, ("builder", "approver"))
+    return check_quorum(
+        "manifest", manifest_bytes, signatures, MANIFEST_NAMESPACE, root, ("builder", "approver"), required
+    )
+
+
+def check_refusals(sidecars: Sidecars, root: Root) -> None:
+    """Honour the refusals that lie beside a bundle: one by any key of the root is enough.
+
+    A later approval by the same key, or a later statement of it, takes a refusal back.
+
+    Raises:
+        BundleRejected: for the first that stands.
+    """
+    named = {key.public: key.name for _, role in root.roles() for key in role.keys}
+    latest: dict[str, Statement] = {}
+    for signed in sidecars.statements:
+        name = named.get(signed.signer)
+        if name and (name not in latest or signed.statement.at > latest[name].at):
+            latest[name] = signed.statement
+    for name, statement in sorted(latest.items()):
+        if statement.decision == REJECTED:
+            raise BundleRejected(name, statement.at, statement.note)
 
 
 class TrustStore:

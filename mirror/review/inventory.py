@@ -18,8 +18,10 @@ from typing import Any
 
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.progress import SILENT, Progress
+from mirror.core.quorum import Shortfall
 from mirror.core.reader import Bundle
 from mirror.core.root import Root
+from mirror.core.sidecars import Statement
 
 BUILT = "built"
 
@@ -33,12 +35,18 @@ class Inventory:
         manifest_sha256: names this bundle's contents in one word.
         signers: by role, the names of the keys whose signatures counted.
         complete: whether every byte was checked, or only the signature.
+        missing: roles of which too few have signed.
+        statements: what people said of it, beside it: ``(name, statement)``, oldest first.
+        ignored: what lies beside it and counts for nothing: a sentence each.
     """
 
     manifest: Manifest
     manifest_sha256: str
     signers: Mapping[str, tuple[str, ...]]
     complete: bool
+    missing: tuple[Shortfall, ...] = ()
+    statements: tuple[tuple[str, Statement], ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def locked(self) -> str:
@@ -65,6 +73,11 @@ class Inventory:
             "tool": manifest.tool,
             "manifest_sha256": self.manifest_sha256,
             "signers": {role: list(names) for role, names in self.signers.items()},
+            "missing": [str(one) for one in self.missing],
+            "statements": [
+                {"who": who, "decision": one.decision, "at": one.at, "note": one.note} for who, one in self.statements
+            ],
+            "ignored": list(self.ignored),
             "verified": "every byte" if self.complete else "signature",
             "bytes": manifest.total_bytes,
             "unpacked_bytes": sum(artifact.unpacked_size for artifact in manifest.artifacts),
@@ -79,14 +92,32 @@ def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progres
     """Check a bundle and say what it holds.
 
     Args:
-        root: the trusted root; nothing is said of a bundle that it does not vouch for.
+        root: the trusted root; nothing is said of a bundle that none of its builders signed. Approvals may be missing: it is
+            for those who have yet to decide.
         complete: check every byte too, not only the signature.
 
     Raises:
         MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do.
     """
-    manifest = bundle.trust(root)
+    manifest = bundle.trust(root, required=("builder",))
     if complete:
         bundle.verify(progress)
-    signers = bundle.signers.by_role if bundle.signers else {}
-    return Inventory(manifest, bundle.digest, signers, complete)
+    assert bundle.signers and bundle.root, "the manifest was trusted"
+    named = {key.public: key.name for _, role in bundle.root.roles() for key in role.keys}
+    said = [(named[one.signer], one.statement) for one in bundle.sidecars.statements if one.signer in named]
+    beside = [(one.path, one.signer) for one in bundle.sidecars.approvals]
+    beside += [(one.path, one.signer) for one in bundle.sidecars.statements]
+    strangers = [
+        f"{path.name}: its signer, {signer.fingerprint}, is not named by the root"
+        for path, signer in beside
+        if signer not in named
+    ]
+    return Inventory(
+        manifest,
+        bundle.digest,
+        bundle.signers.by_role,
+        complete,
+        missing=bundle.signers.shortfalls,
+        statements=tuple(sorted(said, key=lambda one: one[1].at)),
+        ignored=(*bundle.sidecars.ignored, *strangers),
+    )

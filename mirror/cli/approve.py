@@ -1,0 +1,73 @@
+"""``mirror approve``: counter-sign a bundle, beside it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, print_json
+from mirror.core.root import utc
+from mirror.core.sidecars import APPROVED
+from mirror.core.trust import TrustStore
+from mirror.review.approval import Sign, decide
+from mirror.review.sshkeygen import SshKeygen
+
+_DESCRIPTION = """\
+Approve a bundle: check it as `mirror verify` does, then sign its manifest with an approver's key and write the signature
+beside it, as FILE.approval.sig (FILE.approval.2.sig and so on when others have approved before). The bundle keeps its bytes
+and its sha256. Carry the .approval files with it: `mirror verify` and `mirror install` count them.
+
+The key may be a private key's file, or the NAME.pub of a key that an ssh agent holds (hardware keys too). To sign with
+nothing but ssh-keygen:
+
+    tar -xOf FILE MANIFEST.json > MANIFEST.json
+    ssh-keygen -Y sign -n mirror-manifest@v1 -f KEY MANIFEST.json
+    mv MANIFEST.json.sig FILE.approval.sig
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "approve",
+        help="counter-sign a bundle",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_decision_options(parser)
+    parser.add_argument("--note", default="", metavar="TEXT", help="shown to everyone who verifies or installs it")
+    parser.set_defaults(run=run, decision=APPROVED)
+
+
+def add_decision_options(parser: argparse.ArgumentParser) -> None:
+    """What approving and refusing have in common."""
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="KEY", help="your key's file, or NAME.pub with an agent"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    now = time.time()
+    root = TrustStore.default().load_root()
+    made = decide(args.bundle, root, args.decision, signing_with(args.key), args.note, now, Console())
+    if args.json:
+        print_json(made.to_dict())
+        return 0
+    print(f"{made.who} {made.decision} {args.bundle} at {utc(int(now))}")
+    for path in made.written:
+        print(f"  wrote {path}")
+    for missing in made.missing:
+        print(f"  it still {missing}")
+    return 0
+
+
+def signing_with(key: Path) -> Sign:
+    """The connected side's signer where its libraries are, else the reviewer's own ssh-keygen."""
+    try:
+        from mirror.connected.signing import load_signer
+    except ImportError:
+        return SshKeygen(key).sign
+    return load_signer(key).sign

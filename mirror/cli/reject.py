@@ -1,0 +1,26 @@
+"""``mirror reject``: refuse a bundle, with a signed reason beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.approve import add_decision_options, run
+from mirror.core.sidecars import REJECTED
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "reject",
+        help="refuse a bundle, with a reason",
+        description="Refuse a bundle: write a signed statement beside it, as FILE.rejection.json with FILE.rejection.json.sig. "
+        "`mirror verify` and `mirror install` refuse a bundle with such a statement by any key that the trusted root names. "
+        "Whoever refused takes it back with `mirror approve`, or with the next statement of the same key. Carry the files "
+        "with the bundle: where they do not lie beside it, they cannot be seen.",
+    )
+    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_decision_options(parser)
+    parser.add_argument(
+        "--note", required=True, metavar="TEXT", help="why; shown to everyone who verifies or installs it"
+    )
+    parser.set_defaults(run=run, decision=REJECTED)

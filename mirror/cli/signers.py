@@ -1,0 +1,18 @@
+"""Who signed a bundle, as several commands print it."""
+
+from __future__ import annotations
+
+from mirror.core.root import utc
+from mirror.review.inventory import Inventory
+
+
+def print_signers(inventory: Inventory) -> None:
+    """Who signed, who is still to sign, what they said, and what counted for nothing."""
+    for role, names in inventory.signers.items():
+        print(f"  {role + ':':<10} {', '.join(names) or '-'}")
+    for missing in inventory.missing:
+        print(f"  missing:   it {missing}")
+    for who, said in inventory.statements:
+        print(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {said.note}" if said.note else ""))
+    for line in inventory.ignored:
+        print(f"  ignored:   {line}")

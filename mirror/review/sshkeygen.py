@@ -1,0 +1,80 @@
+"""Signing with the reviewer's own ``ssh-keygen``: key files, agents and hardware keys are its business, passphrases too.
+
+For machines without the connected side's libraries. What comes back is checked by whoever asked.
+
+Rules: the private key is never read here; ssh-keygen has the terminal, so that it can ask for a passphrase or a touch.
+
+Example::
+
+    sign = SshKeygen(Path("~/.ssh/id_ed25519")).sign
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.core.errors import MirrorError
+
+
+class CannotSign(MirrorError):
+    """ssh-keygen made no signature.
+
+    Attributes:
+        key: the key's file.
+        reason: ssh-keygen's last line, or why it did not start.
+    """
+
+    ref = "cannot-sign"
+    exit_code = 120
+    hint = "It needs ssh-keygen of OpenSSH 8.1 or newer and an ed25519 key: a private key's file, or NAME.pub with an agent."
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)
+        self.key, self.reason = key, reason
+
+    def __str__(self) -> str:
+        return f"ssh-keygen made no signature with {self.key}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class SshKeygen:
+    """Signs with one key.
+
+    Attributes:
+        key: a private key's file, or a public key's whose private key an agent holds.
+        program: ssh-keygen.
+    """
+
+    key: Path
+    program: str = "ssh-keygen"
+
+    def sign(self, data: bytes, namespace: str) -> bytes:
+        """An armored sshsig block.
+
+        Raises:
+            CannotSign: when it made none.
+        """
+        with tempfile.TemporaryDirectory(prefix="mirror-sign-") as name:
+            message = Path(name) / "message"
+            message.write_bytes(data)
+            command = [self.program, "-Y", "sign", "-n", namespace, "-f", str(self.key), str(message)]
+            try:
+                # Its questions go to the terminal by /dev/tty; its messages are kept for the error.
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    check=False,
+                    env={**os.environ, "LC_ALL": "C"},
+                )
+            except OSError as exc:
+                raise CannotSign(str(self.key), f"{self.program}: {exc.strerror}") from exc
+            made = message.with_name("message.sig")
+            if done.returncode or not made.exists():
+                words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+                raise CannotSign(str(self.key), words[-1] if words else f"exit code {done.returncode}")
+            return made.read_bytes()
