@@ -71,6 +71,7 @@ def _sentence(installed: Installed) -> str:
     if installed.was_installed:
         return f"{receipt.name} {receipt.sequence} is installed already and current in {installed.prefix}"
     parts = [f"{receipt.wheels} wheels by {receipt.installer}", f"{receipt.rpms} RPMs"]
+    parts += [f"{receipt.archives} component archives"] * bool(receipt.archives)
     return (
         f"installed {receipt.name} {receipt.sequence} in {installed.prefix}: Python {receipt.python_version}, "
         + ", ".join(parts)

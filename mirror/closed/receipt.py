@@ -50,6 +50,7 @@ class Receipt:
         signers: names of the keys whose signatures counted.
         wheels: how many were installed.
         rpms: how many were unpacked.
+        archives: NVIDIA's component archives, how many were unpacked.
         mirror: the version that installed.
         checks: the self-test's.
         notes: what the operator should know; one sentence each.
@@ -71,6 +72,7 @@ class Receipt:
     mirror: str
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    archives: int = 0
     toolchain: ToolchainRecord | None = None
     format: str = field(default=FORMAT)
 
@@ -98,6 +100,7 @@ class Receipt:
             signers=fields.texts("signers"),
             wheels=fields.number("wheels"),
             rpms=fields.number("rpms"),
+            archives=fields.number("archives", 0),
             mirror=fields.text("mirror"),
             checks=tuple(
                 Check(item.text("name"), item.text("outcome"), item.text("detail", ""))

@@ -1,6 +1,7 @@
-"""The CUDA toolkit: the bundle's RPMs, unpacked into a generation without rpm and without root.
+"""The CUDA toolkit: the bundle's RPMs or component archives, unpacked into a generation without rpm and without root.
 
-It holds the reading of ``meta/rpms.json`` and hands the RPMs, straight out of the bundle, to
+It holds the reading of ``meta/rpms.json`` (``mirror.closed.redist`` has the other list) and hands the RPMs, straight out of
+the bundle, to
 ``mirror.core.toolchain``, which checks each again, its digest and its vendor's signature, and unpacks. Using the toolkit is
 ``mirror.closed.environment``'s and ``mirror.closed.selftest``'s.
 
@@ -16,14 +17,17 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mirror.closed.redist import read_archives
 from mirror.core.fields import Fields, strict_json
 from mirror.core.manifest import Manifest
+from mirror.core.package import PackageSource
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle
+from mirror.core.redistnames import redist_name_of
 from mirror.core.rpmsource import RpmSource, trusted_rpms
 from mirror.core.toolchain import Dangling, Toolchain, unpack_toolchain
 from mirror.core.zstdframe import Zstd
@@ -88,7 +92,7 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
 def unpack_toolkit(
     bundle: Bundle, root: Path, jobs: int = 0, progress: Progress = SILENT, zstd: Zstd | None = None
 ) -> Toolchain:
-    """Unpack every RPM of the bundle, so that ``root/bin/nvcc`` is the compiler.
+    """Unpack every RPM and component archive of the bundle, so that ``root/bin/nvcc`` is the compiler.
 
     Args:
         root: where; it must not exist.
@@ -96,23 +100,38 @@ def unpack_toolkit(
         zstd: decompresses where this Python cannot (``mirror.closed.zstd``).
 
     Raises:
-        DigestMismatch: when an RPM has changed since the bundle was verified.
+        DigestMismatch: when one of them has changed since the bundle was verified.
         InvalidDocument: when an RPM is another than the list says.
-        MirrorError: as ``read_rpm_list`` and ``mirror.core.toolchain`` say.
+        MirrorError: as ``read_rpm_list``, ``read_archives`` and ``mirror.core.toolchain`` say.
     """
+    rpms, archives, target = _rpms(bundle, zstd), read_archives(bundle), bundle.manifest.target
+    toolchain = unpack_toolchain((*rpms, *archives), root, target, jobs=jobs, progress=progress)
+    if not archives:
+        return toolchain
+    lost = (replace(link, package=redist_name_of(link.package, target.cuda)) for link in toolchain.dangling)
+    return replace(toolchain, dangling=tuple(lost))
+
+
+def _rpms(bundle: Bundle, zstd: Zstd | None) -> tuple[PackageSource, ...]:
     listed = read_rpm_list(bundle)
+    if not listed.paths:
+        return ()
     sources = [
         RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
         for rpm, nevra in zip(bundle.manifest.within("rpms"), listed.nevras)
     ]
-    packages = trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints, zstd=zstd)
-    return unpack_toolchain(packages, root, bundle.manifest.target, jobs=jobs, progress=progress)
+    return trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints, zstd=zstd)
 
 
 def dangling_notes(links: Iterable[Dangling]) -> tuple[str, ...]:
     """What an operator should know of links that lead nowhere; one sentence each."""
     return tuple(
         f"the toolkit's link {link} leads nowhere"
-        + (f": add {link.package!r} to [rpms].packages" if link.package else "")
+        + (f": add {link.package!r} to {_table(link.package)}" if link.package else "")
         for link in links
     )
+
+
+def _table(package: str) -> str:
+    """Where ``NAME.toml`` asks for it: names of RPMs end in ``-X-Y``, keys of NVIDIA's list have no dash."""
+    return "[rpms].packages" if "-" in package else "[redist].components"

@@ -1,9 +1,9 @@
 """The builds of a plan: what they take on this machine, and their order.
 
-It finds the target's Python, unpacks the toolchain from the very RPMs that the bundle will carry, and gives each build to
-``mirror.connected.builder``. The same code unpacks the toolchain on the closed side (``mirror.core.toolchain``).
+It finds the target's Python, unpacks the toolchain from the very RPMs or archives that the bundle will carry, and gives each
+build to ``mirror.connected.builder``. The same code unpacks the toolchain on the closed side (``mirror.core.toolchain``).
 
-Rules: a toolchain is unpacked once for each set of RPMs and has its directory only when it is whole; a wheel is never built
+Rules: a toolchain is unpacked once for each set of them and has its directory only when it is whole; a wheel is never built
 with a Python of another minor version than the target's.
 
 Example::
@@ -29,7 +29,9 @@ from mirror.connected.probe import probe_sdist
 from mirror.connected.store import Store, file_sha256
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
+from mirror.core.package import PackageSource
 from mirror.core.progress import SILENT, Progress
+from mirror.core.redist import RedistSource
 from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.toolchain import unpack_toolchain
@@ -131,34 +133,36 @@ def _version(python: Path) -> str:
 def _toolchain(
     plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress
 ) -> Path | None:
-    """The CUDA home unpacked from the plan's RPMs; None when it has none."""
-    rpms = plan.within("rpms")
-    if not rpms or locks.rpms is None:
+    """The CUDA home unpacked from the plan's RPMs or component archives; None when it has none."""
+    parts = (*plan.within("rpms"), *plan.within("redist"))
+    if not parts:
         return None
-    key = hashlib.sha256("\n".join(sorted(part.download.sha256 for part in rpms)).encode()).hexdigest()
+    key = hashlib.sha256("\n".join(sorted(part.download.sha256 for part in parts)).encode()).hexdigest()
     home = store.root / "toolchains" / key[:16]
     if home.is_dir():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
         draft = Path(scratch) / "cuda"
-        unpack_toolchain(
-            trusted_rpms(
-                [paths[part.download.sha256] for part in rpms],
-                keys=locks.rpms.key,
-                fingerprints=locks.rpms.fingerprints,
-                zstd=_zstd,
-            ),
-            draft,
-            plan.target,
-            progress=progress,
-        )
+        unpack_toolchain(_packages(plan, locks, paths), draft, plan.target, progress=progress)
         try:
             draft.rename(home)
         except OSError:  # another run was faster; its tree is as good
             if not home.is_dir():
                 raise
     return home
+
+
+def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tuple[PackageSource, ...]:
+    """What the toolchain is unpacked from."""
+    archives = tuple(
+        RedistSource.of_file(paths[part.download.sha256], part.download.sha256, part.name, part.version, plan.target)
+        for part in plan.within("redist")
+    )
+    if locks.rpms is None:
+        return archives
+    rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
+    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=_zstd)
 
 
 def _zstd() -> Decompressor:

@@ -178,7 +178,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
             name=part.name,
             version=part.version,
             origin=part.origin,
-            unpacked_size=part.unpacked_size or _unpacked_size(path),
+            unpacked_size=part.unpacked_size or _unpacked_size(path, part.directory),
         )
         if part.nevra:
             rpms.append((artifact, part.nevra))
@@ -189,10 +189,12 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     return assembly
 
 
-def _unpacked_size(path: Path) -> int:
-    """What a wheel or an interpreter's archive takes once unpacked, by its own word; 0 for anything else."""
+def _unpacked_size(path: Path, directory: str) -> int:
+    """What a wheel, an interpreter's or a component's archive takes once unpacked, by its own word; 0 for anything else."""
     if path.suffix == ".whl":
         return meta.wheel_size(path)
+    if directory == "redist":
+        return meta.tar_size(path, "xz")
     return meta.tar_size(path) if tarfile.is_tarfile(path) else 0
 
 
@@ -221,6 +223,9 @@ def _add_texts(
         assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
         index = locks.index or _index_of(assembly, locks.rpms, locks.target)
         assembly.add_bytes(BUNDLED, index.encode())
+    archives = assembly.within("redist")
+    if archives and (lock := locks.redist):
+        assembly.add_bytes("meta/redist.json", meta.redist_json(lock.manifest, lock.sha256, lock.release, archives))
 
 
 def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:

@@ -5,8 +5,9 @@
 3. Resolve versions, and choose the one file of each: ``NAME.txt``.
 4. The same for what the builds need: ``NAME.build.txt``.
 5. Close over the RPMs that are wanted: ``NAME.rpms.toml``; and keep which RPM brings which file: ``NAME.files.txt``.
+   Or choose among NVIDIA's component archives: ``NAME.redist.toml``.
 
-Rules: files are written when all of them are computed, each whole or not at all; only an RPM repository out of reach leaves
+Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers; when nothing
 changes, not a byte does, the time of locking included.
 
@@ -28,6 +29,7 @@ from mirror.connected import filelists
 from mirror.connected.coverage import covers, covers_builds
 from mirror.connected.index import Index
 from mirror.connected.pinning import Pinning
+from mirror.connected.redistlock import RedistLock, lock_redist
 from mirror.connected.repository import Read, RepositoryUnreachable, open_repository
 from mirror.connected.requirements import InvalidLock, PythonLock, read_lock
 from mirror.connected.rpmlock import RpmLock, lock_rpms
@@ -43,7 +45,7 @@ from mirror.core.progress import SILENT, Progress
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock"]
 
 PARTS = ("python", "build", "rpms")
-"""What can be locked on its own."""
+"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from."""
 
 _ENDINGS = {"python": "txt", "build": "build.txt"}
 _TITLES = {
@@ -115,7 +117,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         store: where sdists are kept.
 
     Raises:
-        RepositoryUnreachable: of the RPMs; the Python side is written then.
+        RepositoryUnreachable: of the toolchain; the Python side is written then.
         MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
     """
     stack = Stack.load(path).signed_by(options.rpm_fingerprints)
@@ -124,10 +126,11 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
     drafts, unpinned = _python_drafts(stack, path.parent, options, now, store, progress)
     try:
         drafts += _rpm_drafts(stack, path.parent, options, now, progress)
+        drafts += _redist_drafts(stack, path.parent, options, now, progress)
     except RepositoryUnreachable:
         for draft in drafts:
             draft.write()
-            progress.say(f"{draft.path} is locked; {stack.name}.rpms.toml is not")
+            progress.say(f"{draft.path} is locked; {stack.name}.{'rpms' if stack.rpms else 'redist'}.toml is not")
         raise
     return Locked(stack.name, tuple(draft.write() for draft in drafts), unpinned)
 
@@ -228,6 +231,26 @@ def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, p
         new = old  # another index is another lock: equal times promise equal bundles
     drafts = [_Draft(path, new.encode(), len(new.pins)), files]
     return [draft for draft in drafts if draft.is_new or draft.data is not None]
+
+
+def _redist_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:
+    """``NAME.redist.toml``, if the stack wants component archives."""
+    wishes = stack.redist
+    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
+        return []
+    path = directory / f"{stack.name}.redist.toml"
+    progress.say(f"choosing component archives of {options.rpm_repo or wishes.manifest}")
+    with new_session() as session:
+        read = partial(get_bytes, session)
+        new = lock_redist(wishes, stack.target, location=options.rpm_repo, read=read, now=now)
+    try:
+        old = RedistLock.load(path) if path.is_file() else new
+    except InvalidDocument as exc:
+        progress.say(f"{exc}; it is made anew")
+        old = new
+    if replace(new, locked=old.locked) == old:
+        new = old
+    return [_Draft(path, new.encode(), len(new.pins))]
 
 
 def _files_draft(

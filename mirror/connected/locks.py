@@ -22,8 +22,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.connected import filelists, rpmlock
+from mirror.connected import filelists, redistlock, rpmlock
 from mirror.connected import lock as locking
+from mirror.connected.redistlock import RedistLock
 from mirror.connected.requirements import PythonLock, parse_lock
 from mirror.connected.rpmlock import RpmLock
 from mirror.connected.stack import Stack
@@ -86,6 +87,7 @@ class Locks:
         target: the machine it is for.
         files: the bytes of every file read, by name: they travel in ``meta/``.
         index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
+        redist: the lock of component archives; None likewise.
     """
 
     path: Path
@@ -97,12 +99,17 @@ class Locks:
     target: Target
     files: dict[str, bytes]
     index: FileIndex | None = None
+    redist: RedistLock | None = None
 
     def missing(self) -> tuple[str, ...]:
         """The lock files that the stack needs and that are not there."""
         if self.stack is None:
             return ()
-        wanted = {"build.txt": self.stack.build and not self.build, "rpms.toml": self.stack.rpms and not self.rpms}
+        wanted = {
+            "build.txt": self.stack.build and not self.build,
+            "rpms.toml": self.stack.rpms and not self.rpms,
+            "redist.toml": self.stack.redist and not self.redist,
+        }
         return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
 
     def sequence(self, epoch: str | None) -> tuple[int, str]:
@@ -112,8 +119,8 @@ class Locks:
             epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
         """
         if self.python.locked is not None:
-            others = (self.build.locked if self.build else 0, self.rpms.locked if self.rpms else 0)
-            return max(self.python.locked, *(time or 0 for time in others)), ""
+            others = (one.locked or 0 for one in (self.build, self.rpms, self.redist) if one)
+            return max((self.python.locked, *others)), ""
         if epoch and re.fullmatch(r"[1-9][0-9]{0,10}", epoch, re.ASCII):
             return int(epoch), ""
         changed = int(self.path.stat().st_mtime)
@@ -167,7 +174,12 @@ def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
     if rpm_lock and index.is_file():
         files[index.name] = _read(index)
         file_index = FileIndex.parse(files[index.name], str(index))
-    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index)
+    redist = path.with_name(f"{stack.name}.redist.toml")
+    redist_lock = None
+    if stack.redist and redist.is_file():
+        files[redist.name] = _read(redist)
+        redist_lock = RedistLock.load(redist)
+    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index, redist_lock)
     _check_covers(locks)
     return locks
 
@@ -188,6 +200,10 @@ def _check_covers(locks: Locks) -> None:
         issues = filelists.covers(locks.index, locks.rpms.pins, locks.target) if locks.index else ()
         if issues:
             raise LockOutdated(f"{locks.name}.files.txt", tuple(issues))
+    if locks.stack.redist and locks.redist:
+        issues = redistlock.covers(locks.stack.redist, locks.redist, locks.target)
+        if issues:
+            raise LockOutdated(f"{locks.name}.redist.toml", tuple(issues))
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""What mirror itself writes into ``meta/``: install.txt, rpms.json, provenance.json, SHA256SUMS.
+"""What mirror itself writes into ``meta/``: install.txt, rpms.json, redist.json, provenance.json, SHA256SUMS.
 
 Each function takes values and returns bytes; equal values give equal bytes (no time, no path, no name of this machine).
 Which files go in, and in what order, is ``mirror.connected.bundle``'s.
@@ -10,7 +10,6 @@ Example::
 
 from __future__ import annotations
 
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,8 @@ from mirror.core.errors import MirrorError
 from mirror.core.fields import canonical_json
 from mirror.core.manifest import Artifact
 from mirror.core.names import Sha256Hex
+from mirror.core.redist import MAX_UNPACKED_BYTES
+from mirror.core.tarstream import measure
 
 
 class UnreadableWheel(MirrorError):
@@ -73,6 +74,19 @@ def rpms_json(fingerprints: Sequence[str], key: str, rpms: Iterable[tuple[Artifa
     """
     entries = [{"path": artifact.path, "name": artifact.name, "nevra": nevra} for artifact, nevra in rpms]
     return canonical_json({"fingerprints": list(fingerprints), "key": key, "rpms": entries})
+
+
+def redist_json(manifest: str, sha256: Sha256Hex, release: str, archives: Iterable[Artifact]) -> bytes:
+    """The redist lock for the closed side.
+
+    Args:
+        manifest: URL of NVIDIA's list.
+        sha256: of the list, as pinned in ``NAME.toml``.
+        release: the patch release that it is of.
+        archives: the component archives, in order.
+    """
+    entries = [{"path": one.path, "component": one.name, "version": one.version} for one in archives]
+    return canonical_json({"manifest": manifest, "sha256": sha256, "release": release, "archives": entries})
 
 
 def provenance(locks: Mapping[str, Sha256Hex], builds: Sequence[Mapping[str, Any]], tool: str) -> bytes:
@@ -157,10 +171,17 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
             yield canonicalize_name(requirement.name)
 
 
-def tar_size(path: Path) -> int:
-    """Bytes of the files in a tar, compressed or not. Its headers are read, nothing is unpacked."""
-    with tarfile.open(path) as archive:
-        return sum(member.size for member in archive if member.isfile())
+def tar_size(path: Path, compressor: str = "") -> int:
+    """Bytes of the files in a tar, each member judged as the closed side will judge it; nothing is unpacked.
+
+    Args:
+        compressor: what it must be compressed with; empty to go by its first bytes.
+
+    Raises:
+        BadArchive: for a member that the closed side would refuse, and for what is no tar.
+    """
+    with path.open("rb") as stream:
+        return measure(stream, path.name, MAX_UNPACKED_BYTES, compressor)
 
 
 def _module(member: str) -> str:

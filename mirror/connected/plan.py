@@ -29,11 +29,11 @@ class Part:
     """A file that goes into the bundle as it is.
 
     Attributes:
-        directory: of the bundle: tool, wheels, rpms or python.
-        name: of the project or RPM.
-        version: of the project; version-release of an RPM.
+        directory: of the bundle: tool, wheels, rpms, redist or python.
+        name: of the project, RPM or component.
+        version: of the project or component; version-release of an RPM.
         download: where it comes from.
-        unpacked_size: bytes once installed; 0 when only the file itself can tell (wheels).
+        unpacked_size: bytes once installed; 0 when only the file itself can tell (wheels, archives).
         nevra: of an RPM; empty otherwise.
         source: URL that the lock names for it, when it is fetched from a copy; empty when ``download`` is from there.
     """

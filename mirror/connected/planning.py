@@ -2,8 +2,8 @@
 
 1. The locks, complete (``mirror.connected.wishes``).
 2. The one file of each pin, and how large it is (``mirror.connected.findings``).
-3. What every bundle carries besides: uv and pip, the RPMs and a zstd decompressor for them, the interpreter, and the probe
-   when there is a toolchain.
+3. What every bundle carries besides: uv and pip, the RPMs and a zstd decompressor for them, or component archives, the
+   interpreter, and the probe when there is a toolchain.
 
 Rules: nothing is fetched or built here; equal locks give equal plans.
 
@@ -64,8 +64,8 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         Build(project_name(p.name), p.version, p.download, stack.settings_of(project_name(p.name)).environment)
         for p in built
     ]
-    rpms = _rpms(locks, wishes)
-    if rpms:
+    rpms, archives = _rpms(locks, wishes), _archives(locks, wishes)
+    if rpms or archives:
         builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
     needed = find_files(locks.build, replace(stack, build=()), store, progress) if built and locks.build else ()
     shared = {name: url for name, url in stack.indexes.items() if name == "default"}
@@ -75,7 +75,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         name=locks.name,
         sequence=sequence,
         target=locks.target,
-        parts=(*(part for part in chosen if part not in built), *tools, *rpms, *_interpreter(stack)),
+        parts=(*(part for part in chosen if part not in built), *tools, *rpms, *archives, *_interpreter(stack)),
         builds=tuple(builds),
         build_requirements=tuple(part.download for part in needed),
         imports=stack.imports,
@@ -103,7 +103,7 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
         yield sequence_note
     for line in locks.python.unpinned:
         yield f"goes without {line}"
-    if locks.stack and locks.stack.rpms and wishes.goes_without_rpms:
+    if locks.stack and (locks.stack.rpms or locks.stack.redist) and wishes.goes_without_rpms:
         yield "carries no CUDA toolchain (--without rpms)"
     if locks.rpms and not locks.index and not wishes.goes_without_rpms:
         yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
@@ -118,6 +118,16 @@ def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
     return tuple(
         Part("rpms", pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)
         for pin, item, source in zip(locks.rpms.pins, downloads, sources, strict=True)
+    )
+
+
+def _archives(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
+    if locks.redist is None or wishes.goes_without_rpms:
+        return ()
+    downloads, sources = locks.redist.downloads(wishes.rpm_repo), locks.redist.downloads(None)
+    return tuple(
+        Part("redist", pin.name, pin.version, item, source=source.shown_url)
+        for pin, item, source in zip(locks.redist.pins, downloads, sources, strict=True)
     )
 
 

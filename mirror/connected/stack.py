@@ -27,6 +27,7 @@ import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.download import clean_url
+from mirror.connected.redistwishes import RedistWishes
 from mirror.connected.requirements import exact_version
 from mirror.connected.rpmwishes import RpmWishes, fingerprint
 from mirror.core.errors import InvalidDocument, Unreadable
@@ -76,7 +77,8 @@ class Stack:
         indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
         index_names: which index a project comes from; a project that is not named comes from the default index.
         settings: build settings by project.
-        rpms: the toolchain, or None when the stack carries none.
+        rpms: the toolchain as RPMs, or None.
+        redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
         interpreter: a Python to carry, or None.
     """
 
@@ -93,6 +95,7 @@ class Stack:
     index_names: Mapping[ProjectName, str] = field(default_factory=dict)
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
     rpms: RpmWishes | None = None
+    redist: RedistWishes | None = None
     interpreter: InterpreterPin | None = None
 
     @classmethod
@@ -125,8 +128,13 @@ class Stack:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)
         target = Target.from_fields(fields.table("target"))
-        if "rpms" in fields and not target.cuda:
-            fields.fail("target.cuda", "missing: a stack with [rpms] says which CUDA release they are of")
+        for source_of_cuda in ("rpms", "redist"):
+            if source_of_cuda in fields and not target.cuda:
+                fields.fail(
+                    "target.cuda", f"missing: a stack with [{source_of_cuda}] says which CUDA release they are of"
+                )
+        if "rpms" in fields and "redist" in fields:
+            fields.fail("redist", "the toolchain comes from one place: leave out [rpms] or [redist]")
         indexes = _indexes(fields.table("indexes"))
         python = fields.table("python")
         settings = _settings(fields.table("build"))
@@ -144,6 +152,7 @@ class Stack:
             index_names=_index_names(python.table("index"), indexes),
             settings=settings,
             rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
+            redist=RedistWishes.from_fields(fields.table("redist"), target.cuda) if "redist" in fields else None,
             interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
         )
         python.end()

@@ -94,7 +94,9 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         locks = read_locks(wishes.lock, wishes.rpm_fingerprints)
         left_out(wishes.without, locks.stack)
         missing = tuple(
-            name for name in locks.missing() if not (name.endswith(".rpms.toml") and wishes.goes_without_rpms)
+            name
+            for name in locks.missing()
+            if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_rpms)
         )
         parts = {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
         if not wishes.locked and (reachable := _pinnable_now(wishes, locks)):

@@ -1,7 +1,7 @@
 """``--without``: what a person leaves out of a stack that can do without it.
 
-Rules: ``rpms`` is the toolchain, which any stack can go without; every other word is a requirement that ``NAME.toml`` calls
-optional, in whatever spelling of its name.
+Rules: ``rpms`` is the toolchain, wherever it comes from, which any stack can go without; every other word is a requirement
+that ``NAME.toml`` calls optional, in whatever spelling of its name.
 
 Example::
 
@@ -51,7 +51,7 @@ def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:
         UnknownPart: when the stack cannot go without something that is named.
     """
     optional = tuple(str(project_name(item.name)) for item in stack.optional) if stack else ()
-    known = (*([RPMS] if stack and stack.rpms else []), *optional)
+    known = (*([RPMS] if stack and (stack.rpms or stack.redist) else []), *optional)
     parts = set()
     for name in sorted(names):
         part = str(canonicalize_name(name))

@@ -38,14 +38,14 @@ class BadToolchain(MirrorError):
 
     ref = "toolchain-refused"
     exit_code = 49
-    hint = "Let [rpms].packages name packages of one CUDA release, and lock them again."
+    hint = "Let [rpms] or [redist] name components of one CUDA release, and lock them again."
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"the RPM packages do not make one CUDA toolchain: {self.problem}"
+        return f"the packages do not make one CUDA toolchain: {self.problem}"
 
 
 class ForeignPackage(MirrorError):

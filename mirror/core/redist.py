@@ -25,9 +25,11 @@ import posixpath
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Callable
 
 from mirror.core.decompress import Readable
+from mirror.core.errors import Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.package import Content, PackageFile
 from mirror.core.reader import DigestMismatch
@@ -62,6 +64,18 @@ class RedistSource:
     version: str
     target: Target
     limit_bytes: int = MAX_UNPACKED_BYTES
+
+    @classmethod
+    def of_file(cls, path: Path, sha256: Sha256Hex, component: str, version: str, target: Target) -> RedistSource:
+        """An archive that is a file of its own."""
+
+        def opened() -> BinaryIO:
+            try:
+                return open(path, "rb")
+            except OSError as exc:
+                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+        return cls(path.name, opened, sha256, component, version, target)
 
     def judge(self) -> RedistPackage:
         """Rules 1 and 2.
