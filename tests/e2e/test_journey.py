@@ -42,6 +42,12 @@ def test_installs_without_network_from_the_two_files_and_the_fingerprint(
     assert run(["bash", "-euc", script]).strip() == "1.9.1"
     status = closed(made, tmp_path, python, "status", "--prefix", prefix)
     assert "quickstart" in status
+    header = prefix.resolve() / "current" / "cuda" / "targets/x86_64-linux/include/nv/target"
+    assert f"it is installed: {header.resolve()}\n" in closed(
+        made, tmp_path, python, "which", "nv/target", "--prefix", prefix
+    )
+    lacking = closed(made, tmp_path, python, "which", "cuda_profiler_api.h", "--bundle", made.bundle)
+    assert 'packages = [..., "cuda-profiler-api-13-0"]' in lacking
     again = json.loads(closed(made, tmp_path, python, "install", made.bundle, "--prefix", prefix, "--json"))
     assert again["manifest_sha256"] == result["manifest_sha256"]
     assert len(list((prefix / "gens").iterdir())) == 1
