@@ -155,7 +155,7 @@ class Building:
 
     def _unpack_toolkit(self, interpreter: Interpreter) -> ToolchainRecord | None:
         """Unpack the CUDA toolkit if there is one."""
-        if not self._manifest.within("rpms"):
+        if not self._manifest.carries_toolchain:
             return None
         wheel = next((self._copy(tool) for tool in self._manifest.within("tool") if tool.name == zstd.PROJECT), None)
         finder = zstd.ZstdFinder(interpreter.path, wheel, self._work)
@@ -213,6 +213,7 @@ class Building:
             signers=self._signers(),
             wheels=len(self._manifest.within("wheels")),
             rpms=len(self._manifest.within("rpms")),
+            archives=len(self._manifest.within("redist")),
             mirror=__version__,
             checks=checks,
             notes=(*self.plan.notes, *dangling_notes(toolchain.dangling if toolchain else ())),

@@ -67,7 +67,7 @@ class Environment:
     @property
     def cuda_home(self) -> Path | None:
         """The toolkit, when the bundle carries one."""
-        return self.generation / "cuda" if self.manifest.within("rpms") else None
+        return self.generation / "cuda" if self.manifest.carries_toolchain else None
 
     def jit_key(self) -> str:
         """Names the cache directory: 16 hex digits over all that compiled kernels depend on.
