@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from mirror.connected.assembly import UnusableName
+from mirror.connected.findings import find_files
 from mirror.connected.locks import read_locks
 from mirror.connected.planning import make_plan
 from mirror.connected.requirements import PythonLock, parse_lock
+from mirror.connected.rpmlock import RpmLock
+from mirror.connected.rpmpackage import RpmPin
+from mirror.connected.stack import Stack
 from mirror.connected.store import Store
 from mirror.connected.wishes import Wishes
+from mirror.core.names import Sha256Hex
+from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel, sha256_of
 
@@ -74,3 +82,32 @@ def test_going_without_what_is_no_name_changes_nothing(tmp_path: Path) -> None:
         wishes = Wishes(lock, tools=tools)
         odd = Wishes(lock, tools=tools, without=frozenset({"no name!"}))
         assert make_plan(read_locks(lock), odd, store) == make_plan(read_locks(lock), wishes, store)
+
+
+def test_a_decompressor_for_rpms_is_carried_only_with_rpms(tmp_path: Path) -> None:
+    with LoopbackIndex() as index:
+        lock, tools = locked(tmp_path, index)
+        wheel = make_wheel(tmp_path / "upstream", "backports-zstd", "1.0")
+        index.add(wheel)
+        line = f"backports-zstd==1.0 --hash=sha256:{sha256_of(wheel)}\n"
+        both = parse_lock(tools.encode("tools") + line.encode(), "tools.txt")
+        without = read_locks(lock)
+        pin = RpmPin("a", 0, "1", "1", "x86_64", "a.rpm", 1, Sha256Hex("0" * 64), 1)
+        rpms = replace(without, rpms=RpmLock("https://rpms.example.org/", ("AB",), 1, ("a",), "armored", (pin,)))
+        plans = [make_plan(locks, Wishes(lock, tools=both), Store(tmp_path / "store")) for locks in (without, rpms)]
+    assert [[part.name for part in plan.within("tool")] for plan in plans] == [["uv"], ["backports-zstd", "uv"]]
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("python", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_the_pinned_tools_are_there_for_every_target(tmp_path: Path, python: str, arch: str) -> None:
+    """One file of each, for the target's own Python; from 3.14 on Python reads zstd itself."""
+    tools = parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")
+    target = Target(python=python, arch=arch, glibc="2.17", cuda="13.0")
+    found = find_files(tools, Stack("tools", target, ()), Store(tmp_path / "store"), directory="tool")
+    names = [part.name for part in found]
+    assert names == (["pip", "uv"] if python == "3.14" else ["backports-zstd", "pip", "uv"])
+    if python != "3.14":
+        assert f"-cp{python.replace('.', '')}-" in found[0].download.filename
+        assert arch in found[0].download.filename
