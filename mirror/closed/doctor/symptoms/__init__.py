@@ -8,21 +8,27 @@
 6. ``flashinfer``: E6, FlashInfer, caches, the closed network.
 7. ``consequences``: no row of E: words that are never the cause.
 
-Rule: each row is in exactly one module, under its own number, and has a test that feeds it what the tool prints.
+Rule: each row is in exactly one module, under its own number, and has a test that feeds it what the tool prints
+(``scripts/doctor-table`` shows them all).
 """
 
-from mirror.closed.doctor.symptoms import compiling, consequences, driver, flashinfer, link, load, tools
+from __future__ import annotations
 
-SYMPTOMS = (
-    *compiling.SYMPTOMS,
-    *link.SYMPTOMS,
-    *tools.SYMPTOMS,
-    *load.SYMPTOMS,
-    *driver.SYMPTOMS,
-    *flashinfer.SYMPTOMS,
-)
-"""All rows, by their numbers."""
+from collections.abc import Mapping
 
-CONSEQUENCES = consequences.SYMPTOMS
+from mirror.closed.doctor.symptom import Symptom
+from mirror.closed.doctor.symptoms.compiling import SYMPTOMS as E1
+from mirror.closed.doctor.symptoms.consequences import SYMPTOMS as CONSEQUENCES
+from mirror.closed.doctor.symptoms.driver import SYMPTOMS as E5
+from mirror.closed.doctor.symptoms.flashinfer import SYMPTOMS as E6
+from mirror.closed.doctor.symptoms.link import SYMPTOMS as E2
+from mirror.closed.doctor.symptoms.load import SYMPTOMS as E4
+from mirror.closed.doctor.symptoms.tools import SYMPTOMS as E3
 
-BY_ROW = {symptom.row: symptom for symptom in SYMPTOMS}
+__all__ = ["BY_ROW", "CONSEQUENCES", "SYMPTOMS"]
+
+SYMPTOMS = (*E1, *E2, *E3, *E4, *E5, *E6)
+"""All rows, by their numbers; a row that shows itself in two ways is there twice."""
+
+BY_ROW: Mapping[str, Symptom] = {symptom.row: symptom for symptom in reversed(SYMPTOMS)}
+"""Row -> the first symptom of it."""

@@ -53,18 +53,21 @@ SYMPTOMS = (
     Symptom(
         "57",
         "stale JIT cache",
-        "{path} was compiled with {was}, CUDA_HOME is {now}",
-        "FlashInfer's key for its cache does not hold the toolkit, and up to 0.6.11 it never writes build.ninja again",
-        "grep cuda_home {path}/build.ninja; readelf -d {path}/*.so | grep libcudart",
+        "{path} was compiled with {was}; today it is {now}",
+        "FlashInfer's name for a kernel does not hold the toolkit, and up to 0.6.11 it never writes build.ninja again",
+        "grep -H -E '^(cuda_home|nvcc) =' {path}/*/build.ninja; readelf -d {path}/{first}/*.so | grep libcudart",
         "rm -r {path}",
+        level=WARNING,
     ),
     Symptom(
         "58",
         "JIT lock",
-        "{path} is held by another process",
-        "another process compiles the same kernel, or a dead one left its lock on a network file system",
-        "lsof {path} (or fuser {path})",
-        "end that process if it is left over; on NFS, export FLASHINFER_WORKSPACE_BASE=/a/local/directory",
+        "{path} is held by {holder}: whoever needs the same kernel waits for it without a word",
+        "another process compiles it, or a dead one left its lock, as network file systems let it happen",
+        "fuser -v {path}",
+        "wait for that process or end it, and remove a lock that nobody holds; on NFS, export "
+        "FLASHINFER_WORKSPACE_BASE=/a/local/directory",
+        level=WARNING,
     ),
     Symptom(
         "59",
