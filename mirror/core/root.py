@@ -164,13 +164,11 @@ class Root:
 
         Each may sign what its role signs and nothing else. When the root expires, so do they.
         """
-        until = (
-            "" if self.expires is None else time.strftime(',valid-before="%Y%m%d%H%M%S"', time.gmtime(self.expires))
-        )
+        until = "" if self.expires is None else time.strftime(',valid-before="%Y%m%d%H%M%S"', time.gmtime(self.expires))
         namespaces = {
             "root": NAMESPACE,
             "builder": "mirror-manifest@v1",
-            "approver": "mirror-manifest@v1,mirror-rejection@v1",
+            "approver": "mirror-manifest@v1,mirror-review@v1",
         }
         return "".join(
             f'{key.name} namespaces="{namespaces[name]}"{until} {key.public.openssh()}\n'
