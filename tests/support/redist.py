@@ -23,6 +23,12 @@ from typing import Any, Union
 from mirror.core.redistnames import PLATFORMS
 from tests.support.rpms import Link, Program
 
+NVCC = b"""#!/bin/sh
+# Says its release, and writes its arguments where nvcc would write machine code.
+while [ $# -gt 0 ]; do case "$1" in -o) out=$2; shift;; *) said="$said $1";; esac; shift; done
+if [ -n "$out" ]; then printf 'machine code of%%s' "$said" > "$out"; else echo nvcc %s; fi
+"""
+
 Contents = Mapping[str, Union[bytes, Link, Program, "HardLink", None]]
 
 
@@ -67,7 +73,7 @@ def components(release: str) -> dict[str, tuple[str, Contents]]:
     cccl = "include/cccl" if int(major) >= 13 else "include"
     nvcc: dict[str, Any] = {
         "LICENSE": b"terms of nvcc\n",
-        "bin/nvcc": Program(b"#!/bin/sh\necho nvcc " + release.encode() + b"\n"),
+        "bin/nvcc": Program(NVCC % release.encode()),
         "bin/nvcc.profile": b"TOP = $(_HERE_)/..\n",
     }
     crt: dict[str, Any] = {"include/crt/host_config.h": b"/* crt */\n"}
