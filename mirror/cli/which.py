@@ -9,7 +9,7 @@ from typing import Any
 from mirror.cli.console import print_json
 from mirror.closed.place import Place, bundled_place, installed_place, locked_place
 from mirror.closed.status import choose_prefix
-from mirror.closed.which import Answer, toml_line, which
+from mirror.closed.which import Answer, toml_line, toml_table, which
 from mirror.core.components import role_of
 from mirror.core.filesearch import Match
 from mirror.core.trust import TrustStore
@@ -85,7 +85,8 @@ def _rpm(answer: Answer, match: Match) -> list[str]:
     head = f"{title} {brings}{more}"
     if not rpm.carried:
         line = (
-            f"  it is not in this {'stack' if kind == 'lock' else kind}; add to [rpms] of {answer.place.stack}.toml: "
+            f"  it is not in this {'stack' if kind == 'lock' else kind}; "
+            f"add to {toml_table(rpm.name)} of {answer.place.stack}.toml: "
         )
         return [head, line + toml_line(rpm.name) + (f', or components = [..., "{role}"]' if role else "")]
     if kind != "install":

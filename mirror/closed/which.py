@@ -26,6 +26,7 @@ from mirror.core.components import bringer, package_name, role_of
 from mirror.core.errors import MirrorError
 from mirror.core.fileindex import FILELISTS, FileIndex, IndexedRpm
 from mirror.core.filesearch import Match, is_named, library_name, near, search, wanted_names
+from mirror.core.redistnames import redist_name_of
 
 _DRIVER = re.compile(
     r"(?:lib(?:cuda|cudadebugger|nvcuvid|nvoptix|nvidia-[a-z0-9-]+|(?:EGL|GLX|GLESv2|GLESv1_CM)_nvidia)\.so(?:\.[0-9]+)*"
@@ -117,8 +118,13 @@ class Answer:
 
 
 def toml_line(package: str) -> str:
-    """What to write below ``[rpms]`` in ``NAME.toml``."""
-    return f'packages = [..., "{package}"]'
+    """What to write below ``toml_table`` in ``NAME.toml``."""
+    return f'packages = [..., "{package}"]' if "-" in package else f'components = [..., "{package}"]'
+
+
+def toml_table(package: str) -> str:
+    """Where a stack asks for it: names of RPMs end in ``-X-Y``, keys of NVIDIA's component archives have no dash."""
+    return "[rpms]" if "-" in package else "[redist]"
 
 
 def which(place: Place, file: str) -> Answer:
@@ -181,6 +187,8 @@ def _lies_beside_linkers(index: FileIndex, path: str) -> bool:
 
 def _known(index: FileIndex, package: str, *paths: str) -> tuple[Match, ...]:
     """A package that mirror's own table knows, and the index does not: one made from the bundle's RPMs knows no others."""
+    if any(rpm.carried and "-" not in rpm.name for rpm in index.rpms):  # component archives, and what holds it there
+        package = redist_name_of(package, index.release)
     if not package or package in {rpm.name for rpm in index.rpms}:
         return ()
     return (Match(IndexedRpm(package, "", "", False, ()), paths),)

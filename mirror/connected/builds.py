@@ -155,14 +155,18 @@ def _toolchain(
 
 def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tuple[PackageSource, ...]:
     """What the toolchain is unpacked from."""
-    archives = tuple(
+    if locks.rpms is None:
+        return redist_sources(plan, paths)
+    rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
+    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=_zstd)
+
+
+def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistSource, ...]:
+    """The plan's component archives, by the files that were fetched."""
+    return tuple(
         RedistSource.of_file(paths[part.download.sha256], part.download.sha256, part.name, part.version, plan.target)
         for part in plan.within("redist")
     )
-    if locks.rpms is None:
-        return archives
-    rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
-    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=_zstd)
 
 
 def _zstd() -> Decompressor:

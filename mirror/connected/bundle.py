@@ -29,7 +29,7 @@ from mirror import __version__
 from mirror.connected import meta
 from mirror.connected.assembly import Assembly
 from mirror.connected.builder import BuiltWheel
-from mirror.connected.builds import build_wheels
+from mirror.connected.builds import build_wheels, redist_sources
 from mirror.connected.drift import drift_named
 from mirror.connected.fetch import fetch
 from mirror.connected.installer import installer_bytes
@@ -37,6 +37,7 @@ from mirror.connected.locks import Locks
 from mirror.connected.pack import pack
 from mirror.connected.plan import Plan
 from mirror.connected.planning import prepare
+from mirror.connected.redistlock import RedistLock
 from mirror.connected.rpmlock import RpmLock
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
@@ -49,6 +50,7 @@ from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import open_bundle
+from mirror.core.redist import RedistPackage
 from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
@@ -169,6 +171,8 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     assembly = Assembly(plan)
     assembly.add_bytes("tool/mirror.pyz", installer_bytes())
     rpms: list[tuple[Artifact, str]] = []
+    archives = [archive.judge() for archive in redist_sources(plan, paths)]  # as the closed side will judge them
+    sizes = {archive.sha256: archive.unpacked_size for archive in archives}
     for part in plan.parts:
         path = paths[part.download.sha256]
         artifact = assembly.add_file(
@@ -178,7 +182,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
             name=part.name,
             version=part.version,
             origin=part.origin,
-            unpacked_size=part.unpacked_size or _unpacked_size(path, part.directory),
+            unpacked_size=part.unpacked_size or sizes.get(part.download.sha256) or _unpacked_size(path),
         )
         if part.nevra:
             rpms.append((artifact, part.nevra))
@@ -186,15 +190,15 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
         facts = meta.wheel_facts(wheel.path)
         _add_built(assembly, wheel, facts.unpacked_size)
     _add_texts(assembly, locks, rpms, built)
+    if archives and locks.redist:
+        _add_redist(assembly, locks.redist, archives)
     return assembly
 
 
-def _unpacked_size(path: Path, directory: str) -> int:
-    """What a wheel, an interpreter's or a component's archive takes once unpacked, by its own word; 0 for anything else."""
+def _unpacked_size(path: Path) -> int:
+    """What a wheel or an interpreter's archive takes once unpacked, by its own word; 0 for anything else."""
     if path.suffix == ".whl":
         return meta.wheel_size(path)
-    if directory == "redist":
-        return meta.tar_size(path, "xz")
     return meta.tar_size(path) if tarfile.is_tarfile(path) else 0
 
 
@@ -223,9 +227,13 @@ def _add_texts(
         assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
         index = locks.index or _index_of(assembly, locks.rpms, locks.target)
         assembly.add_bytes(BUNDLED, index.encode())
-    archives = assembly.within("redist")
-    if archives and (lock := locks.redist):
-        assembly.add_bytes("meta/redist.json", meta.redist_json(lock.manifest, lock.sha256, lock.release, archives))
+
+
+def _add_redist(assembly: Assembly, lock: RedistLock, archives: list[RedistPackage]) -> None:
+    listed = meta.redist_json(lock.manifest, lock.sha256, lock.release, assembly.within("redist"))
+    assembly.add_bytes("meta/redist.json", listed)
+    target = archives[0].source.target
+    assembly.add_bytes(BUNDLED, FileIndex.of_packages(archives, target.cuda, target.arch).encode())
 
 
 def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:

@@ -171,17 +171,14 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
             yield canonicalize_name(requirement.name)
 
 
-def tar_size(path: Path, compressor: str = "") -> int:
+def tar_size(path: Path) -> int:
     """Bytes of the files in a tar, each member judged as the closed side will judge it; nothing is unpacked.
-
-    Args:
-        compressor: what it must be compressed with; empty to go by its first bytes.
 
     Raises:
         BadArchive: for a member that the closed side would refuse, and for what is no tar.
     """
     with path.open("rb") as stream:
-        return measure(stream, path.name, MAX_UNPACKED_BYTES, compressor)
+        return measure(stream, path.name, MAX_UNPACKED_BYTES)
 
 
 def _module(member: str) -> str:

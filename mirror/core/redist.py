@@ -33,7 +33,6 @@ from mirror.core.errors import Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.package import Content, PackageFile
 from mirror.core.reader import DigestMismatch
-from mirror.core.redistnames import PLATFORMS
 from mirror.core.target import Target
 from mirror.core.tarstream import Member, TarStream
 
@@ -191,7 +190,7 @@ class RedistPackage:
 
     @property
     def nevra(self) -> str:
-        return f"{self.name}-{self.source.version}.{PLATFORMS[self.arch]}"
+        return f"{self.name}-{self.source.version}.{self.arch}"
 
     @property
     def arch(self) -> str:
@@ -204,6 +203,11 @@ class RedistPackage:
     @property
     def files(self) -> tuple[PackageFile, ...]:
         return tuple(self.placed.values())
+
+    @property
+    def unpacked_size(self) -> int:
+        """Bytes of all files, each hard link counted: what the signed manifest allows."""
+        return sum(member.size for member in self.members.values())
 
     @property
     def scriptlets(self) -> tuple[str, ...]:

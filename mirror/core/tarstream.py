@@ -96,13 +96,13 @@ class Member:
     original: str = ""
 
 
-def measure(stream: Readable, label: str, limit_bytes: int, compressor: str = "") -> int:
+def measure(stream: Readable, label: str, limit_bytes: int) -> int:
     """Bytes of all files in a tar, each hard link counted; every member is judged. Arguments as ``TarStream`` takes them.
 
     Raises:
         BadArchive: as the rules say.
     """
-    return sum(member.size for member in TarStream(stream, label, limit_bytes, compressor))
+    return sum(member.size for member in TarStream(stream, label, limit_bytes))
 
 
 class TarStream:

@@ -16,6 +16,8 @@ import pytest
 
 from mirror.closed.host import read_host
 from mirror.closed.install import Options, install
+from mirror.closed.place import Place
+from mirror.closed.which import toml_table, which
 from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.lock import Locked, LockOptions, lock
 from mirror.connected.locks import LockOutdated, read_locks
@@ -28,6 +30,7 @@ from mirror.connected.store import Store
 from mirror.connected.wishes import NotLocked, Wishes
 from mirror.connected.without import UnknownPart
 from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.fileindex import BUNDLED, FileIndex
 from mirror.core.reader import open_bundle
 from mirror.core.redistnames import PLATFORMS
 from mirror.core.tarstream import BadArchive
@@ -153,7 +156,7 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "nvcc 12.6.3\n/* nv */\nstub"
     owner = installed.receipt.owner("lib64/stubs/libcuda.so")
-    assert owner is not None and owner.nevra == f"cuda_cudart-12.6.77.{PLATFORM}"
+    assert owner is not None and owner.nevra == f"cuda_cudart-12.6.77.{HERE.arch}"
 
 
 def test_a_copy_on_a_disk_gives_the_same_lock_and_the_same_bundle(world: World) -> None:
@@ -271,3 +274,18 @@ def test_a_lock_of_another_release_does_not_cover_the_stack(world: World) -> Non
     (world.path / "demo.redist.toml").write_bytes(replace(locks.redist, release="12.8.1").encode())
     with pytest.raises(LockOutdated, match=r"target is CUDA 12\.6, the lock is of 12\.8\.1"):
         read_locks(world.path / "demo.txt")
+
+
+def test_the_bundle_says_which_component_brings_a_file(world: World) -> None:
+    made = world.bundle()
+    with open_bundle(made.path) as written:
+        manifest = written.trust(TrustStore(world.path / "keys").load_root())
+        artifact = manifest.find(BUNDLED)
+        assert artifact is not None
+        index = FileIndex.parse(written.read(artifact))
+    place = Place("bundle", made.path, "demo", index)
+    (there,) = which(place, "nv/target").rpms
+    assert (there.rpm.name, there.rpm.evr, there.rpm.carried) == ("cuda_cccl", "12.6.77", True)
+    (missing,) = which(place, "libcublasLt.so").to_dict()["rpms"]
+    assert (missing["name"], missing["add"]) == ("libcublas", 'components = [..., "libcublas"]')
+    assert toml_table("libcublas") == "[redist]"
