@@ -11,7 +11,7 @@ from mirror.closed.doctor.symptom import Symptom
 _TRIO = "python -m pip list | grep -i flashinfer"
 
 _KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "exit status 137")
-_KILLED_WHAT = "a compiler was killed, most likely for lack of memory"
+_KILLED_WHAT = "a compiler or another process was killed, most likely for lack of memory"
 _KILLED_CAUSE = "each nvcc takes 3 to 8 GiB, and too many ran at once for this host's memory or this job's limit"
 _KILLED_CHECK = "free -g; cat /sys/fs/cgroup/memory.max; dmesg | grep -i 'killed process'"
 _KILLED_FIX = "export MAX_JOBS=N with N = free GiB / 8 (and FLASHINFER_NVCC_THREADS=1 NVCC_THREADS=1)"
@@ -118,8 +118,7 @@ SYMPTOMS = (
         _KILLED_CHECK,
         _KILLED_FIX,
         ("Killed",),
-        r"(?<![\w'])Killed(?=\s{0,40}$|\s{0,40}\n|\s{2,40}\S)",
-        near=r"\b(?:ninja|nvcc|cicc|cudafe|cc1plus|ptxas)\b",
+        r"(?:^|[\])Z:>F] )Killed[ \t\r]{0,40}(?:\n|$)|: line \d{1,6}: +\d{1,9} Killed ",
     ),
     Symptom(
         "63",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mirror.closed.doctor.symptom import HEADER_FRAGMENTS, Context, Groups, Symptom, header_pattern
 
-_LINKER = ("cannot find -l",)
+_LINKER = ("cannot find -l", "unable to find library -l")
 _MATH_HEADERS = (
     r"(?:cublas|cusparse|cusolver|curand|cufft|nvrtc|nvJitLink|nvml|nvtx3/|cupti|cuda_profiler_api)[\w./-]{0,80}"
 )
@@ -25,7 +25,7 @@ def _has_no_runtime(context: Context, groups: Groups) -> bool:
 
 def _missing(names: str) -> str:
     """A pattern for libraries that the linker did not find; its group ``lib`` is the name after -l."""
-    return rf"cannot find -l:?(?:lib)?(?P<lib>{names})(?:\.so|\.a)?(?![\w.-])"
+    return rf"(?:cannot find|unable to find library) -l:?(?:lib)?(?P<lib>{names})(?:\.so|\.a)?(?![\w.-])"
 
 
 SYMPTOMS = (

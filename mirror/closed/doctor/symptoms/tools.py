@@ -36,7 +36,7 @@ SYMPTOMS = (
         "$CUDA_HOME/bin/nvcc --version; python -c 'import torch; print(torch.version.cuda)'",
         "lock the toolkit of torch's CUDA ([target] cuda in NAME.toml), or a torch of the toolkit's",
         ("The detected CUDA version (",),
-        r"detected CUDA version \((?P<toolkit>[\d.]{1,12})\) mismatches the version that was used to compile\s{0,40}"
+        r"detected CUDA version \((?P<toolkit>[\d.]{1,12})\) mismatches the version that was used to compile[\s\S]{0,120}?"
         r"PyTorch \((?P<torch>[\w.]{1,12})\)",
     ),
     Symptom(
