@@ -1,0 +1,152 @@
+"""``mirror doctor``: what is wrong with this host and the stack on it, why, the proof, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, print_json
+from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
+from mirror.closed.doctor.explanation import Explanation
+from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.closed.doctor.log import explain_stream
+from mirror.closed.doctor.logtext import open_log
+from mirror.closed.doctor.page import page
+from mirror.closed.doctor.trial import context_of
+from mirror.closed.environment import Environment, load_environment
+from mirror.closed.prefix import Generation
+from mirror.closed.receipt import Receipt, read_receipt
+from mirror.closed.status import NothingInstalled, choose_prefix
+from mirror.core.errors import MirrorError
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "doctor",
+        help="look for what is wrong with this host and the installed stack, or explain a server's log",
+        description="Look at this host and at the stack that is installed on it: driver and GPUs, the calling shell, disks, "
+        "compilers, the toolkit, versions that must agree, libraries and the GPUs they are for, stale caches; then run the "
+        "self-test. Each finding comes with its cause, its proof and the next step. Nothing is changed, nothing touches the "
+        f"network. Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: the only one)")
+    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    parser.add_argument("--log", metavar="FILE", help="explain a server's log instead; '-' for standard input")
+    parser.add_argument("--quick", action="store_true", help="leave out the self-test, which imports and compiles")
+    parser.add_argument("--verbose", action="store_true", help="print what is good too")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument(
+        "--page", action="store_true", help="print one page of plain text for an issue, without names and secrets"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    generation = _generation(args.name, args.prefix)
+    environment, receipt, first = _load(generation)
+    explanation = _explained(args.log, environment) if args.log else None
+    if explanation and not args.page:
+        _print_explanation(explanation, args.json)
+        return _code(explanation.findings)
+    checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
+    checkup = Checkup(checkup.facts, (*first, *checkup.findings))
+    if args.page:
+        print("\n".join(page(checkup, int(time.time()), _last_error(explanation))))
+    elif args.json:
+        print_json({
+            "stack": environment.manifest.name if environment else "",
+            "generation": str(environment.generation) if environment else "",
+            "findings": [finding.to_dict() for finding in checkup.findings],
+        })  # fmt: skip
+    else:
+        _print_findings(checkup.findings, args.verbose)
+    return _code(checkup.findings)
+
+
+def _generation(name: str, prefix: Path | None) -> Generation | None:
+    """The current generation of what was named; None when nothing was named and nothing is installed."""
+    try:
+        chosen = choose_prefix(name, prefix)
+        current = chosen.current()
+        if current is None:
+            raise NothingInstalled(str(chosen.root))
+    except NothingInstalled:
+        if name or prefix:
+            raise
+        return None
+    return current
+
+
+def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | None, list[Finding]]:
+    """What a generation says of itself, and what is to be told when that cannot be read."""
+    if generation is None:
+        return None, None, [Finding(NOTE, "stack", "nothing is installed; only the host is looked at")]
+    try:
+        return load_environment(generation), read_receipt(generation), []
+    except MirrorError as exc:
+        finding = Finding(
+            PROBLEM,
+            "stack",
+            f"{exc}; only the host is looked at",
+            cause="it was altered, or made by a first version of mirror",
+            proof=str(generation.path),
+            fix=exc.hint,
+        )
+        return None, None, [finding]
+
+
+def _explained(log: str, environment: Environment | None) -> Explanation:
+    context = context_of(environment)
+    if log == "-":
+        return explain_stream(sys.stdin.buffer, context)
+    with open_log(Path(log)) as stream:
+        return explain_stream(stream, context)
+
+
+def _last_error(explanation: Explanation | None) -> str:
+    if explanation is None:
+        return ""
+    seen = [sighting.text for sighting in explanation.sightings] + [suspect.text for suspect in explanation.suspects]
+    return seen[0] if seen else "none in the log that was given"
+
+
+def _code(findings: Iterable[Finding]) -> int:
+    return ProblemsFound.exit_code if any(finding.level == PROBLEM for finding in findings) else 0
+
+
+def _print_explanation(explanation: Explanation, as_json: bool) -> None:
+    if as_json:
+        print_json(explanation.to_dict())
+        return
+    for finding in explanation.findings:
+        print("\n".join(_text(finding)))
+
+
+def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:
+    for level in (PROBLEM, WARNING, NOTE):
+        for finding in findings:
+            if finding.level == level:
+                print("\n".join(_text(finding)))
+    good = [finding for finding in findings if finding.level == GOOD]
+    if verbose:
+        print("\n".join(line for finding in good for line in _text(finding)))
+    print(f"{len(good)} things are good" + ("" if verbose else " (--verbose lists them)"))
+
+
+def _text(finding: Finding) -> list[str]:
+    row = f"  [E{finding.row}]" if finding.row else ""
+    lines = [f"{finding.level:<8} {finding.subject}: {finding.what}{row}"]
+    if finding.level == GOOD:
+        return lines
+    labels = {"why": finding.cause, "seen": finding.proof, "do": finding.fix}
+    for label, text in labels.items():
+        lines += [
+            f"{'':9}{label + ':' if not number else '':<6}{line}" for number, line in enumerate(text.splitlines())
+        ]
+    return lines

@@ -1,0 +1,81 @@
+"""The whole examination: this host, and the stack that is installed on it.
+
+It holds the order and the result, which is the same whether a person, a program or a page is told.
+
+Rules: nothing outside of a temporary directory is written, nothing touches the network; what takes long (reading 500
+libraries, the self-test) tells how far it is.
+
+Example::
+
+    checkup = examine(environment, os.environ)
+    checkup.problems
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mirror.closed.doctor.facts import Facts, read_facts
+from mirror.closed.doctor.finding import PROBLEM, Finding
+from mirror.closed.doctor.machine import guarded, judge_machine
+from mirror.closed.doctor.stack import judge_stack
+from mirror.closed.doctor.trial import try_out
+from mirror.closed.environment import Environment
+from mirror.closed.receipt import Receipt
+from mirror.core.errors import MirrorError
+from mirror.core.progress import SILENT, Progress
+
+
+class ProblemsFound(MirrorError):
+    """The doctor found something that will hurt. Never raised: its exit code is what ``mirror doctor`` ends with."""
+
+    ref = "problems-found"
+    exit_code = 110
+    hint = "Each problem is printed with its next step."
+
+    def __str__(self) -> str:
+        return "the doctor found problems"
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found.
+
+    Attributes:
+        facts: what was read.
+        findings: in the order in which things were looked at.
+    """
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        return self.of(PROBLEM)
+
+    def of(self, level: str) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.level == level)
+
+
+def examine(
+    environment: Environment | None,
+    variables: Mapping[str, str],
+    receipt: Receipt | None = None,
+    quick: bool = False,
+    progress: Progress = SILENT,
+) -> Checkup:
+    """Look at everything.
+
+    Args:
+        environment: of the generation; None to look at the host only.
+        variables: the calling shell's.
+        receipt: the generation's, if it could be read.
+        quick: leave out the self-test, which imports and compiles.
+        progress: who listens.
+    """
+    facts = read_facts(environment, variables, receipt, progress)
+    findings = [*judge_machine(facts), *judge_stack(facts, progress)]
+    if environment and not quick:
+        findings += guarded("self-test", try_out(environment, facts.host, progress))
+    return Checkup(facts, tuple(findings))

@@ -1,0 +1,86 @@
+"""What was read of this host and of the stack on it, before anything is judged.
+
+It holds the facts in one place and the order in which they are read; each comes from the module that knows it.
+
+Rule: reading never raises; what is not there or cannot be read is None or empty.
+
+Example::
+
+    facts = read_facts(environment, os.environ)
+    facts.nvidia.driver, facts.installed.torch_version
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mirror.closed.doctor.cudahome import Toolkit, read_toolkit
+from mirror.closed.doctor.driverapi import Answer, ask_driver, can_be_asked
+from mirror.closed.doctor.nvidia import Nvidia, read_nvidia
+from mirror.closed.doctor.resources import Resources, read_resources
+from mirror.closed.doctor.toolbox import Toolbox, read_toolbox
+from mirror.closed.doctor.wheels import Installed, read_installed
+from mirror.closed.environment import Environment
+from mirror.closed.host import Host, read_host
+from mirror.closed.receipt import Receipt
+from mirror.core.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was read, for the page.
+
+    Attributes:
+        variables: the calling shell's.
+        host, nvidia, resources, toolbox: this machine.
+        answer: the driver's; None when it was not asked.
+        environment, receipt, installed, toolkit: the stack's; None where there is none.
+        python: version of the interpreter that looks.
+    """
+
+    variables: Mapping[str, str]
+    host: Host
+    nvidia: Nvidia
+    resources: Resources
+    toolbox: Toolbox
+    answer: Answer | None = None
+    environment: Environment | None = None
+    receipt: Receipt | None = None
+    installed: Installed | None = None
+    toolkit: Toolkit | None = None
+    python: str = platform.python_version()
+
+
+def read_facts(
+    environment: Environment | None,
+    variables: Mapping[str, str],
+    receipt: Receipt | None = None,
+    progress: Progress = SILENT,
+) -> Facts:
+    """Read everything that is small; the libraries of the stack are ``mirror.closed.doctor.binaries``'s.
+
+    Args:
+        environment: of the generation; None to look at the host only.
+        variables: the calling shell's.
+        receipt: the generation's, if it could be read.
+        progress: who listens.
+    """
+    host = read_host()
+    facts = Facts(variables, host, read_nvidia(), read_resources(host.has_loopback), read_toolbox(variables))
+    if can_be_asked(facts.nvidia):
+        progress.say("asking the driver")
+        answer = ask_driver(variables)
+        # The driver knows its devices better than a table of models does.
+        nvidia = replace(facts.nvidia, gpus=answer.gpus) if answer.gpus else facts.nvidia
+        facts = replace(facts, answer=answer, nvidia=nvidia)
+    if environment is None:
+        return facts
+    return replace(
+        facts,
+        environment=environment,
+        receipt=receipt,
+        installed=read_installed(environment.venv),
+        toolkit=read_toolkit(environment.cuda_home, variables) if environment.cuda_home else None,
+    )

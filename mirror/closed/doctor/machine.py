@@ -1,0 +1,105 @@
+"""The host itself, judged: GPUs and driver, the calling shell, disks, memory and limits, compilers.
+
+It joins the modules that know one of these each. What is installed is ``mirror.closed.doctor.stack``'s.
+
+Rule: a part that cannot be looked at is told as such, and stops no other.
+
+Example::
+
+    for finding in judge_machine(read_facts(None, os.environ)): ...
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mirror.closed.doctor import disks
+from mirror.closed.doctor.driver import judge_devices
+from mirror.closed.doctor.driverapi import judge_answer
+from mirror.closed.doctor.facts import Facts
+from mirror.closed.doctor.finding import NOTE, PROBLEM, WARNING, Finding
+from mirror.closed.doctor.resources import judge_resources
+from mirror.closed.doctor.shell import judge_shell
+from mirror.closed.doctor.toolbox import ceiling_of, judge_compilers, judge_headers, judge_ninja
+from mirror.closed.environment import Environment
+from mirror.closed.interpreter import Interpreter, ask
+from mirror.core.errors import MirrorError
+
+
+def guarded(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What could be looked at, and a note for the rest."""
+    try:
+        yield from findings
+    except (OSError, MirrorError, ValueError) as exc:
+        yield Finding(NOTE, subject, f"it could not be looked at: {exc}")
+
+
+def judge_machine(facts: Facts) -> Iterator[Finding]:
+    """Everything about the host, as far as it matters to the stack that is on it."""
+    environment, variables, nvidia = facts.environment, facts.variables, facts.nvidia
+    yield from guarded("GPU devices", judge_devices(nvidia))
+    if facts.answer:
+        yield from judge_answer(facts.answer, nvidia)
+    yield from guarded("shell", judge_shell(variables, environment))
+    yield from guarded("disk", _judge_disks(variables, environment))
+    locked = {"locked": environment.manifest.sequence} if environment else {}
+    yield from judge_resources(facts.resources, variables, **locked)
+    release = environment.manifest.target.cuda if environment and environment.cuda_home else ""
+    ceiling = ceiling_of(environment.cuda_home, release) if environment and environment.cuda_home else None
+    yield from judge_compilers(facts.toolbox, release, ceiling, _uses(facts))
+    yield from judge_ninja(environment.venv if environment else None, variables)
+    yield from guarded("Python", _judge_python(facts))
+
+
+def _uses(facts: Facts) -> Iterator[str]:
+    """Which roles of a compiler the stack has."""
+    if facts.installed is None:
+        return
+    if facts.toolkit:
+        yield "gcc"
+    for project, role in (("flashinfer-python", "c++"), ("torch", "g++"), ("triton", "cc")):
+        if project in facts.installed.projects:
+            yield role
+
+
+def _judge_disks(variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    yield from disks.judge_place(disks.probe(disks.temporary_directory(variables), True), disks.TEMPORARY)
+    # Without a home env.sh keeps caches beside the venv.
+    cache = disks.cache_directory(variables) or (environment.generation if environment else None)
+    if cache is None:
+        yield Finding(
+            WARNING,
+            "disk",
+            "neither HOME nor XDG_CACHE_HOME is set: nothing says where caches go",
+            cause="a service without a home",
+            proof="env",
+            fix="set XDG_CACHE_HOME for the service",
+            row="44",
+        )
+    else:
+        yield from disks.judge_place(disks.probe(cache), disks.CACHE)
+    yield disks.judge_shared_memory(disks.probe(Path("/dev/shm")))  # noqa: S108 - the real one
+    yield from disks.judge_default_caches(disks.default_caches(variables))
+
+
+def _judge_python(facts: Facts) -> Iterator[Finding]:
+    if facts.environment is None:
+        include = Path(sys.base_prefix, "include", f"python{sys.version_info[0]}.{sys.version_info[1]}", "Python.h")
+        there = "comes with" if include.exists() else "comes without"
+        yield Finding(NOTE, "Python.h", f"Python {facts.python} ({sys.executable}) {there} it", proof=str(include))
+        return
+    target, python = facts.environment.manifest.target, facts.environment.venv / "bin/python"
+    judged = ask(python, target)
+    if isinstance(judged, Interpreter):
+        yield judge_headers(str(judged.path), judged.has_headers, judged.version)
+    else:
+        yield Finding(
+            PROBLEM,
+            "Python",
+            judged,
+            cause="the interpreter that the venv was made from was removed or updated to another minor version",
+            proof=f"{python} --version",
+            fix="install the bundle again: 'mirror install' looks for another one",
+        )

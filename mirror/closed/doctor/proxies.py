@@ -1,0 +1,48 @@
+"""Proxies in the environment, told without their passwords.
+
+Rule: nothing of what stands before a host's name is ever repeated.
+
+Example::
+
+    redacted("http://me:secret@proxy:3128")     # 'http://***@proxy:3128'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mirror.closed.doctor.finding import NOTE, WARNING, Finding
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
+
+
+def proxies(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The proxies that are set, with whatever stands before the host's name taken away."""
+    found = {name: value for name, value in variables.items() if name.lower() in _PROXIES and value}
+    return {name: redacted(value) for name, value in sorted(found.items())}
+
+
+def redacted(url: str) -> str:
+    """A URL without user and password."""
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{'***@' if '@' in rest else ''}{authority.rpartition('@')[2]}{slash}{path.rpartition('@')[2]}"
+
+
+def judge_proxies(variables: Mapping[str, str]) -> Iterable[Finding]:
+    found = proxies(variables)
+    if not found:
+        return
+    exempt = f"{variables.get('no_proxy', '')},{variables.get('NO_PROXY', '')}".replace(" ", "").split(",")
+    names = ", ".join(f"{name}={value}" for name, value in found.items())
+    if not {"localhost", "127.0.0.1"} & {*exempt} and "*" not in exempt:
+        yield Finding(
+            WARNING,
+            "proxy",
+            f"{names} is set, and no_proxy leaves out neither localhost nor 127.0.0.1",
+            cause="health checks and clients on this host then go through the proxy",
+            proof="env | grep -i proxy",
+            fix="export no_proxy=localhost,127.0.0.1, or unset the proxy: the stack needs none",
+        )
+    else:
+        yield Finding(NOTE, "proxy", f"{names} is set; the stack needs no network", proof="env | grep -i proxy")

@@ -1,0 +1,66 @@
+"""The installed stack, tried out: the self-test that ended its installation, run again.
+
+It holds how a check that failed is told: its words are searched for the symptoms of CUDA.md E, as a server's log is.
+
+Rule: everything that is compiled or cached goes into a temporary directory, which is removed.
+
+Example::
+
+    for finding in try_out(environment, read_host()): ...
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.closed.doctor.log import explain
+from mirror.closed.doctor.symptom import Context
+from mirror.closed.environment import Environment
+from mirror.closed.host import Host
+from mirror.closed.selftest import FAILED, Check, SelfTestFailed, self_test
+from mirror.core.progress import SILENT, Progress
+
+
+def context_of(environment: Environment | None) -> Context:
+    """What the symptoms of a log may know of the stack that it is from."""
+    if environment is None:
+        return Context()
+    packages = tuple(artifact.name for artifact in environment.manifest.within("rpms"))
+    release = environment.manifest.target.cuda
+    return Context(release, packages, environment.cuda_home, f"{environment.generation}/env.sh")
+
+
+def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -> Iterator[Finding]:
+    """Run the self-test, and explain each failure as a log would be.
+
+    Args:
+        environment: of the generation.
+        host: this machine.
+        progress: who listens.
+    """
+    with tempfile.TemporaryDirectory(prefix="mirror-doctor-") as work:
+        try:
+            checks = self_test(environment, host, Path(work), progress)
+        except SelfTestFailed as exc:
+            checks = exc.checks
+    for check in checks:
+        yield _told(check, environment)
+
+
+def _told(check: Check, environment: Environment) -> Finding:
+    if check.outcome != FAILED:
+        return Finding(NOTE if check.detail else GOOD, "self-test", str(check))
+    packages = tuple(artifact.name for artifact in environment.manifest.within("rpms"))
+    context = Context(
+        environment.manifest.target.cuda, packages, environment.cuda_home, f"{environment.generation}/env.sh"
+    )
+    sightings = explain(check.detail.splitlines(), context).sightings
+    last = check.detail.strip().rpartition("\n")[2]
+    if not sightings:
+        return Finding(PROBLEM, "self-test", f"{check.name} failed", cause="its last words are the proof", proof=last)
+    first = sightings[0].finding
+    return replace(first, what=f"{check.name} failed: {first.what}", proof=sightings[0].text)
