@@ -4,7 +4,7 @@ What a lock holds is its own module's (``mirror.connected.rpmlock``, ``mirror.co
 
 Example::
 
-    fields = Fields(read_toml(data, str(path)), str(path))
+    fields = lock_fields(read_lock_file(path), str(path), "mirror-rpms/1")
     seconds(fields)      # of its "locked" line
 """
 
@@ -13,24 +13,41 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
+from pathlib import Path
 
 import tomllib
 
-from mirror.core.errors import InvalidDocument
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 
 
-def read_toml(data: bytes, source: str) -> dict[str, Any]:
-    """Parse a lock file's bytes. ``source`` names it in errors.
+def read_lock_file(path: Path) -> bytes:
+    """The bytes of a lock file. Raises Unreadable."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+def lock_fields(data: bytes, source: str, form: str) -> Fields:
+    """Parse a lock file's bytes.
+
+    Args:
+        source: names it in errors.
+        form: what its ``format`` must say.
 
     Raises:
-        InvalidDocument: when it is not TOML in UTF-8.
+        InvalidDocument: when it is not TOML in UTF-8, or of another format.
     """
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        document = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise InvalidDocument(source, "", f"not valid TOML: {exc}") from exc
+    fields = Fields(document, source)
+    found = fields.text("format")
+    if found != form:
+        fields.fail("format", f"this mirror reads {form!r}, got {found!r}")
+    return fields
 
 
 def seconds(fields: Fields) -> int:

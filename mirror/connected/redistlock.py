@@ -21,14 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.download import Download, clean_url
-from mirror.connected.locktoml import locked_line, one_a_line, read_toml, seconds
+from mirror.connected.locktoml import lock_fields, locked_line, one_a_line, read_lock_file, seconds
 from mirror.connected.redistmanifest import is_of, open_manifest, redist_base
 from mirror.connected.redistpin import RedistPin
 from mirror.connected.redistwishes import RedistWishes
 from mirror.connected.repository import Read
 from mirror.connected.rpmpackage import location_url, rpm_version
-from mirror.core.errors import Unreadable
-from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.redistnames import PLATFORMS
 from mirror.core.target import Target
@@ -68,10 +66,7 @@ class RedistLock:
             Unreadable: when the file cannot be read.
             InvalidDocument: with the path to the fault.
         """
-        try:
-            return cls.parse(path.read_bytes(), str(path))
-        except OSError as exc:
-            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        return cls.parse(read_lock_file(path), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "NAME.redist.toml") -> RedistLock:
@@ -80,10 +75,7 @@ class RedistLock:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        fields = Fields(read_toml(data, source), source)
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        fields = lock_fields(data, source, FORMAT)
         lock = cls(
             manifest=fields.checked("manifest", clean_url),
             sha256=fields.checked("sha256", sha256_hex),

@@ -19,18 +19,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-
-import tomllib
 
 from mirror.connected.coherence import disagreements
 from mirror.connected.download import Download, clean_url
+from mirror.connected.locktoml import lock_fields, locked_line, one_a_line, read_lock_file, seconds
 from mirror.connected.repository import Read, open_repository, repository_url
 from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version, toolkit_release
 from mirror.connected.rpmwishes import RpmWishes
 from mirror.connected.selection import select
-from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Progress
@@ -69,10 +66,7 @@ class RpmLock:
             Unreadable: when the file cannot be read.
             InvalidDocument: with the path to the fault.
         """
-        try:
-            return cls.parse(path.read_bytes(), str(path))
-        except OSError as exc:
-            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        return cls.parse(read_lock_file(path), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "NAME.rpms.toml") -> RpmLock:
@@ -81,18 +75,11 @@ class RpmLock:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        try:
-            document = tomllib.loads(data.decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise InvalidDocument(source, "", f"not valid TOML: {exc}") from exc
-        fields = Fields(document, source)
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        fields = lock_fields(data, source, FORMAT)
         lock = cls(
             repository=fields.checked("repository", clean_url),
             fingerprints=fields.texts("fingerprints"),
-            locked=_seconds(fields),
+            locked=seconds(fields),
             wanted=fields.texts("wanted"),
             key=fields.text("key"),
             pins=tuple(_pin(table) for table in fields.tables("package")),
@@ -110,13 +97,12 @@ class RpmLock:
 
     def encode(self) -> bytes:
         """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
-        moment = datetime.fromtimestamp(self.locked, timezone.utc)
         lines = [
             f"format = {json.dumps(FORMAT)}",
             f"repository = {json.dumps(self.repository)}",
             f"fingerprints = {json.dumps(self.fingerprints)}",
-            f"locked = {moment.strftime('%Y-%m-%dT%H:%M:%SZ')}",
-            f"wanted = {_texts(self.wanted)}",
+            locked_line(self.locked),
+            f"wanted = {one_a_line(self.wanted)}",
             f"key = '''\n{self.key}'''",
         ]
         for pin in self.pins:
@@ -217,15 +203,3 @@ def _pin(fields: Fields) -> RpmPin:
     )
     fields.end()
     return pin
-
-
-def _seconds(fields: Fields) -> int:
-    moment = fields.take("locked", datetime)
-    if moment.tzinfo is None:
-        fields.fail("locked", "it names no time zone: end it with 'Z'")
-    return int(moment.timestamp())
-
-
-def _texts(values: tuple[str, ...]) -> str:
-    """One text a line, so that a change of one is a change of one line."""
-    return "[\n" + "".join(f"  {json.dumps(value)},\n" for value in values) + "]"

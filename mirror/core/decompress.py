@@ -1,6 +1,6 @@
 """Decompressing one stream: gzip, bzip2, xz, lzma or none, by the standard library's decompressors.
 
-What is inside is the caller's to judge (``mirror.core.tarstream``).
+What is inside is the caller's to judge (``mirror.core.payload``, ``mirror.core.tarstream``).
 
 Rules: memory is bounded: an xz dictionary of 96 MiB at most, and pieces no larger than asked for; the stream is one stream,
 whole, with nothing after it.
@@ -81,17 +81,25 @@ class Decompressed:
     Args:
         stream: at its first byte.
         refuse: raises the error for a stream that is cut short, broken, or followed by something.
-        compressor: one of ``DECOMPRESSORS``, or empty to go by the stream's first bytes: what is none of theirs is taken as
-            it is.
+        compressor: one of ``DECOMPRESSORS`` or ``"none"``; empty to go by the stream's first bytes, where what is none of
+            theirs is taken as it is.
+        decompressor: for a compressor that is none of them.
     """
 
-    def __init__(self, stream: Readable, refuse: Callable[[str], NoReturn], compressor: str = "") -> None:
+    def __init__(
+        self,
+        stream: Readable,
+        refuse: Callable[[str], NoReturn],
+        compressor: str = "",
+        decompressor: Decompressor | None = None,
+    ) -> None:
         self._stream, self._refuse = stream, refuse
         self._head = b"" if compressor else stream.read(max(map(len, _MAGIC)))
-        self._compressor = compressor or next(
-            (name for magic, name in _MAGIC.items() if self._head.startswith(magic)), ""
-        )
-        self._decompressor = DECOMPRESSORS[self._compressor]() if self._compressor else None
+        known = (name for magic, name in _MAGIC.items() if self._head.startswith(magic))
+        self.compressor = compressor or next(known, "none")
+        self._decompressor = decompressor
+        if decompressor is None and self.compressor != "none":
+            self._decompressor = DECOMPRESSORS[self.compressor]()
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, none at the end. A stream that is cut short, or broken, is refused."""
@@ -100,11 +108,11 @@ class Decompressed:
         while not self._decompressor.eof:
             block = self._raw(_BLOCK) if self._decompressor.needs_input else b""
             if not block and self._decompressor.needs_input:
-                self._refuse(f"it is damaged: its {self._compressor} stream is cut short")
+                self._refuse(f"its {self.compressor} stream is cut short")
             try:
                 piece = self._decompressor.decompress(block, size)
             except (lzma.LZMAError, zlib.error, OSError, ValueError, EOFError) as exc:
-                self._refuse(f"it is damaged: its {self._compressor} stream is broken ({exc})")
+                self._refuse(f"its {self.compressor} stream is broken: {exc}")
             if piece:
                 return piece
         return b""
@@ -116,4 +124,4 @@ class Decompressed:
     def end(self) -> None:
         """Refuse whatever follows the stream."""
         if (self._decompressor is not None and self._decompressor.unused_data) or self._raw(1):
-            self._refuse(f"there are bytes after its {self._compressor} stream")
+            self._refuse(f"there are bytes after its {self.compressor} stream")

@@ -23,21 +23,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import lzma
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from mirror.core.cpio import Archive, Entry, MalformedPayload
-from mirror.core.decompress import DECOMPRESSORS, Decompressor
+from mirror.core.decompress import Decompressed
 from mirror.core.errors import MirrorError
 from mirror.core.package import Content, PackageFile
 from mirror.core.rpm import Rpm
 from mirror.core.zstdframe import ModuleDecompressor, OneFrame, Zstd
 
-_BLOCK = 1 << 18
 _PIECE = 1 << 20
 
 
@@ -208,44 +205,21 @@ def _zstd(given: Zstd | None) -> OneFrame:
     return OneFrame(given())
 
 
-class _Unpacked:
+class _Unpacked(Decompressed):
     """The decompressed archive as a stream."""
 
     def __init__(self, rpm: Rpm, stream: BinaryIO, zstd: Zstd | None) -> None:
-        self._rpm, self._stream = rpm, stream
-        self._decompressor: Decompressor | None = None
-        if rpm.compressor == "none":
-            return
+        self._label = rpm.label
         try:
-            if rpm.compressor == "zstd":
-                self._decompressor = _zstd(zstd)
-            else:
-                self._decompressor = DECOMPRESSORS[rpm.compressor]()
+            self._frame = _zstd(zstd) if rpm.compressor == "zstd" else None
+            super().__init__(stream, self._malformed, rpm.compressor, self._frame)
         except LookupError as exc:
             tried = "" if isinstance(exc, KeyError) else str(exc)
             raise PayloadUnsupported(rpm.label, rpm.compressor, tried) from exc
 
+    def _malformed(self, problem: str) -> NoReturn:
+        raise MalformedPayload(self._label, problem)
+
     def close(self) -> None:
-        if isinstance(self._decompressor, OneFrame):
-            self._decompressor.close()
-
-    def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes, none at the end. A stream that is cut short, or broken, is refused."""
-        if self._decompressor is None:
-            return self._stream.read(size)
-        while not self._decompressor.eof:
-            block = self._stream.read(_BLOCK) if self._decompressor.needs_input else b""
-            if not block and self._decompressor.needs_input:
-                raise MalformedPayload(self._rpm.label, f"its {self._rpm.compressor} stream is cut short")
-            try:
-                piece = self._decompressor.decompress(block, size)
-            except (lzma.LZMAError, zlib.error, OSError, ValueError, EOFError) as exc:
-                raise MalformedPayload(self._rpm.label, f"its {self._rpm.compressor} stream is broken: {exc}") from exc
-            if piece:
-                return piece
-        return b""
-
-    def end(self) -> None:
-        """Refuse whatever follows the stream (rule 3)."""
-        if (self._decompressor is not None and self._decompressor.unused_data) or self._stream.read(1):
-            raise MalformedPayload(self._rpm.label, f"there are bytes after its {self._rpm.compressor} stream")
+        if self._frame is not None:
+            self._frame.close()

@@ -117,7 +117,7 @@ class TarStream:
 
     def __init__(self, stream: Readable, label: str, limit_bytes: int, compressor: str = "") -> None:
         self._label, self._room = label, limit_bytes
-        self._source = Decompressed(stream, self.refuse, compressor)
+        self._source = Decompressed(stream, self._damaged, compressor)
         self._read = self._source.read
         self._left = self._padding = 0
         self._top: str | None = None
@@ -125,6 +125,9 @@ class TarStream:
 
     def refuse(self, problem: str) -> NoReturn:
         raise BadArchive(self._label, problem)
+
+    def _damaged(self, problem: str) -> NoReturn:
+        self.refuse(f"it is damaged: {problem}")
 
     def __iter__(self) -> Iterator[Member]:
         for _ in range(MAX_MEMBERS):
@@ -145,7 +148,7 @@ class TarStream:
         while self._left:
             piece = self._read(min(self._left, _PIECE))
             if not piece:
-                self.refuse(f"it is damaged: it ends {self._left} bytes before a file does")
+                self._damaged(f"it ends {self._left} bytes before a file does")
             self._left -= len(piece)
             yield piece
 
@@ -154,7 +157,7 @@ class TarStream:
         while len(taken) < count:
             piece = self._read(count - len(taken))
             if not piece:
-                self.refuse("it is damaged: it ends without two zero blocks")
+                self._damaged("it ends without two zero blocks")
             taken += piece
         return taken
 

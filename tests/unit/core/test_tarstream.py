@@ -271,8 +271,8 @@ def test_refuses_a_stream_that_is_cut_short_altered_or_followed(name: str) -> No
     data = compress(tar(member("top/a", os.urandom(50_000))))
     assert refusal(data[:-1]) == f"it is damaged: its {name} stream is cut short"
     assert refusal(data[: len(data) // 2]) == f"it is damaged: its {name} stream is cut short"
-    assert refusal(data + b"x") == f"there are bytes after its {name} stream"
-    assert refusal(data + data) == f"there are bytes after its {name} stream"
+    assert refusal(data + b"x") == f"it is damaged: there are bytes after its {name} stream"
+    assert refusal(data + data) == f"it is damaged: there are bytes after its {name} stream"
     middle = bytearray(data)
     middle[len(data) // 2] ^= 0xFF
     assert "damaged" in refusal(bytes(middle)) or name == "gzip"
@@ -281,7 +281,7 @@ def test_refuses_a_stream_that_is_cut_short_altered_or_followed(name: str) -> No
 def test_an_xz_stream_that_wants_more_memory_than_is_given_is_refused() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 256 << 20, "preset": 0}]
     data = lzma.compress(tar(member("top/a", b"x")), filters=filters)
-    assert "its xz stream is broken (Memory usage limit" in refusal(data)
+    assert "its xz stream is broken: Memory usage limit" in refusal(data)
 
 
 def test_only_the_named_compressor_is_taken() -> None:
