@@ -31,7 +31,7 @@ from mirror.closed.interpreter import Interpreter, unpack_interpreter
 from mirror.closed.prefix import Generation
 from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
 from mirror.closed.receipt import Receipt
-from mirror.closed.selftest import Check, self_test
+from mirror.closed.selftest import Check, refuse_failures, self_test
 from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.closed.toolkit import dangling_notes, unpack_toolkit
 from mirror.closed.tree import remove_tree
@@ -103,9 +103,10 @@ class Building:
         toolchain = self._unpack_toolkit(interpreter)
         environment = Environment(self.generation.path, self._manifest)
         write_file(self.generation.env_script, environment.script().encode())
+        write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
-        checks = self_test(environment, self.host, self._work, self.progress)
+        checks = refuse_failures(self_test(environment, self.host, self._work, self.progress))
         remove_tree(self._work)
         receipt = self._receipt(digest, now, interpreter, installer, checks, toolchain)
         write_file(self.generation.receipt, receipt.encode())

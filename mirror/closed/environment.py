@@ -23,7 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.manifest import Manifest
+from mirror.closed.prefix import Generation
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.manifest import MAX_BYTES, Manifest
 
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -46,6 +48,26 @@ _CACHES = {
     "CUDA_CACHE_PATH": "nv",
 }
 """Where compiled kernels are kept, below the generation's own cache directory (CUDA.md C5, D)."""
+
+
+class GenerationDamaged(MirrorError):
+    """What a generation says about itself is gone or was altered.
+
+    Attributes:
+        generation: its directory.
+        problem: what is wrong.
+    """
+
+    ref = "generation-damaged"
+    exit_code = 105
+    hint = "Run 'mirror install' again with the same bundle: it puts the manifest back. The rest is not touched."
+
+    def __init__(self, generation: str, problem: str) -> None:
+        super().__init__(generation, problem)
+        self.generation, self.problem = generation, problem
+
+    def __str__(self) -> str:
+        return f"{self.generation}: {self.problem}"
 
 
 @dataclass(frozen=True)
@@ -159,3 +181,44 @@ def _prepend(name: str, first: str) -> list[str]:
         "esac",
         f"export {name}",
     ]
+
+
+def load_environment(generation: Generation) -> Environment:
+    """The environment of an installed generation, without its bundle.
+
+    The manifest that is kept beside the receipt has the digest that ``COMPLETE`` holds, so it is the one whose
+    signatures were checked when the generation was made.
+
+    Args:
+        generation: a complete one.
+
+    Raises:
+        GenerationDamaged: when the manifest is missing (generations made by the first versions have none) or altered.
+        Unreadable: when the system refuses to read it.
+    """
+    return Environment(generation.path, Manifest.parse(_manifest_bytes(generation)))
+
+
+def has_manifest(generation: Generation) -> bool:
+    """Whether ``load_environment`` would find its manifest there and unaltered."""
+    try:
+        _manifest_bytes(generation)
+    except GenerationDamaged:
+        return False
+    return True
+
+
+def _manifest_bytes(generation: Generation) -> bytes:
+    try:
+        with generation.manifest.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        promised = generation.complete.read_text("ascii", "replace").strip()
+    except FileNotFoundError as exc:
+        raise GenerationDamaged(str(generation.path), f"it has no {Path(exc.filename).name}") from exc
+    except OSError as exc:
+        raise Unreadable(str(generation.manifest), exc.strerror or str(exc)) from exc
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != promised:
+        problem = f"sha256 of its manifest.json is {actual}, its COMPLETE says {promised[:64]}"
+        raise GenerationDamaged(str(generation.path), problem)
+    return data

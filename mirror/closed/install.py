@@ -27,79 +27,20 @@ from typing import Callable
 
 from mirror.closed import preflight
 from mirror.closed.building import Building
+from mirror.closed.environment import has_manifest
 from mirror.closed.host import Host, read_disk, read_host
 from mirror.closed.interpreter import find_interpreter
 from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
+from mirror.closed.history import Event, History
 from mirror.closed.receipt import Receipt, read_receipt
+from mirror.closed.standing import standing
+from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError
 from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, open_bundle
 from mirror.core.trust import TrustStore, UnconfirmedRoot
-
-
-class BundleOlder(MirrorError):
-    """A bundle with a later lock is installed already.
-
-    Attributes:
-        sequence: the bundle's.
-        installed: the greatest that is installed.
-    """
-
-    ref = "bundle-older"
-    exit_code = 92
-    hint = "To go back to what is installed use 'mirror rollback'; to go back further, make a new lock and bundle."
-
-    def __init__(self, sequence: int, installed: int) -> None:
-        super().__init__(sequence, installed)
-        self.sequence, self.installed = sequence, installed
-
-    def __str__(self) -> str:
-        return f"the bundle was locked at {_utc(self.sequence)}, a newer one of {_utc(self.installed)} is installed"
-
-
-class SequenceReused(MirrorError):
-    """Two different bundles claim the same lock.
-
-    Attributes:
-        sequence: which both have.
-        digest, installed: the first 12 hex digits of each manifest's sha256.
-    """
-
-    ref = "sequence-reused"
-    exit_code = 93
-    hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
-
-    def __init__(self, sequence: int, digest: str, installed: str) -> None:
-        super().__init__(sequence, digest, installed)
-        self.sequence, self.digest, self.installed = sequence, digest, installed
-
-    def __str__(self) -> str:
-        return (
-            f"the bundle {self.digest} and the installed {self.installed} were both locked at {_utc(self.sequence)}, "
-            "and differ"
-        )
-
-
-class OtherStack(MirrorError):
-    """The prefix holds another stack.
-
-    Attributes:
-        prefix: the directory.
-        name, installed: of the bundle, and of what is there.
-    """
-
-    ref = "other-stack"
-    exit_code = 98
-    hint = "Name another directory with --prefix: each stack has its own."
-
-    def __init__(self, prefix: str, name: str, installed: str) -> None:
-        super().__init__(prefix, name, installed)
-        self.prefix, self.name, self.installed = prefix, name, installed
-
-    def __str__(self) -> str:
-        return f"{self.prefix} holds the stack {self.installed!r}, the bundle is {self.name!r}"
 
 
 @dataclass(frozen=True)
@@ -155,18 +96,20 @@ def install(
         MirrorError: as the modules of this room name what went wrong; the old state stands.
     """
     with open_bundle(options.bundle) as bundle, _no_write_for_others():
-        manifest = trusted_manifest(bundle, store or TrustStore.default(), options.fingerprint)
+        store = store or TrustStore.default()
+        manifest = trusted_manifest(bundle, store, options.fingerprint)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
         preflight.check_owner(prefix.root)
         found = standing(prefix, manifest, digest)
         if found:
-            return _made_current(prefix, found, progress)
+            return _made_current(prefix, found, bundle.manifest_bytes, progress)
         host = host or read_host()
         plan = _preflight(options, manifest, prefix, host, interpreters)
         for note in plan.notes:
             progress.say(f"note: {note}")
         bundle.verify(progress)
+        _follow(bundle, store, progress)
         with prefix.lock() as lock:
             found = standing(prefix, manifest, digest)  # another run may have been faster
             if found is None:
@@ -188,42 +131,27 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
         MirrorError: as ``mirror.core.trust`` says.
     """
     if fingerprint and bundle.root_documents:
-        return bundle.trust(store.add_root(*bundle.root_documents[0], fingerprint))
+        return bundle.trust(store.add_chain(bundle.root_documents, fingerprint))
     root = store.load_root()
     if fingerprint not in ("", root.fingerprint):
         raise UnconfirmedRoot(fingerprint, root.fingerprint)
     return bundle.trust(root)
 
 
-def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex) -> Generation | None:
-    """Where a bundle stands among what is installed: its generation if it is there, None if it is new.
-
-    Raises:
-        OtherStack, BundleOlder, SequenceReused: when it must not be installed.
-    """
-    identity = Identity.of(manifest.sequence, digest)
-    installed = prefix.installed()
-    if not installed:
-        return None
-    name = read_receipt(installed[-1]).name
-    if name != manifest.name:
-        raise OtherStack(str(prefix.root), manifest.name, name)
-    newest = installed[-1].identity.sequence
-    for generation in installed:
-        if generation.identity == identity:
-            if identity.sequence < newest and prefix.current() != generation:
-                break  # a downgrade is asked for by its name, `mirror rollback`, never by an old file (SECURITY.md T4)
-            return generation
-        if generation.identity.sequence == identity.sequence:
-            raise SequenceReused(identity.sequence, identity.digest, generation.identity.digest)
-    if identity.sequence < newest:
-        raise BundleOlder(identity.sequence, newest)
-    return None
+def _follow(bundle: Bundle, store: TrustStore, progress: Progress) -> None:
+    """Trust the next roots from now on, where the bundle's chain goes on from the trusted one."""
+    before = store.load_root().version
+    if bundle.root and bundle.root.version > before:
+        newest = store.add_chain(bundle.root_documents)
+        progress.say(f"trusting root version {newest.version}, which follows version {before}: {newest.fingerprint}")
 
 
-def _made_current(prefix: Prefix, generation: Generation, progress: Progress) -> Installed:
-    """Make an installed generation current; when it is already, nothing is touched."""
+def _made_current(prefix: Prefix, generation: Generation, manifest: bytes, progress: Progress) -> Installed:
+    """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""
     progress.say(f"{generation.name} is installed already")
+    if not has_manifest(generation):
+        with prefix.lock():
+            write_file(generation.manifest, manifest)
     if prefix.current() != generation:
         with prefix.lock():
             prefix.activate(generation)
@@ -249,7 +177,3 @@ def _no_write_for_others() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def _utc(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, 253402300799)))

@@ -125,6 +125,11 @@ class Generation:
         return self.path / "receipt.json"
 
     @property
+    def manifest(self) -> Path:
+        """The bytes that were signed; their digest is in ``COMPLETE``."""
+        return self.path / "manifest.json"
+
+    @property
     def complete(self) -> Path:
         return self.path / "COMPLETE"
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from mirror.closed.environment import Environment
+from mirror.closed.environment import Environment, GenerationDamaged, load_environment
+from mirror.closed.prefix import Generation, Identity, Prefix
+from mirror.core.errors import Unreadable
 from mirror.core.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
@@ -130,3 +133,46 @@ def test_a_bundle_without_cuda_sets_nothing_about_it() -> None:
     found = Environment(Path("/p"), manifest).variables({}, Path("/c"))
     assert not {"CUDA_HOME", "CPATH", "LIBRARY_PATH", "TORCH_CUDA_ARCH_LIST"} & set(found)
     assert found["PATH"] == "/p/venv/bin"
+
+
+def installed(tmp_path: Path) -> Generation:
+    """A generation as far as its environment needs one."""
+    digest = Sha256Hex(hashlib.sha256(MANIFEST.encode()).hexdigest())
+    prefix = Prefix(tmp_path / "p")
+    with prefix.lock(), prefix.building(Identity.of(5, digest), digest) as generation:
+        generation.manifest.write_bytes(MANIFEST.encode())
+    return generation
+
+
+def test_the_environment_of_an_installed_generation_needs_no_bundle(tmp_path: Path) -> None:
+    generation = installed(tmp_path)
+    assert load_environment(generation) == Environment(generation.path, MANIFEST)
+
+
+def test_a_generation_of_the_first_versions_says_how_it_gets_its_manifest(tmp_path: Path) -> None:
+    generation = installed(tmp_path)
+    generation.manifest.unlink()
+    with pytest.raises(GenerationDamaged) as exc_info:
+        load_environment(generation)
+    assert str(exc_info.value) == f"{generation.path}: it has no manifest.json"
+    assert "'mirror install' again with the same bundle" in exc_info.value.hint
+
+
+def test_a_manifest_that_was_altered_is_not_believed(tmp_path: Path) -> None:
+    generation = installed(tmp_path)
+    other = dataclasses.replace(MANIFEST, imports=("evil",)).encode()
+    generation.manifest.write_bytes(other)
+    with pytest.raises(GenerationDamaged) as exc_info:
+        load_environment(generation)
+    digests = [hashlib.sha256(data).hexdigest() for data in (other, MANIFEST.encode())]
+    assert str(exc_info.value) == (
+        f"{generation.path}: sha256 of its manifest.json is {digests[0]}, its COMPLETE says {digests[1]}"
+    )
+
+
+def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    generation = installed(tmp_path)
+    generation.manifest.unlink()
+    generation.manifest.mkdir()
+    with pytest.raises(Unreadable, match=r"manifest\.json: Is a directory"):
+        load_environment(generation)

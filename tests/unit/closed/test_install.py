@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from mirror.closed.environment import GenerationDamaged, load_environment
 from mirror.closed.host import read_host
 from mirror.closed.install import BundleOlder, Options, OtherStack, SequenceReused, install
 from mirror.closed.prefix import Prefix
@@ -31,7 +32,8 @@ def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
     current = Prefix(installed.prefix).current()
     assert current is not None
     assert read_receipt(current) == receipt
-    assert sorted(path.name for path in current.path.iterdir()) == ["COMPLETE", "env.sh", "receipt.json", "venv"]
+    kept = ["COMPLETE", "env.sh", "manifest.json", "receipt.json", "venv"]
+    assert sorted(path.name for path in current.path.iterdir()) == kept
 
 
 def test_installing_again_changes_nothing_and_is_quick(desk: Desk) -> None:
@@ -43,6 +45,20 @@ def test_installing_again_changes_nothing_and_is_quick(desk: Desk) -> None:
     assert time.monotonic() - started < 1
     assert again == dataclasses.replace(first, was_installed=True)
     assert {path: path.lstat().st_mtime_ns for path in desk.path.glob("p/**/*")} == before
+
+
+def test_installing_again_puts_a_lost_or_altered_manifest_back(desk: Desk) -> None:
+    bundle = desk.bundle()
+    desk.install(bundle)
+    current = Prefix(desk.path / "p").current()
+    assert current is not None
+    before = load_environment(current)
+    for spoil in (current.manifest.unlink, lambda: current.manifest.write_bytes(b"{}")):
+        spoil()
+        with pytest.raises(GenerationDamaged):
+            load_environment(current)
+        assert desk.install(bundle).was_installed
+        assert load_environment(current) == before
 
 
 def test_a_newer_bundle_becomes_current_and_the_older_stays(desk: Desk) -> None:
