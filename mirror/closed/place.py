@@ -2,8 +2,9 @@
 
 The index's format is ``mirror.core.fileindex``'s, what is asked and answered ``mirror.closed.which``'s.
 
-Rule: of a bundle, the signature and the index's digest are checked before it is believed; that its other members are intact is
-``mirror verify``'s to say.
+Rules: of a bundle, the signature and the index's digest are checked before it is believed; that its other members are intact is
+``mirror verify``'s to say. An install that came without an index is asked by its receipt, which knows the files that were
+unpacked and no others.
 
 Example::
 
@@ -17,13 +18,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.environment import load_environment
 from mirror.closed.prefix import Prefix
 from mirror.closed.receipt import read_receipt
 from mirror.closed.status import NothingInstalled
+from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fileindex import BUNDLED, INSTALLED, FileIndex
+from mirror.core.fileindex import BUNDLED, HEADERS, INSTALLED, FileIndex, IndexedRpm, is_kept
 from mirror.core.reader import open_bundle
 from mirror.core.root import Root
+from mirror.core.target import Target
+
+_NEVRA = re.compile(r"(.+?)-([0-9][^-]*(?:-[^-]+)?)\.([^.]+)", re.ASCII)
+"""Name, version and architecture; ``cuda_nvcc-12.6.85.linux-x86_64`` of a component archive too."""
 
 
 class NoFileIndex(MirrorError):
@@ -72,14 +79,29 @@ def installed_place(prefix: Prefix) -> Place:
     """The current generation of a prefix.
 
     Raises:
-        NothingInstalled, NoFileIndex: when there is none, or it has no index.
-        MirrorError: as ``read_receipt`` and ``FileIndex.parse``.
+        NothingInstalled, NoFileIndex: when there is none, or it has neither index nor toolchain.
+        MirrorError: as ``read_receipt``, ``load_environment`` and ``FileIndex.parse``.
     """
     generation = prefix.current()
     if generation is None:
         raise NothingInstalled(str(prefix.root))
-    name, file = read_receipt(generation).name, generation.path / INSTALLED
-    return Place("install", generation.path, name, _read(file, f"the install {generation.path}"))
+    receipt, file = read_receipt(generation), generation.path / INSTALLED
+    if receipt.toolchain and not file.exists():
+        index = _recorded(receipt.toolchain, load_environment(generation).manifest.target)
+    else:
+        index = _read(file, f"the install {generation.path}")
+    return Place("install", generation.path, receipt.name, index)
+
+
+def _recorded(record: ToolchainRecord, target: Target) -> FileIndex:
+    """What a receipt says of the files that were unpacked, as an index."""
+    rpms = []
+    for package in record.packages:
+        named = _NEVRA.fullmatch(package.nevra)
+        name, evr, arch = named.groups() if named else (package.nevra, "", "")
+        paths = tuple(path for path in package.files if is_kept(path, target.arch))
+        rpms.append(IndexedRpm(name, evr, arch, True, paths))
+    return FileIndex(target.cuda, target.arch, HEADERS, tuple(rpms))
 
 
 def bundled_place(path: Path, root: Root) -> Place:

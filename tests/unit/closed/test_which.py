@@ -10,12 +10,16 @@ import pytest
 
 from mirror.closed.place import NoFileIndex, Place, bundled_place, installed_place, locked_place
 from mirror.closed.prefix import Prefix
+from mirror.closed.receipt import Receipt
 from mirror.closed.status import NothingInstalled
+from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.closed.which import FileUnknown, toml_line, which
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fileindex import BUNDLED, FILELISTS, HEADERS, INSTALLED, FileIndex, IndexedRpm
+from mirror.core.names import Sha256Hex
 from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import DigestMismatch
+from mirror.core.toolchain import Unpacked
 from tests.support.bundles import BundleSimulator, flip_last_byte_of
 from tests.support.desk import Desk
 from tests.support.wheels import make_wheel
@@ -227,6 +231,16 @@ def test_an_install_answers_with_the_files_place_and_with_its_wheels(desk: Desk)
     (generation / INSTALLED).unlink()
     with pytest.raises(NoFileIndex, match="the install "):
         installed_place(Prefix(installed.prefix))
+    receipt = Receipt.from_bytes((generation / "receipt.json").read_bytes())
+    packages = [("cuda-nvcc-13-0-1:13.0.88-1.x86_64", ("bin/nvcc", "doc/a")), ("cuda_crt-13.0.88.linux-x86_64", ())]
+    record = ToolchainRecord(tuple(Unpacked(nevra, Sha256Hex("0" * 64), files) for nevra, files in packages))
+    (generation / "receipt.json").write_bytes(replace(receipt, toolchain=record).encode())
+    recorded = installed_place(Prefix(installed.prefix)).index
+    assert [(rpm.name, rpm.evr, rpm.arch, rpm.paths) for rpm in recorded.rpms] == [
+        ("cuda-nvcc-13-0", "1:13.0.88-1", "x86_64", ("bin/nvcc",)),
+        ("cuda_crt", "13.0.88", "linux-x86_64", ()),
+    ]
+    assert (recorded.source, recorded.arch) == (HEADERS, place.index.arch)
     shutil.rmtree(installed.prefix)
     with pytest.raises(NothingInstalled):
         installed_place(Prefix(installed.prefix))
