@@ -48,13 +48,21 @@ def configure(subparsers: Any) -> None:
         metavar="HEX",
         help="trust the bundle's root if it has this sha256",
     )
+    parser.add_argument(
+        "--allow-older",
+        default="",
+        metavar="REASON",
+        help="install it although a newer one was; the reason is kept in the receipt and in the prefix's history",
+    )
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    options = Options(args.bundle, args.prefix, args.python, args.fingerprint or "", max(0, args.jobs))
+    options = Options(
+        args.bundle, args.prefix, args.python, args.fingerprint or "", max(0, args.jobs), args.allow_older
+    )
     installed = install(options, progress=Console())
     if args.json:
         print_json(

@@ -60,6 +60,7 @@ class Building:
         lock: the descriptor of the prefix's lock.
         jobs: how much to do at once; 0 for as much as the machine has processors.
         progress: who listens.
+        allowed_older: why the operator wants it although a newer one was installed; empty when none was.
     """
 
     bundle: Bundle
@@ -69,6 +70,7 @@ class Building:
     lock: int
     jobs: int = 0
     progress: Progress = SILENT
+    allowed_older: str = ""
 
     @property
     def _manifest(self) -> Manifest:
@@ -216,6 +218,7 @@ class Building:
             rpms=len(self._manifest.within("rpms")),
             archives=len(self._manifest.within("redist")),
             mirror=__version__,
+            allowed_older=self.allowed_older,
             checks=checks,
             notes=(*self.plan.notes, *dangling_notes(toolchain.dangling if toolchain else ())),
             toolchain=toolchain,

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.closed.prefix import Generation, Prefix
+from mirror.closed.receipt import read_receipt
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 
@@ -128,3 +130,18 @@ class History:
     def digest_of(self, sequence: int) -> str:
         """The manifest that was installed with a sequence; empty when none was."""
         return next((event.manifest_sha256 for event in self.events() if event.sequence == sequence), "")
+
+
+def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:
+    """Write down what is about to be done with a generation that is complete.
+
+    Raises:
+        Unwritable: when the line cannot be written.
+        MirrorError: as ``read_receipt``.
+    """
+    receipt, history = read_receipt(generation), History(prefix.root)
+    event = Event(action, at, generation.name, receipt.sequence, receipt.manifest_sha256, receipt.signers, reason)
+    try:
+        history.append(event)
+    except OSError as exc:
+        raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc

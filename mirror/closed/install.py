@@ -28,19 +28,18 @@ from typing import Callable
 from mirror.closed import preflight
 from mirror.closed.building import Building
 from mirror.closed.environment import has_manifest
+from mirror.closed.history import record
 from mirror.closed.host import Host, read_disk, read_host
 from mirror.closed.interpreter import find_interpreter
 from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
-from mirror.closed.history import Event, History
 from mirror.closed.receipt import Receipt, read_receipt
 from mirror.closed.standing import standing
 from mirror.core.durable import write_file
-from mirror.core.errors import MirrorError
 from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, open_bundle
-from mirror.core.trust import TrustStore, UnconfirmedRoot
+from mirror.core.trust import TrustStore, UnconfirmedRoot, check_refusals
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Options:
         python: an interpreter to use; None to look for one.
         fingerprint: of the root to trust for the first time; empty when one is trusted already.
         jobs: how much to do at once; 0 for as much as the machine has processors.
+        allow_older: why a bundle older than what was installed is wanted nevertheless; empty when it is not.
     """
 
     bundle: Path
@@ -60,6 +60,7 @@ class Options:
     python: Path | None = None
     fingerprint: str = ""
     jobs: int = 0
+    allow_older: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,10 @@ def install(
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
         preflight.check_owner(prefix.root)
-        found = standing(prefix, manifest, digest)
+        older = bool(options.allow_older)
+        found = standing(prefix, manifest, digest, older)
         if found:
-            return _made_current(prefix, found, bundle.manifest_bytes, progress)
+            return _made_current(prefix, found, bundle.manifest_bytes, options.allow_older, int(clock()), progress)
         host = host or read_host()
         plan = _preflight(options, manifest, prefix, host, interpreters)
         for note in plan.notes:
@@ -111,13 +113,18 @@ def install(
         bundle.verify(progress)
         _follow(bundle, store, progress)
         with prefix.lock() as lock:
-            found = standing(prefix, manifest, digest)  # another run may have been faster
+            found = standing(prefix, manifest, digest, older)  # another run may have been faster
             if found is None:
                 for name in prefix.sweep():
                     progress.say(f"removed {name}, which an earlier run has left unfinished")
                 with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
-                    Building(bundle, generation, plan, host, lock, options.jobs, progress).build(digest, int(clock()))
-            prefix.activate(found or generation)
+                    building = Building(
+                        bundle, generation, plan, host, lock, options.jobs, progress, options.allow_older
+                    )
+                    building.build(digest, int(clock()))
+            chosen = found or generation
+            record(prefix, "installed" if found is None else "made-current", chosen, int(clock()), options.allow_older)
+            prefix.activate(chosen)
     return Installed(read_receipt(found or generation), prefix.root, was_installed=found is not None)
 
 
@@ -128,14 +135,18 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
         fingerprint: confirms the root that the bundle carries, when none is trusted yet; ``store`` then keeps it.
 
     Raises:
+        BundleRejected: when somebody whom the root names has refused it.
         MirrorError: as ``mirror.core.trust`` says.
     """
     if fingerprint and bundle.root_documents:
-        return bundle.trust(store.add_chain(bundle.root_documents, fingerprint))
-    root = store.load_root()
-    if fingerprint not in ("", root.fingerprint):
-        raise UnconfirmedRoot(fingerprint, root.fingerprint)
-    return bundle.trust(root)
+        root = store.add_chain(bundle.root_documents, fingerprint)
+    else:
+        root = store.load_root()
+        if fingerprint not in ("", root.fingerprint):
+            raise UnconfirmedRoot(fingerprint, root.fingerprint)
+    manifest = bundle.trust(root)
+    check_refusals(bundle.sidecars, bundle.root or root)
+    return manifest
 
 
 def _follow(bundle: Bundle, store: TrustStore, progress: Progress) -> None:
@@ -146,7 +157,9 @@ def _follow(bundle: Bundle, store: TrustStore, progress: Progress) -> None:
         progress.say(f"trusting root version {newest.version}, which follows version {before}: {newest.fingerprint}")
 
 
-def _made_current(prefix: Prefix, generation: Generation, manifest: bytes, progress: Progress) -> Installed:
+def _made_current(
+    prefix: Prefix, generation: Generation, manifest: bytes, reason: str, now: int, progress: Progress
+) -> Installed:
     """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""
     progress.say(f"{generation.name} is installed already")
     if not has_manifest(generation):
@@ -154,6 +167,7 @@ def _made_current(prefix: Prefix, generation: Generation, manifest: bytes, progr
             write_file(generation.manifest, manifest)
     if prefix.current() != generation:
         with prefix.lock():
+            record(prefix, "made-current", generation, now, reason)
             prefix.activate(generation)
     return Installed(read_receipt(generation), prefix.root, was_installed=True)
 

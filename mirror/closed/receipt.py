@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mirror.closed.check import Check
 from mirror.closed.prefix import Generation
-from mirror.closed.selftest import Check
 from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields, canonical_json, strict_json
@@ -54,6 +54,7 @@ class Receipt:
         mirror: the version that installed.
         checks: the self-test's.
         notes: what the operator should know; one sentence each.
+        allowed_older: why the operator installed it although a newer one had been; empty otherwise.
         toolchain: where each file of the CUDA toolchain came from; None without one.
     """
 
@@ -74,6 +75,7 @@ class Receipt:
     notes: tuple[str, ...] = ()
     archives: int = 0
     toolchain: ToolchainRecord | None = None
+    allowed_older: str = ""
     format: str = field(default=FORMAT)
 
     @classmethod
@@ -107,6 +109,7 @@ class Receipt:
                 for item in fields.tables("checks")
             ),
             notes=fields.texts("notes", ()),
+            allowed_older=fields.text("allowed_older", ""),
             toolchain=ToolchainRecord.from_fields(fields.table("toolchain")) if "toolchain" in fields else None,
         )
         fields.end()
@@ -120,7 +123,9 @@ class Receipt:
             "notes": list(self.notes),
         }
         found = {**vars(self), **lists, "toolchain": self.toolchain.to_dict() if self.toolchain else None}
-        return {key: value for key, value in found.items() if value is not None}
+        return {
+            key: value for key, value in found.items() if value is not None and (key, value) != ("allowed_older", "")
+        }
 
     def summary(self) -> dict[str, Any]:
         """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""

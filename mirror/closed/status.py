@@ -13,10 +13,12 @@ Example::
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mirror.closed.history import record
 from mirror.closed.prefix import Generation, NoSuchGeneration, Prefix, default_prefix, prefixes_home
 from mirror.closed.preflight import check_owner
 from mirror.closed.receipt import Receipt, read_receipt
@@ -155,6 +157,7 @@ def roll_back(prefix: Prefix, to: str = "") -> RolledBack:
         current, installed = prefix.current(), prefix.installed()
         chosen = _named(prefix, installed, to) if to else _before(prefix, installed, current)
         if chosen != current:
+            record(prefix, "rolled-back", chosen, int(time.time()))
             prefix.activate(chosen)
     return RolledBack(prefix.root, current.name if current else "", chosen.name)
 

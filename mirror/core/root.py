@@ -185,7 +185,7 @@ class Root:
 
 def utc(seconds: int) -> str:
     """A time of a signed document for people: ``2026-11-21T01:50:00Z``."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, MAX_TIME)))
 
 
 def _refuse(where: str, problem: str) -> NoReturn:

@@ -11,7 +11,6 @@ Example::
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.progress import SILENT, Progress
 from mirror.core.quorum import Shortfall
 from mirror.core.reader import Bundle
-from mirror.core.root import Root
+from mirror.core.root import Root, utc
 from mirror.core.sidecars import Statement
 
 BUILT = "built"
@@ -51,7 +50,7 @@ class Inventory:
     @property
     def locked(self) -> str:
         """The time of locking, ISO 8601 in UTC."""
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.manifest.sequence))
+        return utc(self.manifest.sequence)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """For each directory that is not empty: how many artifacts, and their bytes."""

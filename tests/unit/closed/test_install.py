@@ -8,11 +8,12 @@ import pytest
 
 from mirror.closed.environment import GenerationDamaged, load_environment
 from mirror.closed.host import read_host
-from mirror.closed.install import BundleOlder, Options, OtherStack, SequenceReused, install
+from mirror.closed.install import Options, install
 from mirror.closed.prefix import Prefix
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.receipt import read_receipt
 from mirror.closed.selftest import Check
+from mirror.closed.standing import BundleOlder, OtherStack, SequenceReused
 from mirror.closed.status import roll_back
 from mirror.core.trust import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator
