@@ -13,7 +13,7 @@ from mirror.closed.prefix import Prefix
 from mirror.closed.receipt import Receipt
 from mirror.closed.status import NothingInstalled
 from mirror.closed.toolchainrecord import ToolchainRecord
-from mirror.closed.which import FileUnknown, toml_line, which
+from mirror.closed.which import FileUnknown, toml_line, toml_table, which
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fileindex import BUNDLED, FILELISTS, HEADERS, INSTALLED, FileIndex, IndexedRpm
 from mirror.core.names import Sha256Hex
@@ -102,6 +102,17 @@ def test_a_stub_that_the_index_lacks_is_named_from_the_table() -> None:
     place = replace(HERE, index=replace(INDEX, rpms=tuple(rpm for rpm in INDEX.rpms if rpm.carried), source=HEADERS))
     assert bring("libnvidia-ml.so.1") == bring("libnvidia-ml.so.1", place) == {"cuda-nvml-devel-13-0": False}
     assert bring("nvrtc.h", place) == {"cuda-nvrtc-devel-13-0": False}
+
+
+def test_a_toolchain_of_component_archives_is_answered_in_their_names() -> None:
+    archive = IndexedRpm("cuda_cudart", "13.0.96", "x86_64", True, (f"{TARGET}/lib/stubs/libcuda.so",))
+    place = replace(HERE, index=FileIndex("13.0", "x86_64", HEADERS, (archive,)))
+    assert FileIndex.parse(place.index.encode()) == place.index
+    assert bring("libcuda.so.1", place) == {"cuda_cudart": True}
+    assert bring("libnvidia-ml.so.1", place) == {"cuda_nvml_dev": False}
+    assert bring("cublasLt.h", place) == {"libcublas": False}
+    assert which(place, "cublasLt.h").to_dict()["rpms"][0]["add"] == 'components = [..., "libcublas"]'
+    assert (toml_table("libcublas"), toml_table("libcublas-13-0")) == ("[redist]", "[rpms]")
 
 
 @pytest.mark.parametrize("file", ["nvidia-smi", "libnvidia-ptxjitcompiler.so.1", "libcudadebugger.so.1"])

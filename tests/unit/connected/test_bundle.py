@@ -14,9 +14,7 @@ import pytest
 from mirror.connected.bundle import Bundled, BundleOptions, assemble, bundle
 from mirror.connected.choice import HashNotOnIndex
 from mirror.connected.download import Download
-from mirror.connected.drift import RpmPruned
 from mirror.connected.fetch import SeveralFailures
-from mirror.connected.lock import LockOptions, lock
 from mirror.connected.locks import LockOutdated, Locks
 from mirror.connected.plan import Part, Plan
 from mirror.connected.planning import make_plan, prepare
@@ -34,7 +32,6 @@ from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import open_bundle
 from mirror.core.target import Target
 from mirror.core.trust import TrustStore
-from tests.support import repos
 from tests.support.index import LoopbackIndex
 from tests.support.keys import write_private_key
 from tests.support.rpms import Packager, toolkit
