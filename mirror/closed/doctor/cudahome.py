@@ -53,7 +53,6 @@ class Toolkit:
         build: with its patch level, ``"V13.0.88"``.
         words: the last line that nvcc said when it did not answer.
         headers: the release that ``cuda_runtime_api.h`` is of.
-        dangling: links that lead nowhere, by path below the home.
     """
 
     home: Path
@@ -61,7 +60,6 @@ class Toolkit:
     build: str = ""
     words: str = ""
     headers: str = ""
-    dangling: tuple[str, ...] = ()
 
 
 def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
@@ -79,7 +77,6 @@ def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
         build=version[2] if version else "",
         words="" if version else finished.tail(1),
         headers=headers_release(home / "include"),
-        dangling=tuple(sorted(_dangling(home))),
     )
 
 
@@ -113,19 +110,24 @@ def judge_toolkit(toolkit: Toolkit, release: str, gpu: str, compiles_flashinfer:
     whole = [*_judge_files(toolkit, release, compiles_flashinfer), *_judge_programs(toolkit)]
     yield from whole
     yield from _judge_releases(toolkit, release, gpu)
-    if toolkit.dangling:
-        names = ", ".join(toolkit.dangling[:_SHOWN]) + " ..." * (len(toolkit.dangling) > _SHOWN)
-        yield Finding(
-            WARNING if any(name.endswith(".so") for name in toolkit.dangling) else NOTE,
-            "toolkit",
-            f"{len(toolkit.dangling)} links lead nowhere: {names}",
-            cause="a -devel package without the one that its links lead to",
-            proof=f"find {toolkit.home} -xtype l",
-            fix=_add({bringer(_below(name, "."), release) for name in toolkit.dangling}),
-            row="17",
-        )
+    yield from _judge_links(toolkit, release)
     if not whole:
         yield Finding(GOOD, "toolkit", f"CUDA {release} in {toolkit.home} has all its parts")
+
+
+def _judge_links(toolkit: Toolkit, release: str) -> Iterable[Finding]:
+    dangling = sorted(_dangling(toolkit.home))
+    if dangling:
+        names = ", ".join(dangling[:_SHOWN]) + " ..." * (len(dangling) > _SHOWN)
+        yield Finding(
+            WARNING if any(name.endswith(".so") for name in dangling) else NOTE,
+            "toolkit",
+            f"{len(dangling)} links lead nowhere: {names}",
+            cause="a -devel package without the one that its links lead to",
+            proof=f"find {toolkit.home} -xtype l",
+            fix=_add({bringer(_below(name, "."), release) for name in dangling}),
+            row="17",
+        )
 
 
 def _judge_files(toolkit: Toolkit, release: str, compiles_flashinfer: bool) -> Iterable[Finding]:

@@ -236,7 +236,7 @@ def _size(place: Path, limit_files: int = 20_000) -> int:
 
 
 def judge_default_caches(caches: Iterable[tuple[Path, int]]) -> Iterable[Finding]:
-    found = list(caches)
+    found = [(place, size) for place, size in caches if size]
     if found:
         names = ", ".join(f"{place} ({_mib(size)})" for place, size in found)
         yield Finding(

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.nvidia import Nvidia
+from mirror.closed.doctor.nvidia import Nvidia, counted
 from mirror.core.cudarelease import driver_floor, native_driver, newest_release, version_tuple
 
 _MODULE = "/proc/driver/nvidia"
@@ -48,7 +48,7 @@ def judge_devices(nvidia: Nvidia) -> Iterable[Finding]:
             row="53",
         )
     else:
-        yield Finding(GOOD, "GPU devices", f"{nvidia.gpu_nodes} GPUs can be opened: {nvidia.summary()}")
+        yield Finding(GOOD, "GPU devices", f"{counted(nvidia.gpu_nodes)} can be opened: {nvidia.summary()}")
     if nvidia.gpu_nodes and "nvidia-uvm" not in {Path(node).name for node in nvidia.nodes}:
         yield Finding(
             PROBLEM,
@@ -115,6 +115,12 @@ def _oddities(nvidia: Nvidia) -> Iterable[Finding]:
         yield Finding(GOOD, "fabric manager", f"it runs, for {nvidia.switches} NVSwitches")
 
 
+def what_it_allows(driver: str) -> str:
+    """Which CUDA a driver supports by itself, to follow its version in a sentence."""
+    newest = newest_release(driver)
+    return f"allows CUDA {newest} and older" if newest else "comes from before the first CUDA release that mirror knows"
+
+
 def judge_driver(driver: str, release: str, what: str) -> Finding:
     """A loaded driver against the CUDA release of a toolkit or of torch.
 
@@ -123,8 +129,7 @@ def judge_driver(driver: str, release: str, what: str) -> Finding:
         release: ``"13.0"``.
         what: what is of that release, ``"the toolkit"``.
     """
-    newest, floor, native = newest_release(driver), driver_floor(release), native_driver(release)
-    allows = f"allows CUDA {newest} and older" if newest else "is older than all that mirror knows"
+    floor, native, allows = driver_floor(release), native_driver(release), what_it_allows(driver)
     proof = f"{_MODULE}/version"
     if floor and version_tuple(driver) < version_tuple(floor):
         return Finding(

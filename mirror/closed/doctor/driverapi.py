@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from mirror.closed.command import TIMED_OUT, run
 from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.nvidia import Gpu, Nvidia
+from mirror.closed.doctor.nvidia import Gpu, Nvidia, counted
 
 _TIMEOUT_S = 60
 """An HGX machine without persistence mode takes some 20 s to wake all its GPUs."""
@@ -94,7 +94,9 @@ def ask_driver(variables: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> A
     Args:
         variables: the environment that programs are started with.
     """
-    finished = run([sys.executable, "-I", "-S", "-c", _ASK], variables, timeout_s=timeout_s)
+    # Starting, the driver makes its cache directory ~/.nv, unless it is told that there is to be none.
+    quiet = {**variables, "CUDA_CACHE_DISABLE": "1"}
+    finished = run([sys.executable, "-I", "-S", "-c", _ASK], quiet, timeout_s=timeout_s)
     if finished.code == TIMED_OUT:
         return Answer(TIMED_OUT)
     try:
@@ -149,7 +151,10 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
         )
     else:
         yield Finding(
-            GOOD, subject, f"it starts, supports CUDA {answer.release} and shows {len(answer.gpus)} GPUs", proof=proof
+            GOOD,
+            subject,
+            f"it starts, supports CUDA {answer.release} and shows {counted(len(answer.gpus))}",
+            proof=proof,
         )
         yield from _other_library(answer, nvidia, proof)
 

@@ -12,9 +12,12 @@ Example::
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mirror.closed.doctor.cudahome import Toolkit, read_toolkit
 from mirror.closed.doctor.driverapi import Answer, ask_driver, can_be_asked
@@ -36,7 +39,8 @@ class Facts:
         variables: the calling shell's.
         host, nvidia, resources, toolbox: this machine.
         answer: the driver's; None when it was not asked.
-        environment, receipt, installed, toolkit: the stack's; None where there is none.
+        environment, receipt, installed: the stack's; None where there is none.
+        toolkit: the stack's; without a stack, the one that the shell would use.
         python: version of the interpreter that looks.
     """
 
@@ -76,7 +80,8 @@ def read_facts(
         nvidia = replace(facts.nvidia, gpus=answer.gpus) if answer.gpus else facts.nvidia
         facts = replace(facts, answer=answer, nvidia=nvidia)
     if environment is None:
-        return facts
+        home = _home(variables)
+        return replace(facts, toolkit=read_toolkit(home, variables)) if home else facts
     return replace(
         facts,
         environment=environment,
@@ -84,3 +89,11 @@ def read_facts(
         installed=read_installed(environment.venv),
         toolkit=read_toolkit(environment.cuda_home, variables) if environment.cuda_home else None,
     )
+
+
+def _home(variables: Mapping[str, str]) -> Path | None:
+    """The toolkit that programs of this shell find by themselves (CUDA.md B4)."""
+    named = variables.get("CUDA_HOME") or variables.get("CUDA_PATH")
+    found = shutil.which("nvcc", path=variables.get("PATH", ""))
+    home = Path(named) if named else Path(os.path.realpath(found)).parent.parent if found else Path("/usr/local/cuda")
+    return home if (home / "bin/nvcc").exists() else None

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mirror.closed.doctor import disks
-from mirror.closed.doctor.driver import judge_devices
+from mirror.closed.doctor.driver import judge_devices, what_it_allows
 from mirror.closed.doctor.driverapi import judge_answer
 from mirror.closed.doctor.facts import Facts
-from mirror.closed.doctor.finding import NOTE, PROBLEM, WARNING, Finding
+from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.resources import judge_resources
 from mirror.closed.doctor.shell import judge_shell
 from mirror.closed.doctor.toolbox import ceiling_of, judge_compilers, judge_headers, judge_ninja
@@ -40,6 +40,8 @@ def judge_machine(facts: Facts) -> Iterator[Finding]:
     """Everything about the host, as far as it matters to the stack that is on it."""
     environment, variables, nvidia = facts.environment, facts.variables, facts.nvidia
     yield from guarded("GPU devices", judge_devices(nvidia))
+    if nvidia.driver and environment is None:
+        yield Finding(GOOD, "driver", f"driver {nvidia.driver} {what_it_allows(nvidia.driver)}")
     if facts.answer:
         yield from judge_answer(facts.answer, nvidia)
     yield from guarded("shell", judge_shell(variables, environment))

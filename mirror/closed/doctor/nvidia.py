@@ -161,3 +161,8 @@ def _has_fabric_manager(proc: Path, run: Path) -> bool:
     return any(_text(place / "comm").startswith("nv-fabricmanage") for place in processes) or bool(
         _listed(run / "nvidia-fabricmanager")
     )
+
+
+def counted(gpus: int) -> str:
+    """``"1 GPU"``, ``"8 GPUs"``."""
+    return f"{gpus} GPU{'s' * (gpus != 1)}"

@@ -110,8 +110,7 @@ def _system() -> str:
 def _toolkit(facts: Facts) -> str:
     toolkit = facts.toolkit
     if toolkit is None:
-        home = facts.variables.get("CUDA_HOME") or facts.variables.get("CUDA_PATH")
-        return f"none of the stack's; CUDA_HOME is {home}" if home else "none"
+        return "none"
     return f"nvcc {toolkit.build or 'does not answer'}, headers {toolkit.headers or 'none'}, in {toolkit.home}"
 
 

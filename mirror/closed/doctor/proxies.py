@@ -25,8 +25,8 @@ def proxies(variables: Mapping[str, str]) -> Mapping[str, str]:
 def redacted(url: str) -> str:
     """A URL without user and password."""
     scheme, separator, rest = url.rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{'***@' if '@' in rest else ''}{authority.rpartition('@')[2]}{slash}{path.rpartition('@')[2]}"
+    # A password may hold any letter, "@" and "/" too: all that stands before the last "@" goes.
+    return f"{scheme}{separator}***@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 def judge_proxies(variables: Mapping[str, str]) -> Iterable[Finding]:

@@ -161,7 +161,7 @@ def _judge_pins(installed: Installed) -> Iterable[Finding]:
     there = installed.version("torch").partition("+")[0]
     for project in installed.projects.values():
         pin = project.torch_pin.partition("+")[0]
-        if there and pin and version_tuple(pin) != version_tuple(there):
+        if there and pin and not _is_same(pin, there):
             yield Finding(
                 PROBLEM,
                 project.name,
@@ -171,6 +171,12 @@ def _judge_pins(installed: Installed) -> Iterable[Finding]:
                 fix="lock both together",
                 row="40",
             )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two releases are one: ``2.11`` is ``2.11.0`` (PEP 440)."""
+    trimmed = [re.sub(r"(\.0)+$", "", version) for version in (one, other)]
+    return trimmed[0] == trimmed[1]
 
 
 def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
