@@ -21,7 +21,7 @@ from mirror.core.durable import write_file
 
 ROOMS = ("core", "review", "closed")
 COMMANDS = (
-    "__init__", "main", "console", "options", "signers", "verify", "inspect", "approve", "reject", "install", "which", "doctor",
+    "__init__", "main", "console", "options", "signers", "verify", "inspect", "diff", "approve", "reject", "install", "which", "doctor",
     "status", "rollback", "trust",
 )  # fmt: skip
 

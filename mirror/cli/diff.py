@@ -1,0 +1,68 @@
+"""``mirror diff``: what changed from one bundle to the next."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import human_bytes, print_json
+from mirror.core.root import utc
+from mirror.core.trust import TrustStore
+from mirror.review.contents import read_contents
+from mirror.review.diff import Changes, compare
+
+_TITLES = {
+    "added": "added",
+    "removed": "removed",
+    "updated": "updated",
+    "rebuilt": "built again, other bytes",
+    "replaced": "SAME VERSION, OTHER BYTES",
+    "moved": "same bytes from another place",
+}
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "diff",
+        help="show what changed between two bundles",
+        description="Compare two bundles, or the MANIFEST.json of either: what was added, removed, updated, built again or "
+        "replaced, whose licence changed, who signed. Bundles must be signed by a trusted builder; a manifest alone is taken "
+        "as it stands. Exit code 0 whether they differ or not.",
+    )
+    parser.add_argument(
+        "old", type=Path, metavar="OLD", help="the bundle that was approved before, or its MANIFEST.json"
+    )
+    parser.add_argument("new", type=Path, metavar="NEW", help="the bundle to decide about")
+    parser.add_argument("--json", action="store_true", help="print the changes as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    root = TrustStore.default().load_root()
+    changes = compare(read_contents(args.old, root), read_contents(args.new, root))
+    if args.json:
+        print_json(changes.to_dict())
+    else:
+        _print(changes)
+    return 0
+
+
+def _print(changes: Changes) -> None:
+    print(f"from {utc(changes.older)} to {utc(changes.newer)}")
+    if changes.is_empty:
+        print("nothing differs")
+    for group, title in _TITLES.items():
+        found = getattr(changes, group)
+        if found:
+            print(f"\n{title} ({len(found)})")
+        for change in found:
+            sign = "+" if change.growth >= 0 else "-"
+            print(f"  {change.directory + '/':<8} {change!s:<52} {sign}{human_bytes(abs(change.growth))}")
+    for title, facts in (("licence", changes.licences), ("also", changes.facts)):
+        if facts:
+            print(f"\n{title} ({len(facts)})")
+        for fact in facts:
+            print(f"  {fact}")
+    sign = "+" if changes.growth >= 0 else "-"
+    print(f"\n{changes.same} files are the same; {sign}{human_bytes(abs(changes.growth))} in all")
