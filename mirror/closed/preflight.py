@@ -18,8 +18,11 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.driverfit import driver_note
 from mirror.closed.host import Disk, Host, nearest_existing
+from mirror.closed.hostcompiler import NONE, too_new
 from mirror.closed.interpreter import Interpreter, Search
+from mirror.core.cudarelease import gcc_ceiling
 from mirror.core.errors import MirrorError
 from mirror.core.manifest import Artifact, Manifest
 from mirror.core.target import Target
@@ -30,8 +33,8 @@ REQUIREMENTS = "meta/install.txt"
 _UNPACKED_RATIO = 4
 """Bytes on disk for one byte of a compressed artifact whose unpacked size the manifest does not tell."""
 
-_DRIVERS = {"12": "525.60.13", "13": "580"}
-"""The oldest driver for each major CUDA release, by minor version compatibility (CUDA.md A11)."""
+_UNQUOTED = frozenset(" &;()<>|*?[]{}")
+"""What a shell or ninja takes apart where a path is not quoted."""
 
 
 class PreflightFailed(MirrorError):
@@ -89,6 +92,7 @@ def check(manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Sear
         *_python_issues(manifest, search),
         *_tool_issues(manifest),
         *prefix_issues(prefix),
+        *_toolchain_issues(manifest, prefix),
         *_disk_issues(manifest, prefix, host, disk),
     ]
     if issues:
@@ -148,6 +152,19 @@ def prefix_issues(prefix: Path, is_written: bool = True) -> list[str]:
     if is_written and not issues and not os.access(place, os.W_OK | os.X_OK):
         issues.append(f"the prefix {prefix} cannot be made: {place} is not writable by you")
     return issues
+
+
+def _toolchain_issues(manifest: Manifest, prefix: Path) -> list[str]:
+    # nvcc and g++ take such a path when it is quoted. FlashInfer (jit/cpp_ext.py: "nvcc = $cuda_home/bin/nvcc", "build
+    # {obj}: cuda_compile {source}") and torch's cpp_extension write it into build.ninja as it is.
+    found = sorted(_UNQUOTED & set(str(prefix)))
+    if not found or not manifest.carries_toolchain:
+        return []
+    named = ", ".join("a blank" if letter == " " else f"{letter!r}" for letter in found)
+    return [
+        f"the prefix {str(prefix)!r} holds {named}, and the bundle carries a CUDA toolchain: nvcc would work there, but "
+        "FlashInfer and torch write its path unquoted into the commands that they build with"
+    ]
 
 
 def check_owner(prefix: Path) -> None:
@@ -211,14 +228,13 @@ def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
         notes.append("you are root: mirror does not need it, and what it installs belongs to root")
     if search.found and not search.found.has_headers and manifest.target.gpu:
         notes.append(f"{search.found.path} comes without Python.h: Triton and torch cannot compile at run time with it")
-    floor = _DRIVERS.get(manifest.target.cuda.partition(".")[0], "")
-    if floor and host.driver and _numbers(host.driver) < _numbers(floor):
-        notes.append(f"CUDA {manifest.target.cuda} needs driver {floor} or newer, this host has {host.driver}")
+    release = manifest.target.cuda
+    if note := driver_note(release, host.driver):
+        notes.append(note)
+    if manifest.carries_toolchain:
+        refusal = too_new(host.compiler, release, gcc_ceiling(release)) if host.compiler else NONE
+        notes += [refusal] if refusal else []
     return notes
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def unpacked_limit(artifact: Artifact) -> int:

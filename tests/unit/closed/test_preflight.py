@@ -19,6 +19,8 @@ TOOL = Artifact("tool/uv.whl", 40, DIGEST, "uv", unpacked_size=60)
 PYTHON = Artifact("python/cpython.tar.gz", 10, DIGEST, "cpython")
 META = Artifact("meta/install.txt", 7, DIGEST, "install.txt")
 MANIFEST = Manifest("h100", 5, Target("3.11", "x86_64", "2.28", "sm_90a", "13.0"), (TOOL, WHEEL, META))
+RPM = Artifact("rpms/cuda-nvcc-13-0.rpm", 1, DIGEST, "cuda-nvcc-13-0")
+WITH_RPMS = dataclasses.replace(MANIFEST, artifacts=(TOOL, WHEEL, RPM, META))
 HOST = Host("x86_64", (2, 28))
 DISK = Disk(1 << 30, is_noexec=False)
 FOUND = Search(Interpreter(Path("/usr/bin/python3.11"), "3.11.7", has_headers=True))
@@ -123,12 +125,49 @@ def test_what_only_may_disturb_is_a_note(tmp_path: Path) -> None:
     assert [note.split(":")[0] for note in notes] == [
         "you are root",
         "/usr/bin/python3.11 comes without Python.h",
-        "CUDA 13.0 needs driver 580 or newer, this host has 575.57.08",
+        "DRIVER TOO OLD",
     ]
+    assert "CUDA 13.0 needs driver 580 or newer" in notes[2] and "this host has 575.57.08" in notes[2]
 
 
 def test_a_driver_that_is_new_enough_is_no_note(tmp_path: Path) -> None:
     assert check(MANIFEST, tmp_path / "p", dataclasses.replace(HOST, driver="580.65.06"), DISK, FOUND).notes == ()
+
+
+def test_a_driver_older_than_the_release_is_told_what_will_not_load(tmp_path: Path) -> None:
+    manifest = dataclasses.replace(MANIFEST, target=dataclasses.replace(MANIFEST.target, cuda="12.8"))
+    (note,) = check(manifest, tmp_path / "p", dataclasses.replace(HOST, driver="535.104.05"), DISK, FOUND).notes
+    assert note.startswith("CUDA 12.8 was shipped with driver 570.26, this host has 535.104.05: new enough")
+
+
+def test_a_host_without_a_compiler_is_told_what_works_when_a_toolchain_is_carried(tmp_path: Path) -> None:
+    (note,) = check(WITH_RPMS, tmp_path / "p", HOST, DISK, FOUND).notes
+    assert note.startswith("this host has no C++ compiler (g++), which nvcc needs to compile anything; without one, ")
+
+
+def test_a_compiler_that_is_too_new_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    gcc = tmp_path / "g++"
+    gcc.write_text("#!/bin/sh\necho 99\n")
+    gcc.chmod(0o755)
+    (note,) = check(WITH_RPMS, tmp_path / "p", dataclasses.replace(HOST, compiler=gcc), DISK, FOUND).notes
+    assert note == f"{gcc} is gcc 99, nvcc of CUDA 13.0 takes gcc 15 and older"
+
+
+@pytest.mark.parametrize(("letter", "named"), [(" ", "a blank"), ("&", "'&'"), ("(", "'('"), (" |", "a blank, '|'")])
+def test_a_prefix_in_which_jit_compilers_break_is_refused_with_a_toolchain(
+    tmp_path: Path, letter: str, named: str
+) -> None:
+    prefix = tmp_path / f"a{letter}b"
+    (issue,) = issues(tmp_path, WITH_RPMS, prefix)
+    assert issue == (
+        f"the prefix {str(prefix)!r} holds {named}, and the bundle carries a CUDA toolchain: nvcc would work there, but "
+        "FlashInfer and torch write its path unquoted into the commands that they build with"
+    )
+    check(MANIFEST, prefix, HOST, DISK, FOUND)  # and without one it is fine
+
+
+def test_a_prefix_with_other_odd_letters_takes_a_toolchain(tmp_path: Path) -> None:
+    check(WITH_RPMS, tmp_path / "préfixe,v=1.0_%~@+#!^", HOST, DISK, FOUND)
 
 
 def test_a_prefix_that_is_a_file(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
 import pytest
 
-from mirror.closed.environment import Environment
+from mirror.closed.environment import Environment, load_environment
 from mirror.closed.host import Host
-from mirror.closed.selftest import FAILED, PASSED, SKIPPED, Check, SelfTestFailed, self_test
+from mirror.closed.prefix import Generation, Identity
+from mirror.closed.selftest import FAILED, PASSED, SKIPPED, Check, SelfTestFailed, refuse_failures, self_test
 from mirror.core.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Silent
 from mirror.core.target import Target
 
 DIGEST = Sha256Hex("ab" * 32)
@@ -54,9 +57,11 @@ def checks(
     return self_test(environment, host, generation / "work")
 
 
-def failures(generation: Path, *artifacts: Artifact, imports: tuple[str, ...] = ()) -> tuple[Check, ...]:
+def failures(
+    generation: Path, *artifacts: Artifact, imports: tuple[str, ...] = (), host: Host = HOST
+) -> tuple[Check, ...]:
     with pytest.raises(SelfTestFailed) as exc_info:
-        checks(generation, *artifacts, imports=imports)
+        refuse_failures(checks(generation, *artifacts, imports=imports, host=host))
     assert all(check.outcome == FAILED for check in exc_info.value.checks)
     return exc_info.value.checks
 
@@ -80,7 +85,7 @@ def test_all_imports_that_fail_are_told_together(generation: Path) -> None:
 def test_the_error_shows_the_last_words_of_each(generation: Path) -> None:
     module(generation, "bad", "raise RuntimeError('no kernel image')")
     with pytest.raises(SelfTestFailed) as exc_info:
-        checks(generation, imports=("bad",))
+        refuse_failures(checks(generation, imports=("bad",)))
     assert str(exc_info.value) == "the self-test failed: import bad"
     assert exc_info.value.context().startswith("import bad:\n")
     assert exc_info.value.context().endswith("no kernel image")
@@ -94,8 +99,8 @@ def test_a_module_that_needs_the_driver_is_skipped_where_there_is_none(generatio
 
 def test_and_it_fails_where_there_is_a_driver(generation: Path) -> None:
     module(generation, "gpu", NO_DRIVER)
-    with pytest.raises(SelfTestFailed):
-        checks(generation, imports=("gpu",), host=Host("x86_64", (2, 28), driver="580.65.06"))
+    host = Host("x86_64", (2, 28), driver="580.65.06")
+    assert [check.name for check in failures(generation, imports=("gpu",), host=host)] == ["import gpu"]
 
 
 def test_modules_see_what_env_sh_sets_and_none_of_the_users_python_settings(
@@ -120,53 +125,48 @@ def test_a_wrong_result_of_the_probe_is_a_failure(generation: Path) -> None:
     assert [check.detail for check in failures(generation, PROBE)] == ["GPU 0: wrong sum"]
 
 
-def test_nvcc_is_asked_for_the_targets_architecture(generation: Path) -> None:
-    nvcc(generation, f'echo "$@" > {generation}/asked; command -v nvcc >> {generation}/asked')
-    found = checks(generation, RPM)
-    assert [check.outcome for check in found] == [PASSED, PASSED]
-    arguments, on_path = (generation / "asked").read_text().splitlines()
-    assert arguments.startswith("-arch=sm_90a ")
-    assert on_path == f"{generation}/cuda/bin/nvcc"
+@pytest.mark.parametrize("code", [1, 3])
+def test_a_driver_that_is_too_old_explains_the_probe(generation: Path, code: int) -> None:
+    module(generation, "mirror_probe", f"import sys; print('CUDA error 35'); sys.exit({code})")
+    (found,) = checks(generation, PROBE, host=Host("x86_64", (2, 28), driver="535.104.05"))
+    assert "CUDA 13.0 needs driver 580 or newer" in found.detail
+    assert "this host has 535.104.05" in found.detail
 
 
-def test_nvcc_that_fails_shows_its_words(generation: Path) -> None:
-    nvcc(generation, "echo 'cuda_fp16.h:4: fatal error: nv/target: No such file or directory' >&2; exit 1")
-    (found,) = failures(generation, RPM)
-    assert found.name == "compile and link a kernel for sm_90a"
-    assert "nv/target: No such file or directory" in found.detail
+def test_all_checks_are_made_whatever_fails_and_the_caller_decides(generation: Path) -> None:
+    module(generation, "bad", "raise RuntimeError('no')")
+    module(generation, "mirror_probe", "")
+    nvcc(generation, "echo 'nvcc fatal' >&2; exit 1")
+    found = checks(generation, RPM, PROBE, imports=("bad",))
+    assert [(check.name, check.outcome) for check in found[:3]] == [
+        ("import bad", FAILED),
+        ("run the sm_90a probe kernel", PASSED),
+        ("compile and link a kernel for sm_90a", FAILED),
+    ]
+    assert refuse_failures(found[1:2]) == found[1:2]
 
 
-def test_a_host_without_a_compiler_is_told_so(generation: Path) -> None:
-    nvcc(generation, "exit 1")
-    (found,) = checks(generation, RPM, host=Host("x86_64", (2, 28)))
-    assert found.outcome == SKIPPED
-    assert "no C++ compiler" in found.detail
+def test_it_is_told_of_each_check_when_it_ends(generation: Path) -> None:
+    said = []
+
+    class Listener(Silent):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    module(generation, "first", "")
+    module(generation, "second", "")
+    environment = Environment(generation, Manifest("h100", 5, TARGET, (), imports=("first", "second")))
+    self_test(environment, HOST, generation / "work", Listener())
+    assert said == ["import first: passed", "import second: passed"]
 
 
-def test_a_compiler_that_is_too_new_for_nvcc_is_the_hosts_affair(generation: Path) -> None:
-    message = "host_config.h:143: #error -- unsupported GNU version! gcc versions later than 15 are not supported!"
-    nvcc(generation, f"echo '{message}' >&2; exit 1")
-    (found,) = checks(generation, RPM)
-    assert found.outcome == SKIPPED
-    assert found.detail.endswith("gcc versions later than 15 are not supported")
-
-
-def test_the_plain_link_names_the_stub_only_when_it_is_there(generation: Path) -> None:
-    nvcc(generation, "exit 0")
-    assert checks(generation, RPM)[1].name == "link with -lcudart"
-    (generation / "cuda/lib64/stubs").mkdir(parents=True)
-    (generation / "cuda/lib64/stubs/libcuda.so").touch()
-    assert checks(generation, RPM)[1].name == "link with -lcudart -lcuda"
-
-
-def test_a_link_that_fails_shows_the_linkers_words(generation: Path) -> None:
-    nvcc(generation, "exit 0")
-    linker = generation / "g++"
-    linker.write_text("#!/bin/sh\necho '/usr/bin/ld: cannot find -lcudart' >&2; exit 1\n")
-    linker.chmod(0o755)
-    with pytest.raises(SelfTestFailed) as exc_info:
-        checks(generation, RPM, host=Host("x86_64", (2, 28), compiler=linker))
-    assert exc_info.value.checks[0].detail == "/usr/bin/ld: cannot find -lcudart"
+def test_an_installed_generation_is_tested_without_its_bundle(tmp_path: Path, generation: Path) -> None:
+    data = Manifest("h100", 5, TARGET, (), imports=("first",)).encode()
+    (generation / "manifest.json").write_bytes(data)
+    (generation / "COMPLETE").write_text(hashlib.sha256(data).hexdigest() + "\n")
+    module(generation, "first", "")
+    environment = load_environment(Generation(generation, Identity(5, "ab" * 6)))
+    assert self_test(environment, HOST, generation / "work") == (Check("import first", PASSED),)
 
 
 def test_a_bundle_without_a_toolkit_compiles_nothing(generation: Path) -> None:
