@@ -4,8 +4,8 @@ It holds the search and the order. The symptoms are ``mirror.closed.doctor.sympt
 ``mirror.closed.doctor.logtext``'s.
 
 Rules:
-(1) a log is read once and never held; each fragment is looked for in a whole block at a time, patterns only around a
-    fragment, and only so often in a line: time grows with the log's size and with nothing else;
+(1) a log is read once and never held; each fragment is looked for in a whole block at a time, a pattern only where its
+    fragment stands, and only so often in a line: time grows with the log's size and with nothing else;
 (2) a symptom that is seen a thousand times is one finding, with its first line and the number of lines;
 (3) what explains others comes first; words that are never a cause come last, and alone they are called what they are;
 (4) a log without a known word is said to be unknown, and the lines that look like errors are shown.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -36,6 +36,9 @@ _AHEAD, _BACK = 600, 400
 
 _TRIES = 64
 """How many times a fragment is judged in one line; it may stand there a million times."""
+
+_MOST_LOOKS_BACK = 2000
+"""How many times a symptom is looked up in what stands before it."""
 
 _UNKNOWN = Context()
 
@@ -60,9 +63,9 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
 
 
 def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
-    tally, suspects, last = _Tally(context), Suspects(), 0
+    search, tally, suspects, last = _Search(), _Tally(context), Suspects(), 0
     for block in blocks(lines):
-        tally.add(_hits(block))
+        tally.add(search.hits(block))
         suspects.add(block)
         last = block.last_line
     sightings, consequences = tally.result()
@@ -73,31 +76,31 @@ def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
 class _Rule:
     symptom: Symptom
     pattern: re.Pattern[str] | None
+    lead: re.Pattern[str] | None
     near: re.Pattern[str] | None
 
-    def judge(self, block: Block, at: int, line_start: int, length: int) -> Mapping[str, str] | None:
-        """The groups found when the symptom stands at ``at``, where one of its fragments does; None when it does not."""
+    def judge(self, block: Block, at: int, start: int) -> dict[str, str] | None:
+        """The groups found when the symptom stands at ``at``, in the line from ``start``; None when it does not stand there."""
         groups: dict[str, str] = {}
         if self.pattern:
-            start = max(line_start, at - _BACK)
-            match = self.pattern.search(block.folded[start : at + _AHEAD])
-            if match is None or match.start() > at - start + length:  # it stands in a later line
+            match = self.pattern.match(block.folded, at, at + _AHEAD)
+            if match is None:
                 return None
-            groups.update(_named(match))
-        if self.near:
-            before = list(self.near.finditer(block.back(at)))
-            if not before:
+            groups = _named(match.groupdict())
+        if self.lead:
+            before = self.lead.search(block.folded, max(start, at - _BACK), at)
+            if before is None:
                 return None
-            groups.update(_named(before[-1]))
+            groups = _named({**before.groupdict(), **(match.groupdict() if self.pattern and match else {})})
         return groups
 
 
-def _named(match: re.Match[str]) -> dict[str, str]:
-    """The named groups; ``path2`` stands for ``path`` in another branch of the pattern."""
+def _named(groups: Mapping[str, str | None]) -> dict[str, str]:
+    """The named groups; ``path1`` and ``path2`` together are ``path``."""
     found: dict[str, str] = {}
-    for name, value in match.groupdict().items():
+    for name in sorted(groups):
         base = name.rstrip("0123456789")
-        found[base] = found.get(base) or value or ""
+        found[base] = found.get(base, "") + (groups[name] or "")
     return found
 
 
@@ -106,36 +109,70 @@ def _rules() -> Mapping[str, tuple[_Rule, ...]]:
     """Fragment -> the rules that look where it stands."""
     found: dict[str, list[_Rule]] = {}
     for symptom in (*SYMPTOMS, *CONSEQUENCES):
-        pattern, near = (re.compile(text) if text else None for text in (symptom.pattern, symptom.near))
+        expressions = (symptom.pattern, symptom.lead, symptom.near)
+        rule = _Rule(symptom, *(re.compile(text, re.MULTILINE) if text else None for text in expressions))
         for fragment in symptom.fragments:
-            found.setdefault(fragment, []).append(_Rule(symptom, pattern, near))
+            found.setdefault(fragment, []).append(rule)
     return {fragment: tuple(rules) for fragment, rules in found.items()}
 
 
 @dataclass(frozen=True)
 class _Hit:
+    """A symptom at a place."""
+
     symptom: Symptom
     groups: Mapping[str, str]
+    block: Block
+    at: int
     line: int
-    text: str
+    text: str = ""
+
+    def shown(self) -> _Hit:
+        """The same with what is shown of its line."""
+        _, start, end = self.block.line(self.at)
+        return replace(self, text=shown(self.block.text, self.at, start, end), block=_NOTHING)
 
 
-def _hits(block: Block) -> Iterator[_Hit]:
-    for fragment, rules in _rules().items():
-        at = block.folded.find(fragment)
-        while at >= 0:
-            number, start, end = block.line(at)
-            open_rules, tries = list(rules), 0
-            while 0 <= at < end and open_rules and tries < _TRIES:
-                tries += 1
-                for rule in list(open_rules):
-                    groups = rule.judge(block, at, start, len(fragment))
-                    if groups is not None:
-                        open_rules.remove(rule)
-                        yield _Hit(rule.symptom, groups, number, shown(block.text, at, start, end))
-                at = block.folded.find(fragment, at + 1)
-            if 0 <= at < end:
+_NOTHING = Block("", "", "", [0], [0])
+
+
+class _Search:
+    """Looks through the blocks of one log."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+        self._answer: dict[str, dict[str, str] | None] = {}
+
+    def hits(self, block: Block) -> Iterator[_Hit]:
+        for fragment, rules in _rules().items():
+            at = block.folded.find(fragment)
+            while at >= 0:
+                number, start, end = block.line(at)
+                wanted = rules
+                for _ in range(_TRIES):
+                    for rule in wanted:
+                        groups = self._judge(rule, block, at, start)
+                        if groups is not None:
+                            wanted = tuple(other for other in wanted if other is not rule)
+                            yield _Hit(rule.symptom, groups, block, at, number)
+                    at = block.folded.find(fragment, at + 1, end)
+                    if at < 0 or not wanted:
+                        break
                 at = block.folded.find(fragment, end)
+
+    def _judge(self, rule: _Rule, block: Block, at: int, start: int) -> dict[str, str] | None:
+        groups = rule.judge(block, at, start)
+        if groups is None or rule.near is None:
+            return groups
+        # Reading back is the one thing that costs: in a log that says it for ever, the answer is known by then.
+        asked = self._asked[rule.near.pattern] = self._asked.get(rule.near.pattern, 0) + 1
+        if asked <= _MOST_LOOKS_BACK:
+            last = None
+            for match in rule.near.finditer(block.back(at)):
+                last = match
+            self._answer[rule.near.pattern] = None if last is None else _named(last.groupdict())
+        answer = self._answer[rule.near.pattern]
+        return None if answer is None else {**groups, **answer}
 
 
 class _Tally:
@@ -143,9 +180,9 @@ class _Tally:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._first: dict[tuple[Symptom, str], _Hit] = {}
-        self._count: dict[tuple[Symptom, str], int] = {}
-        self._last: dict[tuple[Symptom, str], int] = {}
+        self._first: dict[tuple[str, str], _Hit] = {}
+        self._count: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str], int] = {}
 
     def add(self, hits: Iterable[_Hit]) -> None:
         lines: dict[int, list[_Hit]] = {}
@@ -161,27 +198,30 @@ class _Tally:
 
     def _note(self, hit: _Hit) -> None:
         # Two libraries that are missing are two RPMs to add, and so two findings; two headers of one RPM are one.
-        key = (hit.symptom, package_of(hit.symptom.missing(hit.groups), self._context) if hit.symptom.names_rpm else "")
+        symptom = hit.symptom
+        package = package_of(symptom.missing(hit.groups), self._context) if symptom.names_rpm else ""
+        key = (symptom.row or symptom.what, package)
         if self._last.get(key) == hit.line:
             return
-        self._first.setdefault(key, hit)
+        if key not in self._first:
+            self._first[key] = hit.shown()
         self._last[key] = hit.line
         self._count[key] = self._count.get(key, 0) + 1
 
     def result(self) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
         """Sightings of rows, first cause first, and of consequences."""
-        depths = _depths({symptom for symptom, _ in self._first})
+        depths = _depths({hit.symptom for hit in self._first.values()})
         told = sorted(
             self._first.items(),
-            key=lambda item: (depths[item[0][0]][0], -LEVELS.index(item[0][0].level), item[1].line),
+            key=lambda item: (depths[item[1].symptom][0], -LEVELS.index(item[1].symptom.level), item[1].line),
         )
-        sightings = [(hit, self._sighting(key, hit, depths[key[0]][1])) for key, hit in told]
+        sightings = [(hit, self._sighting(key, hit, depths[hit.symptom][1])) for key, hit in told]
         return (
             tuple(sighting for hit, sighting in sightings if hit.symptom.row),
             tuple(sighting for hit, sighting in sightings if not hit.symptom.row),
         )
 
-    def _sighting(self, key: tuple[Symptom, str], hit: _Hit, cause: str) -> Sighting:
+    def _sighting(self, key: tuple[str, str], hit: _Hit, cause: str) -> Sighting:
         count = self._count[key]
         often = f" ({count} lines have it)" if count > 1 else ""
         finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)

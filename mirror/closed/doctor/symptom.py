@@ -4,7 +4,7 @@ It holds what a row is made of and how its sentences are filled in. The rows are
 them in a log ``mirror.closed.doctor.log``'s, rows without words ``mirror.closed.doctor.caches``'s.
 
 Rules:
-(1) a row is looked at only where one of its fragments stands, and its pattern only within a few hundred characters around,
+(1) a row is looked at only where one of its fragments stands: its pattern begins with the fragment, its lead ends there,
     so that no log can make the search slow;
 (2) fragments and patterns are written with plain quotes: the log's backticks and curly quotes are read as such;
 (3) an RPM is named only where ``mirror.core.components`` knows it; whether it is installed is said only when it was asked.
@@ -21,6 +21,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Callable
 
@@ -46,7 +47,7 @@ class Context:
 
 
 Groups = Mapping[str, str]
-"""What the named groups of a symptom's pattern found."""
+"""What the named groups of a symptom's pattern found; ``path1`` and ``path2`` are parts of ``path``."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Symptom:
         check: a command, or what to compare, that decides whether it is so.
         fix: the next step, with the command or the line to type.
         fragments: one of them stands wherever the symptom does; none for a symptom that prints nothing.
-        pattern: a regular expression that must match around a fragment; empty when the fragment is enough.
+        pattern: a regular expression that must match from the fragment's start on; empty when the fragment is enough.
+        lead: one that must match right before the fragment, in its line; written with ``$`` at its end.
         near: a regular expression that must match in the few thousand characters before; its last match's groups count.
         file: what is missing, for ``{rpm}``; may hold groups.
         over: rows that say less about the same line: they are not told for a line that has this one.
@@ -78,6 +80,7 @@ class Symptom:
     fix: str
     fragments: tuple[str, ...] = ()
     pattern: str = ""
+    lead: str = ""
     near: str = ""
     file: str = ""
     over: tuple[str, ...] = ()
@@ -135,8 +138,13 @@ def package_of(file: str, context: Context) -> str:
 
     Empty for a file that ``mirror.core.components`` does not know.
     """
-    if context.release:
-        return bringer(file, context.release)
+    return _package_of(file, context.release)
+
+
+@lru_cache(maxsize=256)
+def _package_of(file: str, release: str) -> str:
+    if release:
+        return bringer(file, release)
     old, new = bringer(file, "12.8"), bringer(file, "13.0")
     stems = dict.fromkeys(name.rpartition("-")[0].rpartition("-")[0] for name in (old, new) if name)
     return " or ".join(f"{stem}-X-Y" for stem in stems)
@@ -165,4 +173,7 @@ def header_pattern(names: str) -> str:
     Args:
         names: a regular expression for the header as it is included.
     """
-    return rf"(?:fatal error: '?|source file \")(?P<file>{names})(?:: No such file|' file not found|\")"
+    return (
+        rf"(?:fatal error: '?|(?:cannot|could not) open source file \")(?P<file>{names})"
+        r"(?:: No such file|' file not found|\")"
+    )

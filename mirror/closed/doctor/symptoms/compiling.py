@@ -28,6 +28,10 @@ _PROGRAMS = (
     "ld",
 )
 _ANY_PROGRAM = "|".join(re.escape(program) for program in _PROGRAMS)
+_NO_EXEC_WHAT = "{path} may not be started here"
+_NO_EXEC_CAUSE = "its exec bit was lost in transport, or it lies on a file system that is mounted noexec"
+_NO_EXEC_CHECK = "ls -l {path}; findmnt -no OPTIONS -T {path}"
+_NO_EXEC_FIX = "chmod +x {path}, or, if the mount says noexec, install to another place (mirror install --prefix DIR)"
 
 SYMPTOMS = (
     Symptom(
@@ -93,13 +97,11 @@ SYMPTOMS = (
     Symptom(
         "7",
         "compiler",
-        "nvcc did not find its part cicc (or its libdevice)",
+        "nvcc did not find its part cicc",
         "the package with cicc and libdevice was not unpacked",
         "ls -l $CUDA_HOME/nvvm/bin/cicc $CUDA_HOME/nvvm/libdevice",
         "{bring}",
-        ("cicc: not found", "cicc: No such file or directory", "libdevice.10.bc"),
-        r"cicc: (?:not found|No such file)"
-        r"|(?:[Cc]ould not|[Cc]annot|[Ff]ailed to) (?:find|open|read|load)[^\n]{0,120}libdevice",
+        ("cicc: not found", "cicc: No such file or directory"),
         file="nvvm/bin/cicc",
     ),
     Symptom(
@@ -151,7 +153,7 @@ SYMPTOMS = (
         "$CUDA_HOME/bin/nvcc --version; $FLASHINFER_NVCC --version; nvcc --version",
         "let there be one nvcc: unset FLASHINFER_NVCC PYTORCH_NVCC, and put $CUDA_HOME/bin first on PATH ('. env.sh')",
         ("nvcc fatal   : Unknown option", "nvcc fatal : Unknown option"),
-        r"Unknown option '(?P<option>[^'\n]{1,120})'",
+        r"nvcc fatal {1,3}: Unknown option '(?P<option>[^'\n]{1,120})'",
     ),
     Symptom(
         "13",
@@ -175,12 +177,22 @@ SYMPTOMS = (
     Symptom(
         "15",
         "compiler",
-        "{path} may not be started here",
-        "its exec bit was lost in transport, or it lies on a file system that is mounted noexec",
-        "ls -l {path}; findmnt -no OPTIONS -T {path}",
-        "chmod +x {path}, or, if the mount says noexec, install to another place (mirror install --prefix DIR)",
-        (*(f"{tool}: Permission denied" for tool in _PROGRAMS), "Permission denied: '"),
-        rf"(?P<path>(?:/[^\s:'\"]{{1,300}}/)?(?:{_ANY_PROGRAM}))'?: Permission denied"
-        rf"|Permission denied: '(?P<path2>[^'\n]{{0,300}}\b(?:{_ANY_PROGRAM}))'",
+        _NO_EXEC_WHAT,
+        _NO_EXEC_CAUSE,
+        _NO_EXEC_CHECK,
+        _NO_EXEC_FIX,
+        tuple(f"{program}: Permission denied" for program in _PROGRAMS),
+        rf"(?P<path2>{_ANY_PROGRAM})",
+        lead=r"(?P<path1>/[^\s:'\"]{0,300})?$",
+    ),
+    Symptom(
+        "15",
+        "compiler",
+        _NO_EXEC_WHAT,
+        _NO_EXEC_CAUSE,
+        _NO_EXEC_CHECK,
+        _NO_EXEC_FIX,
+        ("Permission denied: '",),
+        rf"Permission denied: '(?P<path>(?:[^'\n]{{0,300}}/)?(?:{_ANY_PROGRAM}))'",
     ),
 )

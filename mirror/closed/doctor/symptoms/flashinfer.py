@@ -10,7 +10,7 @@ from mirror.closed.doctor.symptom import Symptom
 
 _TRIO = "python -m pip list | grep -i flashinfer"
 
-_KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "exit status 137")
+_KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "non-zero exit status 137")
 _KILLED_WHAT = "a compiler or another process was killed, most likely for lack of memory"
 _KILLED_CAUSE = "each nvcc takes 3 to 8 GiB, and too many ran at once for this host's memory or this job's limit"
 _KILLED_CHECK = "free -g; cat /sys/fs/cgroup/memory.max; dmesg | grep -i 'killed process'"
@@ -24,7 +24,7 @@ SYMPTOMS = (
         "FlashInfer's packages must be of one version, and its import refuses others",
         _TRIO,
         "pin {package}=={wants} beside flashinfer-python=={wants} in NAME.toml, then lock again",
-        ("does not match flashinfer version",),
+        ("flashinfer-cubin version (", "flashinfer-jit-cache version ("),
         r"(?P<package>flashinfer-(?:cubin|jit-cache)) version \((?P<has>[\w.+!-]{1,60})\)\s{1,20}does not match "
         r"flashinfer version \((?P<wants>[\w.+!-]{1,60})\)",
     ),
@@ -76,7 +76,7 @@ SYMPTOMS = (
         "a kernel or checksum is not installed and is looked for in NVIDIA's store, for 35 to 75 seconds a file",
         _TRIO + "; echo $FLASHINFER_CUBIN_DIR $FLASHINFER_CUBINS_REPOSITORY",
         "install flashinfer-cubin of the same version, or export FLASHINFER_CUBINS_REPOSITORY=/a/local/copy",
-        (": attempt ",),
+        ("Downloading http",),
         r"Downloading (?P<url>[^\s]{1,400}): attempt \d{1,3} failed",
         level=WARNING,
     ),
@@ -108,7 +108,6 @@ SYMPTOMS = (
         _KILLED_CHECK,
         _KILLED_FIX,
         _KILLED,
-        r"died due to signal 9|Killed signal terminated|\[code=137\]|non-zero exit status 137",
     ),
     Symptom(
         "62",
@@ -118,7 +117,8 @@ SYMPTOMS = (
         _KILLED_CHECK,
         _KILLED_FIX,
         ("Killed",),
-        r"(?:^|[\])Z:>F] )Killed[ \t\r]{0,40}(?:\n|$)|: line \d{1,6}: +\d{1,9} Killed ",
+        r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)",
+        lead=r"(?:^|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$",
     ),
     Symptom(
         "63",
@@ -137,7 +137,8 @@ SYMPTOMS = (
         "dnf repoquery --obsoletes {new}",
         "let mirror lock the RPMs: it ignores Obsoletes; by hand: dnf --setopt=obsoletes=0",
         (" obsoletes ",),
-        r"package (?P<new>[^\s]{1,120})(?: from [^\s]{1,80})? obsoletes (?P<old>(?:cuda|cccl|lib(?:cu|np|nv))[^\s]{1,120})",
+        r" obsoletes (?P<old>(?:cuda|cccl|lib(?:cu|np|nv))[^\s]{1,120})",
+        lead=r"package (?P<new>[^\s]{1,120})(?: from [^\s]{1,80})?$",
     ),
     Symptom(
         "65",
@@ -156,7 +157,8 @@ SYMPTOMS = (
         "ls *.tar.gz in the wheelhouse",
         "let the connected side build it (build in [python] of NAME.toml); by hand: pip install --no-build-isolation ./sdist",
         ("Could not find a version that satisfies the requirement ",),
-        r"satisfies the requirement (?P<requirement>(?:setuptools|wheel|build|hatchling|flit[-_]core|poetry[-_]core|"
+        r"Could not find a version that satisfies the requirement "
+        r"(?P<requirement>(?:setuptools|wheel|build|hatchling|flit[-_]core|poetry[-_]core|"
         r"scikit[-_]build[-_]core|meson[-_]python|maturin|pdm[-_]backend|cmake|ninja|setuptools[-_]scm)\b[^\s(]{0,60})",
     ),
 )

@@ -13,6 +13,11 @@ _MATH_HEADERS = (
     r"(?:cublas|cusparse|cusolver|curand|cufft|nvrtc|nvJitLink|nvml|nvtx3/|cupti|cuda_profiler_api)[\w./-]{0,80}"
 )
 
+_INDIRECT_WHAT = "{library}, which a library that is linked needs, was not found by the linker"
+_INDIRECT_CAUSE = "a library's own needs are looked up by -rpath-link, LD_RUN_PATH and ld.so's paths, not by -L"
+_INDIRECT_CHECK = "readelf -d the library that is named after 'needed by' | grep NEEDED; ls $CUDA_HOME/lib64/{library}"
+_INDIRECT_FIX = 'export FLASHINFER_EXTRA_LDFLAGS="-Wl,-rpath-link,$CUDA_HOME/lib64" (or LD_RUN_PATH for other builds)'
+
 
 def _has_no_runtime(context: Context, groups: Groups) -> bool:
     """Whether the linker's name is there and leads nowhere (CUDA.md A4)."""
@@ -99,13 +104,23 @@ SYMPTOMS = (
     Symptom(
         "21",
         "linker",
-        "{library}, which a library that is linked needs, was not found by the linker",
-        "a library's own needs are looked up by -rpath-link, LD_RUN_PATH and ld.so's paths, not by -L",
-        "readelf -d the library that is named after 'needed by' | grep NEEDED; ls $CUDA_HOME/lib64/{library}",
-        'export FLASHINFER_EXTRA_LDFLAGS="-Wl,-rpath-link,$CUDA_HOME/lib64" (or LD_RUN_PATH for other builds)',
-        ("(try using -rpath or -rpath-link)", "undefined reference to '"),
-        r"(?P<library>lib[\w.+-]{1,80}), needed by [^\n]{1,300}, not found"
-        r"|undefined reference to '\w{1,80}@(?P<library2>lib[\w.+-]{1,80})'",
+        _INDIRECT_WHAT,
+        _INDIRECT_CAUSE,
+        _INDIRECT_CHECK,
+        _INDIRECT_FIX,
+        (", needed by ",),
+        r", needed by [^\n]{1,300}?, not found",
+        lead=r"(?P<library>lib[\w.+-]{1,80})$",
+    ),
+    Symptom(
+        "21",
+        "linker",
+        _INDIRECT_WHAT,
+        _INDIRECT_CAUSE,
+        _INDIRECT_CHECK,
+        _INDIRECT_FIX,
+        ("undefined reference to '",),
+        r"undefined reference to '\w{1,80}@(?P<library>lib[\w.+-]{1,80})'",
     ),
     Symptom(
         "22",

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from mirror.closed.doctor.symptom import Symptom
 
+_FILE = r"(?:(?P<file>/[^\s:'\"]{1,300}): )?$"
+"""How the loader names the file before it says what is wrong with it."""
+
 SYMPTOMS = (
     Symptom(
         "35",
@@ -41,8 +44,9 @@ SYMPTOMS = (
             "has no usable wheels",
             "incompatible with the current platform",
         ),
-        r"(?P<wheel>[\w.+!-]{1,200}\.whl) is not a supported wheel|current platform: (?P<wheel2>[^\s]{1,300})"
-        r"|(?P<wheel3>[\w.+-]{1,100}==[\w.+!-]{1,60})[^\w\n]{0,3} has no (?:usable )?wheels",
+        r"is not a supported wheel|has no |incompatible with the current platform(?:: (?P<wheel3>[^\s]{1,300}))?",
+        lead=r"(?:(?<![\w.+!-])(?P<wheel1>[\w.+!-]{1,200}\.whl) "
+        r"|(?<![\w.+!-])(?P<wheel2>[\w.+-]{1,100}==[\w.+!-]{1,60})[^\w\n]{0,3} |)$",
     ),
     Symptom(
         "38",
@@ -72,8 +76,8 @@ SYMPTOMS = (
         "python -c 'import torch; print(torch.__version__, torch._C._GLIBCXX_USE_CXX11_ABI)'; c++filt {symbol}",
         "install the extension that was built for this torch, or build it again (build in [python] of NAME.toml)",
         ("undefined symbol: _Z",),
-        r"(?:(?P<file>[^\s:'\"]{1,300}): )?undefined symbol: "
-        r"(?P<symbol>_Z\w{0,40}?(?:5torch|3c10|2at|6caffe2|5cuda|Ss)\w{0,300})",
+        r"undefined symbol: (?P<symbol>_Z\w{0,40}?(?:5torch|3c10|2at|6caffe2|5cuda|Ss)\w{0,300})",
+        lead=_FILE,
     ),
     Symptom(
         "41",
@@ -94,7 +98,7 @@ SYMPTOMS = (
         "move the caches to a file system without noexec: export TMPDIR TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR "
         "FLASHINFER_WORKSPACE_BASE",
         ("failed to map segment from shared object",),
-        r"(?:(?P<file>/[^\s:'\"]{1,300}): )?failed to map segment from shared object",
+        lead=_FILE,
     ),
     Symptom(
         "43",
@@ -125,7 +129,7 @@ SYMPTOMS = (
         "the venv is another user's, and flashinfer-cubin up to 0.6.15 writes locks and cubins into its own package",
         "python -c 'import flashinfer_cubin as c, os; print(c.__version__, os.access(c.get_cubin_dir(), os.W_OK))'",
         "leave flashinfer-cubin out (it has no kernels for Hopper) and export VLLM_HAS_FLASHINFER_CUBIN=1, or take 0.6.16",
-        ("flashinfer_cubin/", "site-packages/flashinfer/"),
+        ("Permission denied: '",),
         r"Permission denied: '(?P<file>[^'\n]{0,300}/site-packages/flashinfer(?:_cubin)?/[^'\n]{0,300})",
     ),
 )

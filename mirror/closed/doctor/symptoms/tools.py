@@ -36,7 +36,7 @@ SYMPTOMS = (
         "$CUDA_HOME/bin/nvcc --version; python -c 'import torch; print(torch.version.cuda)'",
         "lock the toolkit of torch's CUDA ([target] cuda in NAME.toml), or a torch of the toolkit's",
         ("The detected CUDA version (",),
-        r"detected CUDA version \((?P<toolkit>[\d.]{1,12})\) mismatches the version that was used to compile[\s\S]{0,120}?"
+        r"The detected CUDA version \((?P<toolkit>[\d.]{1,12})\) mismatches the version that was used to compile[\s\S]{0,120}?"
         r"PyTorch \((?P<torch>[\w.]{1,12})\)",
     ),
     Symptom(
@@ -93,7 +93,6 @@ SYMPTOMS = (
         "ls /dev/nvidia0; echo $TORCH_CUDA_ARCH_LIST",
         "export TORCH_CUDA_ARCH_LIST=\"9.0\" (for Hopper; '. env.sh' sets it)",
         ("arch_list[-1] += '+PTX'", "IndexError: list index out of range"),
-        r"arch_list\[-1\] \+= '\+PTX'|IndexError: list index",
         near="_get_cuda_arch_flags",
     ),
     Symptom(

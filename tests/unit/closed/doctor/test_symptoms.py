@@ -60,7 +60,7 @@ def test_a_row_without_words_has_a_test_that_makes_it() -> None:
 @pytest.mark.parametrize("symptom", (*SYMPTOMS, *CONSEQUENCES), ids=lambda symptom: f"{symptom.row}-{symptom.subject}")
 def test_a_symptom_says_all_that_it_must(symptom: Symptom) -> None:
     known = {"file", "rpm", "bring"}
-    for pattern in (symptom.pattern, symptom.near):
+    for pattern in (symptom.pattern, symptom.lead, symptom.near):
         known |= {name.rstrip("0123456789") for name in re.compile(pattern).groupindex}
     if symptom.row in SILENT:
         known |= {"path", "was", "now", "first", "holder"}
@@ -88,7 +88,7 @@ def test_rows_that_others_speak_of_are_there() -> None:
 
 def test_no_pattern_has_a_repeat_without_a_bound_that_could_run_away() -> None:
     for symptom in SYMPTOMS:
-        for pattern in (symptom.pattern, symptom.near):
+        for pattern in (symptom.pattern, symptom.lead, symptom.near):
             bare = re.sub(r"\[[^\]]*\]|\\.", "x", pattern)
             assert not re.search(r"[*+](?![?+]?\))|\.\*", bare.replace("g++", "gxx")), f"row {symptom.row}: {pattern}"
 
