@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Fetch what a lock names, build what has no wheel, and write one signed tar for the closed network.
 
-LOCK is lockfiles/NAME.txt; NAME.toml, NAME.build.txt and NAME.rpms.toml are found beside it, and what is not locked yet is
-locked first. A requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too.
+LOCK is lockfiles/NAME.txt; NAME.toml, NAME.build.txt and NAME.rpms.toml or NAME.redist.toml are found beside it, and what is
+not locked yet is locked first. A requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are
+accepted too.
 The same lock gives the same bytes. On first use a builder key and a root are made, and what to carry across is printed.
 """
 

@@ -78,8 +78,8 @@ def _sentence(installed: Installed) -> str:
     receipt = installed.receipt
     if installed.was_installed:
         return f"{receipt.name} {receipt.sequence} is installed already and current in {installed.prefix}"
-    parts = [f"{receipt.wheels} wheels by {receipt.installer}", f"{receipt.rpms} RPMs"]
-    parts += [f"{receipt.archives} component archives"] * bool(receipt.archives)
+    unpacked = f"{receipt.archives} component archives" if receipt.archives else f"{receipt.rpms} RPMs"
+    parts = [f"{receipt.wheels} wheels by {receipt.installer}", unpacked]
     return (
         f"installed {receipt.name} {receipt.sequence} in {installed.prefix}: Python {receipt.python_version}, "
         + ", ".join(parts)

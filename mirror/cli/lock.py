@@ -17,8 +17,9 @@ Pin everything that NAME.toml wishes for, for its target, whatever machine this 
 
 Written beside NAME.toml: NAME.txt (Python projects, with the sha256 of the one file that the target takes), NAME.build.txt
 (what the builds from source need), NAME.rpms.toml (the CUDA toolchain's RPMs) and NAME.files.txt (which RPM of that CUDA
-release brings which file, for mirror which). Versions that are locked already are kept where they still answer; when nothing
-changes, no file does. No package's code is run.
+release brings which file, for mirror which); or NAME.redist.toml (NVIDIA's component archives), if NAME.toml has [redist] in
+place of [rpms]. Versions that are locked already are kept where they still answer; when nothing changes, no file does. No
+package's code is run.
 """
 
 

@@ -16,7 +16,7 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
         "--rpm-repo",
         type=place,
         metavar="URL-or-DIR",
-        help="a copy of the RPM repository that NAME.toml names",
+        help="a copy of the RPM repository that NAME.toml names, or of the directory of its redist manifest",
     )
     parser.add_argument(
         "--rpm-fingerprint",

@@ -126,7 +126,7 @@ def locked_place(path: Path) -> Place:
         NoFileIndex: when no ``NAME.files.txt`` is there.
         MirrorError: as ``FileIndex.parse``.
     """
-    name = re.sub(r"(\.(build|rpms|files))?\.(toml|txt)$", "", path.name)
+    name = re.sub(r"(\.(build|rpms|redist|files))?\.(toml|txt)$", "", path.name)
     file = path.with_name(f"{name}.files.txt")
     if not path.exists():
         raise Unreadable(str(path), "No such file or directory")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mirror.core.components import release_pair, role_of
+from mirror.core.components import package_name, release_pair, role_of
 
 PLATFORMS = {"x86_64": "linux-x86_64", "aarch64": "linux-sbsa"}
 """The target's architecture -> NVIDIA's name of the platform."""
@@ -51,3 +51,9 @@ def redist_name(role: str, release: str) -> str:
 def redist_name_of(package: str, release: str) -> str:
     """The key of the component that holds what an RPM package holds: ``"cuda_cudart"`` for ``cuda-driver-devel-12-6``."""
     return redist_name(role_of(package), release)
+
+
+def rpm_names(component: str, release: str) -> tuple[str, ...]:
+    """The RPM packages whose files a component holds: ``("cuda-cudart-12-6", ...)`` for ``"cuda_cudart"``, sorted."""
+    roles = (role for role in _NAMES if redist_name(role, release) == component)
+    return tuple(sorted(name for role in roles if (name := package_name(role, release))))

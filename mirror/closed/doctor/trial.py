@@ -14,6 +14,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
@@ -21,17 +22,25 @@ from mirror.closed.doctor.log import explain
 from mirror.closed.doctor.symptom import Context
 from mirror.closed.environment import Environment
 from mirror.closed.host import Host
-from mirror.closed.selftest import FAILED, Check, SelfTestFailed, self_test
+from mirror.closed.selftest import FAILED, Check, self_test
 from mirror.core.progress import SILENT, Progress
+from mirror.core.redistnames import rpm_names
 
 
 def context_of(environment: Environment | None) -> Context:
     """What the symptoms of a log may know of the stack that it is from."""
     if environment is None:
         return Context()
-    packages = tuple(artifact.name for artifact in environment.manifest.within("rpms"))
     release = environment.manifest.target.cuda
-    return Context(release, packages, environment.cuda_home, f"{environment.generation}/env.sh")
+    return Context(release, _packages(environment), environment.cuda_home, f"{environment.generation}/env.sh")
+
+
+def _packages(environment: Environment) -> tuple[str, ...]:
+    """The RPM packages of the toolkit, also where their files came in NVIDIA's component archives."""
+    manifest = environment.manifest
+    rpms = (rpm.name for rpm in manifest.within("rpms"))
+    held = (rpm_names(archive.name, manifest.target.cuda) for archive in manifest.within("redist"))
+    return tuple(chain(rpms, *held))
 
 
 def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -> Iterator[Finding]:
@@ -43,10 +52,7 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
         progress: who listens.
     """
     with tempfile.TemporaryDirectory(prefix="mirror-doctor-") as work:
-        try:
-            checks = self_test(environment, host, Path(work), progress)
-        except SelfTestFailed as exc:
-            checks = exc.checks
+        checks = self_test(environment, host, Path(work), progress)
     for check in checks:
         yield _told(check, environment)
 
@@ -54,11 +60,7 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
 def _told(check: Check, environment: Environment) -> Finding:
     if check.outcome != FAILED:
         return Finding(NOTE if check.detail else GOOD, "self-test", str(check))
-    packages = tuple(artifact.name for artifact in environment.manifest.within("rpms"))
-    context = Context(
-        environment.manifest.target.cuda, packages, environment.cuda_home, f"{environment.generation}/env.sh"
-    )
-    sightings = explain(check.detail.splitlines(), context).sightings
+    sightings = explain(check.detail.splitlines(), context_of(environment)).sightings
     last = check.detail.strip().rpartition("\n")[2]
     if not sightings:
         return Finding(PROBLEM, "self-test", f"{check.name} failed", cause="its last words are the proof", proof=last)

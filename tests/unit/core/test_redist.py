@@ -17,7 +17,7 @@ from mirror.core.cudatree import BadToolchain
 from mirror.core.names import Sha256Hex
 from mirror.core.reader import DigestMismatch
 from mirror.core.redist import RedistSource
-from mirror.core.redistnames import redist_name, redist_name_of
+from mirror.core.redistnames import redist_name, redist_name_of, rpm_names
 from mirror.core.target import Target
 from mirror.core.tarstream import BadArchive
 from mirror.core.toolchain import Toolchain, unpack_toolchain
@@ -232,3 +232,10 @@ def test_rpm_names_have_their_component() -> None:
     assert redist_name_of("cuda-nvvm-12-6", "12.6") == "cuda_nvcc"
     assert redist_name_of("cccl-13-3", "13.3") == "cccl"
     assert redist_name_of("cuda-compat-13-0", "13.0") == redist_name_of("bash", "13.0") == ""
+
+
+def test_a_component_stands_for_the_rpms_whose_files_it_holds() -> None:
+    assert rpm_names("cuda_cudart", "12.6") == ("cuda-cudart-12-6", "cuda-cudart-devel-12-6", "cuda-driver-devel-12-6")
+    assert rpm_names("cuda_nvcc", "12.6") == ("cuda-crt-12-6", "cuda-nvcc-12-6", "cuda-nvvm-12-6")
+    assert rpm_names("libnvvm", "13.0") == ("libnvvm-13-0",)
+    assert rpm_names("nsight_compute", "13.0") == ()
