@@ -39,14 +39,13 @@ class Proof:
     def run(self, *command: str | Path, shown: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         words = [str(word) for word in command]
         print(f"$ {shown or ' '.join(words)}", flush=True)
-        done = subprocess.run(
-            words,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **variables},
-            check=False,
-        )
+        everything = {**os.environ, **variables}
+        try:
+            done = subprocess.run(
+                words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=everything, check=False
+            )
+        except OSError as exc:
+            done = subprocess.CompletedProcess(words, 127, stdout=f"{words[0]}: {exc.strerror}")
         print(done.stdout.rstrip(), flush=True)
         return done
 
@@ -110,7 +109,8 @@ class Proof:
             *("run", "--prefix", self.prefix, "--", "python", script, *operations), PYTHONPATH=os.environ["PROOF_TORCH"]
         )
         try:
-            result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+            found = [line for line in done.stdout.splitlines() if line.startswith('{"flashinfer"')]
+            result: dict[str, Any] = json.loads(found[-1])
         except (IndexError, ValueError):
             self.claim(False, title)
             return {}
