@@ -73,6 +73,8 @@ def read_toolbox(variables: Mapping[str, str]) -> Toolbox:
     compilers, missing = {}, {}
     for role, (_, names, defaults) in ROLES.items():
         named = next((variables[name] for name in names if variables.get(name)), "")
+        if role == "gcc":
+            named = _ccbin(variables) or named
         words = [named.split()[0]] if named.split() else list(defaults)
         path = next(
             filter(None, (shutil.which(_program(word), path=variables.get("PATH", "")) for word in words)), None
@@ -85,6 +87,13 @@ def read_toolbox(variables: Mapping[str, str]) -> Toolbox:
             asked[real] = _ask(path, variables)
         compilers[role] = Compiler(path, asked[real].kind, asked[real].version)
     return Toolbox(compilers, missing)
+
+
+def _ccbin(variables: Mapping[str, str]) -> str:
+    """What nvcc's flags name, which wins over NVCC_CCBIN."""
+    flags = f"{variables.get('NVCC_PREPEND_FLAGS', '')} {variables.get('NVCC_APPEND_FLAGS', '')}"
+    match = re.search(r"(?:-ccbin|--compiler-bindir)[ =](\S+)", flags)
+    return match[1] if match else ""
 
 
 def _program(word: str) -> str:

@@ -85,6 +85,10 @@ def test_an_older_compiler_in_nvcc_ccbin_is_what_nvcc_takes(tools: Tools) -> Non
     tools.put(GCC, "gcc-11")
     tools.variables["NVCC_CCBIN"] = str(tools.root / "gcc-11")
     assert [finding for finding in tools.told() if finding.row == "10"] == []
+    del tools.variables["NVCC_CCBIN"]
+    tools.variables["NVCC_PREPEND_FLAGS"] = f"-O2 -ccbin {tools.root}/gcc-11"
+    assert [finding for finding in tools.told() if finding.row == "10"] == []
+    del tools.variables["NVCC_PREPEND_FLAGS"]
     other = tools.root / "toolset"
     other.mkdir()
     Tools(other).put(OLD, "gcc")

@@ -1,0 +1,139 @@
+"""``mirror doctor`` as an operator types it: in this process, and as mirror.pyz under the oldest Python it is for."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.connected.installer import write_installer
+from tests.support.desk import BASE, Desk
+
+LOG = "[1/2] nvcc\nfatal error: nv/target: No such file or directory\n"
+
+
+@pytest.fixture
+def home(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The operator's trust, default prefixes and an ordinary shell, in the desk's directory."""
+    for name in ("LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_HOME", "MIRROR_GENERATION", "LD_PRELOAD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MIRROR_HOME", str(desk.path / "trust"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(desk.path / "share"))
+    return desk.path / "share/mirror"
+
+
+@pytest.fixture
+def installed(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main(["install", str(desk.bundle()), "--python", str(BASE)]) == 0
+    capsys.readouterr()
+    return home / "demo"
+
+
+def test_without_a_stack_the_host_is_looked_at(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) in (0, 110)
+    out = capsys.readouterr().out
+    assert "note     stack: nothing is installed; only the host is looked at" in out
+    assert "things are good (--verbose lists them)" in out
+
+
+def test_a_stack_that_was_named_must_be_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "h100"]) == 99
+    assert main(["doctor", "--prefix", str(home / "nowhere")]) == 99
+    assert capsys.readouterr().out == ""
+
+
+def test_an_installed_stack_is_looked_at_and_tried_out(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--verbose"]) == 0
+    out, err = capsys.readouterr()
+    assert "good     self-test: import left_pad: passed" in out
+    assert "good     architecture: all " in out
+    assert "left_pad" in err  # it tells how far it is
+    assert main(["doctor", "demo", "--quick"]) == 0
+    assert "self-test" not in capsys.readouterr().out
+
+
+def test_a_problem_has_its_cause_its_proof_and_its_fix_and_an_exit_code(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stubs").mkdir()
+    (tmp_path / "stubs/libcuda.so").touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "stubs"))
+    assert main(["doctor", "--prefix", str(installed), "--quick"]) == 110
+    out, err = capsys.readouterr()
+    first = out.splitlines()[:4]
+    assert first[0] == (
+        f"problem  LD_LIBRARY_PATH: it holds {tmp_path}/stubs, whose libcuda is there to link against, not to run  [E45]"
+    )
+    assert [line.strip().partition(":")[0] for line in first[1:]] == ["why", "seen", "do"]
+    assert "error:" not in err
+
+
+def test_json_holds_every_finding(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--json", "--quick"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["stack"] == "demo"
+    assert answer["generation"] == str((installed / "current").resolve())
+    assert {"good", "note"} <= {finding["level"] for finding in answer["findings"]}
+    assert all(finding["what"] for finding in answer["findings"])
+
+
+def test_the_page_is_short_and_holds_the_logs_error(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "server.log").write_text(LOG)
+    main(["doctor", "--page", "--log", str(tmp_path / "server.log")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 100
+    assert "error     fatal error: nv/target: No such file or directory" in lines
+
+
+def test_a_log_is_explained_from_a_file_and_from_standard_input(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "server.log").write_text(LOG)
+    assert main(["doctor", "--log", str(tmp_path / "server.log")]) == 110
+    text = capsys.readouterr().out
+    assert "[E1]" in text
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LOG.encode())))
+    assert main(["doctor", "--log", "-"]) == 110
+    assert capsys.readouterr().out == text
+    assert main(["doctor", "--log", str(tmp_path / "server.log"), "--json"]) == 110
+    assert json.loads(capsys.readouterr().out)["sightings"][0]["row"] == "1"
+    assert main(["doctor", "--log", str(tmp_path / "none")]) == 11
+
+
+def test_a_stack_that_does_not_say_what_it_is_is_a_problem_and_the_host_is_still_looked_at(
+    installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installed / "current/manifest.json").unlink()
+    assert main(["doctor", "--quick"]) == 110
+    out = capsys.readouterr().out
+    assert "it has no manifest.json; only the host is looked at" in out
+    assert "do:   Run 'mirror install' again" in out
+
+
+def test_two_forms_at_once_are_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exc_info:
+        main(["doctor", "--json", "--page"])
+    assert exc_info.value.code == 2
+
+
+def test_mirror_pyz_holds_it_and_the_oldest_python_runs_it(tmp_path: Path) -> None:
+    python = next(iter(sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3.9"))), None) or shutil.which(
+        "python3.9"
+    )
+    if python is None:
+        pytest.skip("needs Python 3.9")
+    write_installer(tmp_path / "mirror.pyz")
+    variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C"}
+    command = [str(python), "-I", str(tmp_path / "mirror.pyz"), "doctor"]
+    finished = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode in (0, 110), finished.stderr
+    assert "nothing is installed" in finished.stdout
