@@ -1,4 +1,4 @@
-"""NVIDIA's component archives and their JSON, made small for tests after CUDA.md A9. Runs on Python 3.9.
+"""NVIDIA's component archives and their JSON, made small for tests after CUDA.md A9.
 
 ``components`` gives what each archive of a release holds, ``write_redist`` a directory that can stand in for NVIDIA's.
 

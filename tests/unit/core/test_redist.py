@@ -14,6 +14,7 @@ import pytest
 
 from mirror.core.components import SETS
 from mirror.core.cudatree import BadToolchain
+from mirror.core.errors import Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.reader import DigestMismatch
 from mirror.core.redist import RedistSource
@@ -239,3 +240,8 @@ def test_a_component_stands_for_the_rpms_whose_files_it_holds() -> None:
     assert rpm_names("cuda_nvcc", "12.6") == ("cuda-crt-12-6", "cuda-nvcc-12-6", "cuda-nvvm-12-6")
     assert rpm_names("libnvvm", "13.0") == ("libnvvm-13-0",)
     assert rpm_names("nsight_compute", "13.0") == ()
+
+
+def test_an_archive_that_cannot_be_read_is_named(tmp_path: Path, root: Path) -> None:
+    missing = RedistSource.of_file(tmp_path / "cuda_nvcc.tar.xz", Sha256Hex("0" * 64), "cuda_nvcc", "1", TARGET)
+    refused(root, missing, Unreadable, r"cannot read .*cuda_nvcc\.tar\.xz: No such file")

@@ -287,3 +287,14 @@ def test_an_xz_stream_that_wants_more_memory_than_is_given_is_refused() -> None:
 def test_only_the_named_compressor_is_taken() -> None:
     with pytest.raises(BadArchive, match="its xz stream is broken"):
         read(gzip.compress(tar(*GOOD)), compressor="xz")
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_long_links_target_is_read_whole(form: int) -> None:
+    target = "d/" * 60 + "x" * 50
+    assert read(tar(member("top/a", kind=SYMLINK, link=target), form=form))["a"][0].link == target
+
+
+def test_a_directory_may_be_listed_twice() -> None:
+    found = read(tar(member("top/a/b"), member("top/a", kind=DIRECTORY), member("top/a", kind=DIRECTORY)))
+    assert list(found) == ["a/b", "a"]
