@@ -267,6 +267,8 @@ class _Image:
             for _ in range(count):
                 _, _, _, version, step = self._reader.unpack("<IHHII", place)
                 versions.append(self._name(version))
+                if not step:
+                    break
                 place += step
             key = self._name(file)
             found[key] = found.get(key, ()) + tuple(versions)

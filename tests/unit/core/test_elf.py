@@ -150,3 +150,108 @@ def test_a_flipped_byte_never_escapes_as_another_error(library: Path) -> None:
 def test_pythons_own_extension_modules_can_be_read() -> None:
     found = [read(path) for path in Path(sys.prefix).resolve().rglob("*.so")][:20]
     assert all(elf.machine == HERE for elf in found)
+
+
+def edited(path: Path, layout: str, offset: int, *values: int) -> io.BytesIO:
+    data = bytearray(path.read_bytes())
+    struct.pack_into(layout, data, offset, *values)
+    return io.BytesIO(bytes(data))
+
+
+def dynamic(path: Path, tag: int) -> int:
+    """Where the value of a dynamic entry is in the file."""
+    place, data = read(path).sections[".dynamic"], path.read_bytes()
+    return next(
+        offset + 8
+        for offset in range(place.offset, place.offset + place.size, 16)
+        if struct.unpack_from("<q", data, offset)[0] == tag
+    )
+
+
+STRSZ, VERNEED_COUNT, VERDEF_COUNT, GNU_HASH, SYMTAB = 10, 0x6FFFFFFF, 0x6FFFFFFD, 0x6FFFFEF5, 6
+
+
+@pytest.mark.parametrize(
+    ("words", "layout", "offset", "values"),
+    [
+        ("program headers have 56 bytes, these 57", "<H", 54, (57,)),
+        ("it has 65000 program headers", "<H", PROGRAM_COUNT_AT, (65000,)),
+        ("section headers have 64 bytes, these 40", "<H", 58, (40,)),
+        ("with their names in the one at 60000", "<H", 62, (60000,)),
+    ],
+)
+def test_headers_that_are_odd_are_named(
+    library: Path, words: str, layout: str, offset: int, values: tuple[int, ...]
+) -> None:
+    with pytest.raises(MalformedElf, match=words):
+        read_elf(edited(library, layout, offset, *values))
+
+
+def test_a_header_that_is_cut_is_named(library: Path) -> None:
+    with pytest.raises(MalformedElf, match="its header has 64 bytes, the file has 40"):
+        read_elf(io.BytesIO(library.read_bytes()[:40]))
+
+
+@pytest.mark.parametrize(("tag", "value"), [(STRSZ, 2), (VERNEED_COUNT, 1 << 40), (5, 1 << 60)])
+def test_tables_that_do_not_hold_what_is_asked_of_them_are_refused(library: Path, tag: int, value: int) -> None:
+    with pytest.raises(MalformedElf):
+        read_elf(edited(library, "<Q", dynamic(library, tag), value))
+
+
+def test_more_versions_than_anybody_has_are_refused(library: Path) -> None:
+    data, place = bytearray(library.read_bytes()), read(library).sections[".gnu.version_r"].offset
+    struct.pack_into("<H", data, place + 2, 65535)
+    elf = read_elf(io.BytesIO(bytes(data)))  # the chain itself says where it ends
+    assert elf is not None
+    assert elf.requires == read(library).requires
+    (step,) = struct.unpack_from("<I", data, place + 12)
+    struct.pack_into("<H", data, place + step + 2, 65535)
+    with pytest.raises(MalformedElf, match="more than 65536 symbol versions"):
+        read_elf(io.BytesIO(bytes(data)))
+
+
+def test_a_chain_of_versions_ends_where_it_says(library: Path) -> None:
+    inner = library.parent / "libinner.so.2"
+    elf = read_elf(edited(inner, "<Q", dynamic(inner, VERDEF_COUNT), 500))
+    assert elf is not None
+    assert elf.provides == read(inner).provides
+
+
+def test_many_sections_are_counted_in_the_first_one(library: Path) -> None:
+    data = bytearray(library.read_bytes())
+    (start,) = struct.unpack_from("<Q", data, 40)
+    count, names = struct.unpack_from("<HH", data, SECTION_COUNT_AT)
+    struct.pack_into("<HH", data, SECTION_COUNT_AT, 0, 0xFFFF)
+    struct.pack_into("<QI", data, start + 32, count, names)
+    elf = read_elf(io.BytesIO(bytes(data)))
+    assert elf is not None
+    assert elf.sections == read(library).sections
+
+
+def test_a_name_without_an_end_is_refused(library: Path) -> None:
+    data = library.read_bytes()
+    names = read(library).sections[".shstrtab"]
+    with pytest.raises(MalformedElf, match="has no end"):
+        read_elf(io.BytesIO(data[: names.offset] + b"x" * names.size + data[names.offset + names.size :]))
+
+
+def test_a_library_without_its_hash_table_defines_nothing(library: Path, tmp_path: Path) -> None:
+    path = compiled(tmp_path, "libsysv.so", "int f(void){return 0;}", "-Wl,--hash-style=sysv")
+    with path.open("rb") as stream:
+        assert defined_symbols(stream, ["f"]) == frozenset()
+    inner = library.parent / "libinner.so.2"
+    place = read(inner).sections[".gnu.hash"].offset
+    assert defined_symbols(edited(inner, "<I", place, 0), ["inner"]) == frozenset()
+    assert defined_symbols(edited(inner, "<I", place + 4, 1 << 20), ["inner"]) == frozenset()
+
+
+class Shrinking(io.BytesIO):
+    """A file that is cut while it is read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size) if self.tell() < 1000 else b""
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(library: Path) -> None:
+    with pytest.raises(MalformedElf, match="could not be read"):
+        read_elf(Shrinking(library.read_bytes()))
