@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import IO, Callable
 
 from mirror.closed.doctor.finding import Finding
 from mirror.closed.doctor.symptom import Context
@@ -74,21 +75,17 @@ def stale_caches(roots: Iterable[Path], cuda_home: Path | None, cuda: str = "") 
 
 def _operations(root: Path) -> Iterator[Path]:
     """The directories of a cache that have been compiled in."""
-    for pattern in _PATTERNS:
-        with contextlib.suppress(OSError):
-            for path in islice(root.glob(pattern), _MOST):
-                if not path.is_symlink():
-                    yield path.parent
+    for path in _files(root, *_PATTERNS):
+        yield path.parent
 
 
 def _built_with(operation: Path, cuda_home: Path | None) -> tuple[str, str] | None:
     if cuda_home is None:
         return None
-    try:
-        with open(operation / "build.ninja", encoding="utf-8", errors="replace") as stream:
-            values = dict(reversed(_VARIABLE.findall(stream.read(_HEAD_BYTES))))
-    except OSError:
-        return None
+    text = ""
+    with contextlib.suppress(OSError), open(operation / "build.ninja", encoding="utf-8", errors="replace") as stream:
+        text = stream.read(_HEAD_BYTES)
+    values = dict(reversed(_VARIABLE.findall(text)))
     was = values.get("cuda_home", "").strip()
     if not was and values.get("nvcc", "").strip().endswith("/bin/nvcc"):
         was = values["nvcc"].strip()[: -len("/bin/nvcc")]
@@ -100,12 +97,10 @@ def _built_with(operation: Path, cuda_home: Path | None) -> tuple[str, str] | No
 
 def _loads(operation: Path, cuda: str) -> tuple[str, str] | None:
     major = cuda.partition(".")[0]
-    for library in sorted(operation.glob("*.so")) if major else ():
-        try:
-            with open(library, "rb") as stream:
-                elf = read_elf(stream, library.name)
-        except (OSError, MalformedElf):
-            continue
+    for library in sorted(_files(operation, "*.so")) if major else ():
+        elf = None
+        with contextlib.suppress(OSError, MalformedElf), open(library, "rb") as stream:
+            elf = read_elf(stream, library.name)
         for name in elf.needed if elf else ():
             runtime = _RUNTIME.match(name)
             if runtime and runtime[1] != major:
@@ -132,19 +127,25 @@ def _stale(cache: Path, was: str, now: str, operations: list[Path]) -> Finding:
     return BY_ROW["57"].finding(groups, Context(), proof)
 
 
-def held_locks(roots: Iterable[Path], proc: Path = Path("/proc"), now: float | None = None) -> tuple[Finding, ...]:
+def held_locks(
+    roots: Iterable[Path],
+    proc: Path = Path("/proc"),
+    now: float | None = None,
+    ask: Callable[[IO[bytes], int], None] = fcntl.flock,
+) -> tuple[Finding, ...]:
     """Row 58: locks of a JIT build that somebody holds, or that cannot be asked for.
 
     Args:
         roots: caches, as ``cache_roots`` gives them.
         proc: where the kernel says who holds which lock.
-        now: in seconds since 1970, for tests.
+        now: in seconds since 1970; by default the host's clock.
+        ask: takes or lets go a lock of an open file.
     """
     found = []
     moment = time.time() if now is None else now
     for root in roots:
         for path in _files(root, "*/*/cached_ops/tmp/*.lock", "*/*/tmp/*.lock"):
-            holder = _holder(path, proc)
+            holder = _holder(path, proc, ask)
             if holder:
                 found.append(_held(path, holder))
         # torch's lock is the file itself, which a build that was killed leaves behind for good.
@@ -158,17 +159,17 @@ def held_locks(roots: Iterable[Path], proc: Path = Path("/proc"), now: float | N
 
 def _files(root: Path, *patterns: str) -> Iterator[Path]:
     for pattern in patterns:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a pipe's opening would wait for ever
             yield from (path for path in islice(root.glob(pattern), _MOST) if path.is_file() and not path.is_symlink())
 
 
-def _holder(path: Path, proc: Path) -> str:
+def _holder(path: Path, proc: Path, ask: Callable[[IO[bytes], int], None]) -> str:
     """Who holds a lock; empty when nobody does."""
     try:
         with open(path, "rb") as stream:
             # filelock, which FlashInfer uses, takes flock(2), not fcntl(2)'s byte ranges.
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(stream, fcntl.LOCK_UN)
+            ask(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            ask(stream, fcntl.LOCK_UN)
         return ""
     except BlockingIOError:
         return _process(path, proc) or "a process of another machine or namespace"

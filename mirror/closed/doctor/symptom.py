@@ -115,7 +115,7 @@ class Symptom:
         check, fix = (text.format_map({**typed, **advice}) for text in (self.check, self.fix))
         if follows:
             cause = f"row {follows} explains it; if it stays when that is mended: {cause}"
-        proof = f"{proof}; to be sure: {check}" if check else proof
+        proof = f"{proof}\nto be sure: {check}" if check else proof
         return Finding(self.level, self.subject, what, cause, proof, fix, self.row)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -124,6 +126,14 @@ def test_torchs_extensions_name_their_nvcc(tmp_path: Path, cuda_home: Path) -> N
     assert "CUDA_HOME=/usr/local/cuda;" in finding.what
 
 
+def test_pipes_in_a_cache_are_not_waited_for(cache: Path, cuda_home: Path) -> None:
+    path = operation(cache, "norm", "/usr/local/cuda-12.6")
+    for name in ("norm.so", "build.ninja"):
+        (path / name).unlink()
+        os.mkfifo(path / name)
+    assert stale_caches([cache], cuda_home, "13.0") == ()
+
+
 def test_what_cannot_be_read_is_passed_over(cache: Path, cuda_home: Path) -> None:
     path = operation(cache, "norm", cuda_home)
     (path / "norm.so").write_bytes(b"\x7fELF" + bytes(40))
@@ -165,8 +175,10 @@ def test_asking_takes_no_lock_and_changes_nothing(cache: Path) -> None:
     assert held_locks([cache]) == ()
     with open(path, "a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it would raise
-        (finding,) = held_locks([cache], proc=cache / "no-proc")
-        assert "a process of another machine or namespace" in finding.what
+        (cache / "locks").write_text("1: FLOCK  ADVISORY  WRITE 77 fe:00:1 0 EOF\n1: -> FLOCK odd\n\n")
+        for proc in (cache / "no-proc", cache):
+            (finding,) = held_locks([cache], proc=proc)
+            assert "a process of another machine or namespace" in finding.what
     after = path.stat()
     assert (before.st_mtime_ns, before.st_size, before.st_mode) == (after.st_mtime_ns, after.st_size, after.st_mode)
 
@@ -183,6 +195,18 @@ def test_torchs_lock_is_its_file(tmp_path: Path) -> None:
     assert held_locks([root], now=now + 60) == (), "a build may well take a minute"
     (finding,) = held_locks([root], now=now + 3600)
     assert finding.what.startswith(f"{left} is held by a build that began 60 minutes ago or was killed")
+
+
+@made("58")
+@pytest.mark.parametrize(("number", "is_told"), [(errno.ENOLCK, True), (errno.ESTALE, True), (errno.EINTR, False)])
+def test_a_file_system_without_working_locks_is_told(cache: Path, number: int, is_told: bool) -> None:
+    path = lock(cache)
+
+    def ask(stream: IO[bytes], operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    found = held_locks([cache], ask=ask)
+    assert [finding.what.partition(" is held by ")[0] for finding in found] == [str(path)] * is_told
 
 
 def test_a_lock_that_may_not_be_read_is_passed_over(cache: Path) -> None:

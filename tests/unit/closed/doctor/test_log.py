@@ -77,6 +77,27 @@ def test_a_note_comes_after_a_problem() -> None:
     assert rows(["Prebuilt kernels not found, using JIT backend", NO_TARGET]) == ["1", "61"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "worker 3 was Killed by the operator",
+        "the pod was Killed",
+        "package foo-2 obsoletes bar < 2",
+        "INFO: pip will use file:///wheels/torch.whl which is a supported wheel",
+        "warning: libfoo.so.1, needed by bar, was found",
+        "Downloading https://example.org/x.whl (1.2 MB)",
+        "ModuleNotFoundError: No module named 'torch'",
+        "undefined symbol: _ZN3foo3barEv",
+        "AssertionError: my_header.h not found",
+        "fatal error: my_header.h: No such file or directory",
+        "/usr/bin/ld: cannot find -lcudnn",
+        "IndexError: list index out of range",
+    ],
+)
+def test_words_that_only_resemble_a_row_are_none(line: str) -> None:
+    assert rows([line]) == []
+
+
 def test_what_is_never_a_cause_comes_last_and_is_a_note() -> None:
     lines = [
         "RuntimeError: Engine core initialization failed. See root cause above.",
@@ -108,10 +129,12 @@ def test_an_unknown_log_shows_what_looks_like_an_error_and_what_to_send() -> Non
 
 def test_of_many_errors_the_first_and_the_last_are_shown() -> None:
     names = [chr(97 + index // 26) + chr(97 + index % 26) for index in range(400)]
-    explanation = explain([line for name in names for line in (f"{name}Error: x", *[CALM] * 200)])
+    lines = [line for name in names for line in (f"{name}Error: x", *[CALM] * 200)]
+    explanation = explain([*lines, *[f"{names[-1]}Error: x", *[CALM] * 3000] * 3])
     assert len(explanation.suspects) == 10
     assert explanation.suspects[0].text == "aaError: x"
     assert explanation.suspects[-1].text == f"{names[-1]}Error: x"
+    assert len({suspect.text for suspect in explanation.suspects}) == 10
 
 
 def test_a_calm_log_is_unknown_too() -> None:
