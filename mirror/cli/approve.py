@@ -10,7 +10,7 @@ from typing import Any
 from mirror.cli.console import Console, print_json
 from mirror.core.root import utc
 from mirror.core.sidecars import APPROVED
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from mirror.review.approval import Sign, decide
 from mirror.review.sshkeygen import SshKeygen
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_repository_options, url
 from mirror.core.errors import Unreadable
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled

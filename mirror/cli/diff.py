@@ -8,7 +8,7 @@ from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
 from mirror.core.root import utc
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from mirror.review.contents import read_contents
 from mirror.review.diff import Changes, compare
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.core.sshsig import PublicKey
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 _DESCRIPTION = """\
 Make and show signing keys: ed25519, in OpenSSH's format. An existing ssh key or one in an ssh-agent serves as well:

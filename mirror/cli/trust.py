@@ -13,7 +13,7 @@ from mirror.cli.console import print_json
 from mirror.cli.options import fingerprint
 from mirror.core.offer import read_offer
 from mirror.core.root import ROLES, Key, Root, utc
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 _DESCRIPTION = """\
 Say whom this machine trusts. A root names the keys that may sign bundles; its fingerprint is the sha256 of its bytes.

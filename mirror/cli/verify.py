@@ -10,7 +10,8 @@ from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.signers import print_signers
 from mirror.core.quorum import ThresholdNotMet
 from mirror.core.reader import open_bundle
-from mirror.core.trust import TrustStore, check_refusals
+from mirror.core.trust import check_refusals
+from mirror.core.truststore import TrustStore
 from mirror.review.inventory import take_inventory
 
 

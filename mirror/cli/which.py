@@ -12,7 +12,7 @@ from mirror.closed.status import choose_prefix
 from mirror.closed.which import Answer, toml_line, toml_table, which
 from mirror.core.components import role_of
 from mirror.core.filesearch import Match
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 _DESCRIPTION = """\
 Say which RPM of the CUDA toolkit brings a file, whether this stack has it, and what to add to NAME.toml if not.

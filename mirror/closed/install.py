@@ -39,7 +39,8 @@ from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, open_bundle
-from mirror.core.trust import TrustStore, UnconfirmedRoot, check_refusals
+from mirror.core.trust import check_refusals
+from mirror.core.truststore import TrustStore, UnconfirmedRoot
 
 
 @dataclass(frozen=True)

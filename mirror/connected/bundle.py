@@ -53,7 +53,8 @@ from mirror.core.reader import open_bundle
 from mirror.core.redist import RedistPackage
 from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
-from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
+from mirror.core.trust import MANIFEST_NAMESPACE
+from mirror.core.truststore import TrustStore
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.quorum import Shortfall
 from mirror.core.root import NAMESPACE, ROLES, Key, Role, Root
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 
 class NoSuchKey(MirrorError):

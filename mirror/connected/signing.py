@@ -30,7 +30,7 @@ from mirror.core.quorum import UnknownSigner
 from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
 from mirror.core.root import Key, Role, Root
 from mirror.core.sshsig import PublicKey, Signature
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 
 AskPassphrase = Callable[[Path], bytes]
 """Asks a person for the passphrase of a key file."""

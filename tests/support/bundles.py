@@ -23,7 +23,7 @@ from mirror.core.chain import Documents, fingerprint
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from tests.support.keys import make_root, sign_manifest, sign_root, trust_store
 
 SEQUENCE = 1_790_000_000

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mirror.connected.signing import Signer
 from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
 from mirror.core.root import Key, Role, Root
-from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore
+from mirror.core.trust import MANIFEST_NAMESPACE
+from mirror.core.truststore import TrustStore
 
 
 def private_key(name: str) -> Ed25519PrivateKey:

@@ -12,7 +12,7 @@ import pytest
 
 from mirror.cli import trust
 from mirror.core.quorum import UnknownSigner
-from mirror.core.trust import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
 
 

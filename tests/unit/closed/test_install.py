@@ -15,7 +15,7 @@ from mirror.closed.receipt import read_receipt
 from mirror.closed.selftest import Check
 from mirror.closed.standing import BundleOlder, OtherStack, SequenceReused
 from mirror.closed.status import roll_back
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, MINOR, Desk, version_in
 from tests.support.interpreters import make_interpreter_archive

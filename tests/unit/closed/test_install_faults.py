@@ -27,7 +27,7 @@ from mirror.core.layout import BadLayout
 from mirror.core.progress import Advance
 from mirror.core.quorum import NotSigned, UnknownSigner
 from mirror.core.reader import DigestMismatch
-from mirror.core.trust import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.bundles import SEQUENCE, BundleSimulator, flip_last_byte_of
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.wheels import make_wheel

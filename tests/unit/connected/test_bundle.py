@@ -31,7 +31,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.quorum import UnknownSigner
 from mirror.core.reader import open_bundle
 from mirror.core.target import Target
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from tests.support.index import LoopbackIndex
 from tests.support.keys import write_private_key
 from tests.support.rpms import Packager, toolkit

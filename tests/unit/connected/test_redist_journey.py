@@ -34,7 +34,7 @@ from mirror.core.fileindex import BUNDLED, FileIndex
 from mirror.core.reader import open_bundle
 from mirror.core.redistnames import PLATFORMS
 from mirror.core.tarstream import BadArchive
-from mirror.core.trust import TrustStore
+from mirror.core.truststore import TrustStore
 from tests.support.bundles import make_pip_wheel, make_uv_wheel, this_machine
 from tests.support.index import LoopbackIndex
 from tests.support.redist import archive, write_redist

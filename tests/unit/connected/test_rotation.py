@@ -17,7 +17,8 @@ from mirror.connected.rotation import (
 )
 from mirror.core.errors import InvalidDocument
 from mirror.core.quorum import UnknownSigner
-from mirror.core.trust import TrustStore, check_manifest
+from mirror.core.trust import check_manifest
+from mirror.core.truststore import TrustStore
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, signer, trust_store
 
 

@@ -12,7 +12,8 @@ from mirror.connected.signing import Signer, ensure_builder, load_signer
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.quorum import UnknownSigner
 from mirror.core.sshsig import SignatureMismatch
-from mirror.core.trust import MANIFEST_NAMESPACE, TrustStore, check_manifest
+from mirror.core.trust import MANIFEST_NAMESPACE, check_manifest
+from mirror.core.truststore import TrustStore
 from tests.support.agents import add_key, ssh_agent
 from tests.support.keys import make_root, private_key, role, signer, trust_store, write_private_key
 

@@ -12,7 +12,8 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.quorum import ThresholdNotMet, UnknownSigner
 from mirror.core.reader import open_bundle
 from mirror.core.sshsig import SignatureMismatch
-from mirror.core.trust import OtherRootTrusted, RootExpired, TrustStore, UnconfirmedRoot
+from mirror.core.trust import RootExpired
+from mirror.core.truststore import OtherRootTrusted, TrustStore, UnconfirmedRoot
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role, sign_root, trust_store
 

@@ -12,16 +12,8 @@ from mirror.core.home import NoHome
 from mirror.core.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.root import Root
 from mirror.core.sshsig import SignatureMismatch, UnacceptableSignature
-from mirror.core.trust import (
-    MANIFEST_NAMESPACE,
-    NoTrustedRoot,
-    OtherRootTrusted,
-    RootExpired,
-    TrustStore,
-    UnconfirmedRoot,
-    UnsafeTrustStore,
-    check_manifest,
-)
+from mirror.core.trust import MANIFEST_NAMESPACE, RootExpired, check_manifest
+from mirror.core.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, UnconfirmedRoot, UnsafeTrustStore
 from tests.support.keys import make_root, role, sign_manifest, sign_root, signer, trust_store
 
 MANIFEST = b'{"format": "mirror-bundle/1"}\n'
