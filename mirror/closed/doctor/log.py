@@ -40,7 +40,8 @@ _TRIES = 64
 _MOST_LOOKS_BACK = 2000
 """How many times a symptom is looked up in what stands before it."""
 
-_UNKNOWN = Context()
+_UNKNOWN, _ANY_RELEASE = Context(), Context("13.0")
+_TOOLKIT = re.compile(r"/cuda-(1[1-9]\.\d)(?=[/'\"\s])")
 
 
 def explain(lines: Iterable[str], context: Context = _UNKNOWN) -> Explanation:
@@ -65,6 +66,7 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
 def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
     search, tally, suspects, last = _Search(), _Tally(context), Suspects(), 0
     for block in blocks(lines):
+        tally.learn(block)
         tally.add(search.hits(block))
         suspects.add(block)
         last = block.last_line
@@ -184,6 +186,13 @@ class _Tally:
         self._count: dict[tuple[str, str], int] = {}
         self._last: dict[tuple[str, str], int] = {}
 
+    def learn(self, block: Block) -> None:
+        """Without an install, the first toolkit that the log names by its directory tells the release."""
+        if not self._context.release:
+            named = _TOOLKIT.search(block.text)
+            if named:
+                self._context = replace(self._context, release=named[1])
+
     def add(self, hits: Iterable[_Hit]) -> None:
         lines: dict[int, list[_Hit]] = {}
         for hit in hits:
@@ -199,7 +208,7 @@ class _Tally:
     def _note(self, hit: _Hit) -> None:
         # Two libraries that are missing are two RPMs to add, and so two findings; two headers of one RPM are one.
         symptom = hit.symptom
-        package = package_of(symptom.missing(hit.groups), self._context) if symptom.names_rpm else ""
+        package = package_of(symptom.missing(hit.groups), _ANY_RELEASE) if symptom.names_rpm else ""
         key = (symptom.row or symptom.what, package)
         if self._last.get(key) == hit.line:
             return

@@ -17,6 +17,7 @@ import pytest
 from mirror.closed.doctor.finding import NOTE, WARNING
 from mirror.closed.doctor.log import explain, explain_stream
 from mirror.closed.doctor.logtext import BLOCK, PIECE, CompressedLog, DamagedLog, blocks, open_log, stream_lines
+from mirror.closed.doctor.symptom import Context
 from mirror.closed.doctor.symptoms import SYMPTOMS
 from mirror.core.errors import Unreadable
 
@@ -62,6 +63,13 @@ def test_a_cause_comes_before_what_it_explains() -> None:
     assert (first.finding.row, first.line) == ("53", 3)
     assert (second.finding.row, second.line) == ("31", 1)
     assert second.finding.cause.startswith("row 53 explains it; if it stays when that is mended: ")
+
+
+def test_without_an_install_the_logs_own_toolkit_tells_the_release() -> None:
+    line = "/usr/local/cuda-12.6/include/cuda_fp16.h:4488:10: fatal error: nv/target: No such file or directory"
+    assert "cuda-cccl-12-6" in explain([NO_TARGET, CALM, line, "/usr/local/cuda-12.8/bin"]).findings[0].fix
+    assert "cuda-cccl-X-Y" in explain([NO_TARGET]).findings[0].fix
+    assert "cccl-13-3" in explain([line], Context("13.3")).findings[0].fix
 
 
 def test_a_chain_of_causes_is_in_order() -> None:
