@@ -7,7 +7,8 @@ In the order of the journey:
 3. ``interpreter`` (with ``archive``): the host's Python for the target, or the one that the bundle carries.
 4. ``wheelserver`` and ``venv``: the wheels, served to uv or pip straight out of the bundle.
 5. ``toolkit`` and ``environment``: the CUDA toolkit out of RPMs, and ``env.sh``, all that another user needs.
-6. ``selftest``: what was installed imports, compiles, links and runs.
+6. ``selftest`` (with ``compiling``, ``hostcompiler`` and ``complaints``): what was installed imports, compiles, links and
+   runs; a component that is missing is named.
 7. ``building`` joins them into a generation, ``receipt`` is what is kept about it, ``install`` is the whole of it.
 8. ``status``: what is installed, and going back.
 

@@ -62,14 +62,17 @@ class Choice:
         return f"{self.refusal}; {self.compiler} fits and is used here: {setting} makes every nvcc use it"
 
 
-def choose(home: Path, release: str, compiler: Path | None, variables: Mapping[str, str]) -> Choice:
+def choose(
+    home: Path, release: str, compiler: Path | None, variables: Mapping[str, str], toolsets: Path = _TOOLSETS
+) -> Choice:
     """Find a compiler that a toolkit takes.
 
     Args:
         home: the toolkit's CUDA home.
         release: its release, ``"13.0"``.
         compiler: the host's g++, as the PATH finds it; None when there is none.
-        variables: the environment to look in: ``NVCC_CCBIN`` and ``PATH``.
+        variables: the environment to look in: ``NVCC_CCBIN``, ``NVCC_PREPEND_FLAGS`` and ``PATH``.
+        toolsets: where RHEL keeps compilers beside its own.
     """
     path = variables.get("PATH", "")
     ceiling = ceiling_of(home, release)
@@ -84,7 +87,7 @@ def choose(home: Path, release: str, compiler: Path | None, variables: Mapping[s
     refusal = too_new(Path(gcc) if gcc else compiler, release, ceiling)
     if not refusal:
         return Choice(compiler)
-    for other in _others(ceiling, path):
+    for other in _others(ceiling, path, toolsets):
         version = version_of(other)
         if version and ceiling and version <= ceiling:
             return Choice(other, refusal, is_default=False)
@@ -127,11 +130,11 @@ def _named(variables: Mapping[str, str]) -> str:
     return str(Path(named, "g++")) if named and Path(named).is_dir() else named
 
 
-def _others(ceiling: int | None, path: str) -> Iterator[Path]:
+def _others(ceiling: int | None, path: str, toolsets: Path) -> Iterator[Path]:
     """Older g++ of this host, newest first."""
     for version in range(ceiling or 0, _OLDEST - 1, -1):
         if found := shutil.which(f"g++-{version}", path=path):
             yield Path(found)
-        toolset = _TOOLSETS / f"gcc-toolset-{version}/root/usr/bin/g++"
+        toolset = toolsets / f"gcc-toolset-{version}/root/usr/bin/g++"
         if toolset.exists():
             yield toolset

@@ -158,6 +158,12 @@ def test_what_flashinfer_links_and_the_toolkit_lacks_is_told(home: Path, work: P
     assert len(attempts(home, NVCC)) == 3
 
 
+def test_a_flashinfer_that_has_all_it_links_is_told_nothing_more(home: Path, work: Path) -> None:
+    for name in ("cublas", "cublasLt", "nvrtc", "curand"):
+        (home / f"lib64/lib{name}.so").touch()
+    assert len(attempts(home, NVCC, FLASHINFER)) == 3
+
+
 def test_a_failure_shows_the_last_words_and_then_the_package(home: Path, work: Path) -> None:
     script(home / "bin/nvcc", "echo 'a.h:4: fatal error: nv/target: No such file or directory' >&2; exit 1")
     kernel = attempts(home)[0]

@@ -97,6 +97,15 @@ def test_a_link_that_leads_nowhere_names_the_package_of_its_end(toolkit: Toolkit
     assert sentence == (f"libcudart.so leads to libcudart.so.13, which is missing: cuda-cudart-13-0 brings it; {LOCK}")
 
 
+def test_links_that_go_round_end_somewhere(toolkit: Toolkit) -> None:
+    library = toolkit.home / "lib64/libcudart.so"
+    library.unlink()
+    library.symlink_to("libcudart.so.13")
+    (library.parent / "libcudart.so.13").symlink_to("libcudart.so")
+    (sentence,) = explain("/usr/bin/ld: cannot find -lcudart", toolkit)
+    assert "is missing: cuda-cudart-" in sentence
+
+
 def test_a_header_that_is_somewhere_else_is_not_said_to_be_missing(toolkit: Toolkit) -> None:
     place = toolkit.home / "targets/x86_64-linux/include/cccl/cub/cub.cuh"
     place.parent.mkdir(parents=True)

@@ -93,5 +93,13 @@ def test_and_it_is_never_replaced(tmp_path: Path, host: Path) -> None:
     assert choice.refusal.startswith(f"{host}/g++ is gcc 99, nvcc of CUDA 13.0 takes gcc 15 and older; name another")
 
 
+def test_a_gcc_toolset_that_is_not_on_the_path_is_found(tmp_path: Path, host: Path) -> None:
+    toolset = tmp_path / "rh/gcc-toolset-13/root/usr/bin"
+    toolset.mkdir(parents=True)
+    gcc(toolset / "g++", "13")
+    choice = choose(tmp_path, "13.0", host / "g++", {"PATH": str(host)}, toolsets=tmp_path / "rh")
+    assert choice.compiler == toolset / "g++"
+
+
 def test_no_compiler_at_all(tmp_path: Path) -> None:
     assert choose(tmp_path, "13.0", None, {"PATH": str(tmp_path)}).refusal == NONE
