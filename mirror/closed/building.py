@@ -32,6 +32,7 @@ from mirror.closed.prefix import Generation
 from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
 from mirror.closed.receipt import Receipt
 from mirror.closed.selftest import Check, refuse_failures, self_test
+from mirror.closed.shells import fish_script, sh_script
 from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.closed.toolkit import dangling_notes, unpack_toolkit
 from mirror.closed.tree import remove_tree
@@ -104,7 +105,8 @@ class Building:
         installer = self._install_wheels(interpreter)
         toolchain = self._unpack_toolkit(interpreter)
         environment = Environment(self.generation.path, self._manifest)
-        write_file(self.generation.env_script, environment.script().encode())
+        write_file(self.generation.env_script, sh_script(environment).encode())
+        write_file(self.generation.env_script.with_suffix(".fish"), fish_script(environment).encode())
         write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))

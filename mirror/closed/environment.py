@@ -1,24 +1,23 @@
-"""``env.sh``: all that another user of the closed host needs to use a generation.
+"""The environment of a generation: which variables it sets, for whom, and why.
 
-It holds which variables a generation sets, once as text for sh, bash and zsh, once as a mapping for the self-test.
-The facts behind each are in CUDA.md B3, B4, C4, C5 and E.
+How a shell says them is ``mirror.closed.shells``'s, where JIT caches lie is ``mirror.closed.caches``'s. The facts behind each
+variable are in CUDA.md B3, B4, C4, C5, D and E.
 
 Rules (DESIGN.md section 6): ``CUDA_HOME`` is one fixed string, the generation's real path, because FlashInfer
 compares it as a string; the toolkit's lib directory is for building (``LIBRARY_PATH``) and stays off
 ``LD_LIBRARY_PATH``, where it would shadow the libraries of torch's own wheels; stubs are found by nobody but a
-linker that is given ``-L``; JIT caches lie in a directory named after all that their content depends on, so that a
+linker that is given ``-L``; every JIT cache lies in one directory named after all that its content depends on, so that a
 stale one cannot exist.
 
 Example::
 
-    environment = Environment(generation.path, manifest)
-    generation.env_script.write_text(environment.script())
+    environment = load_environment(generation)
+    os.execvpe(program, words, environment.variables(os.environ, caches))
 """
 
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,30 @@ from pathlib import Path
 from mirror.closed.prefix import Generation
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.manifest import MAX_BYTES, Manifest
+
+UNSET = ("PYTHONHOME",)
+"""Variables that no program of the generation may see."""
+
+CACHES = {
+    "FLASHINFER_WORKSPACE_BASE": "",  # FlashInfer appends .cache/flashinfer itself
+    "VLLM_CACHE_ROOT": "vllm",
+    "TRITON_CACHE_DIR": "triton",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TORCH_EXTENSIONS_DIR": "torch_extensions",
+    "TVM_FFI_CACHE_DIR": "tvm_ffi",  # its key holds sources and flags, not the compiler
+    "TILELANG_CACHE_DIR": "tilelang",
+    "DG_JIT_CACHE_DIR": "deep_gemm",
+    "SGLANG_CACHE_DIR": "sglang",
+    "SGLANG_JIT_CACHE_DIR": "sglang/jit",
+    "SGLANG_DG_CACHE_DIR": "deep_gemm",  # SGLang sets DG_JIT_CACHE_DIR to this one, or to a place in HOME
+    "SGLANG_CUTE_AOT_CACHE_DIR": "sglang/cute_aot",
+    "MLC_LLM_HOME": "mlc_llm",  # compiled models, under a hash of the model's configuration alone
+    "CUDA_CACHE_PATH": "nv",
+}
+"""Where compiled kernels are kept, below the generation's own cache directory (CUDA.md C5, D)."""
+
+WEIGHTS = "MLC_LLM_READONLY_WEIGHT_CACHE"
+"""``MLC_LLM_HOME`` holds models as well: this names where they were before it was moved, unless the user has set it."""
 
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -36,18 +59,6 @@ _OFFLINE = {
     "FLASHINFER_NO_DOWNLOAD": "1",
 }
 """What would reach for the network at run time, and its switch (CUDA.md C4, B4)."""
-
-_CACHES = {
-    "FLASHINFER_WORKSPACE_BASE": "",  # FlashInfer appends .cache/flashinfer itself
-    "VLLM_CACHE_ROOT": "vllm",
-    "TRITON_CACHE_DIR": "triton",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TORCH_EXTENSIONS_DIR": "torch_extensions",
-    "DG_JIT_CACHE_DIR": "deep_gemm",
-    "SGLANG_CACHE_DIR": "sglang",
-    "CUDA_CACHE_PATH": "nv",
-}
-"""Where compiled kernels are kept, below the generation's own cache directory (CUDA.md C5, D)."""
 
 
 class GenerationDamaged(MirrorError):
@@ -95,10 +106,14 @@ class Environment:
         """Names the cache directory: 16 hex digits over all that compiled kernels depend on.
 
         FlashInfer's own key holds neither CUDA's version nor torch's nor the path of the toolkit (CUDA.md B3); this
-        one does.
+        one does. The generation's path is in it on purpose: build files in a cache name headers and compilers by their
+        path, so caches are not shared between generations, and the first start of a new one compiles again. Installing
+        the same bundle again, by whatever version of mirror, gives the same path and the same key.
         """
         inputs = [
-            f"{artifact.path} {artifact.sha256}" for artifact in self.manifest.artifacts if artifact.directory != "meta"
+            f"{artifact.path} {artifact.sha256}"
+            for artifact in self.manifest.artifacts
+            if artifact.directory not in ("meta", "tool")
         ]
         inputs += [str(self.generation), *(f"{key}={value}" for key, value in self.manifest.target.to_dict().items())]
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
@@ -137,50 +152,41 @@ class Environment:
 
         Args:
             base: the environment before.
-            caches: the directory in place of the user's own cache directory.
+            caches: the directory for compiled kernels; ``self.caches(base)``, or one for a test.
         """
-        result = {key: value for key, value in base.items() if key != "PYTHONHOME"}
-        result.update(self.fixed())
+        return {**{key: value for key, value in base.items() if key not in UNSET}, **self.changes(base, caches)}
+
+    def changes(self, base: Mapping[str, str], caches: Path) -> dict[str, str]:
+        """What ``variables`` sets, and to what. Arguments as there."""
+        result = self.fixed()
         for name, first in self.prepended().items():
-            result[name] = ":".join(filter(None, [first, base.get(name, "")]))
-        result.update({name: str(caches / directory) for name, directory in _CACHES.items()})
+            before = base.get(name, "")
+            # Only the very front counts as being there: behind another generation's directories it would lose to them.
+            result[name] = before if f"{before}:".startswith(f"{first}:") else ":".join(filter(None, [first, before]))
+        result.update({name: str(caches / directory) for name, directory in CACHES.items()})
+        models = base.get("MLC_LLM_HOME") or f"{cache_home(base, self.generation)}/mlc_llm"
+        result[WEIGHTS] = base.get(WEIGHTS) or f"{models}/model_weights"
         return result
 
-    def script(self) -> str:
-        """``env.sh``. Safe under ``set -eu``, and to source twice or after another generation's."""
-        lines = [
-            f"# {self.manifest.name}, generation {self.generation.name}: source this file from sh, bash or zsh.",
-            "# Written by mirror, never edited: another generation has its own.",
-            *(f"export {name}={shlex.quote(value)}" for name, value in self.fixed().items()),
-            "unset PYTHONHOME",
-        ]
-        for name, first in self.prepended().items():
-            lines += _prepend(name, shlex.quote(first))
-        # Without a HOME the caches go beside the venv: a fixed name in /tmp could be filled with kernels by somebody
-        # else.
-        fallback = shlex.quote(str(self.generation))
-        lines += [
-            f'_mirror_home="${{HOME:-}}"; [ -n "$_mirror_home" ] || _mirror_home={fallback}',
-            f'_mirror_jit="${{XDG_CACHE_HOME:-$_mirror_home/.cache}}/mirror/jit/{self.jit_key()}"',
-            *(f'export {name}="$_mirror_jit{"/" * bool(below)}{below}"' for name, below in _CACHES.items()),
-            "unset _mirror_home _mirror_jit",
-        ]
-        return "\n".join(lines) + "\n"
+    def caches(self, base: Mapping[str, str]) -> Path:
+        """The generation's own directory for compiled kernels, of the user whose environment ``base`` is."""
+        return jit_home(cache_home(base, self.generation)) / self.jit_key()
 
 
-def _prepend(name: str, first: str) -> list[str]:
-    """Put ``first`` (quoted) before what a search path holds, unless it is there already.
+def cache_home(base: Mapping[str, str], generation: Path) -> Path:
+    """The user's cache directory, by the XDG base directory specification: a relative path is ignored.
 
-    An empty element would mean the current directory, so none is made. Only the very front counts as being there:
-    behind another generation's directories it would lose to them.
+    Without a home, caches go beside the venv: a fixed name in /tmp could be filled with kernels by somebody else.
     """
-    return [
-        f'case "${{{name}:-}}:" in',
-        f"  {first}:*) ;;",
-        f'  *) {name}={first}"${{{name}:+:${name}}}" ;;',
-        "esac",
-        f"export {name}",
-    ]
+    if base.get("XDG_CACHE_HOME", "").startswith("/"):
+        return Path(base["XDG_CACHE_HOME"])
+    home = base.get("HOME", "")
+    return Path(home if home.startswith("/") else generation) / ".cache"
+
+
+def jit_home(caches: Path) -> Path:
+    """Below a user's cache directory, the one that holds a directory for each generation."""
+    return caches / "mirror" / "jit"
 
 
 def load_environment(generation: Generation) -> Environment:

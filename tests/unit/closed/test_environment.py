@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,47 +18,6 @@ RPM = Artifact("rpms/cuda-nvcc-13-0.rpm", 1, DIGEST, "cuda-nvcc-13-0")
 META = Artifact("meta/install.txt", 1, DIGEST, "install.txt")
 TARGET = Target("3.11", "x86_64", "2.28", "sm_90a", "13.0")
 MANIFEST = Manifest("h100", 5, TARGET, (RPM, META))
-SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "busybox") if shutil.which(shell)]
-
-
-@pytest.fixture(params=["plain", "with space & 'odd' $name"])
-def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Environment:
-    generation = tmp_path / request.param / "5-abababababab"
-    generation.mkdir(parents=True)
-    environment = Environment(generation, MANIFEST)
-    (generation / "env.sh").write_text(environment.script())
-    return environment
-
-
-def source(shell: str, environment: Environment, *, times: int = 1, **variables: str) -> dict[str, str]:
-    """Source env.sh under -eu from another directory; what the shell then exports."""
-    script = str(environment.generation / "env.sh")
-    words = [shell, "sh"] if shell == "busybox" else [shell]
-    finished = subprocess.run(
-        [*words, "-eu", "-c", '. "$1"; ' * times + "cd /; env -0", "sh", script],
-        env={"PATH": "/usr/bin:/bin", "HOME": "/home/user", **variables},
-        cwd="/tmp",
-        capture_output=True,
-        text=True,
-    )
-    assert (finished.returncode, finished.stderr) == (0, "")
-    return dict(line.split("=", 1) for line in finished.stdout.split("\0") if line)
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_what_the_shell_sets_is_what_the_self_test_uses(shell: str, environment: Environment) -> None:
-    found = source(shell, environment)
-    caches = Path("/home/user/.cache/mirror/jit") / environment.jit_key()
-    expected = environment.variables({"PATH": "/usr/bin:/bin", "HOME": "/home/user"}, caches)
-    assert {name: found.get(name) for name in expected} == {
-        name: str(value).rstrip("/") for name, value in expected.items()
-    }
-    assert set(found) - set(expected) <= {"PWD", "OLDPWD", "SHLVL", "LOGNAME", "_"}
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_sourcing_twice_changes_nothing_more(shell: str, environment: Environment) -> None:
-    assert source(shell, environment) == source(shell, environment, times=2)
 
 
 def test_the_values(tmp_path: Path) -> None:
@@ -77,40 +34,6 @@ def test_the_values(tmp_path: Path) -> None:
     )
     assert (found["HF_HUB_OFFLINE"], found["VLLM_NO_USAGE_STATS"], found["FLASHINFER_NO_DOWNLOAD"]) == ("1", "1", "1")
     assert found["VLLM_CACHE_ROOT"] == f"{tmp_path}/vllm"
-
-
-def test_the_toolkit_is_never_on_the_run_time_path_and_stubs_are_on_none(environment: Environment) -> None:
-    found = source("sh", environment, LD_LIBRARY_PATH="/site/lib")
-    assert found["LD_LIBRARY_PATH"] == "/site/lib"
-    assert not [name for name, value in found.items() if "stubs" in value]
-
-
-def test_search_paths_keep_what_they_held_and_gain_no_empty_element(environment: Environment) -> None:
-    found = source("sh", environment, CPATH="/site/include")
-    assert found["CPATH"] == f"{environment.cuda_home}/include:/site/include"
-    assert found["LIBRARY_PATH"] == f"{environment.cuda_home}/lib64"
-
-
-def test_the_generation_sourced_last_wins(tmp_path: Path) -> None:
-    environments = []
-    for name in ("1-aaaaaaaaaaaa", "2-bbbbbbbbbbbb"):
-        (tmp_path / name).mkdir()
-        environments.append(Environment(tmp_path / name, MANIFEST))
-        (tmp_path / name / "env.sh").write_text(environments[-1].script())
-    first, second = (f'. "{environment.generation}/env.sh"; ' for environment in environments)
-    script = first + second + first + 'echo "$CUDA_HOME"; command -v nvcc || :; echo "${PATH%%:*}"'
-    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert output[0] == str(environments[0].cuda_home)
-    assert output[-1] == str(environments[0].venv / "bin")
-
-
-def test_caches_follow_the_base_directory_specification_and_never_lie_in_tmp(environment: Environment) -> None:
-    key = environment.jit_key()
-    assert (
-        source("sh", environment, XDG_CACHE_HOME="/scratch")["TRITON_CACHE_DIR"] == f"/scratch/mirror/jit/{key}/triton"
-    )
-    without = source("sh", environment, HOME="")
-    assert without["TRITON_CACHE_DIR"] == f"{environment.generation}/.cache/mirror/jit/{key}/triton"
 
 
 def test_the_cache_key_changes_with_all_that_kernels_depend_on() -> None:

@@ -33,7 +33,7 @@ def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
     current = Prefix(installed.prefix).current()
     assert current is not None
     assert read_receipt(current) == receipt
-    kept = ["COMPLETE", "env.sh", "manifest.json", "receipt.json", "venv"]
+    kept = ["COMPLETE", "env.fish", "env.sh", "manifest.json", "receipt.json", "venv"]
     assert sorted(path.name for path in current.path.iterdir()) == kept
 
 
