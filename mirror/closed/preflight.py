@@ -239,4 +239,4 @@ def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
 
 def unpacked_limit(artifact: Artifact) -> int:
     """The most bytes that an artifact may unpack to: its signed size, or a generous ratio when the manifest tells none."""
-    return artifact.unpacked_size or artifact.size * 16
+    return artifact.unpacked_limit

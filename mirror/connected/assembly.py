@@ -90,6 +90,15 @@ class Assembly:
         chosen = (artifact for artifact in self._artifacts.values() if artifact.directory == directory)
         return tuple(sorted(chosen, key=lambda artifact: artifact.filename))
 
+    def wheels(self) -> dict[Artifact, Source]:
+        """Every wheel that was taken in, those of ``tool/`` included, with its bytes."""
+        taken = (*self.within("tool"), *self.within("wheels"))
+        return {artifact: self.sources[artifact.path] for artifact in taken if artifact.filename.endswith(".whl")}
+
+    def carried(self) -> tuple[Artifact, ...]:
+        """What was taken in outside ``meta/``, in the bundle's order."""
+        return tuple(artifact for name in DIRECTORIES if name != "meta" for artifact in self.within(name))
+
     def manifest(self, roots: tuple[Sha256Hex, ...], imports: tuple[str, ...]) -> Manifest:
         """Add the checksums and make the manifest.
 

@@ -4,8 +4,9 @@
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
 3. Fetch.
 4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
-5. Assemble the manifest, sign it, pack.
-6. Verify the result as a stranger would, and only then give it its name.
+5. Assemble, vet every wheel, look inside everything and write the papers (dossier, licences, bill of materials).
+6. Make the manifest, sign it, pack.
+7. Verify the result as a stranger would, and only then give it its name.
 
 Each step is a module of its own; this one holds their order and nothing else.
 
@@ -35,12 +36,14 @@ from mirror.connected.fetch import fetch
 from mirror.connected.installer import installer_bytes
 from mirror.connected.locks import Locks
 from mirror.connected.pack import pack
+from mirror.connected.papers import add_papers
 from mirror.connected.plan import Plan
 from mirror.connected.planning import prepare
 from mirror.connected.redistlock import RedistLock
 from mirror.connected.rpmlock import RpmLock
 from mirror.connected.signing import Builder, ensure_builder
 from mirror.connected.store import Store
+from mirror.connected.vetting import vet
 from mirror.connected.wheels import fitting_name
 from mirror.connected.wishes import Wishes
 from mirror.core.durable import sync_directory
@@ -129,6 +132,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)
+    gate = vet(assembly.wheels(), plan.target, locks.stack, progress)
+    add_papers(assembly, plan, locks, built, gate, store, progress)
     manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))
     data = manifest.encode()
     signature = builder.signer.sign(data, MANIFEST_NAMESPACE)
@@ -137,7 +142,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         with open_bundle(draft) as written:
             written.trust(builder.root)
             written.verify(progress)
-    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, plan.notes)
+    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, (*plan.notes, *gate.notes))
 
 
 def _check_output(output: Path) -> None:

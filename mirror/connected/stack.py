@@ -30,10 +30,12 @@ from mirror.connected.download import clean_url
 from mirror.connected.redistwishes import RedistWishes
 from mirror.connected.requirements import exact_version
 from mirror.connected.rpmwishes import RpmWishes, fingerprint
+from mirror.connected.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
+from mirror.core.vettingrules import ProjectWaiver
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -80,6 +82,7 @@ class Stack:
         rpms: the toolchain as RPMs, or None.
         redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
         interpreter: a Python to carry, or None.
+        waivers: what the vetting of its wheels finds and somebody accepts.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Stack:
     rpms: RpmWishes | None = None
     redist: RedistWishes | None = None
     interpreter: InterpreterPin | None = None
+    waivers: tuple[ProjectWaiver, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Stack:
@@ -154,6 +158,7 @@ class Stack:
             rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
             redist=RedistWishes.from_fields(fields.table("redist"), target.cuda) if "redist" in fields else None,
             interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
+            waivers=read_waivers(fields.tables("waiver")),
         )
         python.end()
         fields.end()

@@ -40,11 +40,16 @@ class Waiver:
         rule: the vetting rule's name, ``"record-incomplete"``.
         reason: why it is accepted; one sentence.
         by: who accepted it.
+        subject: the one thing that it is for (a file's path below the venv, a project's name); empty for all of the rule.
     """
 
     rule: str
     reason: str
     by: str
+    subject: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {key: value for key, value in vars(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,14 @@ class FileFacts:
         found: dict[str, Any] = {}
         for key, value in vars(self).items():
             if key == "waivers":
-                value = [vars(waiver) for waiver in self.waivers]
+                value = [waiver.to_dict() for waiver in self.waivers]
             if value:
                 found[key] = list(value) if isinstance(value, tuple) else value
         return found
 
 
 def _waiver(item: Fields) -> Waiver:
-    waiver = Waiver(item.text("rule"), item.text("reason"), item.text("by"))
+    waiver = Waiver(item.text("rule"), item.text("reason"), item.text("by"), item.text("subject", ""))
     item.end()
     return waiver
 

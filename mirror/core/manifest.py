@@ -81,6 +81,11 @@ class Artifact:
     def filename(self) -> str:
         return self.path.split("/")[1]
 
+    @property
+    def unpacked_limit(self) -> int:
+        """The most bytes that it may unpack to: its signed size, or a generous ratio when the manifest tells none."""
+        return self.unpacked_size or self.size * 16
+
     @classmethod
     def from_fields(cls, fields: Fields) -> Artifact:
         artifact = cls(

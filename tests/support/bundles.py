@@ -25,6 +25,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.truststore import TrustStore
 from tests.support.keys import make_root, sign_manifest, sign_root, trust_store
+from tests.support.wheels import add_dist_info
 
 SEQUENCE = 1_790_000_000
 
@@ -126,12 +127,9 @@ def make_pip_wheel(directory: Path) -> Path:
 
 
 def _zip(path: Path, members: dict[str, Path]) -> Path:
-    """A wheel with a metadata file of its own; members are stored as they are."""
-    project, version = path.name.split("-")[:2]
+    """A wheel with a ``.dist-info`` of its own; members are stored as they are."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, source in sorted(members.items()):
             archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), source.read_bytes())
-        archive.writestr(
-            f"{project}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
-        )
+        add_dist_info(archive, path.name)
     return path

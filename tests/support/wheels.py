@@ -170,16 +170,25 @@ def _member(name: str) -> zipfile.ZipInfo:
     return info
 
 
+def add_dist_info(archive: zipfile.ZipFile, filename: str) -> None:
+    """Give a wheel that holds its files already its METADATA, WHEEL and RECORD, as its file name says."""
+    name, version, *_, python, abi, platform = filename[: -len(".whl")].split("-")
+    info = f"{name}-{version}.dist-info"
+    archive.writestr(_member(f"{info}/METADATA"), metadata(name.replace("_", "-"), version))
+    archive.writestr(_member(f"{info}/WHEEL"), _wheel_file(f"{python}-{abi}-{platform}", ""))
+    files = {member: archive.read(member) for member in archive.namelist()}
+    record = "".join(f"{path},{_record_hash(data)},{len(data)}\n" for path, data in files.items())
+    archive.writestr(_member(f"{info}/RECORD"), f"{record}{info}/RECORD,,\n")
+
+
 def zstd_wheel(directory: Path) -> Path:
     """The wheel of the zstd decompressor that is installed here; where the standard library has one, an empty wheel will do."""
     path = directory / "backports_zstd-1.0-cp3-cp3-linux_x86_64.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            "backports_zstd-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: backports.zstd\nVersion: 1.0\n"
-        )
         if sys.version_info < (3, 14):
             package = Path(str(importlib.import_module("backports.zstd").__file__)).parent
             for file in sorted(package.rglob("*")):
                 if file.suffix in (".py", ".so"):
                     archive.write(file, f"backports/zstd/{file.relative_to(package)}")
+        add_dist_info(archive, path.name)
     return path

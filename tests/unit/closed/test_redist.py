@@ -13,9 +13,9 @@ import pytest
 from mirror.closed.host import read_host
 from mirror.closed.install import Installed
 from mirror.closed.preflight import needed_bytes
-from mirror.closed.redist import RedistList, read_archives
 from mirror.closed.toolkit import unpack_toolkit
 from mirror.connected.meta import redist_json, tar_size
+from mirror.core.carriedpackages import RedistList, carried_archives
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
 from mirror.core.names import Sha256Hex
@@ -160,4 +160,4 @@ def test_a_bundle_without_archives_has_none(desk: Desk) -> None:
     simulator = desk.simulator()
     with open_bundle(simulator.write(desk.path / "bundle.tar")) as bundle:
         bundle.trust(simulator.root)
-        assert read_archives(bundle) == ()
+        assert carried_archives(bundle) == ()

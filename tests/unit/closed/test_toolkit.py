@@ -13,7 +13,8 @@ from mirror.closed.host import Host, read_host
 from mirror.closed.install import Installed
 from mirror.closed.prefix import Prefix
 from mirror.closed.status import read_status
-from mirror.closed.toolkit import RpmList, dangling_notes, unpack_toolkit
+from mirror.closed.toolkit import dangling_notes, unpack_toolkit
+from mirror.core.carriedpackages import RpmList
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
 from mirror.core.payload import PayloadUnsupported

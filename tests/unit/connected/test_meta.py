@@ -45,7 +45,7 @@ def test_sha256sum_reads_the_checksums(tmp_path: Path) -> None:
 
 
 def test_the_rpm_list_is_read_by_the_closed_side(tmp_path: Path) -> None:
-    from mirror.closed.toolkit import RpmList
+    from mirror.core.carriedpackages import RpmList
 
     path = tmp_path / "a.rpm"
     path.write_bytes(b"x")
