@@ -158,7 +158,7 @@ def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tupl
     if locks.rpms is None:
         return redist_sources(plan, paths)
     rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
-    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=_zstd)
+    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
 
 
 def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistSource, ...]:
@@ -169,7 +169,7 @@ def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistS
     )
 
 
-def _zstd() -> Decompressor:
+def zstd_here() -> Decompressor:
     """``backports.zstd``, which pyproject.toml asks for below Python 3.14."""
     try:
         return ModuleDecompressor(importlib.import_module("backports.zstd"))

@@ -28,7 +28,7 @@ FORMAT = "mirror-contents/1"
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
 MAX_WORDS = 300
-_LISTS = ("needs", "offers", "hooks", "scripts", "setuid", "scriptlets", "faults")
+_LISTS = ("needs", "offers", "scripts", "setuid", "scriptlets", "faults")
 _IN_MEMORY = 8 << 20
 """A compiled file up to this size is held in memory, a larger one in a temporary file."""
 
@@ -38,7 +38,8 @@ class Contents:
     """What is in it.
 
     Attributes:
-        summary, homepage, licence, licence_stated, hooks, scripts, setuid, scriptlets, signer: see ``FileFacts``.
+        summary, homepage, licence, licence_stated, scripts, setuid, scriptlets, signer: see ``FileFacts``; programs and
+            modes of packages only, for those of wheels are found by whoever vets them.
         texts: name and text of each licence file.
         needs: requirements (PEP 508) of a wheel, capabilities of an RPM, as they are written.
         offers: capabilities and files by which other RPMs need it.
@@ -54,7 +55,6 @@ class Contents:
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     native: Native = field(default_factory=Native)
-    hooks: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
     setuid: tuple[str, ...] = ()
     scriptlets: tuple[str, ...] = ()

@@ -51,7 +51,13 @@ def find_files(
     with Index.of(stack) as index:
         found = resolve_files(lock, stack, index, progress)
     parts = tuple(
-        Part(directory, item.pin.name, item.pin.version, Download(f.url, f.filename, f.sha256, size_hint=f.size))
+        Part(
+            directory,
+            item.pin.name,
+            item.pin.version,
+            Download(f.url, f.filename, f.sha256, size_hint=f.size),
+            uploaded=f.upload_time or 0,
+        )
         for item in found
         for f in [item.file]
     )
@@ -71,6 +77,7 @@ def _remember(parts: Sequence[Part]) -> bytes:
             "filename": part.download.filename,
             "sha256": part.download.sha256,
             "size_hint": part.download.size_hint or 0,
+            "uploaded": part.uploaded,
         }
         for part in parts
     ]
@@ -83,7 +90,9 @@ def _recall(data: bytes, directory: str) -> tuple[Part, ...]:
     for line in fields.tables("parts"):
         digest, hint = line.checked("sha256", sha256_hex), line.number("size_hint")
         download = Download(line.text("url"), line.text("filename"), digest, size_hint=hint)
-        parts.append(Part(directory, line.text("name"), line.text("version"), download))
+        parts.append(
+            Part(directory, line.text("name"), line.text("version"), download, uploaded=line.number("uploaded"))
+        )
         line.end()
     fields.end()
     return tuple(parts)

@@ -130,7 +130,10 @@ class Pinning:
         self.progress.say(f"resolving {root} for {stack.target}")
         resolved = resolve(question, self.resolver)
         files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
-        return tuple(Pin(one.name, one.version, (files[one.name].sha256,), via=one.via) for one in resolved)
+        return tuple(
+            Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
+            for one in resolved
+        )
 
     def _reachable_optional(self) -> tuple[list[Requirement], tuple[str, ...]]:
         """Optional requirements whose index answers, and a line for each of the others."""
@@ -175,3 +178,11 @@ def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:
         problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
         raise InvalidSdist(file.filename, problem)
     return sdist
+
+
+def _reason(file: IndexFile) -> str:
+    """Why its makers withdrew a file, as one line of a lock; empty when they did not."""
+    if file.yanked is None:
+        return ""
+    plain = "".join(character if character.isprintable() else " " for character in file.yanked)
+    return " ".join(plain.split()).replace("@", " at ")[:200] or "yes"  # a lock refuses what looks like a credential

@@ -36,6 +36,7 @@ class Part:
         unpacked_size: bytes once installed; 0 when only the file itself can tell (wheels, archives).
         nevra: of an RPM; empty otherwise.
         source: URL that the lock names for it, when it is fetched from a copy; empty when ``download`` is from there.
+        uploaded: when it came to its index, in seconds since 1970 UTC; 0 when the index does not tell.
     """
 
     directory: str
@@ -45,6 +46,7 @@ class Part:
     unpacked_size: int = 0
     nevra: str = ""
     source: str = ""
+    uploaded: int = 0
 
     @property
     def origin(self) -> str:

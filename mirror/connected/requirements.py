@@ -87,6 +87,8 @@ class Pin:
         hashes: of the files it may come from: exactly one in a lock of ours, often dozens in one made elsewhere.
         marker: the environments it is for; empty for all, and always so in a lock of ours.
         via: what asked for it, for people.
+        yanked: why its makers had withdrawn it at the time of locking (``"yes"`` when they gave no reason); empty when they had
+            not, or when nobody wrote it down.
     """
 
     name: ProjectName
@@ -94,6 +96,7 @@ class Pin:
     hashes: tuple[Sha256Hex, ...]
     marker: str = ""
     via: tuple[str, ...] = ()
+    yanked: str = ""
 
     def encode(self) -> str:
         """The pin's lines as pip-tools writes them."""
@@ -152,6 +155,7 @@ class PythonLock:
         if self.target is not None:
             head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
         head += [f"# mirror: unpinned {line}" for line in self.unpinned]
+        head += [f"# mirror: withdrawn {pin.name} {pin.yanked}" for pin in self.pins if pin.yanked]
         head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
         head += [f"# mirror: environment {marker}" for marker in self.environments]
         return ("\n".join(head) + "\n" + "".join(pin.encode() for pin in self.pins)).encode()
@@ -202,12 +206,13 @@ class _Reader:
         self.locked: int | None = None
         self.target: Target | None = None
         self.unpinned: list[str] = []
+        self.yanked: dict[str, str] = {}
         self.requires_python = ""
         self.environments: list[str] = []
 
     def lock(self) -> PythonLock:
         return PythonLock(
-            pins=tuple(self.pins),
+            pins=tuple(replace(pin, yanked=self.yanked.get(pin.name, "")) for pin in self.pins),
             locked=self.locked,
             target=self.target,
             unpinned=tuple(self.unpinned),
@@ -305,6 +310,9 @@ class _RequirementsReader(_Reader):
                 self.target = Target.from_fields(Fields(json.loads(value), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
+            elif key == "withdrawn":
+                name, _, reason = value.partition(" ")
+                self.yanked[project_name(name)] = reason or "yes"
             elif key == "python":
                 self.requires_python = str(SpecifierSet(value))
             elif key == "environment":

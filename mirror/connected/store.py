@@ -11,6 +11,7 @@ Layout below the root::
     sha256/<2 digits>/<64 digits>/<filename>      checked files
     incoming/<64 digits>.part                     half fetched ones
     built/<64 digits>/                            a wheel built here, build.json, build.log
+    facts/<2 digits>/<64 digits>.json             what was found inside a file (``mirror.connected.inspection``)
 
 Example::
 
