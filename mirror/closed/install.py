@@ -17,11 +17,9 @@ Example::
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -33,6 +31,7 @@ from mirror.closed.host import Host, read_disk, read_host
 from mirror.closed.interpreter import find_interpreter
 from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
 from mirror.closed.receipt import Receipt, read_receipt
+from mirror.closed.sharing import readable_for_others, sharing_notes
 from mirror.closed.standing import standing
 from mirror.core.durable import write_file
 from mirror.core.manifest import Manifest
@@ -97,7 +96,7 @@ def install(
     Raises:
         MirrorError: as the modules of this room name what went wrong; the old state stands.
     """
-    with open_bundle(options.bundle) as bundle, _no_write_for_others():
+    with open_bundle(options.bundle) as bundle, readable_for_others():
         store = store or TrustStore.default()
         manifest = trusted_manifest(bundle, store, options.fingerprint)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
@@ -180,15 +179,6 @@ def _preflight(
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
-    return preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
-
-
-@contextmanager
-def _no_write_for_others() -> Iterator[None]:
-    """Whatever the user's umask is, nobody else may write into what is installed."""
-    before = os.umask(0o022)
-    os.umask(before | 0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
+    plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
+    found = plan.interpreter.path if plan.interpreter else None
+    return replace(plan, notes=(*plan.notes, *sharing_notes(prefix.root, manifest, found)))

@@ -20,6 +20,7 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -174,11 +175,19 @@ class Prefix:
         return tuple(sorted((g for g in found if g and g.is_complete), key=lambda g: g.identity))
 
     def current(self) -> Generation | None:
-        """The generation that ``current`` points to, if it is a complete one."""
+        """The generation that ``current`` points to, if it is a complete one.
+
+        Raises:
+            Unreadable: when it cannot be looked at; a prefix that is not there, or a ``current`` that is no link, has none.
+        """
         try:
             target = self._current.readlink()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as exc:
+            if exc.errno == errno.EINVAL:
+                return None
+            raise Unreadable(str(self._current), exc.strerror or str(exc)) from exc
         generation = self._parse(target.name)
         return generation if generation and generation.is_complete else None
 
@@ -212,17 +221,32 @@ class Prefix:
         """
         path = self.root / ".lock"
         try:
-            self._generations.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
         try:
             _flock(descriptor, self.root, path)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
-            yield descriptor
+            try:
+                self._make_generations()
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+                yield descriptor
+            finally:
+                self._drop_empty()
         finally:
             os.close(descriptor)
+
+    def _make_generations(self) -> None:
+        try:
+            self._generations.mkdir(exist_ok=True)
+        except OSError as exc:
+            raise Unwritable(str(self._generations), exc.strerror or str(exc)) from exc
+
+    def _drop_empty(self) -> None:
+        """After a first install that failed nothing is left but the lock, which a program that we started may still hold."""
+        with contextlib.suppress(OSError):
+            self._generations.rmdir()
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held."""
@@ -230,6 +254,20 @@ class Prefix:
         for name in removed:
             remove_tree(self._generations / name)
         return removed
+
+    def remove(self, generation: Generation) -> None:
+        """Remove a generation that is not current. Killed anywhere, the rest of it is garbage. The lock must be held.
+
+        Raises:
+            Unwritable: when the system refuses, or it is the current one.
+        """
+        try:
+            if self.current() == generation:
+                raise PermissionError(errno.EBUSY, "it is the current generation", str(generation.path))
+            remove_tree(generation.path)
+            sync_directory(self._generations)
+        except OSError as exc:
+            raise Unwritable(str(exc.filename or generation.path), exc.strerror or str(exc)) from exc
 
     @contextmanager
     def building(self, identity: Identity, manifest_sha256: Sha256Hex) -> Iterator[Generation]:

@@ -16,20 +16,30 @@ import os
 import shutil
 from pathlib import Path
 
+from mirror.core.durable import sync_directory
+
 
 def remove_tree(path: Path) -> None:
     """Remove a directory tree of ours, also one in which directories were made read-only."""
     if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
-    # The mark goes first: from the first removed file on, this is no installed generation any more.
-    (path / "COMPLETE").unlink(missing_ok=True)
     try:
+        _unmark(path)
         shutil.rmtree(path)
     except PermissionError:
         for directory, _, _ in os.walk(path):
             Path(directory).chmod(0o700)
+        _unmark(path)
         shutil.rmtree(path)
+
+
+def _unmark(path: Path) -> None:
+    """The mark goes first: from then on, also after a power loss, this is no installed generation any more."""
+    mark = path / "COMPLETE"
+    if mark.exists():
+        mark.unlink()
+        sync_directory(path)
 
 
 def sync_tree(path: Path) -> None:

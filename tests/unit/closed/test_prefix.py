@@ -42,7 +42,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path, exception: type[BaseE
     with pytest.raises(exception), prefix.lock(), prefix.building(Identity.of(5, DIGEST), DIGEST) as generation:
         (generation.path / "closed").mkdir(mode=0o500)
         raise exception
-    assert list((tmp_path / "p/gens").iterdir()) == []
+    assert [path.name for path in (tmp_path / "p").iterdir()] == [".lock"]
 
 
 def test_generations_are_listed_by_sequence_not_by_name(tmp_path: Path) -> None:
@@ -106,6 +106,33 @@ def test_a_current_that_points_at_garbage_is_none(tmp_path: Path) -> None:
     put(prefix, 1)
     (tmp_path / "p/current").symlink_to("gens/7-000000000000")
     assert prefix.current() is None
+
+
+def test_a_current_that_cannot_be_looked_at_is_not_none(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "round/p")
+    assert prefix.current() is None
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(Unreadable, match=r"cannot read .*/round/p/current"):
+        prefix.current()
+    (tmp_path / "file").touch()
+    assert Prefix(tmp_path / "file/p").current() is None
+    (tmp_path / "q/current").mkdir(parents=True)
+    assert Prefix(tmp_path / "q").current() is None
+
+
+def test_a_removed_generation_loses_its_mark_first(tmp_path: Path) -> None:
+    prefix = Prefix(tmp_path / "p")
+    kept, gone = put(prefix, 1), put(prefix, 2)
+    (gone.path / "venv/deep").mkdir()
+    for directory in (gone.path / "venv/deep", gone.path / "venv", gone.path):
+        directory.chmod(0o500)  # as a site makes it that wants no changes
+    with prefix.lock():
+        prefix.activate(kept)
+        prefix.remove(gone)
+    assert prefix.installed() == (kept,)
+    assert prefix.unfinished() == ()
+    with prefix.lock(), pytest.raises(Unwritable, match="it is the current generation"):
+        prefix.remove(kept)
 
 
 def test_a_second_run_is_told_who_holds_the_prefix(tmp_path: Path) -> None:
