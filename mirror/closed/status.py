@@ -110,6 +110,18 @@ def choose_prefix(name: str = "", prefix: Path | None = None) -> Prefix:
     return stacks[0]
 
 
+def current_generation(prefix: Prefix) -> Generation:
+    """The generation that a prefix's users get, whoever installed it: whoever names a prefix trusts its owner.
+
+    Raises:
+        NothingInstalled: when none is current.
+    """
+    current = prefix.current()
+    if current is None:
+        raise NothingInstalled(str(prefix.root))
+    return current
+
+
 def installed_stacks() -> tuple[Prefix, ...]:
     """The default prefixes that hold something."""
     home = prefixes_home()

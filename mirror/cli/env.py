@@ -1,0 +1,46 @@
+"""``mirror env``: print the environment of what is installed, for a shell or a program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import print_json
+from mirror.closed.environment import load_environment
+from mirror.closed.shells import as_document, csh_script, fish_script, sh_script
+from mirror.closed.status import choose_prefix, current_generation
+
+_DESCRIPTION = """\
+Print what a shell must do to use the installed stack, as its env.sh does:
+
+  sh, bash, zsh, dash   eval "$(mirror env)"
+  fish                  mirror env --shell fish | source
+  csh, tcsh             eval "`mirror env --shell csh`"
+  programs              mirror env --shell json
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "env",
+        help="print the environment for a shell",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: the only one)")
+    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    parser.add_argument("--shell", choices=("sh", "fish", "csh", "json"), default="sh", help="default: sh")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    environment = load_environment(current_generation(choose_prefix(args.name, args.prefix)))
+    if args.shell == "json":
+        print_json(as_document(environment, os.environ))
+    elif args.shell == "csh":
+        print(csh_script(environment, os.environ), end="")
+    else:
+        print((fish_script if args.shell == "fish" else sh_script)(environment), end="")
+    return 0

@@ -1,0 +1,103 @@
+"""``mirror run`` and ``mirror env``: the environment of what is installed, for a program and for a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.connected.installer import write_installer
+from tests.support.desk import Desk
+
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python")) or [Path(sys.executable)]
+FITTING = (
+    [path for path in PYTHONS if tuple(map(int, path.parts[-3].split(".")[:2])) >= (3, 9)]
+    if len(PYTHONS) > 1
+    else PYTHONS
+)
+
+
+@pytest.fixture(scope="module")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pyz") / "mirror.pyz"
+    write_installer(path)
+    return path
+
+
+@pytest.fixture
+def prefix(desk: Desk) -> Path:
+    return desk.install(desk.bundle("1.0")).prefix
+
+
+def mirror(
+    *words: object, python: Path = Path(sys.executable), pyz: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    start = [str(python), "-I", str(pyz)] if pyz else [sys.executable, "-m", "mirror.cli.main"]
+    return subprocess.run([*start, *map(str, words)], text=True, capture_output=True, check=False)
+
+
+SAY = "import sys, left_pad; print(left_pad.__version__, *sys.argv[1:]); sys.exit(7)"
+
+
+@pytest.mark.parametrize("python", FITTING, ids=lambda path: path.parts[-3])
+def test_a_program_runs_in_the_environment_under_every_python(prefix: Path, pyz: Path, python: Path) -> None:
+    done = mirror("run", "--prefix", prefix, "--", "python", "-c", SAY, "--json", "--", "x", python=python, pyz=pyz)
+    assert (done.returncode, done.stdout) == (7, "1.0 --json -- x\n"), done
+
+
+def test_the_program_takes_the_place_of_mirror(prefix: Path) -> None:
+    words = ["run", "--prefix", str(prefix), "--", "sh", "-c", "echo $$; kill -TERM $$"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "mirror.cli.main", *words], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stdout.read() == f"{process.pid}\n"
+    assert process.returncode == -15
+
+
+def test_a_program_that_is_not_there_or_not_one_is_named(prefix: Path, tmp_path: Path) -> None:
+    done = mirror("run", "--prefix", prefix, "--", "no-such-program")
+    assert done.returncode == 106
+    assert done.stderr.startswith("error: cannot run no-such-program: there is no such program\nhint: ")
+    orphan = tmp_path / "orphan"
+    orphan.write_text("#!/no/such/interpreter\n")
+    orphan.chmod(0o755)
+    assert "cannot run" in mirror("run", "--prefix", prefix, "--", orphan).stderr
+    assert "its interpreter is missing" in mirror("run", "--prefix", prefix, "--", orphan).stderr
+
+
+def test_without_a_program_there_is_a_usage_error(prefix: Path) -> None:
+    for words in (("run", "--prefix", prefix), ("run", "--prefix", prefix, "--")):
+        done = mirror(*words)
+        assert done.returncode == 2 and "name a program after --" in done.stderr
+
+
+def test_a_stack_is_named_before_the_dashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for words in (("run", "h100", "--", "true"), ("env", "h100")):
+        assert mirror(*words).returncode == 99
+
+
+def test_a_shell_evaluates_what_env_prints(prefix: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "--prefix", str(prefix)]) == 0
+    script = capsys.readouterr().out
+    assert script == (prefix / "current" / "env.sh").read_text()
+    assert main(["env", "--prefix", str(prefix), "--shell", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["set"]["VIRTUAL_ENV"] == str((prefix / "current").resolve() / "venv")
+    for shell in ("fish", "csh"):
+        assert main(["env", "--prefix", str(prefix), "--shell", shell]) == 0
+        assert str((prefix / "current").resolve()) in capsys.readouterr().out
+
+
+def test_json_tells_what_a_sourced_script_sets(prefix: Path) -> None:
+    sourced = subprocess.run(
+        ["sh", "-c", f'. "{prefix}/current/env.sh" && env -0'], capture_output=True, check=True, env=dict(os.environ)
+    )
+    variables = dict(line.decode().split("=", 1) for line in sourced.stdout.split(b"\0") if line)
+    document = json.loads(mirror("env", "--prefix", prefix, "--shell", "json").stdout)
+    assert {name: variables.get(name) for name in document["set"]} == document["set"]
