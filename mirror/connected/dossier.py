@@ -56,7 +56,7 @@ def make_dossier(
         requirements=_requirements(artifacts, edges, locks),
         packages=_packages(artifacts, locks),
         files=files,
-        notes=(*plan.notes, *_faults(artifacts, found)),
+        notes=(*plan.notes, *gate.notes, *_faults(artifacts, found)),
     )
 
 
@@ -64,13 +64,14 @@ class _Filler:
     """What the locks and the builds know of artifacts."""
 
     def __init__(self, plan: Plan, locks: Locks, built: Mapping[str, BuiltWheel], gate: Gate) -> None:
-        self._target, self._built, self._gate = plan.target, built, gate
+        self._target, self._built = plan.target, built
+        self._vetted, self._waivers = gate.vetted, gate.waivers
         self._uploaded = {part.download.sha256: part.uploaded for part in plan.parts}
         self._yanked = {pin.name: pin.yanked for pin in locks.python.pins}
 
     def facts(self, artifact: Artifact, contents: Contents, requires: tuple[str, ...]) -> FileFacts:
         kind, built = _KINDS[artifact.directory], self._built.get(artifact.path)
-        vetted: Vetted | Contents = self._gate.vetted.get(artifact.path) or contents
+        vetted: Vetted | Contents = self._vetted.get(artifact.path) or contents
         return FileFacts(
             path=artifact.path,
             kind=kind,
@@ -93,7 +94,7 @@ class _Filler:
             scripts=vetted.scripts,
             setuid=vetted.setuid,
             scriptlets=contents.scriptlets,
-            waivers=self._gate.waivers_of(artifact.path),
+            waivers=self._waivers.get(artifact.path, ()),
         )
 
 

@@ -112,9 +112,9 @@ def licence_of(expression: str, words: str = "", classifiers: Iterable[str] = ()
         words: the ``License`` field, also an RPM's.
         classifiers: all of a wheel's; those about no licence are ignored.
     """
-    valid = _canonical(expression)
-    if valid:
-        return Licence(valid)
+    if expression.strip():
+        valid = _canonical(expression)
+        return Licence(valid, "" if valid else _one_line(expression))
     said = {one.rpartition(" :: ")[2]: None for one in classifiers if one.startswith("License ::")}
     said.pop("OSI Approved", None)  # by itself it names none
     families = [_CLASSIFIED.get(one, ()) for one in said]
@@ -125,7 +125,7 @@ def licence_of(expression: str, words: str = "", classifiers: Iterable[str] = ()
         valid = _canonical(families[0][0])
         if valid:
             return Licence(valid)
-    return Licence("", _one_line(expression) or "; ".join(dict.fromkeys(filter(None, [_one_line(words), *said]))))
+    return Licence("", "; ".join(dict.fromkeys(filter(None, [_one_line(words), *said]))))
 
 
 def _canonical(expression: str) -> str:

@@ -74,6 +74,7 @@ def make_wheel(
     extras: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
     scripts: Mapping[str, str] | None = None,
+    said: Sequence[str] = (),
 ) -> Path:
     """Write a wheel and return its path.
 
@@ -82,15 +83,17 @@ def make_wheel(
         build: build tag, ``"2"``.
         files: members; by default one module that knows its version.
         scripts: console scripts, name to ``module:function``.
+        said: further lines of METADATA, ``"License: MIT"``.
     """
     module = name.replace("-", "_").replace(".", "_")
     info = f"{module}-{version}.dist-info"
     members = dict(files if files is not None else {f"{module}.py": f'__version__ = "{version}"\n'.encode()})
-    members[f"{info}/METADATA"] = metadata(name, version, requires, requires_python, extras).encode()
+    lines = "".join(f"{line}\n" for line in said)
+    members[f"{info}/METADATA"] = (metadata(name, version, requires, requires_python, extras) + lines).encode()
     members[f"{info}/WHEEL"] = _wheel_file(tag, build).encode()
     if scripts:
-        lines = ["[console_scripts]", *(f"{key} = {value}" for key, value in scripts.items())]
-        members[f"{info}/entry_points.txt"] = ("\n".join(lines) + "\n").encode()
+        points = ["[console_scripts]", *(f"{key} = {value}" for key, value in scripts.items())]
+        members[f"{info}/entry_points.txt"] = ("\n".join(points) + "\n").encode()
     record = "".join(f"{path},{_record_hash(data)},{len(data)}\n" for path, data in members.items())
     members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     directory.mkdir(parents=True, exist_ok=True)

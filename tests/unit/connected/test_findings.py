@@ -65,6 +65,7 @@ def test_a_size_that_the_index_tells_is_only_a_hint(tmp_path: Path, store: Store
         (first,) = find_files(lock_of(wheel), stack, store)
         (again,) = find_files(lock_of(wheel), stack, store)
     assert (first.download.size, first.download.size_hint) == (None, wheel.stat().st_size)
+    assert first.uploaded == 1767225600  # 2026-01-01, as the index tells it
     assert again == first
     assert len(remembered(store)) == 1
 
@@ -89,6 +90,11 @@ def test_a_url_that_may_hold_a_secret_is_not_written_down(
     (part,) = find_files(lock_of(wheel), listed(server, wheel, query), store)
     assert part.download.url.endswith(f"{wheel.name}{query}")
     assert len(remembered(store)) == files
+
+
+def test_an_index_that_tells_no_time_leaves_it_open(server: LoopbackServer, store: Store, wheel: Path) -> None:
+    (part,) = find_files(lock_of(wheel), listed(server, wheel), store)
+    assert part.uploaded == 0
 
 
 def test_what_another_version_remembered_is_asked_again(server: LoopbackServer, store: Store, wheel: Path) -> None:

@@ -190,7 +190,21 @@ def test_a_withdrawn_release_is_taken_only_when_it_is_stated(house: House) -> No
     refused(house, (ResolutionFailed, Withdrawn))  # type: ignore[arg-type]  # pytest takes several
     house.write('requirements = ["x", "y==1.0"]')
     house.lock()
-    assert read_lock(house.lockfiles / "demo.txt").find(project_name("y"))
+    pin = read_lock(house.lockfiles / "demo.txt").find(project_name("y"))
+    assert pin and pin.yanked == "sad"
+
+
+@pytest.mark.parametrize(
+    ("reason", "written"), [("", "yes"), ("see\n https://a@b.example.org", "see https://a at b.example.org")]
+)
+def test_why_a_release_was_withdrawn_is_one_line_of_the_lock(house: House, reason: str, written: str) -> None:
+    house.server.add(make_wheel(house.wheels, "y", "1.0"), yanked=reason)
+    house.write('requirements = ["y==1.0"]')
+    house.lock()
+    assert f"# mirror: withdrawn y {written}\n" in (house.lockfiles / "demo.txt").read_text()
+    before = (house.lockfiles / "demo.txt").read_bytes()
+    house.lock()
+    assert (house.lockfiles / "demo.txt").read_bytes() == before
 
 
 def test_an_sdist_of_another_project_is_refused(house: House) -> None:

@@ -27,7 +27,7 @@ def issues(text: str, source: str = "x.txt") -> tuple[str, ...]:
 def test_our_own_lock_comes_back_as_it_was() -> None:
     lock = PythonLock(
         pins=(
-            Pin(project_name("epoch"), "1!2.0", (A,), via=("x.toml",)),
+            Pin(project_name("epoch"), "1!2.0", (A,), via=("x.toml",), yanked="eats files"),
             Pin(project_name("torch"), "2.10.0+cu128", (B,), via=("vllm", "x.toml")),
         ),
         locked=1795225800,
@@ -39,6 +39,7 @@ def test_our_own_lock_comes_back_as_it_was() -> None:
     data = lock.encode("a title")
     assert parse_lock(data, "x.txt") == lock
     assert b"# mirror: locked=2026-11-21T01:50:00Z\n" in data
+    assert b"# mirror: withdrawn epoch eats files\n" in data
     assert b"torch==2.10.0+cu128 \\\n    --hash=sha256:" + b"b" * 64 + b"\n    # via\n    #   vllm\n" in data
 
 
