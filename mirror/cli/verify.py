@@ -12,6 +12,7 @@ from mirror.core.quorum import ThresholdNotMet
 from mirror.core.reader import open_bundle
 from mirror.core.trust import check_refusals
 from mirror.core.truststore import TrustStore
+from mirror.review.deep import Deep, NotWaived, look_deep
 from mirror.review.inventory import take_inventory
 
 
@@ -22,8 +23,12 @@ def configure(subparsers: Any) -> None:
         description="Check that a bundle is signed as the trusted root asks, by builders in it and by approvers beside it "
         "(FILE.approval.sig), that each file in it is the one that was signed, and that nothing is missing or added. Says who "
         "signed and who is still to sign. Writes nothing. Which root is trusted: mirror trust show.",
+        epilog="With --deep, every wheel is also taken apart as the builder's gate did: its zip file, its RECORD, metadata, "
+        "what it installs where, and how the wheels go together; every RPM's signature and digest; and what is found is held "
+        "against the waivers that the bundle carries. Nothing is unpacked.",
     )
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    parser.add_argument("--deep", action="store_true", help="look inside every wheel and package, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
@@ -33,17 +38,33 @@ def run(args: argparse.Namespace) -> int:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         root = bundle.root
         sidecars = bundle.sidecars
+        deep = look_deep(bundle, Console()) if args.deep else None
     if args.json:
-        print_json(inventory.to_dict())
+        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {})})
     else:
         manifest = inventory.manifest
         print(f"ok: {args.bundle} is intact: {len(manifest.artifacts)} files, {human_bytes(manifest.total_bytes)}")
         print_signers(inventory)
         print(f"  locked:    {inventory.locked}")
         print(f"  manifest:  sha256 {inventory.manifest_sha256}")
+        if deep:
+            _print_deep(deep)
     # Intact is not yet approved: what install would refuse is refused here too, after all has been said.
     assert root is not None, "the manifest was trusted"
     check_refusals(sidecars, root)
+    if deep and deep.judgement.open:
+        raise NotWaived(str(args.bundle), deep.judgement.open)
     if inventory.missing:
         raise ThresholdNotMet("manifest", inventory.missing)
     return 0
+
+
+def _print_deep(deep: Deep) -> None:
+    count, files = deep.wheels
+    print(f"  inside:    {count} wheels with {files} files, {deep.packages} packages")
+    for finding, (_, waiver) in deep.judgement.waived:
+        print(f"  waived:    {finding.rule}: {finding}\n             {waiver.by}: {waiver.reason}")
+    for finding in deep.judgement.open:
+        print(f"  REFUSED:   {finding.rule}: {finding}")
+    for note in deep.notes:
+        print(f"  note:      {note}")

@@ -38,13 +38,14 @@ from mirror.closed.toolkit import dangling_notes, unpack_toolkit
 from mirror.closed.tree import remove_tree
 from mirror.closed.venv import Venv, choose_installer, make_venv
 from mirror.closed.wheelserver import serving
-from mirror.core import fileindex
+from mirror.core import dossier, fileindex
 from mirror.core.durable import write_file
 from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.manifest import Artifact, Manifest
-from mirror.core.names import Sha256Hex
+from mirror.core.names import Sha256Hex, project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, DigestMismatch
+from mirror.core.vettingrules import COLLISION
 
 _CHUNK = 1 << 20
 
@@ -139,9 +140,17 @@ class Building:
                 work=self._work,
                 jobs=self.jobs,
                 inherited=(self.lock,),  # should we be killed, the prefix stays locked while the installer lives
+                last=self._kept_in_collisions(),
             )
             make_venv(installer, venv)
         return installer.name
+
+    def _kept_in_collisions(self) -> tuple[str, ...]:
+        """The projects whose files somebody chose over other wheels' (a waiver of ``collision``)."""
+        carried = self._manifest.find(dossier.PATH)
+        facts = dossier.Dossier.parse(self.bundle.read(carried)).files if carried else ()
+        chosen = {one.path for one in facts if any(waiver.rule == COLLISION for waiver in one.waivers)}
+        return tuple(project_name(wheel.name) for wheel in self._manifest.within("wheels") if wheel.path in chosen)
 
     @contextmanager
     def _links(self) -> Iterator[str]:

@@ -5,7 +5,8 @@ is the caller's choice; that they are the signed ones is checked by the installe
 ``install.txt``.
 
 Rules: always ``--no-index --no-deps --require-hashes`` and wheels only; a clean environment, so that no pip.conf,
-``PIP_*``, ``UV_*`` or ``PYTHON*`` of the host is seen; nothing is written outside the generation.
+``PIP_*``, ``UV_*`` or ``PYTHON*`` of the host is seen; nothing is written outside the generation; of wheels that bring one path
+with different bytes, those whose files are kept come last, for uv installs side by side and would mix them.
 
 Example::
 
@@ -115,6 +116,7 @@ class Venv:
         work: an existing directory on the same file system, for caches; the caller removes it.
         jobs: how many wheels to install at once; 0 for the installer's own choice.
         inherited: descriptors that the installer keeps open.
+        last: normalised names of projects whose files win over those of others: installed after all others, one by one.
     """
 
     path: Path
@@ -125,10 +127,25 @@ class Venv:
     work: Path
     jobs: int = 0
     inherited: tuple[int, ...] = ()
+    last: tuple[str, ...] = ()
 
     @property
     def python(self) -> Path:
         return self.path / "bin" / "python"
+
+    def rounds(self) -> list[Path]:
+        """The requirements in the order in which they are installed: all at once, but for ``last``."""
+        if not self.last:
+            return [self.requirements]
+        groups: dict[str, list[str]] = {"": [], **{name: [] for name in self.last}}
+        for line in self.requirements.read_text(encoding="ascii").splitlines(keepends=True):
+            name = line.partition("==")[0]
+            groups[name if name in self.last else ""].append(line)
+        files = []
+        for number, lines in enumerate(filter(None, groups.values())):
+            files.append(self.work / f"install-{number}.txt")
+            files[-1].write_text("".join(lines), encoding="ascii")
+        return files
 
 
 def make_venv(installer: Installer, venv: Venv) -> None:
@@ -138,7 +155,9 @@ def make_venv(installer: Installer, venv: Venv) -> None:
         InstallerFailed: with the installer's last words.
     """
     create, install, environment = (_with_uv if installer.name == "uv" else _with_pip)(installer.program, venv)
-    for step, command in (("make the venv", create), ("install the wheels", install)):
+    steps = [("make the venv", create)]
+    steps += [("install the wheels", install + _strictly(requirements)) for requirements in venv.rounds()]
+    for step, command in steps:
         finished = run(command, environment, cwd=venv.work, inherited=venv.inherited)
         if finished.code:
             raise InstallerFailed(installer.name, step, finished.code, _said(finished, venv.links))
@@ -169,7 +188,7 @@ def _with_uv(program: Path, venv: Venv) -> tuple[list[str], list[str], dict[str,
         str(venv.path),
     ]
     install = [str(program), "pip", "install", "--python", str(venv.python), "--no-build"]
-    return create, install + _strictly(venv.requirements), environment
+    return create, install, environment
 
 
 def _with_pip(wheel: Path, venv: Venv) -> tuple[list[str], list[str], dict[str, str]]:
@@ -179,7 +198,7 @@ def _with_pip(wheel: Path, venv: Venv) -> tuple[list[str], list[str], dict[str, 
     # A wheel is a zip, and Python runs a package inside a zip: pip installs without having been installed.
     install = [str(venv.python), "-I", str(wheel / "pip"), "install", "--only-binary", ":all:", "--no-input"]
     install += ["--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location", "--no-compile"]
-    return create, install + _strictly(venv.requirements), environment
+    return create, install, environment
 
 
 def _strictly(requirements: Path) -> list[str]:

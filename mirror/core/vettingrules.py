@@ -34,6 +34,9 @@ class Rule:
     waivable: bool
 
 
+COLLISION = "collision"
+"""Its waiver names the project whose files are kept: the closed side installs that one after the others."""
+
 RULES = {
     "zip-structure": Rule("a zip file that two readers could read differently", False),
     "zip-encrypted": Rule("encrypted members", False),
@@ -64,7 +67,7 @@ RULES = {
     "environment-file": Rule("files and scripts in place of the environment's own python, pip or activate", True),
     "data-scheme": Rule("files in a .data directory under no known scheme", False),
     "startup-hook": Rule("files that Python runs at every start (*.pth, sitecustomize)", True),
-    "collision": Rule("one path with different bytes in two wheels", True),
+    COLLISION: Rule("one path with different bytes in two wheels", True),
     "package": Rule("an RPM or archive whose signature or digest is not good", False),
     "dossier": Rule("a dossier that says otherwise than the artifact", False),
 }

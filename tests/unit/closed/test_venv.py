@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_installs_exactly_the_pinned_wheels(tools: tuple[Path, Path], venv: Venv
     assert installed(venv) == "1.0 2.0+cu130"
     assert (venv.path / "bin/left-pad").exists()
     assert not list(venv.path.rglob("not_carried*"))
+
+
+@pytest.mark.parametrize("name", ["uv", "pip"])
+@pytest.mark.parametrize("winner", ["left-pad", "right-pad"])
+def test_of_one_path_in_two_wheels_the_chosen_ones_bytes_are_kept(
+    tools: tuple[Path, Path], venv: Venv, name: str, winner: str
+) -> None:
+    """SECURITY.md 29: uv installs side by side; 200 files of two wheels came out mixed."""
+    lines = []
+    for project in ("left-pad", "right-pad"):
+        files = {f"shared/{number}.py": f"# {project}".encode() for number in range(200)}
+        wheel = make_wheel(Path(venv.links), project, "3.0", files=files)
+        lines.append(f"{project}==3.0 --hash=sha256:{sha256_of(wheel)}\n")
+    venv.requirements.write_text("".join(lines))
+    installer = choose_installer([tool for tool in tools if tool.name.startswith(name)], venv.work)
+    make_venv(installer, replace(venv, last=(winner,)))
+    assert {path.read_text() for path in venv.path.rglob("shared/*.py")} == {f"# {winner}"}
 
 
 @pytest.mark.parametrize("name", ["uv", "pip"])
