@@ -34,17 +34,21 @@ class Purls:
 
     def __init__(self, plan: Plan, stack: Stack | None) -> None:
         self._stack = stack
-        self._nevra = {part.download.sha256: part.nevra for part in plan.parts}
+        self._parts = {part.download.sha256: part for part in plan.parts}
         self._builds: dict[str, Build] = {build.name: build for build in plan.builds}
 
     def of(self, artifact: Artifact) -> PackageURL:
         """The purl of an artifact outside ``meta/``."""
+        part = self._parts.get(artifact.sha256)
         if artifact.directory == "rpms":
-            return _rpm(artifact, self._nevra.get(artifact.sha256, ""))
+            return _rpm(artifact, part.nevra if part else "")
         if artifact.filename.endswith(".whl"):
             build = self._builds.get(artifact.name) if artifact.origin == "built" else None
             if build is None:
-                return self._project(artifact.name, artifact.version, artifact.filename)
+                # Its name in the bundle may be a shorter one.
+                return self._project(
+                    artifact.name, artifact.version, part.download.filename if part else artifact.filename
+                )
             if build.sdist is not None:
                 return self._project(build.name, build.version)
         address = {"download_url": artifact.origin} if artifact.origin.startswith(WEB) else {}

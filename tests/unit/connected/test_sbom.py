@@ -99,6 +99,12 @@ def test_every_purl_can_be_read_and_names_what_was_published(document: dict[str,
     assert site.qualifiers == {"file_name": "site_only-1.0-py3-none-any.whl", "repository_url": SITE}
 
 
+def test_a_wheel_that_has_a_shorter_name_in_the_bundle_is_named_as_it_was_published(carried: Carried) -> None:
+    alpha = next(one for one in carried.assembly.carried() if one.name == "alpha")
+    purl = Purls(carried.plan, None).of(replace(alpha, path="wheels/alpha-1.0-py3.whl"))
+    assert purl.qualifiers == {"file_name": "alpha-1.0-py3-none-any.whl"}
+
+
 def test_an_epoch_and_a_component_archive_are_named_too(carried: Carried) -> None:
     rpm = replace(carried.plan.within("rpms")[0], nevra="cuda-crt-13-0-2:13.0.88-1.noarch")
     purls = Purls(replace(carried.plan, parts=(rpm,)), None)
