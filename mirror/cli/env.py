@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
+from mirror.closed.caches import remember
 from mirror.closed.environment import load_environment
 from mirror.closed.shells import as_document, csh_script, fish_script, sh_script
 from mirror.closed.status import choose_prefix, current_generation
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.shell == "json":
         print_json(as_document(environment, os.environ))
     elif args.shell == "csh":
+        remember(environment, os.environ)  # as the scripts for other shells do when they are evaluated
         print(csh_script(environment, os.environ), end="")
     else:
         print((fish_script if args.shell == "fish" else sh_script)(environment), end="")

@@ -79,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` is without the program's name."""
     words = list(sys.argv[1:] if argv is None else argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if (
+            signal.getsignal(number) != signal.SIG_IGN
+        ):  # nohup: neither we nor a program of 'mirror run' ends with the terminal
+            signal.signal(number, _stop)
     command = next((word for word in words if not word.startswith("-")), "")
     if command in COMMANDS and not is_available(command):
         print(f"mirror: error: {_why_missing(command)}", file=sys.stderr)

@@ -1,7 +1,8 @@
 """Running a program in the environment of a generation, in place of this one.
 
 Which variables that sets is ``mirror.closed.environment``'s. The program replaces this process, so signals, the terminal, exit
-code and process id are its own: a service manager sees the server and nothing between.
+code and process id are its own: a service manager sees the server and nothing between. It holds the generation for as long as
+it runs (``mirror.closed.usage``), so that ``mirror gc`` does not take it away.
 
 Example::
 
@@ -13,10 +14,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from mirror.closed.caches import remember
 from mirror.closed.environment import Environment
+from mirror.closed.usage import hold
 from mirror.core.errors import MirrorError
 
 
@@ -51,9 +55,13 @@ def launch(environment: Environment, command: Sequence[str], base: Mapping[str, 
         CannotRun: when there is no such program, or it cannot be started.
     """
     variables = environment.variables(base, environment.caches(base))
+    remember(environment, base)
     program = shutil.which(command[0], path=variables["PATH"])
     if program is None:
         raise CannotRun(command[0], "there is no such program")
+    hold(environment.generation)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored stays so in the program
     try:
         os.execve(program, list(command), variables)  # noqa: S606 - that no shell is between is the point
     except OSError as exc:

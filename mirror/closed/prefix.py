@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.prefixlock import holding
 from mirror.closed.tree import remove_tree, sync_tree
 from mirror.core.durable import sync_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
@@ -37,21 +37,6 @@ from mirror.core.home import expand_home, home_directory
 from mirror.core.names import Sha256Hex
 
 _NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})", re.ASCII)
-
-
-class PrefixBusy(MirrorError):
-    """Another run of mirror works in this prefix."""
-
-    ref = "prefix-busy"
-    exit_code = 91
-    hint = "Wait until it has ended and run again. A run that died leaves no lock behind."
-
-    def __init__(self, prefix: str, holder: str) -> None:
-        super().__init__(prefix, holder)
-        self.prefix, self.holder = prefix, holder
-
-    def __str__(self) -> str:
-        return f"{self.prefix} is in use by {self.holder or 'another process'}"
 
 
 class NoSuchGeneration(MirrorError):
@@ -196,6 +181,10 @@ class Prefix:
         complete = {generation.name for generation in self.installed()}
         return tuple(sorted(name for name in self._names() if name not in complete))
 
+    def path_of(self, name: str) -> Path:
+        """Where something that ``unfinished`` names is."""
+        return self._generations / name
+
     def _names(self) -> list[str]:
         try:
             return [path.name for path in self._generations.iterdir()]
@@ -205,8 +194,7 @@ class Prefix:
             raise Unreadable(str(self._generations), exc.strerror or str(exc)) from exc
 
     def _parse(self, name: str) -> Generation | None:
-        match = _NAME.fullmatch(name)
-        return self.generation(Identity(int(match[1]), match[2])) if match else None
+        return generation_at(self._generations / name)
 
     @contextmanager
     def lock(self) -> Iterator[int]:
@@ -219,34 +207,17 @@ class Prefix:
             PrefixBusy: when another process holds it.
             Unwritable: when the directory cannot be made, or its file system keeps no locks.
         """
-        path = self.root / ".lock"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
-        try:
-            _flock(descriptor, self.root, path)
+        with holding(self.root) as descriptor:
             try:
-                self._make_generations()
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+                self._generations.mkdir(exist_ok=True)
+            except OSError as exc:
+                raise Unwritable(str(self._generations), exc.strerror or str(exc)) from exc
+            try:
                 yield descriptor
             finally:
-                self._drop_empty()
-        finally:
-            os.close(descriptor)
-
-    def _make_generations(self) -> None:
-        try:
-            self._generations.mkdir(exist_ok=True)
-        except OSError as exc:
-            raise Unwritable(str(self._generations), exc.strerror or str(exc)) from exc
-
-    def _drop_empty(self) -> None:
-        """After a first install that failed nothing is left but the lock, which a program that we started may still hold."""
-        with contextlib.suppress(OSError):
-            self._generations.rmdir()
+                # After a first install that failed nothing is left but the lock.
+                with contextlib.suppress(OSError):
+                    self._generations.rmdir()
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held."""
@@ -310,14 +281,10 @@ class Prefix:
             raise Unwritable(str(self._current), exc.strerror or str(exc)) from exc
 
 
-def _flock(descriptor: int, root: Path, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
-        raise PrefixBusy(str(root), holder) from exc
-    except OSError as exc:
-        raise Unwritable(str(path), f"its file system keeps no locks ({exc.strerror})") from exc
+def generation_at(path: Path) -> Generation | None:
+    """The generation whose directory this would be; None when it is not named like one."""
+    match = _NAME.fullmatch(path.name)
+    return Generation(path, Identity(int(match[1]), match[2])) if match else None
 
 
 def default_prefix(name: str) -> Path:

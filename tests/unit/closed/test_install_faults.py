@@ -17,7 +17,8 @@ import pytest
 
 from mirror.closed.host import read_host
 from mirror.closed.install import Options, install
-from mirror.closed.prefix import Prefix, PrefixBusy
+from mirror.closed.prefix import Prefix
+from mirror.closed.prefixlock import PrefixBusy
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest import SelfTestFailed
 from mirror.closed.tree import remove_tree

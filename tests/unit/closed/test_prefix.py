@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.prefix import Generation, Identity, Prefix, PrefixBusy, default_prefix
+from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
+from mirror.closed.prefixlock import PrefixBusy
 from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.home import NoHome
 from mirror.core.names import Sha256Hex

@@ -1,0 +1,77 @@
+"""``mirror gc``: remove generations and JIT caches that nobody needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, human_bytes, print_json
+from mirror.closed.garbage import Report, collect
+from mirror.closed.prefix import Prefix
+from mirror.closed.status import choose_prefix, installed_stacks
+
+_DESCRIPTION = """\
+Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack or of
+every stack in the default place. The current generation is never removed, nor one that a process of yours or a program
+started by 'mirror run' uses. With --caches, JIT caches of yours whose generation is gone are removed too.
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "gc",
+        help="remove old generations and caches",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: all)")
+    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    parser.add_argument(
+        "--keep", type=count, default=1, metavar="N", help="generations before the current one to keep (default: 1)"
+    )
+    parser.add_argument(
+        "--caches", action="store_true", help="remove your JIT caches of generations that are gone, too"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be removed, and remove nothing")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def count(text: str) -> int:
+    """A number of generations."""
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    prefixes = _prefixes(args.name, args.prefix, args.caches)
+    progress = Console()
+    report = collect(prefixes, args.keep, os.environ if args.caches else None, args.dry_run, progress)
+    if args.json:
+        print_json({
+            "dry_run": args.dry_run,
+            "removed": [item.to_dict() for item in report.removed],
+            "kept": [item.to_dict() for item in report.kept],
+            "bytes": report.freed_bytes,
+        })  # fmt: skip
+    else:
+        print(_text(report, args.dry_run))
+    return 0
+
+
+def _prefixes(name: str, prefix: Path | None, caches: bool) -> tuple[Prefix, ...]:
+    if name or prefix:
+        return (choose_prefix(name, prefix),)
+    # Who installed nothing may still have caches of other users' stacks; without either there is nothing to do, which is said.
+    return installed_stacks() or (() if caches else (choose_prefix(),))
+
+
+def _text(report: Report, dry_run: bool) -> str:
+    verb = "would remove" if dry_run else "removed"
+    lines = [f"{verb} {item.kind} {item.path} ({human_bytes(item.size)}): {item.why}" for item in report.removed]
+    lines += [f"kept {item.kind} {item.path}: {item.why}" for item in report.kept]
+    lines.append(f"{'would free' if dry_run else 'freed'} {human_bytes(report.freed_bytes)}")
+    return "\n".join(lines)

@@ -1,0 +1,213 @@
+"""Garbage: generations that are neither current nor the way back, unfinished ones, and caches whose generation is gone.
+
+It decides what may go, and removes it. How a generation goes in a safe order is ``mirror.closed.prefix``'s, who uses what is
+``mirror.closed.usage``'s.
+
+Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
+lock of the prefix is held from the decision to the end; every removal is in the prefix's history first, so that a bundle older
+than what is gone stays refused; killed anywhere, what is left is complete or garbage to the next run.
+
+Example::
+
+    report = collect([prefix], keep=1, caches=os.environ)
+    report.freed_bytes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from mirror.closed.caches import trash_name, user_caches
+from mirror.closed.history import record
+from mirror.closed.prefix import Generation, Prefix
+from mirror.closed.preflight import check_owner
+from mirror.closed.status import NothingInstalled
+from mirror.closed.tree import remove_tree
+from mirror.closed.usage import is_held, processes_below
+from mirror.core.errors import Unwritable
+from mirror.core.progress import SILENT, Progress
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that goes or stays.
+
+    Attributes:
+        kind: ``"generation"``, ``"unfinished"`` or ``"cache"``.
+        path: its directory.
+        why: one clause.
+        size: bytes on the disk; 0 of what stays, which is not measured.
+    """
+
+    kind: str
+    path: Path
+    why: str
+    size: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was removed, or would be, and what stayed and why."""
+
+    removed: tuple[Item, ...]
+    kept: tuple[Item, ...]
+
+    @property
+    def freed_bytes(self) -> int:
+        return sum(item.size for item in self.removed)
+
+
+def collect(
+    prefixes: Sequence[Prefix],
+    keep: int = 1,
+    caches: Optional[Mapping[str, str]] = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+    clock: Callable[[], float] = time.time,
+) -> Report:
+    """Remove garbage.
+
+    Args:
+        prefixes: the stacks.
+        keep: how many generations before the current one stay, for ``mirror rollback``.
+        caches: the environment of the user whose unused JIT caches go too; None to leave caches alone.
+        dry_run: whether to tell only.
+        progress: told of each removal before it begins.
+
+    Raises:
+        NothingInstalled: when a prefix holds nothing.
+        PrefixBusy: when something is being installed there.
+        MirrorError: as ``Prefix`` and ``record``.
+    """
+    removed: list[Item] = []
+    kept: list[Item] = []
+    installed: list[Generation] = []
+    for prefix in prefixes:
+        check_owner(prefix.root)
+        if not prefix.installed() and not prefix.unfinished():
+            raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
+        with prefix.lock():
+            goes, stays = _judge(prefix, keep)
+            for generation, item in goes:
+                progress.say(f"removing {item.path}: {item.why}")
+                if not dry_run:
+                    record(prefix, "removed", generation, int(clock()))
+                    prefix.remove(generation)
+            removed += [item for _, item in goes] + _unfinished(prefix, dry_run, progress)
+            installed += prefix.installed()
+        kept += stays
+    if caches is not None:
+        gone, left = _collect_caches(caches, installed, [item.path for item in removed], dry_run, progress)
+        removed += gone
+        kept += left
+    return Report(tuple(removed), tuple(kept))
+
+
+def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], list[Item]]:
+    current, installed = prefix.current(), prefix.installed()
+    anchor = current or (
+        installed[-1] if installed else None
+    )  # without a current one the newest is the one to go back to
+    before = [generation for generation in installed if anchor and generation.identity < anchor.identity]
+    ways_back = before[len(before) - keep :] if keep else []
+    candidates = [generation for generation in installed if generation != anchor and generation not in ways_back]
+    users = processes_below(generation.path for generation in candidates)
+    goes, stays = [], []
+    for generation in installed:
+        if generation == anchor:
+            stays.append(Item("generation", generation.path, "it is current" if current else "it is the newest"))
+        elif generation in ways_back:
+            stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
+        elif why := _in_use(users[generation.path], is_held(generation.path)):
+            stays.append(Item("generation", generation.path, why))
+        else:
+            why = (
+                "older than what is kept"
+                if generation in before
+                else "newer than the current one, which was rolled back to"
+            )
+            goes.append((generation, Item("generation", generation.path, why, disk_usage(generation.path))))
+    return goes, stays
+
+
+def _in_use(users: tuple[str, ...], held: bool) -> str:
+    if users:
+        more = f" and {len(users) - _SHOWN} more" * (len(users) > _SHOWN)
+        return f"in use by {', '.join(users[:_SHOWN])}{more}"
+    return "in use by a program that 'mirror run' started" if held else ""
+
+
+def _unfinished(prefix: Prefix, dry_run: bool, progress: Progress) -> list[Item]:
+    """With the lock held nothing is being installed: what has no mark is garbage."""
+    found = [
+        Item("unfinished", path, "left by a run that was killed", disk_usage(path))
+        for path in map(prefix.path_of, prefix.unfinished())
+    ]
+    for item in found:
+        progress.say(f"removing {item.path}: {item.why}")
+    if not dry_run:
+        prefix.sweep()
+    return found
+
+
+def _collect_caches(
+    base: Mapping[str, str],
+    installed: Iterable[Generation],
+    removed: Iterable[Path],
+    dry_run: bool,
+    progress: Progress,
+) -> tuple[list[Item], list[Item]]:
+    found = user_caches(base, installed, removed)
+    unused = [cache.path for cache in found if not cache.kept]
+    users = processes_below(Path(os.path.realpath(path)) for path in unused)
+    goes = []
+    stays = [Item("cache", cache.path, cache.kept) for cache in found if cache.kept]
+    for path in unused:
+        why = _in_use(users[Path(os.path.realpath(path))], False)
+        if why:
+            stays.append(Item("cache", path, why))
+            continue
+        item = Item("cache", path, "its generation is gone", disk_usage(path))
+        progress.say(f"removing {item.path}: {item.why}")
+        goes.append(item)
+        if not dry_run:
+            _remove_cache(path)
+    return goes, stays
+
+
+def _remove_cache(path: Path) -> None:
+    """A new name first: a program that starts meanwhile makes itself a new cache, and never finds half of one."""
+    trash = trash_name(path)
+    try:
+        if trash != path:
+            if trash.exists():
+                remove_tree(trash)
+            path.rename(trash)
+        remove_tree(trash)
+    except OSError as exc:
+        raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+
+
+def disk_usage(path: Path) -> int:
+    """Bytes that a tree takes on the disk; a file with two names in it is counted once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in ["", *names]:
+            with contextlib.suppress(OSError):
+                facts = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - 50,000 files
+                if (facts.st_dev, facts.st_ino) not in seen:
+                    seen.add((facts.st_dev, facts.st_ino))
+                    total += facts.st_blocks * 512
+    return total

@@ -1,0 +1,97 @@
+"""Who uses a directory right now: processes, as /proc shows them, and locks that are held on a generation.
+
+It holds the looking, and the lock that a program started by ``mirror run`` keeps. What follows from it is
+``mirror.closed.garbage``'s.
+
+Rules: what cannot be seen counts as no use: of other users' processes only the command line shows, and their lock when they
+were started by ``mirror run``; nothing waits.
+
+Example::
+
+    users = processes_below([generation.path])[generation.path]     # ("process 4711 (vllm)",)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_TRIES, _PAUSE_S = 3, 0.02
+
+
+def hold(generation: Path) -> int:
+    """Lock a generation as being used, for as long as the descriptor is open in any process; -1 where no lock is kept.
+
+    Args:
+        generation: its directory.
+
+    Returns:
+        The descriptor, which programs that are started inherit.
+    """
+    try:
+        descriptor = os.open(generation / "COMPLETE", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.set_inheritable(descriptor, True)
+            return descriptor
+        time.sleep(_PAUSE_S)  # somebody is just asking whether it is held
+    os.close(descriptor)
+    return -1
+
+
+def is_held(generation: Path) -> bool:
+    """Whether a program that ``mirror run`` started, of whatever user, still runs."""
+    try:
+        with (generation / "COMPLETE").open("rb") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> dict[Path, tuple[str, ...]]:
+    """The processes that run, map, hold open or stand in something below each directory.
+
+    Args:
+        directories: absolute, without symbolic links in them.
+        proc: where the kernel's files are.
+    """
+    wanted = {directory: os.fsencode(directory) for directory in directories}
+    found: dict[Path, list[str]] = {directory: [] for directory in wanted}
+    for process in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
+        if not wanted or process.name == str(os.getpid()):
+            continue
+        places = b"\n".join(_places(process)) + b"\n"
+        for directory, name in wanted.items():
+            if name + b"/" in places or name + b"\n" in places:
+                found[directory].append(f"process {process.name} ({_name(process)})")
+    return {directory: tuple(names) for directory, names in found.items()}
+
+
+def _places(process: Path) -> Iterator[bytes]:
+    """The paths that a process has to do with, and its command line; a process may end at any time."""
+    for name in ("cwd", "exe", "root"):
+        with contextlib.suppress(OSError):
+            yield os.fsencode((process / name).readlink())
+    for name in ("maps", "cmdline"):
+        with contextlib.suppress(OSError):
+            yield (process / name).read_bytes().replace(b"\0", b"\n")
+    with contextlib.suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield os.fsencode(link.readlink())
+
+
+def _name(process: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (process / "comm").read_text("utf-8", "replace").strip()
+    return "ended"
