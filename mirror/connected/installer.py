@@ -21,8 +21,8 @@ from mirror.core.durable import write_file
 
 ROOMS = ("core", "review", "closed")
 COMMANDS = (
-    "__init__", "main", "console", "options", "signers", "verify", "inspect", "diff", "approve", "reject", "install", "which", "doctor",
-    "status", "rollback", "trust",
+    "__init__", "main", "console", "options", "signers", "verify", "inspect", "diff", "approve", "reject", "install", "env", "run", "which", "doctor",
+    "status", "rollback", "gc", "trust",
 )  # fmt: skip
 
 _DATE = (1980, 1, 1, 0, 0, 0)
