@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_repository_options, url
 from mirror.core.errors import Unreadable
+from mirror.core.policy import read_policy
 from mirror.core.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--key", type=Path, metavar="FILE", help="sign with this ssh ed25519 key (or FILE.pub by agent)"
     )
+    parser.add_argument(
+        "--osv",
+        type=_database,
+        default="",
+        metavar="URL|DIR",
+        help="ask this advisory database in OSV's format: an API's URL, a directory of records, or an all.zip; what it knows "
+        "goes into the bundle, dated, as meta/vulnerabilities.json",
+    )
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="refuse to make what this policy.toml does not allow"
+    )
     parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
     parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -66,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")
+    policy = read_policy(args.policy) if args.policy else None  # before the long work
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
     wishes = Wishes(
         lock=args.lock,
@@ -81,10 +94,19 @@ def run(args: argparse.Namespace) -> int:
         facts = plan.to_dict(store)
         print_json(facts) if args.json else _print_plan(plan, facts)
         return 0
-    options = BundleOptions(wishes, args.output, args.key, max(1, args.jobs), args.python)
+    options = BundleOptions(wishes, args.output, args.key, max(1, args.jobs), args.python, args.osv, policy)
     result = bundle(options, store, TrustStore.default(), console)
     print_json(result.to_dict()) if args.json else _print_result(result)
     return 0
+
+
+def _database(text: str) -> str:
+    """An advisory database: its address, or its path here."""
+    if "://" in text or text.startswith("file:"):
+        return url(text)
+    if not Path(text).exists():
+        raise argparse.ArgumentTypeError(f"there is no file or directory {text!r}")
+    return text
 
 
 def _wheelhouse(lock: Path) -> Path | None:

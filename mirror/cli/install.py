@@ -10,6 +10,7 @@ from typing import Any
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
+from mirror.core.policy import read_policy
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
@@ -54,6 +55,7 @@ def configure(subparsers: Any) -> None:
         metavar="REASON",
         help="install it although a newer one was; the reason is kept in the receipt and in the prefix's history",
     )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
     parser.set_defaults(run=run)
@@ -61,7 +63,13 @@ def configure(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     options = Options(
-        args.bundle, args.prefix, args.python, args.fingerprint or "", max(0, args.jobs), args.allow_older
+        args.bundle,
+        args.prefix,
+        args.python,
+        args.fingerprint or "",
+        max(0, args.jobs),
+        args.allow_older,
+        read_policy(args.policy) if args.policy else None,
     )
     installed = install(options, progress=Console())
     if args.json:

@@ -8,6 +8,8 @@ from typing import Any
 
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.signers import print_signers
+from mirror.core.policy import read_policy
+from mirror.core.policyrules import PolicyBreached, judge
 from mirror.core.quorum import ThresholdNotMet
 from mirror.core.reader import open_bundle
 from mirror.core.trust import check_refusals
@@ -29,18 +31,22 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
     parser.add_argument("--deep", action="store_true", help="look inside every wheel and package, too")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    policy = read_policy(args.policy) if args.policy else None
     with open_bundle(args.bundle) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         root = bundle.root
         sidecars = bundle.sidecars
         deep = look_deep(bundle, Console()) if args.deep else None
+        breaches = judge(policy, bundle.manifest, bundle.read) if policy else ()
+    told = {"breaches": [vars(breach) for breach in breaches]} if policy else {}
     if args.json:
-        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {})})
+        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **told})
     else:
         manifest = inventory.manifest
         print(f"ok: {args.bundle} is intact: {len(manifest.artifacts)} files, {human_bytes(manifest.total_bytes)}")
@@ -49,11 +55,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"  manifest:  sha256 {inventory.manifest_sha256}")
         if deep:
             _print_deep(deep)
+        if policy:
+            print(f"  policy:    {len(breaches) or 'nothing'} against it")
     # Intact is not yet approved: what install would refuse is refused here too, after all has been said.
     assert root is not None, "the manifest was trusted"
     check_refusals(sidecars, root)
     if deep and deep.judgement.open:
         raise NotWaived(str(args.bundle), deep.judgement.open)
+    if breaches:
+        raise PolicyBreached(breaches)
     if inventory.missing:
         raise ThresholdNotMet("manifest", inventory.missing)
     return 0

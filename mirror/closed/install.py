@@ -1,6 +1,7 @@
 """Installing a bundle: the one function that the whole closed room is for.
 
-1. Open the bundle and check its signatures against the trusted root; only then is the manifest parsed.
+1. Open the bundle and check its signatures against the trusted root; only then is the manifest parsed, and held against the
+   site's policy, if one is named.
 2. Decide where it stands among what is installed: the same again, older, another one of the same sequence, or new.
 3. Preflight: every reason why it cannot be installed here, at once.
 4. Verify the whole file. Until here nothing has been written under the prefix.
@@ -36,6 +37,8 @@ from mirror.closed.standing import standing
 from mirror.core.durable import write_file
 from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
+from mirror.core.policy import Policy
+from mirror.core.policyrules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle, open_bundle
 from mirror.core.trust import check_refusals
@@ -53,6 +56,7 @@ class Options:
         fingerprint: of the root to trust for the first time; empty when one is trusted already.
         jobs: how much to do at once; 0 for as much as the machine has processors.
         allow_older: why a bundle older than what was installed is wanted nevertheless; empty when it is not.
+        policy: that the bundle must keep; None for none.
     """
 
     bundle: Path
@@ -61,6 +65,7 @@ class Options:
     fingerprint: str = ""
     jobs: int = 0
     allow_older: str = ""
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ def install(
         store = store or TrustStore.default()
         manifest = trusted_manifest(bundle, store, options.fingerprint)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
+        if options.policy:
+            enforce(options.policy, manifest, bundle.read)
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
         preflight.check_owner(prefix.root)
         older = bool(options.allow_older)

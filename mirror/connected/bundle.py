@@ -5,8 +5,9 @@
 3. Fetch.
 4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
 5. Assemble, vet every wheel, look inside everything and write the papers (dossier, licences, bill of materials).
-6. Make the manifest, sign it, pack.
-7. Verify the result as a stranger would, and only then give it its name.
+6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
+7. Make the manifest, sign it, pack.
+8. Verify the result as a stranger would, and only then give it its name.
 
 Each step is a module of its own; this one holds their order and nothing else.
 
@@ -35,6 +36,7 @@ from mirror.connected.drift import drift_named
 from mirror.connected.fetch import fetch
 from mirror.connected.installer import installer_bytes
 from mirror.connected.locks import Locks
+from mirror.connected.osv import ask
 from mirror.connected.pack import pack
 from mirror.connected.papers import add_papers
 from mirror.connected.plan import Plan
@@ -46,11 +48,14 @@ from mirror.connected.store import Store
 from mirror.connected.vetting import vet
 from mirror.connected.wheels import fitting_name
 from mirror.connected.wishes import Wishes
+from mirror.core import advisories
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
 from mirror.core.fileindex import BUNDLED, FileIndex
 from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
+from mirror.core.policy import Policy
+from mirror.core.policyrules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import open_bundle
 from mirror.core.redist import RedistPackage
@@ -70,6 +75,8 @@ class BundleOptions:
         key: the builder's key; the trust store's own when None.
         jobs: downloads at once.
         python: interpreter of the target's minor version for builds; looked for when None.
+        osv: URL or path of an advisory database to ask; empty for none.
+        policy: that the bundle must keep; None for none.
     """
 
     wishes: Wishes
@@ -77,6 +84,8 @@ class BundleOptions:
     key: Path | None = None
     jobs: int = 8
     python: Path | None = None
+    osv: str = ""
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,10 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     assembly = assemble(plan, locks, paths, built)
     gate = vet(assembly.wheels(), plan.target, locks.stack, progress)
     add_papers(assembly, plan, locks, built, gate, store, progress)
+    notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))
+    if options.policy:
+        enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signature = builder.signer.sign(data, MANIFEST_NAMESPACE)
     with _draft(options.output) as draft:
@@ -142,7 +154,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         with open_bundle(draft) as written:
             written.trust(builder.root)
             written.verify(progress)
-    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, (*plan.notes, *gate.notes))
+    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, notes)
 
 
 def _check_output(output: Path) -> None:
@@ -233,6 +245,20 @@ def _add_texts(
         assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
         index = locks.index or _index_of(assembly, locks.rpms, locks.target)
         assembly.add_bytes(BUNDLED, index.encode())
+
+
+def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tuple[str, ...]:
+    """Write down what a database knows of the files; a sentence about it."""
+    if not database:
+        return ()
+    known = ask(database, assembly.carried(), progress)
+    assembly.add_bytes(advisories.PATH, known.encode())
+    return (known.summary(),)
+
+
+def _paper(assembly: Assembly, artifact: Artifact) -> bytes:
+    source = assembly.sources[artifact.path]
+    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _add_redist(assembly: Assembly, lock: RedistLock, archives: list[RedistPackage]) -> None:

@@ -149,16 +149,17 @@ def new_session(connections: int = 16) -> requests.Session:
 
 @contextmanager
 def opened(
-    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience, question: bytes | None = None
 ) -> Iterator[requests.Response]:
-    """Send one GET and give its response, whose body has not been read.
+    """Send one GET, or a POST with a question in its body, and give its response, whose body has not been read.
 
     Raises:
         HostUnreachable: no answer. HttpRefused: a status other than 200 and 206. BadReply: a redirect that is not followed.
     """
     shown = redacted(url)
     try:
-        response = session.get(url, headers=headers, stream=True, timeout=(patience.connect_s, patience.read_s))
+        method, timeout = "GET" if question is None else "POST", (patience.connect_s, patience.read_s)
+        response = session.request(method, url, headers=headers, data=question, stream=True, timeout=timeout)
     except requests.TooManyRedirects as exc:
         raise BadReply(shown, f"more than {MAX_REDIRECTS} redirects") from exc
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as exc:
@@ -203,8 +204,13 @@ def body(
             since, in_window = clock(), 0
 
 
-def get_bytes(session: requests.Session, url: str, max_bytes: int, patience: Patience = PATIENCE) -> bytes:
+def get_bytes(
+    session: requests.Session, url: str, max_bytes: int, patience: Patience = PATIENCE, question: bytes | None = None
+) -> bytes:
     """The whole of one small document (an index page, repository metadata) from an ``http(s):`` or ``file:`` URL.
+
+    Args:
+        question: JSON that is posted to the URL, whose answer then is the document.
 
     Raises:
         HostUnreachable, HttpRefused, Truncated: after ``patience.attempts``.
@@ -216,7 +222,8 @@ def get_bytes(session: requests.Session, url: str, max_bytes: int, patience: Pat
             return _capped(iter(lambda: stream.read(CHUNK_BYTES), b""), redacted(url), max_bytes)
     for attempt in range(patience.attempts):
         try:
-            with opened(session, url, {}, patience) as response:
+            headers = {} if question is None else {"Content-Type": "application/json"}
+            with opened(session, url, headers, patience, question) as response:
                 if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
                     raise BadReply(redacted(url), "the body is compressed although identity was asked for")
                 return _capped(body(response, patience), redacted(url), max_bytes)

@@ -132,9 +132,9 @@ class OsvRecord:
         rating = _rating(record)
         affected = [_affected(one, rating) for one in _list(record.get("affected"), "affected")]
         time = _TIME.fullmatch(_text(record.get("modified", ""), "modified"))
-        aliases = sorted({_id(alias) for alias in _list(record.get("aliases"), "aliases")})
+        aliases = sorted({osv_id(alias) for alias in _list(record.get("aliases"), "aliases")})
         return cls(
-            id=_id(record.get("id")),
+            id=osv_id(record.get("id")),
             aliases=tuple(aliases[:_MAX_ALIASES]),
             modified=f"{time[1]}Z" if time else "",
             withdrawn=bool(record.get("withdrawn")),
@@ -257,7 +257,8 @@ def _version(text: str) -> Version:
     return Version(text)
 
 
-def _id(value: Any) -> str:
+def osv_id(value: Any) -> str:
+    """Check a record's id. Raises ``ValueError`` for what could not be one."""
     text = _text(value, "id")
     if not _ID.fullmatch(text):
         raise ValueError(f"{one_line(text)!r} is no id")

@@ -89,20 +89,26 @@ class FactsMissing(MirrorError):
         return f"the policy cannot be applied: the bundle carries {' and '.join(self.missing)}"
 
 
-def enforce(
-    policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: Optional[str] = None
-) -> Optional[Advisories]:
+def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> None:
     """Refuse a bundle that is against the policy.
+
+    Raises:
+        PolicyBreached: with every breach.
+        MirrorError: as ``judge``.
+    """
+    found = judge(policy, manifest, read, today)
+    if found:
+        raise PolicyBreached(found)
+
+
+def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> tuple[Breach, ...]:
+    """Everything in which a bundle is against a policy, by the facts that it carries.
 
     Args:
         read: gives a small artifact's bytes.
         today: ``"2026-11-20"``; this machine's date by default.
 
-    Returns:
-        The bundle's advisories, where it carries them.
-
     Raises:
-        PolicyBreached: with every breach.
         FactsMissing: when the policy cannot be applied.
         InvalidDocument: when the dossier or the advisories break their form.
     """
@@ -110,10 +116,7 @@ def enforce(
     described, known = (read(artifact) if artifact else None for artifact in there.values())
     dossier = Dossier.parse(described) if described is not None else None
     advisories = Advisories.parse(known) if known is not None else None
-    found = breaches(manifest, dossier, advisories, policy, today)
-    if found:
-        raise PolicyBreached(found)
-    return advisories
+    return breaches(manifest, dossier, advisories, policy, today)
 
 
 def breaches(
@@ -121,13 +124,13 @@ def breaches(
     dossier: Optional[Dossier],
     advisories: Optional[Advisories],
     policy: Policy,
-    today: Optional[str] = None,
+    today: str = "",
 ) -> tuple[Breach, ...]:
     """Everything in which a bundle is against a policy, in the manifest's order, then by rule.
 
     Args:
         dossier, advisories: as the bundle carries them; None where it does not.
-        today: as for ``enforce``.
+        today: as for ``judge``.
 
     Raises:
         FactsMissing: when the policy cannot be applied.

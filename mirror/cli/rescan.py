@@ -1,0 +1,88 @@
+"""``mirror rescan``: what has become known about a bundle since it was made?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, print_json
+from mirror.core.errors import InvalidDocument
+from mirror.core.policy import read_policy
+from mirror.core.policyrules import PolicyBreached, breaches
+from mirror.core.reader import open_bundle
+from mirror.core.truststore import TrustStore
+from mirror.review.rescan import Rescan, rescan
+
+_TITLES = {
+    "new": "new since the bundle was made",
+    "worse": "rated worse now",
+    "fixed": "a fixed version is named now",
+    "gone": "withdrawn or corrected",
+}
+
+_DESCRIPTION = """\
+Judge a bundle again, offline, with a newer dump of an advisory database in OSV's format: what has become known about its
+Python projects since it was made. The bundle must be signed by a trusted builder, and is not changed.
+"""
+
+_EPILOG = """\
+DUMP is a directory of OSV records (*.json, at any depth), or the all.zip of the PyPI ecosystem as the database publishes it,
+downloaded on a connected machine. CUDA packages are in no such database: their publisher's bulletins are read by people.
+Without --policy the exit code is 0, whatever was found. With it, the rules about vulnerabilities are applied; the others
+need no newer dump: mirror verify --policy applies them.
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "rescan",
+        help="judge a bundle again with newer advisories",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    parser.add_argument("--osv", type=Path, required=True, metavar="DUMP", help="the newer dump")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="end with an error when this policy.toml blocks what was found"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    policy = read_policy(args.policy) if args.policy else None
+    if policy and policy.vulnerabilities is None:
+        raise InvalidDocument(str(args.policy), "vulnerabilities", "missing: a rescan applies no other rule")
+    with open_bundle(args.bundle) as bundle:
+        bundle.trust(TrustStore.default().load_root(), required=("builder",))
+        result = rescan(bundle, args.osv, Console())
+    if args.json:
+        print_json(result.to_dict())
+    else:
+        _print(result)
+    found = breaches(result.manifest, None, result.now, policy.about_vulnerabilities) if policy else ()
+    if found:
+        raise PolicyBreached(found)
+    return 0
+
+
+def _print(result: Rescan) -> None:
+    then = result.before
+    print(result.now.summary())
+    print(
+        f"the bundle's own advisories: {then.source}: {then.counts()}" if then else "the bundle carries no advisories"
+    )
+    if result.is_older:
+        print("note: this dump is older than what the bundle carries")
+    for group, title in _TITLES.items():
+        found = getattr(result, group)
+        if found:
+            print(f"\n{title} ({len(found)})")
+        for finding in found:
+            print(f"  {finding}")
+    if then and not result.new:
+        print("\nnothing new")
+    for remark in result.now.unjudged:
+        print(f"note: {remark.path}: {remark.id} cannot be judged: {remark.reason}")
