@@ -111,7 +111,7 @@ class Building:
         write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
-        checks = refuse_failures(self_test(environment, self.host, self._work, self.progress))
+        checks = refuse_failures(self_test(environment, self.host, self._work, self.progress, (self.lock,)))
         remove_tree(self._work)
         receipt = self._receipt(digest, now, interpreter, installer, checks, toolchain)
         write_file(self.generation.receipt, receipt.encode())

@@ -44,14 +44,23 @@ class Compiling:
         host: this machine.
         variables: the environment that ``env.sh`` gives.
         work: an existing directory; the caller removes it.
+        inherited: descriptors that the compilers keep open.
     """
 
-    def __init__(self, environment: Environment, host: Host, variables: Mapping[str, str], work: Path) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        host: Host,
+        variables: Mapping[str, str],
+        work: Path,
+        inherited: Sequence[int] = (),
+    ) -> None:
         manifest = environment.manifest
         self._home = environment.cuda_home or environment.generation / "cuda"
         self._has_home = environment.cuda_home is not None
         self._gpu, self._release = manifest.target.gpu, manifest.target.cuda
         self._host, self._variables, self._work = host, dict(variables), work
+        self._inherited = inherited
         self._site = next(iter(sorted(environment.venv.glob("lib/python*/site-packages/flashinfer"))), None)
         self._uses_flashinfer = any(artifact.name == "flashinfer-python" for artifact in manifest.within("wheels"))
         packages = frozenset(artifact.name for artifact in (*manifest.within("rpms"), *manifest.within("redist")))
@@ -84,7 +93,7 @@ class Compiling:
         return path
 
     def _run(self, cwd: Path, *command: str) -> Finished:
-        return run(command, self._variables, cwd=cwd, timeout_s=_TIMEOUT_S)
+        return run(command, self._variables, cwd=cwd, timeout_s=_TIMEOUT_S, inherited=self._inherited)
 
     def _without_nvcc(self) -> Check:
         sentence = missing("bin/nvcc", self._toolkit) or f"{self._home}/bin/nvcc is missing"

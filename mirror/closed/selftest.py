@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -64,15 +64,18 @@ class SelfTestFailed(MirrorError):
         return "\n\n".join(f"{check.name}:\n{check.detail}" for check in self.checks)
 
 
-def self_test(environment: Environment, host: Host, work: Path, progress: Progress = SILENT) -> tuple[Check, ...]:
+def self_test(
+    environment: Environment, host: Host, work: Path, progress: Progress = SILENT, inherited: Sequence[int] = ()
+) -> tuple[Check, ...]:
     """Run every check that an installed generation allows, and give all of them, failed ones too.
 
     Args:
         work: an existing directory for caches and outputs; the caller removes it.
         progress: told of each check as it ends.
+        inherited: descriptors that the tests' programs keep open, such as the lock of a prefix.
     """
-    testing = _Testing(environment, host, work)
-    attempts = Compiling(environment, host, testing.variables, work).attempts()
+    testing = _Testing(environment, host, work, inherited)
+    attempts = Compiling(environment, host, testing.variables, work, inherited).attempts()
     checks = []
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         compiled = [pool.submit(attempt) for attempt in attempts]  # they take about as long as the imports do
@@ -99,15 +102,15 @@ def refuse_failures(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 class _Testing:
-    def __init__(self, environment: Environment, host: Host, work: Path) -> None:
-        self._environment, self._host, self._work = environment, host, work
+    def __init__(self, environment: Environment, host: Host, work: Path, inherited: Sequence[int]) -> None:
+        self._environment, self._host, self._work, self._inherited = environment, host, work, inherited
         base = clean_environment(work)
         base.update({name: os.environ[name] for name in _HOSTS if name in os.environ})
         self.variables = environment.variables(base, work / "caches")
         self._python = str(environment.venv / "bin" / "python")
 
     def _run(self, *command: str) -> Finished:
-        return run(command, self.variables, cwd=self._work, timeout_s=900)
+        return run(command, self.variables, cwd=self._work, timeout_s=900, inherited=self._inherited)
 
     def imports(self) -> Iterator[Check]:
         """One process for each module, so that none leans on what another has loaded."""

@@ -171,3 +171,13 @@ def test_an_installed_generation_is_tested_without_its_bundle(tmp_path: Path, ge
 
 def test_a_bundle_without_a_toolkit_compiles_nothing(generation: Path) -> None:
     assert checks(generation) == ()
+
+
+def test_what_it_starts_keeps_the_prefix_locked(generation: Path) -> None:
+    """Should mirror be killed, no other run begins to clear away what these programs still write to."""
+    with (generation / "lock").open("w") as lock:
+        module(generation, "holding", f"import os; os.fstat({lock.fileno()})")
+        environment = Environment(generation, Manifest("h100", 5, TARGET, (), imports=("holding",)))
+        for inherited, outcome in (((lock.fileno(),), PASSED), ((), FAILED)):
+            found = self_test(environment, HOST, generation / "work", inherited=inherited)
+            assert [check.outcome for check in found] == [outcome]
