@@ -20,17 +20,9 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from mirror.core.progress import Advance
+from mirror.core.sizes import human_bytes as human_bytes
 
 _REDRAW_S = 0.1
-
-
-def human_bytes(size: float) -> str:
-    """``1536`` as ``1.5 KiB``."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.2f} GiB"
 
 
 def print_json(document: Mapping[str, Any]) -> None:

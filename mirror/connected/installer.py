@@ -21,8 +21,10 @@ from mirror.core.durable import write_file
 
 ROOMS = ("core", "review", "closed")
 COMMANDS = (
-    "__init__", "main", "console", "options", "signers", "verify", "inspect", "diff", "approve", "reject", "install", "env", "run", "which", "doctor",
-    "status", "rollback", "gc", "trust",
+    "__init__", "main", "console", "options", "signers",
+    "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
+    "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
+    "trust",
 )  # fmt: skip
 
 _DATE = (1980, 1, 1, 0, 0, 0)

@@ -1,0 +1,89 @@
+"""``mirror report``: the page that a reviewer decides from."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.console import Console, print_json
+from mirror.core.durable import write_file
+from mirror.core.errors import Unwritable
+from mirror.core.reader import open_bundle
+from mirror.core.truststore import TrustStore
+from mirror.review.contents import read_contents
+from mirror.review.markup import visible
+from mirror.review.page import page
+from mirror.review.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
+
+_STANDING = {
+    REFUSED: "REFUSED by {who}",
+    WAITING: "not approved yet",
+    APPROVED: "approved",
+    UNASKED: "no approval is asked for",
+}
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "report",
+        help="write the page that a reviewer decides from",
+        description="Check a bundle's signature and every byte, and write all that is known of it into one page of HTML: who "
+        "built it and who signed, what needs eyes, how to check it without mirror, how to approve or refuse it, then each "
+        "artifact with its licence, origin, digest, why it is there and what was found inside. The page loads nothing and runs "
+        "no script. A bundle that nobody approved yet, or that was refused, is reported too: the page says so.",
+    )
+    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="HTML", help="the page (default: FILE's name with .report.html, here)"
+    )
+    parser.add_argument(
+        "--since",
+        type=Path,
+        metavar="OLD",
+        help="the bundle that was approved before, or its MANIFEST.json: tell what changed",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the report as JSON; the page is written only with -o"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    output = args.output or (None if args.json else Path(f"{args.bundle.name}.report.html"))
+    if output:
+        _check(output)
+    root = TrustStore.default().load_root()
+    since = read_contents(args.since, root) if args.since else None
+    with open_bundle(args.bundle) as bundle:
+        report = make_report(bundle, root, since, progress=Console())
+    if output:
+        write_file(output, page(report).encode(), mode=0o644)
+    if args.json:
+        print_json(report.to_dict())
+    else:
+        _print(report, output)
+    return 0
+
+
+def _check(output: Path) -> None:
+    """Refuse now what would be refused after the long pass, and what a slip of the fingers would destroy."""
+    if output.is_dir():
+        raise Unwritable(str(output), "it is a directory; name a file with -o")
+    if output.exists() and output.suffix not in (".html", ".htm"):
+        raise Unwritable(str(output), "it is there and is no page; name another file with -o")
+    if not output.absolute().parent.is_dir():
+        raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
+
+
+def _print(report: Report, output: Path | None) -> None:
+    standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "")
+    print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
+    for eye in report.eyes:
+        if eye.findings:
+            print(f"  {eye.artifacts:>4}  {eye.weight:<6}  {visible(eye.title)}")
+    unknown = [eye.title for eye in report.eyes if eye.unknown]
+    if unknown:
+        print(f"  not known: {', '.join(unknown)}")
+    if output:
+        print(f"wrote {output}")

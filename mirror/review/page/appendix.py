@@ -1,0 +1,111 @@
+"""What the rest rests on: the documents in the bundle, the build logs, the licence texts.
+
+Example::
+
+    documents(report)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirror.core.dossier import LICENCES, PATH
+from mirror.core.manifest import Artifact
+from mirror.core.sizes import human_bytes
+from mirror.review.markup import Html, element, join
+from mirror.review.page.findings import anchor
+from mirror.review.page.summary import digest
+from mirror.review.report import Report
+
+_KNOWN = {
+    "SHA256SUMS": "the digest of every file, for sha256sum -c",
+    "files.txt": "which package brings which file",
+    "install.txt": "what the installer gives to uv or pip: every wheel pinned by its digest",
+    "provenance.intoto.json": "in-toto statement with SLSA v1 provenance: which locks were followed, what was built from what",
+    "provenance.json": "which locks were followed, what was built from what",
+    "redist.json": "the component archives, pinned to the publisher's list",
+    "rpms.json": "the RPMs, and the key that must have signed them",
+    "sbom.cdx.json": "the list of parts as a CycloneDX SBOM",
+    "vulnerabilities.json": "known vulnerabilities, as of its date",
+    LICENCES.split("/")[1]: "every licence text once",
+    PATH.split("/")[1]: "what this report tells of each artifact",
+}
+_ENDINGS = {
+    ".build.txt": "the lock of what the builds need",
+    ".rpms.toml": "the lock of the RPMs",
+    ".redist.toml": "the lock of the component archives",
+    ".toml": "the stack as a person wrote it, with its waivers",
+    ".log": "a build log",
+    ".txt": "the lock of the Python projects",
+}
+
+
+def documents(report: Report) -> Html:
+    """What is in ``meta/``, and how to read it."""
+    columns = ("Document", "What it is", "Size", "sha256")
+    head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in columns), role="row")
+    rows = (
+        element(
+            "tr",
+            element("th", element("code", one.path), scope="row", role="rowheader", data_label=columns[0]),
+            element("td", element("div", _what(one)), role="cell", data_label=columns[1]),
+            element("td", element("div", human_bytes(one.size)), role="cell", data_label=columns[2]),
+            element("td", element("div", digest(one.sha256)), role="cell", data_label=columns[3]),
+            role="row",
+        )
+        for one in report.documents
+    )
+    name = report.file
+    return join(
+        (
+            element("p", "Read one with ", element("code", f"tar -xOf {name} meta/NAME"), "."),
+            element(
+                "table",
+                element("caption", "Documents in the bundle, signed with the rest"),
+                element("thead", head, role="rowgroup"),
+                element("tbody", *rows, role="rowgroup"),
+                role="table",
+                class_="documents",
+            ),
+            element(
+                "p",
+                "The signed list itself, MANIFEST.json, has sha256 ",
+                digest(report.inventory.manifest_sha256),
+                ": everything in the bundle follows from it. ",
+                element("code", f"tar -xOf {name} MANIFEST.json | sha256sum"),
+                " prints the same.",
+            ),
+        )
+    )
+
+
+def _what(document: Artifact) -> str:
+    if document.filename in _KNOWN:
+        return _KNOWN[document.filename]
+    return next((words for ending, words in _ENDINGS.items() if document.filename.endswith(ending)), "")
+
+
+def build_logs(report: Report) -> Html | None:
+    """What the builds said; None when nothing was built."""
+    if not report.logs:
+        return None
+    return join(_logs(report))
+
+
+def _logs(report: Report) -> Iterator[Html]:
+    yield element(
+        "p",
+        "What was built here, on the builder's machine with the network cut. Opened before printing, they are printed.",
+    )
+    for row in report.rows:
+        if row.log:
+            title = f"{row.artifact.name} {row.artifact.version}".rstrip()
+            summary = element("summary", element("strong", title), " \u2014 ", element("code", row.log))
+            yield element("details", summary, element("pre", report.logs[row.log]), id=anchor(row.log))
+
+
+def licence_texts(report: Report) -> Html | None:
+    """The licence texts; None when the bundle carries none."""
+    if not report.licences:
+        return None
+    return element("details", element("summary", element("code", LICENCES)), element("pre", report.licences))

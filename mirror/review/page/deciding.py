@@ -1,0 +1,81 @@
+"""How to decide: check the bundle without mirror, then approve or refuse it, with everything filled in.
+
+Example::
+
+    deciding(report)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirror.review.markup import Content, Html, element, join
+from mirror.review.report import Report
+
+_RECIPES = {
+    "ssh-keygen": ("check-with-ssh-keygen.sh", "ssh-keygen of OpenSSH 8.1 or newer, GNU tar, awk and sha256sum"),
+    "openssl": ("check-with-openssl.sh", "sh, openssl 3 and coreutils, nothing else"),
+}
+
+
+def deciding(report: Report) -> Html:
+    """Two recipes, then the commands."""
+    commands = report.commands
+    return join(
+        (
+            element("h3", "Check it without mirror"),
+            element(
+                "p",
+                "Each script below ends with a line that begins with ok, or names the first thing that is wrong. Save one "
+                "beside the bundle and run it with sh. The keys in it are those of the root that this report was judged by: "
+                "compare them with the ones you were told by another way than the bundle.",
+            ),
+            *_recipes(report),
+            element("h3", "Approve"),
+            *_approving(report),
+            element("h3", "Refuse"),
+            element(
+                "p",
+                "Any key of the root's may. It is honoured wherever the files it writes lie beside the bundle, until the same "
+                "key approves.",
+            ),
+            _lines("With mirror:", commands.reject),
+            _lines("With ssh-keygen alone:", commands.reject_by_hand),
+            element("h3", "Afterwards"),
+            _lines("Says who signed, who is missing and who refused:", commands.verify),
+        )
+    )
+
+
+def _recipes(report: Report) -> Iterator[Html]:
+    for key, script in report.recipes.items():
+        filename, means = _RECIPES[key]
+        yield element(
+            "details",
+            element("summary", element("strong", filename), f" \u2014 {means}"),
+            element("pre", element("code", script)),
+            class_="printed",
+        )
+
+
+def _approving(report: Report) -> Iterator[Html]:
+    role = report.root.approver
+    if not role.keys:
+        yield element(
+            "p",
+            "The root names no approver, so there is no key that could approve this bundle: the builder's signature alone lets "
+            "it be installed. Approvers are added by the holders of the root's keys (mirror trust rotate).",
+        )
+        return
+    names = ", ".join(key.name for key in role.keys)
+    yield element(
+        "p",
+        f"{role.threshold} of {len(role.keys)} must sign: {names}. The bundle keeps its bytes; carry the files that are "
+        "written together with it. KEY is your key's file, or NAME.pub of a key that an agent or a hardware token holds.",
+    )
+    yield _lines("With mirror:", report.commands.approve)
+    yield _lines("With ssh-keygen alone:", report.commands.approve_by_hand)
+
+
+def _lines(before: Content, lines: str) -> Html:
+    return element("div", element("p", before), element("pre", element("code", lines)), class_="command")

@@ -1,0 +1,122 @@
+"""The answers one by one, each with its artifacts; and what changed since the earlier bundle, which answers some of them.
+
+Example::
+
+    findings(report)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mirror.core.sizes import human_bytes
+from mirror.review.diff import Change
+from mirror.review.eyes import Eye
+from mirror.review.markup import Html, element, join, word
+from mirror.review.report import Report
+
+_WEIGHTS = {"decide": "decide about it", "look": "look at it", "know": "good to know"}
+
+_GROUPS = {
+    "replaced": "Same version, other bytes",
+    "added": "New",
+    "removed": "Gone",
+    "updated": "Another version",
+    "rebuilt": "Built again with other bytes",
+    "moved": "Same bytes from another place",
+}
+
+
+_WITHOUT_QUESTION = {
+    "removed": "What needed these may miss them; nothing of them is installed.",
+    "moved": "The bytes are the approved ones; only where they were fetched from differs.",
+}
+
+
+def anchor(path: str) -> str:
+    """The id of an artifact's row: the characters of a path are fit for one."""
+    return f"a-{path}"
+
+
+def eye_anchor(key: str) -> str:
+    """The id of an answer: what changed has a section of its own."""
+    return f"changes-{key}" if key in _GROUPS else f"eye-{key}"
+
+
+def findings(report: Report) -> Html:
+    """Every question that found something, but for those of the section about changes."""
+    found = [eye for eye in report.eyes if eye.findings and eye.key not in _GROUPS]
+    if not found:
+        return element(
+            "p", "Nothing that was looked for was found. What could not be looked for stands in the summary."
+        )
+    names = {row.artifact.path: f"{row.artifact.name} {row.artifact.version}".rstrip() for row in report.rows}
+    return join(_answer(report, eye, names) for eye in found)
+
+
+def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
+    details = any(finding.detail for finding in eye.findings) and eye.weight != "know"
+    title = element("span", _WEIGHTS[eye.weight], class_=f"weight {eye.weight}")
+    source = f" By {report.advisories.source}." if eye.key == "vulnerable" and report.advisories else ""
+    items = (
+        element(
+            "li",
+            _to_row(finding.path, names),
+            ": " if finding.detail else None,
+            word(finding.detail) if finding.detail else None,
+        )
+        for finding in eye.findings
+    )
+    return element(
+        "section",
+        element("h3", f"{eye.title} ({eye.artifacts}) ", title),
+        element("p", eye.why + source),
+        element("ul", *items, class_="found" if details else "found narrow"),
+        id=eye_anchor(eye.key),
+        class_="answer",
+    )
+
+
+def _to_row(path: str, names: dict[str, str]) -> Html:
+    if path not in names:
+        return element("code", path)
+    return element("a", word(names[path]), href=f"#{anchor(path)}")
+
+
+def changes(report: Report) -> Html | None:
+    """What differs from the earlier bundle; None without one."""
+    if report.changes is None:
+        return None
+    if report.changes.is_empty:
+        return element("p", f"Nothing differs: {report.changes.same} artifacts are the same, byte for byte.")
+    growth = report.changes.growth
+    sentence = f"{report.changes.same} artifacts are the same, byte for byte; {_signed(growth)} in all."
+    return join((element("p", sentence), *_groups(report)))
+
+
+def _groups(report: Report) -> Iterator[Html]:
+    assert report.changes, "asked only with an earlier bundle"
+    for group, title in _GROUPS.items():
+        found = getattr(report.changes, group)
+        if found:
+            yield element("h3", f"{title} ({len(found)})", id=eye_anchor(group))
+            why = next((eye.why for eye in report.eyes if eye.key == group), None)
+            yield element("p", why) if why else element("p", _WITHOUT_QUESTION[group])
+            yield element("ul", *(_change(change) for change in found), class_="found")
+    for title, facts in (("Licence reads differently", report.changes.licences), ("Also", report.changes.facts)):
+        if facts:
+            yield element("h3", f"{title} ({len(facts)})")
+            yield element("ul", *(element("li", word(str(fact))) for fact in facts), class_="found")
+
+
+def _change(change: Change) -> Html:
+    words = word(str(change).replace(" -> ", " \u2192 "))
+    shown = element("a", words, href=f"#{anchor(change.new.path)}") if change.new else words
+    is_same = change.old and change.new and change.old.version == change.new.version
+    before = join((", before: sha256 ", element("code", change.old.sha256))) if change.old and is_same else None
+    return element("li", shown, f" {_signed(change.growth)}" if change.growth else None, before)
+
+
+def _signed(size: int) -> str:
+    sign = "+" if size >= 0 else "\u2212"
+    return f"{sign}{human_bytes(abs(size))}"

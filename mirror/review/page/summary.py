@@ -1,0 +1,252 @@
+"""The first screen: enough to decide whether to read on, and where.
+
+Example::
+
+    join([banner(report), summary(report)])
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from mirror.core.manifest import Artifact
+from mirror.core.quorum import Shortfall
+from mirror.core.root import utc
+from mirror.core.sizes import human_bytes
+from mirror.core.target import Target
+from mirror.review.diff import BUILT
+from mirror.review.eyes import Eye
+from mirror.review.markup import Content, Html, element, join, word
+from mirror.review.page.findings import eye_anchor
+from mirror.review.report import APPROVED, REFUSED, WAITING, Report, Signatory
+
+_GPUS = {
+    "8.0": "A100, A30",
+    "8.6": "A40, A10",
+    "8.9": "L4, L40, L40S",
+    "9.0": "H100, H200, GH200",
+    "10.0": "B200, GB200",
+    "10.3": "B300, GB300",
+    "12.0": "RTX PRO Blackwell, RTX 50",
+}
+"""NVIDIA's names, for readers who do not think in compute capabilities (CUDA.md A12)."""
+
+_KINDS = {
+    "wheels": ("Python wheel", "Python wheels"),
+    "rpms": ("RPM", "RPMs"),
+    "redist": ("CUDA archive", "CUDA archives"),
+    "python": ("Python interpreter", "Python interpreters"),
+    "tool": ("tool of the installer", "tools of the installer"),
+    "meta": ("document", "documents"),
+}
+
+
+def banner(report: Report) -> Html:
+    """What the signatures say, in one sentence."""
+    standing = report.standing
+    if standing == REFUSED and report.refusal:
+        words = join(
+            (
+                element("strong", "Refused"),
+                f" by {report.refusal.who}, {moment(report.refusal.at)}: ",
+                word(report.refusal.note or "no reason given"),
+                ". It cannot be installed while this refusal lies beside it.",
+            )
+        )
+    elif standing == WAITING:
+        lacks = "; ".join(map(_lacking, report.inventory.missing))
+        words = join((element("strong", "Not approved yet"), f": {lacks}. It cannot be installed before that."))
+    elif standing == APPROVED:
+        names = ", ".join(report.inventory.signers.get("approver", ()))
+        words = join((element("strong", "Approved"), f" by {names}: nothing is missing for it to be installed."))
+    else:
+        words = join(
+            (
+                element("strong", "No approval is asked for"),
+                ": the root sets the approvers' threshold to 0, so the builder's signature alone lets it be installed.",
+            )
+        )
+    return element("p", words, class_=f"standing {standing}", role="status")
+
+
+def _lacking(one: Shortfall) -> str:
+    has = f"{', '.join(one.signed)} signed" if one.signed else "none has signed"
+    return f"{one.threshold} of the {one.role} keys must sign, {has}; still to sign: {', '.join(one.missing)}"
+
+
+def summary(report: Report) -> Html:
+    """Facts on one side, what needs eyes on the other."""
+    facts = element(
+        "dl",
+        *(element("div", element("dt", name), element("dd", value)) for name, value in _facts(report)),
+        class_="facts",
+    )
+    eyes = element("div", element("h3", "What needs eyes"), *_eyes(report), class_="eyes")
+    return element("div", facts, eyes, class_="columns")
+
+
+def _facts(report: Report) -> Iterator[tuple[str, Content]]:
+    inventory, manifest = report.inventory, report.inventory.manifest
+    yield "For", in_words(manifest.target)
+    asked = (*report.dossier.requirements, *report.dossier.packages) if report.dossier else ()
+    if asked:
+        yield "Asked for", join((word(one) for one in asked), ", ")
+    yield "Signatures", element("ul", *(_signatory(one) for one in report.signatories()), class_="plain")
+    said = [
+        element(
+            "li",
+            element("strong", f"{who} {one.decision}"),
+            f", {moment(one.at)}",
+            ": " if one.note else None,
+            word(one.note),
+        )
+        for who, one in inventory.statements
+    ]
+    if said:
+        yield "Said of it", element("ul", *said, class_="plain")
+    if inventory.ignored:
+        yield "Beside it, ignored", element("ul", *(element("li", line) for line in inventory.ignored), class_="plain")
+    yield (
+        "Judged by",
+        join((f"root version {report.root.version}, sha256 ", digest(report.root.fingerprint), _until(report))),
+    )
+    yield "Locked", f"{moment(manifest.sequence)}, with mirror {manifest.tool or '(it does not say)'}"
+    yield "Holds", _holds(report)
+    yield "From", _origins(report)
+    if report.since and report.changes:
+        yield "Since", _since(report)
+    yield "Checked", "the builder's signature, and every byte against the signed list, when this report was made"
+    yield "Manifest", join(("sha256 ", digest(inventory.manifest_sha256)))
+    if report.dossier and report.dossier.notes:
+        notes = element("ul", *(element("li", note) for note in report.dossier.notes), class_="plain")
+        yield (
+            "Notes",
+            element(
+                "details", element("summary", f"{len(report.dossier.notes)} of the builder's"), notes, class_="printed"
+            ),
+        )
+
+
+def in_words(target: Target) -> str:
+    """A target for people."""
+    parts = [f"Linux on {target.arch} with glibc {target.glibc} or newer", f"Python {target.python}"]
+    if target.gpu:
+        capability = target.cuda_arch.rstrip("af")
+        names = f" ({_GPUS[capability]})" if capability in _GPUS else ""
+        parts.append(f"NVIDIA GPUs of compute capability {capability}{names}, as {target.gpu}")
+    if target.cuda:
+        parts.append(f"CUDA {target.cuda}")
+    if target.cpu:
+        parts.append(f"processors of level {target.cpu}")
+    return "; ".join(parts)
+
+
+def _signatory(one: Signatory) -> Html:
+    mark = element("span", "\u2713 signed" if one.signed else "\u2717 not signed", class_="yes" if one.signed else "no")
+    return element("li", f"{one.role} ", element("strong", one.name), " ", mark, " ", element("code", one.fingerprint))
+
+
+def _until(report: Report) -> str:
+    expires = "" if report.root.expires is None else f", until {moment(report.root.expires)}"
+    alone = "; one builder's key decides alone" if report.root.is_one_person else ""
+    return expires + alone
+
+
+def _holds(report: Report) -> str:
+    manifest = report.inventory.manifest
+    counts = ", ".join(f"{count} {_KINDS[where][count != 1]}" for where, (count, _) in report.inventory.sizes().items())
+    unpacked = sum(artifact.unpacked_size for artifact in manifest.artifacts)
+    size, files = human_bytes(manifest.total_bytes), len(manifest.artifacts)
+    return f"{size} in {files} files ({counts}); {human_bytes(unpacked)} once installed"
+
+
+def _origins(report: Report) -> Html:
+    places = Counter(place(row.artifact)[0] for row in report.rows)
+    listed = sorted(places.items(), key=lambda item: (-item[1], item[0]))
+    return join((join((word(name), f" {count}")) for name, count in listed), " \u00b7 ")
+
+
+def place(artifact: Artifact) -> tuple[str, str]:
+    """Where an artifact is from, in words, and the path there."""
+    if artifact.origin == BUILT:
+        return "built here", ""
+    if artifact.origin == "mirror":
+        return "made by mirror", ""
+    try:
+        parts = urlsplit(artifact.origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return artifact.origin, ""
+    if parts.scheme == "file":
+        return "a directory of the builder's", parts.path
+    return (host, parts.path) if host else (artifact.origin, "")
+
+
+def _since(report: Report) -> Html:
+    assert report.since and report.changes, "asked only with an earlier bundle"
+    counted = [(group, len(getattr(report.changes, group))) for group in report.changes.GROUPS]
+    words = [element("a", f"{count} {group}", href=f"#{eye_anchor(group)}") for group, count in counted if count]
+    signers = report.since.signers
+    if signers is None:
+        who = "a manifest alone: nobody's signature was checked"
+    else:
+        approvers = ", ".join(signers.get("approver", ()))
+        who = f"approved by {approvers}" if approvers else "which nobody approved"
+    order = "" if report.changes.newer > report.changes.older else " It is not older than this one!"
+    return join(
+        (
+            word(report.since.label),
+            f" ({who}), locked {moment(report.changes.older)}: ",
+            join(words, ", ") if words else "no artifact differs",
+            f"; {report.changes.same} the same.{order}",
+        )
+    )
+
+
+def _eyes(report: Report) -> Iterator[Html]:
+    found = [eye for eye in report.eyes if eye.findings]
+    if not found:
+        yield element("p", element("strong", "Nothing that was looked for was found."))
+    yield element("ul", *(_eye(eye) for eye in found), class_="counts") if found else element("p")
+    unknown: dict[str, list[str]] = {}
+    for eye in report.eyes:
+        if eye.unknown:
+            unknown.setdefault(eye.unknown, []).append(_inner(eye.title))
+    for reason, titles in unknown.items():
+        yield element("p", element("strong", "Not looked for"), f" ({reason}): {', '.join(titles)}.", class_="unknown")
+    clean = [_inner(eye.title) for eye in report.eyes if not eye.findings and not eye.unknown]
+    if clean:
+        yield element("p", element("strong", "Looked for, nothing found"), f": {', '.join(clean)}.", class_="clean")
+
+
+def _inner(title: str) -> str:
+    """A title inside a sentence; an abbreviation keeps its capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def _eye(eye: Eye) -> Html:
+    return element(
+        "li",
+        element(
+            "a",
+            element("span", str(eye.artifacts), class_="count"),
+            " ",
+            element("strong", eye.title),
+            href=f"#{eye_anchor(eye.key)}",
+        ),
+        element("span", eye.why, class_="why"),
+        class_=eye.weight,
+    )
+
+
+def moment(seconds: int) -> str:
+    """A time for people."""
+    return utc(seconds).replace("T", " ").replace("Z", " UTC")
+
+
+def digest(hexadecimal: str) -> Html:
+    """A digest that may be broken into lines where it must, and is whole when it is copied."""
+    groups = [hexadecimal[start : start + 8] for start in range(0, len(hexadecimal), 8)]
+    return element("code", *(part for group in groups for part in (group, element("wbr"))), class_="digest")
