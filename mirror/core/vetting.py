@@ -106,11 +106,11 @@ class _Vetting:
         self._findings.append(Finding(rule, self.artifact.path, self.project, what, subject))
 
     def found_in(self, rule: str, what: str, paths: Iterable[str]) -> None:
-        """One finding for all files of one fault; ``what`` follows them."""
+        """One finding for all files of one fault."""
         names = sorted(paths)
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            self.found(rule, f"{names[0]!r}{more} {what}")
+            self.found(rule, f"{what}: {names[0]!r}{more}")
 
     def result(self) -> Vetted:
         return Vetted(
@@ -143,7 +143,7 @@ class _Vetting:
 
     def _look_at_sizes(self, archive: Archive) -> None:
         described = [member.name for member in archive.members if member.descriptor]
-        self.found_in("zip-data-descriptor", "have sizes only behind them (data descriptors)", described)
+        self.found_in("zip-data-descriptor", "sizes only follow their member (data descriptors)", described)
         if archive.unpacked > SMALL_BYTES and archive.unpacked > archive.size * MAX_RATIO:
             self.found("zip-size", f"{archive.size} bytes unpack to {archive.unpacked}")
         if self.artifact.unpacked_size not in (0, archive.unpacked):
@@ -159,7 +159,7 @@ class _Vetting:
             self.found("member-path", f"the name {name!r} {why}{more}")
         odd = [(name, why) for name in (member.name for member in members) if (why := oddity_of(name))]
         for why in sorted({why for _, why in odd}):
-            self.found_in("member-name", f"as a name {why}", [name for name, other in odd if other == why])
+            self.found_in("member-name", f"a name {why}", [name for name, other in odd if other == why])
         for one, other in clashes(member.name for member in members):
             self.found("name-clash", f"{one!r} and {other!r} differ in nothing but case or Unicode's form")
         self._setuid += [member.name for member in members if member.mode & _SETUID and not member.is_directory]
@@ -217,17 +217,17 @@ class _Vetting:
             elif hashes[line.algorithm].digest() != line.digest or line.size not in (None, member.size):
                 wrong.append(member.name)
         if record.lines:
-            self.found_in("record-incomplete", "are not listed in RECORD", unlisted)
-            self.found_in("record-weak", "have no SHA-256 or better in RECORD", weak)
-            self.found_in("record-mismatch", "are not what RECORD says", wrong)
+            self.found_in("record-incomplete", "RECORD does not list", unlisted)
+            self.found_in("record-weak", "no SHA-256 or better in RECORD", weak)
+            self.found_in("record-mismatch", "other bytes than RECORD says", wrong)
             escaping = {path for path in record.lines if escape_of(path)}
-            self.found_in("record-path", "are listed in RECORD, outside of the wheel", escaping)
+            self.found_in("record-path", "RECORD lists paths outside of the wheel", escaping)
             directories = {member.name.rstrip("/") for member in archive.members if member.is_directory}
             known = {*digests, *directories, *exempt, *escaping}
             self.found_in(
-                "record-stale", "are listed in RECORD and are not there", {p.rstrip("/") for p in record.lines} - known
+                "record-stale", "RECORD lists what is not there", {p.rstrip("/") for p in record.lines} - known
             )
-        self.found_in("record-signature", "are signatures that no installer checks", signatures)
+        self.found_in("record-signature", "a signature that no installer checks", signatures)
         return digests
 
     def _lay_out(self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout) -> None:

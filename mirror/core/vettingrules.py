@@ -138,9 +138,8 @@ def judge(findings: Iterable[Finding], waivers: Iterable[ProjectWaiver]) -> Judg
 
 def _covers(given: ProjectWaiver, finding: Finding) -> bool:
     project, waiver = given
-    return (
-        waiver.rule == finding.rule
-        and RULES[finding.rule].waivable
-        and project in (finding.project, *finding.also)
-        and waiver.subject in ("", finding.subject)
-    )
+    parties = {finding.project, *finding.also}
+    if waiver.rule != finding.rule or not RULES[finding.rule].waivable or project not in parties:
+        return False
+    # Of two wheels that collide, either has the other one as its subject.
+    return waiver.subject in ({"", finding.subject} if len(parties) == 1 else {"", *(parties - {project})})
