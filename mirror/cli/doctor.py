@@ -50,7 +50,7 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     generation = _generation(args.name, args.prefix)
     environment, receipt, first = _load(generation)
-    explanation = _explained(args.log, environment) if args.log else None
+    explanation = _explained(args.log, environment) if args.log is not None else None
     if explanation and not args.page:
         _print_explanation(explanation, args.json)
         return _code(explanation.findings)

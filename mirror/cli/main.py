@@ -87,7 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command in COMMANDS and not is_available(command):
         print(f"mirror: error: {_why_missing(command)}", file=sys.stderr)
         return 2
-    args = parser().parse_args(words)
+    try:
+        args = parser().parse_args(words)
+    except KeyboardInterrupt:  # the commands' modules are imported there, which takes as long as some commands do
+        return _report(Interrupted(), argparse.Namespace(debug=False))
     try:
         code: int = args.run(args)
         sys.stdout.flush()

@@ -48,7 +48,7 @@ class NoBuildPython(MirrorError):
 
     ref = "no-build-python"
     exit_code = 75
-    hint = "Install that Python on this machine, or name one: --python /path/to/python3.11"
+    hint = "Install that Python on this machine, or name one: --python /path/to/it"
 
     def __init__(self, wanted: str, found: str) -> None:
         super().__init__(wanted, found)

@@ -52,7 +52,7 @@ class MissingComponents(MirrorError):
         return f"{self.issues[0]}{more}"
 
     def context(self) -> str:
-        return "\n".join(self.issues) if len(self.issues) > 1 else ""
+        return "\n".join(self.issues[1:])
 
 
 class MixedPatchLevels(MirrorError):

@@ -79,7 +79,10 @@ class InvalidDocument(MirrorError):
 
     ref = "invalid-document"
     exit_code = 12
-    hint = "The file is damaged, or was written by another version of mirror. Make it again."
+    hint = (
+        "If you wrote this file, correct it there. If mirror wrote it, it is damaged or of another version of mirror: "
+        "make it again."
+    )
 
     def __init__(self, document: str, where: str, problem: str) -> None:
         super().__init__(document, where, problem)

@@ -101,7 +101,9 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
             PROBLEM,
             "Python",
             judged,
-            cause="the interpreter that the venv was made from was removed or updated to another minor version",
+            cause="you may not enter the directory of the interpreter that the venv was made from, or not start it"
+            if "Permission denied" in judged
+            else "the interpreter that the venv was made from was removed or updated to another minor version",
             proof=f"{python} --version",
             fix="install the bundle again: 'mirror install' looks for another one",
         )

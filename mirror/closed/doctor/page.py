@@ -92,7 +92,8 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     if facts.installed:
         versions = ((name, facts.installed.version(name)) for name in _PACKAGES)
         yield "packages", ", ".join(f"{name} {version}" for name, version in versions if version) or "none"
-        yield "torch", f"built for CUDA {facts.installed.torch_cuda or '(none)'}"
+        built = f"built for CUDA {facts.installed.torch_cuda}" if facts.installed.torch_cuda else "built without CUDA"
+        yield "torch", built if facts.installed.torch_version else "none"
     compilers = {str(compiler) for compiler in facts.toolbox.compilers.values()}
     yield "compilers", ", ".join(sorted(compilers)) or "none"
     yield "env", ", ".join(_variables(facts)) or "none of those that matter"

@@ -137,3 +137,8 @@ def test_mirror_pyz_holds_it_and_the_oldest_python_runs_it(tmp_path: Path) -> No
     finished = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode in (0, 110), finished.stderr
     assert "nothing is installed" in finished.stdout
+
+
+def test_a_log_without_a_name_is_not_taken_for_no_log(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--quick", "--log", ""]) == 11
+    assert "ref: unreadable" in capsys.readouterr().err

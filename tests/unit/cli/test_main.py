@@ -126,3 +126,18 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         f"{sys.executable} -m mirror.cli.main trust --help | true", shell=True, capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_the_commands_are_imported_is_no_traceback() -> None:
+    program = """
+import sys
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mirror.cli.doctor":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Slow())
+from mirror.cli.main import main
+sys.exit(main(["status"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (130, "error: interrupted")

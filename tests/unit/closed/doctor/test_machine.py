@@ -85,3 +85,16 @@ def test_what_cannot_be_looked_at_is_a_note(error: Exception) -> None:
     found = list(guarded("disk", fails()))  # type: ignore[arg-type]
     assert [finding.level for finding in found] == [GOOD, NOTE]
     assert found[1].what.startswith("it could not be looked at: ")
+
+
+def test_an_interpreter_that_may_not_be_started_is_not_called_removed(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, HERE)
+    (stack.venv / "bin/python").unlink()
+    (stack.venv / "bin/python").write_text("#!/bin/sh\n")
+    (found,) = (
+        finding
+        for finding in judge_machine(read_facts(stack.environment(), {}))
+        if finding.subject == "Python" and finding.level == PROBLEM
+    )
+    assert "Permission denied" in found.what
+    assert found.cause.startswith("you may not enter the directory")

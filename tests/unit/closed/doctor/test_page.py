@@ -63,6 +63,15 @@ def test_a_host_without_anything_fits_on_it_too() -> None:
     assert "compilers none" in text
 
 
+def test_a_stack_without_torch_says_so(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    text = page(Checkup(facts({}, installed=read_installed(stack.venv)), ()), 0)
+    assert "torch     none" in text
+    stack.project("torch", "2.11.0", files={"torch/version.py": "__version__ = '2.11.0'\ncuda: str = None\n"})
+    text = page(Checkup(facts({}, installed=read_installed(stack.venv)), ()), 0)
+    assert "torch     built without CUDA" in text
+
+
 def test_it_is_one_page_whatever_there_is_to_say() -> None:
     long = "/".join(["directory"] * 60)
     variables = {"LD_LIBRARY_PATH": long, "PYTHONPATH": "x" * 900, "CC": "y" * 500}
