@@ -19,8 +19,8 @@ def configure(subparsers: Any) -> None:
         help="run a program in the environment of what is installed",
         usage="mirror run [-h] [--prefix DIR] [NAME] -- COMMAND [ARGUMENT ...]",
         description="Run a program as if env.sh had been sourced: the venv and the CUDA toolkit first on the path, JIT caches "
-        "of this generation, nothing that asks the network. The program takes this one's place: signals and its exit code are its "
-        "own. Example:  mirror run -- vllm serve /models/llama",
+        "of this generation, nothing that asks the network. The program takes this one's place: signals and its "
+        "exit code are its own. Example:  mirror run -- vllm serve /models/llama",
     )
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where the stack is, if not in the default place")
     parser.add_argument(
