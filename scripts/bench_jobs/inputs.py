@@ -1,0 +1,135 @@
+"""What the jobs read, made once and only when a job asks for it.
+
+Rules: a bundle that the benchmark makes is signed by keys of its own below the work directory; a bundle that is given must be
+trusted by the user already (``MIRROR_HOME``), and is verified before anything is measured.
+
+Example::
+
+    inputs = Inputs(Path(".quickstart/bench"), Path("lockfiles/quickstart.txt"))
+    inputs.bundle
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import tomllib
+
+_ROOT = Path(__file__).resolve().parents[2]
+MIRROR = (sys.executable, "-m", "mirror.cli.main")
+"""The mirror of this checkout, found from any directory by PYTHONPATH."""
+
+
+class NotPrepared(Exception):
+    """An input could not be made; the message ends with what the command said."""
+
+
+class Inputs:
+    """The inputs of all jobs.
+
+    Args:
+        work: where they are kept between calls.
+        stack: ``lockfiles/NAME.txt``.
+        bundle: one that exists; None to make one of the stack.
+        rpm_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
+        without_rpms: leaves the CUDA toolchain out of the bundle that is made.
+        say: told of each thing that is made.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        stack: Path,
+        *,
+        bundle: Path | None = None,
+        rpm_repo: Path | None = None,
+        without_rpms: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.work, self.stack, self.say = work.resolve(), stack.resolve(), say
+        self._given, self._rpm_repo, self._without_rpms = bundle, rpm_repo, without_rpms
+        self.work.mkdir(parents=True, exist_ok=True)
+        os.environ["PYTHONPATH"] = str(_ROOT)
+        if bundle is None:
+            os.environ["MIRROR_HOME"] = str(self.work / "keys")
+
+    @property
+    def toml(self) -> Path:
+        return self.stack.with_suffix(".toml")
+
+    @property
+    def python(self) -> Path:
+        """The interpreter itself, not a virtual environment's: what people make a venv from."""
+        return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+    @cached_property
+    def wishes(self) -> dict[str, dict[str, object]]:
+        """``NAME.toml``, parsed."""
+        return tomllib.loads(self.toml.read_text())
+
+    @cached_property
+    def requirements(self) -> Path:
+        """The stack's requirements as people keep them."""
+        path = self.work / f"{self.stack.stem}.in"
+        wished = self.wishes["python"]["requirements"]
+        assert isinstance(wished, list), "requirements is a list of strings"
+        path.write_text("".join(f"{line}\n" for line in wished))
+        return path
+
+    @cached_property
+    def bundle(self) -> Path:
+        """A bundle that verifies."""
+        path = self._given.resolve() if self._given else self._made_bundle()
+        self._run("verifying", *MIRROR, "verify", str(path))
+        return path
+
+    def _made_bundle(self) -> Path:
+        path = self.work / f"{self.stack.stem}{'-without-rpms' if self._without_rpms else ''}.tar"
+        rpms = ("--without", "rpms") if self._without_rpms else ("--rpm-repo", str(self._rpms()))
+        self._run("bundling", *MIRROR, "bundle", "--lock", str(self.stack), "-o", str(path), *rpms)
+        return path
+
+    def _rpms(self) -> Path:
+        if self._rpm_repo:
+            return self._rpm_repo.resolve()
+        repository = self.work / "cuda-13.0"
+        self._run("making RPMs:", sys.executable, str(_ROOT / "scripts/cuda-rpms"), "-o", str(repository))
+        return repository
+
+    @cached_property
+    def checksum(self) -> Path:
+        """``bundle.tar.sha256``, as people send it along."""
+        path = self.work / f"{self.bundle.name}.sha256"
+        path.write_bytes(subprocess.run(["sha256sum", self.bundle], capture_output=True, check=True).stdout)
+        return path
+
+    @cached_property
+    def pyz(self) -> Path:
+        """mirror.pyz: what the closed side runs."""
+        path = self.work / "mirror.pyz"
+        self._run("writing", *MIRROR, "installer", "-o", str(path))
+        return path
+
+    @cached_property
+    def members(self) -> Path:
+        """The bundle's members, unpacked: what ``tar`` packs, and the RPMs as files."""
+        directory = self.work / f"{self.bundle.name}.members"
+        subprocess.run(["rm", "-rf", directory], check=True)
+        directory.mkdir()
+        self._run("unpacking", "tar", "xf", str(self.bundle), "-C", str(directory))
+        return directory
+
+    def within(self, directory: str) -> tuple[Path, ...]:
+        """The bundle's files below one of its directories; empty when it has none there."""
+        return tuple(sorted(path for path in (self.members / directory).rglob("*") if path.is_file()))
+
+    def _run(self, doing: str, *command: str) -> None:
+        self.say(f"{doing} {Path(command[-1]).name}")
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise NotPrepared(f"{' '.join(command[:4])} ...: exit code {done.returncode}\n{done.stdout[-1500:]}")

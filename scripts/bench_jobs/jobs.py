@@ -1,0 +1,165 @@
+"""The jobs: mirror's command, what people type instead, and the goal (DESIGN.md section 8).
+
+Rules: the typed commands are what a careful person types who leaves no step out that mirror does (digests are checked, RPMs
+unpacked when the bundle has some); what mirror does besides is said in the job's note; each job is made only when asked for.
+
+Example::
+
+    job = JOBS["verify"](inputs)
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .inputs import MIRROR, Inputs
+from .measure import Command, Goal, Job
+
+_STEPS = Path(__file__).with_name("steps.py")
+_UNPACK_RPMS = 'for rpm in {rpms}/*.rpm; do rpm2cpio "$rpm" | cpio -idm --quiet; done'
+
+
+def _line(*words: object) -> str:
+    return shlex.join(str(word) for word in words)
+
+
+def _step(*words: object) -> str:
+    return "exec " + _line(sys.executable, _STEPS, *words)
+
+
+def lock(inputs: Inputs) -> Job:
+    target = inputs.wishes["target"]
+    indexes = [word for url in inputs.wishes.get("indexes", {}).values() for word in ("--extra-index-url", url)]
+    source = inputs.requirements
+    platform = f"{target['arch']}-manylinux_{str(target['glibc']).replace('.', '_')}"
+    for_target = ("--python-version", target["python"], "--python-platform", platform)
+    here = ("here.in", *indexes, "-o", "lock.txt")
+    copy = _line("cp", source, "here.in")
+    strategy = ("--index-strategy", "unsafe-best-match") if indexes else ()
+    uv = _line("uv", "pip", "compile", "--quiet", "--generate-hashes", *for_target, *strategy, *here)
+    pip = _line("pip-compile", "--quiet", "--generate-hashes", *here)
+    ours = _line(*MIRROR, "lock", inputs.toml.name, "--without", "rpms")
+    goal = Goal("the real stack in 10 s")
+    return Job(
+        "lock",
+        Command("mirror lock --without rpms", f"{_line('cp', inputs.toml, '.')}; exec {ours}", online=True),
+        (
+            Command("uv pip compile --generate-hashes", f"{copy}; {uv}", ("uv",), goal, online=True),
+            Command("pip-compile --generate-hashes", f"{copy}; {pip}", ("pip-compile",), goal, online=True),
+        ),
+        note="mirror locks what the builds from source need, too. The network's speed is in these figures.",
+    )
+
+
+def fetch(inputs: Inputs) -> Job:
+    indexes = [word for url in inputs.wishes.get("indexes", {}).values() for word in ("--extra-index-url", url)]
+    pip = _line(
+        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-r", inputs.stack, *indexes, "-d", "files"
+    )
+    return Job(
+        "fetch",
+        Command("mirror bundle, its fetching", _step("fetch", inputs.stack), online=True),
+        (Command("pip download --no-deps -r LOCK", pip, goal=Goal(">= 5x faster", 5), online=True),),
+        note="The network's speed is in these figures.",
+    )
+
+
+def pack(inputs: Inputs) -> Job:
+    names = sorted(path.name for path in inputs.members.iterdir())
+    typed = (
+        f"{_line('tar', 'cf', 'bundle.tar', '-C', inputs.members, *names)}; sha256sum bundle.tar > bundle.tar.sha256"
+    )
+    return Job(
+        "pack",
+        Command("mirror bundle, its packing", _step("pack", inputs.members, "bundle.tar")),
+        (Command("tar cf; sha256sum", typed, ("tar", "sha256sum"), Goal("one pass over the bytes")),),
+        inputs.within("."),
+        note="mirror checks each member's digest as it reads, and waits until the file is on the disk (fsync); tar does not.",
+    )
+
+
+def verify(inputs: Inputs) -> Job:
+    return Job(
+        "verify",
+        Command("mirror.pyz verify", "exec " + _line(inputs.python, "-I", inputs.pyz, "verify", inputs.bundle)),
+        (
+            Command("sha256sum -c", "exec " + _line("sha256sum", "-c", inputs.checksum), ("sha256sum",)),
+            Command(
+                "openssl dgst -sha256",
+                "exec " + _line("openssl", "dgst", "-sha256", inputs.bundle),
+                ("openssl",),
+                Goal("<= 1.3x its time", 1 / 1.3),
+            ),
+        ),
+        (inputs.bundle,),
+        peak_mib=64,
+        note="mirror checks the signatures and the root too, which neither of the others does.",
+    )
+
+
+def install(inputs: Inputs) -> Job:
+    """The whole of it. The typed side checks no signature, makes no self-test and is not switched in one step."""
+    rpms = bool(inputs.within("rpms"))
+    needs = ("rpm2cpio", "cpio") if rpms else ()
+    then = f"mkdir cuda; cd cuda; {_UNPACK_RPMS.format(rpms='../rpms')}" if rpms else ":"
+    before = f"{_line('tar', 'xf', inputs.bundle)}; sha256sum -c --quiet meta/SHA256SUMS"
+    flags = "--no-index --no-deps --require-hashes -r meta/install.txt --find-links wheels"
+    with_pip = f"{_line(inputs.python, '-m', 'venv', 'venv')}; venv/bin/pip install --quiet {flags}"
+    uv_venv = _line("uv", "venv", "--quiet", "--python", inputs.python, "venv")
+    with_uv = f"{uv_venv}; uv pip install --quiet --python venv {flags}"
+    ours = _line(
+        inputs.python, "-I", inputs.pyz, "install", inputs.bundle, "--prefix", "prefix", "--python", inputs.python
+    )
+    tail = "; rpm2cpio | cpio" if rpms else ""
+    return Job(
+        "install",
+        Command("mirror.pyz install", f"exec {ours}"),
+        (
+            Command(
+                f"tar; sha256sum -c; venv; pip{tail}", f"{before}; {with_pip}; {then}", needs, Goal(">= 3x faster", 3)
+            ),
+            Command(
+                f"tar; sha256sum -c; uv venv; uv{tail}",
+                f"{before}; {with_uv}; {then}",
+                ("uv", *needs),
+                Goal("faster", 1),
+            ),
+        ),
+        (inputs.bundle,),
+        note="mirror also checks the signatures, imports what was installed"
+        + (" and compiles and links a kernel with the new toolchain" if rpms else "")
+        + ", and keeps no second copy of the bundle.",
+    )
+
+
+def unpack(inputs: Inputs) -> Job:
+    rpms = inputs.members / "rpms"
+    loop = _UNPACK_RPMS.format(rpms=shlex.quote(str(rpms)))
+    bsdtar = f'for rpm in {shlex.quote(str(rpms))}/*.rpm; do bsdtar -xf "$rpm"; done'
+    return Job(
+        "unpack",
+        Command("mirror install, its RPMs", _step("unpack", inputs.members, "cuda")),
+        (
+            Command("rpm2cpio | cpio, one by one", loop, ("rpm2cpio", "cpio"), Goal(">= 2x faster", 2)),
+            Command("bsdtar -xf, one by one", bsdtar, ("bsdtar",)),
+        ),
+        inputs.within("rpms"),
+        note="mirror checks the RPMs' OpenPGP signatures and every file's digest, and makes the links that scriptlets make.",
+    )
+
+
+JOBS: dict[str, Callable[[Inputs], Job]] = {
+    "lock": lock,
+    "fetch": fetch,
+    "pack": pack,
+    "verify": verify,
+    "install": install,
+    "unpack": unpack,
+}
+"""In the order in which data travels."""
+
+ONLINE = frozenset({"lock", "fetch"})
+"""The jobs that need the package index."""

@@ -1,0 +1,55 @@
+"""Parts of ``mirror bundle`` and ``mirror install`` that no command does alone, each as a process of its own.
+
+Run as a file: ``python steps.py pack MEMBERS FILE``, ``steps.py fetch LOCK``, ``steps.py unpack MEMBERS DIR``. MEMBERS is the
+directory into which a bundle was unpacked. They call the functions that the commands call, start of Python included.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def pack(members: Path, output: Path) -> None:
+    """Write the very bundle that was unpacked."""
+    from mirror.connected import pack as packing
+    from mirror.core import layout
+    from mirror.core.manifest import Manifest
+
+    data = (members / layout.MANIFEST).read_bytes()
+    manifest = Manifest.parse(data)
+    signatures = [path.read_bytes() for path in sorted((members / "SIG").iterdir())]
+    names = [layout.root_names(version) for version in range(1, len(manifest.roots) + 1)]
+    roots = [((members / root).read_bytes(), (members / signed).read_bytes()) for root, signed in names]
+    sources = {artifact.path: members / artifact.path for artifact in manifest.artifacts}
+    packing.pack(manifest, data, signatures, roots, sources, output)
+
+
+def fetch(lock: Path) -> None:
+    """Bring the lock's projects into an empty store, as ``mirror bundle`` does."""
+    from mirror.connected.fetch import fetch as bring
+    from mirror.connected.planning import prepare
+    from mirror.connected.store import Store
+    from mirror.connected.wishes import Wishes
+
+    store = Store.default()
+    plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"rpms"})), store)
+    wanted = [part.download for part in plan.within("wheels")]
+    bring([*wanted, *(build.sdist for build in plan.builds if build.sdist)], store)
+
+
+def unpack(members: Path, output: Path) -> None:
+    """Make the CUDA tree of the RPMs, their signatures and digests checked."""
+    from mirror.core.manifest import Manifest
+    from mirror.core.rpmsource import trusted_rpms
+    from mirror.core.toolchain import unpack_toolchain
+
+    listed = json.loads((members / "meta/rpms.json").read_bytes())
+    target = Manifest.parse((members / "MANIFEST.json").read_bytes()).target
+    rpms = trusted_rpms(sorted((members / "rpms").iterdir()), keys=listed["key"], fingerprints=listed["fingerprints"])
+    unpack_toolchain(rpms, output, target)
+
+
+if __name__ == "__main__":
+    {"pack": pack, "fetch": fetch, "unpack": unpack}[sys.argv[1]](*map(Path, sys.argv[2:]))

@@ -1,0 +1,156 @@
+"""The benchmark's pairing, arithmetic and table, on commands that take no time; nothing is asserted of how long they take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.bench_jobs.measure import (
+    Command,
+    CommandFailed,
+    Goal,
+    Job,
+    Measured,
+    Result,
+    Run,
+    Spread,
+    measure,
+    ratio,
+    run_once,
+)
+from scripts.bench_jobs.table import faster, table, to_json, verdict
+
+
+def fake(log: Path, *labels: str) -> list[Command]:
+    """Commands that write their label into a log, and fail where the directory is not empty."""
+    return [Command(label, f'test -z "$(ls)"; echo {label} >> {log}; touch left-behind') for label in labels]
+
+
+def test_commands_take_turns_each_in_an_empty_directory(tmp_path: Path) -> None:
+    mirror, one, two = fake(tmp_path / "log", "mirror", "one", "two")
+    result = measure(Job("fake", mirror, (one, two)), runs=2, work=tmp_path)
+    assert (tmp_path / "log").read_text().split() == ["mirror", "one", "two"] * 3, "one round does not count"
+    assert [len(measured.runs) for measured in (result.mirror, *result.typed)] == [2, 2, 2]
+    assert list(tmp_path.iterdir()) == [tmp_path / "log"], "what a run writes is removed"
+
+
+def test_inputs_are_read_before_each_run(tmp_path: Path) -> None:
+    mirror = Command("mirror", "true")
+    with pytest.raises(FileNotFoundError, match="input"):
+        measure(Job("fake", mirror, (), (tmp_path / "input",)), runs=1, work=tmp_path)
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    # The machine is ten times slower in the last round: the ratio does not see it.
+    ours = [Run(1.0, 1.0, 1), Run(2.0, 1.0, 1), Run(10.0, 1.0, 1)]
+    theirs = [Run(3.0, 1.0, 1), Run(8.0, 1.0, 1), Run(20.0, 1.0, 1)]
+    assert ratio(theirs, ours) == Spread(3.0, 2.0, 4.0)
+    assert Spread.of([4.0, 1.0]) == Spread(2.5, 1.0, 4.0)
+
+
+def test_a_missing_alternative_is_told_and_the_rest_is_measured(tmp_path: Path) -> None:
+    mirror, there = fake(tmp_path / "log", "mirror", "there")
+    absent = Command("absent --now", "false", ("no-such-program-here",), Goal("faster", 1))
+    result = measure(Job("fake", mirror, (absent, there)), runs=1, work=tmp_path)
+    text = table([result])
+    assert "not measured: no-such-program-here is not installed" in text
+    assert result.typed[0].runs == ()
+    assert result.typed[1].ratio is not None
+    assert to_json([result])[0]["typed"][0] == {
+        "command": "absent --now",
+        "told": "not measured: no-such-program-here is not installed",
+    }
+
+
+def test_a_command_that_fails_is_told_with_its_last_words_and_not_run_again(tmp_path: Path) -> None:
+    (mirror,) = fake(tmp_path / "log", "mirror")
+    broken = Command("broken", f"echo broken >> {tmp_path / 'log'}; echo no index here >&2; exit 3")
+    result = measure(Job("fake", mirror, (broken,)), runs=2, work=tmp_path)
+    assert result.typed[0].told == "not measured: exit code 3: no index here"
+    assert (tmp_path / "log").read_text().count("broken") == 1
+    assert len(result.mirror.runs) == 2
+
+
+def test_without_mirrors_figures_there_is_no_ratio(tmp_path: Path) -> None:
+    (typed,) = fake(tmp_path / "log", "typed")
+    result = measure(Job("fake", Command("mirror", "exit 1"), (typed,)), runs=1, work=tmp_path)
+    assert result.mirror.told.startswith("not measured: exit code 1")
+    assert result.typed[0].told == "not measured: nothing to compare with"
+    assert not (tmp_path / "log").exists()
+    assert "nothing to compare with" in table([result])
+
+
+def test_a_command_without_an_end_is_ended_with_its_children(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"^gave up after 0 s$"):
+        run_once(Command("endless", "sleep 600 | sleep 600"), (), tmp_path, 0.2)
+
+
+def test_the_memory_of_a_grandchild_counts(tmp_path: Path) -> None:
+    python = "python3 -c \"x = b'1' * (300 << 20)\""
+    small = run_once(Command("small", "true"), (), tmp_path, 60)
+    large = run_once(
+        Command("large", f"sh -c '{python.replace(chr(39), chr(39) + chr(92) + chr(39) + chr(39))}'"), (), tmp_path, 60
+    )
+    assert large.peak_bytes - small.peak_bytes > 100 << 20
+
+
+def test_caches_are_new_in_every_run_and_pips_settings_are_kept_only_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_FIND_LINKS", "/somewhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere/filled")
+    new = f'test "${{XDG_CACHE_HOME#{tmp_path}/run-}}" != "$XDG_CACHE_HOME"'
+    check = f'{new}; echo "${{PIP_FIND_LINKS-none}}" >> {tmp_path}/log'
+    run_once(Command("offline", check), (), tmp_path, 60)
+    run_once(Command("online", check, online=True), (), tmp_path, 60)
+    assert (tmp_path / "log").read_text().split() == ["none", "/somewhere"]
+
+
+def test_an_unknown_job_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    script = Path(__file__).parents[3] / "scripts/bench"
+    command = [sys.executable, str(script), "nonsense", "--work", str(tmp_path / "work")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: no such job: nonsense\n")
+    assert not (tmp_path / "work").exists()
+
+
+def measured(label: str, wall_s: float, goal: Goal | None = None, of: Spread | None = None) -> Measured:
+    return Measured(Command(label, "", goal=goal), (Run(wall_s, 0.5, 30 << 20),), of)
+
+
+def test_the_table_shows_medians_ratios_and_goals() -> None:
+    job = Job("verify", Command("mirror verify", ""), (), peak_mib=64, note="Signatures, too.")
+    typed = (
+        measured("sha256sum -c", 3.0, of=Spread(1.5, 1.4, 1.6)),
+        measured("openssl dgst", 1.0, Goal("<= 1.3x its time", 1 / 1.3), Spread(0.5, 0.4, 0.6)),
+    )
+    lines = table([Result(job, measured("mirror verify", 2.0), typed)]).splitlines()
+    assert lines[0].split() == ["job", "command", "median", "min-max", "cpu", "peak", "mirror", "is", "min-max", "goal"]
+    assert lines[1].split()[:4] == ["verify", "mirror", "verify", "2.00"]
+    assert "30 MiB" in lines[1]
+    assert "peak below 64 MiB: met" in lines[1]
+    assert "1.50x faster" in lines[2]
+    assert "1.40-1.60x" in lines[2]
+    assert "2.00x slower" in lines[3]
+    assert lines[3].endswith("<= 1.3x its time: missed")
+    assert lines[4] == "    Signatures, too."
+
+
+def test_a_goal_inside_the_spread_is_said_to_be() -> None:
+    assert verdict(Spread(3.1, 3.0, 3.2), 3) == "met"
+    assert verdict(Spread(2.5, 2.4, 2.9), 3) == "missed"
+    assert verdict(Spread(3.1, 2.9, 3.2), 3) == "met, within the spread"
+    assert verdict(Spread(2.9, 2.8, 3.2), 3) == "missed, within the spread"
+    assert (faster(2.0), faster(0.5)) == ("2.00x faster", "2.00x slower")
+
+
+def test_the_json_holds_every_run(tmp_path: Path) -> None:
+    mirror, typed = fake(tmp_path / "log", "mirror", "typed")
+    (job,) = json.loads(json.dumps(to_json([measure(Job("fake", mirror, (typed,)), runs=3, work=tmp_path)])))
+    assert [len(job["mirror"]["runs"]), len(job["typed"][0]["runs"])] == [3, 3]
+    assert set(job["typed"][0]["ratio"]) == {"median", "least", "most"}
