@@ -48,6 +48,9 @@ from mirror.core.tarheader import (
 )
 
 MAX_MEMBERS = 200_000
+MAX_NAME = 4096
+"""Characters of a path, as Linux bounds it: each directory in one is remembered."""
+
 MAX_EXTENDED_BYTES = 64 << 10
 """An extended header holds a name or two, each of at most 4,096 bytes."""
 
@@ -224,6 +227,8 @@ class TarStream:
     def _inside(self, name: str, member: str) -> str:
         """Rule 1: a name without the archive's top directory."""
         parts = name[2 * name.startswith("./") :].rstrip("/").split("/")
+        if len(name) > MAX_NAME:
+            self.refuse(f"the name {member[:100]!r}... has {len(name)} characters, more than {MAX_NAME}")
         if not all(part.isprintable() and part not in ("", ".", "..") and len(part) < 256 for part in parts):
             self.refuse(f"{member!r} names a place outside, or no plain one ({name!r})")
         if self._top is None:
@@ -249,7 +254,9 @@ class TarStream:
         return Member(path, original.mode, original.size, original=original.original or original.path)
 
     def _note(self, member: Member, name: str) -> None:
-        """Rule 2."""
+        """Rule 2. Directories that are only named in paths count as members too, for they are remembered as such."""
+        if len(self._known) > MAX_MEMBERS:
+            self.refuse(f"it has more than {MAX_MEMBERS} files and directories")
         there = self._known.setdefault(member.path, member)
         if there is not member:
             if stat.S_ISDIR(there.mode) and stat.S_ISDIR(member.mode):

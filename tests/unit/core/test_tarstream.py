@@ -164,6 +164,13 @@ def test_refuses_more_members_than_anybody_needs(monkeypatch: pytest.MonkeyPatch
     assert refusal(tar(*(member(f"top/{name}") for name in "abcd"))) == "it has more than 3 members"
 
 
+def test_few_bytes_name_no_multitude_of_directories(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = refusal(tar(member("top/" + "a/" * 3000 + "f")))
+    assert problem.endswith("has 6005 characters, more than 4096")
+    monkeypatch.setattr(tarstream, "MAX_MEMBERS", 5)
+    assert refusal(tar(member("top/a/b/c/d/e/f"), member("top/g"))) == "it has more than 5 files and directories"
+
+
 def test_a_directory_with_content_is_refused() -> None:
     data = bytearray(tar(member("top/a/", kind=DIRECTORY), member("top/b")))
     assert refusal(rewritten(data, 124, b"%011o\0" % 512)) == "'top/a/' is no file and has content"
