@@ -131,7 +131,7 @@ def install(inputs: Inputs) -> Job:
         (inputs.bundle,),
         note="mirror also checks the signatures, imports what was installed"
         + (" and compiles and links a kernel with the new toolchain" if rpms else "")
-        + ", and keeps no second copy of the bundle.",
+        + ", and makes no second copy of the bundle.",
     )
 
 

@@ -81,11 +81,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: wall and processor seconds with all children, and the largest single process's peak memory in bytes."""
+    """One run.
+
+    Attributes:
+        wall_s, cpu_s: wall and processor seconds, the latter with all children.
+        peak_bytes: peak memory of the largest single process.
+        own_bytes: peak memory of the first process alone, seen every 20 ms; 0 when it ended before it was seen.
+    """
 
     wall_s: float
     cpu_s: float
     peak_bytes: int
+    own_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,10 @@ class Measured:
     @property
     def peak_bytes(self) -> int:
         return max(run.peak_bytes for run in self.runs)
+
+    @property
+    def own_bytes(self) -> int:
+        return max(run.own_bytes for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -234,6 +245,8 @@ def _timed(command: Command, directory: Path, output: int, home: Path, timeout_s
 
     timer = threading.Timer(timeout_s, stop)
     timer.start()
+    watch = _Watch(process.pid)
+    watch.start()
     try:
         # What the kernel counted for the process and all that it waited for. A child's peak never reads lower than this
         # process's own memory, which is why nothing large is imported here.
@@ -245,13 +258,32 @@ def _timed(command: Command, directory: Path, output: int, home: Path, timeout_s
         raise
     finally:
         timer.cancel()
+        watch.ended.set()
+    watch.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     if late.is_set():
         raise CommandFailed(f"gave up after {timeout_s:.0f} s")
     if process.returncode:
         last = os.pread(output, 1 << 20, max(0, os.fstat(output).st_size - 400)).decode(errors="replace").strip()
         raise CommandFailed(f"exit code {process.returncode}: {last}")
-    return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)  # kibibytes on Linux
+    return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, watch.peak_bytes)  # kibibytes
+
+
+class _Watch(threading.Thread):
+    """Looks at one process's own peak memory: what mirror needs, without the compilers and installers that it calls."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._status, self.ended, self.peak_bytes = Path(f"/proc/{pid}/status"), threading.Event(), 0
+
+    def run(self) -> None:
+        while not self.ended.wait(0.02):
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            sizes = [int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")]
+            self.peak_bytes = max([self.peak_bytes, *sizes])
 
 
 def _environment(home: Path, *, online: bool) -> dict[str, str]:

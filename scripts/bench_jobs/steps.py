@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -52,4 +53,5 @@ def unpack(members: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"pack": pack, "fetch": fetch, "unpack": unpack}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    steps: dict[str, Callable[..., None]] = {"pack": pack, "fetch": fetch, "unpack": unpack}
+    steps[sys.argv[1]](*map(Path, sys.argv[2:]))
