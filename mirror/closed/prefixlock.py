@@ -26,7 +26,10 @@ class PrefixBusy(MirrorError):
 
     ref = "prefix-busy"
     exit_code = 91
-    hint = "Wait until it has ended and run again. A run that died leaves no lock behind."
+    hint = (
+        "Wait until it has ended and run again. A run that died leaves no lock behind, but a program that it had started may "
+        "still run: 'fuser PREFIX/.lock' names it."
+    )
 
     def __init__(self, prefix: str, holder: str) -> None:
         super().__init__(prefix, holder)

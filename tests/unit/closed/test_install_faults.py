@@ -22,6 +22,7 @@ from mirror.closed.prefixlock import PrefixBusy
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest import SelfTestFailed
 from mirror.closed.tree import remove_tree
+from mirror.closed.usage import processes_below
 from mirror.closed.venv import InstallerFailed
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.layout import BadLayout
@@ -230,11 +231,11 @@ def start(desk: Desk, bundle: Path, *before: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
     for _ in range(600):
         if condition():
             return
-        assert process.poll() is None, f"it ended with {process.returncode}"
+        assert process is None or process.poll() is None, f"it ended with {process.returncode}"
         time.sleep(0.05)
     raise AssertionError("waited for 30 s")
 
@@ -257,6 +258,13 @@ def test_a_killed_run_leaves_garbage_that_the_next_run_removes(installed: Desk) 
     prefix = Prefix(installed.path / "p")
     assert version_in(prefix.root) == "1.0"
     (garbage,) = prefix.unfinished()
+    with pytest.raises(PrefixBusy) as exc_info:  # what it had started still runs, and may write there
+        installed.install(newer(installed))
+    assert "a program that it had started" in exc_info.value.hint
+    place = prefix.path_of(garbage)
+    for user in processes_below([place])[place]:
+        os.kill(int(user.split()[1]), signal.SIGKILL)
+    wait_for(lambda: not processes_below([place])[place])
     installed.install(newer(installed))
     assert version_in(prefix.root) == "2.0"
     assert garbage not in [path.name for path in (prefix.root / "gens").iterdir()]
