@@ -84,6 +84,6 @@ def _print(report: Report, output: Path | None) -> None:
             print(f"  {eye.artifacts:>4}  {eye.weight:<6}  {visible(eye.title)}")
     unknown = [eye.title for eye in report.eyes if eye.unknown]
     if unknown:
-        print(f"  not known: {', '.join(unknown)}")
+        print(f"  not looked for: {', '.join(unknown)}")
     if output:
         print(f"wrote {output}")
