@@ -69,8 +69,9 @@ def ask(
 
 class _Api:
     def __init__(self, url: str, session: requests.Session, patience: Patience) -> None:
-        self._base = url.rstrip("/").removesuffix("/v1") + "/v1"
-        self._session, self._patience, self._shown = session, patience, redacted(url)
+        origin = url.rstrip("/").removesuffix("/v1").rstrip("/")
+        self._base, self._shown = origin + "/v1", redacted(origin)
+        self._session, self._patience = session, patience
 
     def search(self, artifacts: Sequence[Artifact], progress: Progress) -> Advisories:
         search = Search(artifacts)

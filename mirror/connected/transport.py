@@ -108,6 +108,8 @@ class Truncated(MirrorError):
     def __init__(self, url: str, expected: int | None, actual: int) -> None:
         super().__init__(url, expected, actual)
         self.url, self.expected, self.actual = url, expected, actual
+        if url.startswith("file:"):  # asking again would bring the same
+            self.hint, self.transient = "The copy is cut short: copy it again.", False
 
     def __str__(self) -> str:
         whole = "its end" if self.expected is None else f"{self.expected} bytes"

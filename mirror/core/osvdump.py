@@ -61,9 +61,8 @@ def search_dump(path: Path, artifacts: Iterable[Artifact], progress: Progress = 
         BadDump: when it is none.
     """
     search = Search(artifacts)
-    if not path.exists():
-        raise Unreadable(str(path), "no such file or directory")
     try:
+        path.stat()  # named before anything is said to have begun
         with progress.task("advisories", unit="records") as advance:
             reader = _Reader(search, path, advance)
             digest = reader.directory() if path.is_dir() else reader.zip_file(path)

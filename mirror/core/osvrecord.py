@@ -218,7 +218,7 @@ def _rating(value: dict[str, Any]) -> tuple[str, int]:
 def _in_range(events: tuple[Event, ...], version: Version) -> bool:
     """The evaluation algorithm of the OSV schema; events of one version count in the record's order."""
     limits = [text for kind, text in events if kind == "limit" and text != "*"]
-    if limits and not any(_is_above(text, version) for text in limits):
+    if limits and not any(_version(text).public > version.public for text in limits):
         return False
     affected = False
     for kind, text in sorted((one for one in events if one[0] != "limit"), key=_event_key):
