@@ -36,9 +36,13 @@ import sys
 if sys.version_info < (3, 9):
     sys.exit("mirror.pyz needs Python 3.9 or newer; this is Python %d.%d" % sys.version_info[:2])
 
-from mirror.cli.main import main
+try:
+    from mirror.cli.main import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:  # before main is there to answer it
+    sys.exit(130)
+sys.exit(code)
 """
 
 

@@ -54,7 +54,12 @@ class DownloadMismatch(MirrorError):
         super().__init__(url, expected, actual, content_type, transient)
         self.url, self.expected, self.actual = url, expected, actual
         self.content_type, self.transient = content_type, transient
-        if content_type.startswith("text/html"):
+        if url.startswith("file:"):
+            self.hint = (
+                "The copy is damaged, or was altered: copy it again from where it came. If it stays so, do not use it: the "
+                "file was replaced upstream; compare with another source, then lock again."
+            )
+        elif content_type.startswith("text/html"):
             self.hint = (
                 "The server sent a web page instead of the file, most likely a login or an error page: "
                 "sign in, or check the proxy and the index's address."

@@ -56,7 +56,7 @@ class RpmWishes:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        repository = fields.checked("repository", clean_url)
+        repository = fields.checked("repository", _repository)
         if "fingerprints" not in fields:
             fields.fail("fingerprints", "missing")
         fingerprints = fields.all_checked("fingerprints", fingerprint)
@@ -78,6 +78,15 @@ def _names(
     needed = dict.fromkeys(name for one in components for name in one.needed)
     extras = dict.fromkeys(name for one in components for name in one.extras if name not in roots)
     return tuple(roots), tuple(needed), tuple(extras)
+
+
+def _repository(text: str) -> str:
+    if text.startswith(("/", ".", "~")):
+        raise ValueError(
+            f"expected a URL, got the directory {text!r}; a copy is named with --rpm-repo DIR beside the vendor's "
+            f"URL here, or as 'file:///absolute/path'"
+        )
+    return clean_url(text)
 
 
 def fingerprint(text: str) -> str:

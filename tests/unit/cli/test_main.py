@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,16 @@ def test_the_installer_is_the_same_bytes_each_time_and_holds_nothing_of_the_conn
 def test_the_installer_runs_isolated(pyz: Path) -> None:
     done = subprocess.run([sys.executable, "-I", pyz, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("mirror ")
+
+
+def test_the_installer_ends_quietly_when_stopped_before_it_has_begun(pyz: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "slow.pyz"
+    with zipfile.ZipFile(pyz) as archive, zipfile.ZipFile(copy, "w") as slow:
+        for name in archive.namelist():
+            is_first = name == "mirror/cli/main.py"
+            slow.writestr(name, b"raise KeyboardInterrupt\n" if is_first else archive.read(name))
+    done = subprocess.run([sys.executable, "-I", copy, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_the_installer_says_where_the_other_commands_run(pyz: Path) -> None:

@@ -224,13 +224,26 @@ def test_a_body_without_length_that_ends_early_is_gone_on_with(store: Store) -> 
     assert b"Range: bytes=100-\r\n" in server.requests[1]
 
 
+def test_a_copy_that_is_cut_short_or_altered_is_to_be_copied_again(store: Store, tmp_path: Path) -> None:
+    copy = tmp_path / "a-1.rpm"
+    copy.write_bytes(DATA[:100])
+    with pytest.raises(Truncated) as cut:
+        get(store, download(copy.as_uri()))
+    assert cut.value.hint == "The copy is cut short: copy it again."
+    copy.write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(DownloadMismatch) as altered:
+        get(store, download(copy.as_uri()))
+    assert altered.value.hint.startswith("The copy is damaged, or was altered: copy it again")
+
+
 def test_a_body_that_always_breaks_off_is_told_and_its_beginning_kept(store: Store) -> None:
     nothing_new = Reply(b"HTTP/1.1 206 OK\r\nContent-Range: bytes 7-19/20\r\nContent-Length: 13\r\n\r\n")
     data = DATA[:20]
     with ScriptedServer(Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + data[:7]), nothing_new) as server:
         wanted = download(server.url("a-1.whl"), data)
-        with pytest.raises(Truncated):
+        with pytest.raises(Truncated, match="broke off") as caught:
             get(store, wanted)
+    assert caught.value.hint.startswith("The connection breaks off.")
     assert len(server.requests) == 3
     assert store.part(wanted.sha256).read_bytes() == data[:7]
     assert files(store) == []

@@ -56,6 +56,10 @@ def test_packages_alone_need_nothing_else() -> None:
             "'rpms.components[1]': CUDA 13.0 has no component 'flashinfer'; there are",
         ),
         ({"components": ["cuda-nvcc-13-0"]}, "'rpms.components[0]': CUDA 13.0 has no component 'cuda-nvcc-13-0'"),
+        (
+            {"repository": "/some/dir"},
+            "'rpms.repository': expected a URL, got the directory '/some/dir'; a copy is named with ",
+        ),
         ({"components": "nvcc"}, "'rpms.components': expected list, got str"),
         ({"components": []}, "'rpms.components': missing: expected at least one component, such as 'flashinfer-jit'"),
         ({"packages": []}, "'rpms.components': missing"),
