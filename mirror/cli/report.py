@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
 from mirror.core.durable import write_file
 from mirror.core.errors import Unwritable
+from mirror.core.policy import read_policy
 from mirror.core.reader import open_bundle
 from mirror.core.truststore import TrustStore
 from mirror.review.contents import read_contents
+from mirror.review.judgement import Judgement
 from mirror.review.markup import visible
 from mirror.review.page import page
 from mirror.review.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
+from mirror.review.rescan import rescan
 
 _STANDING = {
     REFUSED: "REFUSED by {who}",
@@ -43,6 +47,13 @@ def configure(subparsers: Any) -> None:
         metavar="OLD",
         help="the bundle that was approved before, or its MANIFEST.json: tell what changed",
     )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="show what is against this policy.toml")
+    parser.add_argument(
+        "--osv",
+        type=Path,
+        metavar="DUMP",
+        help="judge by this newer dump of advisories (mirror rescan says which kind)",
+    )
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON; the page is written only with -o"
     )
@@ -53,10 +64,15 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or (None if args.json else Path(f"{args.bundle.name}.report.html"))
     if output:
         _check(output)
+    policy = read_policy(args.policy) if args.policy else None
     root = TrustStore.default().load_root()
     since = read_contents(args.since, root) if args.since else None
     with open_bundle(args.bundle) as bundle:
-        report = make_report(bundle, root, since, progress=Console())
+        bundle.trust(root, required=("builder",))
+        newer = rescan(bundle, args.osv, Console()).now if args.osv else None
+        day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""
+        judgement = Judgement(newer, policy, args.policy.name if policy else "", day)
+        report = make_report(bundle, root, since, judgement, Console())
     if output:
         write_file(output, page(report).encode(), mode=0o644)
     if args.json:

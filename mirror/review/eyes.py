@@ -19,7 +19,7 @@ from typing import Any
 from mirror.core.manifest import Artifact
 from mirror.review.contents import Contents
 from mirror.review.diff import Changes
-from mirror.review.judgement import Judgement
+from mirror.review.judgement import Held
 from mirror.review.paths import Reason
 
 DECIDE, LOOK, KNOW = "decide", "look", "know"
@@ -34,13 +34,13 @@ class Seen:
         contents: the bundle.
         reasons: why each artifact is in it, by its path.
         changes: since an earlier bundle; None without one.
-        judgement: from outside.
+        held: what it was held against, and what came of it.
     """
 
     contents: Contents
     reasons: Mapping[str, Reason]
     changes: Changes | None = None
-    judgement: Judgement = field(default_factory=Judgement)
+    held: Held = field(default_factory=Held)
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:

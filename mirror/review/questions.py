@@ -37,17 +37,16 @@ def _lacking(seen: Seen, needs: str) -> str:
         "": True,
         "dossier": seen.contents.dossier,
         "older": seen.changes,
-        "advisories": seen.judgement.advisories,
-        "policy": seen.judgement.breaches is not None,
+        "advisories": seen.held.advisories,
+        "policy": seen.held.breaches is not None,
     }
-    return "" if there[needs] else _LACKING[needs]
+    return "" if there[needs] else _LACKING.get(needs, seen.held.lacking)
 
 
 _LACKING = {
     "dossier": "the bundle carries no dossier (an older mirror made it)",
     "older": "no earlier bundle was given (--since OLD)",
     "advisories": "no vulnerability data came with the bundle",
-    "policy": "no policy was given",
 }
 
 
@@ -80,11 +79,11 @@ def _changed(group: str) -> _Answer:
 
 
 def _breaches(seen: Seen) -> Iterator[Finding]:
-    return (Finding(breach.path, str(breach)) for breach in seen.judgement.breaches or ())
+    return (Finding(breach.path, f"{breach.rule}: {breach.words}") for breach in seen.held.breaches or ())
 
 
 def _vulnerabilities(seen: Seen) -> Iterator[Finding]:
-    found = seen.judgement.advisories.findings if seen.judgement.advisories else ()
+    found = seen.held.advisories.findings if seen.held.advisories else ()
     for one in sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.path, one.id)):
         fixed = f"fixed in {_listed(one.fixed[:3])}" if one.fixed else "no fixed version is named"
         score, summary = (f" {one.score}" if one.score else ""), (f": {one.summary}" if one.summary else "")
@@ -92,12 +91,12 @@ def _vulnerabilities(seen: Seen) -> Iterator[Finding]:
 
 
 def _unjudged(seen: Seen) -> Iterator[Finding]:
-    for one in seen.judgement.advisories.unjudged if seen.judgement.advisories else ():
+    for one in seen.held.advisories.unjudged if seen.held.advisories else ():
         yield Finding(one.path, f"{one.id}: {one.reason}" if one.id else one.reason)
 
 
 def _not_covered(seen: Seen) -> Iterator[Finding]:
-    for one in seen.judgement.advisories.not_covered if seen.judgement.advisories else ():
+    for one in seen.held.advisories.not_covered if seen.held.advisories else ():
         yield Finding(one.path, one.reason)
 
 

@@ -14,7 +14,8 @@
 - ``artifacts``: those outside ``meta/`` with what the manifest tells, ``facts`` from the dossier, ``why`` (``kind``, ``path``,
   ``words``) and the ``eyes`` that they concern;
 - ``documents``: ``path``, ``size``, ``sha256`` of what is in ``meta/``;
-- ``advisories``: null, or as ``meta/vulnerabilities.json``; ``recipes`` (scripts of sh, by the program they
+- ``advisories``: null, or as ``meta/vulnerabilities.json``; ``policy``: null, or which one it was held against;
+  ``recipes`` (scripts of sh, by the program they
   need); ``commands``.
 
 The build logs and licence texts are in the page only: they are members of the bundle.
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror import __version__
@@ -49,7 +50,7 @@ from mirror.review.contents import Contents
 from mirror.review.diff import BUILT, Changes, compare
 from mirror.review.eyes import Eye, Seen
 from mirror.review.inventory import Inventory, take_inventory
-from mirror.review.judgement import Judgement
+from mirror.review.judgement import Held, Judgement
 from mirror.review.paths import Reason, reasons
 from mirror.review.questions import look
 from mirror.review.recipes import with_openssl, with_ssh_keygen
@@ -109,7 +110,7 @@ class Report:
         commands, recipes: how to decide, and how to check without mirror (by the program that it needs).
         refusal: the refusal that stands; None without one.
         since, changes: the earlier bundle and what changed; None without one.
-        advisories: what a database of vulnerabilities says; None when nobody asked one.
+        held: what it was held against: advisories, policy.
         logs, licences: texts for people, cut where they are too long.
     """
 
@@ -124,7 +125,7 @@ class Report:
     refusal: BundleRejected | None = None
     since: Contents | None = None
     changes: Changes | None = None
-    advisories: Advisories | None = None
+    held: Held = field(default_factory=Held)
     logs: Mapping[str, str] = field(default_factory=dict)
     licences: str = ""
 
@@ -170,7 +171,8 @@ class Report:
             "since": self._since(),
             "artifacts": [row.to_dict() for row in self.rows],
             "documents": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in self.documents],
-            "advisories": self.advisories.to_dict() if self.advisories else None,
+            "advisories": self.held.advisories.to_dict() if self.held.advisories else None,
+            "policy": self.held.policy or None,
             "recipes": dict(self.recipes),
             "commands": vars(self.commands),
         }
@@ -198,7 +200,7 @@ def make_report(
     Args:
         root: the trusted one. Approvals may be missing, and the bundle may have been refused: the report says so.
         since: the earlier bundle that was approved.
-        judgement: what is known from outside; by default what the bundle carries.
+        judgement: what the reviewer holds it against; by default the vulnerabilities that it carries.
 
     Raises:
         MirrorError: as ``Bundle.trust``, ``Bundle.verify`` and ``Dossier.parse``.
@@ -208,8 +210,8 @@ def make_report(
     contents = _contents(bundle, inventory)
     why = reasons(inventory.manifest, contents.dossier)
     changes = compare(since, contents) if since else None
-    judgement = _judgement(bundle, judgement or Judgement())
-    eyes = look(Seen(contents, why, changes, judgement))
+    held = (judgement or Judgement()).held(contents, _carried(bundle))
+    eyes = look(Seen(contents, why, changes, held))
     rows = _rows(contents, why, eyes)
     return Report(
         file=bundle.path.name,
@@ -226,7 +228,7 @@ def make_report(
         refusal=_refusal(bundle, judge),
         since=since,
         changes=changes,
-        advisories=judgement.advisories,
+        held=held,
         logs={row.log: _text(bundle, row.log, MAX_LOG_BYTES) for row in rows if row.log},
         licences=_text(bundle, dossiers.LICENCES, MAX_LICENCES_BYTES),
     )
@@ -238,12 +240,10 @@ def _contents(bundle: Bundle, inventory: Inventory) -> Contents:
     return Contents(bundle.path.name, inventory.manifest, dossier, inventory.signers)
 
 
-def _judgement(bundle: Bundle, given: Judgement) -> Judgement:
-    """With the vulnerabilities that the bundle carries, where no newer ones were given."""
+def _carried(bundle: Bundle) -> Advisories | None:
+    """The vulnerabilities that were known when the bundle was made."""
     carried = bundle.manifest.find(advisories.PATH)
-    if given.advisories or not carried:
-        return given
-    return replace(given, advisories=Advisories.parse(bundle.read(carried)))
+    return Advisories.parse(bundle.read(carried)) if carried else None
 
 
 def _rows(contents: Contents, why: Mapping[str, Reason], eyes: tuple[Eye, ...]) -> tuple[Row, ...]:

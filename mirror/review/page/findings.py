@@ -57,7 +57,7 @@ def findings(report: Report) -> Html:
 def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
     details = any(finding.detail for finding in eye.findings) and eye.weight != "know"
     title = element("span", _WEIGHTS[eye.weight], class_=f"weight {eye.weight}")
-    source = f" By {report.advisories.source}." if eye.key == "vulnerable" and report.advisories else ""
+    source = _source(report, eye)
     items = (
         element(
             "li",
@@ -75,6 +75,13 @@ def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
         id=eye_anchor(eye.key),
         class_="answer",
     )
+
+
+def _source(report: Report, eye: Eye) -> str:
+    """By what an answer was found, where it is not the bundle alone."""
+    if eye.key == "policy":
+        return f" By {report.held.policy}."
+    return f" By {report.held.advisories.source}." if eye.key == "vulnerable" and report.held.advisories else ""
 
 
 def _to_row(path: str, names: dict[str, str]) -> Html:

@@ -117,6 +117,10 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
     yield "From", _origins(report)
     if report.since and report.changes:
         yield "Since", _since(report)
+    against = [str(report.held.advisories.source)] if report.held.advisories else []
+    against += [report.held.policy] if report.held.policy else []
+    if against:
+        yield "Held against", "; ".join(against)
     yield "Checked", "the builder's signature, and every byte against the signed list, when this report was made"
     yield "Manifest", join(("sha256 ", digest(inventory.manifest_sha256)))
     if report.dossier and report.dossier.notes:

@@ -9,8 +9,9 @@ import pytest
 
 from mirror.core.advisories import Advisories, Finding, Remark, Source
 from mirror.core.dossier import FileFacts, Waiver
+from mirror.core.policy import read_policy
 from mirror.review.eyes import DECIDE, KNOW, LOOK
-from mirror.review.judgement import Breach, Judgement
+from mirror.review.judgement import Judgement
 from tests.support.reports import Case, details, found
 
 A = "wheels/a-1-py3-none-any.whl"
@@ -199,11 +200,28 @@ def test_advisories_that_found_nothing_are_an_answer(case: Case) -> None:
     assert not next(eye for eye in report.eyes if eye.key == "vulnerable").unknown
 
 
-def test_breaches_of_the_policy_are_told(case: Case) -> None:
-    report = case.report(judgement=Judgement(breaches=(Breach(A, "licences", "GPL-3.0-only is not allowed"),)))
-    assert found(report) == {"policy": [A]}
-    assert details(report, "policy") == ["licences: GPL-3.0-only is not allowed"]
-    assert not next(eye for eye in case.report(judgement=Judgement(breaches=())).eyes if eye.key == "policy").unknown
+def policy(path: Path, text: str) -> Judgement:
+    path.write_text(text)
+    return Judgement(policy=read_policy(path), policy_file="site.toml", today="2026-11-21")
+
+
+def test_breaches_of_the_policy_are_told(case: Case, tmp_path: Path) -> None:
+    report = case.report(judgement=policy(tmp_path / "p.toml", '[licences]\nallowed = ["Apache-2.0"]\n'))
+    assert found(report) == {"policy": [A, R]}
+    assert details(report, "policy")[0] == "licences: a 1 is under 'MIT', the policy allows Apache-2.0"
+    assert report.held.policy == "site.toml on 2026-11-21"
+
+
+def test_a_policy_that_is_kept_is_an_answer(case: Case, tmp_path: Path) -> None:
+    report = case.report(judgement=policy(tmp_path / "p.toml", '[licences]\nallowed = ["MIT"]\n'))
+    assert found(report) == {}
+    assert not next(eye for eye in report.eyes if eye.key == "policy").unknown
+
+
+def test_a_policy_that_cannot_be_applied_is_not_taken_for_kept(case: Case, tmp_path: Path) -> None:
+    report = case.report(judgement=policy(tmp_path / "p.toml", '[vulnerabilities]\nblock = ["high"]\n'))
+    unknown = next(eye for eye in report.eyes if eye.key == "policy").unknown
+    assert unknown.startswith("the policy cannot be applied: the bundle carries no meta/vulnerabilities.json")
 
 
 def test_questions_are_told_apart_and_the_weighty_ones_come_first(case: Case) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mirror.cli.main import main
+from mirror.connected.installer import write_installer
 from mirror.core.advisories import PATH as ADVISORIES
 from mirror.core.advisories import Advisories, Finding, Source
 from mirror.core.errors import InvalidDocument
@@ -19,6 +22,7 @@ from mirror.review.approval import decide
 from mirror.review.judgement import Judgement
 from mirror.review.report import APPROVED as IS_APPROVED
 from mirror.review.report import MAX_LOG_BYTES, REFUSED, UNASKED, WAITING
+from tests.e2e.conftest import find_python
 from tests.support.bundles import flip_last_byte_of
 from tests.support.keys import make_root, role, sign_manifest, signer
 from tests.support.reports import ROOT, Case, found, report_of
@@ -252,3 +256,42 @@ def test_the_root_may_ask_for_one_approver_only(tmp_path: Path) -> None:
     assert report_of(bundle, root).standing == WAITING
     decide(bundle, root, APPROVED, signer("alice").sign, "", 1.0)
     assert report_of(bundle, root).standing == IS_APPROVED
+
+
+def test_a_policy_is_shown_and_refuses_nothing(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("policy.toml").write_text('[licences]\nallowed = ["Apache-2.0"]\n')
+    assert main(["report", str(written), "--policy", "policy.toml", "-o", "r.html"]) == 0
+    assert "1  decide  Against the policy\n" in capsys.readouterr().out
+    assert "policy.toml on 20" in Path("r.html").read_text()
+
+
+def test_a_newer_dump_takes_the_place_of_what_the_bundle_knows(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("dump").mkdir()
+    affected = {"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1"]}
+    record = {"id": "CVE-2026-9", "modified": "2026-11-20T08:00:00Z", "affected": [affected]}
+    Path("dump/record.json").write_text(json.dumps(record))
+    assert main(["report", str(written), "--osv", "dump", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [eye["key"] for eye in told["eyes"] if eye["findings"]] == ["vulnerable"]
+    assert told["advisories"]["source"]["date"] == "2026-11-20T08:00:00Z"
+
+
+def test_the_installer_writes_the_same_page_on_the_oldest_python(
+    written: Path, mirror_home: Path, tmp_path: Path
+) -> None:
+    python = find_python("3.9")
+    if python is None:
+        pytest.skip("no Python 3.9 on this machine")
+    write_installer(tmp_path / "mirror.pyz")
+    assert main(["report", str(written), "-o", "ours.html"]) == 0
+    done = subprocess.run(
+        [python, "-I", str(tmp_path / "mirror.pyz"), "report", str(written), "-o", "oldest.html"],
+        env={**os.environ, "MIRROR_HOME": str(mirror_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path("oldest.html").read_bytes() == Path("ours.html").read_bytes()
