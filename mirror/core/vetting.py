@@ -157,7 +157,8 @@ class _Vetting:
         for name, why in escapes[:1]:
             more = f" (and {len(escapes) - 1} more such names)" if len(escapes) > 1 else ""
             self.found("member-path", f"the name {name!r} {why}{more}")
-        odd = [(name, why) for name in (member.name for member in members) if (why := oddity_of(name))]
+        plain = [member.name for member in members if not escape_of(member.name)]
+        odd = [(name, why) for name in plain if (why := oddity_of(name))]
         for why in sorted({why for _, why in odd}):
             self.found_in("member-name", f"a name {why}", [name for name, other in odd if other == why])
         for one, other in clashes(member.name for member in members):
