@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,12 @@ _DRIVER = re.compile(
 )
 _STUBS = {"libcuda.so": "driver-devel", "libnvidia-ml.so": "nvml-devel"}
 _LINKS = {"include": "include", "lib64": "lib"}
+_WHEELS = re.compile(
+    r"(?:lib)?(cudnn|nccl|nvshmem|cusparselt)(?!_frontend)(?:_[a-z0-9_]{1,60})?(?:\.h|\.a|\.so(?:\.[0-9]+)*)",
+    re.ASCII | re.IGNORECASE,
+)
 _MOST_WHEELS = 5
+_WIDTH = 240
 
 
 class FileUnknown(MirrorError):
@@ -57,10 +62,11 @@ class FileUnknown(MirrorError):
         self.file, self.place, self.near, self.knows_all = file, place, near, knows_all
 
     def __str__(self) -> str:
-        return f"no RPM that {self.place} knows brings {self.file!r}"
+        return f"no RPM that {self.place} knows brings {_cut(self.file)!r}"
 
     def context(self) -> str:
-        lines = [f"did you mean {name} (of {package})?" for name, package in self.near]
+        lines = [line for line in (_as_wheel(self.file),) if line]
+        lines += [f"did you mean {name} (of {package})?" for name, package in self.near]
         if not self.knows_all:
             lines.append("it knows the RPMs of the bundle only: the repository's filelists were not locked")
         return "\n".join(lines)
@@ -148,13 +154,27 @@ def which(place: Place, file: str) -> Answer:
     return Answer(file, place, rpms, made, driver, wheels)
 
 
+def _cut(text: str) -> str:
+    """As much of what was typed as is told again."""
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}\u2026"
+
+
+def _as_wheel(file: str) -> str:
+    """Who brings a file of a library that PyTorch's stack takes as a wheel; empty for any other file."""
+    found = _WHEELS.fullmatch(posixpath.basename(wanted_names(file)[0]))
+    if not found:
+        return ""
+    project = f"nvidia-{found[1].lower()}-cu*"
+    return f"{found[0]} comes in the wheel {project}, not in an RPM of the CUDA toolkit; torch asks for it"
+
+
 def _driver(index: FileIndex, names: tuple[str, ...]) -> str:
     name = posixpath.basename(names[0])
     if not _DRIVER.fullmatch(name) or "stubs/" in names[0]:
         return ""
     stub = _stub(names)
     package = package_name(_STUBS[stub], index.release) if stub else ""
-    real = f"{stub}.1" if stub else name
+    real = f"{stub}.1" if stub else _cut(name)
     link = f"; to link with it, lib/stubs/{stub} of {package} stands in for it" if package else ""
     return f"{real} is the GPU driver's, on the closed host already and never in a bundle{link}"
 
@@ -197,11 +217,9 @@ def _known(index: FileIndex, package: str, *paths: str) -> tuple[Match, ...]:
 def _in_wheels(place: Place, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Files of the venv's wheels, by their RECORD (PEP 376); modules of Python are found by Python."""
     found = 0
+    stems = {(library_name(name) or (posixpath.basename(name),))[0] for name in names}
     for record in sorted(place.path.glob("venv/lib/python3*/site-packages/*.dist-info/RECORD")):
-        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
-            stems = {(library_name(name) or (posixpath.basename(name),))[0] for name in names}
-            lines = [line for line in stream if any(stem in line for stem in stems)]
-        for path in (row[0] for row in csv.reader(lines) if row):
+        for path in _recorded(record, stems):
             if path.endswith((".py", ".pyc")) or not any(is_named(path, name) for name in names):
                 continue
             project, _, version = record.parent.name[: -len(".dist-info")].partition("-")
@@ -209,3 +227,13 @@ def _in_wheels(place: Place, names: tuple[str, ...]) -> Iterator[tuple[str, str]
             found += 1
             if found == _MOST_WHEELS:
                 return
+
+
+def _recorded(record: Path, stems: Iterable[str]) -> Iterator[str]:
+    """The paths in a RECORD whose lines hold one of the stems; none of a RECORD that cannot be read, or no further."""
+    try:
+        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
+            lines = (line for line in stream if any(stem in line for stem in stems))
+            yield from (row[0] for row in csv.reader(lines) if row)
+    except (OSError, csv.Error):
+        return

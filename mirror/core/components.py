@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -142,13 +143,24 @@ def component(name: str, release: str) -> Component:
         return Component(*(_packages(roles, release) for roles in listed))
     root = package_name(name, release)
     if not root:
-        roles = ", ".join(role for role in sorted(_NAMES) if role not in SETS and package_name(role, release))
+        roles = [role for role in sorted(_NAMES) if role not in SETS and package_name(role, release)]
         raise ValueError(
-            f"CUDA {release} has no component {name!r}; there are the sets {', '.join(SETS)}, and the parts {roles}"
+            f"CUDA {release} has no component {name[:80]!r}; {_meant(name[:80], (*SETS, *roles))}"
+            f"there are the sets {', '.join(SETS)}, and the parts {', '.join(roles)}"
         )
     return Component(
         (root,), _packages((name, name[: -len("-devel")]) if name.endswith("-devel") else (name,), release)
     )
+
+
+def _meant(name: str, words: tuple[str, ...]) -> str:
+    """What may have been meant: a package's name, NVIDIA's key of a component archive, other case, a slip."""
+    package = name.casefold().replace("_", "-")
+    stem = re.sub(r"-[0-9]+-[0-9]+$", "", package)
+    tries = (stem, role_of(stem), re.sub("^(cuda-|lib)", "", stem))
+    near = [word for word in tries if word in words] or difflib.get_close_matches(tries[2], words, n=1)
+    more = "a name with a release belongs under packages of [rpms]; " if stem != package else ""
+    return more + (f"did you mean {near[0]!r}? " if near else "")
 
 
 def packages_of(name: str, release: str) -> tuple[str, ...]:

@@ -134,6 +134,45 @@ def test_what_nobody_brings_is_an_error_with_what_comes_near() -> None:
     assert caught.value.context() == "did you mean nv/target (of cuda-cccl-13-0)?"
 
 
+def test_a_very_long_name_is_not_told_again() -> None:
+    for file in ("x" * 100_000, "d/" * 50_000 + "x.h"):
+        with pytest.raises(FileUnknown) as caught:
+            which(HERE, file)
+        assert len(str(caught.value)) + len(caught.value.context()) < 400
+    assert len(which(HERE, f"libnvidia-{'x' * 100_000}.so").driver) < 400
+
+
+@pytest.mark.parametrize(
+    ("file", "project"),
+    [
+        ("cudnn.h", "nvidia-cudnn-cu*"),
+        ("<cudnn_version.h>", "nvidia-cudnn-cu*"),
+        ("libcudnn_ops.so.9", "nvidia-cudnn-cu*"),
+        ("-lcudnn", "nvidia-cudnn-cu*"),
+        ("nccl.h", "nvidia-nccl-cu*"),
+        ("/usr/include/nccl.h", "nvidia-nccl-cu*"),
+        ("libnccl.so.2", "nvidia-nccl-cu*"),
+        ("cusparseLt.h", "nvidia-cusparselt-cu*"),
+    ],
+)
+def test_a_file_that_comes_in_a_wheel_is_said_to(file: str, project: str) -> None:
+    with pytest.raises(FileUnknown) as caught:
+        which(HERE, file)
+    assert f"comes in the wheel {project}, not in an RPM of the CUDA toolkit" in caught.value.context()
+
+
+@pytest.mark.parametrize("damage", [b'"' + b"x" * 200_000 + b'libodd.so",,\n', b"libodd.so\0,,\n"])
+def test_a_record_that_cannot_be_read_is_passed_over(tmp_path: Path, damage: bytes) -> None:
+    site = tmp_path / "venv/lib/python3.11/site-packages"
+    for name, data in (("a-1.dist-info", damage), ("b-2.dist-info", b"b/libodd.so,,\n"), ("c-3.dist-info", None)):
+        (site / name).mkdir(parents=True)
+        if data is None:
+            (site / name / "RECORD").mkdir()  # for root reads what it may not
+        else:
+            (site / name / "RECORD").write_bytes(data)
+    assert ("b/libodd.so", "b 2") in which(replace(HERE, path=tmp_path), "libodd.so").wheels
+
+
 def test_an_index_of_the_bundle_alone_says_so() -> None:
     with pytest.raises(FileUnknown) as caught:
         which(replace(HERE, index=replace(INDEX, source=HEADERS)), "zzz.h")

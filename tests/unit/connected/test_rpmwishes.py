@@ -53,7 +53,7 @@ def test_packages_alone_need_nothing_else() -> None:
     [
         (
             {"components": ["nvcc", "flashinfer"]},
-            "'rpms.components[1]': CUDA 13.0 has no component 'flashinfer'; there are",
+            "'rpms.components[1]': CUDA 13.0 has no component 'flashinfer'; did you mean 'flashinfer-jit'? there are",
         ),
         ({"components": ["cuda-nvcc-13-0"]}, "'rpms.components[0]': CUDA 13.0 has no component 'cuda-nvcc-13-0'"),
         (

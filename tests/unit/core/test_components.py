@@ -91,6 +91,27 @@ def test_an_unknown_component_is_answered_with_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("cuda-nvcc-13-0", "a name with a release belongs under packages of [rpms]; did you mean 'nvcc'? there are"),
+        ("libnvvm-13-0", "a name with a release belongs under packages of [rpms]; did you mean 'nvvm'? there are"),
+        ("nvcc-13-0", "a name with a release belongs under packages of [rpms]; did you mean 'nvcc'? there are"),
+        ("cuda-gdb-13-0", "a name with a release belongs under packages of [rpms]; there are"),
+        ("cuda_nvcc", "did you mean 'nvcc'? there are"),
+        ("NVCC", "did you mean 'nvcc'? there are"),
+        ("libcublas", "did you mean 'cublas'? there are"),
+        ("Flashinfer_JIT", "did you mean 'flashinfer-jit'? there are"),
+        ("cublas-dev", "did you mean 'cublas-devel'? there are"),
+        ("zzzz", "there are"),
+    ],
+)
+def test_a_word_that_comes_near_is_answered_with_what_was_meant(word: str, answer: str) -> None:
+    with pytest.raises(ValueError, match="has no component") as caught:
+        component(word, "13.0")
+    assert str(caught.value).partition("; ")[2].startswith(f"{answer} ")
+
+
+@pytest.mark.parametrize(
     ("file", "release", "package"),
     [
         ("nv/target", "12.8", "cuda-cccl-12-8"),
