@@ -1,12 +1,11 @@
 """One OSV record: which versions of which Python projects a vulnerability affects, and how bad it is.
 
-Reading many of them out of a dump is ``mirror.core.osvdump``'s, putting those of a bundle together
-``mirror.core.advisorysearch``'s.
+Whether a version is in its ranges is ``mirror.core.osvaffected``'s to say; reading many records out of a dump is
+``mirror.core.osvdump``'s, putting those of a bundle together ``mirror.core.advisorysearch``'s.
 The format: https://ossf.github.io/osv-schema/.
 
 Rules: records come from strangers: what is no record is refused with a reason, texts are cut and lose what a terminal would
-obey; versions are compared as PEP 440 orders them; the local part of ours (``+cu130``) is left aside, for publishers of
-vulnerabilities know no builds; ranges in git commits say nothing of a wheel.
+obey; ranges in git commits say nothing of a wheel; the worst that is said about a vulnerability counts.
 
 Example::
 
@@ -19,60 +18,22 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Iterable, NoReturn, Optional, Tuple
+from typing import Any, Iterable, NoReturn, Optional
 
 from mirror.core.cvss import base_score, severity_of, worst
 from mirror.core.names import ProjectName, project_name
-from mirror.core.versions import Version
+from mirror.core.osvaffected import MAX_VERSION, Affected, Event, as_version
 
 MAX_BYTES = 4 << 20
 """The largest record of the Python ecosystem has some hundred kB."""
 
 ECOSYSTEM = "PyPI"
 
-_MAX_SUMMARY, _MAX_VERSION, _MAX_ALIASES = 300, 128, 64
+_MAX_SUMMARY, _MAX_ALIASES = 300, 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z", re.ASCII)
 _WORDS = {"critical": "critical", "high": "high", "moderate": "medium", "medium": "medium", "low": "low"}
 _EVENTS = ("introduced", "fixed", "last_affected", "limit")
-
-Event = Tuple[str, str]
-"""Its kind, and the version."""
-
-
-@dataclass(frozen=True)
-class Affected:
-    """The versions of one project that a record is about.
-
-    Attributes:
-        project: normalised.
-        versions: listed one by one.
-        ranges: each a list of events, in the record's order.
-        severity, score: where the record rates this project apart; ``"unknown"`` and -1 when not.
-    """
-
-    project: ProjectName
-    versions: tuple[str, ...]
-    ranges: tuple[tuple[Event, ...], ...]
-    severity: str = "unknown"
-    score: int = -1
-
-    def holds(self, version: Version) -> bool:
-        """Whether a version is affected.
-
-        Raises:
-            ValueError: when that cannot be told: only commits are named, or something that is no version.
-        """
-        if any(_same(listed, version) for listed in self.versions):
-            return True
-        if not self.ranges and not self.versions:
-            raise ValueError("it names no versions, only commits or nothing")
-        return any(_in_range(events, version) for events in self.ranges)
-
-    def fixed_after(self, version: Version) -> frozenset[str]:
-        """The versions above one that are named as fixed."""
-        named = {text for events in self.ranges for kind, text in events if kind == "fixed"}
-        return frozenset(text.strip() for text in named if _is_above(text, version))
 
 
 @dataclass(frozen=True)
@@ -132,7 +93,8 @@ class OsvRecord:
         rating = _rating(record)
         affected = [_affected(one, rating) for one in _list(record.get("affected"), "affected")]
         time = _TIME.fullmatch(_text(record.get("modified", ""), "modified"))
-        aliases = sorted({osv_id(alias) for alias in _list(record.get("aliases"), "aliases")})
+        # Real records hold slips of the pen here ("GHSA-jf66-3q76-h5p5,"): no reason to be blind to the rest.
+        aliases = sorted({one for one in _list(record.get("aliases"), "aliases") if _is_id(one)})
         return cls(
             id=osv_id(record.get("id")),
             aliases=tuple(aliases[:_MAX_ALIASES]),
@@ -150,7 +112,7 @@ class OsvRecord:
         """
         if self.withdrawn:
             return None
-        ours, problem = _version(version), ""
+        ours, problem = as_version(version), ""
         found = []
         for one in self.affected:
             try:
@@ -182,7 +144,7 @@ def _affected(value: Any, rating: tuple[str, int]) -> Optional[Affected]:
     severity, score = _rating(one)
     ranges = [_events(each) for each in _list(one.get("ranges"), "ranges")]
     return Affected(
-        project=project_name(_text(package.get("name"), "name")[:_MAX_VERSION]),
+        project=project_name(_text(package.get("name"), "name")[:MAX_VERSION]),
         versions=tuple(_text(version, "versions") for version in _list(one.get("versions"), "versions")),
         ranges=tuple(events for events in ranges if events),
         severity=worst(severity, rating[0]),
@@ -215,54 +177,16 @@ def _rating(value: dict[str, Any]) -> tuple[str, int]:
     return worst(*found), max(scores)
 
 
-def _in_range(events: tuple[Event, ...], version: Version) -> bool:
-    """The evaluation algorithm of the OSV schema; events of one version count in the record's order."""
-    limits = [text for kind, text in events if kind == "limit" and text != "*"]
-    if limits and not any(_version(text).public > version.public for text in limits):
-        return False
-    affected = False
-    for kind, text in sorted((one for one in events if one[0] != "limit"), key=_event_key):
-        if text == "0":
-            reached = passed = True
-        else:
-            reached, passed = version.public >= _version(text).public, version.public > _version(text).public
-        if kind == "introduced":
-            affected = affected or reached
-        elif passed if kind == "last_affected" else reached:
-            affected = False
-    return affected
-
-
-def _event_key(event: Event) -> tuple[Any, ...]:
-    return (0,) if event[1] == "0" else (1, *_version(event[1]).public)
-
-
-def _is_above(text: str, version: Version) -> bool:
-    try:
-        return bool(_version(text).public > version.public)
-    except ValueError:
-        return False
-
-
-def _same(text: str, version: Version) -> bool:
-    try:
-        return bool(_version(text).public == version.public)
-    except ValueError:
-        return False
-
-
-def _version(text: str) -> Version:
-    if len(text) > _MAX_VERSION:
-        raise ValueError(f"a version of {len(text)} characters")
-    return Version(text)
-
-
 def osv_id(value: Any) -> str:
     """Check a record's id. Raises ``ValueError`` for what could not be one."""
     text = _text(value, "id")
-    if not _ID.fullmatch(text):
+    if not _is_id(text):
         raise ValueError(f"{one_line(text)!r} is no id")
     return text
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _table(value: Any, what: str) -> dict[str, Any]:

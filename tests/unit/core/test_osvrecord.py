@@ -168,6 +168,12 @@ def test_a_record_gives_its_time_to_the_second_and_its_aliases_once() -> None:
     assert parsed(record("GHSA-1", "torch", modified="yesterday")).modified == ""
 
 
+def test_a_slip_in_an_alias_does_not_hide_the_record() -> None:
+    """As in PYSEC-2022-184, whose alias ends with a comma."""
+    one = parsed({**record("PYSEC-2022-184", "torch"), "aliases": ["CVE-1", "GHSA-jf66-3q76-h5p5,", 7]})
+    assert one.aliases == ("CVE-1",) and one.affects(TORCH, "1.0")
+
+
 def test_a_strangers_text_is_one_line_without_what_a_terminal_obeys() -> None:
     one = parsed(record("GHSA-1", "torch", summary="a\x1b[31m\n\u202eb\ud800 " + "long " * 200))
     assert one.summary.startswith("a [31m b long") and len(one.summary) == 300 and one.summary.endswith("...")
