@@ -10,6 +10,7 @@ import pytest
 
 from mirror.connected.contents import FORMAT, Contents, web_address, words
 from mirror.connected.inspection import Task, inspect
+from mirror.connected.licences import MAX_TEXT_BYTES
 from mirror.connected.store import Store
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
@@ -20,7 +21,7 @@ from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
 from mirror.core.tarstream import BadArchive
 from tests.support.redist import archive
-from tests.support.rpms import HOME, Packager, Program
+from tests.support.rpms import DIRECTORY, HOME, Link, Packager, Program
 from tests.support.wheels import make_wheel, sha256_of
 from tests.unit.core.test_native import cubin
 
@@ -154,6 +155,29 @@ def test_a_component_archive_is_read_as_its_rpm_would_be(store: Store, tmp_path:
     assert found.texts == (("/usr/local/cuda-12.6/share/licenses/cuda_nvcc/LICENSE", "end user\n"),)
     elsewhere = replace(source, target=replace(TARGET, cuda="13.0"))  # its files go to another place
     assert read(store, Task.of_archive("redist/cuda_nvcc.tar.xz", path, elsewhere)) != found
+
+
+def test_a_long_text_of_an_rpm_is_cut_and_what_is_no_file_holds_nothing(store: Store, tmp_path: Path) -> None:
+    packager = Packager()
+    contents = {
+        f"{HOME}/LICENSE": b"x" * (MAX_TEXT_BYTES + (2 << 20)),
+        f"{HOME}/doc": DIRECTORY,
+        f"{HOME}/bin/a": Link("../LICENSE"),
+    }
+    path = packager.rpm(tmp_path, "cuda-crt-13-0", contents)
+    (rpm,) = trusted_rpms([path], keys=packager.armored, fingerprints=[packager.fingerprint])
+    found = read(store, Task.of_rpm(f"rpms/{path.name}", path, Sha256Hex(sha256_of(path)), rpm))
+    assert found.texts[0][1].endswith(
+        f"[cut here by mirror: the file has {3 << 20} bytes, {MAX_TEXT_BYTES} are kept]\n"
+    )
+    assert (len(found.texts), found.scripts) == (1, ("a",))
+
+
+def test_an_interpreters_links_are_passed_over(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "python.tar.xz"
+    archive(path, {"bin/python3": Link("python3.11"), "bin/python3.11": Program(cubin(0x06005A04))})
+    found = read(store, Task.of_interpreter("python/python.tar.xz", path, Sha256Hex(sha256_of(path))))
+    assert (found.native.gpus, found.setuid) == (("sm_90",), ())
 
 
 def test_an_interpreter_that_could_not_be_unpacked_is_refused(store: Store, tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_gpu_code_in_a_library_is_told_in_order(tmp_path: Path) -> None:
         (cubin(0x0600640A), ("sm_100a",)),
         (cubin(0x06005A04, note=b"\0\0-arch sm_90a -m 64 \0"), ("sm_90a",)),  # nvcc 13.0 sets no flag for it
         (cubin(0x06006402, note=b"-arch sm_100f -m 64 "), ("sm_100f",)),
+        (cubin(0x0600640A, note=b"no word of it"), ("sm_100a",)),
+        (cubin(0x06005A04)[:40] + bytes(8) + cubin(0x06005A04)[48:], ("sm_90",)),  # stripped of its sections
         (cubin(0x00500550, version=7), ()),  # the older flags mean other things: nothing rather than a guess
         (cubin(0x00500550, version=7, note=b"-arch sm_80 -m 64"), ("sm_80",)),
     ],
