@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Callable
 
 from mirror.core.cvss import SEVERITIES
-from mirror.core.dossier import FileFacts, Waiver
+from mirror.core.dossier import FileFacts
 from mirror.core.fatbin import Image
 from mirror.review.diff import BUILT
 from mirror.review.eyes import DECIDE, KNOW, LOOK, Eye, Finding, Seen
@@ -79,7 +79,12 @@ def _changed(group: str) -> _Answer:
 
 
 def _breaches(seen: Seen) -> Iterator[Finding]:
-    return (Finding(breach.path, f"{breach.rule}: {breach.words}") for breach in seen.held.breaches or ())
+    for breach in seen.held.breaches or ():
+        artifact = seen.contents.manifest.find(breach.path)
+        title = f"{artifact.name} {artifact.version}".strip() if artifact else ""
+        # Without the artifact's name, which a finding has already, the same words of many can be told once.
+        words = breach.words[len(title) :].lstrip(": ") if breach.words.startswith(title) else breach.words
+        yield Finding(breach.path, f"{breach.rule}: {words}")
 
 
 def _vulnerabilities(seen: Seen) -> Iterator[Finding]:
@@ -159,9 +164,11 @@ def _unsigned(facts: FileFacts) -> str:
     return "an RPM without a signature" if facts.kind == "rpm" else "an archive; its publisher signs none"
 
 
-def _waiver(waiver: Waiver) -> str:
-    subject = f" ({waiver.subject})" if waiver.subject else ""
-    return f"{waiver.rule}{subject}: {waiver.reason} \u2014 accepted by {waiver.by}"
+def _waived(seen: Seen) -> Iterator[Finding]:
+    for facts in seen.contents.dossier.files if seen.contents.dossier else ():
+        for waiver in facts.waivers:
+            subject = f" ({waiver.subject})" if waiver.subject else ""
+            yield Finding(facts.path, f"{waiver.rule}{subject}: {waiver.reason} \u2014 accepted by {waiver.by}")
 
 
 def _listed(words: Iterable[str]) -> str:
@@ -205,7 +212,7 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     ),
     (
         "waived", LOOK, "dossier",
-        _of_facts(lambda facts: "; ".join(map(_waiver, facts.waivers))), "Waivers",
+        _waived, "Waivers",
         "A rule refuses these, and a named person has accepted them for a reason: does it convince you?",
     ),
     (
@@ -252,7 +259,7 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     ),
     (
         "rebuilt", LOOK, "older", _changed("rebuilt"), "Built again with other bytes",
-        "The same version, compiled anew; compare the sources' digests and the logs.",
+        "The same version, made here anew; compare the sources' digests and the logs.",
     ),
     (
         "scriptlets", KNOW, "dossier", _of_facts(lambda facts: _listed(facts.scriptlets)), "RPM scriptlets that are not run",

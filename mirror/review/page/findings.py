@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mirror.core.sizes import human_bytes
 from mirror.review.diff import Change
-from mirror.review.eyes import Eye
+from mirror.review.eyes import KNOW, Eye
 from mirror.review.markup import Html, element, join, word
 from mirror.review.report import Report
 
@@ -55,26 +55,37 @@ def findings(report: Report) -> Html:
 
 
 def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
-    details = any(finding.detail for finding in eye.findings) and eye.weight != "know"
     title = element("span", _WEIGHTS[eye.weight], class_=f"weight {eye.weight}")
     source = _source(report, eye)
-    items = (
-        element(
-            "li",
-            _to_row(finding.path, names),
-            ": " if finding.detail else None,
-            word(finding.detail) if finding.detail else None,
-        )
-        for finding in eye.findings
-    )
+    items = _single(eye, names) if eye.weight == KNOW else _grouped(eye, names)
     return element(
         "section",
         element("h3", f"{eye.title} ({eye.artifacts}) ", title),
         element("p", eye.why + source),
-        element("ul", *items, class_="found" if details else "found narrow"),
+        element("ul", *items, class_="found narrow" if eye.weight == KNOW else "found"),
         id=eye_anchor(eye.key),
         class_="answer",
     )
+
+
+def _single(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
+    for finding in eye.findings:
+        detail = word(finding.detail) if finding.detail else None
+        yield element("li", _to_row(finding.path, names), ": " if detail else None, detail)
+
+
+def _grouped(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
+    """The same words of many artifacts are told once."""
+    paths: dict[str, list[str]] = {}
+    for finding in eye.findings:
+        paths.setdefault(finding.detail, []).append(finding.path)
+    for detail, found in paths.items():
+        rows = join((_to_row(path, names) for path in found), ", ")
+        words = word(detail) if detail else None
+        if len(found) == 1:
+            yield element("li", rows, ": " if words else None, words)
+        else:
+            yield element("li", words, ": " if words else None, rows)
 
 
 def _source(report: Report, eye: Eye) -> str:

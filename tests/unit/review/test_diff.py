@@ -80,6 +80,13 @@ def test_each_kind_of_change_has_its_name() -> None:
     assert changes.updated[0].growth == 14
 
 
+def test_another_mirror_makes_its_installer_again_and_replaces_nothing() -> None:
+    both = [artifact("mirror.pyz", "", data=data, origin="mirror", at="tool") for data in ("before", "after!")]
+    changes = compare(side(both[0], tool="0.1"), side(both[1], tool="0.2"))
+    assert [one.name for one in changes.rebuilt] == ["mirror.pyz"] and not changes.replaced
+    assert [str(fact) for fact in changes.facts] == ["mirror: 0.1 -> 0.2"]
+
+
 def test_what_mirror_writes_itself_is_no_change_of_its_own() -> None:
     texts = [Artifact("meta/install.txt", 1, Sha256Hex(letter * 64), "install.txt") for letter in "ab"]
     assert compare(side(artifact("a"), texts[0]), side(artifact("a"), texts[1])).is_empty
