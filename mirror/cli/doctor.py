@@ -94,7 +94,7 @@ def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | 
             PROBLEM,
             "stack",
             f"{exc}; only the host is looked at",
-            cause="it was altered, or made by a first version of mirror",
+            cause="it was altered, or made by an older version of mirror",
             proof=str(generation.path),
             fix=exc.hint,
         )

@@ -55,7 +55,7 @@ class NotInRepository(MirrorError):
 
     ref = "rpm-not-in-repository"
     exit_code = 66
-    hint = "Correct [rpms].packages in the stack's TOML, or name a repository that has them."
+    hint = "Correct [rpms] in the stack's TOML, or name a repository that has them."
 
     def __init__(self, issues: tuple[str, ...]) -> None:
         super().__init__(issues)
@@ -73,9 +73,7 @@ class MixedReleases(MirrorError):
 
     ref = "mixed-cuda-releases"
     exit_code = 67
-    hint = (
-        "A toolchain is of one release: let every name in [rpms].packages end in the same -X-Y, that of [target].cuda."
-    )
+    hint = "A toolchain is of one release: let every package that [rpms] names end in the same -X-Y, that of [target].cuda."
 
     def __init__(self, first: str, first_release: str, second: str, second_release: str) -> None:
         super().__init__(first, first_release, second, second_release)

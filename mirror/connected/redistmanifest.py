@@ -94,8 +94,9 @@ class RedistComponentMissing(MirrorError):
         self.source, self.missing, self.platform, self.known = source, missing, platform, known
 
     def __str__(self) -> str:
-        missing, known = " and no ".join(self.missing), ", ".join(self.known)
-        return f"{self.source} has no {missing} for {self.platform}; it has {known or 'nothing'}"
+        known = f"it has {', '.join(self.known)}" if self.known else "it has no archive for that platform at all"
+        names = "none of " * (len(self.missing) > 1) or "no "
+        return f"{self.source} has {names}{', '.join(self.missing)} for {self.platform}; {known}"
 
 
 class InvalidRedist(MirrorError):

@@ -59,8 +59,8 @@ class ForeignPackage(MirrorError):
     ref = "package-architecture"
     exit_code = 102
     hint = (
-        "Let [rpms].repo name NVIDIA's repository for the target's architecture (x86_64, or sbsa for aarch64 servers), and "
-        "lock again."
+        "Let [rpms].repository name NVIDIA's repository for the target's architecture (x86_64, or sbsa for aarch64 servers), "
+        "and lock again."
     )
 
     def __init__(self, packages: tuple[str, ...], arch: str) -> None:

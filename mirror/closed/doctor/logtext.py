@@ -21,7 +21,9 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import os
 import re
+import stat
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -40,6 +42,7 @@ BEFORE = 8 << 10
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b\n]{0,256}\x07")
 _QUOTES = (("`", "'"), ("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
+_STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -88,13 +91,16 @@ def open_log(path: Path) -> Iterator[BinaryIO]:
     """A log file for reading, decompressed if its first bytes say that it is compressed.
 
     Raises:
-        Unreadable: when there is no such file or it cannot be read.
+        Unreadable: when there is no such file, it cannot be read, or it is a device that may never end.
         CompressedLog: when it is zstd's.
         DamagedLog: when it cannot be decompressed to its end.
     """
     try:
-        with open(path, "rb") as raw, _decompressed(raw, str(path)) as stream:
-            yield stream
+        with open(path, "rb") as raw:
+            if stat.S_ISCHR(os.fstat(raw.fileno()).st_mode) and str(path) not in _STANDARD_INPUT:
+                raise Unreadable(str(path), "it is a device, and may have no end")
+            with _decompressed(raw, str(path)) as stream:
+                yield stream
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as exc:
         raise DamagedLog(str(path), str(exc)) from exc
     except OSError as exc:

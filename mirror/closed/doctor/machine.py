@@ -22,10 +22,16 @@ from mirror.closed.doctor.facts import Facts
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.resources import judge_resources
 from mirror.closed.doctor.shell import judge_shell
-from mirror.closed.doctor.toolbox import ceiling_of, judge_compilers, judge_headers, judge_ninja
+from mirror.closed.doctor.toolbox import judge_compilers, judge_headers, judge_ninja
 from mirror.closed.environment import Environment
+from mirror.closed.hostcompiler import ceiling_of
 from mirror.closed.interpreter import Interpreter, ask
 from mirror.core.errors import MirrorError
+
+_COMPILING = frozenset({
+    "deep-gemm", "deepspeed", "exllamav2", "flashinfer-python", "sglang", "tensorrt-llm", "torch", "vllm", "xformers",
+})  # fmt: skip
+"""Projects that compile at run time, and start ninja for it."""
 
 
 def guarded(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -51,7 +57,8 @@ def judge_machine(facts: Facts) -> Iterator[Finding]:
     release = environment.manifest.target.cuda if environment and environment.cuda_home else ""
     ceiling = ceiling_of(environment.cuda_home, release) if environment and environment.cuda_home else None
     yield from judge_compilers(facts.toolbox, release, ceiling, _uses(facts))
-    yield from judge_ninja(environment.venv if environment else None, variables)
+    if facts.installed is None or not _COMPILING.isdisjoint(facts.installed.projects):
+        yield from judge_ninja(environment.venv if environment else None, variables)
     yield from guarded("Python", _judge_python(facts))
 
 

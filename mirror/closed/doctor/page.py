@@ -123,7 +123,7 @@ def _variables(facts: Facts) -> Iterator[str]:
 
 
 def _finding_lines(checkup: Checkup, hide: _Hide, room: int) -> list[str]:
-    counts = ", ".join(f"{len(checkup.of(level))} {level}s" for level in (PROBLEM, WARNING))
+    counts = ", ".join(_counted(len(checkup.of(level)), level) for level in (PROBLEM, WARNING))
     lines = _wrapped("findings", f"{counts}, {len(checkup.findings)} in all", 1)
     told = [*checkup.of(PROBLEM), *checkup.of(WARNING)]
     for number, finding in enumerate(told):
@@ -132,6 +132,10 @@ def _finding_lines(checkup: Checkup, hide: _Hide, room: int) -> list[str]:
             return [*lines, f"{'':{_LABEL}}... and {len(told) - number} more; mirror doctor prints all"]
         lines += more
     return lines
+
+
+def _counted(number: int, level: str) -> str:
+    return f"{number} {level}" + "s" * (number != 1)
 
 
 def _sentence(finding: Finding) -> str:

@@ -68,7 +68,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             WARNING if other else NOTE,
             "env.sh",
             f"{what}; the stack is {environment.generation}",
-            proof="MIRROR_GENERATION",
+            proof="echo $MIRROR_GENERATION",
             cause="the stack was updated since, or rolled back" if other else "",
             fix=f". {environment.generation}/env.sh, or start programs with 'mirror run'",
             row="24" if other else "",

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from mirror.closed.command import run
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.core.cudarelease import gcc_ceiling
 
 _FLOOR = 9
 """C++17 kernels need it in practice (CUDA.md A10)."""
@@ -108,16 +107,6 @@ def _ask(path: str, variables: Mapping[str, str]) -> Compiler:
     if finished.code or not match:
         return Compiler(path)
     return Compiler(path, "clang" if "clang" in first else "gcc", (int(match[1]), int(match[2])))
-
-
-def ceiling_of(home: Path, release: str) -> int | None:
-    """The newest gcc that a toolkit takes: what its own header says, or else what is known of its release."""
-    try:
-        text = (home / "include/crt/host_config.h").read_text("utf-8", "replace")
-    except OSError:
-        return gcc_ceiling(release) if release else None
-    match = re.search(r"#if\s+__GNUC__\s*>\s*(\d+)", text)
-    return int(match[1]) if match else gcc_ceiling(release) if release else None
 
 
 def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: Iterable[str]) -> Iterable[Finding]:

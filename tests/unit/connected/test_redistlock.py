@@ -172,13 +172,13 @@ def test_a_component_that_the_list_lacks_is_named_with_what_it_has(tmp_path: Pat
     with pytest.raises(RedistComponentMissing) as caught:
         locked(tmp_path, read, "nvcc", target=replace(TARGET, cuda="13.0"))
     assert str(caught.value) == (
-        "redistrib_13.0.2.json has no cuda_crt and no libnvvm for linux-x86_64; it has cuda_cccl, cuda_cudart, cuda_culibos, "
+        "redistrib_13.0.2.json has none of cuda_crt, libnvvm for linux-x86_64; it has cuda_cccl, cuda_cudart, cuda_culibos, "
         "cuda_cuobjdump, cuda_nvcc, cuda_nvrtc, libcublas, libcurand, libnvptxcompiler"
     )
 
 
 def test_an_architecture_that_the_list_lacks_is_named(copy: Path, read: Read) -> None:
-    with pytest.raises(RedistComponentMissing, match=r"has no cuda_nvcc .* for linux-sbsa; it has nothing"):
+    with pytest.raises(RedistComponentMissing, match=r"has none of cuda_nvcc, .* for linux-sbsa; it has no archive"):
         locked(copy, read, target=replace(TARGET, arch="aarch64"))
 
 
@@ -261,7 +261,7 @@ def test_a_list_out_of_reach_says_how_to_go_on(tmp_path: Path, copy: Path, read:
         ({"components": ["compat"]}, "no archive of CUDA 12.6 holds 'compat'"),
         (
             {"components": ["flashinfer"]},
-            "CUDA 12.6 has no component 'flashinfer'; there are the sets nvcc, flashinfer-jit",
+            "CUDA 12.6 has no component 'flashinfer'; did you mean 'flashinfer-jit'? there are the sets",
         ),
         ({"components": ["cuda-nvcc-12-6"]}, "has no component 'cuda-nvcc-12-6'"),
         ({"packages": ["a"]}, "unknown key"),

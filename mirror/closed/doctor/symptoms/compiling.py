@@ -42,7 +42,7 @@ SYMPTOMS = (
         "ls $CUDA_HOME/targets/*/include/{file} $CUDA_HOME/include/{file} (first missing: the RPM; second: the link)",
         "{bring}",
         HEADER_FRAGMENTS,
-        header_pattern(r"(?:nv|cuda/std|cuda)/[\w./-]{1,120}"),
+        header_pattern(r"(?:nv/target|(?:nv/detail|cuda)/[\w./-]{1,120})"),
     ),
     Symptom(
         "2",

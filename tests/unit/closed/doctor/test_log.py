@@ -7,6 +7,8 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -314,6 +316,25 @@ def test_a_log_that_is_not_there_or_a_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(Unreadable, match="cannot read "), open_log(path):
             pass
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/../dev/zero"])
+def test_a_device_that_never_ends_is_refused(device: str) -> None:
+    with pytest.raises(Unreadable, match=r"cannot read .*: it is a device"), open_log(Path(device)):
+        pass
+
+
+def test_standard_input_by_its_name_is_read_whatever_it_is() -> None:
+    words = "from pathlib import Path; from mirror.closed.doctor.logtext import open_log\n"
+    words += "with open_log(Path('/dev/stdin')) as stream: print(len(stream.read()))"
+    done = subprocess.run([sys.executable, "-c", words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_header_that_no_package_has_is_not_blamed_on_cccl() -> None:
+    assert rows(["a.cu:1:10: fatal error: nv/targetx: No such file or directory"]) == []
+    assert rows(["a.cu:1:10: fatal error: nv/detail/__preprocessor: No such file or directory"]) == ["1"]
+    assert rows(["a.cu:1:10: fatal error: cuda/std/type_traits: No such file or directory"]) == ["1"]
 
 
 def test_an_empty_log_and_a_pipe_are_read(tmp_path: Path) -> None:

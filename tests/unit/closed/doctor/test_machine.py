@@ -76,6 +76,20 @@ def test_compilers_are_wanted_by_what_the_stack_holds(tmp_path: Path) -> None:
     assert "28" in rows
 
 
+def test_ninja_is_wanted_where_something_compiles(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, HERE)
+    stack.project("numpy", "2.0")
+    variables = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+
+    def levels() -> list[str]:
+        found = judge_machine(read_facts(stack.environment(), variables))
+        return [finding.level for finding in found if finding.subject == "ninja"]
+
+    assert levels() == []
+    stack.project("flashinfer-python", "0.6.13")
+    assert levels() == [PROBLEM]
+
+
 @pytest.mark.parametrize("error", [OSError("gone"), Unreadable("/x", "no"), ValueError("odd")])
 def test_what_cannot_be_looked_at_is_a_note(error: Exception) -> None:
     def fails() -> object:

@@ -83,6 +83,8 @@ def test_it_is_one_page_whatever_there_is_to_say() -> None:
     assert max(map(len, lines)) <= MAX_COLUMNS == 100
     assert "50 problems, 50 warnings, 100 in all" in "\n".join(lines)
     assert lines[-1].endswith("more; mirror doctor prints all")
+    one = page(Checkup(facts(variables), (Finding(WARNING, "subject", "number 1"),)), NOW)
+    assert "0 problems, 1 warning, 1 in all" in "\n".join(one)
     assert "warning" not in {line.split(" ")[0] for line in lines}  # problems come first
 
 

@@ -43,6 +43,7 @@ def test_a_shell_with_another_generation_is_warned(stack: Stack) -> None:
     found = told(sourced(stack, MIRROR_GENERATION="/old/gens/1-abc"), stack)["env.sh"]
     assert found.level == WARNING
     assert "another generation, /old/gens/1-abc" in found.what
+    assert found.proof == "echo $MIRROR_GENERATION"
 
 
 def test_a_cuda_home_that_changed_afterwards_is_named(stack: Stack) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.toolbox import (
-    ceiling_of,
     judge_compilers,
     judge_headers,
     judge_ninja,
@@ -125,17 +124,6 @@ def test_cc_and_cxx_win_and_are_named_when_they_are_not_there(tools: Tools) -> N
 def test_a_compiler_that_fails_is_a_problem(tools: Tools) -> None:
     tools.put("x'; exit 1; echo '", "gcc", "g++", "c++")
     assert {(finding.level, finding.row) for finding in tools.told()} == {(PROBLEM, "15")}
-
-
-def test_the_ceiling_is_the_toolkits_own(tmp_path: Path) -> None:
-    (tmp_path / "include/crt").mkdir(parents=True)
-    header = tmp_path / "include/crt/host_config.h"
-    header.write_text("#if defined(__GNUC__)\n#if __GNUC__ > 13\n#error -- unsupported GNU version!\n")
-    assert ceiling_of(tmp_path, "13.0") == 13
-    header.write_text("changed\n")
-    assert ceiling_of(tmp_path, "13.0") == 15
-    assert ceiling_of(tmp_path / "none", "12.8") == 14
-    assert ceiling_of(tmp_path / "none", "") is None
 
 
 def test_headers_of_python() -> None:
