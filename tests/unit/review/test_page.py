@@ -19,6 +19,7 @@ from mirror.review.approval import decide
 from mirror.review.contents import Contents
 from mirror.review.judgement import Judgement
 from mirror.review.page import page
+from mirror.review.page.style import STYLE
 from mirror.review.page.summary import in_words, place
 from mirror.review.report import Report
 from tests.support.keys import make_root, role, signer
@@ -353,3 +354,28 @@ def test_the_same_words_of_several_artifacts_are_told_once(tmp_path: Path) -> No
         )
     text = plain(case).text
     assert "names none: a 1, b 1" in text and "c 1: broken" in text
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.1, relative luminance of ``#rrggbb``."""
+    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        *((word, "paper") for word in ("ink", "soft", "link", "decide", "look", "know", "good")),
+        *((word, f"{word}-band") for word in ("decide", "look", "know", "good")),
+        *(("ink", f"{word}-band") for word in ("decide", "look", "know", "good")),
+        ("ink", "band"), ("soft", "look-band"), ("link", "look-band"),
+    ],
+    ids="-on-".join,
+)  # fmt: skip
+def test_every_text_can_be_read_on_its_ground(scheme: str, pair: tuple[str, str]) -> None:
+    light, dark = STYLE.split("@media screen and (prefers-color-scheme: dark)")
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
+    darker, lighter = sorted(luminance(colours[name]) for name in pair)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG 2.1 AA, 1.4.3"
