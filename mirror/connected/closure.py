@@ -113,7 +113,7 @@ class DriverNotCarried(MirrorError):
 
     ref = "driver-not-carried"
     exit_code = 69
-    hint = "Remove it from [rpms].packages. To build against the driver API, cuda-driver-devel-X-Y has a stub of it."
+    hint = "Remove it from [rpms]. To build against the driver API, cuda-driver-devel-X-Y has a stub of it."
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
