@@ -59,10 +59,10 @@ def _collisions(wheels: Sequence[Vetted]) -> tuple[tuple[Finding, ...], tuple[st
         pair = sorted((numbers[id(first[path])], numbers[id(directories[path])]))
         differing[pair[0], pair[1]].append(path)
     found = [_collision(wheels[one], wheels[other], sorted(paths)) for (one, other), paths in sorted(differing.items())]
-    notes = (
-        [f"{len(shared)} files are in more than one wheel, with the same bytes ({min(shared)}, ...)"] if shared else []
-    )
-    return tuple(found), tuple(notes)
+    if not shared:
+        return tuple(found), ()
+    more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+    return tuple(found), (f"in several wheels with the same bytes: {min(shared)}{more}",)
 
 
 def _collision(one: Vetted, other: Vetted, paths: Sequence[str]) -> Finding:
