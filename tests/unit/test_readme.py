@@ -12,6 +12,7 @@ import pytest
 import tomllib
 
 from mirror.connected.stack import Stack
+from mirror.core.policy import Policy
 
 HOUSE = Path(__file__).parents[2]
 
@@ -36,8 +37,16 @@ def test_every_file_it_names_is_there() -> None:
     assert not missing
 
 
+def samples() -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_sample_policy_is_a_policy() -> None:
+    assert Policy.parse(samples()[1].encode()) != Policy.parse(b"")
+
+
 def test_the_sample_stack_is_a_stack() -> None:
-    (sample,) = re.findall(r"```toml\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)
+    sample = samples()[0]
     document = tomllib.loads(sample.replace('sha256 = "..."', f'sha256 = "{"0" * 64}"'))
     stack = Stack.from_dict(document, "sample")
     assert (stack.target.cuda, stack.build) == ("12.8", ("mistral-common",))

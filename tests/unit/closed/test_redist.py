@@ -104,7 +104,7 @@ def test_the_room_that_is_needed_counts_the_unpacked_archives(bundled: Bundled) 
 def refused(desk: Desk, simulator: BundleSimulator, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         installed(desk, simulator)
-    assert list((desk.path / "p/gens").iterdir()) == []
+    assert not (desk.path / "p/gens").exists()
 
 
 def test_an_archive_that_unpacks_to_more_than_was_signed_is_refused(desk: Desk, bundled: Bundled) -> None:

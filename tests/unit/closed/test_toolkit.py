@@ -136,7 +136,7 @@ def test_rpms_in_zstd_without_any_decompressor_name_what_is_needed(
     assert f"no carried wheel with {BASE}: " in str(caught.value)
     assert "the program zstd: it is not on PATH" in str(caught.value)
     assert "tool/backports_zstd-*.whl" in caught.value.hint
-    assert list((desk.path / "p/gens").iterdir()) == []
+    assert not (desk.path / "p/gens").exists()
 
 
 def test_rpms_for_another_architecture_are_refused(desk: Desk, simulator: BundleSimulator) -> None:
@@ -147,7 +147,7 @@ def test_rpms_for_another_architecture_are_refused(desk: Desk, simulator: Bundle
     )
     with pytest.raises(ForeignPackage, match=f"cuda-nvcc-13-0-1.0-1.{other} is for another architecture"):
         installed(desk, simulator)
-    assert list((desk.path / "p/gens").iterdir()) == []
+    assert not (desk.path / "p/gens").exists()
 
 
 def test_the_self_test_uses_the_unpacked_compiler(desk: Desk, simulator: BundleSimulator) -> None:
@@ -164,7 +164,7 @@ def test_an_rpm_by_another_key_than_the_signed_list_pins_is_refused(desk: Desk, 
     simulator.add_rpms([other.rpm(desk.path, "cuda-nvcc-13-0", NVCC)], other.armored, good.fingerprint)
     with pytest.raises(RpmNotTrusted, match="cuda-nvcc-13-0"):
         installed(desk, simulator)
-    assert list((desk.path / "p/gens").iterdir()) == []
+    assert not (desk.path / "p/gens").exists()
 
 
 def test_a_list_that_is_not_the_manifests_is_refused(desk: Desk, simulator: BundleSimulator) -> None:
@@ -224,4 +224,4 @@ def test_an_rpm_that_is_another_than_the_list_says_is_refused(desk: Desk, simula
     both = r"says cuda-nvcc-13-0-1\.1-1\.x86_64, the package itself is cuda-nvcc-13-0-1\.0-1\.x86_64"
     with pytest.raises(InvalidDocument, match=both):
         installed(desk, simulator)
-    assert list((desk.path / "p/gens").iterdir()) == []
+    assert not (desk.path / "p/gens").exists()
