@@ -50,8 +50,12 @@ stderr. Environment: MIRROR_HOME holds keys and trusted roots (default ~/.config
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, of the commands that this copy of mirror holds."""
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line of those of the commands that this copy of mirror holds.
+
+    Args:
+        commands: the one that is going to run, where that is known: importing the others takes longer than some of them run.
+    """
     top = argparse.ArgumentParser(
         prog="mirror",
         description=_DESCRIPTION,
@@ -62,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"mirror {__version__}")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     subparsers = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in commands:
         if is_available(command):
             importlib.import_module(f"mirror.cli.{command}").configure(subparsers)
     return top
@@ -81,14 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if (
             signal.getsignal(number) != signal.SIG_IGN
-        ):  # nohup: neither we nor a program of 'mirror run' ends with the terminal
+        ):  # nohup: nor does a program of 'mirror run' end with the terminal
             signal.signal(number, _stop)
     command = next((word for word in words if not word.startswith("-")), "")
     if command in COMMANDS and not is_available(command):
         print(f"mirror: error: {_why_missing(command)}", file=sys.stderr)
         return 2
     try:
-        args = parser().parse_args(words)
+        args = parser([command] if command in COMMANDS else COMMANDS).parse_args(words)
     except KeyboardInterrupt:  # the commands' modules are imported there, which takes as long as some commands do
         return _report(Interrupted(), argparse.Namespace(debug=False))
     try:

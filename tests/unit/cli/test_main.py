@@ -144,7 +144,7 @@ def test_an_interrupt_while_the_commands_are_imported_is_no_traceback() -> None:
 import sys
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "mirror.cli.doctor":
+        if name == "mirror.closed.status":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Slow())
 from mirror.cli.main import main
@@ -152,3 +152,10 @@ sys.exit(main(["status"]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[0]) == (130, "error: interrupted")
+
+
+def test_a_command_imports_no_other_command() -> None:
+    code = "import sys; from mirror.cli.main import parser; parser(['status']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    commands = {name for name in done.stdout.split() if name.startswith("mirror.cli.")}
+    assert commands == {"mirror.cli.main", "mirror.cli.status", "mirror.cli.console"}
