@@ -46,52 +46,80 @@ def configure(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    init = actions.add_parser(
+    for declare, act in (
+        (_declare_init, _init),
+        (_declare_add, _add),
+        (_declare_remove, _remove),
+        (_declare_rotate, _rotate),
+        (_declare_show, _show),
+        (_declare_export, _export),
+    ):
+        action = declare(actions)
+        action.add_argument("--json", action="store_true", help="print the result as JSON")
+        action.set_defaults(run=run, act=act)
+
+
+def _declare_init(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
         "init",
         help="make a root (connected machine)",
         description="Make the keys of a root and of a builder, and a root of version 1 that names them; trust it here and "
         "print its fingerprint. Where a root is trusted already, nothing is made and that one is shown.",
     )
-    init.add_argument("--key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the builder")
-    init.add_argument("--root-key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the root")
-    add = actions.add_parser(
+    parser.add_argument("--key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the builder")
+    parser.add_argument("--root-key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the root")
+    return parser
+
+
+def _declare_add(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
         "add",
         help="trust a root, by its fingerprint; or draft a root with one key more",
         description="Trust the roots that a bundle carries, or a root document with its signatures beside it (NAME.json, "
         "NAME.sig), if the fingerprint given is that of one of them; the next root after a trusted one needs none. With "
         "--role: add a public key to the draft of the next root (connected machine).",
     )
-    add.add_argument("file", type=Path, metavar="FILE", help="a bundle, a root document, or with --role a public key")
-    add.add_argument(
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a bundle, a root document, or with --role a public key"
+    )
+    parser.add_argument(
         "--fingerprint",
         type=fingerprint,
         metavar="HEX",
         help="the root's sha256, told by another way than FILE; required the first time",
     )
-    add.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
-    add.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
-    remove = actions.add_parser(
+    parser.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
+    parser.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
+    return parser
+
+
+def _declare_remove(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
         "remove",
         help="draft a root with one key less (connected machine)",
         description="Take a key out of the draft of the next root. Once that root is trusted, nothing that the key signed "
         "counts any more, also what it signed before: sign bundles that are still wanted again.",
     )
-    remove.add_argument("name", metavar="NAME", help="as `mirror trust show` calls it")
-    rotate = actions.add_parser(
+    parser.add_argument("name", metavar="NAME", help="as `mirror trust show` calls it")
+    return parser
+
+
+def _declare_rotate(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
         "rotate",
         help="sign the next root (connected machine)",
         description="Sign the draft of the next root with the root keys that are here. When enough have signed, it is "
         "trusted here and travels in the next bundle; else it says who is missing.",
     )
-    rotate.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a draft that another holder sent")
-    rotate.add_argument(
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a draft that another holder sent")
+    parser.add_argument(
         "--key",
         type=Path,
         action="append",
         metavar="KEY",
         help="sign with this root key; may be repeated (default: keys/root)",
     )
-    rotate.add_argument(
+    parser.add_argument(
         "--threshold",
         action="append",
         default=[],
@@ -99,30 +127,33 @@ def configure(subparsers: Any) -> None:
         metavar="ROLE=N",
         help="let N keys of the role have to sign; may be repeated",
     )
-    rotate.add_argument(
+    parser.add_argument(
         "--expires", type=_moment, metavar="DATE", help="trust nothing by it after YYYY-MM-DD, or 'never'"
     )
-    show = actions.add_parser("show", help="show the trusted root", description="Show the root that is trusted here.")
-    export = actions.add_parser(
+    return parser
+
+
+def _declare_show(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
+        "show", help="show the trusted root", description="Show the root that is trusted here."
+    )
+    return parser
+
+
+def _declare_export(actions: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
         "export",
         help="print the keys for ssh-keygen -Y verify",
         description="Print the trusted root's keys as an allowed_signers file, by which ssh-keygen checks a bundle's "
         "signatures without mirror.",
     )
-    export.add_argument(
+    parser.add_argument(
         "--role",
         choices=ROLES,
         action="append",
         help="keys of this role; may be repeated (default: builder and approver)",
     )
-    for action in (init, add, remove, rotate, show, export):
-        action.add_argument("--json", action="store_true", help="print the result as JSON")
-    init.set_defaults(run=run, act=_init)
-    add.set_defaults(run=run, act=_add)
-    remove.set_defaults(run=run, act=_remove)
-    rotate.set_defaults(run=run, act=_rotate)
-    show.set_defaults(run=run, act=_show)
-    export.set_defaults(run=run, act=_export)
+    return parser
 
 
 def _threshold(text: str) -> tuple[str, int]:
