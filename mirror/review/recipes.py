@@ -8,7 +8,8 @@ with ``ok``, or with another exit code at the first thing that is wrong. Whose k
 they compare them with what they were told by another way than the bundle (``mirror trust export``).
 
 Rules: the signature is checked before the list is used, the list before any file is unpacked; nothing is missing, added,
-renamed or put into another order; nothing follows the archive's end; thresholds are counted by distinct keys.
+renamed or put into another order; nothing follows the archive's end; thresholds are counted by distinct keys; an expired root
+trusts nothing. Refusals beside the file are pointed at, not judged.
 
 Example::
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import shlex
 
-from mirror.core.root import Root
+from mirror.core.root import Root, utc
 
 _HEAD = """\
 #!/bin/sh
@@ -33,6 +34,9 @@ bundle={quoted}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() {{ echo "refused: $*" >&2; exit 1; }}
+{expiry}for beside in "$bundle".rejection*.json; do
+    [ ! -f "$beside" ] || echo "note: $beside may be a refusal, and is not checked here: read it" >&2
+done
 """
 
 _SSH_KEYGEN = """\
@@ -55,7 +59,7 @@ for member in $(grep '^SIG/[0-9]*\\.sig$' "$work/listed"); do
     check {approvers} "$work/sig"
 done
 for beside in "$bundle".approval*.sig; do [ ! -f "$beside" ] || check {approvers} "$beside"; done
-count() {{ for who in $1; do grep -x "$who" "$work/signed" || :; done | sort -u | wc -l; }}
+count() {{ for who in $1; do grep -Fx "$who" "$work/signed" || :; done | sort -u | wc -l; }}
 [ "$(count {builders})" -ge {builder_threshold} ] || fail "too few builders have signed it"
 [ "$(count {approvers})" -ge {approver_threshold} ] || fail "too few approvers have signed it"
 
@@ -65,8 +69,8 @@ own='^MANIFEST\\.json$|^SIG/[0-9]*\\.sig$|^ROOT/[0-9]*\\.(json|sig)$'
 grep -vE "$own" "$work/listed" > "$work/members" || :
 cmp -s "$work/paths" "$work/members" || fail "its members are not the ones in the manifest"
 [ "$(sort "$work/listed" | uniq -d | wc -l)" -eq 0 ] || fail "a member is there twice"
-tar -tvf "$bundle" | grep -v '^-' > /dev/null && fail "a member is no plain file"
-blocks=$(tar -tvf "$bundle" | awk '{{ n += 1 + int(($3 + 511) / 512) }} END {{ print n + 2 }}')
+tar --numeric-owner -tvf "$bundle" | grep -v '^-' > /dev/null && fail "a member is no plain file"
+blocks=$(tar --numeric-owner -tvf "$bundle" | awk '{{ n += 1 + int(($3 + 511) / 512) }} END {{ print n + 2 }}')
 [ "$(wc -c < "$bundle")" -eq $((blocks * 512)) ] || fail "something follows its end"
 
 # 3. Each file has the sha256 that the manifest names.
@@ -187,6 +191,16 @@ def _thresholds(root: Root) -> dict[str, int]:
 
 
 def _head(bundle: str, root: Root, means: str) -> str:
+    expiry = ""
+    if root.expires is not None:
+        expiry = f'[ "$(date +%s)" -lt {root.expires} ] || fail "the root expired at {utc(root.expires)}"\n'
+    # The comment's line must not end where the name says so: whoever carries the file chooses its name.
+    shown = "".join(letter if letter.isprintable() else "?" for letter in bundle)
     return _HEAD.format(
-        name=bundle, quoted=shlex.quote(f"./{bundle}"), means=means, version=root.version, fingerprint=root.fingerprint
+        name=shown,
+        quoted=shlex.quote(f"./{bundle}"),
+        means=means,
+        version=root.version,
+        fingerprint=root.fingerprint,
+        expiry=expiry,
     )

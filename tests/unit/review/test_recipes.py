@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirror.core import layout
 from mirror.core.reader import open_bundle
-from mirror.core.root import Root
+from mirror.core.root import Key, Role, Root
 from mirror.core.sidecars import STATEMENT_NAMESPACE
 from mirror.review.recipes import with_openssl, with_ssh_keygen
 from tests.support.bundles import BundleSimulator
@@ -159,3 +160,50 @@ def test_an_approval_of_another_bundle_or_for_another_use_does_not_count(tmp_pat
 
 def test_there_are_ten_tamperings_at_least() -> None:
     assert len(TAMPERINGS) >= 10
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_name_with_a_line_end_is_no_line_of_the_script(tmp_path: Path, recipe: str) -> None:
+    bundle = make(tmp_path).rename(tmp_path / "b\ntouch hacked #.tar")
+    approve(bundle, "alice")
+    assert check(recipe, bundle).returncode == 0
+    assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_expired_root_trusts_nothing(tmp_path: Path, recipe: str) -> None:
+    bundle = make(tmp_path)
+    approve(bundle, "alice")
+    assert "the root expired at 2001-09-09T01:46:40Z" in check(recipe, bundle, replace(ROOT, expires=10**9)).stderr
+    assert check(recipe, bundle, replace(ROOT, expires=10**11)).returncode == 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_refusal_beside_the_file_is_pointed_at(tmp_path: Path, recipe: str) -> None:
+    bundle = make(tmp_path)
+    approve(bundle, "alice")
+    (tmp_path / "bundle.tar.rejection.2.json").write_text("{}")
+    assert "bundle.tar.rejection.2.json may be a refusal" in check(recipe, bundle).stderr
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_name_is_no_pattern_that_another_key_fits(tmp_path: Path, recipe: str) -> None:
+    root = replace(
+        ROOT,
+        builder=Role((Key("a.b", signer("bea").public),), 1),
+        approver=Role((Key("axb", signer("alice").public), Key("ayb", signer("bob").public)), 0),
+    )
+    assert check(recipe, make(tmp_path, ("alice",)), root).stderr == "refused: too few builders have signed it\n"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_owners_name_hides_nothing_behind_the_end(tmp_path: Path, recipe: str) -> None:
+    bundle = make(tmp_path)
+    approve(bundle, "alice")
+    data = bytearray(bundle.read_bytes())
+    at = data.index(b"meta/second.txt\0")
+    data[at + 265 : at + 265 + 7] = b"a 9999 "  # the owner's name: `tar -tv` shows it before the size
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    bundle.write_bytes(data + bytes(512 * 19))
+    assert check(recipe, bundle).returncode == 1
