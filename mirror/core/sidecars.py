@@ -8,8 +8,8 @@
 Finding and parsing is here; whose signatures count is ``mirror.core.trust``'s and ``mirror.core.quorum``'s.
 
 Rules: what cannot be read, is for another bundle or is damaged is set aside with its reason, and counts for nothing, neither
-for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; at most
-``MAX`` of each are read, each under a cap.
+for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; of each kind
+only the name without a number and those with 1 to ``MAX`` are looked at, so that no others crowd them out, each under a cap.
 
 Example::
 
@@ -20,7 +20,10 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,13 @@ APPROVED, REJECTED = "approved", "rejected"
 MAX = 16
 MAX_STATEMENT_BYTES = 64 << 10
 MAX_NOTE = 4000
+
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
+"""Not ``str.isprintable``: each Python knows the characters of its own Unicode version, and a refusal that was written with a
+newer one must count on an older one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ class Statement:
             fields.fail("decision", f"expected {APPROVED!r} or {REJECTED!r}, got {statement.decision!r}")
         if statement.at > 253_402_300_799:
             fields.fail("at", f"expected seconds since 1970, got {statement.at}")
-        if len(statement.note) > MAX_NOTE or not all(line.isprintable() for line in statement.note.split("\n")):
+        if len(statement.note) > MAX_NOTE or _UNSEEN.search(statement.note):
             fields.fail("note", f"expected at most {MAX_NOTE} printable characters")
         fields.end()
         return statement
@@ -148,24 +158,24 @@ def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:
     Raises:
         FileExistsError: when there are ``MAX`` of them.
     """
-    for number in range(1, MAX + 1):
-        stem = f"{bundle.name}.{kind}" + (f".{number}" if number > 1 else "")
-        paths = bundle.with_name(f"{stem}.sig"), bundle.with_name(f"{stem}.json")
-        if not any(path.exists() for path in paths):
-            return paths
+    for number, (signature, statement) in enumerate(_places(bundle, kind)):
+        if number != 1 and not any(path.exists() for path in (signature, statement)):
+            return signature, statement
     raise FileExistsError(17, f"there are {MAX} of them already", str(bundle))
 
 
-def _beside(bundle: Path) -> list[Path]:
-    name = re.escape(bundle.name)
-    pattern = re.compile(
-        rf"{name}\.(?:approval(?:\.\d{{1,3}})?\.(?:sig|json)|rejection(?:\.\d{{1,3}})?\.json)", re.ASCII
-    )
-    try:
-        names = sorted(path.name for path in bundle.absolute().parent.iterdir() if pattern.fullmatch(path.name))
-    except OSError:
-        return []  # a directory that may be entered but not listed: what cannot be seen counts for nothing
-    return [bundle.with_name(one) for one in names[: 3 * MAX]]
+def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
+    """The first has no number; 1 is left to those who name their file themselves."""
+    for number in range(MAX + 1):
+        stem = f"{bundle.name}.{kind}" + (f".{number}" if number else "")
+        yield bundle.with_name(f"{stem}.sig"), bundle.with_name(f"{stem}.json")
+
+
+def _beside(bundle: Path) -> Iterator[Path]:
+    """What is there of the names that are looked at; what cannot be seen counts for nothing."""
+    approvals = (path for places in _places(bundle, "approval") for path in places)
+    rejections = (statement for _, statement in _places(bundle, "rejection"))
+    return (path for path in (*approvals, *rejections) if os.path.lexists(path))
 
 
 def _statement(path: Path, digest: Sha256Hex) -> Signed:
@@ -179,7 +189,10 @@ def _statement(path: Path, digest: Sha256Hex) -> Signed:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    with open(path, "rb") as stream:
+    # Not blocking: whoever puts a FIFO there would make everybody wait.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise OSError(0, f"it is larger than {limit} bytes")

@@ -96,7 +96,7 @@ def check_manifest(
 def check_refusals(sidecars: Sidecars, root: Root) -> None:
     """Honour the refusals that lie beside a bundle: one by any key of the root is enough.
 
-    A later approval by the same key, or a later statement of it, takes a refusal back.
+    A later approval by the same key takes a refusal back; one of the same second does not.
 
     Raises:
         BundleRejected: for the first that stands.
@@ -105,8 +105,12 @@ def check_refusals(sidecars: Sidecars, root: Root) -> None:
     latest: dict[str, Statement] = {}
     for signed in sidecars.statements:
         name = named.get(signed.signer)
-        if name and (name not in latest or signed.statement.at > latest[name].at):
+        if name and (name not in latest or _weight(signed.statement) > _weight(latest[name])):
             latest[name] = signed.statement
     for name, statement in sorted(latest.items()):
         if statement.decision == REJECTED:
             raise BundleRejected(name, statement.at, statement.note)
+
+
+def _weight(statement: Statement) -> tuple[int, bool]:
+    return statement.at, statement.decision == REJECTED

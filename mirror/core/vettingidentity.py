@@ -30,6 +30,7 @@ from mirror.core.wheelzip import Archive
 
 _SCRIPT = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _CALL = re.compile(r"[A-Za-z_][\w.]*\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\])?")
+_GROUP = re.compile(r"\[[^\[\]]*\]")
 _GROUPS = ("console_scripts", "gui_scripts")
 
 
@@ -144,14 +145,19 @@ def _scripts(data: bytes) -> tuple[dict[str, str], list[tuple[str, str]]]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return {}, [("wheel-format", "its entry_points.txt is not UTF-8")]
-    for line in (line.strip() for line in text.splitlines()):
+    lines = text.replace("\r\n", "\n").split("\n")
+    if text.splitlines() != lines[: len(lines) - (not lines[-1])]:
+        # One installer takes such a character for the end of a line and another does not: what is a comment to one of them
+        # is a script to the other.
+        return {}, [("wheel-format", "its entry_points.txt has other ends of lines than LF and CRLF")]
+    for line in map(str.strip, lines):
         if not line or line[0] in "#;":
             continue
-        if line[0] == "[" and line[-1] == "]":
+        if _GROUP.fullmatch(line):
             group = line[1:-1].strip()
             continue
         name, equals, call = (part.strip() for part in line.partition("="))
-        if not equals:
+        if not equals or line[0] == "[":
             faults.append(("wheel-format", f"its entry_points.txt has the line {line!r}"))
         elif group in _GROUPS:
             if not _SCRIPT.fullmatch(name) or name in (".", ".."):

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
 
-_HOOK = re.compile(r"[^/]+\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]+)")
-"""What Python's ``site`` runs at every start, at the top of site-packages."""
+_HOOK = re.compile(r"[^/]*\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]+)")
+"""What Python's ``site`` runs at every start, at the top of site-packages; a file called ``.pth`` too, before 3.13."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENVIRONMENT = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,40 @@ def test_names_that_only_look_alike_are_not_read(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(sign_manifest(manifest_of(path), "alice"))
     with pytest.raises(ThresholdNotMet):
         trusted(path, BOTH)
+
+
+def test_a_fifo_beside_a_bundle_makes_nobody_wait(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    for name in ("approval.sig", "approval.json", "rejection.json"):
+        os.mkfifo(tmp_path / f"b.tar.{name}")
+    approve(path, "alice", "approval.2.sig")
+    bundle = trusted(path, BOTH)
+    assert [one.partition(":")[2] for one in bundle.sidecars.ignored] == [" it is no regular file"] * 3
+
+
+def test_rubbish_does_not_crowd_out_what_counts(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    for number in range(1000):
+        (tmp_path / f"b.tar.approval.{number:03}.sig").write_bytes(b"rubbish")
+    approve(path, "alice")
+    state(path, "bob", REJECTED, 5)
+    with pytest.raises(BundleRejected):
+        check_refusals(trusted(path, BOTH).sidecars, BOTH)
+
+
+def test_of_one_second_the_refusal_stands(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    approve(path, "alice")
+    state(path, "alice", APPROVED, 5, suffix="approval.json")
+    state(path, "alice", REJECTED, 5)
+    with pytest.raises(BundleRejected):
+        check_refusals(trusted(path, BOTH).sidecars, BOTH)
+
+
+def test_a_refusal_with_a_character_newer_than_this_python_counts(tmp_path: Path) -> None:
+    note = "no \U0001fae8 \U0001fbff"  # of Unicode 15, and of none yet: what is printable depends on the Python
+    path = make(tmp_path / "b.tar", BOTH)
+    approve(path, "alice")
+    state(path, "bob", REJECTED, 5, note)
+    with pytest.raises(BundleRejected, match=note):
+        check_refusals(trusted(path, BOTH).sidecars, BOTH)

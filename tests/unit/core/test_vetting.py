@@ -262,6 +262,25 @@ def test_row_26_the_names_of_plugins_are_no_files() -> None:
     assert rules(wheel(entry_points("any thing/at all = left_pad", group="vllm.plugins"))) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[console_scripts]\n#\u2028[other]\npython = left_pad:main\n",  # a comment, or a group's end and a script of another
+        "[console_scripts]\n#\x0c[other]\npython = left_pad:main\n",
+        "[other]\n#\r[console_scripts]\npython = left_pad:main\n",
+        "[console_scripts] # =\npython = left_pad:main\n",
+        "[console_scripts] = []\npython = left_pad:main\n",
+    ],
+)
+def test_row_26_entry_points_that_two_installers_read_differently_are_refused(text: str) -> None:
+    assert rules(wheel({f"{INFO}/entry_points.txt": text.encode()})) == ["wheel-format"]
+
+
+def test_row_26_entry_points_with_dos_line_ends_are_read() -> None:
+    found = vet(wheel({f"{INFO}/entry_points.txt": b"[console_scripts]\r\npad = left_pad:main\r\n"}))
+    assert found.scripts == ("pad",) and not found.findings
+
+
 def test_row_26_entry_points_that_are_no_text_are_refused() -> None:
     assert rules(wheel({f"{INFO}/entry_points.txt": b"\xff"})) == ["wheel-format"]
 
@@ -288,6 +307,8 @@ def test_row_26_pip_itself_may_bring_pip() -> None:
         ("sitecustomize/__init__.py", "startup-hook"),
         ("sitecustomize.cpython-311-x86_64-linux-gnu.so", "startup-hook"),
         ("evil.pth", "startup-hook"),
+        (".pth", "startup-hook"),
+        (".evil.pth", "startup-hook"),
         ("left_pad-1.0.data/purelib/evil.pth", "startup-hook"),
         ("left_pad-1.0.data/platlib/sitecustomize.py", "startup-hook"),
         ("left_pad-1.0.data/data/lib/python3.11/site-packages/evil.pth", "startup-hook"),
