@@ -224,7 +224,7 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
 def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     if not _is_connected("rotate"):
         return 2
-    from mirror.connected.rotation import Rotation, with_threshold
+    from mirror.connected.rotation import Rotation, changes, with_threshold
     from mirror.connected.signing import load_signer
 
     rotation = Rotation(store, args.file)
@@ -234,11 +234,16 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     if args.expires is not None:
         root = replace(root, expires=args.expires or None)
     rotation.draft(root)
+    before = store.load_root()
+    told = changes(before, root)
+    if not args.json:
+        print(f"signing root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}")
     own = store.keys / "root"
     signed = rotation.sign([load_signer(key) for key in args.key or ([own] if own.exists() else [])])
     if args.json:
         missing = [str(one) for one in signed.shortfalls]
-        print_json({**_facts(signed.root), "trusted": signed.is_trusted, "missing": missing, "draft": str(signed.path)})
+        state = {"trusted": signed.is_trusted, "missing": missing, "draft": str(signed.path), "changes": list(told)}
+        print_json({**_facts(signed.root), **state})
     elif signed.is_trusted:
         _print(signed.root, store, as_json=False)
     else:

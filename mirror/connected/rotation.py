@@ -4,7 +4,8 @@ A draft lies in the trust store as ``next-root.json`` with its signatures in ``n
 both files, sign, and send them back. What makes a root follow another is ``mirror.core.chain``'s.
 
 Rules: a draft is always a whole root, one version after the trusted one; changing it throws its signatures away; nothing is
-trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced.
+trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced; a draft
+that somebody sent is signed as it is or refused, never made up when it is missing or of another version.
 
 Example::
 
@@ -21,11 +22,11 @@ from pathlib import Path
 
 from mirror.connected.signing import Signer
 from mirror.core import sshsig
-from mirror.core.chain import check_successor
+from mirror.core.chain import BrokenChain, check_successor
 from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.quorum import Shortfall
-from mirror.core.root import NAMESPACE, ROLES, Key, Role, Root
+from mirror.core.root import NAMESPACE, ROLES, Key, Role, Root, utc
 from mirror.core.truststore import TrustStore
 
 
@@ -102,6 +103,20 @@ def with_threshold(root: Root, role: str, threshold: int) -> Root:
     return _with_role(root, role, Role(getattr(root, role).keys, threshold))
 
 
+def changes(before: Root, after: Root) -> tuple[str, ...]:
+    """What one root has otherwise than another, for whoever is about to sign: a phrase each."""
+    found = []
+    for (name, old), (_, new) in zip(before.roles(), after.roles()):
+        found += [f"{name} loses {key}" for key in old.keys if key not in new.keys]
+        found += [f"{name} gets {key}" for key in new.keys if key not in old.keys]
+        if old.threshold != new.threshold:
+            found.append(f"{name} needs {new.threshold}, not {old.threshold}")
+    if before.expires != after.expires:
+        old_date, new_date = ("never" if one is None else utc(one) for one in (before.expires, after.expires))
+        found.append(f"it expires {new_date}, not {old_date}")
+    return tuple(found)
+
+
 def _with_role(root: Root, name: str, role: Role) -> Root:
     assert name in ROLES
     roles = {**dict(root.roles()), name: role}
@@ -135,6 +150,7 @@ class Rotation:
 
     def __init__(self, store: TrustStore, path: Path | None = None) -> None:
         self.store, self.path = store, path or store.directory / "next-root.json"
+        self._is_sent = path is not None
 
     @property
     def signatures(self) -> Path:
@@ -144,13 +160,17 @@ class Rotation:
         """The draft, or else the trusted root as the next version would be without any change.
 
         Raises:
+            BrokenChain, Unreadable: when a draft that was sent is of another version, or is not there.
             MirrorError: as ``TrustStore.load_root`` and ``Root.parse``.
         """
         trusted = self.store.load_root()
-        if self.path.exists():
+        if self._is_sent or self.path.exists():
             drafted = Root.parse(_read(self.path))
             if drafted.version == trusted.version + 1:
-                return drafted  # a draft of an older root was overtaken
+                return drafted
+            if self._is_sent:
+                raise BrokenChain(trusted.version + 1, drafted.version)
+            # else our own draft of an older root, which was overtaken
         return replace(trusted, version=trusted.version + 1)
 
     def draft(self, root: Root) -> None:

@@ -4,7 +4,8 @@ What may lie beside a bundle, and its form, is ``mirror.core.sidecars``'s; whose
 a signature is the caller's: a key file, an agent, or the reviewer's own ``ssh-keygen`` (``mirror.review.sshkeygen``).
 
 Rules: only a bundle that its builders signed and whose every byte was checked is approved; only a key that the root names as
-an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing is replaced.
+an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing is replaced;
+what somebody says last is dated last, whatever their clocks have said.
 
 Example::
 
@@ -102,11 +103,18 @@ def decide(
         if decision == APPROVED:
             bundle.verify(progress)
         manifest, digest, judge = bundle.manifest_bytes, bundle.digest, bundle.root or root
+        said = bundle.sidecars.statements
     statement = Statement.parse(Statement(digest, decision, int(now), note).encode()).encode()
     files: list[tuple[Path, bytes]] = []
     signature_path, statement_path = _places(path, "approval" if decision == APPROVED else "rejection")
     block = sign(statement, STATEMENT_NAMESPACE)
-    who = _holder(judge, sshsig.verify(statement, block, STATEMENT_NAMESPACE), decision)
+    public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
+    who = _holder(judge, public, decision)
+    before = max((one.statement.at for one in said if one.signer == public), default=-1)
+    if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
+        statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
+        block = sign(statement, STATEMENT_NAMESPACE)
+        sshsig.verify(statement, block, STATEMENT_NAMESPACE)
     files += [(statement_path.with_name(f"{statement_path.name}.sig"), block), (statement_path, statement)]
     if decision == APPROVED:
         approval = sign(manifest, NAMESPACE)

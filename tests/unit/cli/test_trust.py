@@ -206,6 +206,7 @@ def test_a_draft_that_others_must_sign_says_who(
     ann = write_private_key(tmp_path / "ann", "ann")
     assert run("rotate", "--key", ann) == 0
     out = capsys.readouterr().out
+    assert "signing root version 2; after version 1, no change" in out
     assert "it needs 2 root of version 1, has 1 (ann), missing ben" in out
     assert f"send them {mirror_home}/next-root.json and {mirror_home}/next-root.sig" in out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from mirror.connected.rotation import (
     NoSuchKey,
     NotARootKey,
     Rotation,
+    changes,
     with_key,
     with_threshold,
     without_key,
 )
-from mirror.core.errors import InvalidDocument
+from mirror.core.chain import BrokenChain
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.quorum import UnknownSigner
 from mirror.core.trust import check_manifest
 from mirror.core.truststore import TrustStore
@@ -130,3 +133,25 @@ def test_all_keys_of_a_role_are_lost_and_the_root_gives_it_to_others(tmp_path: P
     rotation.draft(draft)
     assert rotation.sign([signer("root")]).is_trusted
     assert rotation.store.load_root().approver == role("carol", "dave", threshold=2)
+
+
+def test_a_draft_that_was_sent_is_neither_made_up_nor_replaced(tmp_path: Path) -> None:
+    store, sent = trust_store(tmp_path / "mirror"), tmp_path / "next-root.json"
+    with pytest.raises(Unreadable):
+        Rotation(store, sent).sign([signer("root")])
+    sent.write_bytes(make_root(version=3).encode())
+    with pytest.raises(BrokenChain):
+        Rotation(store, sent).sign([signer("root")])
+    assert sent.read_bytes() == make_root(version=3).encode() and store.load_root().version == 1
+
+
+def test_what_a_draft_changes_is_told_before_it_is_signed() -> None:
+    before = make_root(builder=role("builder", "bea"))
+    after = replace(with_key(without_key(before, "bea"), "root", key("helper")), version=2, expires=10**9)
+    assert changes(before, after) == (
+        f"root gets {key('helper')}",
+        f"builder loses {key('bea')}",
+        "it expires 2001-09-09T01:46:40Z, not never",
+    )
+    assert changes(before, with_threshold(before, "builder", 2)) == ("builder needs 2, not 1",)
+    assert changes(before, before) == ()

@@ -123,3 +123,18 @@ def test_the_command_line_of_the_help_makes_an_approval_that_counts(bundle: Path
 def test_without_a_signature_there_is_a_named_error(tmp_path: Path, program: str) -> None:
     with pytest.raises(CannotSign):
         SshKeygen(tmp_path / "no-such-key", program).sign(b"a", "mirror-manifest@v1")
+
+
+@pytest.mark.parametrize("ahead", [0, 10_000_000])
+def test_what_is_said_last_counts_whatever_the_clock_said_before(bundle: Path, ahead: int) -> None:
+    now = 1_700_000_000
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now + ahead)
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "no", now)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        with pytest.raises(BundleRejected, match="no"):
+            check_refusals(opened.sidecars, ROOT)
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        check_refusals(opened.sidecars, ROOT)
