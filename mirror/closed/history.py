@@ -15,6 +15,7 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -83,9 +84,13 @@ class History:
         """Add a line, on the disk when this returns.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when it cannot be written, or is longer than ``events`` reads.
         """
         line = json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n"
+        if len(line) > _MAX_LINE:
+            raise OSError(
+                errno.EMSGSIZE, f"the event has {len(line)} bytes, at most {_MAX_LINE} are kept: give a shorter reason"
+            )
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(self.path, flags, 0o644), "ab") as stream:
             if stream.tell() and not self._ends_whole():

@@ -109,7 +109,7 @@ def install(
             enforce(options.policy, manifest, bundle.read)
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
         preflight.check_owner(prefix.root)
-        older = bool(options.allow_older)
+        older = bool(options.allow_older.strip())  # blanks are no reason
         found = standing(prefix, manifest, digest, older)
         if found:
             return _made_current(prefix, found, bundle.manifest_bytes, options.allow_older, int(clock()), progress)

@@ -31,6 +31,7 @@ from mirror.core.names import project_name
 from mirror.core.package import PackageSource
 from mirror.core.progress import SILENT, Progress
 from mirror.core.reader import Bundle
+from mirror.core.rpmsource import RpmPackage
 from mirror.core.tarstream import TarStream
 from mirror.core.vetting import Vetted, vet_wheel
 from mirror.core.vettingrules import Finding, Judgement, ProjectWaiver, judge
@@ -128,7 +129,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         ThreadPoolExecutor(min(MAX_JOBS, os.cpu_count() or 1)) as pool,
     ):
         jobs = {one.path: pool.submit(_vet, bundle, one, advance) for one in sorted(wheels, key=lambda one: -one.size)}
-        judged = pool.map(lambda job: job(), _package_jobs(bundle, others, advance))
+        judged = pool.map(lambda job: job(), _package_jobs(bundle, others, dossier, advance))
         vetted = [jobs[one.path].result() for one in wheels]
         packages = [finding for found in judged for finding in found]
     together, notes = vet_set(
@@ -151,19 +152,21 @@ def _vet(bundle: Bundle, artifact: Artifact, advance: Callable[[int], object]) -
 
 
 def _package_jobs(
-    bundle: Bundle, artifacts: Sequence[Artifact], advance: Callable[[int], object]
+    bundle: Bundle, artifacts: Sequence[Artifact], dossier: Dossier | None, advance: Callable[[int], object]
 ) -> Iterator[Callable[[], list[Finding]]]:
     """For each RPM, component archive and interpreter, what looks at it and tells what is wrong."""
 
     def job(artifact: Artifact, look: Callable[[], object]) -> Callable[[], list[Finding]]:
         def run() -> list[Finding]:
             try:
-                look()
+                found = look()
             except MirrorError as exc:
                 return [Finding("package", artifact.path, artifact.name, str(exc))]
             finally:
                 advance(artifact.size)
-            return []
+            signer = found.rpm.fingerprint if isinstance(found, RpmPackage) else ""
+            words = _said_otherwise(dossier, artifact, signer)
+            return [Finding("dossier", artifact.path, artifact.name, words)] if words else []
 
         return run
 
@@ -174,6 +177,16 @@ def _package_jobs(
     for artifact in artifacts:
         if artifact.directory == "python":
             yield job(artifact, lambda artifact=artifact: _read_through(bundle, artifact))  # type: ignore[misc]
+
+
+def _said_otherwise(dossier: Dossier | None, artifact: Artifact, signer: str) -> str:
+    """What the dossier says wrongly of a package, or does not say; empty for nothing."""
+    facts = dossier.file(artifact.path) if dossier else None
+    if dossier and facts is None:
+        return "the dossier does not speak of it"
+    if facts and facts.signer != signer:
+        return f"the dossier says that {facts.signer or 'nobody'} signed it; {signer or 'nobody'} did"
+    return ""
 
 
 def _read_through(bundle: Bundle, artifact: Artifact) -> None:

@@ -37,6 +37,8 @@ def test_an_older_bundle_is_allowed_with_a_reason_that_the_receipt_and_the_histo
     with pytest.raises(BundleOlder) as caught:
         desk.install(older)
     assert "--allow-older" in caught.value.hint
+    with pytest.raises(BundleOlder):  # blanks are no reason
+        desk.install(older, allow_older=" \n")
     installed = desk.install(older, allow_older="2.0 hangs on node 7")
     assert installed.receipt.allowed_older == "2.0 hangs on node 7"
     assert version_in(installed.prefix) == "1.0"
@@ -118,8 +120,8 @@ def test_install_counts_approvals_and_honours_refusals(desk: Desk) -> None:
     desk.store = simulator.store(desk.path / "other-trust")
     with pytest.raises(ThresholdNotMet, match=r"needs 1 approver, has none, missing alice"):
         desk.install(bundle)
+    decide(bundle, root, APPROVED, signer("alice").sign, "", 99)
     decide(bundle, root, REJECTED, signer("alice").sign, "not before Monday", 100)
-    decide(bundle, root, APPROVED, signer("alice").sign, "", 99)  # said before the refusal
     with pytest.raises(BundleRejected, match="alice refused this bundle at 1970-01-01T00:01:40Z: not before Monday"):
         desk.install(bundle)
     assert not (desk.path / "p").exists()
@@ -142,3 +144,11 @@ def test_the_next_root_is_trusted_once_its_bundle_was_verified(desk: Desk) -> No
     simulator.chain, simulator.sequence = fork, SEQUENCE + 3
     with open_bundle(simulator.write(desk.path / "fork.tar", ("left_pad",))) as bundle, pytest.raises(RootForked):
         bundle.trust(second)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    with pytest.raises(OSError, match="give a shorter reason"):
+        history.append(Event("installed", 1, "1-a", 1, DIGEST, reason="x" * (64 << 10)))
+    history.append(Event("installed", 1, "1-a", 1, DIGEST, reason="x" * (60 << 10)))
+    assert len(history.events()) == 1

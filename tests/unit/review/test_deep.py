@@ -122,6 +122,25 @@ def test_row_35_rpms_of_another_key_are_refused_though_the_builder_signed_the_bu
     assert len(deep.judgement.open) == 4
 
 
+def test_packages_of_which_the_dossier_says_otherwise_are_refused(tmp_path: Path) -> None:
+    vendor = Packager()
+    simulator = _with_rpms(tmp_path, vendor, vendor)
+    paths = [one.path for one in simulator.manifest().within("rpms")]
+    said = [FileFacts(path, "rpm", signer=vendor.fingerprint) for path in paths]
+
+    def refused(*facts: FileFacts) -> list[str]:
+        simulator.add(PATH, Dossier((), (), facts).encode())
+        return [finding.what for finding in look(simulator, tmp_path).judgement.open]
+
+    assert refused(*said) == []
+    assert refused(*said[1:]) == ["the dossier does not speak of it"]
+    wrong = [replace(said[0], signer="AB" * 20), replace(said[1], signer="")]
+    assert refused(*wrong, *said[2:]) == [
+        f"the dossier says that {'AB' * 20} signed it; {vendor.fingerprint} did",
+        f"the dossier says that nobody signed it; {vendor.fingerprint} did",
+    ]
+
+
 def test_an_interpreter_that_is_no_archive_is_refused(simulator: BundleSimulator, tmp_path: Path) -> None:
     simulator.add("python/python.tar.gz", b"no tar", "python", "3.11")
     rules = [finding.rule for finding in look(simulator, tmp_path).judgement.open]
