@@ -184,7 +184,8 @@ def _python_drafts(
             pinning = Pinning(stack, index, options.resolver, progress, options.without)
             sdists = pinning.sdists(store)
             if "python" in paths:
-                locks["python"] = pinning.python(sdists, previous["python"].data)
+                # NAME.toml travels in the bundle: another one is another bundle, which needs a sequence number of its own.
+                locks["python"] = replace(pinning.python(sdists, previous["python"].data), stack=stack.digest)
             if "build" in paths:
                 locks["build"] = pinning.builds(sdists, previous["build"].data)
 

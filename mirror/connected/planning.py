@@ -101,6 +101,11 @@ def _needed(tools: PythonLock, with_rpms: bool) -> PythonLock:
 def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
     if sequence_note:
         yield sequence_note
+    if locks.stack and locks.python.stack not in ("", locks.stack.digest):
+        yield (
+            f"{locks.name}.toml has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
+            "before refuses this one"
+        )
     for line in locks.python.unpinned:
         yield f"goes without {line}"
     if locks.stack and (locks.stack.rpms or locks.stack.redist) and wishes.goes_without_rpms:

@@ -117,6 +117,7 @@ class PythonLock:
         locked: time of locking in seconds since 1970 UTC, the bundle's sequence number; None in a lock made elsewhere.
         target: the machine it was made for; None in a lock made elsewhere.
         unpinned: optional requirements that it goes without, each with the reason.
+        stack: sha256 of the ``NAME.toml`` that was locked; empty where that is not known.
         requires_python: the versions of Python that a ``pylock.toml`` is for; empty for all.
         environments: the markers of which one has to hold where a ``pylock.toml`` is used; empty for anywhere.
     """
@@ -125,6 +126,7 @@ class PythonLock:
     locked: int | None = None
     target: Target | None = None
     unpinned: tuple[str, ...] = ()
+    stack: str = ""
     requires_python: str = ""
     environments: tuple[str, ...] = ()
 
@@ -154,6 +156,7 @@ class PythonLock:
             head.append(f"# mirror: locked={_timestamp(self.locked)}")
         if self.target is not None:
             head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
+        head += [f"# mirror: stack={self.stack}"] if self.stack else []
         head += [f"# mirror: unpinned {line}" for line in self.unpinned]
         head += [f"# mirror: withdrawn {pin.name} {pin.yanked}" for pin in self.pins if pin.yanked]
         head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
@@ -206,6 +209,7 @@ class _Reader:
         self.locked: int | None = None
         self.target: Target | None = None
         self.unpinned: list[str] = []
+        self.stack = ""
         self.yanked: dict[str, str] = {}
         self.requires_python = ""
         self.environments: list[str] = []
@@ -216,6 +220,7 @@ class _Reader:
             locked=self.locked,
             target=self.target,
             unpinned=tuple(self.unpinned),
+            stack=self.stack,
             requires_python=self.requires_python,
             environments=tuple(self.environments),
         )
@@ -310,6 +315,8 @@ class _RequirementsReader(_Reader):
                 self.target = Target.from_fields(Fields(json.loads(value), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
+            elif key == "stack":
+                self.stack = sha256_hex(value)
             elif key == "withdrawn":
                 name, _, reason = value.partition(" ")
                 self.yanked[project_name(name)] = reason or "yes"

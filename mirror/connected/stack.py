@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,7 @@ class Stack:
         redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
         interpreter: a Python to carry, or None.
         waivers: what the vetting of its wheels finds and somebody accepts.
+        digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Stack:
     redist: RedistWishes | None = None
     interpreter: InterpreterPin | None = None
     waivers: tuple[ProjectWaiver, ...] = ()
+    digest: str = ""
 
     @classmethod
     def load(cls, path: Path) -> Stack:
@@ -111,13 +114,13 @@ class Stack:
             InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
         """
         try:
-            text = path.read_bytes().decode("utf-8")
-            document = tomllib.loads(text)
+            data = path.read_bytes()
+            document = tomllib.loads(data.decode("utf-8"))
         except OSError as exc:
             raise Unreadable(str(path), exc.strerror or str(exc)) from exc
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
             raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
-        return cls.from_dict(document, path.stem, str(path))
+        return replace(cls.from_dict(document, path.stem, str(path)), digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], name: str, source: str = "NAME.toml") -> Stack:

@@ -114,6 +114,16 @@ def test_a_second_time_changes_nothing(house: House) -> None:
     assert not any(file.changed for file in locked.files)
 
 
+def test_another_stack_file_is_another_lock_though_every_pin_stays(house: House) -> None:
+    """The file travels in the bundle: what a waiver or a comment changes needs a sequence number of its own."""
+    house.lock()
+    before = house.read("txt").decode().splitlines()
+    house.toml.write_text(house.toml.read_text() + "# a comment\n")
+    house.lock(LATER)
+    changed = set(before) ^ set(house.read("txt").decode().splitlines())
+    assert {line.split("=")[0] for line in changed} == {"# mirror: locked", "# mirror: stack"}
+
+
 def test_a_new_release_moves_nothing_that_still_answers(house: House) -> None:
     house.lock()
     before = house.read("txt")

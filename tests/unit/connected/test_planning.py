@@ -64,6 +64,18 @@ def test_an_interpreters_file_name_is_unquoted(tmp_path: Path) -> None:
     assert part.download.url == url
 
 
+def test_a_stack_that_was_changed_since_it_was_locked_is_told(tmp_path: Path) -> None:
+    with LoopbackIndex() as index:
+        lock, tools = locked(tmp_path, index)
+        wishes, store = Wishes(lock, tools=tools), Store(tmp_path / "store")
+        digest = sha256_of(tmp_path / "small.toml")
+        lock.write_text(f"# mirror: stack={digest}\n" + lock.read_text())
+        assert not make_plan(read_locks(lock), wishes, store).notes
+        lock.write_text(lock.read_text().replace(digest, "0" * 64))
+        (note,) = make_plan(read_locks(lock), wishes, store).notes
+    assert note.startswith("small.toml has changed since it was locked: run 'mirror lock' first")
+
+
 @pytest.mark.parametrize("name", ["", "a%2Fb.tar.gz", "a%20b.tar.gz"])
 def test_an_interpreter_without_a_plain_file_name_is_named(tmp_path: Path, name: str) -> None:
     url = f"https://example.org/{name}"
