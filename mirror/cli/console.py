@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from mirror.core.progress import Advance
 from mirror.core.sizes import human_bytes as human_bytes
+from mirror.review.markup import visible
 
 _REDRAW_S = 0.1
 
@@ -28,6 +29,11 @@ _REDRAW_S = 0.1
 def print_json(document: Mapping[str, Any]) -> None:
     """A result for machines, on stdout."""
     print(json.dumps(document, indent=2))
+
+
+def shown(words: str) -> str:
+    """Words of a bundle, a statement or a dump, for a terminal: nothing in them moves the cursor or begins a line of ours."""
+    return visible(words).replace("\n", "\n             ")
 
 
 class Console:

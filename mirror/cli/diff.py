@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import human_bytes, print_json
+from mirror.cli.console import human_bytes, print_json, shown
 from mirror.core.root import utc
 from mirror.core.truststore import TrustStore
 from mirror.review.contents import read_contents
@@ -58,11 +58,11 @@ def _print(changes: Changes) -> None:
             print(f"\n{title} ({len(found)})")
         for change in found:
             sign = "+" if change.growth >= 0 else "-"
-            print(f"  {change.directory + '/':<8} {change!s:<52} {sign}{human_bytes(abs(change.growth))}")
+            print(f"  {change.directory + '/':<8} {shown(str(change)):<52} {sign}{human_bytes(abs(change.growth))}")
     for title, facts in (("licence", changes.licences), ("also", changes.facts)):
         if facts:
             print(f"\n{title} ({len(facts)})")
         for fact in facts:
-            print(f"  {fact}")
+            print(f"  {shown(str(fact))}")
     sign = "+" if changes.growth >= 0 else "-"
     print(f"\n{changes.same} files are the same; {sign}{human_bytes(abs(changes.growth))} in all")

@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from mirror import __version__
 from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
+from mirror.review.markup import visible
 
 CONNECTED = ("lock", "bundle", "installer", "key")
 """Commands of the connected machine: they need Python 3.11 and the libraries that pip installs with mirror."""
@@ -139,7 +140,8 @@ def _report(error: MirrorError, args: argparse.Namespace) -> int:
     if args.debug:
         traceback.print_exception(type(error), error, error.__traceback__)
     lines = [f"error: {error}", error.context(), f"hint: {error.hint}" if error.hint else "", f"ref: {error.ref}"]
-    print("\n".join(line for line in lines if line), file=sys.stderr)
+    # What is wrong with a bundle is told in its own words, too: they must not move the cursor.
+    print(visible("\n".join(line for line in lines if line)), file=sys.stderr)
     if getattr(args, "json", False):
         words = {"ref": error.ref, "exit_code": error.exit_code, "message": str(error), "hint": error.hint}
         print(json.dumps({"error": words}, indent=2))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, print_json, shown
 from mirror.core.errors import InvalidDocument
 from mirror.core.policy import read_policy
 from mirror.core.policyrules import PolicyBreached, breaches
@@ -81,8 +81,8 @@ def _print(result: Rescan) -> None:
         if found:
             print(f"\n{title} ({len(found)})")
         for finding in found:
-            print(f"  {finding}")
+            print(f"  {shown(str(finding))}")
     if then and not result.new:
         print("\nnothing new")
     for remark in result.now.unjudged:
-        print(f"note: {remark.path}: {remark.id} cannot be judged: {remark.reason}")
+        print(f"note: {shown(f'{remark.path}: {remark.id} cannot be judged: {remark.reason}')}")

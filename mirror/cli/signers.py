@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirror.cli.console import shown
 from mirror.core.root import utc
 from mirror.review.inventory import Inventory
 
@@ -13,6 +14,6 @@ def print_signers(inventory: Inventory) -> None:
     for missing in inventory.missing:
         print(f"  missing:   it {missing}")
     for who, said in inventory.statements:
-        print(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {said.note}" if said.note else ""))
+        print(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {shown(said.note)}" if said.note else ""))
     for line in inventory.ignored:
-        print(f"  ignored:   {line}")
+        print(f"  ignored:   {shown(line)}")

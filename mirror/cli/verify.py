@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, human_bytes, print_json
+from mirror.cli.console import Console, human_bytes, print_json, shown
 from mirror.cli.signers import print_signers
 from mirror.core.policy import read_policy
 from mirror.core.policyrules import PolicyBreached, judge
@@ -73,8 +73,10 @@ def _print_deep(deep: Deep) -> None:
     count, files = deep.wheels
     print(f"  inside:    {count} wheels with {files} files, {deep.packages} packages")
     for finding, (_, waiver) in deep.judgement.waived:
-        print(f"  waived:    {finding.rule}: {finding}\n             {waiver.by}: {waiver.reason}")
+        print(
+            f"  waived:    {shown(f'{finding.rule}: {finding}')}\n             {shown(f'{waiver.by}: {waiver.reason}')}"
+        )
     for finding in deep.judgement.open:
-        print(f"  REFUSED:   {finding.rule}: {finding}")
+        print(f"  REFUSED:   {shown(f'{finding.rule}: {finding}')}")
     for note in deep.notes:
-        print(f"  note:      {note}")
+        print(f"  note:      {shown(note)}")

@@ -183,3 +183,13 @@ def test_the_command_shows_what_was_waived_and_fails_for_what_was_not(
     assert main(["verify", path, "--deep", "--json"]) == 122
     told, _ = json.JSONDecoder().raw_decode(capsys.readouterr().out)  # the error follows, as for every command
     assert told["deep"]["open"][0]["subject"] == "hooked.pth"
+
+
+def test_the_makers_words_do_not_move_the_reviewers_cursor(
+    trusted: BundleSimulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_hooked(trusted, tmp_path, replace(WAIVER, reason="\x1b[2Jfine\nok: \u202eall is well"))
+    assert main(["verify", str(trusted.write(tmp_path / "b.tar")), "--deep"]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\u202e" not in out and "\nok: " not in out
+    assert "alice: \u27e8U+001B\u27e9[2Jfine\n" in out
