@@ -112,6 +112,7 @@ def install(
         older = bool(options.allow_older.strip())  # blanks are no reason
         found = standing(prefix, manifest, digest, older)
         if found:
+            _follow(bundle, store, progress)
             return _made_current(prefix, found, bundle.manifest_bytes, options.allow_older, int(clock()), progress)
         host = host or read_host()
         plan = _preflight(options, manifest, prefix, host, interpreters)

@@ -152,3 +152,16 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
         history.append(Event("installed", 1, "1-a", 1, DIGEST, reason="x" * (64 << 10)))
     history.append(Event("installed", 1, "1-a", 1, DIGEST, reason="x" * (60 << 10)))
     assert len(history.events()) == 1
+
+
+def test_the_next_root_is_followed_though_the_bundle_is_installed_already(desk: Desk) -> None:
+    first, second = make_root(), make_root(builder=role("builder", "bea"), version=2)
+    simulator = desk.simulator()
+    simulator.add_wheel(make_wheel(desk.path / "wheels", "left-pad", "1.0"))
+    simulator.chain = (sign_root(first), sign_root(second))
+    bundle = simulator.write(desk.path / "b.tar", ("left_pad",))
+    desk.install(bundle)
+    for path in (desk.store.directory / "roots").glob("2.*"):
+        path.unlink()
+    assert desk.install(bundle).was_installed
+    assert desk.store.load_root() == second
