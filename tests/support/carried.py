@@ -10,6 +10,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import gzip
 import io
 import tarfile
 from dataclasses import replace
@@ -170,12 +171,12 @@ class Carried:
 
     def _interpreter(self) -> Part:
         path, out = self.directory / "cpython-3.11-install_only.tar.gz", io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        with tarfile.open(fileobj=out, mode="w") as tar:
             for name, data, mode in (("bin/python3.11", b"#!", 0o4755), ("lib/LICENSE.txt", b"PSF\n", 0o644)):
                 info = tarfile.TarInfo(f"python/{name}")
                 info.size, info.mode = len(data), mode
                 tar.addfile(info, io.BytesIO(data))
-        path.write_bytes(out.getvalue())
+        path.write_bytes(gzip.compress(out.getvalue(), mtime=0))
         return self._part("python", path, "python", "3.11")
 
     def _locked(self) -> Locks:
