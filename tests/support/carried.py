@@ -9,8 +9,8 @@ Example::
 
 from __future__ import annotations
 
-import hashlib
 import gzip
+import hashlib
 import io
 import tarfile
 from dataclasses import replace
