@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.options import add_stack_arguments
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
 from mirror.closed.doctor.explanation import Explanation
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
@@ -21,7 +22,7 @@ from mirror.closed.doctor.trial import context_of
 from mirror.closed.environment import Environment, load_environment
 from mirror.closed.prefix import Generation
 from mirror.closed.receipt import Receipt, read_receipt
-from mirror.closed.status import NothingInstalled, choose_prefix
+from mirror.closed.status import NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
 
 
@@ -34,8 +35,7 @@ def configure(subparsers: Any) -> None:
         "self-test. Each finding comes with its cause, its proof and the next step. Nothing is changed, nothing touches the "
         f"network. Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
     )
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: the only one)")
-    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    add_stack_arguments(parser)
     parser.add_argument("--log", metavar="FILE", help="explain a server's log instead; '-' for standard input")
     parser.add_argument("--quick", action="store_true", help="leave out the self-test, which imports and compiles")
     parser.add_argument("--verbose", action="store_true", help="print what is good too")
@@ -72,15 +72,11 @@ def run(args: argparse.Namespace) -> int:
 def _generation(name: str, prefix: Path | None) -> Generation | None:
     """The current generation of what was named; None when nothing was named and nothing is installed."""
     try:
-        chosen = choose_prefix(name, prefix)
-        current = chosen.current()
-        if current is None:
-            raise NothingInstalled(str(chosen.root))
+        return current_generation(choose_prefix(name, prefix))
     except NothingInstalled:
         if name or prefix:
             raise
         return None
-    return current
 
 
 def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | None, list[Finding]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
+from mirror.cli.options import add_stack_arguments
 from mirror.closed.caches import remember
 from mirror.closed.environment import load_environment
 from mirror.closed.shells import as_document, csh_script, fish_script, sh_script
@@ -30,8 +30,7 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: the only one)")
-    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    add_stack_arguments(parser)
     parser.add_argument("--shell", choices=("sh", "fish", "csh", "json"), default="sh", help="default: sh")
     parser.set_defaults(run=run)
 

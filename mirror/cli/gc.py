@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, human_bytes, print_json
+from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix import Prefix
 from mirror.closed.status import choose_prefix, installed_stacks
@@ -26,8 +27,7 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: all)")
-    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    add_stack_arguments(parser, default="all")
     parser.add_argument(
         "--keep", type=count, default=1, metavar="N", help="generations before the current one to keep (default: 1)"
     )

@@ -35,6 +35,12 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stack_arguments(parser: argparse.ArgumentParser, default: str = "the only one") -> None:
+    """Which installed stack is meant: by its name, or by its prefix. ``default`` says which without either."""
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"the stack's name (default: {default})")
+    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+
+
 def fingerprint(text: str) -> Sha256Hex:
     """A fingerprint as people write it down: blanks between groups and upper case are theirs to choose."""
     try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
+from mirror.cli.options import add_stack_arguments
 from mirror.closed.status import choose_prefix, roll_back
 
 
@@ -17,8 +17,7 @@ def configure(subparsers: Any) -> None:
         description="Make an older generation current, in one step: the newest before the current one, or the one named. "
         "Only what is installed can be chosen; programs that run from another generation are not disturbed.",
     )
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: the only one)")
-    parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    add_stack_arguments(parser)
     parser.add_argument(
         "--to", default="", metavar="GEN", help="a generation's name or its beginning, as 'status' lists them"
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 from mirror.closed.environment import load_environment
 from mirror.closed.prefix import Prefix
 from mirror.closed.receipt import read_receipt
-from mirror.closed.status import NothingInstalled
+from mirror.closed.status import current_generation
 from mirror.closed.toolchainrecord import ToolchainRecord
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.fileindex import BUNDLED, HEADERS, INSTALLED, FileIndex, IndexedRpm, is_kept
@@ -82,9 +82,7 @@ def installed_place(prefix: Prefix) -> Place:
         NothingInstalled, NoFileIndex: when there is none, or it has neither index nor toolchain.
         MirrorError: as ``read_receipt``, ``load_environment`` and ``FileIndex.parse``.
     """
-    generation = prefix.current()
-    if generation is None:
-        raise NothingInstalled(str(prefix.root))
+    generation = current_generation(prefix)
     receipt, file = read_receipt(generation), generation.path / INSTALLED
     if receipt.toolchain and not file.exists():
         index = _recorded(receipt.toolchain, load_environment(generation).manifest.target)

@@ -11,7 +11,7 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -61,6 +61,16 @@ def seconds(fields: Fields) -> int:
 def locked_line(locked: int) -> str:
     """The inverse of ``seconds``, as a line."""
     return f"locked = {datetime.fromtimestamp(locked, timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+
+
+def moved(wanted: Collection[str], locked: Collection[str]) -> Iterator[str]:
+    """How the words of a lock are no longer those of the stack: one sentence for each difference."""
+    for name in wanted:
+        if name not in locked:
+            yield f"the stack wants {name}, which is not locked"
+    for name in locked:
+        if name not in wanted:
+            yield f"{name} is locked, and the stack no longer wants it"
 
 
 def one_a_line(values: Iterable[str]) -> str:

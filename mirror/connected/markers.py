@@ -15,24 +15,11 @@ from typing import Any
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from mirror.core.requirement import marker_values
 from mirror.core.target import Target
 
-
-def environment(target: Target) -> dict[str, str]:
-    """The target's values of the marker variables (PEP 508). The patch release is not known and counts as the first."""
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{target.python}.0",
-        "os_name": "posix",
-        "platform_machine": target.arch,
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": f"{target.python}.0",
-        "python_version": target.python,
-        "sys_platform": "linux",
-    }
+environment = marker_values
+"""The target's values of the marker variables (PEP 508): the same on both sides of the gap."""
 
 
 def applies(requirement: Requirement, target: Target) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.download import Download, clean_url
-from mirror.connected.locktoml import lock_fields, locked_line, one_a_line, read_lock_file, seconds
+from mirror.connected.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
 from mirror.connected.redistmanifest import is_of, open_manifest, redist_base
 from mirror.connected.redistpin import RedistPin
 from mirror.connected.redistwishes import RedistWishes
@@ -143,11 +143,6 @@ def _differences(wishes: RedistWishes, lock: RedistLock, target: Target) -> Iter
         yield f"the stack pins the list by sha256 {wishes.sha256}, the lock is of {lock.sha256}"
     if not is_of(lock.release, target.cuda):
         yield f"the stack's target is CUDA {target.cuda}, the lock is of {lock.release}"
-    for name in wishes.components:
-        if name not in lock.wanted:
-            yield f"the stack wants {name}, which is not locked"
-    for name in lock.wanted:
-        if name not in wishes.components:
-            yield f"{name} is locked, and the stack no longer wants it"
+    yield from moved(wishes.components, lock.wanted)
     for other in sorted({pin.platform for pin in lock.pins} - {PLATFORMS[target.arch]}):
         yield f"the stack's target is {target.arch}, the locked archives are for {other}"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mirror.connected.coherence import disagreements
 from mirror.connected.download import Download, clean_url
-from mirror.connected.locktoml import lock_fields, locked_line, one_a_line, read_lock_file, seconds
+from mirror.connected.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
 from mirror.connected.repository import Read, open_repository, repository_url
 from mirror.connected.rpmpackage import RpmPin, location_url, rpm_location, rpm_name, rpm_version, toolkit_release
 from mirror.connected.rpmwishes import RpmWishes
@@ -173,12 +173,7 @@ def _differences(wishes: RpmWishes, lock: RpmLock, arch: str) -> Iterator[str]:
     for fingerprint in lock.fingerprints:
         if fingerprint not in wishes.fingerprints:
             yield f"the lock was signed by key {fingerprint}, the stack pins {' or '.join(wishes.fingerprints)}"
-    for name in wishes.packages:
-        if name not in lock.wanted:
-            yield f"the stack wants {name}, which is not locked"
-    for name in lock.wanted:
-        if name not in wishes.packages:
-            yield f"{name} is locked, and the stack no longer wants it"
+    yield from moved(wishes.packages, lock.wanted)
     names = {pin.name for pin in lock.pins}
     for name in wishes.needed:
         if name not in names:
