@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
-from mirror.core.root import utc
-from mirror.core.sidecars import APPROVED
-from mirror.core.truststore import TrustStore
-from mirror.review.approval import Sign, decide
-from mirror.review.sshkeygen import SshKeygen
+from mirror.core.trust.root import utc
+from mirror.core.trust.sidecars import APPROVED
+from mirror.core.trust.truststore import TrustStore
+from mirror.review.decisions.approval import Sign, decide
+from mirror.review.decisions.sshkeygen import SshKeygen
 
 _DESCRIPTION = """\
 Approve a bundle: check it as `mirror verify` does, then sign its manifest with an approver's key and write the signature
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def signing_with(key: Path) -> Sign:
     """The connected side's signer where its libraries are, else the reviewer's own ssh-keygen."""
     try:
-        from mirror.connected.signing import load_signer
+        from mirror.connected.signing.signers import load_signer
     except ImportError:
         return SshKeygen(key).sign
     return load_signer(key).sign

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_repository_options, url
 from mirror.core.errors import Unreadable
-from mirror.core.policy import read_policy
-from mirror.core.truststore import TrustStore
+from mirror.core.policy.document import read_policy
+from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled
-    from mirror.connected.plan import Plan
+    from mirror.connected.planning.plan import Plan
 
 _DESCRIPTION = """\
 Fetch what a lock names, build what has no wheel, and write one signed tar for the closed network.
@@ -72,9 +72,9 @@ def configure(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.bundle import BundleOptions, bundle
-    from mirror.connected.planning import prepare
-    from mirror.connected.store import Store
-    from mirror.connected.wishes import Wishes
+    from mirror.connected.fetching.store import Store
+    from mirror.connected.planning.planning import prepare
+    from mirror.connected.planning.wishes import Wishes
 
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
-from mirror.core.root import utc
-from mirror.core.truststore import TrustStore
-from mirror.review.contents import read_contents
-from mirror.review.diff import Changes, compare
+from mirror.core.trust.root import utc
+from mirror.core.trust.truststore import TrustStore
+from mirror.review.questions.contents import read_contents
+from mirror.review.questions.diff import Changes, compare
 
 _TITLES = {
     "added": "added",

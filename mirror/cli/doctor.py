@@ -13,16 +13,16 @@ from typing import Any
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
-from mirror.closed.doctor.explanation import Explanation
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.log import explain_stream
-from mirror.closed.doctor.logtext import open_log
+from mirror.closed.doctor.log.explanation import Explanation
+from mirror.closed.doctor.log.log import explain_stream
+from mirror.closed.doctor.log.logtext import open_log
 from mirror.closed.doctor.page import page
 from mirror.closed.doctor.trial import context_of
-from mirror.closed.environment import Environment, load_environment
-from mirror.closed.prefix import Generation
-from mirror.closed.receipt import Receipt, read_receipt
-from mirror.closed.status import NothingInstalled, choose_prefix, current_generation
+from mirror.closed.environment.variables import Environment, load_environment
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
 
 

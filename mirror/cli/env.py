@@ -8,10 +8,10 @@ from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.cli.options import add_stack_arguments
-from mirror.closed.caches import remember
-from mirror.closed.environment import load_environment
-from mirror.closed.shells import as_document, csh_script, fish_script, sh_script
-from mirror.closed.status import choose_prefix, current_generation
+from mirror.closed.environment.caches import remember
+from mirror.closed.environment.shells import as_document, csh_script, fish_script, sh_script
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.status import choose_prefix, current_generation
 
 _DESCRIPTION = """\
 Print what a shell must do to use the installed stack, as its env.sh does:

@@ -10,8 +10,8 @@ from typing import Any
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
-from mirror.closed.prefix import Prefix
-from mirror.closed.status import choose_prefix, installed_stacks
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.status import choose_prefix, installed_stacks
 
 _DESCRIPTION = """\
 Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack or of

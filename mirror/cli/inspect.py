@@ -8,9 +8,9 @@ from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
 from mirror.cli.signers import print_signers
-from mirror.core.reader import open_bundle
-from mirror.core.truststore import TrustStore
-from mirror.review.inventory import BUILT, Inventory, take_inventory
+from mirror.core.bundle.reader import open_bundle
+from mirror.core.trust.truststore import TrustStore
+from mirror.review.report.inventory import BUILT, Inventory, take_inventory
 
 
 def configure(subparsers: Any) -> None:

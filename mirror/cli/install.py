@@ -10,7 +10,7 @@ from typing import Any
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
-from mirror.core.policy import read_policy
+from mirror.core.policy.document import read_policy
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without

@@ -25,7 +25,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mirror.connected.installer import write_installer
+    from mirror.connected.packing.installer import write_installer
 
     write_installer(args.output)
     data = args.output.read_bytes()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
-from mirror.core.sshsig import PublicKey
-from mirror.core.truststore import TrustStore
+from mirror.core.signatures.sshsig import PublicKey
+from mirror.core.trust.truststore import TrustStore
 
 _DESCRIPTION = """\
 Make and show signing keys: ed25519, in OpenSSH's format. An existing ssh key or one in an ssh-agent serves as well:
@@ -46,7 +46,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mirror.connected.keyfile import new_key, read_key
+    from mirror.connected.signing.keyfile import new_key, read_key
 
     path = args.file or TrustStore.default().keys / "builder"
     if args.action == "new":
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen_passphrase(path: Path) -> bytes:
     """A passphrase typed twice; asked again until both are the same and not empty."""
-    from mirror.connected.keyfile import ask_passphrase
+    from mirror.connected.signing.keyfile import ask_passphrase
 
     while True:
         first = ask_passphrase(path)

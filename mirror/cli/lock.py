@@ -43,8 +43,8 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from mirror.connected.fetching.store import Store
     from mirror.connected.lock import LockOptions, lock
-    from mirror.connected.store import Store
 
     options = LockOptions(
         resolver=args.resolver,

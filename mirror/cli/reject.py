@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.approve import add_decision_options, run
-from mirror.core.sidecars import REJECTED
+from mirror.core.trust.sidecars import REJECTED
 
 
 def configure(subparsers: Any) -> None:

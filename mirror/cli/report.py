@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import write_file
 from mirror.core.errors import Unwritable
-from mirror.core.policy import read_policy
-from mirror.core.reader import open_bundle
-from mirror.core.truststore import TrustStore
-from mirror.review.contents import read_contents
-from mirror.review.judgement import Judgement
+from mirror.core.policy.document import read_policy
+from mirror.core.trust.truststore import TrustStore
 from mirror.review.markup import visible
 from mirror.review.page import page
-from mirror.review.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
-from mirror.review.rescan import rescan
+from mirror.review.questions.contents import read_contents
+from mirror.review.questions.judgement import Judgement
+from mirror.review.report.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
+from mirror.review.report.rescan import rescan
 
 _STANDING = {
     REFUSED: "REFUSED by {who}",

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json, shown
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
-from mirror.core.policy import read_policy
-from mirror.core.policyrules import PolicyBreached, breaches
-from mirror.core.reader import open_bundle
-from mirror.core.truststore import TrustStore
-from mirror.review.rescan import Rescan, rescan
+from mirror.core.policy.document import read_policy
+from mirror.core.policy.rules import PolicyBreached, breaches
+from mirror.core.trust.truststore import TrustStore
+from mirror.review.report.rescan import Rescan, rescan
 
 _TITLES = {
     "new": "new since the bundle was made",

@@ -7,7 +7,7 @@ from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.cli.options import add_stack_arguments
-from mirror.closed.status import choose_prefix, roll_back
+from mirror.closed.prefix.status import choose_prefix, roll_back
 
 
 def configure(subparsers: Any) -> None:

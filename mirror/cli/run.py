@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.environment import load_environment
-from mirror.closed.launch import launch
-from mirror.closed.status import choose_prefix, current_generation
+from mirror.closed.environment.launch import launch
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.status import choose_prefix, current_generation
 
 
 def configure(subparsers: Any) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mirror.cli.console import shown
-from mirror.core.root import utc
-from mirror.review.inventory import Inventory
+from mirror.core.trust.root import utc
+from mirror.review.report.inventory import Inventory
 
 
 def print_signers(inventory: Inventory) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
-from mirror.closed.prefix import Prefix
-from mirror.closed.status import Status, choose_prefix, installed_stacks, read_status
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.status import Status, choose_prefix, installed_stacks, read_status
 
 
 def configure(subparsers: Any) -> None:

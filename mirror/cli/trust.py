@@ -11,9 +11,9 @@ from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.cli.options import fingerprint
-from mirror.core.offer import read_offer
-from mirror.core.root import ROLES, Key, Root, utc
-from mirror.core.truststore import TrustStore
+from mirror.core.bundle.offered_roots import read_offer
+from mirror.core.trust.root import ROLES, Key, Root, utc
+from mirror.core.trust.truststore import TrustStore
 
 _DESCRIPTION = """\
 Say whom this machine trusts. A root names the keys that may sign bundles; its fingerprint is the sha256 of its bytes.
@@ -181,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace, store: TrustStore) -> int:
     if not _is_connected("init"):
         return 2
-    from mirror.connected.signing import ensure_builder
+    from mirror.connected.signing.signers import ensure_builder
 
     builder = ensure_builder(store, args.key, args.root_key)
     _print(builder.root, store, args.json, created=builder.created)
@@ -203,8 +203,8 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     """Add a key to the draft of the next root, or take one out."""
     if not _is_connected(args.action):
         return 2
-    from mirror.connected.keyfile import read_key
-    from mirror.connected.rotation import Rotation, with_key, without_key
+    from mirror.connected.signing.keyfile import read_key
+    from mirror.connected.signing.rotation import Rotation, with_key, without_key
 
     rotation = Rotation(store)
     root = rotation.next_root()
@@ -224,8 +224,8 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
 def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     if not _is_connected("rotate"):
         return 2
-    from mirror.connected.rotation import Rotation, changes, with_threshold
-    from mirror.connected.signing import load_signer
+    from mirror.connected.signing.rotation import Rotation, changes, with_threshold
+    from mirror.connected.signing.signers import load_signer
 
     rotation = Rotation(store, args.file)
     root = rotation.next_root()
@@ -254,7 +254,7 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
 
 def _is_connected(action: str) -> bool:
     try:
-        import mirror.connected.signing  # noqa: F401 - what signing needs is there, or is not
+        import mirror.connected.signing.signers  # noqa: F401 - what signing needs is there, or is not
     except ImportError as exc:
         print(f"mirror: error: 'trust {action}' runs on the connected machine only ({exc})", file=sys.stderr)
         return False

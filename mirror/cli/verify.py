@@ -8,14 +8,14 @@ from typing import Any
 
 from mirror.cli.console import Console, human_bytes, print_json, shown
 from mirror.cli.signers import print_signers
-from mirror.core.policy import read_policy
-from mirror.core.policyrules import PolicyBreached, judge
-from mirror.core.quorum import ThresholdNotMet
-from mirror.core.reader import open_bundle
-from mirror.core.trust import check_refusals
-from mirror.core.truststore import TrustStore
-from mirror.review.deep import Deep, NotWaived, look_deep
-from mirror.review.inventory import take_inventory
+from mirror.core.bundle.reader import open_bundle
+from mirror.core.policy.document import read_policy
+from mirror.core.policy.rules import PolicyBreached, judge
+from mirror.core.trust.quorum import ThresholdNotMet
+from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import check_refusals
+from mirror.review.report.deep import Deep, NotWaived, look_deep
+from mirror.review.report.inventory import take_inventory
 
 
 def configure(subparsers: Any) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
-from mirror.closed.place import Place, bundled_place, installed_place, locked_place
-from mirror.closed.status import choose_prefix
-from mirror.closed.which import Answer, toml_line, toml_table, which
-from mirror.core.components import role_of
-from mirror.core.filesearch import Match
-from mirror.core.truststore import TrustStore
+from mirror.closed.prefix.status import choose_prefix
+from mirror.closed.which.place import Place, bundled_place, installed_place, locked_place
+from mirror.closed.which.search import Answer, toml_line, toml_table, which
+from mirror.core.cuda.components import role_of
+from mirror.core.toolkit.filesearch import Match
+from mirror.core.trust.truststore import TrustStore
 
 _DESCRIPTION = """\
 Say which RPM of the CUDA toolkit brings a file, whether this stack has it, and what to add to NAME.toml if not.

@@ -1,18 +1,15 @@
 """The closed side: one bundle in, one generation of a prefix out, without network and without root.
 
-In the order of the journey:
+Packages, each standing only on those before it:
 
-1. ``host`` and ``preflight``: what this machine is, and every reason why the bundle cannot be installed on it.
-2. ``prefix`` (with ``prefixlock``): generations, the lock, the one symbolic link that makes a generation current.
-3. ``interpreter`` (with ``archive``): the host's Python for the target, or the one that the bundle carries.
-4. ``wheelserver`` and ``venv``: the wheels, served to uv or pip straight out of the bundle.
-5. ``toolkit``, ``environment`` and ``shells``: the CUDA toolkit out of RPMs, and ``env.sh``, all that another user needs
-   (``sharing`` says what may be in their way).
-6. ``selftest`` (with ``compiling``, ``hostcompiler`` and ``complaints``): what was installed imports, compiles, links and
-   runs; a component that is missing is named.
-7. ``building`` joins them into a generation, ``receipt`` is what is kept about it, ``install`` is the whole of it.
-8. ``status``: what is installed, and going back; ``launch``: using it; ``garbage`` (with ``usage`` and ``caches``): what nobody
-   needs any more.
+1. ``host``: this machine, its compiler and its driver, and the programs that are started on it.
+2. ``venv``: an interpreter, and the wheels that uv or pip install into a venv. ``toolkit``: the CUDA toolkit out of packages.
+3. ``preflight``: every reason why a bundle cannot be installed here, before anything is written.
+4. ``prefix``: generations, the link that makes one current, receipts and history.
+5. ``environment``: ``env.sh``, caches, and running a program in it.
+6. ``selftest``: what was installed imports, compiles, links and runs.
+7. ``building`` joins them into a generation; ``install`` is the whole of it; ``garbage`` removes what nobody needs.
+8. ``which`` and ``doctor``: a file that is missing, a start that fails.
 
 Python 3.9 or newer, standard library only.
 """

@@ -1,7 +1,7 @@
 """Building a generation: interpreter, venv, toolkit, ``env.sh``, self-test, receipt, in its final place.
 
 It joins the modules of this room into one generation. Whether it may be built at all, its directory, and its
-completion are ``mirror.closed.install``'s and ``mirror.closed.prefix``'s; when anything here fails, the directory
+completion are ``mirror.closed.install``'s and ``mirror.closed.prefix.generations``'s; when anything here fails, the directory
 goes.
 
 Rules: the bundle's bytes are checked again where they are used, for the file may have changed since it was verified:
@@ -24,28 +24,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror import __version__
-from mirror.closed import zstd
-from mirror.closed.environment import Environment
-from mirror.closed.host import Host
-from mirror.closed.interpreter import Interpreter, unpack_interpreter
-from mirror.closed.prefix import Generation
+from mirror.closed.environment.shells import fish_script, sh_script
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.machine import Host
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.receipt import Receipt
+from mirror.closed.prefix.toolchainrecord import ToolchainRecord
+from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
-from mirror.closed.receipt import Receipt
-from mirror.closed.selftest import Check, refuse_failures, self_test
-from mirror.closed.shells import fish_script, sh_script
-from mirror.closed.toolchainrecord import ToolchainRecord
-from mirror.closed.toolkit import dangling_notes, unpack_toolkit
-from mirror.closed.tree import remove_tree
-from mirror.closed.venv import Venv, choose_installer, make_venv
-from mirror.closed.wheelserver import serving
-from mirror.core import dossier, fileindex
+from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
+from mirror.closed.toolkit import zstd
+from mirror.closed.toolkit.unpacking import dangling_notes, unpack_toolkit
+from mirror.closed.venv.interpreter import Interpreter, unpack_interpreter
+from mirror.closed.venv.venv import Venv, choose_installer, make_venv
+from mirror.closed.venv.wheelserver import serving
+from mirror.core.bundle import dossier
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.reader import Bundle, DigestMismatch
 from mirror.core.durable import write_file
 from mirror.core.errors import Unreadable, Unwritable
-from mirror.core.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.reader import Bundle, DigestMismatch
-from mirror.core.vettingrules import COLLISION
+from mirror.core.toolkit import fileindex
+from mirror.core.vetting.rules import COLLISION
 
 _CHUNK = 1 << 20
 

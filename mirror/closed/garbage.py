@@ -1,7 +1,7 @@
 """Garbage: generations that are neither current nor the way back, unfinished ones, and caches whose generation is gone.
 
-It decides what may go, and removes it. How a generation goes in a safe order is ``mirror.closed.prefix``'s, who uses what is
-``mirror.closed.usage``'s.
+It decides what may go, and removes it. How a generation goes in a safe order is ``mirror.closed.prefix.generations``'s, who
+uses what is ``mirror.closed.prefix.usage``'s.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
 lock of the prefix is held from the decision to the end; every removal is in the prefix's history first, so that a bundle older
@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from mirror.closed.caches import trash_name, user_caches
-from mirror.closed.history import record
-from mirror.closed.prefix import Generation, Prefix
+from mirror.closed.environment.caches import trash_name, user_caches
+from mirror.closed.prefix.generations import Generation, Prefix
+from mirror.closed.prefix.history import record
+from mirror.closed.prefix.status import NothingInstalled
+from mirror.closed.prefix.tree import remove_tree
+from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
-from mirror.closed.status import NothingInstalled
-from mirror.closed.tree import remove_tree
-from mirror.closed.usage import is_held, processes_below
 from mirror.core.errors import Unwritable
 from mirror.core.progress import SILENT, Progress
 

@@ -26,23 +26,23 @@ from typing import Callable
 
 from mirror.closed import preflight
 from mirror.closed.building import Building
-from mirror.closed.environment import has_manifest
-from mirror.closed.history import record
-from mirror.closed.host import Host, read_disk, read_host
-from mirror.closed.interpreter import find_interpreter
-from mirror.closed.prefix import Generation, Identity, Prefix, default_prefix
-from mirror.closed.receipt import Receipt, read_receipt
-from mirror.closed.sharing import readable_for_others, sharing_notes
-from mirror.closed.standing import standing
+from mirror.closed.environment.variables import has_manifest
+from mirror.closed.host.machine import Host, read_disk, read_host
+from mirror.closed.host.sharing import readable_for_others, sharing_notes
+from mirror.closed.prefix.generations import Generation, Identity, Prefix, default_prefix
+from mirror.closed.prefix.history import record
+from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.upgrade_check import standing
+from mirror.closed.venv.interpreter import find_interpreter
+from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.durable import write_file
-from mirror.core.manifest import Manifest
 from mirror.core.names import Sha256Hex
-from mirror.core.policy import Policy
-from mirror.core.policyrules import enforce
+from mirror.core.policy.document import Policy
+from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
-from mirror.core.reader import Bundle, open_bundle
-from mirror.core.trust import check_refusals
-from mirror.core.truststore import TrustStore, UnconfirmedRoot
+from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
+from mirror.core.trust.verdict import check_refusals
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
 
     Raises:
         BundleRejected: when somebody whom the root names has refused it.
-        MirrorError: as ``mirror.core.trust`` says.
+        MirrorError: as ``mirror.core.trust.verdict`` says.
     """
     if fingerprint and bundle.root_documents:
         root = store.add_chain(bundle.root_documents, fingerprint)

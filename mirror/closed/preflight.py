@@ -1,7 +1,7 @@
 """Preflight: every reason why a bundle cannot be installed here, found together and before anything is written.
 
 It holds the judgement of a host, a prefix and its disk against a manifest that is trusted already. The facts come
-from ``mirror.closed.host`` and ``mirror.closed.interpreter``; acting on them is ``mirror.closed.install``'s.
+from ``mirror.closed.host.machine`` and ``mirror.closed.venv.interpreter``; acting on them is ``mirror.closed.install``'s.
 
 Rules: it writes nothing; all faults are raised together, each one sentence that names both sides; what only might
 disturb (a driver that is too old, running as root) is a note and no fault.
@@ -18,13 +18,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.driverfit import driver_note
-from mirror.closed.host import Disk, Host, nearest_existing
-from mirror.closed.hostcompiler import NONE, too_new
-from mirror.closed.interpreter import Interpreter, Search
-from mirror.core.cudarelease import gcc_ceiling
+from mirror.closed.host.driverfit import driver_note
+from mirror.closed.host.hostcompiler import NONE, too_new
+from mirror.closed.host.machine import Disk, Host, nearest_existing
+from mirror.closed.venv.interpreter import Interpreter, Search
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
-from mirror.core.manifest import Artifact, Manifest
 from mirror.core.target import Target
 
 REQUIREMENTS = "meta/install.txt"

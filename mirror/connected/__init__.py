@@ -1,16 +1,15 @@
-"""The connected room: from a stack's wishes to a signed bundle, on Python 3.11 with the network there.
+"""The connected side: from a stack's wishes to a signed bundle, on Python 3.11 with the network there.
 
-The modules, in the order in which data travels:
+Packages in the order in which data travels; each stands only on those before it:
 
-1. lock: ``stack`` (what a person writes), ``requirements`` and ``rpmlock`` (what is locked), ``locks`` (all of it together);
-   ``lock`` makes them: ``pinning`` by ``resolver``, ``markers``, ``wheels``, ``choice``, ``index``, ``sdist`` and ``coverage``
-   on the Python side, ``repository``, ``repodata``, ``rpmpackage`` and ``closure`` on the RPM side.
-2. plan: ``wishes`` (which bundle; locks what is missing), ``findings`` (the file of each pin), ``planning``, ``plan``.
-3. fetch: ``download`` (one file), ``fetch`` (many), ``part``, ``transport`` and ``patience`` (how), ``store`` (where to).
-4. build: ``builds`` (which), ``builder`` (one), ``source``, ``workshop``, ``sandbox`` and ``cut`` (in what), ``builtwheel``
-   (judged), ``probe`` (the wheel that proves a GPU).
-5. pack: ``assembly`` and ``meta`` (what goes in), ``installer`` (mirror.pyz), ``pack`` (the tar).
-6. sign: ``keyfile``, ``agent``, ``signing``.
+1. ``fetching``: one file or many, from a server into the store.
+2. ``pins`` and ``stack``: what is locked, and what a person wishes for in ``NAME.toml``.
+3. ``index``, ``sdists``, ``resolving``: from requirements to the one file of each project; ``toolchain``: from RPM or archive
+   wishes to a closed, coherent set. ``lock`` writes both down.
+4. ``probe`` and ``planning``: which files a bundle will carry, and what is to be built.
+5. ``building``: what has no wheel, with the network cut.
+6. ``packing``: the tar; ``contents`` and ``papers``: what is inside, said to people and tools.
+7. ``signing``: keys, signatures, the next root.
 
-``bundle`` holds the order of 2 to 6. Nothing here is carried across the gap; what both sides need is in ``mirror.core``.
+``bundle`` holds the order of 4 to 7. Nothing here is carried across the gap; what both sides need is in ``mirror.core``.
 """

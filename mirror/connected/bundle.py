@@ -28,41 +28,41 @@ from pathlib import Path
 from typing import Any
 
 from mirror import __version__
-from mirror.connected import meta
-from mirror.connected.assembly import Assembly
-from mirror.connected.builder import BuiltWheel
-from mirror.connected.builds import build_wheels, redist_sources
-from mirror.connected.drift import drift_named
-from mirror.connected.fetch import fetch
-from mirror.connected.installer import installer_bytes
-from mirror.connected.locks import Locks
-from mirror.connected.osv import ask
-from mirror.connected.pack import pack
-from mirror.connected.papers import add_papers
-from mirror.connected.plan import Plan
-from mirror.connected.planning import prepare
-from mirror.connected.redistlock import RedistLock
-from mirror.connected.rpmlock import RpmLock
-from mirror.connected.signing import Builder, ensure_builder
-from mirror.connected.store import Store
-from mirror.connected.vetting import vet
-from mirror.connected.wheels import fitting_name
-from mirror.connected.wishes import Wishes
-from mirror.core import advisories
+from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.builds import build_wheels, redist_sources
+from mirror.connected.fetching.fetch import fetch
+from mirror.connected.fetching.store import Store
+from mirror.connected.index.wheels import fitting_name
+from mirror.connected.packing import meta
+from mirror.connected.packing.assembly import Assembly
+from mirror.connected.packing.installer import installer_bytes
+from mirror.connected.packing.pack import pack
+from mirror.connected.papers.osv import ask
+from mirror.connected.papers.papers import add_papers
+from mirror.connected.papers.vetting import vet
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Plan
+from mirror.connected.planning.planning import prepare
+from mirror.connected.planning.wishes import Wishes
+from mirror.connected.signing.signers import Builder, ensure_builder
+from mirror.connected.toolchain.drift import drift_named
+from mirror.connected.toolchain.redistlock import RedistLock
+from mirror.connected.toolchain.rpmlock import RpmLock
+from mirror.core.advisories import known as advisories
+from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
-from mirror.core.fileindex import BUNDLED, FileIndex
-from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
-from mirror.core.policy import Policy
-from mirror.core.policyrules import enforce
+from mirror.core.policy.document import Policy
+from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
-from mirror.core.reader import open_bundle
-from mirror.core.redist import RedistPackage
-from mirror.core.rpmsource import trusted_rpms
 from mirror.core.target import Target
-from mirror.core.trust import MANIFEST_NAMESPACE
-from mirror.core.truststore import TrustStore
+from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
+from mirror.core.toolkit.redist import RedistPackage
+from mirror.core.toolkit.rpmsource import trusted_rpms
+from mirror.core.trust.root import MANIFEST_NAMESPACE
+from mirror.core.trust.truststore import TrustStore
 
 
 @dataclass(frozen=True)

@@ -25,22 +25,22 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from mirror.connected import filelists
-from mirror.connected.coverage import covers, covers_builds
-from mirror.connected.index import Index
-from mirror.connected.pinning import Pinning
-from mirror.connected.redistlock import RedistLock, lock_redist
-from mirror.connected.repository import Read, RepositoryUnreachable, open_repository
-from mirror.connected.requirements import InvalidLock, PythonLock, read_lock
-from mirror.connected.rpmlock import RpmLock, lock_rpms
-from mirror.connected.stack import Stack
-from mirror.connected.store import Store
-from mirror.connected.transport import get_bytes, new_session
-from mirror.connected.without import left_out
+from mirror.connected.fetching.store import Store
+from mirror.connected.fetching.transport import get_bytes, new_session
+from mirror.connected.index.pages import Index
+from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_lock
+from mirror.connected.resolving.coverage import covers, covers_builds
+from mirror.connected.resolving.pinning import Pinning
+from mirror.connected.stack.file import Stack
+from mirror.connected.stack.without import left_out
+from mirror.connected.toolchain import filelists
+from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
+from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, open_repository
+from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
-from mirror.core.fileindex import FILELISTS, FileIndex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.toolkit.fileindex import FILELISTS, FileIndex
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock"]
 
@@ -59,7 +59,7 @@ class LockOptions:
     """How to lock.
 
     Attributes:
-        resolver: one of ``mirror.connected.resolver.RESOLVERS``.
+        resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
         rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
         rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
         without: ``"rpms"``, and optional requirements, that are left out.

@@ -1,11 +1,17 @@
-"""The floor that both sides stand on: formats, trust and the toolchain, in the standard library of Python 3.9.
+"""The floor that both sides stand on: formats, trust and the toolchain. Bytes in, values or errors out.
 
-Words: ``errors``, ``names``, ``fields`` (strict documents), ``target``, ``progress``, ``durable`` (files whole or not at all).
-The bundle: ``manifest`` (what is signed), ``layout`` (the one legal tar), ``reader``.
-Trust: ``ed25519``, ``sshsig``, ``root`` (who may sign), ``quorum`` (did enough of them), ``trust`` (whom this host trusts),
-``offer`` (a root to be trusted for the first time).
-RPMs: ``packets``, ``pgpkeys`` and ``openpgp`` (vendors' signatures), ``rpmheader``, ``rpm``, ``payload``, ``cpio``,
-``toolchain``, ``cudalinks`` (what NVIDIA's scriptlets would have done).
+Packages, each standing only on those before it:
 
-No network, no subprocess, nothing printed.
+1. words: ``errors``, ``names``, ``fields`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``, ``home``.
+2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
+3. ``wheels``: a wheel's name, tags, paths, RECORD, versions and requirements.
+4. ``signatures``: Ed25519, OpenSSH's sshsig, OpenPGP.
+5. ``trust``: who may sign what, whether enough of them did, and the chain of roots.
+6. ``bundle``: the manifest, the one legal tar, and the dossier beside them.
+7. ``advisories`` and ``policy``: what is known against a bundle's files, and what a site allows.
+8. ``binaries`` and ``cuda``: compiled files, for which GPUs they hold code, and what NVIDIA's releases and parts are called.
+9. ``toolkit``: RPMs and component archives as one CUDA tree.
+10. ``vetting``: whether wheels are what they say.
+
+No network, no subprocess, nothing printed; the standard library of Python 3.9, because all of it is carried across the gap.
 """

@@ -1,7 +1,7 @@
 """The machine a bundle is for: Python, architecture, glibc floor, CUDA release, GPU.
 
 A ``Target`` is written by a person in ``NAME.toml``, signed in the manifest, and compared with the host before the
-first byte is installed. This module knows nothing of hosts; ``mirror.closed.host`` reads those.
+first byte is installed. This module knows nothing of hosts; ``mirror.closed.host.machine`` reads those.
 
 Example::
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 def pack(members: Path, output: Path) -> None:
     """Write the very bundle that was unpacked."""
-    from mirror.connected import pack as packing
-    from mirror.core import layout
-    from mirror.core.manifest import Manifest
+    from mirror.connected.packing import pack as packing
+    from mirror.core.bundle import layout
+    from mirror.core.bundle.manifest import Manifest
 
     data = (members / layout.MANIFEST).read_bytes()
     manifest = Manifest.parse(data)
@@ -29,10 +29,10 @@ def pack(members: Path, output: Path) -> None:
 
 def fetch(lock: Path) -> None:
     """Bring the lock's projects into an empty store, as ``mirror bundle`` does."""
-    from mirror.connected.fetch import fetch as bring
-    from mirror.connected.planning import prepare
-    from mirror.connected.store import Store
-    from mirror.connected.wishes import Wishes
+    from mirror.connected.fetching.fetch import fetch as bring
+    from mirror.connected.fetching.store import Store
+    from mirror.connected.planning.planning import prepare
+    from mirror.connected.planning.wishes import Wishes
 
     store = Store.default()
     plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"rpms"})), store)
@@ -42,9 +42,9 @@ def fetch(lock: Path) -> None:
 
 def unpack(members: Path, output: Path) -> None:
     """Make the CUDA tree of the RPMs, their signatures and digests checked."""
-    from mirror.core.manifest import Manifest
-    from mirror.core.rpmsource import trusted_rpms
-    from mirror.core.toolchain import unpack_toolchain
+    from mirror.core.bundle.manifest import Manifest
+    from mirror.core.toolkit.rpmsource import trusted_rpms
+    from mirror.core.toolkit.toolchain import unpack_toolchain
 
     listed = json.loads((members / "meta/rpms.json").read_bytes())
     target = Manifest.parse((members / "MANIFEST.json").read_bytes()).target

@@ -1,7 +1,7 @@
 """Making OpenPGP version 4 keys and signatures, byte for byte the same each time (RFC 4880, RFC 9580).
 
 Only what signing RPMs needs: RSA and Ed25519 keys without passphrase, SHA-512, detached signatures, one user id. Checking
-signatures is ``mirror.core.openpgp``'s, which shares no code with this on purpose: each is a test of the other.
+signatures is ``mirror.core.signatures.openpgp``'s, which shares no code with this on purpose: each is a test of the other.
 
 Rules: times are given, never taken from a clock; no salt, no random padding.
 

@@ -1,6 +1,6 @@
 """Writing RPM files (format version 4: lead, signature header, header, compressed cpio), the same bytes each time.
 
-Reading them is ``mirror.core.rpm``'s, which shares no code with this. What is left out is what no reader needs: MD5
+Reading them is ``mirror.core.toolkit.rpm``'s, which shares no code with this. What is left out is what no reader needs: MD5
 digests, signatures over header and payload together, build dependencies, changelogs.
 
 Rules: a payload is compressed in one thread and written once; the header, which holds its digest and each file's, is made

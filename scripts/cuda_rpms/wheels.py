@@ -17,9 +17,9 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from pypi_simple import PyPISimple
 
-from mirror.connected.download import Download
-from mirror.connected.fetch import fetch
-from mirror.connected.store import Store
+from mirror.connected.fetching.download import Download
+from mirror.connected.fetching.fetch import fetch
+from mirror.connected.fetching.store import Store
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 
@@ -51,7 +51,7 @@ def fetch_wheels(projects: Iterable[str], progress: Progress = SILENT) -> dict[s
     """Bring the wheels of ``projects`` into mirror's store, unless they are there.
 
     Raises:
-        MirrorError: what ``mirror.connected.fetch`` raises.
+        MirrorError: what ``mirror.connected.fetching.fetch`` raises.
         LookupError: when the index has no such file.
     """
     store = Store.default()

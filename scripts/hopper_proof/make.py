@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mirror.connected.installer import write_installer
+from mirror.connected.packing.installer import write_installer
 
 from .carry import split, write_recipe
 

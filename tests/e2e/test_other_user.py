@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.environment import Environment
-from mirror.closed.sharing import readable_for_others
-from mirror.closed.shells import sh_script
-from mirror.core.manifest import Artifact, Manifest
-from mirror.core.rpmsource import RpmSource, trusted_rpms
-from mirror.core.toolchain import unpack_toolchain
+from mirror.closed.environment.shells import sh_script
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.sharing import readable_for_others
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.toolkit.rpmsource import RpmSource, trusted_rpms
+from mirror.core.toolkit.toolchain import unpack_toolchain
 from scripts.cuda_rpms.demokey import FINGERPRINT
 from tests.e2e.test_selftest import DIGEST, TARGET
 from tests.support.otheruser import (

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.check import FAILED, PASSED, SKIPPED, Check
-from mirror.closed.environment import Environment
-from mirror.closed.host import read_host
-from mirror.closed.selftest import self_test
-from mirror.core.manifest import Artifact, Manifest
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.machine import read_host
+from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
+from mirror.closed.selftest.selftest import self_test
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
-from mirror.core.rpmsource import RpmSource, trusted_rpms
 from mirror.core.target import Target
-from mirror.core.toolchain import Toolchain, unpack_toolchain
+from mirror.core.toolkit.rpmsource import RpmSource, trusted_rpms
+from mirror.core.toolkit.toolchain import Toolchain, unpack_toolchain
 from scripts.cuda_rpms.demokey import FINGERPRINT
 
 pytestmark = [pytest.mark.index, pytest.mark.skipif(shutil.which("g++") is None, reason="nvcc needs the host's g++")]

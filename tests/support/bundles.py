@@ -17,13 +17,13 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirror.connected.meta import install_txt, rpms_json, wheel_facts
-from mirror.connected.pack import Source, pack
-from mirror.core.chain import Documents, fingerprint
-from mirror.core.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.connected.packing.meta import install_txt, rpms_json, wheel_facts
+from mirror.connected.packing.pack import Source, pack
+from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
-from mirror.core.truststore import TrustStore
+from mirror.core.trust.chain import Documents, fingerprint
+from mirror.core.trust.truststore import TrustStore
 from tests.support.keys import make_root, sign_manifest, sign_root, trust_store
 from tests.support.wheels import add_dist_info
 

@@ -16,25 +16,25 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-from mirror.connected.assembly import Assembly
-from mirror.connected.builder import BuiltWheel
+from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.bundle import assemble
-from mirror.connected.download import Download
-from mirror.connected.locks import Locks
-from mirror.connected.papers import add_papers
-from mirror.connected.plan import Build, Part, Plan
-from mirror.connected.requirements import parse_lock
-from mirror.connected.rpmlock import RpmLock
-from mirror.connected.rpmpackage import RpmPin
-from mirror.connected.stack import Stack
-from mirror.connected.store import Store
-from mirror.connected.vetting import Gate, vet
-from mirror.core.dossier import Dossier, FileFacts
+from mirror.connected.fetching.download import Download
+from mirror.connected.fetching.store import Store
+from mirror.connected.packing.assembly import Assembly
+from mirror.connected.papers.papers import add_papers
+from mirror.connected.papers.vetting import Gate, vet
+from mirror.connected.pins.requirements import parse_lock
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Build, Part, Plan
+from mirror.connected.stack.file import Stack
+from mirror.connected.toolchain.rpmlock import RpmLock
+from mirror.connected.toolchain.rpmpackage import RpmPin
+from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from tests.support.rpms import HOME, Contents, Packager, Program
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
-from tests.unit.core.test_native import cubin
+from tests.unit.core.binaries.test_native import cubin
 
 LOCKED = 1_793_491_200  # 2026-11-01T00:00:00Z
 UPLOADED = 1_767_225_600

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.host import Host
+from mirror.closed.host.machine import Host
 from mirror.closed.install import Installed, Options, install
-from mirror.core.truststore import TrustStore
+from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator, make_pip_wheel, make_uv_wheel, this_machine
 from tests.support.wheels import make_wheel
 

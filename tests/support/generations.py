@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from mirror.closed.environment import load_environment
-from mirror.closed.prefix import Generation, Identity, Prefix
-from mirror.core.manifest import Manifest
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.generations import Generation, Identity, Prefix
+from mirror.core.bundle.manifest import Manifest
 from mirror.core.names import Sha256Hex
 from tests.support.bundles import this_machine
-from tests.unit.closed.test_receipt import RECEIPT
+from tests.unit.closed.prefix.test_receipt import RECEIPT
 
 
 def put_generation(prefix: Prefix, sequence: int, files: int = 1) -> Generation:

@@ -15,11 +15,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.connected.signing import Signer
-from mirror.core.root import NAMESPACE as ROOT_NAMESPACE
-from mirror.core.root import Key, Role, Root
-from mirror.core.trust import MANIFEST_NAMESPACE
-from mirror.core.truststore import TrustStore
+from mirror.connected.signing.signers import Signer
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Key, Role, Root
+from mirror.core.trust.root import NAMESPACE as ROOT_NAMESPACE
+from mirror.core.trust.truststore import TrustStore
 
 
 def private_key(name: str) -> Ed25519PrivateKey:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
-from mirror.core.redistnames import PLATFORMS
+from mirror.core.cuda.redistnames import PLATFORMS
 from tests.support.rpms import Link, Program
 
 NVCC = b"""#!/bin/sh

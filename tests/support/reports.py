@@ -14,14 +14,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from mirror.core.dossier import KINDS, PATH, Dossier, FileFacts
-from mirror.core.manifest import Artifact
-from mirror.core.reader import open_bundle
-from mirror.core.root import Root
+from mirror.core.bundle.dossier import KINDS, PATH, Dossier, FileFacts
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.target import Target
-from mirror.review.contents import Contents, read_contents
-from mirror.review.judgement import Judgement
-from mirror.review.report import Report, make_report
+from mirror.core.trust.root import Root
+from mirror.review.questions.contents import Contents, read_contents
+from mirror.review.questions.judgement import Judgement
+from mirror.review.report.report import Report, make_report
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import createrepo_c
 import pysequoia
 
-from mirror.connected.rpmpackage import Capability, RpmPackage
-from mirror.core.cudarelease import VERSIONS, known_patches
+from mirror.connected.toolchain.rpmpackage import Capability, RpmPackage
+from mirror.core.cuda.releases import VERSIONS, known_patches
 from mirror.core.names import Sha256Hex
 
 _SENSES = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}

@@ -27,9 +27,9 @@ import pysequoia
 import rpm_rs
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from mirror.core.openpgp import read_keys
-from mirror.core.pgpkeys import Certificate
-from mirror.core.zstdframe import Decompressor, ModuleDecompressor
+from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
+from mirror.core.signatures.openpgp import read_keys
+from mirror.core.signatures.pgpkeys import Certificate
 from scripts.cuda_rpms import rpmfile
 from scripts.cuda_rpms.openpgp import Ed25519Key, RsaKey, SigningKey, armor
 from scripts.cuda_rpms.repodata import write_repodata

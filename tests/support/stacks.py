@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mirror.closed.environment import Environment
-from mirror.core.manifest import Artifact, Manifest
+from mirror.closed.environment.variables import Environment
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 

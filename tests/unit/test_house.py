@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import mirror
-from mirror.connected.installer import COMMANDS
+from mirror.connected.packing.installer import COMMANDS
 from mirror.core.errors import MirrorError
 
 HOUSE = Path(mirror.__file__).parent
@@ -24,6 +24,22 @@ MAY_IMPORT = {
     "closed": {"closed", "core"},
     "cli": {"cli", "connected", "review", "closed", "core"},
 }
+ORDER = {
+    "core": (
+        "errors", "names", "fields", "target", "sizes", "progress", "durable", "home",
+        "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
+    ),
+    "connected": (
+        "fetching", "pins", "stack", "index", "sdists", "resolving", "toolchain", "lock",
+        "probe", "planning", "building", "packing", "contents", "papers", "signing", "bundle",
+    ),
+    "closed": (
+        "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest",
+        "building", "install", "garbage", "which", "doctor",
+    ),
+    "review": ("markup", "decisions", "questions", "report", "page"),
+}  # fmt: skip
+"""The packages and modules of each room from the ground up: each may import those before it, and no other."""
 BARE = ("core", "review", "closed")
 MODULES = sorted(path for path in HOUSE.rglob("*.py") if "probe" not in path.relative_to(HOUSE).parts)
 
@@ -36,7 +52,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             base = node.module or ""
-            yield from (f"{base}.{alias.name}" for alias in node.names) if base == "mirror" else [base]
+            whole = base == "mirror" or base.removeprefix("mirror.") in ORDER
+            yield from (f"{base}.{alias.name}" for alias in node.names) if whole else [base]
 
 
 def room(path: Path) -> str:
@@ -51,6 +68,27 @@ def test_imports_only_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "mirror" and len(parts) > 1 and parts[1] != "__version__":
             assert parts[1] in MAY_IMPORT[room(path)], f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room(path) in ORDER], ids=lambda path: str(path.relative_to(HOUSE))
+)
+def test_within_a_room_imports_only_point_down(path: Path) -> None:
+    here = path.relative_to(HOUSE).with_suffix("").parts
+    if here[1] == "__init__":
+        return
+    floors = ORDER[here[0]]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[:2] == ["mirror", here[0]] and len(parts) > 2 and parts[2] != here[1]:
+            assert floors.index(parts[2]) < floors.index(here[1]), f"{'.'.join(here)} imports {name}"
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_a_folder_holds_what_one_look_takes_in(room: str) -> None:
+    for folder in [HOUSE / room, *(path.parent for path in (HOUSE / room).rglob("__init__.py"))]:
+        entries = [path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+        assert len(entries) <= 24, f"{folder.relative_to(HOUSE)} has {len(entries)} entries"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from mirror.connected.stack import Stack
-from mirror.core.policy import Policy
+from mirror.connected.stack.file import Stack
+from mirror.core.policy.document import Policy
 
 HOUSE = Path(__file__).parents[2]
 

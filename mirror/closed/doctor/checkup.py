@@ -21,8 +21,8 @@ from mirror.closed.doctor.finding import PROBLEM, Finding
 from mirror.closed.doctor.machine import guarded, judge_machine
 from mirror.closed.doctor.stack import judge_stack
 from mirror.closed.doctor.trial import try_out
-from mirror.closed.environment import Environment
-from mirror.closed.receipt import Receipt
+from mirror.closed.environment.variables import Environment
+from mirror.closed.prefix.receipt import Receipt
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
 

@@ -19,15 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mirror.closed.doctor.cudahome import Toolkit, read_toolkit
-from mirror.closed.doctor.driverapi import Answer, ask_driver, can_be_asked
-from mirror.closed.doctor.nvidia import Nvidia, read_nvidia
-from mirror.closed.doctor.resources import Resources, read_resources
-from mirror.closed.doctor.toolbox import Toolbox, read_toolbox
-from mirror.closed.doctor.wheels import Installed, read_installed
-from mirror.closed.environment import Environment
-from mirror.closed.host import Host, read_host
-from mirror.closed.receipt import Receipt
+from mirror.closed.doctor.host.driverapi import Answer, ask_driver, can_be_asked
+from mirror.closed.doctor.host.nvidia import Nvidia, read_nvidia
+from mirror.closed.doctor.host.resources import Resources, read_resources
+from mirror.closed.doctor.host.toolbox import Toolbox, read_toolbox
+from mirror.closed.doctor.installed.cudahome import Toolkit, read_toolkit
+from mirror.closed.doctor.installed.wheels import Installed, read_installed
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.machine import Host, read_host
+from mirror.closed.prefix.receipt import Receipt
 from mirror.core.progress import SILENT, Progress
 
 
@@ -63,7 +63,7 @@ def read_facts(
     receipt: Receipt | None = None,
     progress: Progress = SILENT,
 ) -> Facts:
-    """Read everything that is small; the libraries of the stack are ``mirror.closed.doctor.binaries``'s.
+    """Read everything that is small; the libraries of the stack are ``mirror.closed.doctor.installed.binaries``'s.
 
     Args:
         environment: of the generation; None to look at the host only.

@@ -15,17 +15,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mirror.closed.doctor import disks
-from mirror.closed.doctor.driver import judge_devices, what_it_allows
-from mirror.closed.doctor.driverapi import judge_answer
 from mirror.closed.doctor.facts import Facts
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.resources import judge_resources
-from mirror.closed.doctor.shell import judge_shell
-from mirror.closed.doctor.toolbox import judge_compilers, judge_headers, judge_ninja
-from mirror.closed.environment import Environment
-from mirror.closed.hostcompiler import ceiling_of
-from mirror.closed.interpreter import Interpreter, ask
+from mirror.closed.doctor.host import disks
+from mirror.closed.doctor.host.driver import judge_devices, what_it_allows
+from mirror.closed.doctor.host.driverapi import judge_answer
+from mirror.closed.doctor.host.resources import judge_resources
+from mirror.closed.doctor.host.shell import judge_shell
+from mirror.closed.doctor.host.toolbox import judge_compilers, judge_headers, judge_ninja
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.hostcompiler import ceiling_of
+from mirror.closed.venv.interpreter import Interpreter, ask
 from mirror.core.errors import MirrorError
 
 _COMPILING = frozenset({

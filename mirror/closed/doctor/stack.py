@@ -15,19 +15,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mirror.closed.doctor.binaries import Scan, scan
-from mirror.closed.doctor.caches import cache_roots, held_locks, stale_caches
-from mirror.closed.doctor.cudahome import judge_toolkit
-from mirror.closed.doctor.driver import judge_driver
 from mirror.closed.doctor.facts import Facts
 from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.gpucode import judge_code, judge_unread
-from mirror.closed.doctor.hostlibraries import read_libraries
-from mirror.closed.doctor.linking import judge_links
+from mirror.closed.doctor.host.driver import judge_driver
+from mirror.closed.doctor.installed.binaries import Scan, scan
+from mirror.closed.doctor.installed.caches import cache_roots, held_locks, stale_caches
+from mirror.closed.doctor.installed.cudahome import judge_toolkit
+from mirror.closed.doctor.installed.gpucode import judge_code, judge_unread
+from mirror.closed.doctor.installed.hostlibraries import read_libraries
+from mirror.closed.doctor.installed.linking import judge_links
+from mirror.closed.doctor.installed.wheels import Installed, judge_installed
 from mirror.closed.doctor.machine import guarded
-from mirror.closed.doctor.wheels import Installed, judge_installed
-from mirror.closed.environment import Environment
-from mirror.closed.receipt import Receipt
+from mirror.closed.environment.variables import Environment
+from mirror.closed.prefix.receipt import Receipt
 from mirror.core.progress import SILENT, Progress
 
 

@@ -18,13 +18,13 @@ from itertools import chain
 from pathlib import Path
 
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
-from mirror.closed.doctor.log import explain
-from mirror.closed.doctor.symptom import Context
-from mirror.closed.environment import Environment
-from mirror.closed.host import Host
-from mirror.closed.selftest import FAILED, Check, self_test
+from mirror.closed.doctor.log.log import explain
+from mirror.closed.doctor.log.symptom import Context
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.machine import Host
+from mirror.closed.selftest.selftest import FAILED, Check, self_test
+from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.progress import SILENT, Progress
-from mirror.core.redistnames import rpm_names
 
 
 def context_of(environment: Environment | None) -> Context:

@@ -28,7 +28,7 @@ from mirror.review.page.deciding import deciding
 from mirror.review.page.findings import changes, findings
 from mirror.review.page.style import STYLE
 from mirror.review.page.summary import banner, summary
-from mirror.review.report import Report
+from mirror.review.report.report import Report
 
 
 def page(report: Report) -> str:

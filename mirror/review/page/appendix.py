@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirror.core.dossier import LICENCES, PATH
-from mirror.core.manifest import Artifact
+from mirror.core.bundle.dossier import LICENCES, PATH
+from mirror.core.bundle.manifest import Artifact
 from mirror.core.sizes import human_bytes
 from mirror.review.markup import Html, element, join
 from mirror.review.page.findings import anchor
 from mirror.review.page.summary import digest
-from mirror.review.report import Report
+from mirror.review.report.report import Report
 
 _KNOWN = {
     "SHA256SUMS": "the digest of every file, for sha256sum -c",

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mirror.core.dossier import FileFacts
-from mirror.core.root import utc
+from mirror.core.bundle.dossier import FileFacts
 from mirror.core.sizes import human_bytes
-from mirror.review.eyes import KNOW
+from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import anchor, eye_anchor
 from mirror.review.page.summary import digest, place
-from mirror.review.paths import ASKED, CARRIED, UNKNOWN, Reason
-from mirror.review.report import Report, Row
+from mirror.review.questions.paths import ASKED, CARRIED, UNKNOWN, Reason
+from mirror.review.questions.question import KNOW
+from mirror.review.report.report import Report, Row
 
 _COLUMNS = ("Artifact", "Licence", "Why it is here", "From", "Inside", "Size and sha256")
 _GROUPS = {

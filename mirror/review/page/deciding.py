@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror.review.markup import Content, Html, element, join
-from mirror.review.report import Report
+from mirror.review.report.report import Report
 
 _RECIPES = {
     "ssh-keygen": ("check-with-ssh-keygen.sh", "ssh-keygen of OpenSSH 8.1 or newer, GNU tar, awk and sha256sum"),

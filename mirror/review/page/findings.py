@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mirror.core.sizes import human_bytes
-from mirror.review.diff import Change
-from mirror.review.eyes import KNOW, Eye
 from mirror.review.markup import Html, element, join, word
-from mirror.review.report import Report
+from mirror.review.questions.diff import Change
+from mirror.review.questions.question import KNOW, Eye
+from mirror.review.report.report import Report
 
 _WEIGHTS = {"decide": "decide about it", "look": "look at it", "know": "good to know"}
 

@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from mirror.core.manifest import Artifact
-from mirror.core.quorum import Shortfall
-from mirror.core.root import utc
+from mirror.core.bundle.manifest import Artifact
 from mirror.core.sizes import human_bytes
 from mirror.core.target import Target
-from mirror.review.diff import BUILT
-from mirror.review.eyes import Eye
+from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import eye_anchor
-from mirror.review.report import APPROVED, REFUSED, WAITING, Report, Signatory
+from mirror.review.questions.diff import BUILT
+from mirror.review.questions.question import Eye
+from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report, Signatory
 
 _GPUS = {
     "8.0": "A100, A30",

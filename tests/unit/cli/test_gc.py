@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
-from mirror.closed.environment import load_environment
-from mirror.closed.prefix import Prefix
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.generations import Prefix
 from tests.support.generations import put_generation
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
-from mirror.connected.installer import write_installer
+from mirror.connected.packing.installer import write_installer
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, Desk, version_in
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mirror.cli import key
-from mirror.connected import keyfile
-from mirror.connected.keyfile import KeyExists, LockedKey, read_key
+from mirror.connected.signing import keyfile
+from mirror.connected.signing.keyfile import KeyExists, LockedKey, read_key
 from mirror.core.errors import Unreadable
 from tests.support.keys import signer, write_private_key
 

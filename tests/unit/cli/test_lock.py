@@ -9,7 +9,7 @@ import pytest
 from mirror.cli import lock
 from mirror.cli.main import main
 from mirror.connected.lock import LockOptions
-from mirror.connected.resolver import RESOLVERS
+from mirror.connected.resolving.resolver import RESOLVERS
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import COMMANDS, main, parser
-from mirror.connected.installer import COMMANDS as CARRIED
-from mirror.connected.installer import installer_bytes, write_installer
+from mirror.connected.packing.installer import COMMANDS as CARRIED
+from mirror.connected.packing.installer import installer_bytes, write_installer
 
 
 def mirror(*words: object) -> subprocess.CompletedProcess[str]:
@@ -144,7 +144,7 @@ def test_an_interrupt_while_the_commands_are_imported_is_no_traceback() -> None:
 import sys
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "mirror.closed.status":
+        if name == "mirror.closed.prefix.status":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Slow())
 from mirror.cli.main import main

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
-from mirror.connected.installer import write_installer
+from mirror.connected.packing.installer import write_installer
 from tests.support.desk import Desk
 
 PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python")) or [Path(sys.executable)]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mirror.cli import trust
-from mirror.core.quorum import UnknownSigner
-from mirror.core.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
-from mirror.closed.receipt import Receipt
-from mirror.connected.installer import write_installer
-from mirror.core.fileindex import BUNDLED, INSTALLED
+from mirror.closed.prefix.receipt import Receipt
+from mirror.connected.packing.installer import write_installer
 from mirror.core.names import Sha256Hex
+from mirror.core.toolkit.fileindex import BUNDLED, INSTALLED
 from tests.support.bundles import BundleSimulator
 from tests.unit.cli.test_install import python
-from tests.unit.closed.test_which import INDEX, TARGET
+from tests.unit.closed.which.test_search import INDEX, TARGET
 
 
 @pytest.fixture

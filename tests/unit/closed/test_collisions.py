@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.dossier import PATH, Dossier, FileFacts, Waiver
+from mirror.core.bundle.dossier import PATH, Dossier, FileFacts, Waiver
 from tests.support.desk import Desk
 from tests.support.wheels import make_wheel
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.caches import remember
-from mirror.closed.environment import load_environment
+from mirror.closed.environment.caches import remember
+from mirror.closed.environment.variables import load_environment
 from mirror.closed.garbage import Report, collect, disk_usage
-from mirror.closed.history import History
-from mirror.closed.prefix import Generation, Prefix
-from mirror.closed.prefixlock import PrefixBusy
+from mirror.closed.prefix.generations import Generation, Prefix
+from mirror.closed.prefix.history import History
+from mirror.closed.prefix.lock import PrefixBusy
+from mirror.closed.prefix.status import NothingInstalled, roll_back
+from mirror.closed.prefix.usage import hold
 from mirror.closed.preflight import PreflightFailed
-from mirror.closed.status import NothingInstalled, roll_back
-from mirror.closed.usage import hold
 from tests.support.generations import key_of, put_generation
 
 
@@ -120,7 +120,7 @@ def test_a_generation_whose_file_is_mapped_or_on_a_command_line_is_in_use(prefix
 def test_a_generation_that_mirror_run_holds_stays(prefix: Prefix) -> None:
     """Also when the program is another user's, whose files do not show: the lock does."""
     used, _ = put_generation(prefix, 1), put_generation(prefix, 2)
-    source = "import sys; from pathlib import Path; from mirror.closed.usage import hold\n"
+    source = "import sys; from pathlib import Path; from mirror.closed.prefix.usage import hold\n"
     source += "hold(Path(sys.argv[1])); print(flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", source, os.path.relpath(used.path, "/")]
     with subprocess.Popen(command, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_the_rest_is_garbage_to_the_next_run(prefix: Prefix
     victim = put_generation(prefix, 1, files=1500)
     current = put_generation(prefix, 2)
     source = "import sys; from pathlib import Path; from mirror.closed.garbage import collect\n"
-    source += "from mirror.closed.prefix import Prefix; collect([Prefix(Path(sys.argv[1]))], keep=0)"
+    source += "from mirror.closed.prefix.generations import Prefix; collect([Prefix(Path(sys.argv[1]))], keep=0)"
     process = subprocess.Popen([sys.executable, "-c", source, str(prefix.root)])
     while victim.complete.exists() and process.poll() is None:
         time.sleep(0.0005)

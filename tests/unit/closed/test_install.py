@@ -6,16 +6,16 @@ import time
 
 import pytest
 
-from mirror.closed.environment import GenerationDamaged, load_environment
-from mirror.closed.host import read_host
+from mirror.closed.environment.variables import GenerationDamaged, load_environment
+from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
-from mirror.closed.prefix import Prefix
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.receipt import read_receipt
+from mirror.closed.prefix.status import roll_back
+from mirror.closed.prefix.upgrade_check import BundleOlder, OtherStack, SequenceReused
 from mirror.closed.preflight import PreflightFailed
-from mirror.closed.receipt import read_receipt
-from mirror.closed.selftest import Check
-from mirror.closed.standing import BundleOlder, OtherStack, SequenceReused
-from mirror.closed.status import roll_back
-from mirror.core.truststore import TrustStore
+from mirror.closed.selftest.selftest import Check
+from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, MINOR, Desk, version_in
 from tests.support.interpreters import make_interpreter_archive

@@ -15,21 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.host import read_host
+from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
-from mirror.closed.prefix import Prefix
-from mirror.closed.prefixlock import PrefixBusy
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.lock import PrefixBusy
+from mirror.closed.prefix.tree import remove_tree
+from mirror.closed.prefix.usage import processes_below
 from mirror.closed.preflight import PreflightFailed
-from mirror.closed.selftest import SelfTestFailed
-from mirror.closed.tree import remove_tree
-from mirror.closed.usage import processes_below
-from mirror.closed.venv import InstallerFailed
+from mirror.closed.selftest.selftest import SelfTestFailed
+from mirror.closed.venv.venv import InstallerFailed
+from mirror.core.bundle.layout import BadLayout
+from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.layout import BadLayout
 from mirror.core.progress import Advance
-from mirror.core.quorum import NotSigned, UnknownSigner
-from mirror.core.reader import DigestMismatch
-from mirror.core.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.trust.quorum import NotSigned, UnknownSigner
+from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.bundles import SEQUENCE, BundleSimulator, flip_last_byte_of
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.wheels import make_wheel

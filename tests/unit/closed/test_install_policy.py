@@ -8,9 +8,9 @@ import pytest
 
 from mirror.closed.install import Options, install
 from mirror.closed.preflight import PreflightFailed
-from mirror.core.dossier import PATH, Dossier, FileFacts
-from mirror.core.policy import Policy
-from mirror.core.policyrules import FactsMissing, PolicyBreached
+from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
+from mirror.core.policy.document import Policy
+from mirror.core.policy.rules import FactsMissing, PolicyBreached
 from tests.support.bundles import BundleSimulator
 from tests.support.osv import wheel
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.host import Disk, Host
-from mirror.closed.interpreter import Interpreter, Search
+from mirror.closed.host.machine import Disk, Host
 from mirror.closed.preflight import PreflightFailed, check, needed_bytes, prefix_issues
-from mirror.core.manifest import Artifact, Manifest
+from mirror.closed.venv.interpreter import Interpreter, Search
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 

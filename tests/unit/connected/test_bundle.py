@@ -12,26 +12,26 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.bundle import Bundled, BundleOptions, assemble, bundle
-from mirror.connected.choice import HashNotOnIndex
-from mirror.connected.download import Download
-from mirror.connected.fetch import SeveralFailures
-from mirror.connected.locks import LockOutdated, Locks
-from mirror.connected.plan import Part, Plan
-from mirror.connected.planning import make_plan, prepare
-from mirror.connected.requirements import InvalidLock, PythonLock, parse_lock
-from mirror.connected.rpmlock import RpmLock
-from mirror.connected.rpmpackage import RpmPin
-from mirror.connected.store import Store
-from mirror.connected.wheels import NoWheelForTarget
-from mirror.connected.wishes import NotLocked, Wishes
-from mirror.connected.without import UnknownPart
+from mirror.connected.fetching.download import Download
+from mirror.connected.fetching.fetch import SeveralFailures
+from mirror.connected.fetching.store import Store
+from mirror.connected.index.choice import HashNotOnIndex
+from mirror.connected.index.wheels import NoWheelForTarget
+from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.planning.locks import LockOutdated, Locks
+from mirror.connected.planning.plan import Part, Plan
+from mirror.connected.planning.planning import make_plan, prepare
+from mirror.connected.planning.wishes import NotLocked, Wishes
+from mirror.connected.stack.without import UnknownPart
+from mirror.connected.toolchain.rpmlock import RpmLock
+from mirror.connected.toolchain.rpmpackage import RpmPin
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
-from mirror.core.fileindex import FILELISTS, HEADERS, FileIndex
 from mirror.core.names import Sha256Hex
-from mirror.core.quorum import UnknownSigner
-from mirror.core.reader import open_bundle
 from mirror.core.target import Target
-from mirror.core.truststore import TrustStore
+from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
+from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.truststore import TrustStore
 from tests.support.index import LoopbackIndex
 from tests.support.keys import write_private_key
 from tests.support.rpms import Packager, toolkit

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.choice import Withdrawn
-from mirror.connected.index import ProjectNotOnIndex
+from mirror.connected.fetching.store import Store
+from mirror.connected.index.choice import Withdrawn
+from mirror.connected.index.pages import ProjectNotOnIndex
+from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.lock import Locked, LockOptions, lock
-from mirror.connected.locks import LockOutdated, read_locks
-from mirror.connected.repository import MetadataMismatch, RepositoryNotSigned, RepositoryUnreachable
-from mirror.connected.requirements import read_lock
-from mirror.connected.resolver import ResolutionFailed
-from mirror.connected.rpmlock import RpmLock
-from mirror.connected.sdist import InvalidSdist
-from mirror.connected.store import Store
-from mirror.connected.wheels import NoWheelForTarget
-from mirror.connected.without import UnknownPart
+from mirror.connected.pins.requirements import read_lock
+from mirror.connected.planning.locks import LockOutdated, read_locks
+from mirror.connected.resolving.resolver import ResolutionFailed
+from mirror.connected.sdists.sdist import InvalidSdist
+from mirror.connected.stack.without import UnknownPart
+from mirror.connected.toolchain.repository import MetadataMismatch, RepositoryNotSigned, RepositoryUnreachable
+from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import InvalidDocument, Unwritable
-from mirror.core.fileindex import FileIndex
 from mirror.core.names import project_name
+from mirror.core.toolkit.fileindex import FileIndex
 from tests.support.index import LoopbackIndex
 from tests.support.repos import Rpm, Vendor, primary_of, toolkit, write_repository
 from tests.support.wheels import make_sdist, make_wheel, sha256_of

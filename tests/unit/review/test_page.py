@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from mirror import __version__
-from mirror.core.advisories import Advisories, Finding, Source
-from mirror.core.dossier import FileFacts, Waiver
-from mirror.core.policy import Policy, read_policy
-from mirror.core.sidecars import REJECTED
+from mirror.core.advisories.known import Advisories, Finding, Source
+from mirror.core.bundle.dossier import FileFacts, Waiver
+from mirror.core.policy.document import Policy, read_policy
 from mirror.core.target import Target
-from mirror.review.approval import decide
-from mirror.review.contents import Contents
-from mirror.review.judgement import Judgement
+from mirror.core.trust.sidecars import REJECTED
+from mirror.review.decisions.approval import decide
 from mirror.review.page import page
 from mirror.review.page.style import STYLE
 from mirror.review.page.summary import in_words, place
-from mirror.review.report import Report
+from mirror.review.questions.contents import Contents
+from mirror.review.questions.judgement import Judgement
+from mirror.review.report.report import Report
 from tests.support.keys import make_root, role, signer
 from tests.support.reports import ROOT, Case, Page, report_of
 

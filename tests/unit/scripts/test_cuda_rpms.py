@@ -14,16 +14,16 @@ import createrepo_c
 import pytest
 import rpm_rs
 
-from mirror.connected.closure import solve
-from mirror.connected.repository import open_repository
-from mirror.connected.transport import get_bytes, new_session
+from mirror.connected.fetching.transport import get_bytes, new_session
+from mirror.connected.toolchain.closure import solve
+from mirror.connected.toolchain.repository import open_repository
 from mirror.core.names import Sha256Hex
-from mirror.core.openpgp import read_keys
 from mirror.core.progress import SILENT, Progress
-from mirror.core.rpm import read_rpm
-from mirror.core.rpmsource import trusted_rpms
+from mirror.core.signatures.openpgp import read_keys
 from mirror.core.target import Target
-from mirror.core.toolchain import unpack_toolchain
+from mirror.core.toolkit.rpm import read_rpm
+from mirror.core.toolkit.rpmsource import trusted_rpms
+from mirror.core.toolkit.toolchain import unpack_toolchain
 from scripts.cuda_rpms import demokey, maker
 from scripts.cuda_rpms.layout import RECIPES, TARGET, Recipe, targets
 from scripts.cuda_rpms.maker import WrongBytes, make_repository

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.checkup import Checkup
-from mirror.closed.doctor.driverapi import Answer
 from mirror.closed.doctor.facts import Facts
 from mirror.closed.doctor.finding import PROBLEM, WARNING, Finding
-from mirror.closed.doctor.nvidia import Gpu, Nvidia
+from mirror.closed.doctor.host.driverapi import Answer
+from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
+from mirror.closed.doctor.host.resources import Resources
+from mirror.closed.doctor.host.toolbox import Compiler, Toolbox
+from mirror.closed.doctor.installed.wheels import read_installed
 from mirror.closed.doctor.page import MAX_COLUMNS, MAX_LINES, page
-from mirror.closed.doctor.resources import Resources
-from mirror.closed.doctor.toolbox import Compiler, Toolbox
-from mirror.closed.doctor.wheels import read_installed
-from mirror.closed.host import Host
+from mirror.closed.host.machine import Host
 from tests.support.stacks import Stack, torch_version
 
 NOW = 1_795_000_000

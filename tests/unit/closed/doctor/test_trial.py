@@ -8,8 +8,8 @@ import pytest
 
 from mirror.closed.doctor.finding import GOOD, PROBLEM
 from mirror.closed.doctor.trial import context_of, try_out
-from mirror.closed.environment import Environment
-from mirror.closed.host import read_host
+from mirror.closed.environment.variables import Environment
+from mirror.closed.host.machine import read_host
 from mirror.core.target import Target
 from tests.support.stacks import Stack
 

@@ -1,0 +1,2 @@
+"""What of this host a server stumbles on: GPUs and driver (``nvidia``, ``driverapi``, ``driver``), ``disks``, ``resources``,
+the calling ``shell`` with its ``paths`` and ``proxies``, and the ``toolbox`` of compilers."""

@@ -1,0 +1,2 @@
+"""What of the installed stack a server stumbles on: the toolkit (``cudahome``), the ``wheels``, their ``binaries`` with
+``gpucode``, how the loader would link them (``hostlibraries``, ``linking``), and JIT ``caches``."""

@@ -1,0 +1,256 @@
+"""What a server's log says: which symptoms stand in it, where first, how often, and which of them explains the others.
+
+It holds the search and the order. The symptoms are ``mirror.closed.doctor.log.symptoms``'s, reading the log is
+``mirror.closed.doctor.log.logtext``'s.
+
+Rules:
+(1) a log is read once and never held; each fragment is looked for in a whole block at a time, a pattern only where its
+    fragment stands, and only so often in a line: time grows with the log's size and with nothing else;
+(2) a symptom that is seen a thousand times is one finding, with its first line and the number of lines;
+(3) what explains others comes first; words that are never a cause come last, and alone they are called what they are;
+(4) a log without a known word is said to be unknown, and the lines that look like errors are shown.
+
+Example::
+
+    with open_log(Path("server.log")) as stream:
+        for finding in explain_stream(stream, install_context(generation)).findings: ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import BinaryIO
+
+from mirror.closed.doctor.finding import LEVELS
+from mirror.closed.doctor.log.explanation import Explanation, Sighting
+from mirror.closed.doctor.log.logtext import Block, blocks, stream_lines, text_lines
+from mirror.closed.doctor.log.suspects import Suspects, shown
+from mirror.closed.doctor.log.symptom import Context, Symptom, package_of
+from mirror.closed.doctor.log.symptoms import CONSEQUENCES, SYMPTOMS
+
+_AHEAD, _BACK = 600, 400
+"""Characters around a fragment in which a pattern is looked for."""
+
+_TRIES = 64
+"""How many times a fragment is judged in one line; it may stand there a million times."""
+
+_MOST_LOOKS_BACK = 2000
+"""How many times a symptom is looked up in what stands before it."""
+
+_UNKNOWN, _ANY_RELEASE = Context(), Context("13.0")
+_TOOLKIT = re.compile(r"/cuda-(1[1-9]\.\d)(?=[/'\"\s])")
+
+
+def explain(lines: Iterable[str], context: Context = _UNKNOWN) -> Explanation:
+    """Explain a log that is in memory.
+
+    Args:
+        lines: each with or without its newline.
+        context: of the install that the log is from, so that the very RPM can be named.
+    """
+    return _explain(text_lines(lines), context)
+
+
+def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation:
+    """Explain a log of any size; the stream is read to its end, and not closed.
+
+    Raises:
+        OSError: as the stream does.
+    """
+    return _explain(stream_lines(stream), context)
+
+
+def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
+    search, tally, suspects, last = _Search(), _Tally(context), Suspects(), 0
+    for block in blocks(lines):
+        tally.learn(block)
+        tally.add(search.hits(block))
+        suspects.add(block)
+        last = block.last_line
+    sightings, consequences = tally.result()
+    return Explanation(sightings, consequences, () if sightings else suspects.result(), last)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    symptom: Symptom
+    pattern: re.Pattern[str] | None
+    lead: re.Pattern[str] | None
+    near: re.Pattern[str] | None
+
+    def judge(self, block: Block, at: int, start: int) -> dict[str, str] | None:
+        """The groups found when the symptom stands at ``at``, in the line from ``start``; None when it does not stand there."""
+        groups: dict[str, str] = {}
+        if self.pattern:
+            match = self.pattern.match(block.folded, at, at + _AHEAD)
+            if match is None:
+                return None
+            groups = _named(match.groupdict())
+        if self.lead:
+            before = self.lead.search(block.folded, max(start, at - _BACK), at)
+            if before is None:
+                return None
+            groups = _named({**before.groupdict(), **(match.groupdict() if self.pattern and match else {})})
+        return groups
+
+
+def _named(groups: Mapping[str, str | None]) -> dict[str, str]:
+    """The named groups; ``path1`` and ``path2`` together are ``path``."""
+    found: dict[str, str] = {}
+    for name in sorted(groups):
+        base = name.rstrip("0123456789")
+        found[base] = found.get(base, "") + (groups[name] or "")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _rules() -> Mapping[str, tuple[_Rule, ...]]:
+    """Fragment -> the rules that look where it stands."""
+    found: dict[str, list[_Rule]] = {}
+    for symptom in (*SYMPTOMS, *CONSEQUENCES):
+        expressions = (symptom.pattern, symptom.lead, symptom.near)
+        rule = _Rule(symptom, *(re.compile(text, re.MULTILINE) if text else None for text in expressions))
+        for fragment in symptom.fragments:
+            found.setdefault(fragment, []).append(rule)
+    return {fragment: tuple(rules) for fragment, rules in found.items()}
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """A symptom at a place."""
+
+    symptom: Symptom
+    groups: Mapping[str, str]
+    block: Block
+    at: int
+    line: int
+    text: str = ""
+
+    def shown(self) -> _Hit:
+        """The same with what is shown of its line."""
+        _, start, end = self.block.line(self.at)
+        return replace(self, text=shown(self.block.text, self.at, start, end), block=_NOTHING)
+
+
+_NOTHING = Block("", "", "", [0], [0])
+
+
+class _Search:
+    """Looks through the blocks of one log."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+        self._answer: dict[str, dict[str, str] | None] = {}
+
+    def hits(self, block: Block) -> Iterator[_Hit]:
+        for fragment, rules in _rules().items():
+            at = block.folded.find(fragment)
+            while at >= 0:
+                number, start, end = block.line(at)
+                wanted = rules
+                for _ in range(_TRIES):
+                    for rule in wanted:
+                        groups = self._judge(rule, block, at, start)
+                        if groups is not None:
+                            wanted = tuple(other for other in wanted if other is not rule)
+                            yield _Hit(rule.symptom, groups, block, at, number)
+                    at = block.folded.find(fragment, at + 1, end)
+                    if at < 0 or not wanted:
+                        break
+                at = block.folded.find(fragment, end)
+
+    def _judge(self, rule: _Rule, block: Block, at: int, start: int) -> dict[str, str] | None:
+        groups = rule.judge(block, at, start)
+        if groups is None or rule.near is None:
+            return groups
+        # Reading back is the one thing that costs: in a log that says it for ever, the answer is known by then.
+        asked = self._asked[rule.near.pattern] = self._asked.get(rule.near.pattern, 0) + 1
+        if asked <= _MOST_LOOKS_BACK:
+            last = None
+            for match in rule.near.finditer(block.back(at)):
+                last = match
+            self._answer[rule.near.pattern] = None if last is None else _named(last.groupdict())
+        answer = self._answer[rule.near.pattern]
+        return None if answer is None else {**groups, **answer}
+
+
+class _Tally:
+    """The hits so far, one entry for each thing that is to be done about them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._first: dict[tuple[str, str], _Hit] = {}
+        self._count: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str], int] = {}
+
+    def learn(self, block: Block) -> None:
+        """Without an install, the first toolkit that the log names by its directory tells the release."""
+        if not self._context.release:
+            named = _TOOLKIT.search(block.text)
+            if named:
+                self._context = replace(self._context, release=named[1])
+
+    def add(self, hits: Iterable[_Hit]) -> None:
+        lines: dict[int, list[_Hit]] = {}
+        for hit in hits:
+            holds = hit.symptom.holds
+            if holds is None or holds(self._context, hit.groups):
+                lines.setdefault(hit.line, []).append(hit)
+        for number in sorted(lines):
+            better = {row for hit in lines[number] for row in hit.symptom.over}
+            for hit in lines[number]:
+                if hit.symptom.row not in better:
+                    self._note(hit)
+
+    def _note(self, hit: _Hit) -> None:
+        # Two libraries that are missing are two RPMs to add, and so two findings; two headers of one RPM are one.
+        symptom = hit.symptom
+        package = package_of(symptom.missing(hit.groups), _ANY_RELEASE) if symptom.names_rpm else ""
+        key = (symptom.row or symptom.what, package)
+        if self._last.get(key) == hit.line:
+            return
+        if key not in self._first:
+            self._first[key] = hit.shown()
+        self._last[key] = hit.line
+        self._count[key] = self._count.get(key, 0) + 1
+
+    def result(self) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
+        """Sightings of rows, first cause first, and of consequences."""
+        depths = _depths({hit.symptom for hit in self._first.values()})
+        told = sorted(
+            self._first.items(),
+            key=lambda item: (depths[item[1].symptom][0], -LEVELS.index(item[1].symptom.level), item[1].line),
+        )
+        sightings = [(hit, self._sighting(key, hit, depths[hit.symptom][1])) for key, hit in told]
+        return (
+            tuple(sighting for hit, sighting in sightings if hit.symptom.row),
+            tuple(sighting for hit, sighting in sightings if not hit.symptom.row),
+        )
+
+    def _sighting(self, key: tuple[str, str], hit: _Hit, cause: str) -> Sighting:
+        count = self._count[key]
+        often = f" ({count} lines have it)" if count > 1 else ""
+        finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)
+        return Sighting(finding, hit.line, hit.text, count)
+
+
+def _depths(seen: set[Symptom]) -> dict[Symptom, tuple[int, str]]:
+    """How many of the others explain a symptom, one behind the other, and the row of the nearest that does."""
+    found: dict[Symptom, tuple[int, str]] = {}
+
+    def depth(symptom: Symptom, above: frozenset[Symptom]) -> tuple[int, str]:
+        if symptom not in found:
+            causes = [
+                (depth(other, above | {symptom})[0] + 1, other.row)
+                for other in seen - above - {symptom}
+                if symptom.row and symptom.row in other.explains
+            ]
+            found[symptom] = max(causes, default=(0, ""))
+        return found[symptom]
+
+    for symptom in seen:
+        depth(symptom, frozenset())
+    return found

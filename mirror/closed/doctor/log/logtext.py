@@ -1,0 +1,197 @@
+"""A log's text: any file or stream, in blocks that are quick to search.
+
+It holds how a log is read: compressed or not, with lines of any length and bytes of any kind. What its words mean is
+``mirror.closed.doctor.log.log``'s.
+
+Rules:
+(1) a log is read once, front to back, and never more of it is held than a block; the number of each line is known;
+(2) colours are taken away, quotes made plain, and bytes that are no UTF-8 replaced; a character stays one character;
+(3) a line that is too long for a block is cut, with enough of the first piece repeated that no fragment is cut in two.
+
+Example::
+
+    with open_log(Path("server.log.gz")) as stream:
+        for block in blocks(stream_lines(stream)):
+            at = block.text.find("cannot find -lcudart")
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import re
+import stat
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from mirror.core.errors import MirrorError, Unreadable
+
+BLOCK = 256 << 10
+PIECE = 64 << 10
+OVERLAP = 1 << 10
+BEFORE = 8 << 10
+"""Characters of a block; the most of a line in one piece; what two pieces share; what a block knows of the one before."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b\n]{0,256}\x07")
+_QUOTES = (("`", "'"), ("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
+_STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class CompressedLog(MirrorError):
+    """The log is compressed in a way that the standard library does not read.
+
+    Attributes:
+        path: the file.
+        kind: of compression.
+    """
+
+    ref = "compressed-log"
+    exit_code = 111
+    hint = "Pass it through its own program: zstdcat FILE | mirror doctor --log -"
+
+    def __init__(self, path: str, kind: str) -> None:
+        super().__init__(path, kind)
+        self.path, self.kind = path, kind
+
+    def __str__(self) -> str:
+        return f"{self.path} is compressed with {self.kind}; mirror reads plain text, gzip, bzip2 and xz"
+
+
+class DamagedLog(MirrorError):
+    """A compressed log cannot be read to its end.
+
+    Attributes:
+        path: the file.
+        reason: the decompressor's words.
+    """
+
+    ref = "damaged-log"
+    exit_code = 112
+    hint = "Copy it again; or give what can be read: zcat FILE | mirror doctor --log -"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} is compressed and ends early or is damaged: {self.reason}"
+
+
+@contextlib.contextmanager
+def open_log(path: Path) -> Iterator[BinaryIO]:
+    """A log file for reading, decompressed if its first bytes say that it is compressed.
+
+    Raises:
+        Unreadable: when there is no such file, it cannot be read, or it is a device that may never end.
+        CompressedLog: when it is zstd's.
+        DamagedLog: when it cannot be decompressed to its end.
+    """
+    try:
+        with open(path, "rb") as raw:
+            if stat.S_ISCHR(os.fstat(raw.fileno()).st_mode) and str(path) not in _STANDARD_INPUT:
+                raise Unreadable(str(path), "it is a device, and may have no end")
+            with _decompressed(raw, str(path)) as stream:
+                yield stream
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as exc:
+        raise DamagedLog(str(path), str(exc)) from exc
+    except OSError as exc:
+        if exc.errno is None:  # bz2 says so of damaged data
+            raise DamagedLog(str(path), str(exc)) from exc
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _decompressed(raw: BufferedReader, path: str) -> BinaryIO:
+    magic = raw.peek(6)[:6]  # a pipe by name (/dev/stdin) cannot be wound back
+    if magic[:4] == _ZSTD:
+        raise CompressedLog(path, "zstd")
+    if magic[:2] == b"\x1f\x8b":
+        return cast(BinaryIO, gzip.open(raw))
+    if magic[:3] == b"BZh":
+        return cast(BinaryIO, bz2.open(raw))
+    if magic == b"\xfd7zXZ\0":
+        return cast(BinaryIO, lzma.open(raw))
+    return raw
+
+
+def stream_lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a stream; a long line comes in pieces under one number."""
+    number, tail = 1, b""
+    for data in iter(lambda: stream.readline(PIECE), b""):
+        yield number, (tail + data).rstrip(b"\r\n").decode("utf-8", "replace")
+        tail = b"" if data.endswith(b"\n") else data[-OVERLAP:]
+        number += not tail
+
+
+def text_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a text that is in memory already."""
+    for number, line in enumerate(lines, 1):
+        for start in range(0, max(len(line), 1), PIECE):
+            yield number, line[max(0, start - OVERLAP) : start + PIECE].rstrip("\r\n")
+
+
+@dataclass
+class Block:
+    """Lines that are searched together.
+
+    Attributes:
+        text: them, joined by newlines, as they are shown.
+        folded: the same with plain quotes, to search in; its offsets are those of ``text``.
+        before: the folded end of the block before.
+    """
+
+    text: str
+    folded: str
+    before: str
+    _starts: list[int] = field(repr=False)
+    _numbers: list[int] = field(repr=False)
+
+    @property
+    def last_line(self) -> int:
+        return self._numbers[-1]
+
+    def line(self, offset: int) -> tuple[int, int, int]:
+        """The line's number there, and where it starts and ends."""
+        index = bisect_right(self._starts, offset) - 1
+        end = self._starts[index + 1] - 1 if index + 1 < len(self._starts) else len(self.text)
+        return self._numbers[index], self._starts[index], end
+
+    def back(self, offset: int) -> str:
+        """The last few thousand folded characters before an offset."""
+        here = self.folded[max(0, offset - BEFORE) : offset]
+        return self.before[-(BEFORE - len(here)) :] + here if len(here) < BEFORE else here
+
+
+def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
+    """Lines in blocks."""
+    before, texts, starts, numbers, size = "", [], [], [], 0
+    for number, line in lines:
+        if "\x1b" in line:
+            line = _COLOUR.sub("", line)
+        line = line.replace("\n", " ")
+        texts.append(line)
+        starts.append(size)
+        numbers.append(number)
+        size += len(line) + 1
+        if size >= BLOCK:
+            block = _block(texts, before, starts, numbers)
+            yield block
+            before, texts, starts, numbers, size = block.folded[-BEFORE:] + "\n", [], [], [], 0
+    if texts:
+        yield _block(texts, before, starts, numbers)
+
+
+def _block(texts: list[str], before: str, starts: list[int], numbers: list[int]) -> Block:
+    text = "\n".join(texts)
+    folded = text
+    for fine, plain in _QUOTES:
+        folded = folded.replace(fine, plain)
+    return Block(text, folded, before, starts, numbers)

@@ -1,0 +1,94 @@
+"""Lines of a log that look like errors, for the case that no word of it is known.
+
+Rules: a few of the first and a few of the last that differ in more than their numbers; what is shown is short and has no
+control characters, whatever the log holds.
+
+Example::
+
+    suspects = Suspects()
+    suspects.add(block)
+    suspects.result()
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+
+from mirror.closed.doctor.log.logtext import Block
+
+_ALARMS = (
+    "rror:", "Error", "ERROR", "fatal", "FATAL", "Fatal", "CRITICAL", "Exception", "Traceback", "Segmentation fault",
+    "core dumped", "panicked at", "FAILED", "Aborted", "undefined symbol", "cannot open",
+)  # fmt: skip
+_CALM = re.compile(r"\b(?:INFO|DEBUG)\b")
+_NUMBERS = re.compile(r"\d+")
+_FIRST, _LAST = 6, 4
+_A_BLOCK = 8
+"""Of each block only so many lines of one alarm are looked at: a log that is all errors is no slower."""
+
+_WIDTH = 240
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A line that looks like an error."""
+
+    line: int
+    text: str
+
+
+class Suspects:
+    """Collects them block by block."""
+
+    def __init__(self) -> None:
+        self._first: list[Suspect] = []
+        self._last: deque[Suspect] = deque(maxlen=_LAST)
+        self._shapes: set[str] = set()
+
+    def add(self, block: Block) -> None:
+        """Look through the next block."""
+        found: dict[int, Suspect] = {}
+        for alarm in _ALARMS:
+            at = block.text.find(alarm)
+            for _ in range(_A_BLOCK):
+                if at < 0:
+                    break
+                at = self._take(block, at, found)
+                at = block.text.find(alarm, at)
+            at = block.text.rfind(alarm)
+            if at >= 0:
+                self._take(block, at, found)
+        for number in sorted(found):
+            self._note(found[number])
+
+    def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> int:
+        number, start, end = block.line(at)
+        if number not in found and not _CALM.search(block.text, start, min(end, start + 120)):
+            found[number] = Suspect(number, shown(block.text, at, start, end))
+        return end
+
+    def _note(self, suspect: Suspect) -> None:
+        shape = _NUMBERS.sub("0", suspect.text)
+        if len(self._first) < _FIRST:
+            if shape not in self._shapes:
+                self._shapes.add(shape)
+                self._first.append(suspect)
+        elif shape not in self._shapes and all(_NUMBERS.sub("0", last.text) != shape for last in self._last):
+            self._last.append(suspect)
+
+    def result(self) -> tuple[Suspect, ...]:
+        return (*self._first, *self._last)
+
+
+def shown(text: str, at: int, start: int, end: int) -> str:
+    """What is shown of a line: the part around an offset, printable.
+
+    Args:
+        at: the offset that matters.
+        start, end: of the line.
+    """
+    left, right = max(start, at - _WIDTH // 2), min(end, at + _WIDTH)
+    part = "".join(character if character.isprintable() else " " for character in text[left:right])
+    return ("\u2026" if left > start else "") + " ".join(part.split()) + ("\u2026" if right < end else "")

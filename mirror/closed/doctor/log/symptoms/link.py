@@ -1,0 +1,149 @@
+"""E2: the linker.
+
+Rule: "cannot find -lcudart" has four rows, the same words in each: what more is in the log or known of the install decides
+which is told, and the plain one (16) is what remains (CUDA.md A4, B5).
+"""
+
+from __future__ import annotations
+
+from mirror.closed.doctor.log.symptom import HEADER_FRAGMENTS, Context, Groups, Symptom, header_pattern
+
+_LINKER = ("cannot find -l", "unable to find library -l")
+_MATH_HEADERS = (
+    r"(?:cublas|cusparse|cusolver|curand|cufft|nvrtc|nvJitLink|nvml|nvtx3/|cupti|cuda_profiler_api)[\w./-]{0,80}"
+)
+
+_INDIRECT_WHAT = "{library}, which a library that is linked needs, was not found by the linker"
+_INDIRECT_CAUSE = "a library's own needs are looked up by -rpath-link, LD_RUN_PATH and ld.so's paths, not by -L"
+_INDIRECT_CHECK = "readelf -d the library that is named after 'needed by' | grep NEEDED; ls $CUDA_HOME/lib64/{library}"
+_INDIRECT_FIX = 'export FLASHINFER_EXTRA_LDFLAGS="-Wl,-rpath-link,$CUDA_HOME/lib64" (or LD_RUN_PATH for other builds)'
+
+
+def _has_no_runtime(context: Context, groups: Groups) -> bool:
+    """Whether the linker's name is there and leads nowhere (CUDA.md A4)."""
+    if context.cuda_home:
+        name = context.cuda_home / "lib64" / "libcudart.so"
+        return name.is_symlink() and not name.exists()
+    stems = {package.rpartition("-")[0].rpartition("-")[0] for package in context.packages}
+    return "cuda-cudart-devel" in stems and "cuda-cudart" not in stems
+
+
+def _missing(names: str) -> str:
+    """A pattern for libraries that the linker did not find; its group ``lib`` is the name after -l."""
+    return rf"(?:cannot find|unable to find library) -l:?(?:lib)?(?P<lib>{names})(?:\.so|\.a)?(?![\w.-])"
+
+
+SYMPTOMS = (
+    Symptom(
+        "16",
+        "linker",
+        "the linker did not find -lcudart",
+        "no directory of -L or LIBRARY_PATH holds a libcudart.so without version (LD_LIBRARY_PATH does not count for linking)",
+        "g++ -shared -x c /dev/null -o /dev/null -L$CUDA_HOME/lib64 -lcudart; ls -lL $CUDA_HOME/lib64/libcudart.so",
+        "export LIBRARY_PATH=$CUDA_HOME/lib64 ('. env.sh' does); if the file is missing, {bring}",
+        _LINKER,
+        _missing("cudart"),
+        file="libcudart.so",
+    ),
+    Symptom(
+        "17",
+        "linker",
+        "the linker did not find -lcudart although libcudart.so is listed",
+        "libcudart.so is a link of the -devel package, and the runtime package with the file it leads to is missing",
+        "readlink -e $CUDA_HOME/lib64/libcudart.so || echo dangling",
+        "{bring}",
+        _LINKER,
+        _missing("cudart"),
+        file="libcudart.so.",
+        over=("16",),
+        holds=_has_no_runtime,
+    ),
+    Symptom(
+        "18",
+        "linker",
+        "the linker did not find -lcuda",
+        "the driver's stub library is missing, or lib64/stubs is not among the -L directories",
+        "ls $CUDA_HOME/lib64/stubs/libcuda.so",
+        "{bring}; link with -L$CUDA_HOME/lib64/stubs, and never put stubs on LD_LIBRARY_PATH",
+        _LINKER,
+        _missing("cuda"),
+        file="lib/stubs/libcuda.so",
+    ),
+    Symptom(
+        "19",
+        "linker",
+        "the linker did not find -l{lib}, which nvcc links by itself",
+        "the runtime's -devel package, which holds lib{lib}.a, was not unpacked",
+        "ls $CUDA_HOME/lib64/lib{lib}.a",
+        "{bring}",
+        _LINKER,
+        _missing("cudart_static|cudadevrt"),
+        file="lib/lib{lib}.a",
+    ),
+    Symptom(
+        "20",
+        "math libraries",
+        "the linker did not find -l{lib}",
+        "the library's -devel package, with the name to link by, was not unpacked (or leads to a runtime package that was not)",
+        "ls -lL $CUDA_HOME/lib64/lib{lib}.so",
+        "{bring}",
+        _LINKER,
+        _missing("cublas|cublasLt|cusparse|cusolver|curand|cufft|nvrtc|nvrtc-builtins|nvJitLink"),
+        file="lib{lib}.so",
+    ),
+    Symptom(
+        "20",
+        "math libraries",
+        "the compiler did not find {file}",
+        "the library's -devel package, with its headers, was not unpacked",
+        "ls $CUDA_HOME/include/{file}",
+        "{bring}",
+        HEADER_FRAGMENTS,
+        header_pattern(_MATH_HEADERS),
+    ),
+    Symptom(
+        "21",
+        "linker",
+        _INDIRECT_WHAT,
+        _INDIRECT_CAUSE,
+        _INDIRECT_CHECK,
+        _INDIRECT_FIX,
+        (", needed by ",),
+        r", needed by [^\n]{1,300}?, not found",
+        lead=r"(?P<library>lib[\w.+-]{1,80})$",
+    ),
+    Symptom(
+        "21",
+        "linker",
+        _INDIRECT_WHAT,
+        _INDIRECT_CAUSE,
+        _INDIRECT_CHECK,
+        _INDIRECT_FIX,
+        ("undefined reference to '",),
+        r"undefined reference to '\w{1,80}@(?P<library>lib[\w.+-]{1,80})'",
+    ),
+    Symptom(
+        "22",
+        "linker",
+        "the linker was sent to a lib64 that pip's CUDA wheels do not have: {path}",
+        "pip's wheels keep their libraries in lib, without linker names, while FlashInfer asks in lib64",
+        "ls -d {path}; ls $(dirname {path})/lib",
+        "use this install's toolkit ('. env.sh' sets CUDA_HOME); or make the names: ln -s lib lib64 and ln -s libcudart.so.13 "
+        "libcudart.so in that tree",
+        _LINKER,
+        _missing("cudart"),
+        near=r"-L(?P<path>[^\s'\"]{0,200}/nvidia/(?:cu1\d|cuda_runtime)/lib64)",
+        over=("16", "17"),
+    ),
+    Symptom(
+        "23",
+        "linker",
+        "the linker passed over {path}, made for another machine",
+        "a library of another architecture is on the path: the sbsa (aarch64) payload on x86_64, the reverse, or 32 bit",
+        "readelf -h {path} | grep Machine; uname -m",
+        "lock for this machine's architecture ([target] arch in NAME.toml), or take that directory out of LIBRARY_PATH",
+        ("skipping incompatible ",),
+        r"skipping incompatible (?P<path>[^\s]{1,300})",
+        explains=("16", "18", "19", "20"),
+    ),
+)

@@ -1,0 +1,137 @@
+"""JIT cache directories of this user: whose each is, and which of them nobody needs any more.
+
+Where they lie and how they are named is ``mirror.closed.environment.variables``'s. Stale caches of other makers are
+``mirror.closed.doctor.installed.caches``'s; these cannot be stale, but they outlive their generation.
+
+Rules: only directories that are named like ours, belong to this user and are no links are looked at; a cache is kept when
+its link ``generation`` leads to an installed one or its key is one's, when a process uses it, and when somebody has put models
+for MLC into it; one that cannot be judged is kept.
+
+Example::
+
+    remember(environment, os.environ)
+    for cache in user_caches(os.environ, generations): ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
+from mirror.closed.prefix.generations import Generation, generation_at
+from mirror.core.errors import MirrorError
+
+_KEY = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}\.removed", re.ASCII)
+"""The second is what a removal that was killed has left."""
+
+_OWNER = "generation"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One directory of compiled kernels.
+
+    Attributes:
+        path: the directory.
+        kept: why it is kept; empty when nobody needs it.
+    """
+
+    path: Path
+    kept: str = ""
+
+
+def remember(environment: Environment, base: Mapping[str, str]) -> None:
+    """Make the user's cache directory for a generation, closed to others, and write down whose it is; as ``env.sh`` does.
+
+    A cache that cannot be made is for the programs to complain about that need it.
+    """
+    cache = environment.caches(base)
+    with contextlib.suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, exist_ok=True)
+        (cache / _OWNER).symlink_to(environment.generation)
+
+
+def user_caches(
+    base: Mapping[str, str], generations: Iterable[Generation], removed: Iterable[Path] = ()
+) -> list[Cache]:
+    """The caches of the user whose environment ``base`` is, in order.
+
+    Args:
+        base: where HOME and XDG_CACHE_HOME are.
+        generations: those that are known to be installed; others are found by the caches' own links.
+        removed: paths of generations that are about to go.
+    """
+    gone = set(removed)
+    home = jit_home(cache_home(base, Path("/nonexistent")))
+    keys, unknown = _keys(generation for generation in generations if generation.path not in gone)
+    return [_judge(path, keys, gone, unknown) for path in _ours(home)]
+
+
+def _keys(generations: Iterable[Generation]) -> tuple[dict[str, Path], bool]:
+    """Key -> generation, and whether there is one whose key cannot be computed."""
+    keys, unknown = {}, False
+    for generation in generations:
+        try:
+            keys[load_environment(generation).jit_key()] = generation.path
+        except MirrorError:
+            unknown = True
+    return keys, unknown
+
+
+def _ours(home: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        for path in sorted(home.iterdir()):
+            facts = path.lstat()
+            if _KEY.fullmatch(path.name) and stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
+                yield path
+
+
+def trash_name(path: Path) -> Path:
+    """What a cache is called while it is being removed."""
+    return path if path.name.startswith(".") else path.with_name(f".{path.name}.removed")
+
+
+def _judge(path: Path, keys: Mapping[str, Path], gone: set[Path], unknown: bool) -> Cache:
+    if trash_name(path) == path:
+        return Cache(path)
+    if path.name in keys:
+        return Cache(path, f"it belongs to {keys[path.name]}")
+    owner = _owner(path)
+    if owner and owner not in gone and _is_installed(owner, path.name):
+        return Cache(path, f"it belongs to {owner}")
+    if owner is None and unknown:
+        return Cache(path, "it may belong to a generation that has lost its manifest")
+    if _has_models(path):
+        return Cache(path, "models for MLC are in it")
+    return Cache(path)
+
+
+def _owner(path: Path) -> Path | None:
+    try:
+        return (path / _OWNER).readlink()
+    except OSError:
+        return None
+
+
+def _is_installed(owner: Path, key: str) -> bool:
+    """Whether the link of a cache leads to a generation with this key; one that cannot be asked may have it."""
+    generation = generation_at(owner)
+    if generation is None or not generation.is_complete:
+        return False
+    try:
+        return load_environment(generation).jit_key() == key
+    except MirrorError:
+        return True
+
+
+def _has_models(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return any(item.is_file() for item in (path / "mlc_llm" / "model_weights").rglob("*"))
+    return False

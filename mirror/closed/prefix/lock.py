@@ -1,0 +1,72 @@
+"""The lock of a prefix: one run of mirror at a time creates, removes or activates generations there.
+
+What is done under it is ``mirror.closed.prefix.generations``'s.
+
+Rules: the lock is the kernel's (flock), so a dead holder's is free; who waits would wait for hours, so nobody does; the file
+stays, for a program that was started under the lock may still hold it.
+
+Example::
+
+    with holding(prefix.root) as descriptor: ...
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mirror.core.errors import MirrorError, Unwritable
+
+
+class PrefixBusy(MirrorError):
+    """Another run of mirror works in this prefix."""
+
+    ref = "prefix-busy"
+    exit_code = 91
+    hint = (
+        "Wait until it has ended and run again. A run that died leaves no lock behind, but a program that it had started may "
+        "still run: 'fuser PREFIX/.lock' names it."
+    )
+
+    def __init__(self, prefix: str, holder: str) -> None:
+        super().__init__(prefix, holder)
+        self.prefix, self.holder = prefix, holder
+
+    def __str__(self) -> str:
+        return f"{self.prefix} is in use by {self.holder or 'another process'}"
+
+
+@contextmanager
+def holding(root: Path) -> Iterator[int]:
+    """Make a prefix if need be and hold its lock; gives the lock's descriptor.
+
+    Raises:
+        PrefixBusy: when another process holds it.
+        Unwritable: when the directory cannot be made, or its file system keeps no locks.
+    """
+    path = root / ".lock"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+    try:
+        _flock(descriptor, root, path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, root: Path, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
+        raise PrefixBusy(str(root), holder) from exc
+    except OSError as exc:
+        raise Unwritable(str(path), f"its file system keeps no locks ({exc.strerror})") from exc

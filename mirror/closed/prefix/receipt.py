@@ -1,0 +1,169 @@
+"""The receipt: what one generation is, written beside it and printed by ``install`` and ``status``.
+
+It is a record for people and for programs of the site. Nothing of ours decides by it: that a generation is whole is
+said by ``COMPLETE``, and what it came from by its name.
+
+Rules: strict as all our documents; ``from_bytes`` and ``encode`` are inverse; what a receipt of an earlier mirror does not
+tell is empty, never an error.
+
+Example::
+
+    receipt = read_receipt(generation)
+    receipt.sequence, receipt.python
+    receipt.owner("include/nv/target").nevra      # "cuda-cccl-13-0-13.0.85-1.x86_64"
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.prefix.check import Check
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.toolchainrecord import ToolchainRecord
+from mirror.core.errors import Unreadable
+from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.toolkit.toolchain import Unpacked
+
+FORMAT = "mirror-receipt/1"
+_MAX_BYTES = 32 << 20
+"""A whole toolkit with all its tools has some 20,000 files: about 2 MB of paths."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One installation.
+
+    Attributes:
+        name: the stack's.
+        sequence: the manifest's.
+        manifest_sha256: of the manifest's bytes: the bundle's identity.
+        generation: absolute path of the generation.
+        installed: when, in seconds since 1970 UTC, by this host's clock.
+        python: the interpreter's path.
+        python_version: ``"3.11.7"``.
+        python_origin: ``"host"``, or ``"bundle"`` when the carried one was unpacked.
+        installer: ``"uv"`` or ``"pip"``.
+        signers: names of the keys whose signatures counted.
+        wheels: how many were installed.
+        rpms: how many were unpacked.
+        archives: NVIDIA's component archives, how many were unpacked.
+        mirror: the version that installed.
+        checks: the self-test's.
+        notes: what the operator should know; one sentence each.
+        allowed_older: why the operator installed it although a newer one had been; empty otherwise.
+        toolchain: where each file of the CUDA toolchain came from; None without one.
+    """
+
+    name: str
+    sequence: int
+    manifest_sha256: Sha256Hex
+    generation: str
+    installed: int
+    python: str
+    python_version: str
+    python_origin: str
+    installer: str
+    signers: tuple[str, ...]
+    wheels: int
+    rpms: int
+    mirror: str
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    archives: int = 0
+    toolchain: ToolchainRecord | None = None
+    allowed_older: str = ""
+    format: str = field(default=FORMAT)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Receipt:
+        """Parse ``receipt.json``.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        fields = Fields(strict_json(data, "Receipt", _MAX_BYTES), "Receipt")
+        found = fields.text("format")
+        if found != FORMAT:
+            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        receipt = cls(
+            name=fields.checked("name", stack_name),
+            sequence=fields.number("sequence", minimum=1),
+            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
+            generation=fields.text("generation"),
+            installed=fields.number("installed"),
+            python=fields.text("python"),
+            python_version=fields.text("python_version"),
+            python_origin=fields.text("python_origin"),
+            installer=fields.text("installer"),
+            signers=fields.texts("signers"),
+            wheels=fields.number("wheels"),
+            rpms=fields.number("rpms"),
+            archives=fields.number("archives", 0),
+            mirror=fields.text("mirror"),
+            checks=tuple(
+                Check(item.text("name"), item.text("outcome"), item.text("detail", ""))
+                for item in fields.tables("checks")
+            ),
+            notes=fields.texts("notes", ()),
+            allowed_older=fields.text("allowed_older", ""),
+            toolchain=ToolchainRecord.from_fields(fields.table("toolchain")) if "toolchain" in fields else None,
+        )
+        fields.end()
+        return receipt
+
+    def to_dict(self) -> dict[str, Any]:
+        """Inverse of ``from_bytes``, before encoding."""
+        lists = {
+            "signers": list(self.signers),
+            "checks": [vars(check) for check in self.checks],
+            "notes": list(self.notes),
+        }
+        found = {**vars(self), **lists, "toolchain": self.toolchain.to_dict() if self.toolchain else None}
+        return {
+            key: value for key, value in found.items() if value is not None and (key, value) != ("allowed_older", "")
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""
+        return {**self.to_dict(), **({"toolchain": self.toolchain.summary()} if self.toolchain else {})}
+
+    def owner(self, path: str) -> Unpacked | None:
+        """The package that a file or link of the toolchain came from; None when none brought it, or when nobody knows.
+
+        Args:
+            path: below the CUDA home, or absolute within it; it may lead through links such as ``include`` and ``lib64``,
+                which are looked up on this host.
+        """
+        if self.toolchain is None:
+            return None
+        home = Path(self.generation) / "cuda"
+        absolute = home / path
+        for named in (
+            absolute,
+            Path(os.path.realpath(absolute.parent)) / absolute.name,
+            Path(os.path.realpath(absolute)),
+        ):
+            for top in (home, Path(os.path.realpath(home))):
+                if top in named.parents and (found := self.toolchain.owner(named.relative_to(top).as_posix())):
+                    return found
+        return None
+
+    def encode(self) -> bytes:
+        return canonical_json(self.to_dict())
+
+
+def read_receipt(generation: Generation) -> Receipt:
+    """The receipt of an installed generation.
+
+    Raises:
+        Unreadable: when it cannot be read.
+        InvalidDocument: when it is damaged.
+    """
+    try:
+        return Receipt.from_bytes(generation.receipt.read_bytes())
+    except OSError as exc:
+        raise Unreadable(str(generation.receipt), exc.strerror or str(exc)) from exc

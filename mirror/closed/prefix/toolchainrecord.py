@@ -1,0 +1,93 @@
+"""What a receipt says of the CUDA toolchain: which package each file came from, and what was done besides unpacking.
+
+Unpacking is ``mirror.core.toolkit.toolchain``'s. Rules: files are grouped by their package, so that thousands of paths stay a
+small document; strict as all our documents, ``from_fields`` and ``to_dict`` are inverse.
+
+Example::
+
+    record.owner("bin/nvcc").nevra      # "cuda-nvcc-13-0-13.0.88-1.x86_64"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mirror.core.fields import Fields
+from mirror.core.names import sha256_hex
+from mirror.core.toolkit.toolchain import Dangling, Toolchain, Unpacked
+
+
+@dataclass(frozen=True)
+class ToolchainRecord:
+    """An unpacked toolchain, on paper.
+
+    Attributes:
+        packages: what each brought, paths below the CUDA home.
+        made: links that were made, as ``"lib64 -> targets/x86_64-linux/lib"``.
+        dangling: links that lead nowhere, with the package that would fill each, where that is known.
+        dropped: paths that were not written, being for other places than the CUDA home.
+        scriptlets: what was not run, as ``"package: kinds"``.
+        tamed: what had modes that were not kept, as ``"bin/x (mode 4755)"``.
+    """
+
+    packages: tuple[Unpacked, ...]
+    made: tuple[str, ...] = ()
+    dangling: tuple[Dangling, ...] = ()
+    dropped: tuple[str, ...] = ()
+    scriptlets: tuple[str, ...] = ()
+    tamed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, made: Toolchain) -> ToolchainRecord:
+        return cls(made.packages, made.made, made.dangling, made.dropped, made.scriptlets, made.tamed)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> ToolchainRecord:
+        """Read a receipt's ``toolchain`` table.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        packages, dangling = [], []
+        for item in fields.tables("packages"):
+            packages.append(Unpacked(item.text("nevra"), item.checked("sha256", sha256_hex), item.texts("files")))
+            item.end()
+        for item in fields.tables("dangling"):
+            dangling.append(
+                Dangling(item.text("path"), item.text("target"), item.text("owner"), item.text("package", ""))
+            )
+            item.end()
+        lists = {key: fields.texts(key, ()) for key in ("made", "dropped", "scriptlets", "tamed")}
+        fields.end()
+        return cls(tuple(packages), dangling=tuple(dangling), **lists)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Inverse of ``from_fields``."""
+        return {
+            "packages": [{**vars(package), "files": list(package.files)} for package in self.packages],
+            "dangling": [dict(vars(link)) for link in self.dangling],
+            **{key: list(getattr(self, key)) for key in ("made", "dropped", "scriptlets", "tamed")},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The same without the files and links that are as they should be: counts in their place."""
+        return {
+            **self.to_dict(),
+            "packages": [{**vars(package), "files": len(package.files)} for package in self.packages],
+            "made": len(self.made),
+            "dropped": len(self.dropped),
+        }
+
+    def owner(self, path: str) -> Unpacked | None:
+        """The package that brought a file or link; None when none did.
+
+        Args:
+            path: below the CUDA home, as packages name it: no link but the last part.
+        """
+        return self._owners.get(path)
+
+    @cached_property
+    def _owners(self) -> dict[str, Unpacked]:
+        return {path: package for package in self.packages for path in package.files}

@@ -1,0 +1,122 @@
+"""Where a bundle stands among what a prefix holds and ever held: new, there already, older, or in contradiction.
+
+It decides and changes nothing; what to do with the answer is ``mirror.closed.install``'s.
+
+Rules (SECURITY.md T4, 14): a bundle older than the newest that was ever installed is refused, also when that one is gone by
+now, unless the operator allows it and says why; two different bundles with one sequence are a contradiction that nobody can
+allow; a prefix holds one stack.
+
+Example::
+
+    found = standing(prefix, manifest, digest)
+"""
+
+from __future__ import annotations
+
+from mirror.closed.prefix.generations import Generation, Identity, Prefix
+from mirror.closed.prefix.history import History
+from mirror.closed.prefix.receipt import read_receipt
+from mirror.core.bundle.manifest import Manifest
+from mirror.core.errors import MirrorError
+from mirror.core.names import Sha256Hex
+from mirror.core.trust.root import utc
+
+
+class BundleOlder(MirrorError):
+    """A bundle with a later lock is installed already.
+
+    Attributes:
+        sequence: the bundle's.
+        installed: the greatest that is installed.
+    """
+
+    ref = "bundle-older"
+    exit_code = 92
+    hint = (
+        "To go back to what is installed use 'mirror rollback'. To install it nevertheless give --allow-older with the "
+        "reason, which the receipt and the history of the prefix will keep."
+    )
+
+    def __init__(self, sequence: int, installed: int) -> None:
+        super().__init__(sequence, installed)
+        self.sequence, self.installed = sequence, installed
+
+    def __str__(self) -> str:
+        return f"the bundle was locked at {utc(self.sequence)}, a newer one of {utc(self.installed)} is installed"
+
+
+class SequenceReused(MirrorError):
+    """Two different bundles claim the same lock.
+
+    Attributes:
+        sequence: which both have.
+        digest, installed: the first 12 hex digits of each manifest's sha256.
+    """
+
+    ref = "sequence-reused"
+    exit_code = 93
+    hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
+
+    def __init__(self, sequence: int, digest: str, installed: str) -> None:
+        super().__init__(sequence, digest, installed)
+        self.sequence, self.digest, self.installed = sequence, digest, installed
+
+    def __str__(self) -> str:
+        return (
+            f"the bundle {self.digest} and the installed {self.installed} were both locked at {utc(self.sequence)}, "
+            "and differ"
+        )
+
+
+class OtherStack(MirrorError):
+    """The prefix holds another stack.
+
+    Attributes:
+        prefix: the directory.
+        name, installed: of the bundle, and of what is there.
+    """
+
+    ref = "other-stack"
+    exit_code = 98
+    hint = "Name another directory with --prefix: each stack has its own."
+
+    def __init__(self, prefix: str, name: str, installed: str) -> None:
+        super().__init__(prefix, name, installed)
+        self.prefix, self.name, self.installed = prefix, name, installed
+
+    def __str__(self) -> str:
+        return f"{self.prefix} holds the stack {self.installed!r}, the bundle is {self.name!r}"
+
+
+def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False) -> Generation | None:
+    """The bundle's generation if it is there already, None if it is to be installed.
+
+    Args:
+        allow_older: whether the operator wants it although a newer one was installed.
+
+    Raises:
+        OtherStack, BundleOlder, SequenceReused: when it must not be installed.
+        MirrorError: as ``History.events`` and ``read_receipt``.
+    """
+    identity, history = Identity.of(manifest.sequence, digest), History(prefix.root)
+    installed = prefix.installed()
+    if installed:
+        name = read_receipt(installed[-1]).name
+        if name != manifest.name:
+            raise OtherStack(str(prefix.root), manifest.name, name)
+    newest = max([history.greatest(), *(generation.identity.sequence for generation in installed)])
+    before = history.digest_of(identity.sequence)
+    if before and before != digest:
+        raise SequenceReused(
+            identity.sequence, identity.digest, Identity.of(identity.sequence, Sha256Hex(before)).digest
+        )
+    for generation in installed:
+        if generation.identity == identity:
+            if identity.sequence < newest and prefix.current() != generation and not allow_older:
+                break  # a downgrade is asked for by its name, `mirror rollback`, never by an old file (SECURITY.md T4)
+            return generation
+        if generation.identity.sequence == identity.sequence:
+            raise SequenceReused(identity.sequence, identity.digest, generation.identity.digest)
+    if identity.sequence < newest and not allow_older:
+        raise BundleOlder(identity.sequence, newest)
+    return None

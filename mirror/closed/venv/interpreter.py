@@ -1,0 +1,155 @@
+"""The Python that the venv is made from: one of the host's, or the one that the bundle carries.
+
+It holds how interpreters are found, asked what they are, and judged against the target; a carried archive's
+unpacking is ``mirror.closed.venv.archive``'s, the venv ``mirror.closed.venv.venv``'s.
+
+Rules: an interpreter is asked, never guessed from its name; it must be CPython of the target's minor version and
+architecture, 64 bit, with the ordinary ABI (wheels fit no other). The host's comes first, because its owner keeps it
+patched.
+
+Example::
+
+    search = find_interpreter(target)
+    search.found or search.rejected
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.closed.venv.archive import BadArchive, unpack_tar
+from mirror.closed.host.command import clean_environment, run
+from mirror.core.home import NoHome, home_directory
+from mirror.core.target import Target
+
+_ASK = """\
+import json, os, platform, sys, sysconfig
+path = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
+if not os.path.exists(path) or not os.path.samefile(path, sys.executable):
+    path = getattr(sys, "_base_executable", None) or sys.executable
+print(json.dumps({
+    "path": path,
+    "implementation": sys.implementation.name,
+    "version": "%d.%d.%d" % sys.version_info[:3],
+    "machine": platform.machine(),
+    "abi": sys.abiflags + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""),
+    "wide": sys.maxsize > 2 ** 32,
+    "headers": os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
+}))
+"""
+"""What an interpreter is asked. Inside a venv it answers with the one that the venv was made from: a venv may go away."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that fits a target.
+
+    Attributes:
+        path: its executable; not inside a venv.
+        version: ``"3.11.7"``.
+        has_headers: whether ``Python.h`` is there; without it Triton and torch compile nothing at run time (CUDA.md C5).
+    """
+
+    path: Path
+    version: str
+    has_headers: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """What looking for an interpreter gave.
+
+    Attributes:
+        found: the first that fits, if any.
+        rejected: one line for each that was looked at and does not fit.
+    """
+
+    found: Interpreter | None
+    rejected: tuple[str, ...] = ()
+
+
+def find_interpreter(target: Target, candidates: Iterable[Path] | None = None) -> Search:
+    """Look for an interpreter of the host's that fits ``target``.
+
+    Args:
+        candidates: where to look, in order; by default those of ``host_candidates``.
+    """
+    rejected: list[str] = []
+    for path in host_candidates(target.python) if candidates is None else candidates:
+        judged = ask(path, target)
+        if isinstance(judged, Interpreter):
+            return Search(judged, tuple(rejected))
+        rejected.append(judged)
+    return Search(None, tuple(rejected))
+
+
+def host_candidates(minor: str) -> Iterator[Path]:
+    """Executables that may be CPython ``minor``, each real file once."""
+    seen: set[str] = set()
+    for path in _places(minor):
+        real = os.path.realpath(path)
+        if real not in seen and Path(real).is_file() and os.access(path, os.X_OK):
+            seen.add(real)
+            yield path
+
+
+def _places(minor: str) -> Iterator[Path]:
+    name = f"python{minor}"
+    if sys.executable:
+        yield Path(sys.executable)
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        if directory.startswith("/"):  # an empty or relative entry would run what lies in the current directory
+            yield Path(directory, name)
+            yield Path(directory, "python3")
+    with contextlib.suppress(NoHome):  # whoever has no home keeps no interpreters there
+        home = home_directory()
+        for pattern in (f".pyenv/versions/{minor}.*/bin/{name}", f".local/share/uv/python/cpython-{minor}*/bin/{name}"):
+            yield from sorted(home.glob(pattern), reverse=True)
+    yield from (Path("/usr/bin", name), Path("/usr/local/bin", name), Path("/opt/python/bin", name))
+
+
+def ask(path: Path, target: Target) -> Interpreter | str:
+    """Run an executable and judge it: the interpreter, or one line that says why it does not fit."""
+    # -I: neither the caller's variables nor its directory nor user site-packages can answer in the interpreter's
+    # place.
+    finished = run([str(path), "-I", "-S", "-c", _ASK], clean_environment(Path("/")), timeout_s=60)
+    try:
+        facts = json.loads(finished.output)
+        version, machine, abi = str(facts["version"]), str(facts["machine"]), str(facts["abi"])
+        implementation, headers, wide = str(facts["implementation"]), bool(facts["headers"]), bool(facts["wide"])
+        real = Path(str(facts["path"]))
+    except (ValueError, KeyError, TypeError):
+        last = finished.tail(1) or f"exit {finished.code}"
+        return f"{path} does not answer as a Python does ({last})"
+    if implementation != "cpython":
+        return f"{path} is {implementation}, not CPython"
+    if version.rpartition(".")[0] != target.python:
+        return f"{path} is Python {version}"
+    if abi:
+        return f"{path} is Python {version} with the ABI {abi!r}, which no ordinary wheel fits"
+    if machine != target.arch or not wide:
+        return f"{path} is Python {version} for {machine}{'' if wide else ', 32 bit'}"
+    return Interpreter(real, version, headers)
+
+
+def unpack_interpreter(archive: Path, root: Path, target: Target, limit_bytes: int) -> Interpreter:
+    """Unpack a relocatable interpreter below ``root`` and ask it what it is.
+
+    Args:
+        archive: an ``install_only`` archive; its digest has been checked.
+        limit_bytes: its signed unpacked size.
+
+    Raises:
+        BadArchive: when it holds what it must not, or no interpreter that fits the target.
+    """
+    unpack_tar(archive, root, limit_bytes)
+    judged = ask(root / "bin" / f"python{target.python}", target)
+    if not isinstance(judged, Interpreter):
+        raise BadArchive(archive.name, judged)
+    return judged

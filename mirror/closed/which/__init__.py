@@ -1,0 +1,1 @@
+"""``mirror which``: a ``place`` to ask, and the ``search`` in it."""

@@ -1,0 +1,2 @@
+"""Building: ``builds`` is which and in what order, ``builder`` one wheel, ``workshop`` its room, ``sandbox`` and
+``network_isolation`` its walls, ``builtwheel`` its judge."""

@@ -1,0 +1,351 @@
+"""Building one wheel from its sdist: same request, same bytes, no network.
+
+The room it happens in is ``mirror.connected.building.workshop``'s, the cut ``mirror.connected.building.sandbox``'s; what is
+built in which order is ``mirror.connected.building.builds``'s.
+
+Rules: the sdist and every build requirement are pinned and hashed; what the backend asks for beyond them is an error that
+names it, never a download; each hook of PEP 517 runs cut off from the network; a finished wheel is judged before it is
+kept; the log is kept in any case, with the paths of this machine taken out. A request that was built before is not built
+again.
+
+Example::
+
+    built = build_wheel(request, Store.default())
+    print(built.path, built.log)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import build
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from mirror.connected.building.builtwheel import check_built_wheel
+from mirror.connected.building.sandbox import run_cut_off
+from mirror.connected.building.workshop import Workshop
+from mirror.connected.fetching.store import Store, file_sha256, refuse_write
+from mirror.connected.pins.markers import environment
+from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
+from mirror.connected.sdists.source import unpack_sdist
+from mirror.core.durable import write_file
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.fields import canonical_json
+from mirror.core.names import ProjectName, Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
+
+RECORD_FORMAT = "mirror-build/1"
+_TAIL_LINES = 20
+_NO_NETWORK = re.compile(
+    r"Network is unreachable|Temporary failure in name resolution|Name or service not known|Could not resolve host"
+)
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """All that a wheel depends on.
+
+    Attributes:
+        project: its name.
+        version: as pinned.
+        sdist: the source, whose digest the caller has checked.
+        sdist_sha256: that digest.
+        requirements: wheels of the pinned build requirements, likewise.
+        python: interpreter of the target's minor version.
+        target: the machine that the wheel is for.
+        cuda_home: unpacked CUDA toolkit; None when the build needs none.
+        environment: variables from ``NAME.toml``; they win over ours.
+    """
+
+    project: ProjectName
+    version: str
+    sdist: Path
+    sdist_sha256: Sha256Hex
+    requirements: tuple[Path, ...]
+    python: Path
+    target: Target
+    cuda_home: Path | None
+    environment: Mapping[str, str]
+
+    def describe(self) -> dict[str, Any]:
+        """The request as a document, without any path of this machine: equal documents give equal wheels.
+
+        Raises:
+            Unreadable: a build requirement or the interpreter cannot be read.
+        """
+        try:
+            requirements = [{"filename": path.name, "sha256": file_sha256(path)} for path in self.requirements]
+        except OSError as exc:
+            raise Unreadable(str(exc.filename), exc.strerror or str(exc)) from exc
+        return {
+            "format": RECORD_FORMAT,
+            "project": self.project,
+            "version": self.version,
+            "sdist": self.sdist.name,
+            "sdist_sha256": self.sdist_sha256,
+            "requirements": sorted(requirements, key=lambda item: item["filename"]),
+            "python": _python_version(self.python),
+            "machine": platform.machine(),
+            "target": self.target.to_dict(),
+            "toolkit": _toolkit_digest(self.cuda_home) if self.cuda_home else "",
+            "environment": dict(self.environment),
+        }
+
+
+@dataclass(frozen=True)
+class BuiltWheel:
+    """A wheel that was built here.
+
+    Attributes:
+        project: its name.
+        version: as pinned.
+        path: the wheel.
+        sha256: its digest.
+        log: what the build said, without paths of this machine.
+        record: what it was built from, for the bundle's provenance.
+    """
+
+    project: ProjectName
+    version: str
+    path: Path
+    sha256: Sha256Hex
+    log: Path
+    record: Mapping[str, Any]
+
+
+class BuildFailed(MirrorError):
+    """A wheel could not be built.
+
+    Attributes:
+        project: its name.
+        version: as pinned.
+        problem: which step failed, and how.
+        log: where everything that the build said is kept.
+    """
+
+    ref = "build-failed"
+    exit_code = 80
+    hint = "Read the log. What the build lacks goes into [build.NAME] of NAME.toml: requires, or environment."
+
+    def __init__(self, project: str, version: str, problem: str, log: str) -> None:
+        super().__init__(project, version, problem, log)
+        self.project, self.version, self.problem, self.log = project, version, problem, log
+        if _NO_NETWORK.search(self._text()):
+            self.hint = (
+                "The build tried to reach the network, which is cut off while building. Give it what it downloads: as a "
+                "build requirement, or by a setting of the project in [build.NAME].environment."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.version}: {self.problem}; the log is {self.log}"
+
+    def context(self) -> str:
+        return "\n".join(self._text().splitlines()[-_TAIL_LINES:])
+
+    def _text(self) -> str:
+        try:
+            return Path(self.log).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
+class BuildRequirementMissing(MirrorError):
+    """The build asks for packages that the lock does not pin.
+
+    Attributes:
+        project: what is built.
+        version: as pinned.
+        missing: the requirements, with what is pinned instead where there is something.
+    """
+
+    ref = "build-requirement-missing"
+    exit_code = 82
+    hint = "Add it to [build.NAME] requires of NAME.toml and lock again."  # an instance's names the project
+
+    def __init__(self, project: str, version: str, missing: tuple[str, ...]) -> None:
+        super().__init__(project, version, missing)
+        self.project, self.version, self.missing = project, version, missing
+        wanted = ", ".join(json.dumps(text.partition(" (")[0]) for text in missing)
+        self.hint = f"Add to NAME.toml and lock again: [build.{project}] requires = [{wanted}]"
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.version} needs {', '.join(self.missing)} to be built, which the lock does not pin"
+
+
+def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
+    """Build a wheel, or take the one that an equal request gave before.
+
+    Raises:
+        BuildFailed, BuildRequirementMissing, BuiltWheelUnfit, InvalidSdist, NetworkCutUnavailable: as they say.
+        Unwritable, NoSpace: the store refuses.
+    """
+    description = request.describe()
+    key = Sha256Hex(hashlib.sha256(canonical_json(description)).hexdigest())
+    kept = store.built(key)
+    # The lock is the workshop's: of two equal requests at once, the second finds the first one's wheel.
+    with Workshop(store.root / "build" / key[:16]) as room:
+        found = _kept(request, kept)
+        if found is not None:
+            return found
+        progress.say(f"building {request.project} {request.version} from {request.sdist.name}")
+        try:
+            kept.mkdir(parents=True, exist_ok=True)
+            wheel = _Build(request, room, kept / "build.log").run()
+            path = wheel.replace(kept / wheel.name)
+        except OSError as exc:
+            refuse_write(exc, kept, request.sdist.stat().st_size)
+        record = {**description, "wheel": path.name, "sha256": file_sha256(path)}
+        write_file(
+            kept / "build.json", canonical_json(record)
+        )  # the last one: without it the directory counts for nothing
+        return _built(request, kept, record)
+
+
+def _kept(request: BuildRequest, directory: Path) -> BuiltWheel | None:
+    """The outcome of an earlier equal request, if it is still what it was."""
+    try:
+        record = json.loads((directory / "build.json").read_bytes())
+        if file_sha256(directory / record["wheel"]) != record["sha256"]:
+            return None
+    except (OSError, ValueError):
+        return None
+    return _built(request, directory, record)
+
+
+def _built(request: BuildRequest, directory: Path, record: dict[str, Any]) -> BuiltWheel:
+    path = directory / record["wheel"]
+    return BuiltWheel(request.project, request.version, path, record["sha256"], directory / "build.log", record)
+
+
+class _Build:
+    """One build, step by step. ``log`` is written when a step has failed and when all have ended well."""
+
+    def __init__(self, request: BuildRequest, room: Workshop, log: Path) -> None:
+        self.request, self.room, self.log = request, room, log
+        self.raw = room.path / "build.log"
+
+    def run(self) -> Path:
+        request = self.request
+        _check_sdist(request)
+        source = unpack_sdist(request.sdist, self.room.source)
+        with open(self.raw, "wb", buffering=0) as stream:
+            try:
+                if not self.room.furnish(request.python, request.requirements, stream):
+                    raise self.failed("no environment for the build could be made")
+                variables = self.room.environment(request.target, request.cuda_home, source.epoch)
+                wheel = self.hooks(source.root, {**variables, **request.environment}, stream)
+                check_built_wheel(wheel, request.project, request.version, request.target)
+            finally:
+                self.keep_log()
+        return wheel
+
+    def hooks(self, source: Path, variables: dict[str, str], stream: BinaryIO) -> Path:
+        """PEP 517: ask what is needed, then build."""
+
+        def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+            stream.write(f"$ {cmd[2]}\n".encode())
+            everything = {**variables, **(extra_environ or {})}
+            status = run_cut_off(cmd, cwd=Path(cwd or source), environment=everything, log=stream)
+            if status:
+                raise subprocess.CalledProcessError(status, list(cmd))
+
+        try:
+            with _warnings_to(stream):
+                backend = build.ProjectBuilder(source, str(self.room.python), runner)
+                self.check_requirements(backend.build_system_requires)
+                self.check_requirements(backend.get_requires_for_build("wheel"))
+                return Path(backend.build("wheel", self.room.out))
+        except build.BuildBackendException as exc:
+            if isinstance(exc.exception, MirrorError):
+                raise exc.exception from exc
+            raise self.failed(_words(exc)) from exc
+        except build.BuildException as exc:
+            raise InvalidSdist(self.request.sdist.name, str(exc)) from exc
+
+    def check_requirements(self, asked: Iterable[str]) -> None:
+        """What the backend asks for must be among the pinned wheels, which are all there is in the environment."""
+        pinned = dict(parse_wheel_filename(path.name)[:2] for path in self.request.requirements)
+        missing = sorted(text for text in asked for text in _unmet(text, pinned, self.request.target))
+        if missing:
+            raise BuildRequirementMissing(self.request.project, self.request.version, tuple(missing))
+
+    def failed(self, problem: str) -> BuildFailed:
+        self.keep_log()
+        return BuildFailed(self.request.project, self.request.version, problem, str(self.log))
+
+    def keep_log(self) -> None:
+        text = self.raw.read_text(encoding="utf-8", errors="replace")
+        write_file(self.log, self.room.settled(text).encode("utf-8"))
+
+
+@contextmanager
+def _warnings_to(stream: BinaryIO) -> Iterator[None]:
+    """A backend's Python warnings are raised again in our process; they belong in the log."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                stream.write(f"{warning.category.__name__}: {warning.message}\n".encode())
+
+
+def _check_sdist(request: BuildRequest) -> None:
+    """SECURITY.md 46: the sdist is the pinned project's, by its own words."""
+    said = read_sdist(request.sdist)
+    if said.name != request.project or Version(said.version) != Version(request.version):
+        raise InvalidSdist(
+            request.sdist.name,
+            f"it says it is {said.name} {said.version}; the lock pins {request.project} {request.version}",
+        )
+
+
+def _unmet(text: str, pinned: Mapping[Any, Version], target: Target) -> Iterable[str]:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return [text]
+    if requirement.marker and not requirement.marker.evaluate(dict(environment(target))):
+        return []
+    version = pinned.get(canonicalize_name(requirement.name))
+    if version is None:
+        return [text]
+    met = requirement.specifier.contains(version, prereleases=True)
+    return [] if met else [f"{text} (pinned is {version})"]
+
+
+def _words(exc: build.BuildBackendException) -> str:
+    cause = exc.exception
+    if isinstance(cause, subprocess.CalledProcessError):
+        return f"{cause.cmd[2]} ended with exit status {cause.returncode}"
+    return str(exc)
+
+
+def _python_version(python: Path) -> str:
+    command = [str(python), "-I", "-c", "import platform, sys; print(platform.python_implementation(), sys.version)"]
+    try:
+        return " ".join(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split())
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise Unreadable(str(python), f"it is no Python that runs here ({exc})") from exc
+
+
+def _toolkit_digest(home: Path) -> str:
+    """A digest over the names and sizes of a toolkit's files, wherever it was unpacked."""
+    digest = hashlib.sha256()
+    for path in sorted(home.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            digest.update(f"{path.relative_to(home)}\0{path.stat().st_size}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""The builds of a plan: what they take on this machine, and their order.
+
+It finds the target's Python, unpacks the toolchain from the very RPMs or archives that the bundle will carry, and gives each
+build to ``mirror.connected.building.builder``. The same code unpacks the toolchain on the closed side
+(``mirror.core.toolkit.toolchain``).
+
+Rules: a toolchain is unpacked once for each set of them and has its directory only when it is whole; a wheel is never built
+with a Python of another minor version than the target's.
+
+Example::
+
+    wheels = build_wheels(plan, locks, paths, store, None, progress)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mirror.connected.building.builder import BuildRequest, BuiltWheel, build_wheel
+from mirror.connected.fetching.store import Store, file_sha256
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Plan
+from mirror.connected.probe.sdist import probe_sdist
+from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
+from mirror.core.errors import MirrorError
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
+from mirror.core.toolkit.package import PackageSource
+from mirror.core.toolkit.redist import RedistSource
+from mirror.core.toolkit.rpmsource import trusted_rpms
+from mirror.core.toolkit.toolchain import unpack_toolchain
+
+
+class NoBuildPython(MirrorError):
+    """Something is to be built, and the target's Python is not on this machine.
+
+    Attributes:
+        wanted: minor version, ``"3.11"``.
+        found: what was tried, with what each turned out to be.
+    """
+
+    ref = "no-build-python"
+    exit_code = 75
+    hint = "Install that Python on this machine, or name one: --python /path/to/it"
+
+    def __init__(self, wanted: str, found: str) -> None:
+        super().__init__(wanted, found)
+        self.wanted, self.found = wanted, found
+
+    def __str__(self) -> str:
+        return f"wheels are to be built for Python {self.wanted}; this machine has {self.found}"
+
+
+def build_wheels(
+    plan: Plan,
+    locks: Locks,
+    paths: Mapping[Sha256Hex, Path],
+    store: Store,
+    python: Path | None = None,
+    progress: Progress = SILENT,
+) -> tuple[BuiltWheel, ...]:
+    """Build what the plan says, in its order.
+
+    Args:
+        paths: the fetched files by digest.
+        python: interpreter of the target's minor version; looked for when None.
+
+    Raises:
+        NoBuildPython: when there is none.
+        MirrorError: as ``unpack_toolchain`` and ``build_wheel`` do.
+    """
+    if not plan.builds:
+        return ()
+    interpreter = find_python(plan.target, python)
+    cuda_home = _toolchain(plan, locks, paths, store, progress)
+    requirements = tuple(paths[item.sha256] for item in plan.build_requirements)
+    built = []
+    with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
+        for build in plan.builds:
+            sdist = paths[build.sdist.sha256] if build.sdist else probe_sdist(Path(scratch))
+            request = BuildRequest(
+                project=build.name,
+                version=build.version,
+                sdist=sdist,
+                sdist_sha256=file_sha256(sdist),
+                requirements=requirements if build.sdist else (),
+                python=interpreter,
+                target=plan.target,
+                cuda_home=cuda_home,
+                environment=dict(build.environment),
+            )
+            built.append(build_wheel(request, store, progress=progress))
+    return tuple(built)
+
+
+def find_python(target: Target, given: Path | None = None) -> Path:
+    """An interpreter of the target's minor version.
+
+    Raises:
+        NoBuildPython: when the given one, or every one on PATH, is of another.
+    """
+    tried = []
+    for candidate in [given] if given else _candidates(target.python):
+        version = _version(candidate)
+        if version == target.python:
+            return candidate
+        tried.append(f"{candidate} ({version or 'not a Python'})")
+    raise NoBuildPython(target.python, ", ".join(tried))
+
+
+def _candidates(minor: str) -> Iterator[Path]:
+    yield Path(sys.executable)
+    found = shutil.which(f"python{minor}")
+    if found:
+        yield Path(found)
+
+
+def _version(python: Path) -> str:
+    command = [str(python), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _toolchain(
+    plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress
+) -> Path | None:
+    """The CUDA home unpacked from the plan's RPMs or component archives; None when it has none."""
+    parts = (*plan.within("rpms"), *plan.within("redist"))
+    if not parts:
+        return None
+    key = hashlib.sha256("\n".join(sorted(part.download.sha256 for part in parts)).encode()).hexdigest()
+    home = store.root / "toolchains" / key[:16]
+    if home.is_dir():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
+        draft = Path(scratch) / "cuda"
+        unpack_toolchain(_packages(plan, locks, paths), draft, plan.target, progress=progress)
+        try:
+            draft.rename(home)
+        except OSError:  # another run was faster; its tree is as good
+            if not home.is_dir():
+                raise
+    return home
+
+
+def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tuple[PackageSource, ...]:
+    """What the toolchain is unpacked from."""
+    if locks.rpms is None:
+        return redist_sources(plan, paths)
+    rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
+    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
+
+
+def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistSource, ...]:
+    """The plan's component archives, by the files that were fetched."""
+    return tuple(
+        RedistSource.of_file(paths[part.download.sha256], part.download.sha256, part.name, part.version, plan.target)
+        for part in plan.within("redist")
+    )
+
+
+def zstd_here() -> Decompressor:
+    """``backports.zstd``, which pyproject.toml asks for below Python 3.14."""
+    try:
+        return ModuleDecompressor(importlib.import_module("backports.zstd"))
+    except ImportError as exc:
+        raise LookupError("backports.zstd is not installed") from exc

@@ -1,0 +1,97 @@
+"""Running a command that cannot reach any network, as an ordinary user.
+
+How the network is given up is ``mirror.connected.building.network_isolation``'s, which runs inside; what is run, and why, is
+the builder's.
+
+Rules: there is no way to run without the cut; the command gets exactly the environment that it is given, and no open file
+but its log; whatever ends the wait ends the command and all its children.
+
+Example::
+
+    status = run_cut_off(["make"], cwd=source, environment={"PATH": "/usr/bin:/bin"}, log=stream)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from mirror.connected.building import network_isolation as cut
+from mirror.core.errors import MirrorError
+
+
+class NetworkCutUnavailable(MirrorError):
+    """This machine lets us cut off no network, so nothing is built here.
+
+    Attributes:
+        reason: each way that was tried and the kernel's words.
+    """
+
+    ref = "network-cut-unavailable"
+    exit_code = 81
+    hint = (
+        "Builds run without network, always. Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+        "kernel.apparmor_restrict_unprivileged_userns=0) or seccomp in this container, or build on another machine."
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"a build must not reach the network, and this machine has no way to cut it off: {self.reason}"
+
+
+def run_cut_off(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    log: BinaryIO,
+    without: str = "",
+) -> int:
+    """Run a command without network and wait for it.
+
+    Args:
+        environment: all of it; nothing is inherited.
+        log: gets stdout and stderr; must have a descriptor.
+        without: fences not to use (``"namespace"``); only tests have a reason.
+
+    Returns:
+        The exit status; 128 + N when signal N ended the command.
+
+    Raises:
+        NetworkCutUnavailable: the command was not run.
+    """
+    reading, writing = os.pipe()
+    inside = [sys.executable, "-I", str(Path(cut.__file__)), str(writing), without, *command]
+    with open(reading, "rb") as report:
+        try:
+            process = subprocess.Popen(
+                inside,
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writing,),
+                umask=0o022,
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        try:
+            said = report.read().decode("utf-8", "replace")  # ends when the command begins, or the helper ends
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        finally:
+            # Interrupted, or daemons left behind: the group's number is ours as long as its leader is not reaped.
+            os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+    if not said.startswith("cut off by "):
+        raise NetworkCutUnavailable(said or f"the process that cuts it off ended with status {status}")
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,162 @@
+"""The room in which one wheel is built: its directory, its interpreter with the pinned requirements, its environment.
+
+What happens in it is ``mirror.connected.building.builder``'s; that no network reaches it is
+``mirror.connected.building.sandbox``'s.
+
+Rules: the directory has one fixed name for one request and one store, so that a path which gets into the outcome is always
+the same; nothing of the caller's environment comes in; the interpreter sees the pinned wheels and nothing else.
+
+Example::
+
+    with Workshop(store.root / "build" / key[:16]) as room:
+        room.furnish(python, wheels, log)
+        environment = room.environment(target, cuda_home=None, epoch=0)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import pyproject_hooks
+import uv
+from packaging.utils import parse_wheel_filename
+
+from mirror.connected.fetching.store import file_sha256
+from mirror.core.errors import Unwritable
+from mirror.core.target import Target
+
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+_RANDOM_NAME = re.compile(r"((?:<build>/tmp|<tmp>)/|\.tmp-)[\w-]+")
+"""Names of temporary files: the compiler's, the hooks', and setuptools' own directory for the wheel."""
+
+
+class Workshop:
+    """A directory that is empty on entering and gone on leaving; one process at a time is in it.
+
+    Attributes:
+        path: the directory.
+        python: the interpreter that the build runs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.python = path / "env" / "bin" / "python"
+        self.source, self.out = path / "src", path / "out"
+        self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / "wheels"
+
+    def __enter__(self) -> Workshop:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            shutil.rmtree(self.path, ignore_errors=True)  # what a killed build left
+            for directory in (self.path, self.source, self.out, self._home, self._temporary, self._wheels):
+                directory.mkdir()
+                directory.chmod(0o755)
+        except OSError as exc:
+            raise Unwritable(str(self.path), exc.strerror or str(exc)) from exc
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+    def furnish(self, python: Path, requirements: Sequence[Path], log: BinaryIO) -> bool:
+        """Make the virtual environment from exactly these wheels; False when uv refuses, with its words in the log."""
+        lines = []
+        for wheel in sorted(requirements, key=lambda path: path.name):
+            (self._wheels / wheel.name).symlink_to(wheel.absolute())
+            name, version, _, _ = parse_wheel_filename(wheel.name)
+            lines.append(f"{name}=={version} --hash=sha256:{file_sha256(wheel)}\n")
+        listed = self.path / "requirements.txt"
+        listed.write_text("".join(lines), encoding="ascii")
+        made = self._uv(log, "venv", "--no-project", "--python", str(python), str(self.path / "env"))
+        if not made or not lines:
+            return made
+        index = ("--no-index", "--find-links", str(self._wheels), "--no-deps", "--require-hashes")
+        return self._uv(log, "pip", "install", "--python", str(self.python), *index, "-r", str(listed))
+
+    def _uv(self, log: BinaryIO, *arguments: str) -> bool:
+        # No cache: its files are linked into environments, and a build may write into its own.
+        fixed = ("--offline", "--no-cache", "--no-config", "--no-python-downloads", "--quiet")
+        environment = {"PATH": _SYSTEM_PATH, "HOME": str(self._home), "TMPDIR": str(self._temporary)}
+        command = [uv.find_uv_bin(), *arguments, *fixed]
+        done = subprocess.run(command, env=environment, cwd=self.path, stdout=log, stderr=log, check=False)
+        return done.returncode == 0
+
+    def environment(self, target: Target, cuda_home: Path | None, epoch: int) -> dict[str, str]:
+        """All the variables of a build: same request, same values, whoever calls from wherever."""
+        jobs = str(os.cpu_count() or 1)
+        common = {
+            "PATH": f"{self.python.parent}:{_SYSTEM_PATH}",
+            "VIRTUAL_ENV": str(self.python.parent.parent),
+            "HOME": str(self._home),
+            "TMPDIR": str(self._temporary),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "NO_COLOR": "1",
+            "SOURCE_DATE_EPOCH": str(epoch),
+            "PYTHONHASHSEED": "0",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MAX_JOBS": jobs,
+            "CMAKE_BUILD_PARALLEL_LEVEL": jobs,
+            # A build that calls an installer should fail at once, not after minutes of asking an index that is cut off.
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_OFFLINE": "1",
+        }
+        if target.gpu:
+            common.update(_gpu_variables(target))
+        if cuda_home is not None:
+            common.update(_toolkit_variables(cuda_home.absolute()))
+            common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{_SYSTEM_PATH}"
+        return common
+
+    def settled(self, text: str) -> str:
+        """A log without what differs between equal builds: paths of this machine, random names, the order of a directory."""
+        words = {
+            str(self.path): "<build>",
+            str(Path(pyproject_hooks.__file__).parent): "<hooks>",
+            tempfile.gettempdir(): "<tmp>",
+        }
+        # In one pass, and only where a path begins: /tmp is also the end of the build's own directory for such files.
+        longest_first = "|".join(re.escape(path) for path in sorted(words, key=len, reverse=True))
+        text = re.sub(rf"(?<![\w.-])(?:{longest_first})\b", lambda found: words[found[0]], text)
+        text = _RANDOM_NAME.sub(r"\1*", text)
+        # setuptools copies files in the order in which the file system lists them.
+        runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
+        return "".join(line for copies, lines in runs for line in (sorted(lines) if copies else lines))
+
+
+def _gpu_variables(target: Target) -> dict[str, str]:
+    """The names by which torch, FlashInfer and CMake are told which GPU to build for."""
+    digits = target.gpu.removeprefix("sm_")
+    return {
+        "TORCH_CUDA_ARCH_LIST": target.cuda_arch,
+        "FLASHINFER_CUDA_ARCH_LIST": target.cuda_arch,
+        "CMAKE_CUDA_ARCHITECTURES": digits,
+        "CUDAARCHS": digits,  # the one that CMake itself reads
+    }
+
+
+def _toolkit_variables(home: Path) -> dict[str, str]:
+    """CUDA.md A5: nvcc finds its own tree; host compilers need the include and library directories."""
+    return {
+        "CUDA_HOME": str(home),
+        "CUDA_PATH": str(home),
+        "CUDACXX": str(home / "bin" / "nvcc"),
+        "CPATH": str(home / "include"),
+        "LIBRARY_PATH": f"{home / 'lib64'}:{home / 'lib64' / 'stubs'}",
+    }

@@ -1,0 +1,157 @@
+"""Reading every artifact of a bundle through, several at a time, and remembering what was found.
+
+What is looked for in each kind of file is ``mirror.connected.contents.wheelcontents``'s and
+``mirror.connected.contents.packagecontents``'s.
+
+Rules: what was found is remembered under the artifact's digest, the kind that it was read as, and the version of what reads
+it; of an RPM also under the keys that it was judged by; a memory that cannot be read is made anew. The largest file is begun
+first, for a torch takes as long as a hundred others.
+
+Example::
+
+    contents = inspect(tasks, store, progress)
+    contents["wheels/torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl"].native.count
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.connected.contents.inside import FORMAT, Contents
+from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
+from mirror.connected.contents.wheelcontents import read_wheel
+from mirror.connected.fetching.store import Store
+from mirror.core.durable import write_file
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.toolkit.redist import RedistSource
+from mirror.core.toolkit.rpmsource import TrustedRpm
+
+MAX_JOBS = 8
+"""Files that are read at the same time; each may hold a compiled file of 8 MiB, or an xz dictionary."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One artifact to be read.
+
+    Attributes:
+        path: in the bundle.
+        source: the file.
+        sha256: of the file, checked before.
+        depends: what else its contents depend on.
+        read: reads it; is given a directory for temporary files, and whom to tell of bytes.
+    """
+
+    path: str
+    source: Path
+    sha256: Sha256Hex
+    depends: str
+    read: Callable[[Path, Advance], Contents]
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256("\0".join((FORMAT, self.sha256, self.depends)).encode()).hexdigest()
+
+    @classmethod
+    def of_wheel(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
+        return cls(path, source, sha256, "wheel", lambda scratch, advance: read_wheel(source, scratch, advance))
+
+    @classmethod
+    def of_rpm(cls, path: str, source: Path, sha256: Sha256Hex, rpm: TrustedRpm) -> Task:
+        judged_by = hashlib.sha256(repr((rpm.fingerprints, [key.fingerprint for key in rpm.keys])).encode()).hexdigest()
+        return cls(
+            path, source, sha256, f"rpm {judged_by}", lambda scratch, _: read_rpm_contents(rpm.judge(), source, scratch)
+        )
+
+    @classmethod
+    def of_archive(cls, path: str, source: Path, archive: RedistSource) -> Task:
+        home = f"{archive.component} {archive.target.cuda} {archive.target.arch}"  # they decide where its files go
+        return cls(
+            path, source, archive.sha256, f"redist {home}", lambda scratch, _: read_package(archive.judge(), scratch)
+        )
+
+    @classmethod
+    def of_interpreter(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
+        return cls(path, source, sha256, "interpreter", lambda scratch, _: read_interpreter(source, scratch))
+
+
+def inspect(tasks: Sequence[Task], store: Store, progress: Progress = SILENT) -> dict[str, Contents]:
+    """The contents of each artifact by its path in the bundle.
+
+    Raises:
+        MirrorError: as the readers of RPMs and archives do. Unreadable: a file is not there any more.
+        Unwritable: the store refuses.
+    """
+    found = {task.path: contents for task in tasks if (contents := _remembered(task, store)) is not None}
+    missing = [task for task in tasks if task.path not in found]
+    if missing:
+        found.update(_read(missing, store, progress))
+    return found
+
+
+def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, Contents]:
+    directory = store.root / "facts"
+    directory.mkdir(parents=True, exist_ok=True)
+    sizes = {task.path: task.source.stat().st_size for task in tasks}
+    largest_first = sorted(tasks, key=lambda task: -sizes[task.path])
+    with (
+        tempfile.TemporaryDirectory(prefix=".reading-", dir=directory) as scratch,
+        progress.task("look inside", sum(sizes.values())) as advance,
+        ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool,
+    ):
+
+        def read(task: Task) -> Contents:
+            counted = _Counted(advance, sizes[task.path])
+            try:
+                contents = task.read(Path(scratch), counted)
+            except OSError as exc:
+                raise Unreadable(str(task.source), exc.strerror or str(exc)) from exc
+            counted.finish()
+            _remember(task, contents, store)
+            return contents
+
+        try:
+            return dict(zip((task.path for task in largest_first), pool.map(read, largest_first), strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Counted:
+    """Tells of a file's bytes, at the end of all of them, whoever reads it."""
+
+    def __init__(self, advance: Advance, size: int) -> None:
+        self._advance, self._left = advance, size
+
+    def __call__(self, amount: int) -> None:
+        amount = min(amount, self._left)
+        self._left -= amount
+        self._advance(amount)
+
+    def finish(self) -> None:
+        self(self._left)
+
+
+def _memory(task: Task, store: Store) -> Path:
+    return store.root / "facts" / task.key[:2] / f"{task.key}.json"
+
+
+def _remembered(task: Task, store: Store) -> Contents | None:
+    try:
+        return Contents.parse(_memory(task, store).read_bytes())
+    except (OSError, ValueError, MirrorError):
+        return None
+
+
+def _remember(task: Task, contents: Contents, store: Store) -> None:
+    path = _memory(task, store)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, contents.encode())

@@ -1,0 +1,132 @@
+"""What is here already: files by digest, wheels built here, and the user's wheelhouse.
+
+Bringing files is ``mirror.connected.fetching.fetch``'s, building wheels ``mirror.connected.building.builder``'s.
+
+Rules: a file's directory is its sha256, so one name can never mean two contents; it keeps its real name inside, for tools
+read wheel tags from it; it is renamed into place only after its digest was checked. A wheelhouse belongs to the user: it is
+read, never written, and a file there counts only if its digest is the locked one.
+
+Layout below the root::
+
+    sha256/<2 digits>/<64 digits>/<filename>      checked files
+    incoming/<64 digits>.part                     half fetched ones
+    built/<64 digits>/                            a wheel built here, build.json, build.log
+    facts/<2 digits>/<64 digits>.json             what was found inside a file (``mirror.connected.contents.inspection``)
+
+Example::
+
+    path = Store.default().find(sha256, "a-1.0-py3-none-any.whl")
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import platformdirs
+
+from mirror.core.durable import sync_directory
+from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.names import Sha256Hex
+
+
+class NoSpace(MirrorError):
+    """The disk is full, or will be.
+
+    Attributes:
+        path: where the bytes were to go.
+        needed: bytes still to be written there.
+        free: bytes free there.
+    """
+
+    ref = "no-space"
+    exit_code = 74
+    hint = "Free space there, or point XDG_CACHE_HOME at a larger disk; what is here already is kept."
+
+    def __init__(self, path: str, needed: int, free: int) -> None:
+        super().__init__(path, needed, free)
+        self.path, self.needed, self.free = path, needed, free
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.needed} bytes are needed, {self.free} bytes are free"
+
+
+def refuse_write(exc: OSError, path: Path, needed: int) -> NoReturn:
+    """Name a failed write: ``NoSpace`` when the disk or the quota is full, ``Unwritable`` otherwise."""
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise NoSpace(str(path), needed, shutil.disk_usage(path.parent).free) from exc
+    raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+class Store:
+    """Content-addressed files below one directory, which is made on first use.
+
+    Attributes:
+        root: the directory.
+        wheelhouse: files that the user brought, looked at first; None for none.
+    """
+
+    def __init__(self, root: Path, wheelhouse: Path | None = None) -> None:
+        self.root, self.wheelhouse = root.absolute(), wheelhouse
+        self._digests: dict[tuple[str, int, int], str] = {}
+
+    @classmethod
+    def default(cls, wheelhouse: Path | None = None) -> Store:
+        """The user's own store: ``$XDG_CACHE_HOME/mirror``, else ``~/.cache/mirror``."""
+        return cls(platformdirs.user_cache_path("mirror"), wheelhouse)
+
+    def find(self, sha256: Sha256Hex, filename: str) -> Path | None:
+        """The file with this digest and name, or None. The wheelhouse's digests are checked, once in a process."""
+        for path in (self._in_wheelhouse(sha256, filename), self.path(sha256, filename)):
+            if path is not None and path.is_file():
+                return path
+        return None
+
+    def path(self, sha256: Sha256Hex, filename: str) -> Path:
+        """Where the file is kept, or would be."""
+        return self.root / "sha256" / sha256[:2] / sha256 / filename
+
+    def part(self, sha256: Sha256Hex) -> Path:
+        """Where the file grows while it is fetched."""
+        return self.root / "incoming" / f"{sha256}.part"
+
+    def built(self, key: Sha256Hex) -> Path:
+        """The directory of the wheel that was built under this key, or would be."""
+        return self.root / "built" / key
+
+    def adopt(self, part: Path, sha256: Sha256Hex, filename: str) -> Path:
+        """Give a flushed file, whose digest the caller has checked, its final name.
+
+        Raises:
+            Unwritable: when the store's directory refuses.
+        """
+        path = self.path(sha256, filename)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+            sync_directory(path.parent)
+        except OSError as exc:
+            raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+        return path
+
+    def _in_wheelhouse(self, sha256: Sha256Hex, filename: str) -> Path | None:
+        if self.wheelhouse is None:
+            return None
+        path = self.wheelhouse / filename
+        try:
+            facts = path.stat()
+            seen = (filename, facts.st_size, facts.st_mtime_ns)
+            if seen not in self._digests:
+                self._digests[seen] = file_sha256(path)
+        except OSError:
+            return None  # absent or unreadable: it is fetched instead
+        return path if self._digests[seen] == sha256 else None
+
+
+def file_sha256(path: Path) -> Sha256Hex:
+    """Digest a file without reading it whole. Raises ``OSError``."""
+    with open(path, "rb") as stream:
+        return Sha256Hex(hashlib.file_digest(stream, "sha256").hexdigest())

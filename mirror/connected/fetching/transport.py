@@ -1,0 +1,301 @@
+"""One request to a server: the session, the limits, and the names of what goes wrong.
+
+Many files at once, with resume and digests, are ``mirror.connected.fetching.fetch``'s.
+
+Rules: the machine's own proxies and CA bundle are honoured; redirects lead to http(s) only; nothing is decoded, for
+we asked for ``identity``; every reply has a size limit and a lowest speed (SECURITY.md 50); URLs are shown without
+credentials (SECURITY.md T23).
+
+Example::
+
+    with new_session() as session:
+        page = get_bytes(session, "https://example.org/simple/", max_bytes=16 << 20)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from mirror import __version__
+from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.patience import PATIENCE, Patience
+from mirror.core.errors import MirrorError, Unreadable
+
+CHUNK_BYTES = 64 << 10
+MAX_REDIRECTS = 10
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REMOVED = "The file was removed upstream or replaced under another name: lock again, or take it from a copy."
+_CREDENTIALS = "The server or the proxy wants credentials: put them in ~/.netrc, the index's URL or HTTPS_PROXY."
+_HINTS = {404: _REMOVED, 410: _REMOVED, 401: _CREDENTIALS, 403: _CREDENTIALS, 407: _CREDENTIALS}
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
+
+
+class HostUnreachable(MirrorError):
+    """No connection to the server, or one that is of no use.
+
+    Attributes:
+        host: name and port as in the URL.
+        url: what was wanted, without credentials.
+        reason: the system's or the TLS library's words.
+    """
+
+    ref = "host-unreachable"
+    exit_code = 70
+    hint = (
+        "Check the network, the proxy (HTTPS_PROXY) and the CA bundle (REQUESTS_CA_BUNDLE); then run the command again."
+    )
+
+    def __init__(self, url: str, reason: str, transient: bool = True) -> None:
+        super().__init__(url, reason, transient)
+        self.host, self.url, self.reason, self.transient = urlsplit(url).netloc, url, reason, transient
+
+    def __str__(self) -> str:
+        return f"cannot reach {self.host} for {self.url}: {self.reason}"
+
+
+class HttpRefused(MirrorError):
+    """The server answered with an error status.
+
+    Attributes:
+        url: what was wanted, without credentials.
+        status: the HTTP status.
+        reason: the server's words.
+        retry_after_s: seconds that the server asks to wait; None when it does not say.
+    """
+
+    ref = "http-refused"
+    exit_code = 71
+    hint = "The server is not well at the moment: run the command again later; it goes on from what is here."
+
+    def __init__(self, url: str, status: int, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(url, status, reason, retry_after_s)
+        self.url, self.status, self.reason, self.retry_after_s = url, status, reason, retry_after_s
+        self.hint = _HINTS.get(status, self.hint)
+
+    @property
+    def transient(self) -> bool:
+        return self.status in _TRANSIENT_STATUSES
+
+    def __str__(self) -> str:
+        return f"{self.url}: the server answers {self.status} {self.reason}".rstrip()
+
+
+class Truncated(MirrorError):
+    """The body ended before its announced or locked size, after all attempts.
+
+    Attributes:
+        url: what was wanted, without credentials.
+        expected: bytes; None when only the connection's end told.
+        actual: bytes that came.
+    """
+
+    ref = "truncated-download"
+    exit_code = 73
+    hint = "The connection breaks off. Run the command again: it goes on from what is already here."
+    transient = True
+
+    def __init__(self, url: str, expected: int | None, actual: int) -> None:
+        super().__init__(url, expected, actual)
+        self.url, self.expected, self.actual = url, expected, actual
+        if url.startswith("file:"):  # asking again would bring the same
+            self.hint, self.transient = "The copy is cut short: copy it again.", False
+
+    def __str__(self) -> str:
+        whole = "its end" if self.expected is None else f"{self.expected} bytes"
+        return f"{self.url}: the body broke off after {self.actual} bytes, before {whole}"
+
+
+class BadReply(MirrorError):
+    """The server breaks a rule of HTTP or one of ours: a redirect to another scheme, a compressed or endless body."""
+
+    ref = "bad-reply"
+    exit_code = 76
+    hint = "Check the address and the proxy between here and the server."
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.url, self.problem = url, problem
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.problem}"
+
+
+def new_session(connections: int = 16) -> requests.Session:
+    """A session for all of a command's requests; close it when done. Safe to share between threads.
+
+    ``requests`` itself honours proxies, ``~/.netrc``, ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE``; where neither of the two
+    is set, ``PIP_CERT`` and ``SSL_CERT_FILE`` are, for such machines exist.
+    """
+    session = requests.Session()
+    session.headers.update({"User-Agent": f"mirror/{__version__}", "Accept-Encoding": "identity"})
+    session.max_redirects = MAX_REDIRECTS
+    adapter = HTTPAdapter(pool_maxsize=connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    bundle = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), None)
+    if bundle is not None:
+        session.verify = bundle
+    return session
+
+
+@contextmanager
+def opened(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience, question: bytes | None = None
+) -> Iterator[requests.Response]:
+    """Send one GET, or a POST with a question in its body, and give its response, whose body has not been read.
+
+    Raises:
+        HostUnreachable: no answer. HttpRefused: a status other than 200 and 206. BadReply: a redirect that is not followed.
+    """
+    shown = redacted(url)
+    try:
+        method, timeout = "GET" if question is None else "POST", (patience.connect_s, patience.read_s)
+        response = session.request(method, url, headers=headers, data=question, stream=True, timeout=timeout)
+    except requests.TooManyRedirects as exc:
+        raise BadReply(shown, f"more than {MAX_REDIRECTS} redirects") from exc
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as exc:
+        raise BadReply(shown, "it redirects to something that is no http or https address") from exc
+    except requests.exceptions.SSLError as exc:
+        raise HostUnreachable(shown, _reason(exc), transient=False) from exc
+    except requests.RequestException as exc:
+        raise HostUnreachable(shown, _reason(exc)) from exc
+    with response:
+        if response.status_code not in (200, 206):
+            wait_s = _retry_after_s(response.headers.get("Retry-After", ""))
+            raise HttpRefused(shown, response.status_code, response.reason or "", wait_s)
+        yield response
+
+
+def body(
+    response: requests.Response, patience: Patience, clock: Callable[[], float] = time.monotonic
+) -> Iterator[bytes]:
+    """The body as it arrives, never decoded.
+
+    Raises:
+        Truncated: it ends before its Content-Length, or the connection breaks. HostUnreachable: it is slower than
+            ``patience.slowest``.
+    """
+    shown = redacted(response.url)
+    # read1 returns with what one recv(2) brought: with read(), a server that sends a byte a second would hold us for hours.
+    raw: Any = response.raw
+    total, since, in_window = 0, clock(), 0
+    while True:
+        try:
+            chunk: bytes = raw.read1(CHUNK_BYTES, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise Truncated(shown, _content_length(response), total) from exc
+        if not chunk:
+            return
+        total, in_window = total + len(chunk), in_window + len(chunk)
+        yield chunk
+        elapsed = clock() - since
+        if elapsed >= patience.window_s:
+            if in_window < patience.slowest * elapsed:
+                raise HostUnreachable(shown, f"{in_window} bytes in {elapsed:.0f} seconds are too slow")
+            since, in_window = clock(), 0
+
+
+def get_bytes(
+    session: requests.Session, url: str, max_bytes: int, patience: Patience = PATIENCE, question: bytes | None = None
+) -> bytes:
+    """The whole of one small document (an index page, repository metadata) from an ``http(s):`` or ``file:`` URL.
+
+    Args:
+        question: JSON that is posted to the URL, whose answer then is the document.
+
+    Raises:
+        HostUnreachable, HttpRefused, Truncated: after ``patience.attempts``.
+        BadReply: at once, also when there are more than ``max_bytes``.
+        Unreadable: a ``file:`` URL that leads to no file.
+    """
+    if urlsplit(url).scheme == "file":
+        with open_file(url) as stream:
+            return _capped(iter(lambda: stream.read(CHUNK_BYTES), b""), redacted(url), max_bytes)
+    for attempt in range(patience.attempts):
+        try:
+            headers = {} if question is None else {"Content-Type": "application/json"}
+            with opened(session, url, headers, patience, question) as response:
+                if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+                    raise BadReply(redacted(url), "the body is compressed although identity was asked for")
+                return _capped(body(response, patience), redacted(url), max_bytes)
+        except MirrorError as error:
+            pause_s = patience.pause_s(error, attempt)
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def content_size(session: requests.Session, url: str, patience: Patience = PATIENCE) -> int | None:
+    """How many bytes a file has, by its server's word; None when it cannot be told. A hint for people, never trusted."""
+    if urlsplit(url).scheme == "file":
+        with open_file(url) as stream:
+            return os.fstat(stream.fileno()).st_size
+    try:
+        response = session.head(url, allow_redirects=True, timeout=(patience.connect_s, patience.read_s))
+    except requests.RequestException:
+        return None  # fetching it will name what is wrong
+    return _content_length(response) if response.status_code == 200 else None
+
+
+def open_file(url: str) -> BinaryIO:
+    """Open the local file behind a ``file:`` URL.
+
+    Raises:
+        Unreadable: when it is on another host or cannot be read.
+    """
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
+    try:
+        return open(unquote(parts.path), "rb")
+    except OSError as exc:
+        raise Unreadable(unquote(parts.path), exc.strerror or str(exc)) from exc
+
+
+def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > max_bytes:
+            raise BadReply(shown, f"the reply is larger than the {max_bytes} bytes allowed")
+    return bytes(data)
+
+
+def _content_length(response: requests.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _retry_after_s(text: str) -> float | None:
+    """RFC 9110 10.2.3: seconds, or a date."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (when.astimezone(timezone.utc) - datetime.now(timezone.utc)).total_seconds())
+
+
+def _reason(exc: BaseException) -> str:
+    """The innermost cause in words: urllib3 wraps it in a pool's repr, which may hold credentials of a proxy."""
+    cause: BaseException = exc
+    while True:
+        inner = getattr(cause, "reason", None) or next((a for a in cause.args if isinstance(a, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            break
+        cause = inner
+    text = str(cause).rpartition(": ")[2] if isinstance(cause, urllib3.exceptions.HTTPError) else str(cause)
+    return text or type(cause).__name__

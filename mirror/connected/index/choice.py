@@ -1,0 +1,187 @@
+"""One file for each pin: the wheel that the target takes, or the sdist of what is built from source.
+
+Versions come from ``mirror.connected.resolving.resolver`` (while locking) or from a lock; what files there are comes from
+``mirror.connected.index.pages``.
+
+Rules: a digest in a lock decides, never the page (SECURITY.md T13); a file that its maker withdrew is not locked unless the
+stack pins exactly that version (SECURITY.md 43), but one that a lock names is taken, so that a lock means the same later; every
+fault of a lock is reported at once.
+
+Example::
+
+    with Index.of(stack) as index:
+        for chosen in resolve_files(lock, stack, index):
+            chosen.file.url
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from packaging.version import Version
+
+from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, explain
+from mirror.connected.pins.markers import environment
+from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock
+from mirror.connected.stack.file import Stack
+from mirror.core.errors import MirrorError
+from mirror.core.names import ProjectName
+from mirror.core.progress import SILENT, Progress
+
+
+class HashNotOnIndex(MirrorError):
+    """A lock's digests are of no file that the index offers.
+
+    Attributes:
+        faults: project, version, the index's host, and the first digest of each such pin.
+    """
+
+    ref = "hash-not-on-index"
+    exit_code = 56
+    hint = "The file was replaced or removed upstream, or the lock is for another index: lock again and compare."
+
+    def __init__(self, faults: tuple[tuple[str, str, str, str], ...]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+    def _sentence(self, fault: tuple[str, str, str, str]) -> str:
+        project, version, host, digest = fault
+        return f"{project} {version}: no file on {host} has the locked sha256 {digest}"
+
+    def __str__(self) -> str:
+        return self._sentence(self.faults[0])
+
+    def context(self) -> str:
+        return "\n".join(self._sentence(fault) for fault in self.faults) if len(self.faults) > 1 else ""
+
+
+class Withdrawn(MirrorError):
+    """A version was withdrawn ("yanked") by its makers, and the stack does not ask for exactly it.
+
+    Attributes:
+        stack: the stack's name.
+        faults: project, version, and the makers' reason (may be empty) of each such pin.
+    """
+
+    ref = "withdrawn"
+    exit_code = 57
+    hint = (
+        "Pin another version; to take a withdrawn one all the same, state it in [python].requirements as NAME==VERSION."
+    )
+
+    def __init__(self, stack: str, faults: tuple[tuple[str, str, str], ...]) -> None:
+        super().__init__(stack, faults)
+        self.stack, self.faults = stack, faults
+
+    def _sentence(self, fault: tuple[str, str, str]) -> str:
+        project, version, reason = fault
+        words = f' ("{reason}")' if reason else ""
+        return f"{project} {version} was withdrawn by its makers{words}; {self.stack}.toml does not pin exactly it"
+
+    def __str__(self) -> str:
+        return self._sentence(self.faults[0])
+
+    def context(self) -> str:
+        return "\n".join(self._sentence(fault) for fault in self.faults) if len(self.faults) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A pin and its one file.
+
+    Attributes:
+        pin: with all digests that the lock gives.
+        file: whose digest is one of them.
+    """
+
+    pin: Pin
+    file: IndexFile
+
+
+def choose(stack: Stack, project: ProjectName, version: str, files: Sequence[IndexFile]) -> IndexFile | Miss:
+    """The file of a version that the target takes, or why there is none. ``files`` are all of that version."""
+    if stack.is_built(project):
+        sdists = [file for file in files if file.kind == "sdist"]
+        return sdists[0] if sdists else Miss(project, version, "has no sdist", "builds it from its sdist")
+    return best_wheel(files, stack.target) or explain(project, version, files, stack.target)
+
+
+def choose_versions(
+    versions: Iterable[tuple[ProjectName, str]], stack: Stack, index: Index, progress: Progress = SILENT
+) -> dict[ProjectName, IndexFile]:
+    """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen.
+
+    Raises:
+        NoWheelForTarget, Withdrawn: with every such version. And as ``Index.versions``.
+    """
+    wanted = list(versions)
+    index.prefetch(wanted, progress)
+    until = stack.cutoff.timestamp() if stack.cutoff else None
+    found: dict[ProjectName, IndexFile | Miss] = {}
+    for project, version in wanted:
+        files = list(index.files(project, version))
+        if until is not None:
+            files = [file for file in files if file.upload_time is not None and file.upload_time < until]
+        found[project] = choose(stack, project, version, files)
+    chosen = _found(found, stack)
+    _refuse_withdrawn(chosen, stack)
+    return chosen
+
+
+def resolve_files(
+    lock: PythonLock, stack: Stack, index: Index, progress: Progress = SILENT, *, source: str = "the lock"
+) -> tuple[Chosen, ...]:
+    """Find the one file of every pin of a lock, by the lock's digests. Pins whose marker excludes the target are left out.
+
+    Args:
+        source: the lock's path, for errors.
+
+    Raises:
+        InvalidLock: the lock is not for this target, or two pins of one project are.
+        HashNotOnIndex, NoWheelForTarget: with every such pin. And as ``Index.versions``.
+    """
+    pins = lock.within(environment(stack.target), source).pins
+    names = [pin.name for pin in pins]
+    if len(set(names)) != len(names):
+        twice = min(name for name in names if names.count(name) > 1)
+        raise InvalidLock(source, (f"{twice} is pinned twice for {stack.target}",))
+    index.prefetch(((pin.name, pin.version) for pin in pins), progress)
+    strange: list[tuple[str, str, str, str]] = []
+    found: dict[ProjectName, IndexFile | Miss] = {}
+    for pin in pins:
+        files = [file for file in index.files(pin.name, pin.version) if file.sha256 in pin.hashes]
+        if files:
+            found[pin.name] = choose(stack, pin.name, pin.version, files)
+        else:
+            strange.append((pin.name, pin.version, urlsplit(index.url_of(pin.name)).hostname or "", pin.hashes[0]))
+    if strange:
+        raise HashNotOnIndex(tuple(strange))
+    files_of = _found(found, stack)
+    return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
+
+
+def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:
+    """The files, when there are no misses among them."""
+    misses = tuple(miss for miss in found.values() if isinstance(miss, Miss))
+    if misses:
+        raise NoWheelForTarget(stack.name, misses)
+    return {project: file for project, file in found.items() if isinstance(file, IndexFile)}
+
+
+def _refuse_withdrawn(files: dict[ProjectName, IndexFile], stack: Stack) -> None:
+    """Refuse the withdrawn files whose version the stack does not state."""
+    withdrawn = tuple(
+        (project, file.version, file.yanked)
+        for project, file in files.items()
+        if file.yanked is not None and not _is_stated(stack, project, file.version)
+    )
+    if withdrawn:
+        raise Withdrawn(stack.name, withdrawn)
+
+
+def _is_stated(stack: Stack, project: ProjectName, version: str) -> bool:
+    stated = stack.stated_version(project)
+    return stated is not None and Version(stated) == Version(version)

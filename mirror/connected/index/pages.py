@@ -1,0 +1,277 @@
+"""What an index offers: the files of a project, read from its simple pages (HTML or JSON).
+
+Which of them fits the target is ``mirror.connected.index.wheels``'s to say; bringing one is
+``mirror.connected.fetching.fetch``'s.
+
+Rules: a digest on a page serves to find a file again, and becomes a lock's at most at the moment of locking: it never
+replaces one that a lock names (SECURITY.md T13). Each project comes from one index only (T14). Files whose names do not parse,
+or that belong to another project, are not seen.
+
+Example::
+
+    with Index.of(stack) as index:
+        files = index.files(project_name("torch"), "2.10.0")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal, Self, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from packaging.tags import Tag
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_version,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+from pypi_simple import (
+    ACCEPT_JSON_PREFERRED,
+    PYPI_SIMPLE_ENDPOINT,
+    DistributionPackage,
+    Link,
+    ProjectPage,
+    UnsupportedRepoVersionError,
+    parse_links_stream,
+)
+
+from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.patience import PATIENCE, Patience
+from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, new_session
+from mirror.connected.stack.file import Stack
+from mirror.core.errors import MirrorError
+from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
+from mirror.core.progress import SILENT, Progress
+
+T = TypeVar("T")
+
+JOBS = 8
+"""Pages asked for at the same time."""
+
+MAX_PAGE_BYTES = 64 << 20
+"""Largest page that is read; the largest seen on the package index has 20 MB."""
+
+
+class ProjectNotOnIndex(MirrorError):
+    """An index has no page for a project.
+
+    Attributes:
+        project: the project.
+        index: the index's URL, without credentials.
+    """
+
+    ref = "project-not-on-index"
+    exit_code = 51
+    hint = "Check the project's name, or name the index that has it in [indexes] and [python.index] of NAME.toml."
+
+    def __init__(self, project: ProjectName, index: str) -> None:
+        super().__init__(project, index)
+        self.project, self.index = project, index
+
+    def __str__(self) -> str:
+        return f"{self.project} is asked for, but the index {self.index} has no such project"
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """One file that an index offers.
+
+    Attributes:
+        filename: as the page names it.
+        url: absolute; may hold credentials of the index.
+        sha256: that the page claims.
+        kind: ``"wheel"`` or ``"sdist"``.
+        version: normalised.
+        tags: of a wheel; empty for an sdist.
+        build: build tag of a wheel; an sdist has none.
+        size: bytes, when the page says so.
+        requires_python: specifier of the Pythons that it is for; empty for all.
+        yanked: why its maker withdrew it (may be empty); None when it was not withdrawn.
+        upload_time: seconds since 1970 UTC, when the page says so.
+    """
+
+    filename: str
+    url: str
+    sha256: Sha256Hex
+    kind: Literal["wheel", "sdist"]
+    version: str
+    tags: frozenset[Tag] = frozenset()
+    build: tuple[int, str] | tuple[()] = ()
+    size: int | None = None
+    requires_python: str = ""
+    yanked: str | None = None
+    upload_time: int | None = None
+
+
+Page = Mapping[str, Sequence[Link | DistributionPackage]]
+"""A project's links by version, in the one spelling of ``_spelt``."""
+
+
+class Index:
+    """The index or indexes of a stack, as one. Close it, or use it in a ``with`` block.
+
+    Args:
+        default: URL of the index for projects that are not in ``special``.
+        special: URL of the only index for each project that has its own.
+    """
+
+    def __init__(
+        self, default: str = PYPI_SIMPLE_ENDPOINT, special: Mapping[ProjectName, str] = MappingProxyType({})
+    ) -> None:
+        self.default, self.special = default, special
+        self._session = new_session()
+        self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
+        self._pages: dict[ProjectName, Page] = {}
+        self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
+
+    @classmethod
+    def of(cls, stack: Stack) -> Index:
+        """The indexes that a stack names."""
+        return cls(
+            stack.indexes.get("default", PYPI_SIMPLE_ENDPOINT),
+            {project: stack.indexes[name] for project, name in stack.index_names.items()},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def url_of(self, project: ProjectName) -> str:
+        """URL of the index that a project comes from."""
+        return self.special.get(project, self.default)
+
+    def versions(self, project: ProjectName, patience: Patience = PATIENCE) -> tuple[str, ...]:
+        """Every version of a project that has a wheel or an sdist, in the page's order, without final zeros.
+
+        Args:
+            patience: how long to wait for an index that does not answer.
+
+        Raises:
+            ProjectNotOnIndex: when the index answers that it has no such page.
+            HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.fetching.transport.get_bytes``.
+            BadReply: when the answer is no simple page, or too large for one.
+        """
+        if project not in self._pages:
+            self._pages[project] = self._ask(project, patience)
+        return tuple(self._pages[project])
+
+    def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
+        """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
+        key = project, _spelt(version)
+        if key not in self._files:
+            # Pages are kept only where all versions were asked for: together they are hundreds of megabytes.
+            page = self._pages.get(project) or self._ask(project, PATIENCE)
+            files = (_file(project, link) for link in page.get(key[1], ()))
+            self._files[key] = tuple(file for file in files if file is not None)
+        return self._files[key]
+
+    def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
+        """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
+        self._at_once(lambda one: self.files(*one), list(dict.fromkeys(wanted)), progress)
+
+    def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
+        """Ask for many pages at once; ``versions`` then answers from memory. Raises as ``versions``."""
+        self._at_once(self.versions, list(dict.fromkeys(projects)), progress)
+
+    def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
+        with (
+            progress.task("index", total=len(wanted), unit="pages") as advance,
+            ThreadPoolExecutor(max_workers=JOBS) as pool,
+        ):
+            try:
+                for _ in pool.map(ask, wanted):
+                    advance(1)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _ask(self, project: ProjectName, patience: Patience) -> Page:
+        url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
+        try:
+            data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
+        except HttpRefused as exc:
+            if exc.status in (404, 410):
+                raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
+            raise
+        return parse_page(data, url)
+
+
+def parse_page(data: bytes, url: str) -> Page:
+    """Read a simple page's body; relative links are relative to ``url``.
+
+    Only versions are read here, for a page may list fifteen thousand files of which a lock wants one.
+
+    Raises:
+        BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
+    """
+    page: dict[str, list[Link | DistributionPackage]] = {}
+    try:
+        if data.lstrip()[:1] == b"{":
+            for package in ProjectPage.from_json_data(json.loads(data), url).packages:
+                page.setdefault(_version_of(package.filename), []).append(package)
+        else:
+            # Five times faster than building the page's tree, and it is the same parser underneath.
+            for link in parse_links_stream([data], url):
+                page.setdefault(_version_of(link.text), []).append(link)
+    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
+        raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
+    page.pop("", None)
+    return page
+
+
+def _version_of(filename: str) -> str:
+    """The version that a file's name holds; empty for what can be no part of a lock (eggs, installers)."""
+    if filename.endswith(".whl"):
+        return _spelt(filename.split("-")[1]) if "-" in filename else ""
+    return _spelt(filename.removesuffix(".tar.gz").rpartition("-")[2]) if filename.endswith(".tar.gz") else ""
+
+
+@lru_cache(maxsize=1 << 16)
+def _spelt(version: str) -> str:
+    """One spelling for versions that are equal (``1.0.RC1`` and ``1rc1``); empty for what is none."""
+    try:
+        return canonicalize_version(Version(version))
+    except InvalidVersion:
+        return ""
+
+
+def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile | None:
+    """Our view of a link; None when its name does not parse, is another project's, or comes without a sha256."""
+    package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link
+    build: tuple[int, str] | tuple[()] = ()
+    tags: frozenset[Tag] = frozenset()
+    try:
+        digest = sha256_hex(package.digests.get("sha256", ""))
+        if package.filename.endswith(".whl"):
+            kind: Literal["wheel", "sdist"] = "wheel"
+            name, version, build, tags = parse_wheel_filename(package.filename)
+        else:
+            kind = "sdist"
+            name, version = parse_sdist_filename(package.filename)
+    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
+        return None
+    if str(name) != project or urlsplit(package.url).scheme not in ("http", "https", "file"):
+        return None
+    return IndexFile(
+        filename=package.filename,
+        url=package.url,
+        sha256=digest,
+        kind=kind,
+        version=str(version),
+        tags=tags,
+        build=build,
+        size=package.size,
+        requires_python=package.requires_python or "",
+        yanked=(package.yanked_reason or "") if package.is_yanked else None,
+        upload_time=int(package.upload_time.timestamp()) if package.upload_time else None,
+    )

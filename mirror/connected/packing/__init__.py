@@ -1,0 +1,2 @@
+"""Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``installer`` is mirror.pyz, ``pack``
+the tar."""

@@ -1,0 +1,108 @@
+"""Assembly: from files that are here to a manifest, in the bundle's order, and the bytes behind each member.
+
+It decides what goes in and under which path; writing the tar is ``mirror.connected.packing.pack``'s, the texts of ``meta/`` are
+``mirror.connected.packing.meta``'s.
+
+Rules: nothing of this machine goes in (no path, no time, no user), so that equal locks give equal bytes; each project is
+there once; wheels that were built here say so.
+
+Example::
+
+    assembly = Assembly(plan)
+    assembly.add_file("wheels/a-1-py3-none-any.whl", path, digest, name="a", version="1", origin=url)
+    manifest = assembly.manifest(roots, imports)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mirror import __version__
+from mirror.connected.packing import meta
+from mirror.connected.packing.pack import Source
+from mirror.connected.planning.plan import Plan, UnusableName
+from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest, artifact_path
+from mirror.core.names import Sha256Hex
+
+
+class Assembly:
+    """Members being gathered.
+
+    Attributes:
+        sources: the bytes of each artifact by its path.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._artifacts: dict[str, Artifact] = {}
+        self.sources: dict[str, Source] = {}
+
+    def add_file(
+        self,
+        path: str,
+        source: Path,
+        sha256: Sha256Hex,
+        *,
+        name: str,
+        version: str,
+        origin: str,
+        unpacked_size: int = 0,
+    ) -> Artifact:
+        """Take in a file whose digest is known."""
+        artifact = Artifact(path, source.stat().st_size, sha256, name, version, origin, unpacked_size)
+        return self._add(artifact, source)
+
+    def add_bytes(self, path: str, data: bytes) -> Artifact:
+        """Take in a text of mirror's own."""
+        digest = Sha256Hex(hashlib.sha256(data).hexdigest())
+        return self._add(Artifact(path, len(data), digest, path.split("/")[1]), data)
+
+    def _add(self, artifact: Artifact, source: Source) -> Artifact:
+        try:
+            artifact_path(artifact.path)
+        except ValueError as exc:
+            raise UnusableName(artifact.path.split("/")[1], str(exc)) from exc
+        if artifact.path in self._artifacts:
+            raise UnusableName(artifact.path.split("/")[1], "another file has that name")
+        self._artifacts[artifact.path] = artifact
+        self.sources[artifact.path] = source
+        return artifact
+
+    def within(self, directory: str) -> tuple[Artifact, ...]:
+        """What was taken in for one directory, sorted by file name."""
+        chosen = (artifact for artifact in self._artifacts.values() if artifact.directory == directory)
+        return tuple(sorted(chosen, key=lambda artifact: artifact.filename))
+
+    def wheels(self) -> dict[Artifact, Source]:
+        """Every wheel that was taken in, those of ``tool/`` included, with its bytes."""
+        taken = (*self.within("tool"), *self.within("wheels"))
+        return {artifact: self.sources[artifact.path] for artifact in taken if artifact.filename.endswith(".whl")}
+
+    def carried(self) -> tuple[Artifact, ...]:
+        """What was taken in outside ``meta/``, in the bundle's order."""
+        return tuple(artifact for name in DIRECTORIES if name != "meta" for artifact in self.within(name))
+
+    def manifest(self, roots: tuple[Sha256Hex, ...], imports: tuple[str, ...]) -> Manifest:
+        """Add the checksums and make the manifest.
+
+        Args:
+            roots: fingerprints of the root chain that travels with it.
+            imports: modules that must import on the closed side.
+
+        Raises:
+            InvalidDocument: when two names differ in nothing but case.
+        """
+        members = [artifact for directory in DIRECTORIES for artifact in self.within(directory)]
+        self.add_bytes("meta/SHA256SUMS", meta.sha256sums(members))
+        manifest = Manifest(
+            name=self._plan.name,
+            sequence=self._plan.sequence,
+            target=self._plan.target,
+            artifacts=tuple(artifact for directory in DIRECTORIES for artifact in self.within(directory)),
+            roots=roots,
+            imports=imports,
+            tool=__version__,
+        )
+        manifest.check()
+        return manifest

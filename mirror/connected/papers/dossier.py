@@ -1,0 +1,153 @@
+"""Filling the dossier: for each artifact of a bundle, what the people who decide about it want to know.
+
+What is inside an artifact is ``mirror.connected.contents.inspection``'s and, for wheels,
+``mirror.connected.papers.vetting``'s; who needs whom ``mirror.connected.papers.edges``'s. This module puts it together with
+what the locks and the builds know. The document itself is ``mirror.core.bundle.dossier``'s.
+
+Rules: equal locks and artifacts give equal dossiers: what changes on an index after the time of locking (a withdrawal) is
+taken from the lock, never from a page; nothing of this machine goes in; what could not be read is a note.
+
+Example::
+
+    dossier = make_dossier(assembly.carried(), contents, plan, locks, built, gate)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.contents.inside import Contents
+from mirror.connected.papers.edges import package_edges, project_edges
+from mirror.connected.papers.vetting import Gate
+from mirror.connected.pins.markers import applies
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Plan
+from mirror.core.bundle.dossier import Dossier, FileFacts
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.names import project_name
+from mirror.core.vetting.wheel import Vetted
+
+_KINDS = {"tool": "tool", "wheels": "wheel", "rpms": "rpm", "redist": "archive", "python": "interpreter"}
+_OURSELVES = Contents(summary="mirror itself: verifies, reports and installs bundles", licence="Apache-2.0")
+
+
+def make_dossier(
+    artifacts: Sequence[Artifact],
+    contents: Mapping[str, Contents],
+    plan: Plan,
+    locks: Locks,
+    built: Iterable[BuiltWheel],
+    gate: Gate,
+) -> Dossier:
+    """Put the dossier together.
+
+    Args:
+        artifacts: everything outside ``meta/``, in the bundle's order.
+        contents: what was found inside them, by path; nothing for ``mirror.pyz``.
+        built: the wheels that were built here.
+        gate: what the vetting of the wheels found, and what of it was waived.
+    """
+    found = {artifact.path: contents.get(artifact.path, _OURSELVES) for artifact in artifacts}
+    edges = {**_wheel_edges(artifacts, found, locks), **_rpm_edges(artifacts, found)}
+    filler = _Filler(plan, locks, {f"wheels/{wheel.path.name}": wheel for wheel in built}, gate)
+    files = tuple(filler.facts(one, found[one.path], edges.get(one.path, ())) for one in artifacts)
+    return Dossier(
+        requirements=_requirements(artifacts, edges, locks),
+        packages=_packages(artifacts, locks),
+        files=files,
+        notes=(*plan.notes, *gate.notes, *_faults(artifacts, found)),
+    )
+
+
+class _Filler:
+    """What the locks and the builds know of artifacts."""
+
+    def __init__(self, plan: Plan, locks: Locks, built: Mapping[str, BuiltWheel], gate: Gate) -> None:
+        self._target, self._built = plan.target, built
+        self._vetted, self._waivers = gate.vetted, gate.waivers
+        self._uploaded = {part.download.sha256: part.uploaded for part in plan.parts}
+        self._yanked = {pin.name: pin.yanked for pin in locks.python.pins}
+
+    def facts(self, artifact: Artifact, contents: Contents, requires: tuple[str, ...]) -> FileFacts:
+        kind, built = _KINDS[artifact.directory], self._built.get(artifact.path)
+        vetted: Vetted | Contents = self._vetted.get(artifact.path) or contents
+        return FileFacts(
+            path=artifact.path,
+            kind=kind,
+            summary=contents.summary,
+            licence=contents.licence,
+            licence_stated=contents.licence_stated,
+            licence_files=tuple(name for name, _ in contents.texts),
+            homepage=contents.homepage,
+            requires=requires,
+            yanked=self._yanked.get(project_name(artifact.name), "") if kind == "wheel" else "",
+            uploaded=0 if built else self._uploaded.get(artifact.sha256, 0),
+            built=build_log(built) if built else "",
+            source_sha256=str(built.record["sdist_sha256"]) if built else "",
+            signer=contents.signer,
+            native=contents.native.count,
+            gpus=contents.native.gpus,
+            glibc=contents.native.glibc.get(self._target.arch, ""),
+            libstdcxx=contents.native.libstdcxx.get(self._target.arch, ""),
+            hooks=vetted.hooks if isinstance(vetted, Vetted) else (),
+            scripts=vetted.scripts,
+            setuid=vetted.setuid,
+            scriptlets=contents.scriptlets,
+            waivers=self._waivers.get(artifact.path, ()),
+        )
+
+
+def build_log(wheel: BuiltWheel) -> str:
+    """Where the log of a build is in the bundle."""
+    return f"meta/build-{wheel.project}.log"
+
+
+def _of(artifacts: Iterable[Artifact], directory: str) -> dict[str, Artifact]:
+    return {artifact.name: artifact for artifact in artifacts if artifact.directory == directory}
+
+
+def _projects(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
+    return {project_name(name): artifact for name, artifact in _of(artifacts, "wheels").items()}
+
+
+def _wheel_edges(
+    artifacts: Iterable[Artifact], found: Mapping[str, Contents], locks: Locks
+) -> dict[str, tuple[str, ...]]:
+    wheels = _projects(artifacts)
+    asked = (*locks.stack.requirements, *locks.stack.optional) if locks.stack else ()
+    needs = {name: found[artifact.path].needs for name, artifact in wheels.items()}
+    edges = project_edges(needs, asked, locks.target)
+    return {artifact.path: edges[name] for name, artifact in wheels.items()}
+
+
+def _rpm_edges(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> dict[str, tuple[str, ...]]:
+    rpms = _of(artifacts, "rpms")
+    needs = {name: found[artifact.path].needs for name, artifact in rpms.items()}
+    edges = package_edges(needs, {name: found[artifact.path].offers for name, artifact in rpms.items()})
+    return {artifact.path: edges[name] for name, artifact in rpms.items()}
+
+
+def _requirements(artifacts: Iterable[Artifact], edges: Mapping[str, tuple[str, ...]], locks: Locks) -> tuple[str, ...]:
+    """What was asked for by name. A lock that was made elsewhere does not say: then its pins that no other one needs."""
+    wheels = _projects(artifacts)
+    if locks.stack:
+        asked = [one for one in locks.stack.requirements if applies(one, locks.target)]
+        asked += [one for one in locks.stack.optional if project_name(one.name) in wheels]
+        return tuple(str(one) for one in asked)
+    pins = [pin for pin in locks.python.pins if pin.name in wheels]
+    needed = {name for artifact in wheels.values() for name in edges[artifact.path]}
+    return tuple(f"{pin.name}=={pin.version}" for pin in [pin for pin in pins if pin.name not in needed] or pins)
+
+
+def _packages(artifacts: Iterable[Artifact], locks: Locks) -> tuple[str, ...]:
+    carried = {artifact.directory for artifact in artifacts}
+    if locks.rpms and "rpms" in carried:
+        return locks.rpms.wanted
+    return locks.redist.wanted if locks.redist and "redist" in carried else ()
+
+
+def _faults(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> Iterable[str]:
+    for artifact in artifacts:
+        contents = found[artifact.path]
+        yield from (f"{artifact.filename}: {fault}" for fault in (*contents.faults, *contents.native.faults))

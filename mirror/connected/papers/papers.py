@@ -1,0 +1,78 @@
+"""The papers of a bundle: what is said in ``meta/`` about the files that it carries, for people and for other tools.
+
+In this order: look inside every artifact, fill the dossier, gather the licence texts, and write the same facts in the two forms
+that other tools read, a CycloneDX bill of materials and an in-toto statement. Each is a module of its own.
+
+Rules: all of it is a function of the locks and the artifacts; no paper speaks of the files of ``meta/``, for it is one of them.
+
+Example::
+
+    add_papers(assembly, plan, locks, built, gate, store, progress)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.builds import zstd_here
+from mirror.connected.contents.inspection import Task, inspect
+from mirror.connected.contents.licences import licences_txt
+from mirror.connected.fetching.store import Store
+from mirror.connected.packing.assembly import Assembly
+from mirror.connected.papers import attestation, sbom
+from mirror.connected.papers.dossier import build_log, make_dossier
+from mirror.connected.papers.vetting import Gate
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Plan
+from mirror.core.bundle.dossier import LICENCES
+from mirror.core.bundle.dossier import PATH as DOSSIER
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.progress import SILENT, Progress
+from mirror.core.toolkit.redist import RedistSource
+from mirror.core.toolkit.rpmsource import trusted_rpms
+
+
+def add_papers(
+    assembly: Assembly,
+    plan: Plan,
+    locks: Locks,
+    built: Sequence[BuiltWheel],
+    gate: Gate,
+    store: Store,
+    progress: Progress = SILENT,
+) -> None:
+    """Write the papers into an assembly that holds everything else.
+
+    Raises:
+        MirrorError: as ``inspect`` does.
+    """
+    artifacts = assembly.carried()
+    contents = inspect(tuple(_tasks(assembly, artifacts, plan, locks)), store, progress)
+    dossier = make_dossier(artifacts, contents, plan, locks, built, gate)
+    texts = ((path, name, text) for path, found in contents.items() for name, text in found.texts)
+    logs = [one for one in assembly.within("meta") if one.path in {build_log(wheel) for wheel in built}]
+    assembly.add_bytes(DOSSIER, dossier.encode())
+    assembly.add_bytes(LICENCES, licences_txt(texts))
+    assembly.add_bytes(sbom.PATH, sbom.sbom(plan, artifacts, dossier, built, locks.stack))
+    assembly.add_bytes(attestation.PATH, attestation.statement(plan, artifacts, locks.digests(), built, logs))
+
+
+def _tasks(assembly: Assembly, artifacts: Sequence[Artifact], plan: Plan, locks: Locks) -> Iterator[Task]:
+    """How each artifact that is a file is read."""
+    files = [(one, source) for one in artifacts if isinstance(source := assembly.sources[one.path], Path)]
+    for artifact, source in files:
+        if artifact.filename.endswith(".whl"):
+            yield Task.of_wheel(artifact.path, source, artifact.sha256)
+        elif artifact.directory == "python":
+            yield Task.of_interpreter(artifact.path, source, artifact.sha256)
+        elif artifact.directory == "redist":
+            archive = RedistSource.of_file(source, artifact.sha256, artifact.name, artifact.version, plan.target)
+            yield Task.of_archive(artifact.path, source, archive)
+    rpms = [(artifact, source) for artifact, source in files if artifact.directory == "rpms"]
+    if rpms and locks.rpms:
+        sources = [source for _, source in rpms]
+        judged = trusted_rpms(sources, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
+        for (artifact, source), rpm in zip(rpms, judged, strict=True):
+            yield Task.of_rpm(artifact.path, source, artifact.sha256, rpm)

@@ -1,0 +1,146 @@
+"""The gate before packing: every wheel of the bundle is vetted, and nothing is packed that nobody answers for.
+
+One wheel is judged by ``mirror.core.vetting.wheel``, the set by ``mirror.core.vetting.together``; ``mirror verify --deep``
+does the same on the finished bundle. Which waivers there are is ``mirror.connected.stack.waivers``'s.
+
+Rules: wheels are judged side by side, the largest first; all that is refused is told at once; a waiver that covers nothing is
+told.
+
+Example::
+
+    gate = vet(assembly, plan.target, locks.stack, progress)
+    gate.judgement.waived
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.connected.packing.pack import Source
+from mirror.connected.stack.file import Stack
+from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
+from mirror.core.bundle.dossier import Waiver
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import project_name
+from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
+from mirror.core.vetting.rules import Finding, Judgement, judge
+from mirror.core.vetting.together import vet_set
+from mirror.core.vetting.wheel import Vetted, vet_wheel
+
+MAX_JOBS = 8
+
+
+class WheelsRefused(MirrorError):
+    """Wheels of the stack break rules, and nobody waived that.
+
+    Attributes:
+        findings: everything that stands in the way.
+    """
+
+    ref = "wheels-refused"
+    exit_code = 121
+    hint = (
+        "Pin another version of it, or leave it out; where it is known and accepted, write the [[waiver]] into NAME.toml with "
+        "a reason and a name: both are signed with the bundle."
+    )
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
+        return f"{self.findings[0]} [{self.findings[0].rule}]{more}"
+
+    def context(self) -> str:
+        lines = [f"{finding.rule}: {finding}" for finding in self.findings]
+        return "\n".join([*lines, "", template(self.findings)] if template(self.findings) else lines)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What was found.
+
+    Attributes:
+        vetted: each wheel by its path in the bundle.
+        judgement: what was waived; nothing is open.
+        notes: what a person should know; one sentence each.
+    """
+
+    vetted: Mapping[str, Vetted]
+    judgement: Judgement
+    notes: tuple[str, ...]
+
+    @property
+    def waivers(self) -> dict[str, tuple[Waiver, ...]]:
+        """The waivers that each wheel needed, by its path, for the dossier."""
+        needed = {path: self.judgement.waivers_of(one.project) for path, one in self.vetted.items()}
+        return {path: waivers for path, waivers in needed.items() if waivers}
+
+
+def vet(wheels: Mapping[Artifact, Source], target: Target, stack: Stack | None, progress: Progress = SILENT) -> Gate:
+    """Vet the wheels of a bundle, those of ``tool/`` included.
+
+    Args:
+        wheels: each with its bytes, or where they are.
+        stack: the wishes with the waivers; None for a lock made elsewhere, which has none.
+
+    Raises:
+        WheelsRefused: when something is found that no waiver covers.
+        InvalidDocument: when a waiver is for a project that is not there.
+        Unreadable: when a file is not there any more.
+    """
+    document = f"{stack.name}.toml" if stack else "NAME.toml"
+    if stack:
+        # What may be left out by --without may have a waiver all the same.
+        optional = [project_name(one.name) for one in stack.optional]
+        check_projects(stack.waivers, [*(project_name(one.name) for one in wheels), *optional], document)
+    vetted = _vet_each(wheels, target, progress)
+    installed = [one for one in vetted if one.artifact.directory == "wheels"]
+    asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
+    together, notes = vet_set(installed, target, asked)
+    findings = (*(finding for one in vetted for finding in one.findings), *together)
+    waivers = (*stack.waivers, *left_out_by_wish(findings, stack.without, document)) if stack else ()
+    judgement = judge(findings, waivers)
+    if judgement.open:
+        raise WheelsRefused(judgement.open)
+    return Gate({one.artifact.path: one for one in vetted}, judgement, (*_notes(judgement, document), *notes))
+
+
+def _vet_each(wheels: Mapping[Artifact, Source], target: Target, progress: Progress) -> tuple[Vetted, ...]:
+    largest_first = sorted(wheels, key=lambda artifact: -artifact.size)
+    with (
+        progress.task("vet", sum(artifact.size for artifact in wheels)) as advance,
+        ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool,
+    ):
+        try:
+            jobs = [pool.submit(_vet_one, one, wheels[one], target, advance) for one in largest_first]
+            return tuple(sorted((job.result() for job in jobs), key=lambda one: one.artifact.path))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _vet_one(artifact: Artifact, source: Source, target: Target, advance: Callable[[int], object]) -> Vetted:
+    if not isinstance(source, Path):
+        return vet_wheel(io.BytesIO(source), artifact, target, advance)
+    try:
+        with source.open("rb") as stream:
+            return vet_wheel(stream, artifact, target, advance)
+    except OSError as exc:
+        raise Unreadable(str(source), exc.strerror or str(exc)) from exc
+
+
+def _notes(judgement: Judgement, document: str) -> Iterable[str]:
+    for finding, (_, waiver) in judgement.waived:
+        if waiver.by != "[python].without":
+            yield f"waived by {waiver.by}, {finding.rule}: {finding} ({waiver.reason})"
+    for project, waiver in judgement.idle:
+        yield f"{document} waives {waiver.rule} of {project}, and nothing needs it"

@@ -1,0 +1,1 @@
+"""Pins: ``requirements`` is the Python lock, its own and other tools'; ``markers`` says which of it is for the target."""

@@ -1,0 +1,409 @@
+"""The Python lock, ``NAME.txt``: pinned and hashed projects, in the format of pip-tools.
+
+Read here are locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; written is
+the first kind only. Which file of an index a pin means is ``mirror.connected.lock``'s to find.
+
+Rules: a pin has one exact version and sha256 digests, nothing weaker; a project is pinned once; a line that names an index, a
+URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because where files come from is the stack's
+to say. The file travels in the bundle as it is: one with credentials anywhere in it is refused, and they are never echoed.
+Every fault of a file is reported at once.
+
+Example::
+
+    lock = read_lock(Path("lockfiles/h100.txt"))
+    lock.find(project_name("torch")).version     # "2.10.0"
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import tomllib
+from packaging.markers import Marker
+from packaging.pylock import (
+    Package,
+    PackageSdist,
+    PackageWheel,
+    Pylock,
+    PylockUnsupportedVersionError,
+    PylockValidationError,
+)
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from mirror.connected.pins.markers import holds
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.fields import Fields
+from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
+from mirror.core.target import Target
+
+MAX_BYTES = 16 << 20
+"""Largest lock that is read: uv lists every file of a version, some 60 kB a project at worst."""
+
+_NOTE = re.compile(r"#\s*mirror:\s*(?P<key>[a-z]+)[= ](?P<value>.*)")
+_HASH = re.compile(r"\s--hash[= ](?P<hash>\S+)")
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_PATCHES = range(100)
+
+
+class InvalidLock(MirrorError):
+    """A file given as Python lock breaks the rules of one.
+
+    Attributes:
+        path: the file.
+        issues: every fault, as ``"line 12: ..."``.
+    """
+
+    ref = "invalid-lock"
+    exit_code = 50
+    hint = "Write it anew with mirror lock NAME.toml, or with --generate-hashes of pip-compile or uv pip compile."
+
+    def __init__(self, path: str, issues: tuple[str, ...]) -> None:
+        super().__init__(path, issues)
+        self.path, self.issues = path, issues
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
+        return f"{self.path} is no usable lock: {self.issues[0]}{more}"
+
+    def context(self) -> str:
+        return "\n".join(self.issues) if len(self.issues) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One project at one version.
+
+    Attributes:
+        name: the project.
+        version: as ``packaging`` normalises it, ``"1!2.0+cu128"``.
+        hashes: of the files it may come from: exactly one in a lock of ours, often dozens in one made elsewhere.
+        marker: the environments it is for; empty for all, and always so in a lock of ours.
+        via: what asked for it, for people.
+        yanked: why its makers had withdrawn it at the time of locking (``"yes"`` when they gave no reason); empty when they had
+            not, or when nobody wrote it down.
+    """
+
+    name: ProjectName
+    version: str
+    hashes: tuple[Sha256Hex, ...]
+    marker: str = ""
+    via: tuple[str, ...] = ()
+    yanked: str = ""
+
+    def encode(self) -> str:
+        """The pin's lines as pip-tools writes them."""
+        marker = f" ; {self.marker}" if self.marker else ""
+        lines = [f"{self.name}=={self.version}{marker}", *(f"    --hash=sha256:{digest}" for digest in self.hashes)]
+        text = " \\\n".join(lines) + "\n"
+        if len(self.via) == 1:
+            return f"{text}    # via {self.via[0]}\n"
+        return text + "".join(["    # via\n", *(f"    #   {name}\n" for name in self.via)] if self.via else [])
+
+
+@dataclass(frozen=True)
+class PythonLock:
+    """A whole lock.
+
+    Attributes:
+        pins: sorted by name in a lock of ours.
+        locked: time of locking in seconds since 1970 UTC, the bundle's sequence number; None in a lock made elsewhere.
+        target: the machine it was made for; None in a lock made elsewhere.
+        unpinned: optional requirements that it goes without, each with the reason.
+        stack: sha256 of the ``NAME.toml`` that was locked; empty where that is not known.
+        requires_python: the versions of Python that a ``pylock.toml`` is for; empty for all.
+        environments: the markers of which one has to hold where a ``pylock.toml`` is used; empty for anywhere.
+    """
+
+    pins: tuple[Pin, ...]
+    locked: int | None = None
+    target: Target | None = None
+    unpinned: tuple[str, ...] = ()
+    stack: str = ""
+    requires_python: str = ""
+    environments: tuple[str, ...] = ()
+
+    def find(self, name: ProjectName) -> Pin | None:
+        return next((pin for pin in self.pins if pin.name == name), None)
+
+    def within(self, environment: Mapping[str, str], source: str = "the lock") -> PythonLock:
+        """The lock with only the pins whose marker holds in an environment (``mirror.connected.pins.markers.environment``).
+
+        Raises:
+            InvalidLock: the lock is for other environments; ``source`` names it.
+        """
+        python = environment["python_version"]
+        # The target names no patch release: only a lock that excludes all of them is not for it.
+        if not any(SpecifierSet(self.requires_python).contains(f"{python}.{patch}") for patch in _PATCHES):
+            raise InvalidLock(source, (f"it requires Python {self.requires_python}; the target has Python {python}",))
+        if self.environments and not any(holds(marker, environment) for marker in self.environments):
+            target = f"Python {python}, {environment['sys_platform']} on {environment['platform_machine']}"
+            raise InvalidLock(source, (f"it is only for {' or '.join(self.environments)}; the target is {target}",))
+        held = tuple(pin for pin in self.pins if not pin.marker or holds(pin.marker, environment))
+        return replace(self, pins=tuple(replace(pin, marker="") for pin in held))
+
+    def encode(self, title: str) -> bytes:
+        """The file's bytes; a comment of one line says what it is. Inverse of ``parse_lock``."""
+        head = [f"# {title}"]
+        if self.locked is not None:
+            head.append(f"# mirror: locked={_timestamp(self.locked)}")
+        if self.target is not None:
+            head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
+        head += [f"# mirror: stack={self.stack}"] if self.stack else []
+        head += [f"# mirror: unpinned {line}" for line in self.unpinned]
+        head += [f"# mirror: withdrawn {pin.name} {pin.yanked}" for pin in self.pins if pin.yanked]
+        head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
+        head += [f"# mirror: environment {marker}" for marker in self.environments]
+        return ("\n".join(head) + "\n" + "".join(pin.encode() for pin in self.pins)).encode()
+
+
+def read_lock(path: Path) -> PythonLock:
+    """Read a lock: ``pylock.toml`` and ``pylock.NAME.toml`` (PEP 751), anything else as requirements.
+
+    Raises:
+        Unreadable: when the file cannot be read.
+        InvalidLock: with every fault in it.
+    """
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return parse_lock(data, str(path))
+
+
+def parse_lock(data: bytes, source: str) -> PythonLock:
+    """Parse a lock's bytes; ``source`` names them in errors and tells the format by its ending.
+
+    Raises:
+        InvalidLock: with every fault in it.
+    """
+    if len(data) > MAX_BYTES:
+        raise InvalidLock(source, (f"it has more than the {MAX_BYTES} bytes allowed",))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise InvalidLock(source, (f"it is not UTF-8: {exc}",)) from exc
+    reader = _PylockReader() if source.endswith(".toml") else _RequirementsReader()
+    reader.read(text)
+    reader.check_pins()
+    if reader.issues:
+        raise InvalidLock(source, tuple(reader.issues))
+    return reader.lock()
+
+
+class _Reader:
+    """Gathers pins and faults; a subclass knows one format."""
+
+    def __init__(self) -> None:
+        self.pins: list[Pin] = []
+        self.places: list[str] = []
+        self.issues: list[str] = []
+        self.locked: int | None = None
+        self.target: Target | None = None
+        self.unpinned: list[str] = []
+        self.stack = ""
+        self.yanked: dict[str, str] = {}
+        self.requires_python = ""
+        self.environments: list[str] = []
+
+    def lock(self) -> PythonLock:
+        return PythonLock(
+            pins=tuple(replace(pin, yanked=self.yanked.get(pin.name, "")) for pin in self.pins),
+            locked=self.locked,
+            target=self.target,
+            unpinned=tuple(self.unpinned),
+            stack=self.stack,
+            requires_python=self.requires_python,
+            environments=tuple(self.environments),
+        )
+
+    def read(self, text: str) -> None:
+        raise NotImplementedError
+
+    def fault(self, place: str, problem: str) -> None:
+        self.issues.append(f"{place}: {problem}")
+
+    def pin(self, place: str, requirement: Requirement, hashes: list[str], via: tuple[str, ...] = ()) -> None:
+        """Check one pin and keep it."""
+        name = project_name(requirement.name)
+        version = exact_version(requirement)
+        if requirement.url:
+            self.fault(place, f"{name} names a URL: a lock names versions of an index")
+        elif version is None:
+            self.fault(place, f"{name} is not pinned: expected '{name}==VERSION', got '{requirement}'")
+        elif not hashes:
+            self.fault(place, f"{name}=={version} has no hash: expected --hash=sha256:... for it")
+        else:
+            digests = tuple(self._digest(place, f"{name}=={version}", text) for text in hashes)
+            marker = str(requirement.marker) if requirement.marker else ""
+            self.pins.append(Pin(name, version, digests, marker, via))
+            self.places.append(place)
+
+    def _digest(self, place: str, pin: str, text: str) -> Sha256Hex:
+        algorithm, _, digest = text.partition(":")
+        if algorithm != "sha256":
+            self.fault(place, f"{pin} has a {algorithm} hash: only sha256 is accepted")
+        else:
+            try:
+                return sha256_hex(digest)
+            except ValueError as exc:
+                self.fault(place, f"{pin} has a bad sha256 hash: {exc}")
+        return Sha256Hex("")  # never seen: a fault ends in InvalidLock
+
+    def check_pins(self) -> None:
+        """Hold the rules between pins."""
+        first: dict[ProjectName, int] = {}
+        owner: dict[Sha256Hex, Pin] = {}
+        for index, (pin, place) in enumerate(zip(self.pins, self.places, strict=True)):
+            other = self.pins[first.setdefault(pin.name, index)]
+            if other is not pin and not (pin.marker and other.marker):
+                self.fault(place, f"{pin.name}=={pin.version} is pinned to {other.version} already")
+            for digest in pin.hashes:
+                if digest and owner.setdefault(digest, pin).name != pin.name:
+                    self.fault(place, f"{pin.name} and {owner[digest].name} have one hash: {digest}")
+
+
+class _RequirementsReader(_Reader):
+    """pip's requirements format, as pip-tools and uv write it."""
+
+    def read(self, text: str) -> None:
+        for number, raw in enumerate(text.splitlines(), start=1):
+            comment = _COMMENT.search(raw)
+            if comment and _CREDENTIALS.search(comment[0]):
+                self.fault(f"line {number}", "a comment has a URL with credentials: they would travel in the bundle")
+        for number, line, via in logical_lines(text):
+            place = f"line {number}"
+            if line.startswith("#"):
+                if not _CREDENTIALS.search(line):  # else a bad note would echo them
+                    self._note(place, line)
+            else:
+                self._requirement(place, line, via)
+
+    def _requirement(self, place: str, line: str, via: tuple[str, ...]) -> None:
+        if line.startswith("-"):
+            return self.fault(
+                place, f"{line.split()[0].split('=')[0]} is refused: NAME.toml says where files come from"
+            )
+        if "${" in line:
+            return self.fault(place, "an environment variable is refused: a lock means the same everywhere")
+        words = _HASH.sub("", f" {line}").strip()
+        try:
+            requirement = Requirement(words)
+        except InvalidRequirement:
+            # Never echo the line: it may be a URL with a password in it (SECURITY.md T23).
+            return self.fault(place, "expected 'NAME==VERSION --hash=sha256:...', got something else")
+        return self.pin(place, requirement, [match["hash"] for match in _HASH.finditer(f" {line}")], via)
+
+    def _note(self, place: str, line: str) -> None:
+        """A comment; those that begin with ``mirror:`` carry the lock's own facts."""
+        match = _NOTE.fullmatch(line)
+        if match is None:
+            return
+        key, value = match["key"], match["value"].strip()
+        try:
+            if key == "locked":
+                self.locked = _seconds(value)
+            elif key == "target":
+                self.target = Target.from_fields(Fields(json.loads(value), "target"))
+            elif key == "unpinned":
+                self.unpinned.append(value)
+            elif key == "stack":
+                self.stack = sha256_hex(value)
+            elif key == "withdrawn":
+                name, _, reason = value.partition(" ")
+                self.yanked[project_name(name)] = reason or "yes"
+            elif key == "python":
+                self.requires_python = str(SpecifierSet(value))
+            elif key == "environment":
+                self.environments.append(str(Marker(value)))
+            else:
+                self.fault(place, f"unknown note 'mirror: {key}'")
+        except (ValueError, InvalidDocument) as exc:
+            self.fault(place, f"bad note 'mirror: {key}': {exc}")
+
+
+class _PylockReader(_Reader):
+    """PEP 751, by ``packaging.pylock``."""
+
+    def read(self, text: str) -> None:
+        for number, line in enumerate(text.splitlines(), start=1):
+            if _CREDENTIALS.search(line):
+                self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
+        try:
+            pylock = Pylock.from_dict(tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as exc:
+            self.fault("pylock", str(exc))
+            return
+        self.requires_python = str(pylock.requires_python or "")
+        self.environments = [str(marker) for marker in pylock.environments or ()]
+        for index, package in enumerate(pylock.packages):
+            self._package(f"packages[{index}]", package)
+
+    def _package(self, place: str, package: Package) -> None:
+        if package.vcs or package.directory or package.archive:
+            return self.fault(
+                place, f"{package.name} comes from a VCS, a directory or a URL: a lock names versions of an index"
+            )
+        files: list[PackageWheel | PackageSdist] = [*(package.wheels or ()), *filter(None, [package.sdist])]
+        if any(
+            "?" in url or re.search("//[^/]*@", url) for url in [package.index or "", *(f.url or "" for f in files)]
+        ):
+            self.fault(place, f"{package.name} has a URL with a user or a query: it would travel in the bundle")
+        # A sha256 is what we compare; other algorithms beside it are of no use to us and no harm.
+        hashes = [f"sha256:{file.hashes['sha256']}" for file in files if "sha256" in file.hashes]
+        pinned = f"=={package.version}" if package.version else ""
+        requirement = Requirement(f"{package.name}{pinned}")
+        requirement.marker = package.marker
+        return self.pin(place, requirement, hashes)
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Lines with continuations joined, their number, and the ``# via`` comments below them."""
+    number, joined, via = 0, "", list[str]()
+    for current, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if line.startswith("#") and raw[:1] == " " and joined:
+            via += [word.strip() for word in re.sub(r"#\s*(via(\s|$))?", "", line).split(",") if word.strip()]
+            continue
+        if joined and not joined.endswith("\\"):
+            yield number, joined, tuple(via)
+            joined, via = "", []
+        if line.startswith("#"):
+            yield current, line, ()
+        elif line or joined:
+            number = number if joined else current
+            joined = (joined.removesuffix("\\") + " " + re.sub(r"\s#.*", "", line)).strip()
+    if joined:
+        yield number, joined.removesuffix("\\").strip(), tuple(via)
+
+
+def exact_version(requirement: Requirement) -> str | None:
+    """The version that a requirement pins with ``==``, normalised; None when it allows several.
+
+    >>> exact_version(Requirement("torch==2.10.0"))
+    '2.10.0'
+    """
+    specifiers = list(requirement.specifier)
+    if len(specifiers) != 1 or specifiers[0].operator not in ("==", "==="):
+        return None
+    try:
+        return str(Version(specifiers[0].version))
+    except InvalidVersion:
+        return None
+
+
+def _timestamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(text: str) -> int:
+    """Inverse of ``_timestamp``. Raises ``ValueError``."""
+    return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())

@@ -1,0 +1,226 @@
+"""The lock files of one stack, read together: ``NAME.txt`` and what is beside it.
+
+Reading each format is its own module's; making locks is ``mirror.connected.lock``'s. This one knows which belong together,
+which are missing, and what a lock made elsewhere (by pip-tools, uv, or as a PEP 751 pylock.toml) goes by.
+
+Rules: a lock that no longer covers ``NAME.toml`` is refused, with each difference; a lock without ``NAME.toml`` is for this
+machine's own platform; the sequence number is the time of locking, the latest of the files'.
+
+Example::
+
+    locks = read_locks(Path("lockfiles/h100.txt"))
+    locks.missing()      # ("h100.rpms.toml",)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.connected import lock as locking
+from mirror.connected.pins.requirements import PythonLock, parse_lock
+from mirror.connected.stack.file import Stack
+from mirror.connected.toolchain import filelists, redistlock, rpmlock
+from mirror.connected.toolchain.redistlock import RedistLock
+from mirror.connected.toolchain.rpmlock import RpmLock
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import Sha256Hex, stack_name
+from mirror.core.target import ARCHITECTURES, Target
+from mirror.core.toolkit.fileindex import FileIndex
+
+
+class LockOutdated(MirrorError):
+    """A lock is older than the wishes in ``NAME.toml``.
+
+    Attributes:
+        path: the lock.
+        issues: each difference, with both sides.
+    """
+
+    ref = "lock-outdated"
+    exit_code = 58
+    hint = "Lock again: mirror lock NAME.toml"
+
+    def __init__(self, path: str, issues: tuple[str, ...]) -> None:
+        super().__init__(path, issues)
+        self.path, self.issues = path, issues
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
+        return f"{self.path} does not cover its NAME.toml: {self.issues[0]}{more}"
+
+    def context(self) -> str:
+        return "\n".join(self.issues[1:])
+
+
+class NoPlatform(MirrorError):
+    """A lock made elsewhere has no ``NAME.toml``, and this machine is none that a bundle can be for."""
+
+    ref = "no-platform"
+    exit_code = 59
+    hint = "Write a NAME.toml beside the lock with a [target] table; lockfiles/quickstart.toml is an example."
+
+    def __init__(self, path: str, found: str) -> None:
+        super().__init__(path, found)
+        self.path, self.found = path, found
+
+    def __str__(self) -> str:
+        return f"{self.path} has no NAME.toml that says what it is for, and this machine ({self.found}) is no Linux with glibc"
+
+
+@dataclass(frozen=True)
+class Locks:
+    """What is locked of one stack.
+
+    Attributes:
+        path: of the Python lock.
+        name: the stack's.
+        stack: the wishes; None for a lock made elsewhere.
+        python: the Python lock.
+        build: build requirements; None while they are not locked, or when nothing is built.
+        rpms: the RPM lock; None likewise.
+        target: the machine it is for.
+        files: the bytes of every file read, by name: they travel in ``meta/``.
+        index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
+        redist: the lock of component archives; None likewise.
+    """
+
+    path: Path
+    name: str
+    stack: Stack | None
+    python: PythonLock
+    build: PythonLock | None
+    rpms: RpmLock | None
+    target: Target
+    files: dict[str, bytes]
+    index: FileIndex | None = None
+    redist: RedistLock | None = None
+
+    def missing(self) -> tuple[str, ...]:
+        """The lock files that the stack needs and that are not there."""
+        if self.stack is None:
+            return ()
+        wanted = {
+            "build.txt": self.stack.build and not self.build,
+            "rpms.toml": self.stack.rpms and not self.rpms,
+            "redist.toml": self.stack.redist and not self.redist,
+        }
+        return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
+
+    def sequence(self, epoch: str | None) -> tuple[int, str]:
+        """The bundle's sequence number, in seconds since 1970 UTC, and a note when it is not a time of locking.
+
+        Args:
+            epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
+        """
+        if self.python.locked is not None:
+            others = (one.locked or 0 for one in (self.build, self.rpms, self.redist) if one)
+            return max((self.python.locked, *others)), ""
+        if epoch and re.fullmatch(r"[1-9][0-9]{0,10}", epoch, re.ASCII):
+            return int(epoch), ""
+        changed = int(self.path.stat().st_mtime)
+        return changed, (
+            f"{self.path.name} holds no time of locking, so the time when it was last changed is the bundle's sequence "
+            "number; set SOURCE_DATE_EPOCH to have equal bytes from a copy of it"
+        )
+
+    def digests(self) -> dict[str, Sha256Hex]:
+        return {name: Sha256Hex(hashlib.sha256(data).hexdigest()) for name, data in sorted(self.files.items())}
+
+
+def stack_path(lock: Path) -> Path:
+    """Where the wishes of a lock are: ``NAME.toml`` beside ``NAME.txt`` or ``pylock.NAME.toml``."""
+    return lock.with_name(f"{_name(lock)}.toml")
+
+
+def _name(lock: Path) -> str:
+    name = re.sub(r"^pylock\.|\.(txt|toml)$", "", lock.name)
+    return "pylock" if name in ("toml", "") else name
+
+
+def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
+    """Read a lock and what is beside it.
+
+    Args:
+        rpm_fingerprints: of the keys of a copy of the RPM repository, in place of those that ``NAME.toml`` pins.
+
+    Raises:
+        Unreadable: when the lock is not there.
+        LockOutdated: when it no longer covers ``NAME.toml``.
+        MirrorError: as each format's module does.
+    """
+    files = {path.name: _read(path)}
+    python = parse_lock(files[path.name], str(path))
+    wishes = stack_path(path)
+    if wishes == path or not wishes.is_file():
+        return Locks(path, _foreign_name(path), None, python, None, None, python.target or _here(path), files)
+    stack = Stack.load(wishes).signed_by(rpm_fingerprints)
+    files[wishes.name] = _read(wishes)
+    build, rpms = path.with_name(f"{stack.name}.build.txt"), path.with_name(f"{stack.name}.rpms.toml")
+    build_lock = rpm_lock = None
+    if stack.build and build.is_file():
+        files[build.name] = _read(build)
+        build_lock = parse_lock(files[build.name], str(build))
+    if stack.rpms and rpms.is_file():
+        files[rpms.name] = _read(rpms)
+        rpm_lock = RpmLock.load(rpms)
+    index = path.with_name(f"{stack.name}.files.txt")
+    file_index = None
+    if rpm_lock and index.is_file():
+        files[index.name] = _read(index)
+        file_index = FileIndex.parse(files[index.name], str(index))
+    redist = path.with_name(f"{stack.name}.redist.toml")
+    redist_lock = None
+    if stack.redist and redist.is_file():
+        files[redist.name] = _read(redist)
+        redist_lock = RedistLock.load(redist)
+    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index, redist_lock)
+    _check_covers(locks)
+    return locks
+
+
+def _check_covers(locks: Locks) -> None:
+    assert locks.stack is not None
+    issues = locking.covers(locks.stack, locks.python)
+    if issues:
+        raise LockOutdated(str(locks.path), tuple(issues))
+    if locks.build:
+        issues = locking.covers_builds(locks.stack, locks.build)
+        if issues:
+            raise LockOutdated(f"{locks.name}.build.txt", tuple(issues))
+    if locks.stack.rpms and locks.rpms:
+        issues = rpmlock.covers(locks.stack.rpms, locks.rpms, locks.target.arch)
+        if issues:
+            raise LockOutdated(f"{locks.name}.rpms.toml", tuple(issues))
+        issues = filelists.covers(locks.index, locks.rpms.pins, locks.target) if locks.index else ()
+        if issues:
+            raise LockOutdated(f"{locks.name}.files.txt", tuple(issues))
+    if locks.stack.redist and locks.redist:
+        issues = redistlock.covers(locks.stack.redist, locks.redist, locks.target)
+        if issues:
+            raise LockOutdated(f"{locks.name}.redist.toml", tuple(issues))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _foreign_name(path: Path) -> str:
+    """A stack's name for a lock made elsewhere: its file's, as far as that can be a directory's name."""
+    return stack_name(re.sub(r"[^A-Za-z0-9._-]+", "-", _name(path)).strip("-._") or "stack")
+
+
+def _here(path: Path) -> Target:
+    """This machine as a target."""
+    library, version = platform.libc_ver()
+    if sys.platform != "linux" or library != "glibc" or platform.machine() not in ARCHITECTURES:
+        raise NoPlatform(str(path), f"{platform.system()} {platform.machine()} {os.name}")
+    return Target("{}.{}".format(*sys.version_info), platform.machine(), version)

@@ -1,0 +1,188 @@
+"""The Python side of a lock: from a stack's wishes to pins, each with the one file that the target takes.
+
+It goes by the index's pages, a resolver's choice of versions and the sdists' own words. Files on this disk, and the time of
+locking, are ``mirror.connected.lock``'s.
+
+Rules: exact pins that the target cannot take are refused before a resolver refuses them in its own words; an optional
+requirement whose index is out of reach is set aside, never an error; no code of any package is run.
+
+Example::
+
+    with Index.of(stack) as index:
+        pinning = Pinning(stack, index, "uv", progress)
+        sdists = pinning.sdists(store)
+        lock = pinning.python(sdists, previous=b"")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from mirror.connected.fetching.download import Download
+from mirror.connected.fetching.fetch import fetch
+from mirror.connected.fetching.patience import Patience
+from mirror.connected.fetching.store import Store
+from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated
+from mirror.connected.index.choice import choose, choose_versions
+from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.wheels import Miss, NoWheelForTarget
+from mirror.connected.pins.markers import applies
+from mirror.connected.pins.requirements import Pin, PythonLock
+from mirror.connected.resolving.resolver import Question, resolve
+from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist
+from mirror.connected.stack.file import Stack
+from mirror.core.names import ProjectName, project_name
+from mirror.core.progress import SILENT, Progress
+
+OPTIONAL_PATIENCE = Patience(attempts=2, connect_s=5.0)
+"""An index that may be out of reach is not waited for as one that must answer."""
+
+
+@dataclass(frozen=True)
+class Pinning:
+    """One locking of a stack's Python side.
+
+    Attributes:
+        stack: the wishes.
+        index: the stack's.
+        resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
+        progress: who listens.
+        without: optional requirements that are left out.
+    """
+
+    stack: Stack
+    index: Index
+    resolver: str = "uv"
+    progress: Progress = SILENT
+    without: frozenset[str] = frozenset()
+
+    def sdists(self, store: Store) -> tuple[Sdist, ...]:
+        """Fetch and read the sdists of everything that the stack builds.
+
+        Raises:
+            NoWheelForTarget: there is no sdist of that version. InvalidSdist: it is not what its name says.
+            MirrorError: as ``Index.versions`` and ``fetch``.
+        """
+        found: dict[ProjectName, IndexFile | Miss] = {}
+        for project in self.stack.build:
+            version = self.stack.stated_version(project) or ""
+            found[project] = choose(self.stack, project, version, self.index.files(project, version))
+        self._refuse(file for file in found.values() if isinstance(file, Miss))
+        files = {project: file for project, file in found.items() if isinstance(file, IndexFile)}
+        downloads = [Download(file.url, file.filename, file.sha256, file.size) for file in files.values()]
+        paths = fetch(downloads, store, progress=self.progress)
+        return tuple(_checked(read_sdist(paths[file.sha256]), project, file) for project, file in files.items())
+
+    def python(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
+        """Pin what is to be installed.
+
+        Args:
+            previous: the lock of last time; empty for none.
+
+        Raises:
+            NoWheelForTarget, Withdrawn: with every such version. ResolutionFailed, ResolverUnfit: as ``resolve``.
+            ProjectNotOnIndex: and the like, as ``Index.versions``.
+        """
+        optional, unpinned = self._reachable_optional()
+        requirements = (*self.stack.requirements, *optional)
+        self._check_exact(requirements)
+        pins = self._pins(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
+        return PythonLock(pins, target=self.stack.target, unpinned=unpinned)
+
+    def builds(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
+        """Pin what the builds need: wheels of the target's Python, for building those would need builds of their own.
+
+        Raises: as ``python``.
+        """
+        requirements = [one for sdist in sdists for one in sdist.build_requires]
+        requirements += [one for project in self.stack.build for one in self.stack.settings_of(project).requires]
+        needs = replace(self.stack, requirements=tuple(requirements), constraints=(), build=(), without=())
+        root = f"the builds of {self.stack.name}.toml"
+        pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
+        return PythonLock(pins, target=self.stack.target)
+
+    def _pins(
+        self,
+        stack: Stack,
+        root: str,
+        requirements: tuple[Requirement, ...],
+        sdists: tuple[Sdist, ...],
+        previous: bytes,
+    ) -> tuple[Pin, ...]:
+        question = Question(
+            name=stack.name,
+            root=root,
+            target=stack.target,
+            requirements=requirements,
+            constraints=stack.constraints,
+            default_index=self.index.default,
+            indexes=self.index.special,
+            cutoff=stack.cutoff,
+            sdists=sdists,
+            previous=previous,
+            without=stack.without,
+        )
+        self.progress.say(f"resolving {root} for {stack.target}")
+        resolved = resolve(question, self.resolver)
+        files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
+        return tuple(
+            Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
+            for one in resolved
+        )
+
+    def _reachable_optional(self) -> tuple[list[Requirement], tuple[str, ...]]:
+        """Optional requirements whose index answers, and a line for each of the others."""
+        taken, unpinned = [], []
+        for requirement in self.stack.optional:
+            project = project_name(requirement.name)
+            if project in self.without:
+                unpinned.append(f"{requirement} (left out by --without)")
+            elif applies(requirement, self.stack.target):
+                try:
+                    self.index.versions(project, OPTIONAL_PATIENCE)
+                    taken.append(requirement)
+                except (HostUnreachable, HttpRefused, Truncated) as exc:
+                    # The host alone, not the error's words: they differ from run to run, and the lock must not.
+                    host = urlsplit(self.index.url_of(project)).hostname
+                    unpinned.append(f"{requirement} ({host} is out of reach)")
+                    self.progress.say(f"going without {requirement}: {exc}")
+        return taken, tuple(unpinned)
+
+    def _check_exact(self, requirements: Sequence[Requirement]) -> None:
+        """Refuse exact pins of which no file fits."""
+        meant = {project_name(one.name): one for one in requirements if applies(one, self.stack.target)}
+        self.index.prefetch_versions(meant, self.progress)
+        found = []
+        for project, requirement in meant.items():
+            if any(one.operator in ("==", "===") for one in requirement.specifier):
+                versions = [
+                    one for one in self.index.versions(project) if requirement.specifier.contains(one, prereleases=True)
+                ]
+                files = [file for version in versions for file in self.index.files(project, version)]
+                found.append(choose(self.stack, project, str(requirement.specifier).lstrip("="), files))
+        self._refuse(file for file in found if isinstance(file, Miss))
+
+    def _refuse(self, misses: Iterable[Miss]) -> None:
+        every = tuple(misses)
+        if every:
+            raise NoWheelForTarget(self.stack.name, every)
+
+
+def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:
+    if sdist.name != project or Version(sdist.version) != Version(file.version):
+        problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
+        raise InvalidSdist(file.filename, problem)
+    return sdist
+
+
+def _reason(file: IndexFile) -> str:
+    """Why its makers withdrew a file, as one line of a lock; empty when they did not."""
+    if file.yanked is None:
+        return ""
+    plain = "".join(character if character.isprintable() else " " for character in file.yanked)
+    return " ".join(plain.split()).replace("@", " at ")[:200] or "yes"  # a lock refuses what looks like a credential

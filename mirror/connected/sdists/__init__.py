@@ -1,0 +1,1 @@
+"""Source distributions: ``sdist`` is what one says of itself, ``source`` unpacks it."""

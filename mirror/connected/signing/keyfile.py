@@ -1,0 +1,264 @@
+"""Key files: ed25519 keys in OpenSSH's formats, made here or brought along (an existing ``~/.ssh/id_ed25519`` works).
+
+It reads, writes and unlocks them. What is done with a key is left to ``mirror.connected.signing.signers``.
+
+Rules: a private key is written once, mode 0600, and never replaced; one that others may read is refused; only plain
+ed25519 keys (no certificates, no other types), one a file, with LF line ends; a passphrase is only asked for on a terminal.
+
+Example::
+
+    public = new_key(Path("builder"))
+    private = read_key(Path("builder")).unlock(None)
+"""
+
+from __future__ import annotations
+
+import binascii
+import getpass
+import os
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mirror.core.durable import make_private_directory, sync_directory, write_file
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.signatures.sshsig import PublicKey, take_string
+
+_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
+_END = b"-----END OPENSSH PRIVATE KEY-----\n"
+_MAGIC = b"openssh-key-v1\0"
+_MAX_BYTES = 16 << 10
+
+
+class KeyExists(MirrorError):
+    """A new key would take an existing file's place."""
+
+    ref = "key-exists"
+    exit_code = 85
+    hint = "Use that key, or name another file. A lost key cannot be made again, so none is ever replaced."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} exists already"
+
+
+class ExposedKey(MirrorError):
+    """A private key that other users may read or write.
+
+    Attributes:
+        path: the key's file.
+        mode: its permission bits.
+    """
+
+    ref = "exposed-key"
+    exit_code = 86
+    hint = "If nobody can have copied it, chmod 600 the file; else make a new key with `mirror key new`."
+
+    def __init__(self, path: str, mode: int) -> None:
+        super().__init__(path, mode)
+        self.path, self.mode = path, mode
+
+    def __str__(self) -> str:
+        return f"the private key {self.path} has mode {self.mode:04o}, expected 0600: others may use it"
+
+
+class UnusableKey(MirrorError):
+    """A file that holds no key of the one kind that mirror signs with.
+
+    Attributes:
+        path: the file.
+        problem: what was expected and found.
+    """
+
+    ref = "unusable-key"
+    exit_code = 87
+    hint = "Make a key with `mirror key new` or `ssh-keygen -t ed25519`; copy key files as binary."
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+class LockedKey(MirrorError):
+    """A private key whose passphrase is needed and was not given, or not rightly.
+
+    Attributes:
+        path: the key's file.
+        problem: why it stays locked.
+    """
+
+    ref = "locked-key"
+    exit_code = 88
+    hint = "Add the key to an agent (eval $(ssh-agent); ssh-add FILE), or run mirror from a terminal to be asked."
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+    def __str__(self) -> str:
+        return f"the private key {self.path} is locked: {self.problem}"
+
+
+def ask_passphrase(path: Path) -> bytes:
+    """Ask the person at the terminal.
+
+    Raises:
+        LockedKey: when nobody is there, so that a script never hangs.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise LockedKey(str(path), "it needs a passphrase and there is no terminal to ask on")
+    return getpass.getpass(f"Passphrase for {path}: ").encode()
+
+
+def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> PublicKey:
+    """Make a private key and, beside it, ``NAME.pub``. Missing directories are made for this user alone.
+
+    Args:
+        path: a file that does not exist.
+        comment: ends the line in ``NAME.pub``.
+        passphrase: locks the key; empty for none.
+
+    Raises:
+        KeyExists: when the file exists.
+        Unwritable: when the directory or the disk refuses.
+    """
+    private = Ed25519PrivateKey.generate()
+    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    data = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, lock)
+    make_private_directory(path.parent)
+    _write_once(path, data)
+    public = PublicKey(private.public_key().public_bytes_raw())
+    write_file(path.with_name(path.name + ".pub"), f"{public.openssh()} {comment}\n".encode())
+    return public
+
+
+def _write_once(path: Path, secret: bytes) -> None:
+    """Write a file of mode 0600 that appears whole, and never in place of another."""
+    try:
+        # mkstemp makes a new file that nobody else can have opened; link(2) refuses a name that is taken.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with open(descriptor, "wb") as stream:
+                stream.write(secret)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.link(temporary, path)
+        finally:
+            Path(temporary).unlink()
+        sync_directory(path.parent)
+    except FileExistsError as exc:
+        raise KeyExists(str(path)) from exc
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A key file, read and checked but not unlocked.
+
+    Attributes:
+        path: for messages.
+        public: the key, or the public half of it.
+        is_private: whether it holds the private key too.
+        is_locked: whether that needs a passphrase.
+        data: the file's bytes.
+    """
+
+    path: Path
+    public: PublicKey
+    is_private: bool
+    is_locked: bool
+    data: bytes = field(repr=False)
+
+    def unlock(self, passphrase: bytes | None) -> Ed25519PrivateKey:
+        """The private key in it.
+
+        Raises:
+            LockedKey: when the passphrase is wrong.
+            UnusableKey: when the private half is damaged.
+        """
+        try:
+            private = serialization.load_ssh_private_key(self.data, passphrase)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+            if self.is_locked:
+                problem = "the passphrase is wrong" if isinstance(exc, ValueError) else str(exc)
+                raise LockedKey(str(self.path), problem) from exc
+            raise UnusableKey(str(self.path), f"the private key is damaged: {exc}") from exc
+        # The public half is stored twice; a file in which the two differ was tampered with.
+        if not isinstance(private, Ed25519PrivateKey) or private.public_key().public_bytes_raw() != self.public.raw:
+            raise UnusableKey(str(self.path), "the private key is damaged: its public key is another")
+        return private
+
+
+def read_key(path: Path) -> KeyFile:
+    """Read a private key, or a public one (``NAME.pub``).
+
+    Raises:
+        Unreadable: when the file cannot be read.
+        ExposedKey: when it holds a private key and others may use it.
+        UnusableKey: when it holds no key of our kind.
+    """
+    data = _read_guarded(path)
+    try:
+        if data.startswith(_BEGIN):
+            cipher, blob = _clear_fields(data)
+            return KeyFile(path, PublicKey.from_blob(blob), True, cipher != b"none", data)
+        if b"PRIVATE KEY" in data:
+            raise ValueError("expected a private key in OpenSSH's format, got another format")
+        line, _, rest = data.decode("ascii").partition("\n")
+        if rest:
+            raise ValueError("expected one public key on one line, got more lines")
+        words = line.split(" ")[:2]  # what follows is a comment
+        return KeyFile(path, PublicKey.from_openssh(" ".join(words)), False, False, data)
+    except ValueError as exc:
+        raise UnusableKey(str(path), str(exc)) from exc
+
+
+def _read_guarded(path: Path) -> bytes:
+    try:
+        # Not blocking: a FIFO of that name must not hang us.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnusableKey(str(path), "expected a key file, got a device or a pipe")
+            data = stream.read(_MAX_BYTES + 1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    if b"PRIVATE KEY" in data and status.st_mode & 0o077:
+        raise ExposedKey(str(path), stat.S_IMODE(status.st_mode))
+    if len(data) > _MAX_BYTES:
+        raise UnusableKey(str(path), f"expected a key file, got one of more than {_MAX_BYTES} bytes")
+    if b"\r" in data:
+        raise UnusableKey(str(path), "it has DOS line ends: it was altered on its way here")
+    return data
+
+
+def _clear_fields(data: bytes) -> tuple[bytes, bytes]:
+    """Cipher name and public key of a private key file, which are in the clear (OpenSSH's PROTOCOL.key).
+
+    Raises:
+        ValueError: when it is no such file, or holds more than one key.
+    """
+    if not data.endswith(_END):
+        raise ValueError("expected nothing after the END OPENSSH PRIVATE KEY line")
+    blob = binascii.a2b_base64(data[len(_BEGIN) : -len(_END)])
+    if not blob.startswith(_MAGIC):
+        raise ValueError("expected a private key in OpenSSH's format, got another format")
+    cipher, rest = take_string(blob[len(_MAGIC) :])
+    _, rest = take_string(rest)  # how a passphrase becomes a key
+    _, rest = take_string(rest)  # its salt and rounds
+    if rest[:4] != b"\0\0\0\1":
+        raise ValueError("expected one key in the file, got another number")
+    return cipher, take_string(rest[4:])[0]

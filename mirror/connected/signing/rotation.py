@@ -1,0 +1,233 @@
+"""Rotation: the next root, drafted, signed by the holders of the root keys, and trusted when enough of them have signed.
+
+A draft lies in the trust store as ``next-root.json`` with its signatures in ``next-root.sig``. Holders who work elsewhere get
+both files, sign, and send them back. What makes a root follow another is ``mirror.core.trust.chain``'s.
+
+Rules: a draft is always a whole root, one version after the trusted one; changing it throws its signatures away; nothing is
+trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced; a draft
+that somebody sent is signed as it is or refused, never made up when it is missing or of another version.
+
+Example::
+
+    rotation = Rotation(TrustStore.default())
+    rotation.draft(with_key(rotation.next_root(), "approver", Key("alice", public)))
+    rotation.sign([load_signer(store.keys / "root")]).is_trusted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mirror.connected.signing.signers import Signer
+from mirror.core.durable import write_file
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.signatures import sshsig
+from mirror.core.trust.chain import BrokenChain, check_successor
+from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
+from mirror.core.trust.truststore import TrustStore
+
+
+class NoSuchKey(MirrorError):
+    """A root names no key of that name.
+
+    Attributes:
+        name: what was asked for.
+        known: the names that there are.
+    """
+
+    ref = "no-such-key"
+    exit_code = 116
+    hint = "Name a key as `mirror trust show` does."
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"the root names no key {self.name!r}; it names {', '.join(self.known)}"
+
+
+class NotARootKey(MirrorError):
+    """A key that holds no root role, neither before nor after, was to sign a root.
+
+    Attributes:
+        signer: the key's fingerprint.
+        holders: the keys that may.
+    """
+
+    ref = "not-a-root-key"
+    exit_code = 117
+    hint = "Sign with a key of the root role: --key FILE (`mirror trust show` lists them)."
+
+    def __init__(self, signer: str, holders: tuple[str, ...]) -> None:
+        super().__init__(signer, holders)
+        self.signer, self.holders = signer, holders
+
+    def __str__(self) -> str:
+        return f"{self.signer} may not sign this root; {', '.join(self.holders)} may"
+
+
+def with_key(root: Root, role: str, key: Key) -> Root:
+    """The root with a key more.
+
+    Raises:
+        InvalidDocument: when the key, or its name, is in it already.
+    """
+    old: Role = getattr(root, role)
+    return _with_role(root, role, Role((*old.keys, key), old.threshold))
+
+
+def without_key(root: Root, name: str) -> Root:
+    """The root without a key: whoever held it signs no more, nor counts what they signed before.
+
+    Raises:
+        NoSuchKey: when it names none of that name.
+        InvalidDocument: when the role would have fewer keys than its threshold asks for.
+    """
+    for role_name, role in root.roles():
+        left = tuple(key for key in role.keys if key.name != name)
+        if len(left) < len(role.keys):
+            return _with_role(root, role_name, Role(left, role.threshold))
+    raise NoSuchKey(name, tuple(key.name for _, role in root.roles() for key in role.keys))
+
+
+def with_threshold(root: Root, role: str, threshold: int) -> Root:
+    """The root with another number of signatures asked of a role.
+
+    Raises:
+        InvalidDocument: when the role has fewer keys.
+    """
+    return _with_role(root, role, Role(getattr(root, role).keys, threshold))
+
+
+def changes(before: Root, after: Root) -> tuple[str, ...]:
+    """What one root has otherwise than another, for whoever is about to sign: a phrase each."""
+    found = []
+    for (name, old), (_, new) in zip(before.roles(), after.roles()):
+        found += [f"{name} loses {key}" for key in old.keys if key not in new.keys]
+        found += [f"{name} gets {key}" for key in new.keys if key not in old.keys]
+        if old.threshold != new.threshold:
+            found.append(f"{name} needs {new.threshold}, not {old.threshold}")
+    if before.expires != after.expires:
+        old_date, new_date = ("never" if one is None else utc(one) for one in (before.expires, after.expires))
+        found.append(f"it expires {new_date}, not {old_date}")
+    return tuple(found)
+
+
+def _with_role(root: Root, name: str, role: Role) -> Root:
+    assert name in ROLES
+    roles = {**dict(root.roles()), name: role}
+    return Root(root.version, roles["root"], roles["builder"], roles["approver"], root.expires)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Where a draft stands after somebody signed it.
+
+    Attributes:
+        root: the draft.
+        is_trusted: whether enough have signed, so that it is trusted here now.
+        shortfalls: else, who is still to sign.
+        path: of the draft, to be sent to them with the signatures beside it.
+    """
+
+    root: Root
+    is_trusted: bool
+    shortfalls: tuple[Shortfall, ...]
+    path: Path
+
+
+class Rotation:
+    """The draft of the next root in a trust store.
+
+    Attributes:
+        store: whom this machine trusts.
+        path: the draft; the store's own by default, else one that another holder sent.
+    """
+
+    def __init__(self, store: TrustStore, path: Path | None = None) -> None:
+        self.store, self.path = store, path or store.directory / "next-root.json"
+        self._is_sent = path is not None
+
+    @property
+    def signatures(self) -> Path:
+        return self.path.with_suffix(".sig")
+
+    def next_root(self) -> Root:
+        """The draft, or else the trusted root as the next version would be without any change.
+
+        Raises:
+            BrokenChain, Unreadable: when a draft that was sent is of another version, or is not there.
+            MirrorError: as ``TrustStore.load_root`` and ``Root.parse``.
+        """
+        trusted = self.store.load_root()
+        if self._is_sent or self.path.exists():
+            drafted = Root.parse(_read(self.path))
+            if drafted.version == trusted.version + 1:
+                return drafted
+            if self._is_sent:
+                raise BrokenChain(trusted.version + 1, drafted.version)
+            # else our own draft of an older root, which was overtaken
+        return replace(trusted, version=trusted.version + 1)
+
+    def draft(self, root: Root) -> None:
+        """Write the draft; what was signed before was another one."""
+        if not self.path.exists() or _read(self.path) != root.encode():
+            self.signatures.unlink(missing_ok=True)
+            write_file(self.path, root.encode())
+
+    def sign(self, signers: Iterable[Signer]) -> Signed:
+        """Add signatures, and trust the draft when they are enough.
+
+        Raises:
+            NotARootKey: when a signer holds the root role neither of the trusted root nor of the draft.
+            MirrorError: as ``Signer.sign``, ``check_successor`` and ``TrustStore.add_root``.
+        """
+        before, root = self.store.load_root(), self.next_root()
+        if not self.path.exists():
+            self.draft(root)
+        document = root.encode()
+        holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
+        found = dict.fromkeys(sshsig.split(_read(self.signatures))) if self.signatures.exists() else {}
+        for signer in signers:
+            if signer.public not in [key.public for key in holders]:
+                raise NotARootKey(signer.public.fingerprint, tuple(map(str, holders)))
+            found[signer.sign(document, NAMESPACE)] = None  # ed25519: the same key makes the same block
+        write_file(self.signatures, b"".join(found))
+        shortfalls = _shortfalls(before, root, document, tuple(found))
+        if not shortfalls:
+            check_successor(before, document, b"".join(found))
+            self.store.add_root(document, b"".join(found))
+            self._forget()
+        return Signed(root, not shortfalls, shortfalls, self.path)
+
+    def _forget(self) -> None:
+        """The draft is a root now; a file that another holder sent stays theirs."""
+        if self.path.parent == self.store.directory:
+            self.path.unlink()
+            self.signatures.unlink()
+
+
+def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[bytes]) -> tuple[Shortfall, ...]:
+    """Which of the two root roles still lack signatures."""
+    signers = {sshsig.verify(document, block, NAMESPACE) for block in blocks}
+    found = []
+    for which, role in (
+        (f"root of version {before.version}", before.root),
+        (f"root of version {root.version}", root.root),
+    ):
+        signed = tuple(key.name for key in role.keys if key.public in signers)
+        if len(signed) < role.threshold:
+            missing = tuple(key.name for key in role.keys if key.public not in signers)
+            found.append(Shortfall(which, role.threshold, signed, missing))
+    return tuple(found)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

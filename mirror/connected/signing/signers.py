@@ -1,0 +1,153 @@
+"""Signing: what makes signatures, and the builder's keys and first root.
+
+It holds signers, which stand on a key file or an agent. Key files themselves are ``mirror.connected.signing.keyfile``'s,
+checking signatures is ``mirror.core.signatures.sshsig``'s, deciding whose count is ``mirror.core.trust.verdict``'s.
+
+Rules: a signature is verified before it is handed out, and is byte for byte what ``ssh-keygen -Y sign`` writes; keys are
+only made where there were none; the root and the builder have a key each.
+
+Example::
+
+    builder = ensure_builder(TrustStore.default())
+    signature = builder.signer.sign(manifest_bytes, MANIFEST_NAMESPACE)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mirror.connected.signing.agent import Agent, AgentRefused
+from mirror.connected.signing.keyfile import KeyExists, ask_passphrase, new_key, read_key
+from mirror.core.errors import Unreadable
+from mirror.core.signatures import sshsig
+from mirror.core.signatures.sshsig import PublicKey, Signature
+from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.root import NAMESPACE as ROOT_NAMESPACE
+from mirror.core.trust.root import Key, Role, Root
+from mirror.core.trust.truststore import TrustStore
+
+AskPassphrase = Callable[[Path], bytes]
+"""Asks a person for the passphrase of a key file."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Someone who can sign.
+
+    Attributes:
+        public: the key by which others know them.
+        sign_raw: makes the 64 bytes over given data; a file's key or an agent is behind it.
+    """
+
+    public: PublicKey
+    sign_raw: Callable[[bytes], bytes] = field(repr=False)
+
+    @classmethod
+    def from_private(cls, private: Ed25519PrivateKey) -> Signer:
+        """A signer with a key in this process's memory."""
+        return cls(PublicKey(private.public_key().public_bytes_raw()), private.sign)
+
+    def sign(self, message: bytes, namespace: str) -> bytes:
+        """An armored sshsig block over ``message``.
+
+        Raises:
+            AgentRefused: when there is an agent behind it, and it did not sign.
+            SignatureMismatch: when what it made is no signature by this key.
+        """
+        raw = self.sign_raw(sshsig.signed_data(message, namespace.encode()))
+        armored = Signature(self.public, namespace.encode(), raw).armored()
+        sshsig.verify(message, armored, namespace)
+        return armored
+
+
+def load_signer(path: Path, ask: AskPassphrase = ask_passphrase) -> Signer:
+    """What signs with the key in a file.
+
+    Args:
+        path: a private key, or a public key (``NAME.pub``) whose private key an agent holds.
+        ask: called when the private key is locked and no agent holds it.
+
+    Raises:
+        MirrorError: as ``read_key``, ``KeyFile.unlock`` and ``ask`` do.
+        AgentRefused: when a public key was named and no agent holds it.
+    """
+    key = read_key(path)
+    if key.is_private and not key.is_locked:
+        return Signer.from_private(key.unlock(None))
+    try:
+        agent = Agent.from_environment()
+        agent.require(key.public)
+    except AgentRefused:
+        if not key.is_private:
+            raise
+        return Signer.from_private(key.unlock(ask(path)))
+    return Signer(key.public, partial(agent.sign, key.public))
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A builder who is ready to sign.
+
+    Attributes:
+        signer: signs manifests; its key has the builder's role in ``root``.
+        root: the root that is trusted here.
+        created: the store's private keys that a root made now uses, also those that an interrupted run had left; empty
+            when a root was trusted already.
+    """
+
+    signer: Signer
+    root: Root
+    created: tuple[Path, ...] = ()
+
+
+def ensure_builder(
+    store: TrustStore,
+    key: Path | None = None,
+    root_key: Path | None = None,
+    ask: AskPassphrase = ask_passphrase,
+) -> Builder:
+    """The builder of the trusted root; on first use the keys and a root of version 1 are made, and trusted here.
+
+    Killed half way, it goes on from the keys that are there. A named key that is refused leaves nothing behind.
+
+    Args:
+        key: the builder's key file; ``keys/builder`` of the store by default, made when it is missing.
+        root_key: likewise for the root's key; not read when a root is trusted already.
+
+    Raises:
+        UnknownSigner: when the trusted root does not name the builder's key.
+        MirrorError: as ``load_signer``, ``new_key`` and ``TrustStore`` do.
+    """
+    builder_path, root_path = key or store.keys / "builder", root_key or store.keys / "root"
+    if store.has_root():
+        root = store.load_root()
+        if key is None and not builder_path.exists():
+            raise Unreadable(
+                str(builder_path), "a root is trusted here but its builder's key is not: name it with --key"
+            )
+        signer = load_signer(builder_path, ask)
+        if signer.public not in [trusted.public for trusted in root.builder.keys]:
+            raise UnknownSigner("bundle", (signer.public.fingerprint,), tuple(map(str, root.builder.keys)))
+        return Builder(signer, root)
+    loaded = {path: load_signer(path, ask) for path in (root_key, key) if path}
+    ours = tuple(path for path, given in ((root_path, root_key), (builder_path, key)) if not given)
+    for path in ours:
+        _make(path)
+        loaded[path] = load_signer(path, ask)
+    root_signer, signer = loaded[root_path], loaded[builder_path]
+    root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", signer.public),), 1))
+    document = root.encode()
+    store.add_root(document, root_signer.sign(document, ROOT_NAMESPACE), root.fingerprint)
+    return Builder(signer, root, ours)
+
+
+def _make(path: Path) -> None:
+    """Make a key unless it is there."""
+    with suppress(KeyExists):
+        new_key(path, comment=f"mirror-{path.name}")

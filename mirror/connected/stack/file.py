@@ -1,0 +1,301 @@
+"""A stack: what a person writes in ``lockfiles/NAME.toml``.
+
+It holds wishes (requirements, an interpreter, and RPMs, see ``mirror.connected.stack.rpmwishes``), never their resolution:
+that is in the lock files beside it (``mirror.connected.lock``). The closed side never reads this file; what it needs is in
+the signed manifest.
+
+Rules: unknown keys are refused, so that a misspelt wish is never silently dropped; every fault names its path in the file;
+URLs carry no credentials, because the file is copied into the bundle.
+
+Example::
+
+    stack = Stack.load(Path("lockfiles/h100.toml"))
+    stack.target.python     # "3.11"
+    stack.index_of(project_name("flashinfer-jit-cache"))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from packaging.requirements import InvalidRequirement, Requirement
+
+from mirror.connected.fetching.download import clean_url
+from mirror.connected.pins.requirements import exact_version
+from mirror.connected.stack.redistwishes import RedistWishes
+from mirror.connected.stack.rpmwishes import RpmWishes, fingerprint
+from mirror.connected.stack.waivers import read_waivers
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import Fields
+from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
+from mirror.core.target import Target
+from mirror.core.vetting.rules import ProjectWaiver
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class InterpreterPin:
+    """A relocatable Python archive to carry, for hosts that have no Python for the target."""
+
+    url: str
+    sha256: Sha256Hex
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What the build of one project needs beyond what its sdist says.
+
+    Attributes:
+        requires: further build requirements (setup.py files often ask for more than they declare).
+        environment: variables set in the build, sorted by name.
+    """
+
+    requires: tuple[Requirement, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One ``NAME.toml``.
+
+    Attributes:
+        name: the file's stem; it names the lock files and the prefix on the closed side.
+        target: the machine it is for.
+        requirements: what must be installed.
+        optional: what is installed when its index can be reached at lock time, and done without otherwise.
+        constraints: version limits on projects that something else asks for.
+        build: projects built from their sdist for the target.
+        without: projects that the closed host brings itself, or does without: neither locked nor carried, nor what only
+            they need.
+        imports: modules that must import from the installed venv.
+        cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
+        indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
+        index_names: which index a project comes from; a project that is not named comes from the default index.
+        settings: build settings by project.
+        rpms: the toolchain as RPMs, or None.
+        redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
+        interpreter: a Python to carry, or None.
+        waivers: what the vetting of its wheels finds and somebody accepts.
+        digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
+    """
+
+    name: str
+    target: Target
+    requirements: tuple[Requirement, ...]
+    optional: tuple[Requirement, ...] = ()
+    constraints: tuple[Requirement, ...] = ()
+    build: tuple[ProjectName, ...] = ()
+    without: tuple[ProjectName, ...] = ()
+    imports: tuple[str, ...] = ()
+    cutoff: datetime | None = None
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    index_names: Mapping[ProjectName, str] = field(default_factory=dict)
+    settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
+    rpms: RpmWishes | None = None
+    redist: RedistWishes | None = None
+    interpreter: InterpreterPin | None = None
+    waivers: tuple[ProjectWaiver, ...] = ()
+    digest: str = ""
+
+    @classmethod
+    def load(cls, path: Path) -> Stack:
+        """Read a stack's file; the stack takes the file's stem as its name.
+
+        Raises:
+            Unreadable: when the file cannot be read.
+            InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
+        """
+        try:
+            data = path.read_bytes()
+            document = tomllib.loads(data.decode("utf-8"))
+        except OSError as exc:
+            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+        return replace(cls.from_dict(document, path.stem, str(path)), digest=hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], name: str, source: str = "NAME.toml") -> Stack:
+        """Check a parsed file. ``source`` names it in errors.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        try:
+            stack_name(name)
+        except ValueError as exc:
+            raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
+        fields = Fields(dict(document), source)
+        target = Target.from_fields(fields.table("target"))
+        for source_of_cuda in ("rpms", "redist"):
+            if source_of_cuda in fields and not target.cuda:
+                fields.fail(
+                    "target.cuda", f"missing: a stack with [{source_of_cuda}] says which CUDA release they are of"
+                )
+        if "rpms" in fields and "redist" in fields:
+            fields.fail("redist", "the toolchain comes from one place: leave out [rpms] or [redist]")
+        indexes = _indexes(fields.table("indexes"))
+        python = fields.table("python")
+        settings = _settings(fields.table("build"))
+        stack = cls(
+            name=name,
+            target=target,
+            requirements=_requirements(python, "requirements"),
+            optional=_requirements(python, "optional", ()),
+            constraints=_requirements(python, "constraints", ()),
+            build=_projects(python, "build"),
+            without=_projects(python, "without"),
+            imports=python.texts("imports", ()),
+            cutoff=_cutoff(python),
+            indexes=indexes,
+            index_names=_index_names(python.table("index"), indexes),
+            settings=settings,
+            rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
+            redist=RedistWishes.from_fields(fields.table("redist"), target.cuda) if "redist" in fields else None,
+            interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
+            waivers=read_waivers(fields.tables("waiver")),
+        )
+        python.end()
+        fields.end()
+        stack._check(fields)
+        return stack
+
+    def _check(self, fields: Fields) -> None:
+        """Hold the rules between tables."""
+        asked = {project_name(one.name) for one in (*self.requirements, *self.optional)}
+        for project in self.index_names:
+            if project not in asked:
+                # uv gives an index to what is asked for, never to what something else asks for (SECURITY.md T14).
+                fields.fail(f"python.index.{project}", "the project is in neither requirements nor optional")
+        for index, project in enumerate(self.build):
+            if self.stated_version(project) is None:
+                fields.fail(
+                    f"python.build[{index}]", f"a build is of one version: add '{project}==VERSION' to requirements"
+                )
+        for index, project in enumerate(self.without):
+            if project in asked:
+                fields.fail(f"python.without[{index}]", f"{project} is asked for in requirements or optional")
+        for project in self.settings:
+            if project not in self.build:
+                fields.fail(f"build.{project}", "the project is not in [python].build")
+
+    def index_of(self, project: ProjectName) -> str | None:
+        """URL of the index that the project must come from; None for the default one."""
+        name = self.index_names.get(project)
+        return self.indexes[name] if name else None
+
+    def stated_version(self, project: ProjectName) -> str | None:
+        """The version that the file itself pins a project to with ``==``; None when it leaves a choice."""
+        stated = (*self.requirements, *self.constraints)
+        versions = (exact_version(one) for one in stated if project_name(one.name) == project)
+        return next((version for version in versions if version), None)
+
+    def signed_by(self, fingerprints: tuple[str, ...]) -> Stack:
+        """The stack with other keys pinned for its RPMs: those of a copy of the repository. None given changes nothing.
+
+        Raises:
+            InvalidDocument: when one is no fingerprint.
+        """
+        if not fingerprints or self.rpms is None:
+            return self
+        try:
+            pinned = tuple(fingerprint(text) for text in fingerprints)
+        except ValueError as exc:
+            raise InvalidDocument("RPM fingerprint", "", str(exc)) from exc
+        return replace(self, rpms=replace(self.rpms, fingerprints=pinned))
+
+    def is_built(self, project: ProjectName) -> bool:
+        """Whether the project is built from its sdist for the target."""
+        return project in self.build
+
+    def settings_of(self, project: ProjectName) -> BuildSettings:
+        return self.settings.get(project, BuildSettings())
+
+
+def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = None) -> tuple[Requirement, ...]:
+    parsed = []
+    for index, text in enumerate(fields.texts(key, default)):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as exc:
+            fields.fail(f"{key}[{index}]", f"expected a requirement such as 'vllm==0.17.1', got {text!r} ({exc})")
+        if requirement.url:
+            # SECURITY.md 42: a lock holds index files only; a direct URL has no name, version or hash to check.
+            fields.fail(f"{key}[{index}]", f"{requirement.name} names a URL: requirements come from an index")
+        parsed.append(requirement)
+    return tuple(parsed)
+
+
+def _projects(fields: Fields, key: str) -> tuple[ProjectName, ...]:
+    projects = []
+    for index, text in enumerate(fields.texts(key, ())):
+        try:
+            projects.append(project_name(text))
+        except ValueError as exc:
+            fields.fail(f"{key}[{index}]", str(exc))
+    return tuple(projects)
+
+
+def _cutoff(fields: Fields) -> datetime | None:
+    if "cutoff" not in fields:
+        return None
+    text = fields.text("cutoff")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fields.fail("cutoff", f"expected a time such as '2026-11-01T00:00:00Z', got {text!r}")
+    if moment.tzinfo is None:
+        fields.fail("cutoff", f"{text!r} names no time zone: end it with 'Z'")
+    return moment.astimezone(timezone.utc)
+
+
+def _indexes(fields: Fields) -> dict[str, str]:
+    indexes = {name: fields.checked(name, clean_url) for name in fields.left()}
+    for name in indexes:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            fields.fail(name, "an index's name has lower-case letters, digits and dashes")
+    return indexes
+
+
+def _index_names(fields: Fields, indexes: Mapping[str, str]) -> dict[ProjectName, str]:
+    names = {}
+    for key in fields.left():
+        index = fields.text(key)
+        if index not in indexes:
+            fields.fail(key, f"index {index!r} is not in [indexes] ({', '.join(indexes) or 'it is empty'})")
+        try:
+            names[project_name(key)] = index
+        except ValueError as exc:
+            fields.fail(key, str(exc))
+    return names
+
+
+def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
+    settings = {}
+    for key in fields.left():
+        table = fields.table(key)
+        variables = table.table("environment")
+        environment = tuple(sorted((name, variables.text(name)) for name in variables.left()))
+        for name, value in environment:
+            if not _VARIABLE.fullmatch(name) or "\0" in value:
+                variables.fail(name, "expected the name of an environment variable")
+        try:
+            settings[project_name(key)] = BuildSettings(_requirements(table, "requires", ()), environment)
+        except ValueError as exc:
+            fields.fail(key, str(exc))
+        table.end()
+    return settings
+
+
+def _interpreter(fields: Fields) -> InterpreterPin:
+    pin = InterpreterPin(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
+    fields.end()
+    return pin

@@ -1,0 +1,61 @@
+"""``--without``: what a person leaves out of a stack that can do without it.
+
+Rules: ``rpms`` is the toolchain, wherever it comes from, which any stack can go without; every other word is a requirement
+that ``NAME.toml`` calls optional, in whatever spelling of its name.
+
+Example::
+
+    left_out({"rpms", "FlashInfer_JIT.cache"}, stack)     # frozenset({"rpms", "flashinfer-jit-cache"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from packaging.utils import canonicalize_name
+
+from mirror.connected.stack.file import Stack
+from mirror.core.errors import MirrorError
+from mirror.core.names import project_name
+
+RPMS = "rpms"
+
+
+class UnknownPart(MirrorError):
+    """``--without`` names something that the stack does not call optional.
+
+    Attributes:
+        name: what was named.
+        known: what could be named.
+    """
+
+    ref = "unknown-part"
+    exit_code = 22
+    hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, known
+
+    def __str__(self) -> str:
+        return f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}"
+
+
+def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:
+    """The parts that are left out, each under its normal name.
+
+    Args:
+        stack: the wishes; None for a lock made elsewhere, in which nothing is optional.
+
+    Raises:
+        UnknownPart: when the stack cannot go without something that is named.
+    """
+    optional = tuple(str(project_name(item.name)) for item in stack.optional) if stack else ()
+    known = (*([RPMS] if stack and (stack.rpms or stack.redist) else []), *optional)
+    parts = set()
+    for name in sorted(names):
+        part = str(canonicalize_name(name))
+        if part != RPMS and part not in optional:
+            raise UnknownPart(name, known)
+        parts.add(part)
+    return frozenset(parts)

@@ -1,0 +1,6 @@
+"""The CUDA toolchain on the connected side: from wishes to pins.
+
+RPMs: ``rpmpackage``, ``repodata`` and ``repository`` read a signed repository, ``closure``, ``coherence`` and ``selection``
+choose, ``filelists`` keeps which RPM brings which file, ``rpmlock`` writes it down, ``drift`` tells what has changed since.
+NVIDIA's archives: ``redistmanifest``, ``redistpin``, ``redistlock``. ``locktoml`` is what both locks share.
+"""

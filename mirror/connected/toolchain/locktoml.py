@@ -1,0 +1,78 @@
+"""The TOML of lock files, as far as they share it: reading it, and lines that are the same for equal locks.
+
+What a lock holds is its own module's (``mirror.connected.toolchain.rpmlock``, ``mirror.connected.toolchain.redistlock``).
+
+Example::
+
+    fields = lock_fields(read_lock_file(path), str(path), "mirror-rpms/1")
+    seconds(fields)      # of its "locked" line
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import tomllib
+
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import Fields
+
+
+def read_lock_file(path: Path) -> bytes:
+    """The bytes of a lock file. Raises Unreadable."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+def lock_fields(data: bytes, source: str, form: str) -> Fields:
+    """Parse a lock file's bytes.
+
+    Args:
+        source: names it in errors.
+        form: what its ``format`` must say.
+
+    Raises:
+        InvalidDocument: when it is not TOML in UTF-8, or of another format.
+    """
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise InvalidDocument(source, "", f"not valid TOML: {exc}") from exc
+    fields = Fields(document, source)
+    found = fields.text("format")
+    if found != form:
+        fields.fail("format", f"this mirror reads {form!r}, got {found!r}")
+    return fields
+
+
+def seconds(fields: Fields) -> int:
+    """The time of locking, in seconds since 1970 UTC. Raises InvalidDocument for one without a time zone."""
+    moment = fields.take("locked", datetime)
+    if moment.tzinfo is None:
+        fields.fail("locked", "it names no time zone: end it with 'Z'")
+    return int(moment.timestamp())
+
+
+def locked_line(locked: int) -> str:
+    """The inverse of ``seconds``, as a line."""
+    return f"locked = {datetime.fromtimestamp(locked, timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+
+
+def moved(wanted: Collection[str], locked: Collection[str]) -> Iterator[str]:
+    """How the words of a lock are no longer those of the stack: one sentence for each difference."""
+    for name in wanted:
+        if name not in locked:
+            yield f"the stack wants {name}, which is not locked"
+    for name in locked:
+        if name not in wanted:
+            yield f"{name} is locked, and the stack no longer wants it"
+
+
+def one_a_line(values: Iterable[str]) -> str:
+    """A list of texts, each on a line of its own, so that a change of one is a change of one line."""
+    return "[\n" + "".join(f"  {json.dumps(value)},\n" for value in values) + "]"

@@ -1,0 +1,68 @@
+"""One of NVIDIA's component archives as its list or a lock describes it, without its bytes.
+
+Reading the list is ``mirror.connected.toolchain.redistmanifest``'s, the archive itself ``mirror.core.toolkit.redist``'s.
+
+Rule: a location stays below the list's directory (SECURITY.md 45).
+
+Example::
+
+    pin.name, pin.filename      # "cuda_nvcc", "cuda_nvcc-linux-x86_64-12.6.85-archive.tar.xz"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror.connected.toolchain.rpmpackage import rpm_location, rpm_name, rpm_version
+from mirror.core.fields import Fields
+from mirror.core.names import Sha256Hex, sha256_hex
+
+
+def archive_location(text: str) -> str:
+    """Check a path relative to the list's directory.
+
+    Raises:
+        ValueError: for one that leaves it, and for what is no ``.tar.xz``.
+    """
+    if not text.endswith(".tar.xz"):
+        raise ValueError(f"expected the path of a .tar.xz, got {text!r}")
+    return rpm_location(text)
+
+
+@dataclass(frozen=True)
+class RedistPin:
+    """One archive: what it is called, where it lies, and which bytes it must have.
+
+    Attributes:
+        name: the component's key, ``"cuda_nvcc"``.
+        version: the component's.
+        platform: ``"linux-x86_64"`` or ``"linux-sbsa"``.
+        location: path below the list's directory.
+        size: bytes of the archive.
+        sha256: of the archive.
+    """
+
+    name: str
+    version: str
+    platform: str
+    location: str
+    size: int
+    sha256: Sha256Hex
+
+    @property
+    def filename(self) -> str:
+        return self.location.rpartition("/")[2]
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> RedistPin:
+        """Read a table of a lock. Raises InvalidDocument with the path to the fault."""
+        pin = cls(
+            name=fields.checked("name", rpm_name),
+            version=fields.checked("version", rpm_version),
+            platform=fields.checked("platform", rpm_name),
+            location=fields.checked("location", archive_location),
+            size=fields.number("size", minimum=1),
+            sha256=fields.checked("sha256", sha256_hex),
+        )
+        fields.end()
+        return pin

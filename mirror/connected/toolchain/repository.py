@@ -1,0 +1,200 @@
+"""An RPM repository: signed metadata that says which RPMs there are, with their digests.
+
+Parsing the signed bytes is ``mirror.connected.toolchain.repodata``'s, choosing among the RPMs
+``mirror.connected.toolchain.closure``'s, bringing them here ``mirror.connected.fetching.fetch``'s; whether an RPM's own
+signature is good is ``mirror.core.toolkit.rpm``'s to say.
+
+Rules, in order, each on the very bytes that the one before has judged (SECURITY.md T16, T17, 45):
+(1) the key that the repository offers counts only if its fingerprint is one that the stack pins;
+(2) ``repomd.xml`` is signed by that key, as ``repomd.xml.asc`` says; nothing of it is parsed before;
+(3) ``primary.xml`` has the size and digest that ``repomd.xml`` names; nothing of it is unpacked before;
+(4) each package's location stays below the repository, and no package is described twice with different bytes.
+
+A local copy of a repository is read in the same way, by ``file:`` URLs. ``read`` is
+``mirror.connected.fetching.transport.get_bytes`` with a session bound to it, or anything that raises ``MirrorError`` when it
+fails.
+
+Example::
+
+    read = functools.partial(get_bytes, session)
+    repository = open_repository(wishes.repository, wishes.fingerprints, read)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mirror.connected.fetching.download import redacted
+from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_primary, parse_repomd
+from mirror.connected.toolchain.rpmpackage import RpmPackage, location_url
+from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.signatures import openpgp
+
+Read = Callable[[str, int], bytes]
+"""The bytes behind a URL, at most so many."""
+
+REPOMD, SIGNATURE, KEY = "repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key"
+
+MAX_SMALL_BYTES = 1 << 20
+"""repomd.xml, its signature and its key: some kilobytes in practice."""
+
+MAX_PRIMARY_BYTES = 64 << 20
+"""As it lies in the repository: NVIDIA's has about 2 MB, that of Fedora's whole distribution 25."""
+
+MAX_KEY_LINE = 200
+
+_TWO_WAYS = "Name a copy of the repository with --rpm-repo URL-or-DIR, or go without the RPMs with --without rpms."
+
+
+class RepositoryUnreachable(MirrorError):
+    """A file of a repository's metadata could not be had.
+
+    Attributes:
+        place: the host, or the directory of a local copy.
+        file: the path of the file below the repository.
+        reason: what went wrong in reading it.
+    """
+
+    ref = "rpm-repository-unreachable"
+    exit_code = 60
+    hint = _TWO_WAYS
+
+    def __init__(self, place: str, file: str, reason: str) -> None:
+        super().__init__(place, file, reason)
+        self.place, self.file, self.reason = place, file, reason
+
+    def __str__(self) -> str:
+        return f"cannot get {self.file} of the RPM repository from {self.place}: {self.reason}"
+
+
+class RepositoryNotSigned(MirrorError):
+    """``repomd.xml`` has no good signature by a key that the stack pins.
+
+    Attributes:
+        url: of ``repomd.xml``.
+        reason: what ``openpgp`` found, naming who signed and who should have.
+    """
+
+    ref = "rpm-repository-not-signed"
+    exit_code = 61
+    hint = "Get the repository's metadata again. Change [rpms].fingerprints only when the vendor says it has a new key."
+
+    def __init__(self, url: str, reason: str, hint: str) -> None:
+        super().__init__(url, reason, hint)
+        self.url, self.reason, self.hint = url, reason, hint
+
+    def __str__(self) -> str:
+        return f"{self.url} has no good signature by a pinned key: {self.reason}"
+
+
+class MetadataMismatch(MirrorError):
+    """``primary.xml``, or another file, is not the one that the signed ``repomd.xml`` names."""
+
+    ref = "rpm-metadata-mismatch"
+    exit_code = 62
+    hint = (
+        "The repository may have changed while it was read: try again. A local copy may be incomplete: copy it again."
+    )
+
+    def __init__(self, url: str, expected: str, actual: str) -> None:
+        super().__init__(url, expected, actual)
+        self.url, self.expected, self.actual = url, expected, actual
+
+    def __str__(self) -> str:
+        return f"{self.url}: the signed repomd.xml says {self.expected}, the file has {self.actual}"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What a repository's metadata says, checked up to the signature.
+
+    Attributes:
+        url: where it was read from, without credentials, with a final slash.
+        packages: every RPM it offers, of every architecture.
+        fingerprint: of the pinned key that signed it.
+        key: that key as the repository offers it, ASCII-armored, with LF line ends.
+        repomd: the signed bytes that name its other files.
+    """
+
+    url: str
+    packages: tuple[RpmPackage, ...]
+    fingerprint: str
+    key: str
+    repomd: bytes = b""
+
+
+def repository_url(location: str) -> str:
+    """A repository's URL with a final slash, for a URL or for the path of a directory."""
+    if urlsplit(location).scheme in ("http", "https", "file"):
+        return location.rstrip("/") + "/"
+    return Path(location).absolute().as_uri().rstrip("/") + "/"
+
+
+def open_repository(location: str, fingerprints: Sequence[str], read: Read) -> Repository:
+    """Read a repository's metadata up the ladder of trust that the module's docstring describes.
+
+    Args:
+        location: URL or directory that holds ``repodata/``.
+        fingerprints: of the keys that may sign it, hex.
+
+    Raises:
+        RepositoryUnreachable, RepositoryNotSigned, MetadataMismatch, LocationEscapes, ContradictoryPackages, InvalidRepodata.
+    """
+    base = repository_url(location)
+    shown = redacted(base)
+    repomd = _read(read, base, REPOMD, MAX_SMALL_BYTES)
+    signature = _read(read, base, SIGNATURE, MAX_SMALL_BYTES)
+    key = _read(read, base, KEY, MAX_SMALL_BYTES)
+    try:  # rules 1 and 2
+        fingerprint = openpgp.verify(repomd, signature, openpgp.read_keys(key), fingerprints)
+    except MirrorError as exc:
+        raise RepositoryNotSigned(shown + REPOMD, str(exc), exc.hint) from exc
+    record = parse_repomd(repomd, shown)
+    packages = parse_primary(_named(read, base, record, MAX_PRIMARY_BYTES), record.location, shown)
+    return Repository(shown, packages, fingerprint, _armored(key, shown), repomd)
+
+
+def read_named(location: str, record: PrimaryRecord, read: Read, max_bytes: int) -> bytes:
+    """Another file that a repository's signed ``repomd.xml`` names, such as ``filelists.xml``, checked in the same way.
+
+    Raises:
+        RepositoryUnreachable, MetadataMismatch.
+    """
+    return _named(read, repository_url(location), record, max_bytes)
+
+
+def _read(read: Read, base: str, file: str, max_bytes: int) -> bytes:
+    try:
+        return read(location_url(base, file), max_bytes)
+    except Interrupted:
+        raise
+    except MirrorError as exc:
+        parts = urlsplit(base)
+        place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
+        raise RepositoryUnreachable(place, file, str(exc)) from exc
+
+
+def _armored(key: bytes, url: str) -> str:
+    """The key as text that a lock file can hold. Its meaning was judged by ``openpgp``; this looks at its form only."""
+    text = key.decode("ascii", "replace").replace("\r\n", "\n").strip() + "\n"
+    if not text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----\n") or "'''" in text:
+        raise InvalidRepodata(url, "it is not one ASCII-armored OpenPGP key block")
+    if not all(line.isprintable() and line.isascii() and len(line) <= MAX_KEY_LINE for line in text.splitlines()):
+        raise InvalidRepodata(url, "the armored key holds other characters than printable ASCII")
+    return text
+
+
+def _named(read: Read, base: str, record: PrimaryRecord, max_bytes: int) -> bytes:
+    """Rule 3."""
+    url = redacted(base) + record.location
+    data = _read(read, base, record.location, max_bytes)
+    if record.size is not None and len(data) != record.size:
+        raise MetadataMismatch(url, f"{record.size} bytes", f"{len(data)} bytes")
+    digest = hashlib.new(record.algorithm, data).hexdigest()
+    if digest != record.checksum:
+        raise MetadataMismatch(url, f"{record.algorithm} {record.checksum}", digest)
+    return data

@@ -1,0 +1,142 @@
+"""One RPM as a repository or a lock describes it, without its bytes.
+
+Reading repositories is ``mirror.connected.toolchain.repository``'s, choosing among packages
+``mirror.connected.toolchain.closure``'s; the RPM file itself is ``mirror.core.toolkit.rpm``'s.
+
+Rules: a location stays below its repository (SECURITY.md 45); Obsoletes, Conflicts and weak dependencies are left out on
+purpose. They govern what one system-wide installation may hold, and a newer release's Obsoletes would hide the release that
+is wanted: ``cccl-13-3`` obsoletes ``cuda-cccl-12-9`` (CUDA.md A3).
+
+Example::
+
+    >>> toolkit_release("libcublas-devel-13-0")
+    '13.0'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from urllib.parse import quote
+
+from mirror.core.names import Sha256Hex
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^]{0,99}", re.ASCII)
+_LOCATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._+~^-]*/)*[A-Za-z0-9_][A-Za-z0-9._+~^-]*", re.ASCII)
+_RELEASE = re.compile(r"-(\d{2})-(\d{1,2})(?:-config-common)?$", re.ASCII)
+
+
+def rpm_name(text: str) -> str:
+    """Check a package's name.
+
+    Raises:
+        ValueError: for characters that RPM does not allow in one.
+    """
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"expected an RPM name such as 'cuda-nvcc-13-0', got {text!r}")
+    return text
+
+
+def rpm_version(text: str) -> str:
+    """Check a version or a release. RPM allows no dash in either, so that file names can be taken apart.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not _VERSION.fullmatch(text):
+        raise ValueError(f"expected a version or release such as '13.0.88', got {text!r}")
+    return text
+
+
+def rpm_location(text: str) -> str:
+    """Check a path relative to a repository: plain segments, none of them hidden, none of them ``..``, no host.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not _LOCATION.fullmatch(text) or len(text) > 400:
+        raise ValueError(f"expected a path below the repository, got {text!r}")
+    return text
+
+
+def location_url(base: str, location: str) -> str:
+    """The URL of a checked location; ``base`` ends with a slash."""
+    return base + quote(location, safe="/+~")
+
+
+def toolkit_release(name: str) -> str:
+    """The CUDA release that a package's name ends with, ``"13.0"``; empty for names that belong to no single release."""
+    found = _RELEASE.search(name)
+    return f"{found[1]}.{found[2]}" if found else ""
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What a package requires or provides.
+
+    Attributes:
+        name: a package's name, a soname such as ``libcuda.so.1()(64bit)``, a path, or ``rpmlib(...)``.
+        comparison: ``"="``, ``"<"``, ``"<="``, ``">"``, ``">="``; empty when any version does.
+        evr: ``[epoch:]version[-release]``; empty when any version does.
+    """
+
+    name: str
+    comparison: str = ""
+    evr: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.comparison} {self.evr}" if self.comparison else self.name
+
+
+@dataclass(frozen=True)
+class RpmPin:
+    """One RPM file: what it is called, where it lies, and which bytes it must have.
+
+    Attributes:
+        arch: as RPM spells it: ``"x86_64"``, ``"aarch64"``, ``"noarch"``, ``"src"``.
+        location: path below the repository, checked by ``rpm_location``.
+        size: bytes of the RPM file.
+        sha256: of the RPM file, from signed metadata or from a lock.
+        installed_size: bytes of the files in it.
+    """
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    location: str
+    size: int
+    sha256: Sha256Hex
+    installed_size: int
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``; an epoch of 0 is not written."""
+        return f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+    @property
+    def filename(self) -> str:
+        return self.location.rpartition("/")[2]
+
+    @property
+    def is_metapackage(self) -> bool:
+        """Whether it carries no bytes and only pulls others in, as ``cuda-toolkit-13-0`` does (CUDA.md A2)."""
+        return self.installed_size == 0
+
+
+@dataclass(frozen=True)
+class RpmPackage(RpmPin):
+    """An RPM that a repository offers, with what the solver has to know of it."""
+
+    requires: tuple[Capability, ...] = ()
+    provides: tuple[Capability, ...] = ()
+
+    def pin(self) -> RpmPin:
+        """The part of it that a lock holds."""
+        return RpmPin(**{field.name: getattr(self, field.name) for field in fields(RpmPin)})

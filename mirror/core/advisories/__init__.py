@@ -1,0 +1,5 @@
+"""What is known against a bundle's files: OSV records in, one dated paper out.
+
+``cvss``, ``affected`` and ``record`` read a record, ``dump`` many; ``search`` asks them about artifacts; ``known`` is the
+paper.
+"""

@@ -1,0 +1,209 @@
+"""What an advisory database says of a bundle's artifacts, on the day of the database: ``meta/vulnerabilities.json``.
+
+The connected side asks a database when a bundle is made (``mirror.connected.papers.osv``); the review room asks a newer dump
+later (``mirror.review.report.rescan``); both put the answers together with ``mirror.core.advisories.search``. What a site
+makes of them is its policy's.
+
+Rules: the date is the source's own, never a machine's, so that equal inputs give equal bytes; what was not looked at and what
+could not be told is said, never left out; strict as all our documents.
+
+Example::
+
+    Advisories.parse(bundle.read(artifact)).counts()        # "1 critical, 2 high"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mirror.core.advisories.cvss import SEVERITIES
+from mirror.core.bundle.manifest import artifact_path
+from mirror.core.fields import Fields, canonical_json, strict_json
+
+FORMAT = "mirror-vulnerabilities/1"
+PATH = "meta/vulnerabilities.json"
+MAX_BYTES = 16 << 20
+
+_KINDS = ("api", "dump")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the knowledge is from.
+
+    Attributes:
+        kind: ``"api"`` or ``"dump"``.
+        name: URL without credentials, or the dump's file name.
+        sha256: of the dump; empty for an API.
+        date: the newest change that the source's records show, ``"2026-11-20T08:00:00Z"``; empty when they show none.
+        records: how many were read.
+        unreadable: how many could not be.
+    """
+
+    kind: str
+    name: str
+    sha256: str = ""
+    date: str = ""
+    records: int = 0
+    unreadable: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.date[:10]}" if self.date else f"{self.name}, which gives no date"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One published vulnerability of one artifact.
+
+    Attributes:
+        path: of the artifact.
+        project, version: what was looked up.
+        id: the name that most people know it by.
+        aliases: its other names, sorted.
+        severity: one of ``cvss.SEVERITIES``.
+        score: CVSS 3 base score, ``"9.8"``; empty for none.
+        summary: the source's one line.
+        fixed: later versions without it, in their order; empty when none is named.
+        modified: when the source changed it last.
+    """
+
+    path: str
+    project: str
+    version: str
+    id: str
+    aliases: tuple[str, ...] = ()
+    severity: str = "unknown"
+    score: str = ""
+    summary: str = ""
+    fixed: tuple[str, ...] = ()
+    modified: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everything that it is called."""
+        return frozenset((self.id, *self.aliases))
+
+    def __str__(self) -> str:
+        fixed = f"fixed in {', '.join(self.fixed[:3])}" if self.fixed else "no fixed version is named"
+        score = f" {self.score}" if self.score else ""
+        words = f": {self.summary}" if self.summary else ""
+        return f"{self.project} {self.version}: {self.id}, {self.severity}{score}, {fixed}{words}"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """An artifact and why nothing was found out about it; ``id`` names the record, where it is about one."""
+
+    path: str
+    reason: str
+    id: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return {key: value for key, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Advisories:
+    """``meta/vulnerabilities.json``.
+
+    Attributes:
+        source: where the knowledge is from.
+        looked_at: paths of the artifacts that were looked up.
+        not_covered: those that the source can say nothing about.
+        unjudged: records that name an artifact's project, and cannot be held against its version.
+        findings: by path, the worst first.
+    """
+
+    source: Source
+    looked_at: tuple[str, ...]
+    not_covered: tuple[Remark, ...] = ()
+    unjudged: tuple[Remark, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Advisories:
+        """Inverse of ``encode``.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        document = Fields(strict_json(data, "Advisories", MAX_BYTES), "Advisories")
+        found = document.text("format")
+        if found != FORMAT:
+            document.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
+        advisories = cls(
+            source=_source(document.table("source")),
+            looked_at=document.all_checked("looked_at", artifact_path),
+            not_covered=tuple(_remark(item) for item in document.tables("not_covered")),
+            unjudged=tuple(_remark(item) for item in document.tables("unjudged")),
+            findings=tuple(_finding(item) for item in document.tables("findings")),
+        )
+        document.end()
+        return advisories
+
+    def encode(self) -> bytes:
+        return canonical_json(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "source": vars(self.source),
+            "looked_at": list(self.looked_at),
+            "not_covered": [one.to_dict() for one in self.not_covered],
+            "unjudged": [one.to_dict() for one in self.unjudged],
+            "findings": [finding_dict(one) for one in self.findings],
+        }
+
+    def counts(self) -> str:
+        """``"1 critical, 2 high"``; ``"none"``."""
+        severities = [finding.severity for finding in self.findings]
+        return ", ".join(f"{severities.count(word)} {word}" for word in SEVERITIES if word in severities) or "none"
+
+    def summary(self) -> str:
+        """One sentence for whoever made or checks the bundle."""
+        gaps = [f"{len(self.not_covered)} files are not covered by it"] * bool(self.not_covered)
+        gaps += [f"{len(self.unjudged)} of its records could not be judged"] * bool(self.unjudged)
+        gaps += [f"{self.source.unreadable} of its records could not be read"] * bool(self.source.unreadable)
+        return f"known vulnerabilities by {self.source}: " + "; ".join([self.counts(), *gaps])
+
+
+def finding_dict(finding: Finding) -> dict[str, Any]:
+    """As it stands in the document; what is empty is left out."""
+    values = ((key, list(value) if isinstance(value, tuple) else value) for key, value in vars(finding).items())
+    return {key: value for key, value in values if value}
+
+
+def _source(item: Fields) -> Source:
+    kind = item.text("kind")
+    if kind not in _KINDS:
+        item.fail("kind", f"expected one of {', '.join(_KINDS)}, got {kind!r}")
+    numbers = (item.number("records"), item.number("unreadable"))
+    source = Source(kind, item.text("name"), item.text("sha256"), item.text("date"), *numbers)
+    item.end()
+    return source
+
+
+def _remark(item: Fields) -> Remark:
+    remark = Remark(item.checked("path", artifact_path), item.text("reason"), item.text("id", ""))
+    item.end()
+    return remark
+
+
+def _finding(item: Fields) -> Finding:
+    finding = Finding(
+        path=item.checked("path", artifact_path),
+        project=item.text("project"),
+        version=item.text("version"),
+        id=item.text("id"),
+        aliases=item.texts("aliases", ()),
+        severity=item.text("severity"),
+        score=item.text("score", ""),
+        summary=item.text("summary", ""),
+        fixed=item.texts("fixed", ()),
+        modified=item.text("modified", ""),
+    )
+    if finding.severity not in SEVERITIES:
+        item.fail("severity", f"expected one of {', '.join(SEVERITIES)}, got {finding.severity!r}")
+    item.end()
+    return finding

@@ -1,0 +1,6 @@
+"""Archives that came from elsewhere, read strictly and in bounded memory.
+
+``decompress`` and ``zstdframe`` give bytes; ``tarheader`` and ``tarstream`` read tars, ``cpio`` what RPMs hold,
+``zipdirectory`` and ``zipmembers`` zip files. ``tarfile`` and ``zipfile`` are not used: they take what two readers read
+differently, and extended headers of any size into memory (SECURITY.md 2.3).
+"""

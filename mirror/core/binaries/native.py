@@ -1,0 +1,161 @@
+"""Native code: how many compiled files an artifact holds, which GPUs they are for, and what they need of the host's libraries.
+
+Reading one ELF file is ``mirror.core.binaries.elf``'s, the GPU code in it ``mirror.core.binaries.fatbin``'s; which files
+there are is told by whoever opens the artifact.
+
+Rules: files that nothing was proven about are counted and named as faults, never refused here: a damaged test file in a wheel
+is for a person to judge; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;
+of a cubin (a file that is GPU code and nothing else) the compiler's own note counts before the header's flags, which do not
+tell ``sm_90a`` from ``sm_90``.
+
+Example::
+
+    tally = NativeTally()
+    tally.add(stream, "torch/lib/libtorch_cuda.so")
+    tally.native().gpus     # ("sm_80", "sm_90a", "compute_120")
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from mirror.core.binaries.elf import Elf, MalformedElf, read_elf
+from mirror.core.binaries.fatbin import SECTION, read_images
+
+MAGIC = b"\x7fELF"
+
+_FAT_SECTIONS = (SECTION, "__nv_relfatbin")
+"""Where nvcc puts GPU code; the second is for code that is linked on the GPU's side (``-rdc=true``)."""
+
+_GPU_MACHINE = "cuda"
+_NOTE = ".note.nv.tkinfo"
+_NOTE_BYTES = 4096
+_NOTED = re.compile(rb"-arch[ =](sm_[1-9][0-9]{1,2}[af]?)\b")
+_NEW_FLAGS = 8
+"""ABI version of a cubin from which on the flags name the architecture in their second byte (CUDA 12.9, 13)."""
+
+_GLIBC = re.compile(r"GLIBC_(\d{1,3}(?:\.\d{1,3}){1,2})")
+_LIBSTDCXX = re.compile(r"GLIBCXX_(\d{1,3}(?:\.\d{1,3}){1,2})")
+_DT_RELR = "GLIBC_ABI_DT_RELR"
+"""Packed relocations: a loader before glibc 2.36 refuses the file."""
+
+_RELR_SINCE = (2, 36)
+
+
+@dataclass(frozen=True)
+class Native:
+    """What is known of the compiled files of one artifact.
+
+    Attributes:
+        count: ELF files for CPUs.
+        gpus: architectures of their GPU code and of cubins: machine code in order of number, then PTX.
+        glibc: the newest symbol version of glibc that is asked for, by machine: ``{"x86_64": "2.28"}``.
+        libstdcxx: likewise of libstdc++.
+        faults: one sentence for each file that begins as ELF and is not sound, in order.
+    """
+
+    count: int = 0
+    gpus: tuple[str, ...] = ()
+    glibc: Mapping[str, str] = field(default_factory=dict)
+    libstdcxx: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+
+class NativeTally:
+    """Counts the compiled files of one artifact, one after another."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._gpus: set[str] = set()
+        self._glibc: dict[str, tuple[int, ...]] = {}
+        self._libstdcxx: dict[str, tuple[int, ...]] = {}
+        self._faults: list[str] = []
+
+    def add(self, stream: BinaryIO, name: str) -> None:
+        """Take in a file; nothing happens when it is no ELF file.
+
+        Args:
+            stream: seekable.
+            name: for the sentence on a fault.
+
+        Raises:
+            OSError: when it cannot be read.
+        """
+        try:
+            elf = read_elf(stream, name)
+            if elf is not None and elf.machine == _GPU_MACHINE:
+                self._gpus.update(_cubin(stream, elf))
+                return
+            self._count += elf is not None
+            if elf is not None:
+                self._needs(elf)
+                for section in _FAT_SECTIONS:
+                    if section in elf.sections:
+                        self._gpus.update(image.arch for image in read_images(stream, elf.sections[section], name))
+        except MalformedElf as exc:
+            self._faults.append(str(exc))
+
+    def _needs(self, elf: Elf) -> None:
+        for versions in elf.requires.values():
+            for version in versions:
+                _raise_to(self._glibc, elf.machine, _glibc(version))
+                match = _LIBSTDCXX.fullmatch(version)
+                _raise_to(self._libstdcxx, elf.machine, _numbers(match[1]) if match else ())
+
+    def native(self) -> Native:
+        """What was found so far."""
+        return Native(
+            self._count,
+            tuple(sorted(self._gpus, key=_gpu_order)),
+            _spelt(self._glibc),
+            _spelt(self._libstdcxx),
+            tuple(sorted(self._faults)),
+        )
+
+
+def _raise_to(newest: dict[str, tuple[int, ...]], machine: str, version: tuple[int, ...]) -> None:
+    if version > newest.get(machine, ()):
+        newest[machine] = version
+
+
+def _glibc(version: str) -> tuple[int, ...]:
+    if version == _DT_RELR:
+        return _RELR_SINCE
+    match = _GLIBC.fullmatch(version)
+    return _numbers(match[1]) if match else ()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
+
+
+def _spelt(newest: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
+    return {machine: ".".join(map(str, newest[machine])) for machine in sorted(newest)}
+
+
+def _gpu_order(arch: str) -> tuple[str, int, str]:
+    kind, _, number = arch.partition("_")
+    return ("" if kind == "sm" else kind), int(number.rstrip("af")), number
+
+
+def _cubin(stream: BinaryIO, elf: Elf) -> tuple[str, ...]:
+    """The architecture of a file that is GPU code; none when neither its note nor its flags are understood."""
+    if _NOTE in elf.sections:
+        section = elf.sections[_NOTE]
+        stream.seek(section.offset)
+        match = _NOTED.search(stream.read(min(section.size, _NOTE_BYTES)))
+        if match:
+            return (match[1].decode(),)
+    stream.seek(8)
+    version = stream.read(1)
+    stream.seek(48)
+    flags = stream.read(4)
+    if elf.bits != 64 or len(flags) < 4 or version[0] < _NEW_FLAGS:
+        return ()
+    (value,) = struct.unpack("<I", flags)
+    number = value >> 8 & 0xFF
+    return (f"sm_{number}{'a' if value & 8 else ''}",) if number else ()

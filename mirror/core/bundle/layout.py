@@ -1,0 +1,113 @@
+"""The bundle's byte layout: one uncompressed tar with one legal encoding.
+
+A member's header is a function of its name and size alone, so writer and reader both compute it and the reader compares
+bytes: a flipped bit, a link, a pax record or a second spelling of the same header cannot exist. Members are, in order,
+``MANIFEST.json``, ``SIG/1.sig``.., ``ROOT/1.json``, ``ROOT/1.sig``.., then the manifest's artifacts; after each its zero
+padding, and at the end two zero blocks and nothing more.
+
+This module does no I/O and trusts nothing; ``mirror.core.bundle.reader`` reads files, ``mirror.connected.packing.pack``
+writes them.
+
+Example::
+
+    >>> header("MANIFEST.json", 12)[:13]
+    b'MANIFEST.json'
+"""
+
+from __future__ import annotations
+
+from mirror.core.errors import MirrorError
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+"""End of archive (POSIX.1-1988 ustar): two zero blocks."""
+
+MANIFEST = "MANIFEST.json"
+
+MTIME = 315_532_800
+"""1980-01-01T00:00:00Z, the oldest time that zip can hold too; GNU tar warns about older ones."""
+
+
+class BadLayout(MirrorError):
+    """The file is not the one tar that its manifest describes: truncated, altered, or not a bundle at all.
+
+    Attributes:
+        problem: what was expected and found.
+        offset: where in the file, in bytes.
+    """
+
+    ref = "bad-layout"
+    exit_code = 13
+    hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
+
+    def __init__(self, problem: str, offset: int) -> None:
+        super().__init__(problem, offset)
+        self.problem, self.offset = problem, offset
+        if offset == 0:
+            self.hint = "Is this the right file? If it is a bundle, its copy is damaged: copy it again."
+
+    def __str__(self) -> str:
+        return f"not an intact bundle: {self.problem} (at byte {self.offset})"
+
+
+def header(name: str, size: int) -> bytes:
+    """The ustar header of a regular file: type 0, mode 0644, uid and gid 0, no owner names, one mtime.
+
+    Args:
+        name: at most 100 bytes of ASCII, or ``directory/filename`` with a file name of at most 100.
+        size: bytes, below 8 GiB (11 octal digits).
+    """
+    prefix, short = b"", name.encode("ascii")
+    if len(short) > 100:
+        prefix, _, short = short.rpartition(b"/")
+    fields = (
+        short.ljust(100, b"\0"),
+        b"0000644\0",
+        b"0000000\0",
+        b"0000000\0",
+        b"%011o\0" % size,
+        b"%011o\0" % MTIME,
+        b" " * 8,  # the checksum counts its own field as blanks
+        b"0".ljust(101, b"\0"),
+        b"ustar\x0000".ljust(72, b"\0"),
+        b"0000000\x000000000\0",
+        prefix.ljust(167, b"\0"),
+    )
+    block = b"".join(fields)
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def padding(size: int) -> bytes:
+    """The zeros that fill a member's last block."""
+    return bytes(-size % BLOCK)
+
+
+def member_bytes(size: int) -> int:
+    """What a member of ``size`` bytes takes in the tar: header, data, padding."""
+    return BLOCK + size + -size % BLOCK
+
+
+def signature_name(number: int) -> str:
+    return f"SIG/{number}.sig"
+
+
+def root_names(version: int) -> tuple[str, str]:
+    """The names of a root document and of its signatures."""
+    return f"ROOT/{version}.json", f"ROOT/{version}.sig"
+
+
+def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
+    """The size of a member whose name is known but whose size is not (those before the manifest is trusted).
+
+    Raises:
+        BadLayout: unless the block is exactly the canonical header of ``name`` with a size of 1 to ``limit`` bytes.
+    """
+    digits = block[124:135]
+    if len(block) == BLOCK and digits.isdigit() and not digits.strip(b"01234567"):
+        size = int(digits, 8)
+        if block == header(name, size):
+            if not 0 < size <= limit:
+                raise BadLayout(f"{name} has {size} bytes, the limit is {limit}", offset)
+            return size
+    found = block[:100].rstrip(b"\0")[:40]
+    raise BadLayout(f"expected the header of {name}, found {found!r}", offset)

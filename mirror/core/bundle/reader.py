@@ -1,0 +1,299 @@
+"""Reading a bundle: a small state machine over one open file.
+
+1. ``open_bundle`` reads the manifest's bytes, the signatures and the root chain, each under a cap, and parses nothing.
+2. ``trust`` asks ``mirror.core.trust.verdict`` whether those bytes are signed, and only then parses them.
+3. ``verify`` makes one pass over the whole file: each header is recomputed and compared, each digest checked, the end found.
+4. ``open`` gives an artifact's bytes; callers that need them unchanged since ``verify`` check the digest again as they read.
+
+Reading is by offset (pread), so threads may share a bundle. Nothing here writes.
+
+Example::
+
+    with open_bundle(path) as bundle:
+        manifest = bundle.trust(root)
+        bundle.verify()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mirror.core.bundle import layout
+from mirror.core.bundle.layout import BLOCK, BadLayout
+from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES
+from mirror.core.trust import chain
+from mirror.core.trust import verdict as trust
+from mirror.core.trust.chain import MAX_ROOTS
+from mirror.core.trust.quorum import MAX_SIGNATURES
+from mirror.core.trust.root import MAX_ROOT_BYTES
+from mirror.core.trust.sidecars import Sidecars, find_sidecars
+
+if TYPE_CHECKING:
+    from mirror.core.trust.quorum import Signers
+    from mirror.core.trust.root import Root
+
+_CHUNK = 1 << 20
+
+
+class DigestMismatch(MirrorError):
+    """A member's bytes are not the ones that the signed manifest names."""
+
+    ref = "digest-mismatch"
+    exit_code = 14
+    hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
+
+    def __init__(self, name: str, expected: Sha256Hex, actual: Sha256Hex) -> None:
+        super().__init__(name, expected, actual)
+        self.name, self.expected, self.actual = name, expected, actual
+
+    def __str__(self) -> str:
+        return f"{self.name}: sha256 is {self.actual}, the manifest says {self.expected}"
+
+
+class Bundle:
+    """An open bundle. Use ``open_bundle``.
+
+    Attributes:
+        path: the file's path, for messages.
+        manifest_bytes: what is signed; not to be parsed before ``trust``.
+        signatures: armored sshsig blocks, in order.
+        root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
+        signers: whose signatures counted; None before ``trust``.
+        sidecars: approvals and refusals beside the file; empty before ``trust``.
+        root: the root that judged them: the trusted one, or the newest that follows it here; None before ``trust``.
+    """
+
+    signers: Signers | None = None
+    root: Root | None = None
+    sidecars: Sidecars = Sidecars()
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._offset = 0
+        self._offsets: dict[str, int] = {}
+        self._manifest: Manifest | None = None
+        self.manifest_bytes = self._take(layout.MANIFEST, MAX_BYTES)
+        self.signatures = tuple(self._take_signatures())
+        self.root_documents = tuple(self._take_roots())
+
+    def _take(self, name: str, limit: int) -> bytes:
+        size = layout.read_size(self._exactly(self._offset, BLOCK), name, self._offset, limit)
+        data = self._exactly(self._offset + BLOCK, size)
+        padding = self._exactly(self._offset + BLOCK + size, -size % BLOCK)
+        if padding.strip(b"\0"):
+            raise BadLayout(f"padding of {name} is not zero", self._offset + BLOCK + size)
+        self._offset += layout.member_bytes(size)
+        return data
+
+    def _next_is(self, directory: bytes) -> bool:
+        return self._exactly(self._offset, len(directory)) == directory
+
+    def _take_signatures(self) -> Iterator[bytes]:
+        for number in range(1, MAX_SIGNATURES + 1):
+            if not self._next_is(b"SIG/"):
+                return
+            yield self._take(layout.signature_name(number), MAX_SIGNATURE_BYTES)
+
+    def _take_roots(self) -> Iterator[tuple[bytes, bytes]]:
+        for version in range(1, MAX_ROOTS + 1):
+            if not self._next_is(b"ROOT/"):
+                return
+            document, signature = layout.root_names(version)
+            yield self._take(document, MAX_ROOT_BYTES), self._take(signature, MAX_ROOT_BYTES)
+
+    def _exactly(self, offset: int, size: int) -> bytes:
+        """Read ``size`` bytes at ``offset``; pread may return fewer at once."""
+        parts = []
+        while size:
+            try:
+                part = os.pread(self._descriptor, size, offset)
+            except OSError as exc:
+                raise Unreadable(str(self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
+            if not part:
+                raise BadLayout("the file is truncated", offset)
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def trust(self, root: Root, required: Sequence[str] = ("builder", "approver")) -> Manifest:
+        """Check the signatures against the newest root, parse the manifest, and check the root chain that it names.
+
+        Args:
+            root: the trusted one; where the bundle's chain goes on from it, the newest of the chain is the judge.
+            required: whose thresholds must be met; ``("builder",)`` for a reviewer, who reads before the approvers sign.
+
+        Raises:
+            MirrorError: as ``chain.continued``, ``trust.check_manifest``, ``Manifest.parse`` and ``chain.check_chain`` do.
+            RootForked: when the chain has another root in the trusted one's place.
+            BadLayout: when the roots in the bundle are not the ones that the manifest names.
+        """
+        self.root = chain.continued(root, self.root_documents)
+        self.sidecars = find_sidecars(self.path, self.manifest_bytes)
+        # What lies beside the file was put there by anybody: a stranger's signature is no reason to refuse.
+        named = {key.public for _, role in self.root.roles() for key in role.keys}
+        approvals = (approval.block for approval in self.sidecars.approvals if approval.signer in named)
+        signatures = (*self.signatures, *approvals)
+        self.signers = trust.check_manifest(self.manifest_bytes, signatures, self.root, required=required)
+        manifest = Manifest.parse(self.manifest_bytes)
+        if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
+            raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)
+        if chain.is_forked(root, self.root_documents):
+            raise chain.RootForked(root.version, root.fingerprint, manifest.roots[root.version - 1])
+        if self.root_documents:
+            chain.check_chain(self.root_documents)
+        offset = self._offset
+        for artifact in manifest.artifacts:
+            self._offsets[artifact.path] = offset
+            offset += layout.member_bytes(artifact.size)
+        self._manifest = manifest
+        return manifest
+
+    @property
+    def digest(self) -> Sha256Hex:
+        """The sha256 of the manifest's bytes: one word that names everything in the bundle."""
+        return Sha256Hex(hashlib.sha256(self.manifest_bytes).hexdigest())
+
+    @property
+    def manifest(self) -> Manifest:
+        """The trusted manifest; ``trust`` must have succeeded."""
+        assert self._manifest is not None, "trust() comes first"
+        return self._manifest
+
+    def verify(self, progress: Progress = SILENT, threads: int = 0) -> None:
+        """Check every byte after the manifest group, hashing members in parallel.
+
+        Args:
+            threads: how many members to hash at once; 0 for one per processor, at most 8.
+
+        Raises:
+            BadLayout: at the first place where the file is not the tar that the manifest describes.
+            DigestMismatch: for the first member, in manifest order, whose bytes differ.
+        """
+        end = self._end()
+        size = os.fstat(self._descriptor).st_size
+        if size != end + len(layout.END):
+            problem = "the file is truncated" if size < end + len(layout.END) else "there is trailing data"
+            raise BadLayout(f"{problem}: {size} bytes, the manifest describes {end + len(layout.END)}", min(size, end))
+        stop = threading.Event()
+        with (
+            progress.task("verify", self.manifest.total_bytes) as advance,
+            ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool,
+        ):
+            try:
+                checks = [pool.submit(self._check, artifact, advance, stop) for artifact in self.manifest.artifacts]
+                for check in checks:
+                    check.result()
+            finally:
+                stop.set()  # an error or Ctrl-C ends the other threads within one chunk
+        if self._exactly(end, len(layout.END)) != layout.END:
+            raise BadLayout("the end of the archive is not two zero blocks", end)
+
+    def _end(self) -> int:
+        last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
+        return self._offsets[last.path] + layout.member_bytes(last.size) if last else self._offset
+
+    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event) -> None:
+        offset = self._offsets[artifact.path]
+        if self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
+            raise BadLayout(f"the header of {artifact.path} is not the one the manifest describes", offset)
+        digest = hashlib.sha256()
+        position, left = offset + BLOCK, artifact.size
+        while left and not stop.is_set():
+            chunk = self._exactly(position, min(left, _CHUNK))
+            digest.update(chunk)
+            advance(len(chunk))
+            position += len(chunk)
+            left -= len(chunk)
+        if stop.is_set():
+            return
+        actual = Sha256Hex(digest.hexdigest())
+        if actual != artifact.sha256:
+            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+        if self._exactly(position, -artifact.size % BLOCK).strip(b"\0"):
+            raise BadLayout(f"padding of {artifact.path} is not zero", position)
+
+    def offset(self, artifact: Artifact) -> tuple[int, int]:
+        """Where an artifact's data is in the file: ``(offset, size)`` in bytes."""
+        return self._offsets[artifact.path] + BLOCK, artifact.size
+
+    def open(self, artifact: Artifact) -> BinaryIO:
+        """A seekable stream over one artifact's bytes; valid while the bundle is open."""
+        start, size = self.offset(artifact)
+        return io.BufferedReader(_Range(self._descriptor, start, size), _CHUNK)
+
+    def read(self, artifact: Artifact) -> bytes:
+        """A small artifact's bytes, digest checked.
+
+        Raises:
+            DigestMismatch: when they are not the signed ones.
+        """
+        data = self._exactly(*self.offset(artifact))
+        actual = Sha256Hex(hashlib.sha256(data).hexdigest())
+        if actual != artifact.sha256:
+            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+        return data
+
+
+class _Range(io.RawIOBase):
+    """A byte range of a file, read with pread so that it shares no position with anyone."""
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor, self._start, self._size, self._position = descriptor, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        wanted = min(len(buffer), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        data = os.pread(self._descriptor, wanted, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+@contextmanager
+def open_bundle(path: Path) -> Iterator[Bundle]:
+    """Open a bundle and read its manifest group, unparsed and untrusted.
+
+    Raises:
+        Unreadable: when the path is no readable regular file.
+        BadLayout: when it does not begin as a bundle does.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unreadable(str(path), "not a regular file")
+        yield Bundle(path, descriptor)
+    finally:
+        os.close(descriptor)

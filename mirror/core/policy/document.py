@@ -1,0 +1,227 @@
+"""policy.toml: what a site allows in its closed network. This module reads it; ``mirror.core.policy.rules`` applies it.
+
+Each table is a rule of its own, and a table that is not there rules nothing::
+
+    [licences]
+    allowed = ["Apache-2.0", "BSD-3-Clause", "MIT"]     # SPDX; "NAME WITH EXCEPTION" too
+    words = ["NVIDIA Proprietary Software"]             # publishers' own words that are no SPDX expression
+    unknown = false                                     # and those that say nothing?
+
+    [[licences.exception]]
+    name = "nvidia-cudnn-cu13"
+    reason = "our contract with NVIDIA covers it"
+
+    [vulnerabilities]
+    block = ["critical", "high", "unknown"]
+
+    [[vulnerabilities.ignored]]
+    id = "CVE-2026-0001"
+    reason = "the HTTP server is not used here"
+    expires = "2026-12-31"                              # may be left out; the last day on which it counts
+
+    [waivers]
+    by = ["alice"]                                      # whose waivers of vetting rules count
+
+    [files]
+    hooks = ["setuptools"]                              # true, false, or the projects and packages that may
+    native = true
+    setuid = false
+    unsigned = true                                     # RPMs and archives without their publisher's signature
+    built = true                                        # wheels built by the bundle's maker
+
+Rules: an unknown key is refused, for a rule that is misspelt would not rule; so is a policy without any rule.
+
+Example::
+
+    policy = read_policy(Path("policy.toml"))
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+
+from mirror.core.advisories.cvss import SEVERITIES
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import Fields
+from mirror.core.policy.plaintoml import MAX_BYTES, parse_toml
+from mirror.core.policy.spdx import licence_name
+
+FILE_RULES = ("hooks", "native", "setuid", "unsigned", "built")
+
+
+@dataclass(frozen=True)
+class LicenceRule:
+    """``[licences]``.
+
+    Attributes:
+        allowed: SPDX names, ``"NAME WITH EXCEPTION"``.
+        words: what publishers say instead of an expression, compared without regard to case and blanks.
+        unknown: whether a file may be without any licence that is known.
+        exceptions: names of artifacts, and why their licence does not matter.
+    """
+
+    allowed: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    unknown: bool = False
+    exceptions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """One vulnerability that does not block, why, and until when (``"2026-12-31"``; empty for always)."""
+
+    id: str
+    reason: str
+    expires: str = ""
+
+    def counts(self, today: str) -> bool:
+        return not self.expires or today <= self.expires
+
+
+@dataclass(frozen=True)
+class VulnerabilityRule:
+    """``[vulnerabilities]``: the severities that block, and what does not."""
+
+    block: tuple[str, ...]
+    ignored: tuple[Ignored, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileRule:
+    """One key of ``[files]``: True for everybody, False for nobody, or the names of those who may."""
+
+    allows: Union[bool, tuple[str, ...]]
+
+    def allows_for(self, name: str) -> bool:
+        return self.allows if isinstance(self.allows, bool) else name in self.allows
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A site's policy.
+
+    Attributes:
+        licences, vulnerabilities: None when the policy has no such rule.
+        waivers: who may waive; None for anybody.
+        files: by key of ``FILE_RULES``.
+    """
+
+    licences: Optional[LicenceRule] = None
+    vulnerabilities: Optional[VulnerabilityRule] = None
+    waivers: Optional[tuple[str, ...]] = None
+    files: tuple[tuple[str, FileRule], ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes, name: str = "policy.toml") -> Policy:
+        """Read a policy.
+
+        Raises:
+            InvalidDocument: with the line, or the path to the fault.
+        """
+        value = parse_toml(data, name)
+        document = Fields(value, name)
+        policy = cls(
+            licences=_licences(document.table("licences")) if "licences" in document else None,
+            vulnerabilities=_blocking(document.table("vulnerabilities")) if "vulnerabilities" in document else None,
+            waivers=_waivers(document.table("waivers")) if "waivers" in document else None,
+            files=_files(document.table("files"), value["files"]) if "files" in document else (),
+        )
+        document.end()
+        if policy == cls():
+            raise InvalidDocument(
+                name, "", "it has no rule: it needs [licences], [vulnerabilities], [waivers] or [files]"
+            )
+        return policy
+
+    @property
+    def about_vulnerabilities(self) -> Policy:
+        """What of it can be asked again when only the advisories are newer."""
+        return Policy(vulnerabilities=self.vulnerabilities)
+
+    @property
+    def needs_dossier(self) -> bool:
+        return bool(self.licences or self.waivers is not None or any(key != "built" for key, _ in self.files))
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy's file.
+
+    Raises:
+        Unreadable: when it cannot be read.
+        InvalidDocument: as ``Policy.parse``.
+    """
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return Policy.parse(data, str(path))
+
+
+def _licences(item: Fields) -> LicenceRule:
+    allowed = _needed(item, "allowed", licence_name)
+    words, unknown = item.texts("words", ()), item.flag("unknown", False)
+    exceptions = []
+    for one in item.tables("exception"):
+        exceptions.append((one.text("name"), one.checked("reason", _reason)))
+        one.end()
+    item.end()
+    return LicenceRule(allowed, words, unknown, tuple(exceptions))
+
+
+def _blocking(item: Fields) -> VulnerabilityRule:
+    block = _needed(item, "block", _severity)
+    ignored = []
+    for one in item.tables("ignored"):
+        ignored.append(Ignored(one.text("id"), one.checked("reason", _reason), one.checked("expires", _date, "")))
+        one.end()
+    item.end()
+    return VulnerabilityRule(block, tuple(ignored))
+
+
+def _waivers(item: Fields) -> tuple[str, ...]:
+    by = item.texts("by")
+    item.end()
+    return by
+
+
+def _files(item: Fields, value: Mapping[str, Any]) -> tuple[tuple[str, FileRule], ...]:
+    rules = []
+    for key in FILE_RULES:
+        if isinstance(value.get(key), list):
+            rules.append((key, FileRule(item.texts(key))))
+        elif key in item:
+            rules.append((key, FileRule(item.flag(key))))
+    item.end()
+    return tuple(rules)
+
+
+def _needed(item: Fields, key: str, check: Callable[[str], str]) -> tuple[str, ...]:
+    if key not in item:
+        item.fail(key, "missing")
+    return item.all_checked(key, check)
+
+
+def _severity(text: str) -> str:
+    if text not in SEVERITIES:
+        raise ValueError(f"expected one of {', '.join(SEVERITIES)}, got {text!r}")
+    return text
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a reason is needed")
+    return text
+
+
+def _date(text: str) -> str:
+    try:
+        if text and datetime.date.fromisoformat(text).isoformat() != text:
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"expected a date such as '2026-12-31', got {text!r}") from None
+    return text

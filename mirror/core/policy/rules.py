@@ -1,0 +1,251 @@
+"""Holding a bundle against a site's policy: every breach at once, each a sentence that names both sides.
+
+The policy's file is ``mirror.core.policy.document``'s. The facts are the bundle's own, signed with it: its dossier and its
+advisories.
+
+Rules: a rule whose facts the bundle does not carry is not taken for kept: the policy cannot be applied then, and it says what
+is missing; what a rule cannot tell of one file is a breach of it; the day matters only for what is ignored until a date.
+
+Example::
+
+    enforce(policy, manifest, bundle.read)      # raises PolicyBreached
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from mirror.core.advisories import known as advisory
+from mirror.core.advisories.known import Advisories, Remark
+from mirror.core.bundle import dossier as dossiers
+from mirror.core.bundle.dossier import Dossier, FileFacts
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.errors import MirrorError
+from mirror.core.policy.document import LicenceRule, Policy, VulnerabilityRule
+from mirror.core.policy.spdx import is_allowed
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Something in which an artifact is against the policy.
+
+    Attributes:
+        path: the artifact.
+        rule: ``"licences"``, ``"vulnerabilities"``, ``"waivers"``, or ``"files.hooks"`` and the like.
+        words: a sentence that names both sides.
+    """
+
+    path: str
+    rule: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class PolicyBreached(MirrorError):
+    """A bundle holds what the site's policy forbids.
+
+    Attributes:
+        breaches: all of them.
+    """
+
+    ref = "policy-breached"
+    exit_code = 123
+    hint = "Replace what is named, or let whoever answers for the policy change it; then run the command again."
+
+    def __init__(self, breaches: tuple[Breach, ...]) -> None:
+        super().__init__(breaches)
+        self.breaches = breaches
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.breaches) - 1} more)" if len(self.breaches) > 1 else ""
+        return f"against the policy: {self.breaches[0]}{more}"
+
+    def context(self) -> str:
+        return "\n".join(str(breach) for breach in self.breaches[1:])
+
+
+class FactsMissing(MirrorError):
+    """The policy asks for something that the bundle does not tell.
+
+    Attributes:
+        missing: each a phrase: what is missing and what needs it.
+    """
+
+    ref = "policy-facts-missing"
+    exit_code = 124
+    hint = "Make the bundle again with this mirror, with --osv for a policy about vulnerabilities."
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f"the policy cannot be applied: the bundle carries {' and '.join(self.missing)}"
+
+
+def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> None:
+    """Refuse a bundle that is against the policy.
+
+    Raises:
+        PolicyBreached: with every breach.
+        MirrorError: as ``judge``.
+    """
+    found = judge(policy, manifest, read, today)
+    if found:
+        raise PolicyBreached(found)
+
+
+def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> tuple[Breach, ...]:
+    """Everything in which a bundle is against a policy, by the facts that it carries.
+
+    Args:
+        read: gives a small artifact's bytes.
+        today: ``"2026-11-20"``; this machine's date by default.
+
+    Raises:
+        FactsMissing: when the policy cannot be applied.
+        InvalidDocument: when the dossier or the advisories break their form.
+    """
+    there = {path: manifest.find(path) for path in (dossiers.PATH, advisory.PATH)}
+    described, known = (read(artifact) if artifact else None for artifact in there.values())
+    dossier = Dossier.parse(described) if described is not None else None
+    advisories = Advisories.parse(known) if known is not None else None
+    return breaches(manifest, dossier, advisories, policy, today)
+
+
+def breaches(
+    manifest: Manifest,
+    dossier: Optional[Dossier],
+    advisories: Optional[Advisories],
+    policy: Policy,
+    today: str = "",
+) -> tuple[Breach, ...]:
+    """Everything in which a bundle is against a policy, in the manifest's order, then by rule.
+
+    Args:
+        dossier, advisories: as the bundle carries them; None where it does not.
+        today: as for ``judge``.
+
+    Raises:
+        FactsMissing: when the policy cannot be applied.
+    """
+    missing = []
+    if policy.needs_dossier and dossier is None:
+        missing.append(f"no {dossiers.PATH}, which tells licences, waivers and what is in the files")
+    if policy.vulnerabilities and advisories is None:
+        missing.append(f"no {advisory.PATH}, which tells known vulnerabilities")
+    if missing:
+        raise FactsMissing(tuple(missing))
+    artifacts = [artifact for artifact in manifest.artifacts if artifact.directory != "meta"]
+    facts = {one.path: one for one in dossier.files} if dossier else {}
+    found: list[Breach] = []
+    for artifact in artifacts:
+        found += _of_artifact(artifact, facts, policy)
+    if policy.vulnerabilities and advisories:
+        day = today or time.strftime("%Y-%m-%d", time.gmtime())
+        found += _vulnerabilities(policy.vulnerabilities, advisories, artifacts, day)
+    return tuple(found)
+
+
+def _of_artifact(artifact: Artifact, facts: Mapping[str, FileFacts], policy: Policy) -> Iterator[Breach]:
+    title = f"{artifact.name} {artifact.version}".strip()
+    for rule, words in _built(artifact, policy):
+        yield Breach(artifact.path, rule, f"{title} {words}")
+    if not policy.needs_dossier:
+        return
+    known = facts.get(artifact.path)
+    if known is None:
+        yield Breach(artifact.path, "dossier", f"{title}: the dossier says nothing of it, the policy asks")
+        return
+    words = _licence(artifact, known, policy.licences) if policy.licences else ""
+    if words:
+        yield Breach(artifact.path, "licences", f"{title} {words}")
+    for waiver in known.waivers if policy.waivers is not None else ():
+        if waiver.by not in (policy.waivers or ()):
+            who = f"lets {_listed(policy.waivers)} waive" if policy.waivers else "lets nobody waive"
+            sentence = f"{title}: {waiver.rule} is waived by {waiver.by!r}, the policy {who}"
+            yield Breach(artifact.path, "waivers", sentence)
+    for rule, words in _contents(artifact, known, policy):
+        yield Breach(artifact.path, rule, f"{title} {words}")
+
+
+def _licence(artifact: Artifact, facts: FileFacts, rule: LicenceRule) -> str:
+    """What is wrong with a licence; empty for nothing."""
+    if artifact.name in (name for name, _ in rule.exceptions):
+        return ""
+    try:
+        if facts.licence and not is_allowed(facts.licence, rule.allowed):
+            return f"is under {facts.licence!r}, the policy allows {_listed(rule.allowed)}"
+        if facts.licence:
+            return ""
+    except ValueError:  # no expression: words, whatever the dossier calls it
+        pass
+    said = facts.licence or facts.licence_stated
+    if rule.unknown or (said and _plain(said) in (_plain(words) for words in rule.words)):
+        return ""
+    if said:
+        return f"is under {said!r} in its publisher's words, the policy allows {_listed((*rule.allowed, *rule.words))}"
+    return f"names no licence, the policy allows {_listed(rule.allowed)}"
+
+
+def _built(artifact: Artifact, policy: Policy) -> Iterator[tuple[str, str]]:
+    rule = dict(policy.files).get("built")
+    if rule and artifact.origin == "built" and not rule.allows_for(artifact.name):
+        yield "files.built", f"was built by the bundle's maker, the policy allows that for {_who(rule.allows)}"
+
+
+def _contents(artifact: Artifact, facts: FileFacts, policy: Policy) -> Iterator[tuple[str, str]]:
+    """What is in a file and forbidden there."""
+    unsigned = facts.kind in ("rpm", "archive") and not facts.signer
+    told = {
+        "hooks": f"runs {_listed(facts.hooks)} whenever Python starts" if facts.hooks else "",
+        "native": f"holds {facts.native} native files" if facts.native else "",
+        "setuid": f"asks for setuid or setgid ({_listed(facts.setuid)})" if facts.setuid else "",
+        "unsigned": "carries no signature of its publisher" if unsigned else "",
+    }
+    for key, rule in policy.files:
+        if told.get(key) and not rule.allows_for(artifact.name):
+            yield f"files.{key}", f"{told[key]}, the policy allows that for {_who(rule.allows)}"
+
+
+def _vulnerabilities(
+    rule: VulnerabilityRule, advisories: Advisories, artifacts: Iterable[Artifact], today: str
+) -> Iterator[Breach]:
+    blocks = f"the policy blocks {_listed(rule.block)}"
+    expired = {one.id: one.expires for one in rule.ignored if not one.counts(today)}
+    ignored = {one.id for one in rule.ignored} - expired.keys()
+    for finding in advisories.findings:
+        if finding.severity in rule.block and not finding.names & ignored:
+            late = [
+                f" (ignored until {expired[name]}, it is {today})" for name in sorted(finding.names & expired.keys())
+            ]
+            yield Breach(finding.path, "vulnerabilities", f"{finding}; {blocks}{''.join(late)}")
+    if "unknown" not in rule.block:
+        return
+    seen = {*advisories.looked_at, *(one.path for one in advisories.not_covered)}
+    nothing = [Remark(one.path, "it was not looked up") for one in artifacts if one.path not in seen]
+    for remark in (*advisories.unjudged, *nothing):
+        if remark.id not in ignored:
+            name = remark.path.rpartition("/")[2]
+            about = f"{remark.id} cannot be judged: " if remark.id else ""
+            yield Breach(remark.path, "vulnerabilities", f"{name}: {about}{remark.reason}; {blocks}")
+
+
+def _plain(words: str) -> str:
+    return " ".join(words.casefold().split())
+
+
+def _who(allows: object) -> str:
+    return _listed(allows) if isinstance(allows, tuple) else "nobody"
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = tuple(names)
+    return ", ".join(every[:_SHOWN]) + (f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else "") or "nothing"

@@ -1,0 +1,198 @@
+"""What lies beside a bundle: approvals and refusals that people signed after it was made, so that its own bytes stay.
+
+- ``FILE.approval.sig``, ``FILE.approval.2.sig``, ...: signatures over the manifest's bytes, as ``SIG/`` in the bundle holds the
+  builder's; ``ssh-keygen -Y sign -n mirror-manifest@v1`` over the extracted MANIFEST.json makes the same bytes.
+- ``FILE.approval.json``, ``FILE.rejection.json``, ... with ``.json.sig`` beside each: a statement, what its signer decided,
+  when, and why. A refusal is a statement alone; with an approval it only tells the time and the note.
+
+Finding and parsing is here; whose signatures count is ``mirror.core.trust.verdict``'s and ``mirror.core.trust.quorum``'s.
+
+Rules: what cannot be read, is for another bundle or is damaged is set aside with its reason, and counts for nothing, neither
+for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; of each kind
+only the name without a number and those with 1 to ``MAX`` are looked at, so that no others crowd them out, each under a cap.
+
+Example::
+
+    found = find_sidecars(Path("bundle.tar"), manifest_bytes)
+    found.approvals, found.statements, found.ignored
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.core.errors import MirrorError
+from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.signatures import sshsig
+from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
+from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE
+
+FORMAT = "mirror-review/1"
+APPROVED, REJECTED = "approved", "rejected"
+MAX = 16
+MAX_STATEMENT_BYTES = 64 << 10
+MAX_NOTE = 4000
+
+_UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
+"""Not ``str.isprintable``: each Python knows the characters of its own Unicode version, and a refusal that was written with a
+newer one must count on an older one."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one person says of one bundle.
+
+    Attributes:
+        manifest_sha256: the bundle.
+        decision: ``APPROVED`` or ``REJECTED``.
+        at: when, by the signer's clock, in seconds since 1970 UTC.
+        note: why; their words.
+    """
+
+    manifest_sha256: Sha256Hex
+    decision: str
+    at: int
+    note: str = ""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Statement:
+        """Inverse of ``encode``.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
+        fields = Fields(strict_json(data, "Statement", MAX_STATEMENT_BYTES), "Statement")
+        found = fields.text("format")
+        if found != FORMAT:
+            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
+        statement = cls(
+            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
+            decision=fields.text("decision"),
+            at=fields.number("at"),
+            note=fields.text("note", ""),
+        )
+        if statement.decision not in (APPROVED, REJECTED):
+            fields.fail("decision", f"expected {APPROVED!r} or {REJECTED!r}, got {statement.decision!r}")
+        if statement.at > 253_402_300_799:
+            fields.fail("at", f"expected seconds since 1970, got {statement.at}")
+        if len(statement.note) > MAX_NOTE or _UNSEEN.search(statement.note):
+            fields.fail("note", f"expected at most {MAX_NOTE} printable characters")
+        fields.end()
+        return statement
+
+    def encode(self) -> bytes:
+        """The bytes that are signed."""
+        return canonical_json({"format": FORMAT, **{key: value for key, value in vars(self).items() if value != ""}})
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A good signature over the manifest, found beside the bundle."""
+
+    path: Path
+    signer: PublicKey
+    block: bytes
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A statement with a good signature, about this bundle. Whether its signer has a say is for the root to tell."""
+
+    path: Path
+    signer: PublicKey
+    statement: Statement
+
+
+@dataclass(frozen=True)
+class Sidecars:
+    """Everything that was found.
+
+    Attributes:
+        approvals: signatures over this manifest, one for each key.
+        statements: about this bundle.
+        ignored: the rest: a sentence for each file, with its reason.
+    """
+
+    approvals: tuple[Approval, ...] = ()
+    statements: tuple[Signed, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
+    """Read what lies beside a bundle.
+
+    Args:
+        manifest: its manifest's exact bytes.
+    """
+    digest = Sha256Hex(hashlib.sha256(manifest).hexdigest())
+    approvals: dict[PublicKey, Approval] = {}
+    statements: list[Signed] = []
+    ignored: list[str] = []
+    for path in _beside(bundle):
+        try:
+            if path.name.endswith(".json"):
+                statements.append(_statement(path, digest))
+            else:
+                block = _read(path, MAX_SIGNATURE_BYTES)
+                signer = sshsig.verify(manifest, block, MANIFEST_NAMESPACE)
+                approvals.setdefault(signer, Approval(path, signer, block))
+        except (MirrorError, OSError) as exc:
+            ignored.append(f"{path.name}: {exc.strerror if isinstance(exc, OSError) else exc}")
+    return Sidecars(tuple(approvals.values()), tuple(statements), tuple(ignored))
+
+
+def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:
+    """Where the next sidecar of a kind goes, ``"approval"`` or ``"rejection"``: the signature, and the statement.
+
+    Raises:
+        FileExistsError: when there are ``MAX`` of them.
+    """
+    for number, (signature, statement) in enumerate(_places(bundle, kind)):
+        if number != 1 and not any(path.exists() for path in (signature, statement)):
+            return signature, statement
+    raise FileExistsError(17, f"there are {MAX} of them already", str(bundle))
+
+
+def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
+    """The first has no number; 1 is left to those who name their file themselves."""
+    for number in range(MAX + 1):
+        stem = f"{bundle.name}.{kind}" + (f".{number}" if number else "")
+        yield bundle.with_name(f"{stem}.sig"), bundle.with_name(f"{stem}.json")
+
+
+def _beside(bundle: Path) -> Iterator[Path]:
+    """What is there of the names that are looked at; what cannot be seen counts for nothing."""
+    approvals = (path for places in _places(bundle, "approval") for path in places)
+    rejections = (statement for _, statement in _places(bundle, "rejection"))
+    return (path for path in (*approvals, *rejections) if os.path.lexists(path))
+
+
+def _statement(path: Path, digest: Sha256Hex) -> Signed:
+    data = _read(path, MAX_STATEMENT_BYTES)
+    block = _read(path.with_name(f"{path.name}.sig"), MAX_SIGNATURE_BYTES)
+    signer = sshsig.verify(data, block, STATEMENT_NAMESPACE)
+    statement = Statement.parse(data)
+    if statement.manifest_sha256 != digest:
+        raise OSError(0, f"it is about another bundle, {statement.manifest_sha256[:12]}; this one is {digest[:12]}")
+    return Signed(path, signer, statement)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    # Not blocking: whoever puts a FIFO there would make everybody wait.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(0, "it is no regular file")
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(0, f"it is larger than {limit} bytes")
+    return data

@@ -1,0 +1,300 @@
+"""The trust store: the one chain of roots that this user trusts, in a directory of their own.
+
+How one root follows another is ``mirror.core.trust.chain``'s; whether a manifest is signed as a root asks,
+``mirror.core.trust.verdict``'s.
+
+Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a store that
+cannot be read, or that is not this user's alone, is an error, never an empty store.
+
+Example::
+
+    root = TrustStore.default().load_root()
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from mirror.core.durable import make_private_directory, write_file
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.home import home_directory
+from mirror.core.names import Sha256Hex
+from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
+from mirror.core.trust.root import MAX_ROOT_BYTES, Root
+
+
+class UnsafeTrustStore(MirrorError):
+    """Others could change what this user trusts.
+
+    Attributes:
+        path: the file or directory that others may write.
+        owner: the user id that it belongs to, when that is neither this user's nor root's; else None.
+    """
+
+    ref = "unsafe-trust-store"
+    exit_code = 30
+    hint = (
+        "Make the store your own (chown, or another MIRROR_HOME) and take the right to write from others (chmod go-w), "
+        "then check the fingerprint with `mirror trust show`."
+    )
+
+    def __init__(self, path: str, owner: int | None = None) -> None:
+        super().__init__(path, owner)
+        self.path, self.owner = path, owner
+
+    def __str__(self) -> str:
+        if self.owner is not None:
+            return (
+                f"{self.path} belongs to user id {self.owner}, neither to you ({os.geteuid()}) nor to root, "
+                "so the root in it proves nothing"
+            )
+        return f"{self.path} may be written by other users, so the root in it proves nothing"
+
+
+class NoTrustedRoot(MirrorError):
+    """No root was ever trusted here, so no signature means anything.
+
+    Attributes:
+        directory: where one was looked for.
+    """
+
+    ref = "no-trusted-root"
+    exit_code = 33
+    hint = (
+        "Run `mirror trust add BUNDLE --fingerprint HEX` with the fingerprint that the builder told you by another way "
+        "than the bundle; on the builder's own machine, `mirror trust init`."
+    )
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        return f"no root is trusted yet: none in {self.directory}"
+
+
+class UnconfirmedRoot(MirrorError):
+    """A root was offered whose fingerprint nobody confirmed.
+
+    Attributes:
+        told: the fingerprint that the user gave; empty for none.
+        found: the fingerprint of the root that was offered.
+    """
+
+    ref = "unconfirmed-root"
+    exit_code = 34
+    hint = (
+        "Ask the builder for the root's fingerprint by another way than the bundle (`mirror trust show` prints it on "
+        "the builder's machine) and give it with --fingerprint."
+    )
+
+    def __init__(self, told: str, found: Sha256Hex) -> None:
+        super().__init__(told, found)
+        self.told, self.found = told, found
+
+    def __str__(self) -> str:
+        # The found one is never shown: whoever copies it from here has confirmed nothing.
+        if not self.told:
+            return "a root is trusted for the first time only by its fingerprint, and none was given"
+        return f"the root offered is not the one whose fingerprint you gave, {self.told}"
+
+
+class OtherRootTrusted(MirrorError):
+    """This host trusts another root already.
+
+    Attributes:
+        directory: where the trusted one is kept.
+        trusted, offered: their fingerprints.
+    """
+
+    ref = "other-root-trusted"
+    exit_code = 39
+    hint = "If you mean to change whom this host trusts, move that directory away and add the new root again."
+
+    def __init__(self, directory: str, trusted: Sha256Hex, offered: Sha256Hex) -> None:
+        super().__init__(directory, trusted, offered)
+        self.directory, self.trusted, self.offered = directory, trusted, offered
+
+    def __str__(self) -> str:
+        return f"{self.directory} trusts root {self.trusted}, another was offered: {self.offered}"
+
+
+class TrustStore:
+    """The directory that holds the trusted roots, as ``roots/N.json`` and ``roots/N.sig``, and this user's ``keys/``.
+
+    Attributes:
+        directory: need not exist; it is made, for this user alone, when something is saved.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    def default(cls, environment: Mapping[str, str] = os.environ) -> TrustStore:
+        """The store in ``$MIRROR_HOME``, else ``$XDG_CONFIG_HOME/mirror``, else ``~/.config/mirror``.
+
+        Raises:
+            NoHome: when the last is meant and there is no home directory.
+        """
+        home = environment.get("MIRROR_HOME")
+        if home:
+            return cls(Path(home))
+        config = Path(environment.get("XDG_CONFIG_HOME", ""))
+        # XDG base directory specification: a relative path is to be ignored.
+        return cls((config if config.is_absolute() else home_directory() / ".config") / "mirror")
+
+    @property
+    def keys(self) -> Path:
+        """Where this user's private keys are, if there are any."""
+        return self.directory / "keys"
+
+    def has_root(self) -> bool:
+        """Whether some root is here, good or not.
+
+        Raises:
+            Unreadable: when that cannot be told.
+        """
+        # Not os.path.lexists(), which takes a store that may not be looked into for an empty one.
+        try:
+            self._paths(1)[0].lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as exc:
+            raise Unreadable(str(self._paths(1)[0]), exc.strerror or str(exc)) from exc
+        return True
+
+    def root_documents(self) -> Documents:
+        """The trusted chain's bytes and signatures, as a bundle carries them: one pair for each version.
+
+        Raises:
+            NoTrustedRoot: when there is none.
+            UnsafeTrustStore: when it is another user's, or others could have written it.
+            Unreadable: when it cannot be read, or a version is missing between others.
+        """
+        if not self.has_root():
+            raise NoTrustedRoot(str(self.directory))
+        self._guard_directories()
+        return tuple((_read_guarded(d), _read_guarded(s)) for d, s in map(self._paths, range(1, self._versions() + 1)))
+
+    def load_root(self) -> Root:
+        """The newest root that this host trusts.
+
+        Raises:
+            MirrorError: as ``root_documents`` and ``check_chain`` do; a damaged root is never taken for no root.
+        """
+        return check_chain(self.root_documents())[-1]
+
+    def add_root(self, document: bytes, signatures: bytes, told: str = "") -> Root:
+        """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
+
+        Args:
+            document, signatures: as ``mirror.core.trust.chain.check_root``.
+            told: as in ``add_chain``.
+
+        Raises:
+            MirrorError: as ``add_chain``.
+        """
+        return self.add_chain(((document, signatures),), told)
+
+    def add_chain(self, documents: Documents, told: str = "") -> Root:
+        """Trust a chain of roots, or what it adds to the one that is trusted.
+
+        Args:
+            documents: from version 1 on; where something is trusted already, also from a later one on.
+            told: the fingerprint of one of them, 64 hex digits, told by another way than the documents; needed unless the
+                chain goes on from one that is trusted already.
+
+        Returns:
+            The newest root that is trusted now.
+
+        Raises:
+            UnconfirmedRoot: when no document is the one that the user was told of.
+            OtherRootTrusted: when this host trusts another first root.
+            RootForked: when it trusts another root of one of the versions.
+            BrokenChain: when it does not go on from what is trusted.
+            MirrorError: as ``check_chain``, ``load_root`` and ``durable.write_file`` do.
+        """
+        offered = [fingerprint(document) for document, _ in documents]
+        trusted = self.root_documents() if self.has_root() else ()
+        if trusted:
+            check_chain(trusted)  # a damaged store is an error, never a store that trusts something else
+        # (1) These bytes are the ones that the user was told of, now or before.
+        if told not in offered and (told or not trusted):
+            raise UnconfirmedRoot(told, offered[-1])
+        first = Root.parse(documents[0][0]).version if trusted else 1
+        if first > len(trusted) + 1:
+            raise BrokenChain(len(trusted) + 1, first)
+        documents = (*trusted[: first - 1], *documents)
+        offered = [fingerprint(document) for document, _ in documents]
+        # (2) Nothing takes the place of a trusted root, least of all silently.
+        for version, (ours, theirs) in enumerate(zip((fingerprint(document) for document, _ in trusted), offered), 1):
+            if ours != theirs and version == 1:
+                raise OtherRootTrusted(str(self.directory), ours, theirs)
+            if ours != theirs:
+                raise RootForked(version, ours, theirs)
+        # (3) Each is a root that follows the one before.
+        whole = (*trusted, *documents[len(trusted) :])
+        roots = check_chain(whole)
+        for version in range(len(trusted) + 1, len(whole) + 1):
+            self._save(version, *whole[version - 1])
+        return roots[-1]
+
+    def _save(self, version: int, document: bytes, signatures: bytes) -> None:
+        document_path, signatures_path = self._paths(version)
+        make_private_directory(document_path.parent)
+        self._guard_directories()  # what would not be believed afterwards is not written either
+        write_file(signatures_path, signatures)
+        write_file(document_path, document)  # last: it is the document that says that a root is trusted
+
+    def _versions(self) -> int:
+        """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
+        names = (path.stem for path in self._roots.glob("*.json"))
+        versions = sorted(int(name) for name in names if name.isdigit())
+        for expected, found in enumerate(versions, 1):
+            if expected != found:
+                raise Unreadable(str(self._paths(expected)[0]), f"it is missing, while version {found} is there")
+        return len(versions)
+
+    def _guard_directories(self) -> None:
+        # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
+        # this one cannot make it belong to this user, and so is found out there.
+        for place, unwanted in ((self.directory, stat.S_IWOTH), (self._roots, _WRITE_BY_OTHERS)):
+            try:
+                _guard(place, place.stat(), unwanted)
+            except OSError as exc:
+                raise Unreadable(str(place), exc.strerror or str(exc)) from exc
+
+    @property
+    def _roots(self) -> Path:
+        return self.directory / "roots"
+
+    def _paths(self, version: int) -> tuple[Path, Path]:
+        return self._roots / f"{version}.json", self._roots / f"{version}.sig"
+
+
+_WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def _guard(path: Path, status: os.stat_result, unwanted: int) -> None:
+    """Refuse what somebody else owns, or may write by one of the ``unwanted`` permission bits."""
+    # The owner counts by himself: a file of his can be made writable, written and closed again at any time.
+    if status.st_uid not in (0, os.geteuid()):
+        raise UnsafeTrustStore(str(path), status.st_uid)
+    if status.st_mode & unwanted:
+        raise UnsafeTrustStore(str(path))
+
+
+def _read_guarded(path: Path) -> bytes:
+    """Read a file of the store that nobody else may have written."""
+    try:
+        # What is guarded is what was opened; a link could lead to a place whose directories nobody has looked at.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            _guard(path, os.fstat(stream.fileno()), _WRITE_BY_OTHERS)
+            return stream.read(MAX_ROOT_BYTES + 1)
+    except OSError as exc:
+        reason = "it is a symbolic link" if exc.errno == errno.ELOOP else exc.strerror or str(exc)
+        raise Unreadable(str(path), reason) from exc

@@ -1,0 +1,127 @@
+"""How the wheels of a bundle go together: paths that two of them bring, and what they require of each other.
+
+Each wheel by itself is ``mirror.core.vetting.wheel``'s.
+
+Rules (SECURITY.md 29 and 43): one path has one content, whichever wheel is installed first; a file is nowhere a directory of
+another wheel; each Requires-Dist that applies on the target is met inside the set, with the extras that are really asked for.
+
+Example::
+
+    findings, notes = vet_set(vetted, target, ["vllm==0.25.1", "mistral-common[image]"])
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from mirror.core.target import Target
+from mirror.core.vetting.rules import Finding
+from mirror.core.vetting.wheel import Vetted
+from mirror.core.wheels.requirement import Requirement, marker_values
+
+
+def vet_set(
+    wheels: Sequence[Vetted], target: Target, requirements: Iterable[str] = ()
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Look at the wheels together.
+
+    Args:
+        wheels: what is installed into one environment.
+        requirements: what the stack asks for, for their extras.
+
+    Returns:
+        What the rules refuse, and what a person may want to know.
+    """
+    collisions, notes = _collisions(wheels)
+    return (*collisions, *_unmet(wheels, target, requirements)), notes
+
+
+def _collisions(wheels: Sequence[Vetted]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    first: dict[str, Vetted] = {}
+    directories: dict[str, Vetted] = {}
+    differing: dict[tuple[int, int], list[str]] = defaultdict(list)
+    shared: set[str] = set()
+    numbers = {id(wheel): number for number, wheel in enumerate(wheels)}
+    for wheel in wheels:
+        for path, digest in wheel.installed.items():
+            other = first.setdefault(path, wheel)
+            if other is not wheel:
+                if other.installed[path] == digest:
+                    shared.add(path)
+                else:
+                    differing[numbers[id(other)], numbers[id(wheel)]].append(path)
+            parent = path.rpartition("/")[0]
+            while parent and parent not in directories:
+                directories[parent] = wheel
+                parent = parent.rpartition("/")[0]
+    for path in first.keys() & directories.keys():
+        pair = sorted((numbers[id(first[path])], numbers[id(directories[path])]))
+        differing[pair[0], pair[1]].append(path)
+    found = [_collision(wheels[one], wheels[other], sorted(paths)) for (one, other), paths in sorted(differing.items())]
+    if not shared:
+        return tuple(found), ()
+    more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+    return tuple(found), (f"in several wheels with the same bytes: {min(shared)}{more}",)
+
+
+def _collision(one: Vetted, other: Vetted, paths: Sequence[str]) -> Finding:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    what = f"{paths[0]}{more} is another file in {one.artifact.filename}: which one is kept depends on the order"
+    return Finding("collision", other.artifact.path, other.project, what, one.project, (one.project,))
+
+
+def _unmet(wheels: Sequence[Vetted], target: Target, requirements: Iterable[str]) -> Iterator[Finding]:
+    versions = {wheel.project: wheel.artifact.version for wheel in wheels}
+    values = marker_values(target)
+    extras = _extras(wheels, values, requirements)
+    for wheel in wheels:
+        said = set()
+        for line in wheel.requires:
+            try:
+                wanted = Requirement.parse(line)
+                if not wanted.applies(values, sorted(extras[wheel.project])):
+                    continue
+                version = versions.get(wanted.name)
+                if version is not None and wanted.is_met_by(version):
+                    continue
+                what = f"it requires {wanted.name}{wanted.specifier}, the set has {version or 'none'}"
+            except ValueError as exc:
+                wanted, what = None, f"its requirement cannot be read: {exc}"
+            if what not in said:
+                said.add(what)
+                subject = wanted.name if wanted else ""
+                yield Finding("requires-unmet", wheel.artifact.path, wheel.project, what, subject)
+
+
+def _extras(wheels: Sequence[Vetted], values: dict[str, str], requirements: Iterable[str]) -> dict[str, set[str]]:
+    """The extras of each project that the stack, or another wheel of it, asks for."""
+    extras: dict[str, set[str]] = defaultdict(set)
+    for requirement in _readable(requirements):
+        extras[requirement.name].update(requirement.extras)
+    lines = {wheel.project: tuple(_readable(wheel.requires)) for wheel in wheels}
+    grew = True
+    while grew:
+        grew = False
+        for project, wanted in lines.items():
+            for requirement in wanted:
+                new = set(requirement.extras) - extras[requirement.name]
+                if new and _applies(requirement, values, extras[project]):
+                    extras[requirement.name] |= new
+                    grew = True
+    return extras
+
+
+def _readable(lines: Iterable[str]) -> Iterator[Requirement]:
+    for line in lines:
+        try:
+            yield Requirement.parse(line)
+        except ValueError:
+            continue  # told by whoever holds the wheel to its requirements
+
+
+def _applies(requirement: Requirement, values: dict[str, str], extras: Iterable[str]) -> bool:
+    try:
+        return requirement.applies(values, extras)
+    except ValueError:
+        return False

@@ -1,0 +1,2 @@
+"""Wheels as text: ``versions``, ``requirement`` and ``tags`` (what ``packaging`` does where it is there; its last release for
+Python 3.9 is frozen), ``paths``, ``record``, and ``wheelzip``, the strict reader of the file."""

@@ -1,0 +1,116 @@
+"""The paths in a wheel: which are plain, and where an installer puts each file below a venv (PEP 427, 491).
+
+What is in the files is ``mirror.core.vetting.wheel``'s.
+
+Rules (SECURITY.md 21 and 27): a path stays below where it is put; what only surprises (a trailing dot, two names that differ
+in case) is told apart from what escapes; a ``.data`` directory has the scheme keys that installers know and no other.
+
+Example::
+
+    layout = WheelLayout("torch-2.11.0", "torch", "3.11")
+    layout.installed("torch-2.11.0.data/scripts/torchrun")        # "bin/torchrun"
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
+
+_HOOK = re.compile(r"[^/]*\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]+)")
+"""What Python's ``site`` runs at every start, at the top of site-packages; a file called ``.pth`` too, before 3.13."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_ENVIRONMENT = re.compile(
+    r"pyvenv\.cfg|bin/(?:(?:python|pythonw|pydoc|pip)[0-9.]*|(?:de)?activate(?:[._].*)?)", re.ASCII | re.IGNORECASE
+)
+
+
+def escape_of(name: str) -> str:
+    """Why a member's name may lead out of where it is put, or is read differently by different programs; empty when not."""
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        return "has a control character"
+    if "\\" in name or _DRIVE.match(name):
+        return "is a path of another system"
+    parts = name[:-1].split("/") if name.endswith("/") else name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "is absolute, or has an empty part, '.' or '..'"
+    return ""
+
+
+def oddity_of(name: str) -> str:
+    """What is unusual, though harmless on Linux, in a member's name; empty for nothing."""
+    if not name.isprintable():
+        return "has characters that are not seen"
+    for part in name.rstrip("/").split("/"):
+        if part.endswith((".", " ")):
+            return "has a part that ends in a dot or a space"
+        if len(part.encode("utf-8", "surrogatepass")) > 255:
+            return "has a part of more than 255 bytes"
+    return ""
+
+
+def clashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of names that are one where case or Unicode's form is ignored."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).rstrip("/")
+        other = seen.setdefault(folded, name)
+        if other != name:
+            yield other, name
+
+
+@dataclass(frozen=True)
+class WheelLayout:
+    """Where one wheel's files go.
+
+    Attributes:
+        stem: the part of its ``.dist-info`` directory's name before the dot.
+        project: the directory of its headers.
+        python: the target's minor version.
+    """
+
+    stem: str
+    project: str
+    python: str
+
+    @property
+    def site(self) -> str:
+        return f"lib/python{self.python}/site-packages"
+
+    def installed(self, name: str) -> str:
+        """Where a member goes, below the venv.
+
+        Raises:
+            ValueError: when it is in a ``.data`` directory that is not this wheel's, or under no known scheme.
+        """
+        top, _, rest = name.partition("/")
+        if not top.endswith(".data") or not rest:
+            return f"{self.site}/{name}"
+        scheme, _, inner = rest.partition("/")
+        if top != f"{self.stem}.data":
+            raise ValueError(f"{name!r} is in a .data directory of another name than {self.stem}.data")
+        if scheme not in SCHEMES or not inner:
+            raise ValueError(f"{name!r} is under none of the schemes {', '.join(SCHEMES)}")
+        if scheme in ("purelib", "platlib"):
+            return f"{self.site}/{inner}"
+        if scheme == "headers":
+            return f"include/site/python{self.python}/{self.project}/{inner}"
+        if scheme == "scripts":
+            return f"bin/{inner}"
+        return re.sub(r"^lib64/", "lib/", inner)  # in a venv lib64 is a link to lib
+
+    def is_hook(self, installed: str) -> bool:
+        """Whether Python runs the file when it starts: ``*.pth`` and ``sitecustomize`` at the top of site-packages."""
+        head, _, rest = installed.partition(f"{self.site}/")
+        if head or not rest:
+            return False
+        return bool(_HOOK.fullmatch(rest))
+
+
+def is_environments(installed: str) -> bool:
+    """Whether the file belongs to the venv itself: its Python, pip, activate, ``pyvenv.cfg``."""
+    return bool(_ENVIRONMENT.fullmatch(installed))

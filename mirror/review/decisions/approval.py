@@ -1,0 +1,145 @@
+"""Approving and refusing a bundle: signatures that a reviewer writes beside it, its own bytes untouched.
+
+What may lie beside a bundle, and its form, is ``mirror.core.trust.sidecars``'s; whose word counts is
+``mirror.core.trust.verdict``'s. Making a signature is the caller's: a key file, an agent, or the reviewer's own
+``ssh-keygen`` (``mirror.review.decisions.sshkeygen``).
+
+Rules: only a bundle that its builders signed and whose every byte was checked is approved; only a key that the root names as
+an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing is replaced;
+what somebody says last is dated last, whatever their clocks have said.
+
+Example::
+
+    decide(Path("bundle.tar"), root, APPROVED, sign, note="read on 2026-11-21", now=time.time())
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from mirror.core.bundle.reader import open_bundle
+from mirror.core.durable import write_file
+from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.progress import SILENT, Progress
+from mirror.core.signatures import sshsig
+from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
+from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths
+
+Sign = Callable[[bytes, str], bytes]
+"""Makes an armored sshsig block over given bytes for a given namespace."""
+
+
+class NoSay(MirrorError):
+    """A key signed that the root does not name for this.
+
+    Attributes:
+        signer: the key's fingerprint.
+        role: what it would have to be.
+        holders: the keys that are.
+    """
+
+    ref = "no-say"
+    exit_code = 119
+    hint = "Sign with a key that the root names (--key FILE), or ask the holders of the root for that role."
+
+    def __init__(self, signer: str, role: str, holders: tuple[str, ...]) -> None:
+        super().__init__(signer, role, holders)
+        self.signer, self.role, self.holders = signer, role, holders
+
+    def __str__(self) -> str:
+        named = ", ".join(self.holders) or "nobody"
+        return f"{self.signer} has no say in this: the trusted root names as {self.role}: {named}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, and where it was written.
+
+    Attributes:
+        decision: ``APPROVED`` or ``REJECTED``.
+        who: the name of the key.
+        manifest_sha256: the bundle.
+        written: the files beside it.
+        missing: roles that still lack signatures.
+    """
+
+    decision: str
+    who: str
+    manifest_sha256: str
+    written: tuple[Path, ...]
+    missing: tuple[Shortfall, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "decision": self.decision,
+            "who": self.who,
+            "manifest_sha256": self.manifest_sha256,
+            "written": [str(path) for path in self.written],
+            "missing": [str(one) for one in self.missing],
+        }
+
+
+def decide(
+    path: Path, root: Root, decision: str, sign: Sign, note: str, now: float, progress: Progress = SILENT
+) -> Decision:
+    """Sign an approval or a refusal, and write it beside the bundle.
+
+    Args:
+        root: the trusted one.
+        note: why; shown to everyone who verifies or installs.
+        now: seconds since 1970 UTC.
+
+    Raises:
+        NoSay: when the key may not decide this.
+        InvalidDocument: when the note cannot be shown.
+        Unwritable: when the directory cannot be written, or too many have decided already.
+        MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do; nothing is written then.
+    """
+    with open_bundle(path) as bundle:
+        bundle.trust(root, required=("builder",))
+        if decision == APPROVED:
+            bundle.verify(progress)
+        manifest, digest, judge = bundle.manifest_bytes, bundle.digest, bundle.root or root
+        said = bundle.sidecars.statements
+    statement = Statement.parse(Statement(digest, decision, int(now), note).encode()).encode()
+    files: list[tuple[Path, bytes]] = []
+    signature_path, statement_path = _places(path, "approval" if decision == APPROVED else "rejection")
+    block = sign(statement, STATEMENT_NAMESPACE)
+    public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
+    who = _holder(judge, public, decision)
+    before = max((one.statement.at for one in said if one.signer == public), default=-1)
+    if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
+        statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
+        block = sign(statement, STATEMENT_NAMESPACE)
+        sshsig.verify(statement, block, STATEMENT_NAMESPACE)
+    files += [(statement_path.with_name(f"{statement_path.name}.sig"), block), (statement_path, statement)]
+    if decision == APPROVED:
+        approval = sign(manifest, MANIFEST_NAMESPACE)
+        _holder(judge, sshsig.verify(manifest, approval, MANIFEST_NAMESPACE), decision)
+        files.append((signature_path, approval))  # last: it is what counts
+    for place, data in files:
+        write_file(place, data, mode=0o644)
+    with open_bundle(path) as bundle:
+        bundle.trust(root, required=("builder",))
+        missing = bundle.signers.shortfalls if bundle.signers else ()
+    return Decision(decision, who, digest, tuple(place for place, _ in files), missing)
+
+
+def _places(path: Path, kind: str) -> tuple[Path, Path]:
+    try:
+        return sidecar_paths(path, kind)
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _holder(root: Root, public: sshsig.PublicKey, decision: str) -> str:
+    """The name of a key that may decide this."""
+    roles = [role for name, role in root.roles() if decision != APPROVED or name == "approver"]
+    holders = {key.public: key for role in roles for key in role.keys}
+    if public not in holders:
+        role = "approver" if decision == APPROVED else "root, builder or approver"
+        raise NoSay(public.fingerprint, role, tuple(map(str, holders.values())))
+    return holders[public].name

@@ -1,0 +1,64 @@
+"""What a reviewer compares: a bundle's manifest with its dossier and signers, or a manifest alone, extracted from one.
+
+Example::
+
+    contents = read_contents(Path("bundle.tar"), root)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror.core.bundle import dossier as dossiers
+from mirror.core.bundle.dossier import Dossier, FileFacts
+from mirror.core.bundle.manifest import MAX_BYTES, Manifest
+from mirror.core.bundle.reader import open_bundle
+from mirror.core.errors import Unreadable
+from mirror.core.trust.root import Root
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One side of a comparison.
+
+    Attributes:
+        label: the file's name.
+        manifest: of a bundle that is trusted; of a manifest's file, as it stands there.
+        dossier: what is known of the artifacts; None where the bundle carries none, and for a manifest alone.
+        signers: by role, the names of those who signed; None for a manifest alone, whose signature nobody can check.
+    """
+
+    label: str
+    manifest: Manifest
+    dossier: Dossier | None = None
+    signers: Mapping[str, tuple[str, ...]] | None = field(default=None)
+
+    def facts(self, path: str) -> FileFacts | None:
+        return self.dossier.file(path) if self.dossier else None
+
+
+def read_contents(path: Path, root: Root) -> Contents:
+    """Read a bundle, or a ``MANIFEST.json`` that was taken out of one.
+
+    Raises:
+        Unreadable: when it cannot be read.
+        MirrorError: as ``Bundle.trust``, ``Manifest.parse`` and ``Dossier.parse``.
+    """
+    if _first_byte(path) == b"{":
+        with open(path, "rb") as stream:
+            return Contents(path.name, Manifest.parse(stream.read(MAX_BYTES + 1)))
+    with open_bundle(path) as bundle:
+        manifest = bundle.trust(root, required=("builder",))
+        carried = manifest.find(dossiers.PATH)
+        dossier = Dossier.parse(bundle.read(carried)) if carried else None
+        return Contents(path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)
+
+
+def _first_byte(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

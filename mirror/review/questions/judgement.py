@@ -1,0 +1,70 @@
+"""What a reviewer holds a bundle against: published vulnerabilities, and their site's policy.
+
+The rules are ``mirror.core.policy.rules``'s, the advisories ``mirror.core.advisories.known``'s; here is only which of them are
+applied, and what it means that they cannot be.
+
+Rules: newer advisories take the place of the bundle's own; a policy that cannot be applied is said to be so, never taken for
+kept; the day is an argument, for it decides what is ignored until a date.
+
+Example::
+
+    Judgement(policy=read_policy(path), policy_file=path.name, today="2026-11-21").held(contents, carried)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror.core.advisories.known import Advisories
+from mirror.core.policy.document import Policy
+from mirror.core.policy.rules import Breach, FactsMissing, breaches
+from mirror.review.questions.contents import Contents
+
+
+@dataclass(frozen=True)
+class Held:
+    """The outcome.
+
+    Attributes:
+        advisories: those that count; None when nobody asked a database.
+        breaches: of the policy; None when it was not applied.
+        lacking: why it was not.
+        policy: its file and the day on which it was applied, in words; empty without one.
+    """
+
+    advisories: Advisories | None = None
+    breaches: tuple[Breach, ...] | None = None
+    lacking: str = "no policy was given"
+    policy: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the reviewer brings along.
+
+    Attributes:
+        advisories: newer ones than the bundle's own.
+        policy: of their site, and the name of its file.
+        today: ``"2026-11-21"``; this machine's date by default.
+    """
+
+    advisories: Advisories | None = None
+    policy: Policy | None = None
+    policy_file: str = "policy.toml"
+    today: str = ""
+
+    def held(self, contents: Contents, carried: Advisories | None) -> Held:
+        """Hold a bundle against it.
+
+        Args:
+            carried: the bundle's own advisories.
+        """
+        advisories = self.advisories or carried
+        if self.policy is None:
+            return Held(advisories)
+        words = f"{self.policy_file} on {self.today}" if self.today else self.policy_file
+        try:
+            found = breaches(contents.manifest, contents.dossier, advisories, self.policy, self.today)
+        except FactsMissing as exc:
+            return Held(advisories, None, str(exc), words)
+        return Held(advisories, found, "", words)

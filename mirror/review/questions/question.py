@@ -1,0 +1,85 @@
+"""What needs eyes: a question that a reviewer asks of a bundle, and the artifacts that are its answer.
+
+The questions themselves are ``mirror.review.questions.questions``'s; how the answers are shown is the page's.
+
+Rules: a question that cannot be answered says so and is never taken for answered with no; every answer names its artifact;
+nothing here refuses anything.
+
+Example::
+
+    Eye("yanked", LOOK, "Withdrawn by its publisher", "...", (Finding("wheels/a-1-py3-none-any.whl", "broken metadata"),))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirror.core.bundle.manifest import Artifact
+from mirror.review.questions.contents import Contents
+from mirror.review.questions.diff import Changes
+from mirror.review.questions.judgement import Held
+from mirror.review.questions.paths import Reason
+
+DECIDE, LOOK, KNOW = "decide", "look", "know"
+"""How much an answer weighs: decide about it before anything else, look at it, or know it."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the questions are asked of.
+
+    Attributes:
+        contents: the bundle.
+        reasons: why each artifact is in it, by its path.
+        changes: since an earlier bundle; None without one.
+        held: what it was held against, and what came of it.
+    """
+
+    contents: Contents
+    reasons: Mapping[str, Reason]
+    changes: Changes | None = None
+    held: Held = field(default_factory=Held)
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """All but what mirror itself wrote about them."""
+        return tuple(one for one in self.contents.manifest.artifacts if one.directory != "meta")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One artifact that needs eyes, by its path in the bundle, and what was found; ``detail`` may be empty."""
+
+    path: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Eye:
+    """One question and its answer.
+
+    Attributes:
+        key: ``"built-here"``; the same in every report.
+        weight: ``DECIDE``, ``LOOK`` or ``KNOW``.
+        title: what was looked for.
+        why: why it matters; one sentence.
+        findings: the artifacts concerned.
+        unknown: why there is no answer; empty when there is one.
+    """
+
+    key: str
+    weight: str
+    title: str
+    why: str
+    findings: tuple[Finding, ...] = ()
+    unknown: str = ""
+
+    @property
+    def artifacts(self) -> int:
+        """How many artifacts the answer names; one may have several findings."""
+        return len({finding.path for finding in self.findings})
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "findings": [vars(finding) for finding in self.findings]}

@@ -1,0 +1,223 @@
+"""``mirror verify --deep``: everything that the builder's gate looked at, looked at again, in the bundle itself.
+
+1. Every wheel, member by member (``mirror.core.vetting.wheel``), and the wheels together (``mirror.core.vetting.together``).
+2. Every RPM's header signature and archive digest, every component archive, the interpreter's archive.
+3. What was found against what the dossier says, and against the waivers that it carries.
+
+Rules: for a bundle whose signature and every byte have been checked; members are read where they are in the file, nothing is
+unpacked or written; nothing of this machine is asked. A finding that no carried waiver covers stands in the way of approving.
+
+Example::
+
+    with open_bundle(path) as bundle:
+        take_inventory(bundle, root, complete=True)
+        look_deep(bundle).judgement.open
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from mirror.core.archives.tarstream import TarStream
+from mirror.core.bundle.dossier import PATH as DOSSIER
+from mirror.core.bundle.dossier import Dossier
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.reader import Bundle
+from mirror.core.errors import MirrorError
+from mirror.core.names import project_name
+from mirror.core.progress import SILENT, Progress
+from mirror.core.toolkit.carried import carried_archives, carried_rpms
+from mirror.core.toolkit.package import PackageSource
+from mirror.core.toolkit.rpmsource import RpmPackage
+from mirror.core.vetting.rules import Finding, Judgement, ProjectWaiver, judge
+from mirror.core.vetting.together import vet_set
+from mirror.core.vetting.wheel import Vetted, vet_wheel
+
+MAX_JOBS = 8
+
+
+class NotWaived(MirrorError):
+    """The bundle is intact, and something in it breaks a rule that nobody waived.
+
+    Attributes:
+        path: of the bundle.
+        findings: what stands in the way.
+    """
+
+    ref = "not-waived"
+    exit_code = 122
+    hint = (
+        "Do not approve it as it is: ask its maker for another version, or for a [[waiver]] in NAME.toml with a reason and a "
+        "name. Bundles made by an older mirror carry no waivers."
+    )
+
+    def __init__(self, path: str, findings: tuple[Finding, ...]) -> None:
+        super().__init__(path, findings)
+        self.path, self.findings = path, findings
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
+        return f"{self.path}: {self.findings[0]} [{self.findings[0].rule}]{more}"
+
+    def context(self) -> str:
+        return "\n".join(f"{finding.rule}: {finding}" for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Deep:
+    """What was found inside.
+
+    Attributes:
+        wheels: how many were looked through, and their files.
+        packages: how many RPMs and archives were.
+        judgement: findings and the waivers that the bundle carries.
+        notes: what a person may want to know.
+    """
+
+    wheels: tuple[int, int]
+    packages: int
+    judgement: Judgement
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "wheels": self.wheels[0],
+            "packages": self.packages,
+            "open": [_as_dict(finding) for finding in self.judgement.open],
+            "waived": [
+                {**_as_dict(finding), "reason": waiver.reason, "by": waiver.by}
+                for finding, (_, waiver) in self.judgement.waived
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def _as_dict(finding: Finding) -> dict[str, str]:
+    return {
+        "rule": finding.rule,
+        "path": finding.path,
+        "project": finding.project,
+        "subject": finding.subject,
+        "what": finding.what,
+    }
+
+
+def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
+    """Look inside everything.
+
+    Args:
+        bundle: trusted and verified.
+
+    Raises:
+        DigestMismatch: when the file has changed since it was verified.
+        InvalidDocument: when a document in it breaks its format.
+    """
+    manifest = bundle.manifest
+    carried = manifest.find(DOSSIER)
+    dossier = Dossier.parse(bundle.read(carried)) if carried else None
+    wheels = [
+        one for one in manifest.artifacts if one.filename.endswith(".whl") and one.directory in ("tool", "wheels")
+    ]
+    others = [one for one in manifest.artifacts if one.directory in ("rpms", "redist", "python")]
+    with (
+        progress.task("look inside", sum(one.size for one in (*wheels, *others))) as advance,
+        ThreadPoolExecutor(min(MAX_JOBS, os.cpu_count() or 1)) as pool,
+    ):
+        jobs = {one.path: pool.submit(_vet, bundle, one, advance) for one in sorted(wheels, key=lambda one: -one.size)}
+        judged = pool.map(lambda job: job(), _package_jobs(bundle, others, dossier, advance))
+        vetted = [jobs[one.path].result() for one in wheels]
+        packages = [finding for found in judged for finding in found]
+    together, notes = vet_set(
+        [one for one in vetted if one.artifact.directory == "wheels"],
+        manifest.target,
+        dossier.requirements if dossier else (),
+    )
+    findings = [finding for one in vetted for finding in one.findings]
+    findings += [*together, *packages, *_contradictions(vetted, dossier)]
+    judgement = judge(findings, _waivers(vetted, dossier))
+    if dossier is None:
+        notes = (*notes, "it carries no dossier, and so no waivers: it was made by an older mirror")
+    files = sum(len(one.installed) for one in vetted)
+    return Deep((len(wheels), files), len(others), judgement, notes)
+
+
+def _vet(bundle: Bundle, artifact: Artifact, advance: Callable[[int], object]) -> Vetted:
+    with bundle.open(artifact) as stream:
+        return vet_wheel(stream, artifact, bundle.manifest.target, advance)
+
+
+def _package_jobs(
+    bundle: Bundle, artifacts: Sequence[Artifact], dossier: Dossier | None, advance: Callable[[int], object]
+) -> Iterator[Callable[[], list[Finding]]]:
+    """For each RPM, component archive and interpreter, what looks at it and tells what is wrong."""
+
+    def job(artifact: Artifact, look: Callable[[], object]) -> Callable[[], list[Finding]]:
+        def run() -> list[Finding]:
+            try:
+                found = look()
+            except MirrorError as exc:
+                return [Finding("package", artifact.path, artifact.name, str(exc))]
+            finally:
+                advance(artifact.size)
+            signer = found.rpm.fingerprint if isinstance(found, RpmPackage) else ""
+            words = _said_otherwise(dossier, artifact, signer)
+            return [Finding("dossier", artifact.path, artifact.name, words)] if words else []
+
+        return run
+
+    sources: tuple[PackageSource, ...] = (*carried_rpms(bundle), *carried_archives(bundle))
+    packaged = [one for one in artifacts if one.directory != "python"]
+    for artifact, source in zip(packaged, sources):
+        yield job(artifact, source.judge)
+    for artifact in artifacts:
+        if artifact.directory == "python":
+            yield job(artifact, lambda artifact=artifact: _read_through(bundle, artifact))  # type: ignore[misc]
+
+
+def _said_otherwise(dossier: Dossier | None, artifact: Artifact, signer: str) -> str:
+    """What the dossier says wrongly of a package, or does not say; empty for nothing."""
+    facts = dossier.file(artifact.path) if dossier else None
+    if dossier and facts is None:
+        return "the dossier does not speak of it"
+    if facts and facts.signer != signer:
+        return f"the dossier says that {facts.signer or 'nobody'} signed it; {signer or 'nobody'} did"
+    return ""
+
+
+def _read_through(bundle: Bundle, artifact: Artifact) -> None:
+    """Every member of the interpreter's archive, judged as the closed side will judge it. Raises ``BadArchive``."""
+    with bundle.open(artifact) as stream:
+        for _ in TarStream(stream, artifact.filename, artifact.unpacked_limit):
+            pass
+
+
+def _contradictions(vetted: Iterable[Vetted], dossier: Dossier | None) -> Iterator[Finding]:
+    """What the dossier is silent about: a report made from it would be, too."""
+    if dossier is None:
+        return
+    for one in vetted:
+        facts = dossier.file(one.artifact.path)
+        if facts is None:
+            yield Finding("dossier", one.artifact.path, one.project, "the dossier does not speak of it")
+            continue
+        for kind, found, said in (
+            ("start-up hook", one.hooks, facts.hooks),
+            ("script", one.scripts, facts.scripts),
+            ("set-user-id file", one.setuid, facts.setuid),
+        ):
+            for name in sorted(set(found) - set(said)):
+                yield Finding(
+                    "dossier", one.artifact.path, one.project, f"the dossier does not name its {kind} {name!r}"
+                )
+
+
+def _waivers(vetted: Iterable[Vetted], dossier: Dossier | None) -> Iterator[ProjectWaiver]:
+    projects = {one.artifact.path: project_name(one.artifact.name) for one in vetted}
+    for facts in dossier.files if dossier else ():
+        for waiver in facts.waivers:
+            yield projects.get(facts.path, ""), waiver

@@ -1,0 +1,122 @@
+"""What a bundle holds, as a reviewer sees it: counts, sizes, origins, what was built here.
+
+An inventory is made from a manifest whose signature has been checked; whether the bytes behind it are intact is
+``Bundle.verify``'s to say, and ``complete`` tells whether that was done. How it is shown is the CLI's.
+
+Example::
+
+    with open_bundle(path) as bundle:
+        take_inventory(bundle, root, complete=True).to_dict()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.bundle.reader import Bundle
+from mirror.core.progress import SILENT, Progress
+from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.root import Root, utc
+from mirror.core.trust.sidecars import Statement
+
+BUILT = "built"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A signed bundle's contents.
+
+    Attributes:
+        manifest: the trusted manifest.
+        manifest_sha256: names this bundle's contents in one word.
+        signers: by role, the names of the keys whose signatures counted.
+        complete: whether every byte was checked, or only the signature.
+        missing: roles of which too few have signed.
+        statements: what people said of it, beside it: ``(name, statement)``, oldest first.
+        ignored: what lies beside it and counts for nothing: a sentence each.
+    """
+
+    manifest: Manifest
+    manifest_sha256: str
+    signers: Mapping[str, tuple[str, ...]]
+    complete: bool
+    missing: tuple[Shortfall, ...] = ()
+    statements: tuple[tuple[str, Statement], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def locked(self) -> str:
+        """The time of locking, ISO 8601 in UTC."""
+        return utc(self.manifest.sequence)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """For each directory that is not empty: how many artifacts, and their bytes."""
+        groups = {directory: self.manifest.within(directory) for directory in DIRECTORIES}
+        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
+
+    def built(self) -> tuple[Artifact, ...]:
+        """What was built on the connected machine; the rest came from elsewhere as it is."""
+        return tuple(artifact for artifact in self.manifest.artifacts if artifact.origin == BUILT)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for machines."""
+        manifest = self.manifest
+        return {
+            "name": manifest.name,
+            "sequence": manifest.sequence,
+            "locked": self.locked,
+            "target": manifest.target.to_dict(),
+            "tool": manifest.tool,
+            "manifest_sha256": self.manifest_sha256,
+            "signers": {role: list(names) for role, names in self.signers.items()},
+            "missing": [str(one) for one in self.missing],
+            "statements": [
+                {"who": who, "decision": one.decision, "at": one.at, "note": one.note} for who, one in self.statements
+            ],
+            "ignored": list(self.ignored),
+            "verified": "every byte" if self.complete else "signature",
+            "bytes": manifest.total_bytes,
+            "unpacked_bytes": sum(artifact.unpacked_size for artifact in manifest.artifacts),
+            "directories": {name: {"count": count, "bytes": size} for name, (count, size) in self.sizes().items()},
+            "imports": list(manifest.imports),
+            "built_here": [artifact.path for artifact in self.built()],
+            "artifacts": [artifact.to_dict() for artifact in manifest.artifacts],
+        }
+
+
+def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progress = SILENT) -> Inventory:
+    """Check a bundle and say what it holds.
+
+    Args:
+        root: the trusted root; nothing is said of a bundle that none of its builders signed. Approvals may be missing: it is
+            for those who have yet to decide.
+        complete: check every byte too, not only the signature.
+
+    Raises:
+        MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do.
+    """
+    manifest = bundle.trust(root, required=("builder",))
+    if complete:
+        bundle.verify(progress)
+    assert bundle.signers and bundle.root, "the manifest was trusted"
+    named = {key.public: key.name for _, role in bundle.root.roles() for key in role.keys}
+    said = [(named[one.signer], one.statement) for one in bundle.sidecars.statements if one.signer in named]
+    beside = [(one.path, one.signer) for one in bundle.sidecars.approvals]
+    beside += [(one.path, one.signer) for one in bundle.sidecars.statements]
+    strangers = [
+        f"{path.name}: its signer, {signer.fingerprint}, is not named by the root"
+        for path, signer in beside
+        if signer not in named
+    ]
+    return Inventory(
+        manifest,
+        bundle.digest,
+        bundle.signers.by_role,
+        complete,
+        missing=bundle.signers.shortfalls,
+        statements=tuple(sorted(said, key=lambda one: one[1].at)),
+        ignored=(*bundle.sidecars.ignored, *strangers),
+    )

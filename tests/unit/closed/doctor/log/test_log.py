@@ -1,0 +1,356 @@
+"""Logs as they come: of any size and any bytes, with one fault or many, or with none that is known."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror.closed.doctor.finding import NOTE, WARNING
+from mirror.closed.doctor.log.log import explain, explain_stream
+from mirror.closed.doctor.log.logtext import BLOCK, PIECE, CompressedLog, DamagedLog, blocks, open_log, stream_lines
+from mirror.closed.doctor.log.symptom import Context
+from mirror.closed.doctor.log.symptoms import SYMPTOMS
+from mirror.core.errors import Unreadable
+
+NO_CUDART = "/usr/bin/ld: cannot find -lcudart: No such file or directory"
+NO_TARGET = "/opt/cuda/include/cuda_fp16.h:4492:10: fatal error: nv/target: No such file or directory"
+CALM = "(EngineCore_0 pid=123) INFO 11-21 05:01:13 [core.py:77] Initializing a V1 LLM engine"
+
+
+def rows(lines: list[str]) -> list[str]:
+    return [sighting.finding.row for sighting in explain(lines).sightings]
+
+
+def test_one_line_in_ten_thousand_is_found_with_its_number() -> None:
+    lines = [CALM] * 10_000
+    lines[7_777] = NO_CUDART
+    (sighting,) = explain(lines).sightings
+    assert (sighting.finding.row, sighting.line, sighting.count) == ("16", 7_778, 1)
+    assert sighting.text == NO_CUDART
+    assert explain(lines).lines == 10_000
+
+
+def test_the_same_symptom_a_thousand_times_is_one_finding() -> None:
+    (sighting,) = explain([CALM, *[NO_CUDART, CALM] * 1_000]).sightings
+    assert (sighting.line, sighting.count) == (2, 1_000)
+    assert sighting.finding.proof.startswith("line 2 (1000 lines have it): /usr/bin/ld: ")
+
+
+def test_one_line_counts_once_however_often_it_says_so() -> None:
+    assert explain([NO_CUDART * 3]).sightings[0].count == 1
+
+
+def test_two_symptoms_of_one_line_are_both_told() -> None:
+    assert rows([f"{NO_CUDART} {NO_TARGET}"]) == ["16", "1"] or rows([f"{NO_CUDART} {NO_TARGET}"]) == ["1", "16"]
+
+
+def test_a_cause_comes_before_what_it_explains() -> None:
+    lines = [
+        "RuntimeError: FlashInfer requires GPUs with sm75 or higher",
+        "x",
+        "RuntimeError: No CUDA GPUs are available",
+    ]
+    first, second = explain(lines).sightings
+    assert (first.finding.row, first.line) == ("53", 3)
+    assert (second.finding.row, second.line) == ("31", 1)
+    assert second.finding.cause.startswith("row 53 explains it; if it stays when that is mended: ")
+
+
+def test_without_an_install_the_logs_own_toolkit_tells_the_release() -> None:
+    line = "/usr/local/cuda-12.6/include/cuda_fp16.h:4488:10: fatal error: nv/target: No such file or directory"
+    assert "cuda-cccl-12-6" in explain([NO_TARGET, CALM, line, "/usr/local/cuda-12.8/bin"]).findings[0].fix
+    assert "cuda-cccl-X-Y" in explain([NO_TARGET]).findings[0].fix
+    assert "cccl-13-3" in explain([line], Context("13.3")).findings[0].fix
+
+
+def test_a_chain_of_causes_is_in_order() -> None:
+    lines = [
+        "FlashInfer requires GPUs with sm75 or higher",
+        "no CUDA-capable device is detected",
+        "CUDA driver version is insufficient for CUDA runtime version",
+    ]
+    assert rows(lines) == ["46", "53", "31"]
+
+
+def test_a_note_comes_after_a_problem() -> None:
+    assert rows(["Prebuilt kernels not found, using JIT backend", NO_TARGET]) == ["1", "61"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "worker 3 was Killed by the operator",
+        "the pod was Killed",
+        "package foo-2 obsoletes bar < 2",
+        "INFO: pip will use file:///wheels/torch.whl which is a supported wheel",
+        "warning: libfoo.so.1, needed by bar, was found",
+        "Downloading https://example.org/x.whl (1.2 MB)",
+        "ModuleNotFoundError: No module named 'torch'",
+        "undefined symbol: _ZN3foo3barEv",
+        "AssertionError: my_header.h not found",
+        "fatal error: my_header.h: No such file or directory",
+        "/usr/bin/ld: cannot find -lcudnn",
+        "IndexError: list index out of range",
+    ],
+)
+def test_words_that_only_resemble_a_row_are_none(line: str) -> None:
+    assert rows([line]) == []
+
+
+def test_what_is_never_a_cause_comes_last_and_is_a_note() -> None:
+    lines = [
+        "RuntimeError: Engine core initialization failed. See root cause above.",
+        NO_TARGET,
+        "ninja: build stopped: x",
+    ]
+    explanation = explain(lines)
+    assert [sighting.finding.row for sighting in explanation.sightings] == ["1"]
+    assert [sighting.line for sighting in explanation.consequences] == [1, 3]
+    assert [finding.level for finding in explanation.findings[1:]] == [NOTE, NOTE]
+
+
+def test_consequences_alone_are_called_what_they_are() -> None:
+    (first, second) = explain([CALM, "RuntimeError: Engine core initialization failed. See root cause above."]).findings
+    assert first.level == WARNING
+    assert first.what == ("the log (2 lines) says that it failed, and nowhere why in words that are known here")
+    assert second.what == "the engine did not start"
+
+
+def test_an_unknown_log_shows_what_looks_like_an_error_and_what_to_send() -> None:
+    lines = [CALM, "INFO there was no error: fine", "ValueError: shape 3 of 4", "ValueError: shape 5 of 6", "done"]
+    explanation = explain(lines)
+    assert [(suspect.line, suspect.text) for suspect in explanation.suspects] == [(3, "ValueError: shape 3 of 4")]
+    (finding,) = explanation.findings
+    assert finding.what == "the log (5 lines) has no words that are known here; some lines look like errors"
+    assert finding.proof == "line 3: ValueError: shape 3 of 4"
+    assert "'mirror doctor'" in finding.fix and "the command that started the server" in finding.fix
+
+
+def test_of_many_errors_the_first_and_the_last_are_shown() -> None:
+    names = [chr(97 + index // 26) + chr(97 + index % 26) for index in range(400)]
+    lines = [line for name in names for line in (f"{name}Error: x", *[CALM] * 200)]
+    explanation = explain([*lines, *[f"{names[-1]}Error: x", *[CALM] * 3000] * 3])
+    assert len(explanation.suspects) == 10
+    assert explanation.suspects[0].text == "aaError: x"
+    assert explanation.suspects[-1].text == f"{names[-1]}Error: x"
+    assert len({suspect.text for suspect in explanation.suspects}) == 10
+
+
+def test_a_calm_log_is_unknown_too() -> None:
+    (finding,) = explain([CALM, ""]).findings
+    assert finding.what.endswith("and none that look like an error")
+    assert explain([]).lines == 0
+
+
+def test_colours_quotes_and_control_characters_do_no_harm() -> None:
+    assert rows(["\x1b[01;31m\x1b[Kfatal error: \x1b[m\x1b[Knv/target\x1b[K: No such file or directory"]) == ["1"]
+    assert rows(["x: version \u2018GLIBC_2.34\u2019 not found"]) == ["35"]
+    (sighting,) = explain([f"\x1b]0;title\x07\x00\x08\x1b[2J{NO_CUDART}\u202e"]).sightings
+    assert sighting.text == NO_CUDART
+    assert sighting.text.isprintable()
+
+
+def test_what_is_shown_of_a_long_line_is_what_matters() -> None:
+    (sighting,) = explain(["a" * 3_000 + NO_CUDART + "b" * 3_000]).sightings
+    assert "cannot find -lcudart" in sighting.text
+    assert sighting.text.startswith("\u2026") and sighting.text.endswith("\u2026")
+    assert len(sighting.text) < 400
+
+
+def test_words_at_every_place_of_a_long_line_are_found() -> None:
+    for at in (PIECE - 10, PIECE - 1, PIECE, 3 * PIECE - 20, BLOCK - 15, BLOCK + 5):
+        for line in ("x" * at + NO_CUDART, "\u00e4" * at + NO_CUDART):
+            found = explain([CALM, line, CALM]).sightings
+            assert [(sighting.finding.row, sighting.line, sighting.count) for sighting in found] == [("16", 2, 1)], at
+            stream = io.BytesIO(f"{CALM}\n{line}\n{CALM}\n".encode())
+            assert [(sighting.line, sighting.count) for sighting in explain_stream(stream).sightings] == [(2, 1)], at
+
+
+def test_what_came_before_is_known_across_blocks() -> None:
+    lines = ["  in _get_cuda_arch_flags", "x" * 7_000, "IndexError: list index out of range"]
+    for filler in range(BLOCK - 9_000, BLOCK + 1_000, 1_000):
+        assert rows(["y" * 100] * (filler // 101) + lines) == ["32"]
+    assert rows([lines[0], *["x" * 1_000] * 10, lines[2]]) == [], "what is too far away does not count"
+
+
+def test_the_numbers_of_a_streams_lines_are_those_of_an_editor() -> None:
+    text = b"one\n\ntwo\r\n" + b"z" * (3 * PIECE) + b"\nlast"
+    lines = [(number, line[:4]) for number, line in stream_lines(io.BytesIO(text))]
+    assert [number for number, _ in lines] == [1, 2, 3, 4, 4, 4, 4, 5]
+    assert (lines[0], lines[1], lines[2], lines[-1]) == ((1, "one"), (2, ""), (3, "two"), (5, "last"))
+    assert explain_stream(io.BytesIO(text)).lines == 5
+
+
+def test_any_bytes_are_read() -> None:
+    noise = bytes(range(256)) * 2_000
+    explanation = explain_stream(io.BytesIO(noise + b"\n" + NO_CUDART.encode() + b"\n" + noise))
+    assert [sighting.finding.row for sighting in explanation.sightings] == ["16"]
+
+
+class Repeated(io.RawIOBase):
+    """A stream of one line, many times, that is never in memory as a whole."""
+
+    def __init__(self, line: bytes, size: int) -> None:
+        self._block = line * max(1, 65_536 // len(line))
+        self._left, self._rest = size, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        count = min(len(view), self._left, len(self._block))
+        view[:count] = self._block[:count]
+        self._left -= count
+        return count
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"(EngineCore_0 pid=123) INFO 11-21 05:01:13 [core.py:77] 100%|##########| 67/67 [00:12<00:00]\n",
+        NO_CUDART.encode() + b"\n",
+        b"\x00\xff\xfe",
+        b"fatal error: ",
+    ],
+    ids=["calm", "one fault", "no newline", "no newline and all alarms"],
+)
+def test_memory_does_not_grow_with_the_log(line: bytes) -> None:
+    explain([NO_CUDART])  # compiles the patterns
+    small, large = (_peak(line, size) for size in (1 << 20, 2 << 20))
+    assert large < 1.1 * small + (64 << 10)
+
+
+def _peak(line: bytes, size: int) -> int:
+    tracemalloc.start()
+    try:
+        explain_stream(io.BufferedReader(Repeated(line, size)))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def hostile_lines() -> Iterator[str]:
+    """Lines of a megabyte, each all of what one symptom looks for, so that every place of them must be judged."""
+    for fragment in sorted({fragment for symptom in SYMPTOMS for fragment in symptom.fragments}):
+        yield (fragment + "x") * ((1 << 20) // (len(fragment) + 1))
+
+
+def test_no_line_of_a_megabyte_takes_more_than_its_time() -> None:
+    explain([NO_CUDART])
+    began = time.process_time()
+    explain([CALM[:100] * (1 << 20 >> 7)])
+    slowest = max(_seconds(line) for line in hostile_lines())
+    assert slowest < 2, f"{slowest:.1f} s; a calm line takes {time.process_time() - began:.2f} s"
+
+
+def _seconds(line: str) -> float:
+    began = time.process_time()
+    explain([line])
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("wide", ["/" * 400, "a/" * 300, "'" * 500, "(" * 500, "-L/x" * 200, "_Z" * 300, "9" * 600])
+def test_patterns_meet_text_that_nearly_matches(wide: str) -> None:
+    began = time.process_time()
+    for symptom in SYMPTOMS:
+        for fragment in symptom.fragments:
+            explain([wide + fragment + wide])
+    assert time.process_time() - began < 5
+
+
+def test_every_fragment_is_judged_a_bounded_number_of_times() -> None:
+    for block in blocks(stream_lines(io.BytesIO(b"fatal error: " * 10_000))):
+        assert block.text
+    assert rows(["fatal error: x " * 63 + NO_TARGET]) == ["1"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, bytes])
+def test_a_compressed_log_is_read_as_it_is(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "server.log"
+    path.write_bytes(compress(f"{CALM}\n{NO_CUDART}\n".encode()))
+    with open_log(path) as stream:
+        assert [sighting.line for sighting in explain_stream(stream).sightings] == [2]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_compressed_log_that_is_damaged_is_said_to_be(
+    tmp_path: Path, compress: Callable[[bytes], bytes], damage: str
+) -> None:
+    path = tmp_path / "server.log"
+    data = bytearray(compress(os.urandom(50_000)))
+    if damage == "cut":
+        del data[20_000:]
+    else:
+        data[25_000] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with (
+        pytest.raises(DamagedLog, match=r"server\.log is compressed and ends early or is damaged: "),
+        open_log(path) as stream,
+    ):
+        explain_stream(stream)
+
+
+def test_zstd_is_for_its_own_program(tmp_path: Path) -> None:
+    path = tmp_path / "server.log.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd\x04\x00")
+    with pytest.raises(CompressedLog) as caught, open_log(path):
+        pass
+    assert str(caught.value) == f"{path} is compressed with zstd; mirror reads plain text, gzip, bzip2 and xz"
+    assert caught.value.hint.endswith("zstdcat FILE | mirror doctor --log -")
+
+
+def test_a_log_that_is_not_there_or_a_directory(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(Unreadable, match="cannot read "), open_log(path):
+            pass
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/../dev/zero"])
+def test_a_device_that_never_ends_is_refused(device: str) -> None:
+    with pytest.raises(Unreadable, match=r"cannot read .*: it is a device"), open_log(Path(device)):
+        pass
+
+
+def test_standard_input_by_its_name_is_read_whatever_it_is() -> None:
+    words = "from pathlib import Path; from mirror.closed.doctor.log.logtext import open_log\n"
+    words += "with open_log(Path('/dev/stdin')) as stream: print(len(stream.read()))"
+    done = subprocess.run([sys.executable, "-c", words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_header_that_no_package_has_is_not_blamed_on_cccl() -> None:
+    assert rows(["a.cu:1:10: fatal error: nv/targetx: No such file or directory"]) == []
+    assert rows(["a.cu:1:10: fatal error: nv/detail/__preprocessor: No such file or directory"]) == ["1"]
+    assert rows(["a.cu:1:10: fatal error: cuda/std/type_traits: No such file or directory"]) == ["1"]
+
+
+def test_an_empty_log_and_a_pipe_are_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    with open_log(tmp_path / "empty") as stream:
+        assert explain_stream(stream).lines == 0
+    reading, writing = os.pipe()
+    os.write(writing, NO_CUDART.encode())
+    os.close(writing)
+    with open_log(Path(f"/dev/fd/{reading}")) as stream:
+        assert len(explain_stream(stream).sightings) == 1
+    os.close(reading)
+
+
+def test_an_explanation_as_json() -> None:
+    told = explain([NO_CUDART, "ninja: build stopped: subcommand failed."]).to_dict()
+    assert (told["lines"], told["sightings"][0]["row"], told["sightings"][0]["line"]) == (2, "16", 1)
+    assert told["consequences"][0]["subject"] == "ninja"
+    assert explain(["ValueError: x"]).to_dict()["suspects"] == [{"line": 1, "text": "ValueError: x"}]

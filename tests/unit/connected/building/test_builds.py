@@ -1,0 +1,29 @@
+"""Which Python builds the target's wheels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.building.builds import NoBuildPython, find_python
+from mirror.core.target import Target
+
+HERE = "{}.{}".format(*sys.version_info)
+
+
+def test_this_python_builds_for_its_own_version() -> None:
+    assert find_python(Target(HERE, "x86_64", "2.28")) == Path(sys.executable)
+
+
+def test_a_python_of_another_version_is_refused_with_both_sides() -> None:
+    with pytest.raises(NoBuildPython) as caught:
+        find_python(Target("3.99", "x86_64", "2.28"), Path(sys.executable))
+    message = f"wheels are to be built for Python 3.99; this machine has {sys.executable} ({HERE})"
+    assert str(caught.value) == message
+
+
+def test_what_is_no_python_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoBuildPython, match="not a Python"):
+        find_python(Target(HERE, "x86_64", "2.28"), tmp_path / "none")

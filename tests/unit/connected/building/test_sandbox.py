@@ -1,0 +1,196 @@
+"""Commands run here have no network, whichever fence the kernel offers, and leave nothing running."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.building import network_isolation as cut
+from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
+
+FENCES = pytest.mark.parametrize("without", ["", "namespace"], ids=["namespace", "seccomp"])
+
+
+def run(tmp_path: Path, script: str, without: str = "", **environment: str) -> tuple[int, str]:
+    log = tmp_path / "log"
+    with open(log, "wb") as stream:
+        status = run_cut_off(
+            [sys.executable, "-I", "-c", script], cwd=tmp_path, environment=environment, log=stream, without=without
+        )
+    return status, log.read_text()
+
+
+@FENCES
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
+def test_a_listening_socket_outside_cannot_be_reached(tmp_path: Path, without: str, family: str) -> None:
+    address = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}[family]
+    with socket.create_server((address, 0), family=getattr(socket, family)) as server:
+        port = server.getsockname()[1]
+        script = f"import socket; socket.socket(socket.{family}).connect(({address!r}, {port}))"
+        status, log = run(tmp_path, script, without)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert status == 1
+    assert "OSError" in log or "ConnectionRefusedError" in log
+
+
+@FENCES
+def test_an_outside_address_is_unreachable(tmp_path: Path, without: str) -> None:
+    status, log = run(tmp_path, "import socket; socket.create_connection(('192.0.2.1', 443), 5)", without)
+    assert status == 1
+    assert "Network is unreachable" in log
+
+
+@FENCES
+def test_a_child_of_the_command_is_cut_off_too(tmp_path: Path, without: str) -> None:
+    inner = "import socket; socket.create_connection(('192.0.2.1', 443), 5)"
+    status, log = run(
+        tmp_path, f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {inner!r}]))", without
+    )
+    assert status == 1
+    assert "Network is unreachable" in log
+
+
+def test_the_namespace_has_a_loopback_of_its_own(tmp_path: Path) -> None:
+    script = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
+    assert run(tmp_path, script) == (0, "")
+
+
+@FENCES
+def test_unix_sockets_still_work(tmp_path: Path, without: str) -> None:
+    script = "import socket; socket.socket(socket.AF_UNIX).bind('s'); a, b = socket.socketpair(); a.send(b'x')"
+    assert run(tmp_path, script, without) == (0, "")
+
+
+def test_the_filter_is_installed_when_the_namespace_is_not(tmp_path: Path) -> None:
+    status, log = run(tmp_path, "print(open('/proc/self/status').read())", "namespace")
+    assert status == 0
+    assert "Seccomp:\t2" in log
+    assert "NoNewPrivs:\t1" in log
+
+
+def test_the_filter_refuses_io_uring_which_could_make_sockets_unseen(tmp_path: Path) -> None:
+    script = (
+        "import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True);"
+        "made = libc.syscall(425, 1, ctypes.create_string_buffer(512));"
+        "print(made, errno.errorcode.get(ctypes.get_errno()))"
+    )
+    assert run(tmp_path, script, "namespace") == (0, "-1 ENETUNREACH\n")
+
+
+def test_the_environment_is_only_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_CALLER", "1")
+    status, log = run(tmp_path, "import os; print(sorted(os.environ))", GIVEN="1", LC_ALL="C.UTF-8")
+    assert status == 0
+    assert log.strip() == "['GIVEN', 'LC_ALL']"
+
+
+def test_the_umask_is_fixed(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run(tmp_path, "open('made', 'w')")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_exit_status_is_passed_on(tmp_path: Path) -> None:
+    assert run(tmp_path, "raise SystemExit(7)") == (7, "")
+
+
+def test_a_signal_is_told_as_a_shell_does(tmp_path: Path) -> None:
+    assert run(tmp_path, "import os; os.kill(os.getpid(), 9)")[0] == 137
+
+
+def test_a_command_that_is_not_there_has_status_127_and_a_line_in_the_log(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "wb") as stream:
+        assert run_cut_off(["no-such-command"], cwd=tmp_path, environment={}, log=stream) == 127
+    assert (tmp_path / "log").read_text() == "cannot run no-such-command: No such file or directory\n"
+
+
+def test_what_the_command_left_running_is_ended(tmp_path: Path) -> None:
+    script = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], stdout=subprocess.DEVNULL)\n"
+        "print(child.pid)"
+    )
+    status, log = run(tmp_path, script)
+    assert status == 0
+    deadline = time.monotonic() + 5
+    while _is_running(int(log)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_running(int(log))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_without_any_fence_nothing_is_run(tmp_path: Path) -> None:
+    with pytest.raises(NetworkCutUnavailable) as caught:
+        run(tmp_path, "open('made', 'w')", without="namespace seccomp")
+    assert not (tmp_path / "made").exists()
+    assert str(caught.value) == (
+        "a build must not reach the network, and this machine has no way to cut it off: "
+        "namespace: not tried; seccomp: not tried"
+    )
+
+
+STUBBORN = """
+import ctypes, errno, struct, sys
+from pathlib import Path
+from mirror.connected.building.sandbox import run_cut_off
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+UNSHARE = {"x86_64": 272, "aarch64": 97}[sys.argv[1]]
+PRCTL = {"x86_64": 157, "aarch64": 167}[sys.argv[1]]
+LOAD, EQUAL, RETURN, EPERM = 0x20, 0x15, 0x06, 0x00050000 | errno.EPERM
+program = [(LOAD, 0, 0, 0), (EQUAL, 3, 0, UNSHARE), (EQUAL, 0, 3, PRCTL), (LOAD, 0, 0, 16), (EQUAL, 0, 1, 22),
+           (RETURN, 0, 0, EPERM), (RETURN, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
+header = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.addressof(header), 0, 0) == 0
+with open("log", "wb") as log:
+    run_cut_off(["touch", "made"], cwd=Path.cwd(), environment={"PATH": "/usr/bin:/bin"}, log=log)
+"""
+
+
+def test_a_kernel_that_refuses_both_fences_is_told_in_its_words(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBORN, os.uname().machine],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[4])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1].endswith(
+        "NetworkCutUnavailable: a build must not reach the network, and this machine has no way to cut it off: "
+        "namespace: unshare: Operation not permitted; seccomp: seccomp: Operation not permitted"
+    )
+    assert not (tmp_path / "made").exists()
+
+
+def test_no_filter_is_guessed_for_an_unknown_machine() -> None:
+    with pytest.raises(OSError, match="no filter is known for riscv64"):
+        cut.network_filter("riscv64")
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_jump_of_the_filter_lands_inside_it(machine: str) -> None:
+    code = cut.network_filter(machine)
+    count = len(code) // 8
+    for index in range(count):
+        operation, if_true, if_false = code[index * 8], code[index * 8 + 2], code[index * 8 + 3]
+        if operation & 0x07 == 0x05:
+            assert index + 1 + max(if_true, if_false) < count

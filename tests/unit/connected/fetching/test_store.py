@@ -1,0 +1,97 @@
+"""The store finds files by digest alone, and a wheelhouse only counts with the right bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.fetching.store import NoSpace, Store, file_sha256, refuse_write
+from mirror.core.errors import Unwritable
+from mirror.core.names import Sha256Hex
+
+DATA = b"some wheel"
+DIGEST = Sha256Hex(hashlib.sha256(DATA).hexdigest())
+
+
+def adopted(store: Store) -> Path:
+    part = store.part(DIGEST)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(DATA)
+    return store.adopt(part, DIGEST, "a-1.whl")
+
+
+def test_an_adopted_file_is_found_by_digest_and_name(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    assert store.find(DIGEST, "a-1.whl") is None
+    path = adopted(store)
+    assert path == tmp_path / "store" / "sha256" / DIGEST[:2] / DIGEST / "a-1.whl"
+    assert store.find(DIGEST, "a-1.whl") == path
+    assert file_sha256(path) == DIGEST
+    assert not store.part(DIGEST).exists()
+
+
+def test_another_digest_or_name_is_not_found(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    adopted(store)
+    assert store.find(Sha256Hex("0" * 64), "a-1.whl") is None
+    assert store.find(DIGEST, "b-1.whl") is None
+
+
+def test_a_wheelhouse_is_looked_at_first_and_not_copied(tmp_path: Path) -> None:
+    wheelhouse = tmp_path / "wheelhouse"
+    wheelhouse.mkdir()
+    (wheelhouse / "a-1.whl").write_bytes(DATA)
+    assert Store(tmp_path / "store", wheelhouse).find(DIGEST, "a-1.whl") == wheelhouse / "a-1.whl"
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_wheelhouse_file_with_other_bytes_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "a-1.whl").write_bytes(b"other")
+    assert Store(tmp_path / "store", tmp_path).find(DIGEST, "a-1.whl") is None
+
+
+def test_a_wheelhouse_file_is_hashed_again_when_it_changed(tmp_path: Path) -> None:
+    (tmp_path / "a-1.whl").write_bytes(DATA)
+    store = Store(tmp_path / "store", tmp_path)
+    assert store.find(DIGEST, "a-1.whl")
+    (tmp_path / "a-1.whl").write_bytes(DATA + b"!")
+    assert store.find(DIGEST, "a-1.whl") is None
+
+
+def test_a_wheelhouse_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+    assert Store(tmp_path / "store", tmp_path / "nowhere").find(DIGEST, "a-1.whl") is None
+
+
+def test_the_default_store_is_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Store.default().root == tmp_path / "mirror"
+
+
+def test_a_store_that_is_a_file_is_unwritable(tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(DATA)
+    (tmp_path / "store").write_bytes(b"")
+    with pytest.raises(Unwritable):
+        Store(tmp_path / "store").adopt(tmp_path / "part", DIGEST, "a-1.whl")
+
+
+def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    with pytest.raises(NoSpace) as caught:
+        try:
+            with open(full, "wb", buffering=0) as stream:
+                stream.write(DATA)
+        except OSError as exc:
+            refuse_write(exc, tmp_path / "a", 10)
+    assert caught.value.needed == 10
+    assert caught.value.free >= 0
+    assert str(caught.value) == f"{tmp_path / 'a'}: 10 bytes are needed, {caught.value.free} bytes are free"
+
+
+def test_another_failed_write_is_told_in_the_systems_words(tmp_path: Path) -> None:
+    with pytest.raises(Unwritable, match="Is a directory"):
+        try:
+            tmp_path.write_bytes(b"")
+        except OSError as exc:
+            refuse_write(exc, tmp_path, 10)

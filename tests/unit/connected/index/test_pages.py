@@ -1,0 +1,133 @@
+"""Index pages, HTML or JSON, from a server that may misbehave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.fetching.patience import Patience
+from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused
+from mirror.connected.index.pages import Index, ProjectNotOnIndex, parse_page
+from mirror.core.names import project_name
+from tests.support.index import LoopbackIndex
+from tests.support.wheels import make_sdist, make_wheel, sha256_of
+
+A = project_name("a-b")
+IMPATIENT = Patience(attempts=1)
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_html_and_json_say_the_same(tmp_path: Path, json: bool) -> None:
+    wheel = make_wheel(tmp_path, "a-b", "1.0", tag="cp311-cp311-manylinux_2_28_x86_64", build="2")
+    sdist = make_sdist(tmp_path, "a-b", "1.0")
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.json = json
+        url = server.add(wheel, requires_python=">=3.10", yanked="broken & sad")
+        server.add(sdist)
+        server.add(make_wheel(tmp_path, "a-b", "2.0"))
+
+        assert set(index.versions(A)) == {"1", "2"}
+        one, other = index.files(A, "1.0")
+
+    assert (one.filename, one.url, one.sha256, one.kind) == (wheel.name, url, sha256_of(wheel), "wheel")
+    assert (one.version, one.build, one.requires_python, one.yanked) == ("1.0", (2, ""), ">=3.10", "broken & sad")
+    assert [str(tag) for tag in one.tags] == ["cp311-cp311-manylinux_2_28_x86_64"]
+    assert (other.kind, other.yanked, other.sha256) == ("sdist", None, sha256_of(sdist))
+    assert (one.size, one.upload_time) == ((wheel.stat().st_size, 1767225600) if json else (None, None))
+
+
+def test_a_page_is_asked_for_once(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.add(make_wheel(tmp_path, "a-b", "1.0"))
+        index.prefetch_versions([A, A])
+        index.prefetch([(A, "1.0")])
+        index.files(A, "1.0")
+        index.versions(A)
+        assert server.count("/simple/a-b/") == 1
+
+
+def test_the_files_of_a_version_are_asked_for_once(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.add(make_wheel(tmp_path, "a-b", "1.0"))
+        index.prefetch([(A, "1.0"), (A, "1.0")])
+        assert len(index.files(A, "1.0")) == len(index.files(A, "1.0.0")) == 1
+        assert server.count("/simple/a-b/") == 1
+
+
+def test_versions_have_one_spelling(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        for version in ("1.0.RC1", "2.0+CU128", "1!2.0", "3"):
+            server.add(make_wheel(tmp_path, "a-b", version))
+        server.add(make_sdist(tmp_path, "a-b", "3.0.0"))
+        assert index.versions(A) == ("1rc1", "2+cu128", "1!2", "3")
+        assert [file.version for file in index.files(A, "2.0+cu128")] == ["2.0+cu128"]
+        assert [file.kind for file in index.files(A, "3.0")] == ["wheel", "sdist"]
+
+
+def test_a_project_may_have_an_index_of_its_own(tmp_path: Path) -> None:
+    with LoopbackIndex() as common, LoopbackIndex() as own, Index(common.url, {A: own.url}) as index:
+        common.add(make_wheel(tmp_path, "a-b", "9.0"))
+        own.add(make_wheel(tmp_path, "a-b", "1.0"))
+        assert index.versions(A) == ("1",)
+        assert common.seen == []
+
+
+def test_what_can_be_no_part_of_a_lock_is_not_seen() -> None:
+    digest = "#sha256=" + "a" * 64
+    names = ["a_b-1.0.egg", "a_b-1.0.zip", "a-b-1.0.exe", "a_b-1.0-py3.whl", "other-1.0-py3-none-any.whl", "junk"]
+    html = "".join(f'<a href="../{name}{digest}">{name}</a>' for name in names)
+    html += '<a href="../a_b-1.0-py3-none-any.whl#md5=abc">a_b-1.0-py3-none-any.whl</a>'
+    html += f'<a href="ftp://x/a_b-1.0-py2-none-any.whl{digest}">a_b-1.0-py2-none-any.whl</a>'
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.serve("/simple/a-b/", html.encode(), "text/html")
+        assert index.files(A, "1.0") == ()
+        assert "" not in index.versions(A)
+
+
+def test_a_project_that_is_not_there_is_named() -> None:
+    with LoopbackIndex() as server, Index(server.url) as index, pytest.raises(ProjectNotOnIndex) as caught:
+        index.versions(A)
+    assert str(caught.value) == f"a-b is asked for, but the index {server.url} has no such project"
+
+
+def test_credentials_of_an_index_are_not_shown() -> None:
+    with LoopbackIndex() as server:
+        url = server.url.replace("//", "//user:secret@")
+        with Index(url) as index, pytest.raises(ProjectNotOnIndex) as caught:
+            index.versions(A)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_recovers_is_asked_again(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.add(make_wheel(tmp_path, "a-b", "1.0"))
+        server.fail("/simple/a-b/", status=503, times=1)
+        assert index.versions(A) == ("1",)
+        server.fail("/simple/a-c/", status=503)
+        with pytest.raises(HttpRefused, match="503"):
+            index.versions(project_name("a-c"), IMPATIENT)
+
+
+def test_a_page_that_is_cut_short_is_asked_for_again(tmp_path: Path) -> None:
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.add(make_wheel(tmp_path, "a-b", "1.0"))
+        server.fail("/simple/a-b/", cut_after=20, times=1)
+        assert index.versions(A) == ("1",)
+        assert server.count("/simple/a-b/") == 2
+
+
+def test_a_dead_server_is_named() -> None:
+    with LoopbackIndex() as server:
+        url = server.url
+    with Index(url) as index, pytest.raises(HostUnreachable) as caught:
+        index.versions(A, IMPATIENT)
+    assert url.split("/")[2] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data", [b"{", b'{"files": 1}', b'{"meta": {"api-version": "9.0"}, "name": "a-b", "files": []}', b"{}"]
+)
+def test_a_body_that_is_no_page_is_refused(data: bytes) -> None:
+    with pytest.raises(BadReply, match="no page of a package index"):
+        parse_page(data, "https://user:secret@example.org/simple/a-b/")

@@ -1,0 +1,133 @@
+"""The texts of ``meta/`` and what they are made from."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.packing.meta import (
+    UnreadableWheel,
+    default_imports,
+    install_txt,
+    provenance,
+    rpms_json,
+    sha256sums,
+    tar_size,
+    wheel_facts,
+    wheel_size,
+)
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.names import Sha256Hex
+from tests.support.wheels import make_wheel, sha256_of
+
+
+def artifact(path: Path, directory: str = "wheels", name: str = "alpha") -> Artifact:
+    return Artifact(f"{directory}/{path.name}", path.stat().st_size, Sha256Hex(sha256_of(path)), name, "1.0")
+
+
+def test_install_txt_pins_each_wheel_with_one_hash(tmp_path: Path) -> None:
+    first, second = (artifact(make_wheel(tmp_path, name, "1.0"), name=name) for name in ("beta", "alpha"))
+    lines = install_txt([first, second]).decode().splitlines()
+    assert lines[1:] == [f"alpha==1.0 --hash=sha256:{second.sha256}", f"beta==1.0 --hash=sha256:{first.sha256}"]
+
+
+def test_sha256sum_reads_the_checksums(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "wheels", "alpha", "1.0")
+    (tmp_path / "SHA256SUMS").write_bytes(sha256sums([artifact(wheel)]))
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "wheels/alpha-1.0-py3-none-any.whl: OK\n"
+
+
+def test_the_rpm_list_is_read_by_the_closed_side(tmp_path: Path) -> None:
+    from mirror.core.toolkit.carried import RpmList
+
+    path = tmp_path / "a.rpm"
+    path.write_bytes(b"x")
+    data = rpms_json(["AB" * 20], "KEY", [(artifact(path, "rpms"), "a-1-1.x86_64")])
+    listed = RpmList.from_bytes(data)
+    assert (listed.fingerprints, listed.key, listed.paths) == (("AB" * 20,), "KEY", ("rpms/a.rpm",))
+
+
+def test_provenance_has_one_encoding() -> None:
+    locks = {"b.txt": Sha256Hex("0" * 64), "a.txt": Sha256Hex("1" * 64)}
+    first = provenance(locks, [{"project": "alpha"}], "0.1.0")
+    assert first == provenance(dict(reversed(locks.items())), [{"project": "alpha"}], "0.1.0")
+    assert json.loads(first)["builds"] == [{"project": "alpha"}]
+
+
+def test_a_wheel_tells_its_modules_its_requirements_and_its_size(tmp_path: Path) -> None:
+    files = {
+        "pkg/__init__.py": b"x = 1\n",
+        "pkg/deep/__init__.py": b"",
+        "single.py": b"",
+        "_private.py": b"",
+        "native.cpython-311-x86_64-linux-gnu.so": b"",
+        "data/file.txt": b"12345",
+    }
+    requires = ["Beta_Two>=1", 'gamma; extra == "more"']
+    facts = wheel_facts(make_wheel(tmp_path, "alpha", "1.0", files=files, requires=requires))
+    assert facts.modules == ("pkg", "single")
+    assert facts.requires == {"beta-two"}
+    assert facts.unpacked_size > 11
+
+
+def test_what_nothing_else_requires_is_what_was_asked_for(tmp_path: Path) -> None:
+    wheels = {
+        "alpha": make_wheel(tmp_path, "alpha", "1.0", requires=["beta", "alpha[extra]"]),
+        "beta": make_wheel(tmp_path, "beta", "1.0"),
+        "other": make_wheel(tmp_path, "other", "1.0"),
+    }
+    assert default_imports({name: wheel_facts(path) for name, path in wheels.items()}) == ("alpha", "other")
+
+
+def test_an_interpreters_archive_tells_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "python.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, size in (("python/bin/python3", 5000), ("python/lib/a.py", 70)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            archive.addfile(member, io.BytesIO(bytes(size)))
+        link = tarfile.TarInfo("python/bin/python")
+        link.type, link.linkname = tarfile.SYMTYPE, "python3"
+        archive.addfile(link)
+    assert tar_size(path) == 5070
+
+
+def test_a_requirement_that_cannot_be_parsed_is_left_aside(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "alpha", "1.0", requires=["beta (>=1.*", "gamma>=1", "dé>=1"])
+    assert wheel_facts(wheel).requires == {"gamma"}
+
+
+@pytest.mark.parametrize("read", [wheel_facts, wheel_size])
+def test_a_wheel_that_is_no_zip_file_is_named(tmp_path: Path, read: object) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    path.write_bytes(b"<html>")
+    assert callable(read)
+    with pytest.raises(
+        UnreadableWheel, match=r"^alpha-1\.0-py3-none-any\.whl is no wheel that can be read: File is not"
+    ):
+        read(path)
+
+
+def test_a_wheel_with_a_damaged_member_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("alpha-1.0.dist-info/METADATA", "Name: alpha")
+    path.write_bytes(path.read_bytes().replace(b"Name: alpha", b"Name: ALPHA"))
+    with pytest.raises(UnreadableWheel, match="Bad CRC-32"):
+        wheel_facts(path)
+
+
+def test_a_wheel_without_metadata_still_tells_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "alpha-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("alpha.py", "x = 1\n")
+    assert wheel_size(path) == 6
+    with pytest.raises(UnreadableWheel, match=r"it has no \.dist-info/METADATA"):
+        wheel_facts(path)

@@ -1,0 +1,36 @@
+"""What a stack can go without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from packaging.requirements import Requirement
+
+from mirror.connected.stack.file import Stack
+from mirror.connected.stack.rpmwishes import RpmWishes
+from mirror.connected.stack.without import UnknownPart, left_out
+from mirror.core.target import Target
+
+STACK = Stack(
+    "demo",
+    Target("3.11", "x86_64", "2.28", cuda="13.0"),
+    (Requirement("a==1"),),
+    optional=(Requirement("Jit.Cache==2"),),
+    rpms=RpmWishes("https://example.org/", ("AB" * 20,), ("cuda-nvcc-13-0",)),
+)
+
+
+@pytest.mark.parametrize("word", ["jit-cache", "Jit_Cache", "JIT.CACHE"])
+def test_any_spelling_of_an_optional_requirement_is_taken(word: str) -> None:
+    assert left_out({word, "rpms"}, STACK) == {"jit-cache", "rpms"}
+
+
+def test_what_is_not_optional_is_answered_with_what_is() -> None:
+    with pytest.raises(UnknownPart) as caught:
+        left_out({"a"}, STACK)
+    assert str(caught.value) == "--without names 'a'; this stack can go without rpms, jit-cache"
+
+
+def test_a_stack_without_rpms_can_go_without_them() -> None:
+    assert left_out({"rpms"}, replace(STACK, rpms=None)) == left_out({"rpms"}, None) == {"rpms"}

@@ -1,0 +1,112 @@
+"""What compiled files ask for and which GPUs they are for, on files made by gcc and on headers made by hand."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mirror.core.binaries.native import Native, NativeTally
+from tests.unit.core.binaries.test_fatbin import CUBIN, PTX, container, entry
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+def tallied(*files: tuple[str, bytes]) -> Native:
+    tally = NativeTally()
+    for name, data in files:
+        tally.add(io.BytesIO(data), name)
+    return tally.native()
+
+
+def cubin(flags: int, version: int = 8, note: bytes = b"") -> bytes:
+    """A file that is GPU code, as far as its header and its compiler's note go."""
+    names = b"\0.shstrtab\0.note.nv.tkinfo\0"
+    body = names + note
+    header = b"\x7fELF\x02\x01\x01\x41" + bytes([version]) + bytes(7)
+    table = 64 + len(body)
+    header += struct.pack("<HHIQQQIHHHHHH", 2, 190, 1, 0, 0, table, flags, 64, 56, 0, 64, 3, 1)
+    sections = bytes(64)
+    sections += struct.pack("<IIQQQQIIQQ", 1, 3, 0, 0, 64, len(names), 0, 0, 1, 0)
+    sections += struct.pack("<IIQQQQIIQQ", 11, 7, 0, 0, 64 + len(names), len(note), 0, 0, 1, 0)
+    return header + body + sections
+
+
+def library(tmp_path: Path, source: str, *options: str, compiler: str = "gcc") -> bytes:
+    code, output = tmp_path / ("a.cc" if compiler == "g++" else "a.c"), tmp_path / "liba.so"
+    code.write_text(source)
+    subprocess.run([compiler, "-shared", "-fPIC", str(code), "-o", str(output), *options], check=True, timeout=60)
+    return output.read_bytes()
+
+
+def newest(path: Path, library: str) -> str:
+    """By binutils."""
+    said = subprocess.run(["objdump", "-T", str(path)], capture_output=True, text=True, check=True, timeout=60).stdout
+    found: list[str] = re.findall(rf"{library}_([0-9.]+)", said)
+    return max(found, key=lambda text: [int(one) for one in text.split(".")])
+
+
+@needs_gcc
+def test_the_newest_versions_asked_for_are_those_that_binutils_names(tmp_path: Path) -> None:
+    source = (
+        "#include <string>\n#include <cmath>\nstd::string f(double x) { return std::to_string(std::pow(x, 3.0)); }\n"
+    )
+    data = library(tmp_path, source, compiler="g++")
+    found = tallied(("liba.so", data), ("again.so", data))
+    (machine,) = found.glibc
+    assert found.count == 2
+    assert found.glibc == {machine: newest(tmp_path / "liba.so", "GLIBC")}
+    assert found.libstdcxx == {machine: newest(tmp_path / "liba.so", "GLIBCXX")}
+
+
+@needs_gcc
+def test_packed_relocations_need_the_loader_that_knows_them(tmp_path: Path) -> None:
+    try:
+        data = library(tmp_path, "static int a; int *b[] = {&a, &a};\nvoid *f(void) { return b; }\n#include <stdlib.h>\n"
+                       "void *g(void) { return malloc(1); }", "-Wl,-z,pack-relative-relocs")  # fmt: skip
+    except subprocess.CalledProcessError:
+        pytest.skip("this linker packs no relocations")
+    assert set(tallied(("liba.so", data)).glibc.values()) == {"2.36"}
+
+
+@needs_gcc
+def test_gpu_code_in_a_library_is_told_in_order(tmp_path: Path) -> None:
+    fat = container(entry(PTX, 120), entry(CUBIN, 100), entry(CUBIN, 90), entry(CUBIN, 90, 0x100011), entry(PTX, 90))
+    words = ", ".join(str(byte) for byte in fat)
+    source = f'__attribute__((section(".nv_fatbin"), used)) static const unsigned char code[] = {{{words}}};\n'
+    found = tallied(("libgpu.so", library(tmp_path, source)))
+    assert found.gpus == ("sm_90", "sm_90a", "sm_100", "compute_90", "compute_120")
+    assert (found.count, found.faults) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("data", "gpus"),
+    [
+        (cubin(0x06005A04), ("sm_90",)),
+        (cubin(0x0600640A), ("sm_100a",)),
+        (cubin(0x06005A04, note=b"\0\0-arch sm_90a -m 64 \0"), ("sm_90a",)),  # nvcc 13.0 sets no flag for it
+        (cubin(0x06006402, note=b"-arch sm_100f -m 64 "), ("sm_100f",)),
+        (cubin(0x0600640A, note=b"no word of it"), ("sm_100a",)),
+        (cubin(0x06005A04)[:40] + bytes(8) + cubin(0x06005A04)[48:], ("sm_90",)),  # stripped of its sections
+        (cubin(0x00500550, version=7), ()),  # the older flags mean other things: nothing rather than a guess
+        (cubin(0x00500550, version=7, note=b"-arch sm_80 -m 64"), ("sm_80",)),
+    ],
+)
+def test_a_file_of_gpu_code_alone_is_no_native_code_of_the_host(data: bytes, gpus: tuple[str, ...]) -> None:
+    assert tallied(("k.cubin", data)) == Native(gpus=gpus)
+
+
+def test_what_is_no_elf_file_counts_for_nothing() -> None:
+    assert tallied(("a.py", b"print()"), ("empty", b"")) == Native()
+
+
+def test_a_broken_file_is_counted_named_and_does_not_hide_the_others() -> None:
+    broken = b"\x7fELF\x02\x01\x01" + bytes(40)
+    found = tallied(("z/broken.so", broken), ("k.cubin", cubin(0x06005A04)), ("a/broken.so", broken))
+    assert found.gpus == ("sm_90",)
+    assert [fault.split(" ")[0] for fault in found.faults] == ["a/broken.so", "z/broken.so"]

@@ -1,0 +1,92 @@
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
+from mirror.core.errors import InvalidDocument
+from mirror.core.names import sha256_hex
+from mirror.core.target import Target
+
+DIGEST = sha256_hex("ab" * 32)
+WHEEL = Artifact("wheels/a-1-py3-none-any.whl", 12, DIGEST, "a", "1", "built", 40)
+EMPTY = Artifact("meta/install.txt", 0, DIGEST, "install.txt")
+MANIFEST = Manifest(
+    "quickstart", 1_790_000_000, Target("3.11", "x86_64", "2.28"), (WHEEL, EMPTY), (DIGEST,), ("a",), "0.1.0"
+)
+
+
+def edited(**changes: Any) -> bytes:
+    return json.dumps({**json.loads(MANIFEST.encode()), **changes}).encode()
+
+
+def edited_artifact(**changes: Any) -> bytes:
+    return edited(artifacts=[{**WHEEL.to_dict(), **changes}])
+
+
+def test_round_trip() -> None:
+    assert Manifest.parse(MANIFEST.encode()) == MANIFEST
+
+
+def test_equal_manifests_have_equal_bytes() -> None:
+    assert dataclasses.replace(MANIFEST).encode() == MANIFEST.encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (edited(format="mirror-bundle/2"), "at 'format': expected 'mirror-bundle/1', got 'mirror-bundle/2'"),
+        (edited(roots=["x"]), "at 'roots[0]': expected 64 hex digits, got 'x'"),
+        (edited(extra=1), "at 'extra': unknown key"),
+        (edited(sequence=0), "at 'sequence': expected at least 1, got 0"),
+        (edited(name="../x"), "at 'name': expected a stack name"),
+        (edited_artifact(sha256="AB" * 32), "at 'artifacts[0].sha256': expected 64 hex digits"),
+        (edited_artifact(sha256="ab"), "at 'artifacts[0].sha256': expected 64 hex digits, got 'ab'"),
+        (edited_artifact(md5="0" * 32), "at 'artifacts[0].md5': unknown key"),
+        (edited_artifact(size=-1), "at 'artifacts[0].size': expected at least 0, got -1"),
+        (edited_artifact(size=2**33), "at 'artifacts[0].size': a tar member holds at most"),
+        (edited(artifacts=[WHEEL.to_dict(), WHEEL.to_dict()]), "is artifacts[0] already"),
+        (edited(artifacts=[EMPTY.to_dict(), WHEEL.to_dict()]), "comes after meta/"),
+    ],
+)
+def test_names_the_fault(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Manifest.parse(data)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "../x",
+            "/abs",
+            "wheels//b",
+            "./a",
+            "wheels/",
+            "wheels",
+            "C:\\x",
+            "wheels/a\x00",
+            "wheels/a\n",
+            "wheels/\x1b[0m",
+        ),
+        *("wheels/\u202ea", "wheels/a.", "wheels/a ", "wheels/" + "x" * 101, "wheels/.hidden", "other/a", "wheels/a/b"),
+    ],
+)
+def test_refuses_a_path_that_is_no_plain_file_of_a_known_directory(path: str) -> None:
+    with pytest.raises(ValueError, match="expected a path such as"):
+        artifact_path(path)
+
+
+def test_paths_that_differ_in_case_only_are_one_file_to_some_systems() -> None:
+    other = dataclasses.replace(WHEEL, path="wheels/A-1-py3-none-any.whl")
+    with pytest.raises(InvalidDocument, match="already"):
+        Manifest.parse(edited(artifacts=[WHEEL.to_dict(), other.to_dict()]))
+
+
+def test_finds_by_path_and_directory() -> None:
+    assert MANIFEST.within("wheels") == (WHEEL,)
+    assert MANIFEST.find("meta/install.txt") == EMPTY
+    assert MANIFEST.find("meta/none") is None
+    assert MANIFEST.total_bytes == 12

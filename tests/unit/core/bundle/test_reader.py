@@ -1,0 +1,249 @@
+"""The reader against a good bundle and everything that one edit can make of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mirror.connected.packing.pack import pack
+from mirror.core.bundle import layout
+from mirror.core.bundle.layout import BadLayout
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.reader import DigestMismatch, open_bundle
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import Sha256Hex
+from mirror.core.target import Target
+from mirror.core.trust.quorum import NotSigned, UnknownSigner
+from mirror.core.trust.root import Root
+from tests.support.keys import make_root, role, sign_manifest, sign_root
+
+MEMBERS = {"wheels/a-1-py3-none-any.whl": b"a" * 700, "wheels/b-1-py3-none-any.whl": b"b" * 512, "meta/empty": b""}
+
+
+def artifact(path: str, data: bytes) -> Artifact:
+    return Artifact(path, len(data), Sha256Hex(hashlib.sha256(data).hexdigest()), path.split("/")[1])
+
+
+ARTIFACTS = tuple(artifact(*item) for item in MEMBERS.items())
+MANIFEST = Manifest("q", 7, Target("3.11", "x86_64", "2.28"), ARTIFACTS, (make_root().fingerprint,))
+
+
+@pytest.fixture
+def root() -> Root:
+    return make_root()
+
+
+@pytest.fixture
+def good(tmp_path: Path, root: Root) -> Path:
+    path = tmp_path / "good.tar"
+    data = MANIFEST.encode()
+    pack(MANIFEST, data, (sign_manifest(data),), (sign_root(root),), MEMBERS, path)
+    return path
+
+
+def check(path: Path, root: Root) -> Manifest:
+    with open_bundle(path) as bundle:
+        manifest = bundle.trust(root)
+        bundle.verify()
+        return manifest
+
+
+def test_reads_what_was_packed(good: Path, root: Root) -> None:
+    with open_bundle(good) as bundle:
+        assert bundle.trust(root) == MANIFEST
+        bundle.verify()
+        for item in bundle.manifest.artifacts:
+            with bundle.open(item) as stream:
+                assert stream.read() == MEMBERS[item.path] == bundle.read(item)
+            offset, size = bundle.offset(item)
+            assert good.read_bytes()[offset : offset + size] == MEMBERS[item.path]
+        assert bundle.root_documents == (sign_root(root),)
+        assert bundle.digest == hashlib.sha256(MANIFEST.encode()).hexdigest()
+
+
+def test_a_stream_over_a_member_seeks_like_a_file(good: Path, root: Root) -> None:
+    with open_bundle(good) as bundle:
+        bundle.trust(root)
+        with bundle.open(MANIFEST.artifacts[0]) as stream:
+            assert stream.seek(-2, os.SEEK_END) == 698
+            assert stream.read() == b"aa"
+            assert stream.read() == b""
+            stream.seek(0)
+            assert len(stream.read(10_000)) == 700
+
+
+def test_every_flipped_byte_is_refused(good: Path, root: Root) -> None:
+    data = bytearray(good.read_bytes())
+    with open(good, "r+b", buffering=0) as stream:
+        for offset in range(len(data)):
+            os.pwrite(stream.fileno(), bytes([data[offset] ^ (1 << offset % 8)]), offset)
+            with pytest.raises(MirrorError):
+                check(good, root)
+            os.pwrite(stream.fileno(), data[offset : offset + 1], offset)
+    check(good, root)
+
+
+def test_every_truncation_is_refused(good: Path, root: Root) -> None:
+    data = good.read_bytes()
+    for size in [*range(0, len(data), 512), 100, len(data) - 1]:
+        good.write_bytes(data[:size])
+        with pytest.raises(BadLayout, match="truncated"):
+            check(good, root)
+
+
+@pytest.mark.parametrize("extra", [b"\0", bytes(512), bytes(10 << 10)])
+def test_trailing_data_is_refused(good: Path, root: Root, extra: bytes) -> None:
+    good.write_bytes(good.read_bytes() + extra)
+    with pytest.raises(BadLayout, match="there is trailing data"):
+        check(good, root)
+
+
+def test_a_second_tar_behind_the_first_is_refused(good: Path, root: Root) -> None:
+    good.write_bytes(good.read_bytes() * 2)
+    with pytest.raises(BadLayout, match="there is trailing data"):
+        check(good, root)
+
+
+def blocks(data: bytes) -> list[bytes]:
+    return [data[i : i + 512] for i in range(0, len(data), 512)]
+
+
+@pytest.mark.parametrize("edit", ["swap", "drop", "double"])
+def test_no_block_can_be_moved_removed_or_repeated(good: Path, root: Root, edit: str) -> None:
+    original = blocks(good.read_bytes())
+    for index in range(len(original) - 1):
+        changed = list(original)
+        if edit == "swap":
+            changed[index], changed[index + 1] = changed[index + 1], changed[index]
+        elif edit == "drop":
+            del changed[index]
+        else:
+            changed.insert(index, changed[index])
+        if changed == original:
+            continue
+        good.write_bytes(b"".join(changed))
+        with pytest.raises(MirrorError):
+            check(good, root)
+
+
+def packed(path: Path, root: Root, edit: Callable[[dict[str, object]], None]) -> None:
+    """A bundle whose manifest was edited and signed by the right builder: the reader's own rules must refuse it."""
+    document = json.loads(MANIFEST.encode())
+    edit(document)
+    data = json.dumps(document).encode()
+    parts = [layout.header("MANIFEST.json", len(data)), data, layout.padding(len(data))]
+    signature = sign_manifest(data)
+    parts += [layout.header("SIG/1.sig", len(signature)), signature, layout.padding(len(signature))]
+    for name, text in zip(layout.root_names(1), sign_root(root)):
+        parts += [layout.header(name, len(text)), text, layout.padding(len(text))]
+    for name, content in MEMBERS.items():
+        parts += [layout.header(name, len(content)), content, layout.padding(len(content))]
+    path.write_bytes(b"".join([*parts, layout.END]))
+
+
+def test_a_signed_digest_that_the_bytes_do_not_have_is_named(tmp_path: Path, root: Root) -> None:
+    def edit(document: dict[str, object]) -> None:
+        document["artifacts"][0]["sha256"] = "0" * 64  # type: ignore[index]
+
+    path = tmp_path / "b.tar"
+    packed(path, root, edit)
+    with pytest.raises(DigestMismatch) as caught:
+        check(path, root)
+    actual = hashlib.sha256(b"a" * 700).hexdigest()
+    assert str(caught.value) == f"wheels/a-1-py3-none-any.whl: sha256 is {actual}, the manifest says {'0' * 64}"
+
+
+def test_a_manifest_written_in_another_spelling_is_refused(good: Path, root: Root) -> None:
+    """The same JSON with other white space is other bytes: the signature is over bytes."""
+    data = json.dumps(json.loads(MANIFEST.encode())).encode()
+    parts = [layout.header("MANIFEST.json", len(data)), data, layout.padding(len(data))]
+    old = layout.member_bytes(len(MANIFEST.encode()))
+    good.write_bytes(b"".join(parts) + good.read_bytes()[old:])
+    with pytest.raises(MirrorError, match="signature"):
+        check(good, root)
+
+
+def test_unsigned_is_refused(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    pack(MANIFEST, MANIFEST.encode(), (), (), MEMBERS, path)
+    with pytest.raises(NotSigned):
+        check(path, root)
+
+
+def test_signed_by_a_stranger_is_refused(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    data = MANIFEST.encode()
+    pack(MANIFEST, data, (sign_manifest(data, "stranger"),), (sign_root(root),), MEMBERS, path)
+    with pytest.raises(UnknownSigner):
+        check(path, root)
+
+
+def test_a_bundle_without_the_roots_that_it_names_is_refused(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    data = MANIFEST.encode()
+    pack(MANIFEST, data, (sign_manifest(data),), (), MEMBERS, path)
+    with pytest.raises(BadLayout, match="the roots in it are not the ones that its manifest names"):
+        check(path, root)
+
+
+def test_a_root_in_the_bundle_does_not_vouch_for_itself(tmp_path: Path, root: Root) -> None:
+    """A stranger who brings a root of their own is still a stranger."""
+    theirs = make_root(root=role("mallory"), builder=role("stranger"))
+    path = tmp_path / "b.tar"
+    data = MANIFEST.encode()
+    pack(MANIFEST, data, (sign_manifest(data, "stranger"),), (sign_root(theirs, ("mallory",)),), MEMBERS, path)
+    with pytest.raises(UnknownSigner):
+        check(path, root)
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "missing", "device"])
+def test_what_is_no_regular_file_is_named(tmp_path: Path, root: Root, kind: str) -> None:
+    path = tmp_path / "b.tar"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/null")
+    with pytest.raises(Unreadable, match=re.escape(str(path))):
+        check(path, root)
+
+
+def test_a_file_that_is_no_bundle_is_named(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    path.write_bytes(b"PK\x03\x04" + bytes(2000))
+    with pytest.raises(BadLayout, match=r"expected the header of MANIFEST\.json"):
+        check(path, root)
+
+
+def test_the_manifest_has_a_size_limit(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    path.write_bytes(layout.header("MANIFEST.json", (4 << 20) + 1) + bytes(5 << 20))
+    with pytest.raises(BadLayout, match="the limit is 4194304"):
+        check(path, root)
+
+
+def test_more_signatures_than_allowed_are_refused(tmp_path: Path, root: Root) -> None:
+    path = tmp_path / "b.tar"
+    data = MANIFEST.encode()
+    pack(MANIFEST, data, (sign_manifest(data),) * 17, (), MEMBERS, path)
+    with pytest.raises(MirrorError):
+        check(path, root)
+
+
+def test_a_change_after_verification_is_noticed_when_read(good: Path, root: Root) -> None:
+    with open_bundle(good) as bundle:
+        bundle.trust(root)
+        bundle.verify()
+        item = bundle.manifest.artifacts[0]
+        with open(good, "r+b") as stream:
+            stream.seek(bundle.offset(item)[0])
+            stream.write(b"X")
+        with pytest.raises(DigestMismatch):
+            bundle.read(item)

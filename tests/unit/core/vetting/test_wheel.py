@@ -1,0 +1,452 @@
+"""One wheel, judged before any installer sees it (SECURITY.md rows 21 to 28, 39, 46 and 47)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.names import Sha256Hex
+from mirror.core.target import Target
+from mirror.core.vetting import wheel as vetting
+from mirror.core.vetting.rules import RULES
+from mirror.core.vetting.wheel import Vetted, vet_wheel
+from tests.support.wheels import make_wheel, metadata
+from tests.support.zips import Entry, zip_bytes
+
+TARGET = Target("3.11", "x86_64", "2.28")
+INFO = "left_pad-1.0.dist-info"
+WHEEL = "Wheel-Version: 1.0\nTag: py3-none-any\n"
+SITE = "lib/python3.11/site-packages"
+
+
+def artifact(filename: str = "left_pad-1.0-py3-none-any.whl", directory: str = "wheels", **other: Any) -> Artifact:
+    known: dict[str, Any] = {"name": "left-pad", "version": "1.0", **other}
+    return Artifact(f"{directory}/{filename}", 0, Sha256Hex("0" * 64), **known)
+
+
+def record_of(files: Mapping[str, bytes], info: str = INFO, algorithm: str = "sha256") -> str:
+    lines = []
+    for path, data in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
+        lines.append(f"{path},{algorithm}={digest},{len(data)}\n")
+    return "".join(lines) + f"{info}/RECORD,,\n"
+
+
+def wheel(
+    files: Mapping[str, bytes | None] | None = None,
+    record: Callable[[str], str] = lambda text: text,
+    info: str = INFO,
+    modes: Mapping[str, int] | None = None,
+) -> bytes:
+    """A sound wheel of left-pad 1.0.
+
+    Args:
+        files: further or replacing members; None takes one away.
+        record: makes another RECORD of the right one.
+    """
+    members: dict[str, bytes | None] = {
+        "left_pad.py": b"__version__ = '1.0'\n",
+        f"{info}/METADATA": metadata("left-pad", "1.0").encode(),
+        f"{info}/WHEEL": WHEEL.encode(),
+        **(files or {}),
+    }
+    kept = {name: data for name, data in members.items() if data is not None}
+    if f"{info}/RECORD" not in members:
+        kept[f"{info}/RECORD"] = record(record_of(kept, info)).encode()
+    return zip_bytes([Entry(name, data, mode=(modes or {}).get(name, 0o100644)) for name, data in kept.items()])
+
+
+def vet(data: bytes, of: Artifact | None = None) -> Vetted:
+    found = vet_wheel(io.BytesIO(data), of or artifact(), TARGET)
+    assert {finding.rule for finding in found.findings} <= RULES.keys()
+    return found
+
+
+def rules(data: bytes, of: Artifact | None = None) -> list[str]:
+    return [finding.rule for finding in vet(data, of).findings]
+
+
+def entry_points(*lines: str, group: str = "console_scripts") -> dict[str, bytes | None]:
+    return {f"{INFO}/entry_points.txt": "\n".join([f"[{group}]", *lines, ""]).encode()}
+
+
+def test_a_sound_wheel_has_no_findings_and_its_facts_are_told(tmp_path: Path) -> None:
+    path = make_wheel(
+        tmp_path, "left-pad", "1.0", requires=["numpy>=2"], scripts={"pad": "left_pad:main"},
+        files={"left_pad.py": b"x", "left_pad-1.0.data/scripts/lp": b"#!python\n", "left_pad-1.0.data/data/share/x": b"1"},
+    )  # fmt: skip
+    found = vet(path.read_bytes())
+    assert found.findings == ()
+    assert found.scripts == ("lp", "pad")
+    assert found.requires == ("numpy>=2",)
+    assert found.installed[f"{SITE}/left_pad.py"] == hashlib.sha256(b"x").digest()
+    assert {"bin/lp", "bin/pad", "share/x", f"{SITE}/{INFO}/RECORD"} <= found.installed.keys()
+
+
+def test_the_bytes_of_the_wheel_are_told_as_they_are_looked_at() -> None:
+    data, told = wheel(), list[int]()
+    vet_wheel(io.BytesIO(data), artifact(), TARGET, told.append)
+    assert 0 < sum(told) < len(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("../evil.py", "member-path"),
+        ("/evil.py", "member-path"),
+        ("a//b.py", "member-path"),
+        ("./a.py", "member-path"),
+        ("a/../../b.py", "member-path"),
+        ("C:/evil.py", "member-path"),
+        ("a\\b.py", "member-path"),
+        ("a\0b", "member-path"),
+        ("a\nb", "member-path"),
+        ("a\x1bb", "member-path"),
+        ("a\x7fb", "member-path"),
+        ("a\u202eb.py", "member-name"),
+        ("dots./a.py", "member-name"),
+        ("a.py ", "member-name"),
+        ("x" * 256, "member-name"),
+    ],
+)  # fmt: skip
+def test_row_21_a_name_that_escapes_or_deceives_is_refused(name: str, rule: str) -> None:
+    # RECORD agrees, so that nothing but the name is wrong.
+    assert rules(wheel({name: b"x"}))[0] == rule
+
+
+@pytest.mark.parametrize("pair", [("Read.py", "read.py"), ("caf\u00e9.py", "cafe\u0301.py")])
+def test_row_21_names_that_are_one_elsewhere_are_refused(pair: tuple[str, str]) -> None:
+    assert rules(wheel(dict.fromkeys(pair, b"x"))) == ["name-clash"]
+
+
+def test_row_22_a_file_that_only_a_local_header_names_is_refused() -> None:
+    """pip sees the directory, a streaming reader the local headers."""
+    entries = [Entry("left_pad.py", b"x"), Entry("evil.pth", b"import evil\n")]
+    assert rules(zip_bytes(entries, listed=[0])) == ["zip-structure"]
+
+
+class _Pipe(io.RawIOBase):
+    """Where nothing can be sought: Python's zipfile then writes data descriptors."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.data += data
+        return len(data)
+
+
+def test_row_23_a_data_descriptor_is_refused_unless_waived() -> None:
+    files = {
+        "left_pad.py": b"x",
+        f"{INFO}/METADATA": metadata("left-pad", "1.0").encode(),
+        f"{INFO}/WHEEL": WHEEL.encode(),
+    }
+    written = _Pipe()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, data in {**files, f"{INFO}/RECORD": record_of(files).encode()}.items():
+            archive.writestr(name, data)
+    assert rules(bytes(written.data)) == ["zip-data-descriptor"]
+    assert RULES["zip-data-descriptor"].waivable and not RULES["zip-structure"].waivable
+
+
+def test_row_24_a_link_is_refused() -> None:
+    assert rules(wheel({"link": b"/etc/passwd"}, modes={"link": 0o120777})) == ["member-type"]
+
+
+def _swapped(text: str) -> str:
+    return text.replace(text.split("sha256=")[1][:8], "A" * 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "record", "rule"),
+    [
+        ({f"{INFO}/RECORD": None}, str, "record-missing"),
+        ({}, lambda text: text + "left_pad.py,,\n", "record-missing"),
+        ({}, lambda text: text.replace("left_pad.py", '"left_pad.py'), "record-missing"),
+        ({}, _swapped, "record-mismatch"),
+        ({}, lambda text: text.replace(",20\n", ",21\n"), "record-mismatch"),
+        ({}, lambda text: "\n".join(text.splitlines()[1:]) + "\n", "record-incomplete"),
+        ({}, lambda text: text + "gone.py,,\n", "record-stale"),
+        ({}, lambda text: text + "../../../bin/python,,\n", "record-path"),
+        ({}, lambda text: text + "/etc/passwd,,\n", "record-path"),
+        ({}, lambda text: text.replace("sha256=", "md5=", 1), "record-weak"),
+        ({}, lambda text: text.replace("sha256=", "sha1=", 1), "record-weak"),
+        ({}, lambda text: text.replace(text.split(",")[1], "", 1), "record-weak"),
+    ],
+)
+def test_row_25_a_record_that_is_not_the_wheels_is_refused(
+    files: dict[str, bytes | None], record: Callable[[str], str], rule: str
+) -> None:
+    assert rules(wheel(files, record)) == [rule]
+
+
+def test_row_25_one_finding_tells_of_many_files() -> None:
+    found = vet(wheel({"a.py": b"1", "b.py": b"2"}, lambda text: f"{INFO}/RECORD,,\n"))
+    assert [finding.what for finding in found.findings] == ["RECORD does not list: 'a.py' and 4 more"]
+
+
+def test_row_25_a_stronger_digest_is_held_too() -> None:
+    files = {
+        "left_pad.py": b"x",
+        f"{INFO}/METADATA": metadata("left-pad", "1.0").encode(),
+        f"{INFO}/WHEEL": WHEEL.encode(),
+    }
+    for algorithm in ("sha384", "sha512"):
+        text = record_of(files, algorithm=algorithm)
+        assert rules(wheel({**files, f"{INFO}/RECORD": text.encode()})) == []
+        assert rules(wheel({**files, "left_pad.py": b"y", f"{INFO}/RECORD": text.encode()})) == ["record-mismatch"]
+
+
+def test_row_25_directories_need_no_line_and_may_have_one() -> None:
+    files = {"pad/": b"", "pad/a.py": b"1"}
+    modes = {"pad/": 0o40755}
+    bare = wheel(
+        files, lambda text: "".join(line + "\n" for line in text.splitlines() if "pad/," not in line), modes=modes
+    )
+    assert rules(bare) == []
+    assert rules(wheel(files, lambda text: text.replace("pad/,", "pad,"), modes=modes)) == []
+
+
+@pytest.mark.parametrize("name", ["RECORD.jws", "RECORD.p7s"])
+def test_row_25_a_signature_that_nobody_checks_is_refused_and_needs_no_line(name: str) -> None:
+    bare = wheel({f"{INFO}/{name}": b"{}"}, lambda text: "".join(f"{x}\n" for x in text.splitlines() if name not in x))
+    assert rules(bare) == ["record-signature"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("../../x = left_pad:main", "entry-point"),
+        ("x/y = left_pad:main", "entry-point"),
+        (" = left_pad:main", "entry-point"),
+        (".. = left_pad:main", "entry-point"),
+        ("x y = left_pad:main", "entry-point"),
+        ("x = left_pad:main; import os", "entry-point"),
+        ("x = left_pad", "entry-point"),
+        ("x = left_pad:main\nx = left_pad:other", "entry-point"),
+        ("no equals sign", "wheel-format"),
+        ("python = left_pad:main", "environment-file"),
+        ("python3.11 = left_pad:main", "environment-file"),
+        ("pip = left_pad:main", "environment-file"),
+        ("pip3 = left_pad:main", "environment-file"),
+        ("activate = left_pad:main", "environment-file"),
+        ("activate.csh = left_pad:main", "environment-file"),
+    ],
+)
+@pytest.mark.parametrize("group", ["console_scripts", "gui_scripts"])
+def test_row_26_a_script_that_leads_elsewhere_or_shadows_is_refused(line: str, rule: str, group: str) -> None:
+    assert rules(wheel(entry_points(line, group=group))) == [rule]
+
+
+@pytest.mark.parametrize(
+    "line", ["pad-it_2.x = left_pad:main", "pad = left_pad.cli : App.run [extra]", "# ../x = y:z", "python-pad = a:b"]
+)
+def test_row_26_an_ordinary_script_passes(line: str) -> None:
+    assert rules(wheel(entry_points(line))) == []
+
+
+def test_row_26_the_names_of_plugins_are_no_files() -> None:
+    assert rules(wheel(entry_points("any thing/at all = left_pad", group="vllm.plugins"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[console_scripts]\n#\u2028[other]\npython = left_pad:main\n",  # a comment, or a group's end and a script of another
+        "[console_scripts]\n#\x0c[other]\npython = left_pad:main\n",
+        "[other]\n#\r[console_scripts]\npython = left_pad:main\n",
+        "[console_scripts] # =\npython = left_pad:main\n",
+        "[console_scripts] = []\npython = left_pad:main\n",
+    ],
+)
+def test_row_26_entry_points_that_two_installers_read_differently_are_refused(text: str) -> None:
+    assert rules(wheel({f"{INFO}/entry_points.txt": text.encode()})) == ["wheel-format"]
+
+
+def test_row_26_entry_points_with_dos_line_ends_are_read() -> None:
+    found = vet(wheel({f"{INFO}/entry_points.txt": b"[console_scripts]\r\npad = left_pad:main\r\n"}))
+    assert found.scripts == ("pad",) and not found.findings
+
+
+def test_row_26_entry_points_that_are_no_text_are_refused() -> None:
+    assert rules(wheel({f"{INFO}/entry_points.txt": b"\xff"})) == ["wheel-format"]
+
+
+def test_row_26_pip_itself_may_bring_pip() -> None:
+    info = "pip-26.0.dist-info"
+    files: dict[str, bytes | None] = {
+        f"{info}/METADATA": metadata("pip", "26.0").encode(),
+        f"{info}/entry_points.txt": b"[console_scripts]\npip3 = pip:main\n",
+    }
+    of = artifact("pip-26.0-py3-none-any.whl", name="pip", version="26.0")
+    assert rules(wheel(files, info=info), of) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("left_pad-1.0.data/scripts/../x", "member-path"),
+        ("left_pad-1.0.data/unknown/x", "data-scheme"),
+        ("left_pad-1.0.data/x", "data-scheme"),
+        ("other-1.0.data/scripts/x", "data-scheme"),
+        ("sitecustomize.py", "startup-hook"),
+        ("usercustomize.py", "startup-hook"),
+        ("sitecustomize/__init__.py", "startup-hook"),
+        ("sitecustomize.cpython-311-x86_64-linux-gnu.so", "startup-hook"),
+        ("evil.pth", "startup-hook"),
+        (".pth", "startup-hook"),
+        (".evil.pth", "startup-hook"),
+        ("left_pad-1.0.data/purelib/evil.pth", "startup-hook"),
+        ("left_pad-1.0.data/platlib/sitecustomize.py", "startup-hook"),
+        ("left_pad-1.0.data/data/lib/python3.11/site-packages/evil.pth", "startup-hook"),
+        ("left_pad-1.0.data/data/lib64/python3.11/site-packages/evil.pth", "startup-hook"),
+        ("left_pad-1.0.data/data/bin/python", "environment-file"),
+        ("left_pad-1.0.data/data/pyvenv.cfg", "environment-file"),
+        ("left_pad-1.0.data/scripts/pip", "environment-file"),
+    ],
+)
+def test_row_27_what_python_runs_by_itself_and_what_replaces_it_is_refused(name: str, rule: str) -> None:
+    found = vet(wheel({name: b"import evil\n"}))
+    assert [finding.rule for finding in found.findings] == [rule]
+    if rule == "startup-hook":
+        assert found.hooks == (name,) and found.findings[0].subject == name
+
+
+@pytest.mark.parametrize(
+    "name", ["pad/evil.pth", "sitecustomizer.py", "left_pad-1.0.data/headers/x.h", "sitecustomize/x.py"]
+)
+def test_row_27_what_only_resembles_a_hook_passes(name: str) -> None:
+    assert rules(wheel({name: b"x"})) == []
+
+
+@pytest.mark.parametrize("name", ["evil.pth", "left_pad-1.0.data/scripts/python"])
+def test_row_27_a_tool_is_not_installed_so_that_its_hooks_never_run(name: str) -> None:
+    found = vet(wheel({name: b"x"}), artifact(directory="tool"))
+    assert found.findings == () and found.installed == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "info"),
+    [
+        ({"other-1.0.dist-info/METADATA": b"x"}, INFO),
+        ({"Left_Pad-1.0.dist-info/METADATA": b"x"}, INFO),
+        ({}, "other-1.0.dist-info"),
+        ({}, "left_pad-2.0.dist-info"),
+        ({}, "left_pad.dist-info"),
+        ({}, "left_pad-1.0.DIST-INFO"),
+    ],
+)
+def test_row_28_a_dist_info_that_is_not_the_wheels_own_is_refused(files: dict[str, bytes | None], info: str) -> None:
+    assert "dist-info" in rules(wheel(files, info=info))
+
+
+@pytest.mark.parametrize("info", ["Left.Pad-1.0.dist-info", "left-pad-1.0.0.dist-info"])
+def test_row_28_another_spelling_of_the_same_name_passes(info: str) -> None:
+    expected = [] if not info.startswith("left-pad") else ["dist-info"]  # a dash ends the name
+    assert rules(wheel(info=info)) == expected
+
+
+def test_row_28_a_wheel_without_dist_info_is_refused() -> None:
+    assert rules(zip_bytes([Entry("a.py")])) == ["dist-info"]
+
+
+@pytest.mark.parametrize(
+    ("files", "of", "rule"),
+    [
+        ({f"{INFO}/METADATA": metadata("right-pad", "1.0").encode()}, {}, "wheel-identity"),
+        ({f"{INFO}/METADATA": metadata("left-pad", "1.1").encode()}, {}, "wheel-identity"),
+        ({}, {"filename": "left_pad-1.1-py3-none-any.whl"}, "wheel-identity"),
+        ({}, {"filename": "right_pad-1.0-py3-none-any.whl"}, "wheel-identity"),
+        ({f"{INFO}/METADATA": b"Name: left-pad\nName: evil\nVersion: 1.0\n"}, {}, "wheel-format"),
+        ({f"{INFO}/METADATA": b"Name: left-pad\n"}, {}, "wheel-format"),
+        ({f"{INFO}/METADATA": None}, {}, "wheel-format"),
+        ({f"{INFO}/WHEEL": None}, {}, "wheel-format"),
+        ({f"{INFO}/WHEEL": b"Wheel-Version: 2.0\nTag: py3-none-any\n"}, {}, "wheel-format"),
+        ({f"{INFO}/WHEEL": b"Wheel-Version: 1.0\nTag: py2-none-any\n"}, {}, "wheel-tags"),
+        ({f"{INFO}/WHEEL": b"Wheel-Version: 1.0\n"}, {}, "wheel-tags"),
+        ({f"{INFO}/WHEEL": b"Wheel-Version: 1.0\nTag: nonsense\n"}, {}, "wheel-tags"),
+        ({f"{INFO}/METADATA": metadata("left-pad", "1.0", requires_python=">=3.12").encode()}, {}, "requires-python"),
+        ({f"{INFO}/METADATA": metadata("left-pad", "1.0", requires_python="soon").encode()}, {}, "requires-python"),
+    ],
+)
+def test_rows_39_and_46_a_wheel_that_is_another_one_inside_is_refused(
+    files: dict[str, bytes | None], of: dict[str, str], rule: str
+) -> None:
+    assert rules(wheel(files), artifact(**of)) == [rule]
+
+
+def test_row_39_epoch_local_version_and_build_tag_are_one_with_their_other_spellings() -> None:
+    info = "left_pad-1!2.0+cu.130.dist-info"
+    files: dict[str, bytes | None] = {f"{info}/METADATA": metadata("Left.Pad", "1!2.0.0+cu-130").encode()}
+    of = artifact("left_pad-1!2.0+cu_130-7build-py3-none-any.whl", version="1!2.0+cu.130")
+    assert rules(wheel(files, info=info), of) == []
+
+
+@pytest.mark.parametrize("tag", ["cp39-cp39-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_31_x86_64",
+                                 "cp311-cp311-musllinux_1_2_x86_64", "cp311-cp311-manylinux_2_17_aarch64",
+                                 "cp312-abi3-manylinux_2_17_x86_64"])  # fmt: skip
+def test_rows_40_and_46_a_wheel_that_the_target_does_not_take_is_refused(tag: str) -> None:
+    data = wheel({f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()})
+    found = vet(data, artifact(f"left_pad-1.0-{tag}.whl"))
+    assert [finding.rule for finding in found.findings] == ["wheel-target"]
+    assert str(found.findings[0]).endswith(f"it is for {tag}; the target is {TARGET}")
+
+
+def test_a_name_that_was_cut_to_one_tag_is_the_wheels() -> None:
+    tags = "".join(f"Tag: py3-none-manylinux_2_{minor}_x86_64\n" for minor in (17, 28, 34))
+    data = wheel({f"{INFO}/WHEEL": f"Wheel-Version: 1.0\n{tags}".encode()})
+    assert rules(data, artifact("left_pad-1.0-py3-none-manylinux_2_28_x86_64.whl")) == []
+    cut = artifact("left_pad-1.0-py3-none-manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl")
+    assert rules(data, cut) == ["wheel-tags"]
+
+
+def test_row_47_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vetting, "SMALL_BYTES", 1 << 20)
+    found = vet(wheel({"zeros": bytes(2 << 20)}))
+    assert [finding.rule for finding in found.findings] == ["zip-size"]
+    monkeypatch.setattr(vetting, "SMALL_BYTES", 4 << 20)
+    assert rules(wheel({"zeros": bytes(2 << 20)})) == []
+
+
+def test_row_47_the_manifest_says_how_much_it_unpacks_to() -> None:
+    data = wheel()
+    found = vet(data, replace(artifact(), unpacked_size=7))
+    assert [finding.rule for finding in found.findings] == ["unpacked-size"]
+    assert str(found.findings[0]).endswith("bytes, the manifest says 7")
+
+
+def test_row_47_a_member_with_more_than_it_announces_is_refused() -> None:
+    entry = Entry("left_pad.py", b"x", packed=Entry("", bytes(9999)).content())
+    files = {f"{INFO}/METADATA": metadata("left-pad", "1.0").encode(), f"{INFO}/WHEEL": WHEEL.encode()}
+    record = record_of({"left_pad.py": b"x", **files})
+    members = [Entry(name, data) for name, data in {**files, f"{INFO}/RECORD": record.encode()}.items()]
+    assert rules(zip_bytes([entry, *members])) == ["zip-content"]
+
+
+def test_setuid_files_are_listed() -> None:
+    assert vet(
+        wheel({"left_pad-1.0.data/scripts/su": b"x"}, modes={"left_pad-1.0.data/scripts/su": 0o104755})
+    ).setuid == ("left_pad-1.0.data/scripts/su",)
+
+
+def test_two_members_for_one_place_are_refused() -> None:
+    assert rules(wheel({"a.py": b"1", "left_pad-1.0.data/purelib/a.py": b"2"})) == ["collision"]
+    assert rules(wheel({"a.py": b"1", "left_pad-1.0.data/purelib/a.py": b"1"})) == []
+    assert rules(wheel({**entry_points("lp = a:b"), "left_pad-1.0.data/scripts/lp": b"2"})) == ["collision"]
+
+
+def test_what_is_no_zip_file_is_one_finding() -> None:
+    assert rules(b"no zip") == ["zip-structure"]

@@ -1,0 +1,140 @@
+"""Approving and refusing: what is written beside the bundle, by whom, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mirror.core.bundle.reader import DigestMismatch, open_bundle
+from mirror.core.errors import InvalidDocument, Unwritable
+from mirror.core.trust.quorum import ThresholdNotMet
+from mirror.core.trust.sidecars import APPROVED, REJECTED
+from mirror.core.trust.verdict import BundleRejected, check_refusals
+from mirror.review.decisions.approval import NoSay, decide
+from mirror.review.decisions.sshkeygen import CannotSign, SshKeygen
+from mirror.review.report.inventory import take_inventory
+from tests.support.bundles import BundleSimulator, flip_last_byte_of
+from tests.support.keys import make_root, role, signer, write_private_key
+
+ROOT = make_root(approver=role("alice", "bob", threshold=2))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    simulator = BundleSimulator()
+    simulator.add("meta/a.txt", b"content of a")
+    simulator.root = ROOT
+    return simulator.write(tmp_path / "b.tar")
+
+
+def test_two_approvers_sign_one_after_the_other_and_the_bundle_keeps_its_bytes(bundle: Path) -> None:
+    before = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    first = decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_000)
+    assert [str(one) for one in first.missing] == ["needs 2 approver, has 1 (alice), missing bob"]
+    second = decide(bundle, ROOT, APPROVED, signer("bob").sign, "", 1_700_000_001)
+    assert (second.who, second.missing) == ("bob", ())
+    assert sorted(path.name for path in bundle.parent.iterdir()) == [
+        "b.tar",
+        "b.tar.approval.2.json",
+        "b.tar.approval.2.json.sig",
+        "b.tar.approval.2.sig",
+        "b.tar.approval.json",
+        "b.tar.approval.json.sig",
+        "b.tar.approval.sig",
+    ]
+    assert hashlib.sha256(bundle.read_bytes()).hexdigest() == before
+    with open_bundle(bundle) as opened:
+        inventory = take_inventory(opened, ROOT, complete=True)
+    assert inventory.signers["approver"] == ("alice", "bob")
+    assert [(who, said.note) for who, said in inventory.statements] == [("alice", "read it all"), ("bob", "")]
+
+
+def test_who_has_no_say_writes_nothing(bundle: Path) -> None:
+    for who in ("stranger", "builder", "root"):
+        with pytest.raises(NoSay, match="the trusted root names as approver: alice"):
+            decide(bundle, ROOT, APPROVED, signer(who).sign, "", 1)
+    with pytest.raises(NoSay):
+        decide(bundle, ROOT, REJECTED, signer("stranger").sign, "no", 1)
+    assert [path.name for path in bundle.parent.iterdir()] == ["b.tar"]
+
+
+def test_a_damaged_bundle_is_not_approved_but_may_be_refused(bundle: Path) -> None:
+    flip_last_byte_of(bundle, b"content of a")
+    with pytest.raises(DigestMismatch):
+        decide(bundle, ROOT, APPROVED, signer("alice").sign, "", 1)
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "damaged", 1)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        with pytest.raises(BundleRejected):
+            check_refusals(opened.sidecars, ROOT)
+
+
+def test_a_refusal_is_taken_back_by_approving(bundle: Path) -> None:
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "wait", 100)
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "well", 200)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        check_refusals(opened.sidecars, ROOT)
+
+
+def test_a_note_that_could_deceive_a_terminal_is_refused(bundle: Path) -> None:
+    with pytest.raises(InvalidDocument):
+        decide(bundle, ROOT, APPROVED, signer("alice").sign, "\x1b[2J", 1)
+    assert [path.name for path in bundle.parent.iterdir()] == ["b.tar"]
+
+
+def test_too_many_are_refused(bundle: Path) -> None:
+    for number in range(1, 17):
+        bundle.with_name("b.tar.approval.sig" if number == 1 else f"b.tar.approval.{number}.sig").touch()
+    with pytest.raises(Unwritable, match="there are 16 of them already"):
+        decide(bundle, ROOT, APPROVED, signer("alice").sign, "", 1)
+
+
+def test_ssh_keygen_signs_for_a_reviewer_without_our_libraries(bundle: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    sign = SshKeygen(write_private_key(keys / "alice", "alice")).sign
+    assert decide(bundle, ROOT, APPROVED, sign, "", 1).who == "alice"
+
+
+def test_the_command_line_of_the_help_makes_an_approval_that_counts(bundle: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for number, who in enumerate(("alice", "bob"), 1):
+        key = write_private_key(keys / who, who)
+        script = f"""set -e
+        tar -xOf {bundle} MANIFEST.json > {keys}/MANIFEST.json
+        ssh-keygen -q -Y sign -n mirror-manifest@v1 -f {key} {keys}/MANIFEST.json
+        mv {keys}/MANIFEST.json.sig {bundle}.approval.{number}.sig
+        """
+        subprocess.run(["sh", "-c", script], check=True, capture_output=True)
+        with open_bundle(bundle) as opened:
+            if who == "alice":
+                with pytest.raises(ThresholdNotMet):
+                    opened.trust(ROOT)
+            else:
+                opened.trust(ROOT)
+
+
+@pytest.mark.parametrize("program", ["/nonexistent/ssh-keygen", "ssh-keygen"])
+def test_without_a_signature_there_is_a_named_error(tmp_path: Path, program: str) -> None:
+    with pytest.raises(CannotSign):
+        SshKeygen(tmp_path / "no-such-key", program).sign(b"a", "mirror-manifest@v1")
+
+
+@pytest.mark.parametrize("ahead", [0, 10_000_000])
+def test_what_is_said_last_counts_whatever_the_clock_said_before(bundle: Path, ahead: int) -> None:
+    now = 1_700_000_000
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now + ahead)
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "no", now)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        with pytest.raises(BundleRejected, match="no"):
+            check_refusals(opened.sidecars, ROOT)
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=("builder",))
+        check_refusals(opened.sidecars, ROOT)

@@ -1,0 +1,173 @@
+"""What changed between two bundles, by kind."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror.cli import diff as command
+from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.names import Sha256Hex
+from mirror.core.target import Target
+from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.root import Root
+from mirror.review.questions.contents import Contents, read_contents
+from mirror.review.questions.diff import compare
+from tests.support.bundles import BundleSimulator
+from tests.support.keys import make_root, role
+
+TARGET = Target(python="3.11", arch="x86_64", glibc="2.28")
+
+
+def artifact(
+    name: str, version: str = "1", data: str = "", origin: str = "https://example.org/x", at: str = "wheels"
+) -> Artifact:
+    content = data or f"{name} {version}"
+    digest = Sha256Hex(hashlib.sha256(content.encode()).hexdigest())
+    return Artifact(f"{at}/{name}-{version}-py3-none-any.whl", len(content), digest, name, version, origin)
+
+
+def side(*artifacts: Artifact, sequence: int = 1, facts: tuple[FileFacts, ...] = (), **changes: object) -> Contents:
+    manifest = dataclasses.replace(Manifest("demo", sequence, TARGET, artifacts), **changes)  # type: ignore[arg-type]
+    return Contents(
+        "x.tar", manifest, Dossier((), (), facts) if facts else None, {"builder": ("builder",), "approver": ()}
+    )
+
+
+def test_the_same_bundle_does_not_differ() -> None:
+    one = side(artifact("a"), artifact("b"))
+    changes = compare(one, one)
+    assert changes.is_empty and changes.same == 2
+
+
+def test_each_kind_of_change_has_its_name() -> None:
+    old = side(
+        artifact("gone"),
+        artifact("up"),
+        artifact("built", data="before", origin="built"),
+        artifact("evil", data="before"),
+        artifact("moved"),
+        artifact("same"),
+    )
+    new = side(
+        artifact("new"),
+        artifact("up", "2", data="larger than before"),
+        artifact("built", data="after!", origin="built"),
+        artifact("evil", data="after!"),
+        artifact("moved", origin="https://example.org/elsewhere"),
+        artifact("same"),
+        sequence=2,
+    )
+    changes = compare(old, new)
+    groups = {group: [str(one) for one in getattr(changes, group)] for group in changes.GROUPS}
+    assert groups == {
+        "added": ["new 1"],
+        "removed": ["gone 1"],
+        "updated": ["up 1 -> 2"],
+        "rebuilt": ["built 1"],
+        "replaced": ["evil 1"],
+        "moved": ["moved 1"],
+    }
+    assert (changes.same, changes.older, changes.newer) == (1, 1, 2)
+    assert changes.growth == new.manifest.total_bytes - old.manifest.total_bytes
+    assert changes.updated[0].growth == 14
+
+
+def test_another_mirror_makes_its_installer_again_and_replaces_nothing() -> None:
+    both = [artifact("mirror.pyz", "", data=data, origin="mirror", at="tool") for data in ("before", "after!")]
+    changes = compare(side(both[0], tool="0.1"), side(both[1], tool="0.2"))
+    assert [one.name for one in changes.rebuilt] == ["mirror.pyz"] and not changes.replaced
+    assert [str(fact) for fact in changes.facts] == ["mirror: 0.1 -> 0.2"]
+
+
+def test_what_mirror_writes_itself_is_no_change_of_its_own() -> None:
+    texts = [Artifact("meta/install.txt", 1, Sha256Hex(letter * 64), "install.txt") for letter in "ab"]
+    assert compare(side(artifact("a"), texts[0]), side(artifact("a"), texts[1])).is_empty
+
+
+def test_a_changed_licence_a_new_hook_and_another_signer_are_told() -> None:
+    old_facts = FileFacts(artifact("a").path, "wheel", licence="MIT")
+    new_facts = FileFacts(artifact("a", "2").path, "wheel", licence_stated="ask us", hooks=("a.pth",))
+    old, new = side(artifact("a"), facts=(old_facts,)), side(artifact("a", "2"), facts=(new_facts,))
+    new = dataclasses.replace(new, signers={"builder": ("bea",), "approver": ("alice",)})
+    changes = compare(old, new)
+    assert [str(fact) for fact in changes.licences] == ["a: MIT -> ask us"]
+    assert [str(fact) for fact in changes.facts] == [
+        "signed as builder: builder -> bea",
+        "signed as approver: - -> alice",
+        "a hooks: - -> a.pth",
+    ]
+
+
+def test_a_hook_of_something_new_is_told_too() -> None:
+    facts = FileFacts(artifact("a").path, "wheel", hooks=("a.pth",), gpus=("sm_90",))
+    changes = compare(side(artifact("b")), side(artifact("a"), artifact("b"), facts=(facts,)))
+    assert [str(fact) for fact in changes.facts] == ["a hooks: - -> a.pth"]
+
+
+def test_another_target_or_root_is_told() -> None:
+    other = dataclasses.replace(TARGET, glibc="2.34")
+    changes = compare(side(), side(target=other, roots=(Sha256Hex("a" * 64),)))
+    assert [fact.subject for fact in changes.facts] == ["target", "roots"]
+
+
+def write(path: Path, *versions: str, sequence: int, builder: str = "builder", root: Root | None = None) -> Path:
+    simulator = BundleSimulator(sequence=sequence)
+    simulator.root = root or simulator.root
+    simulator.signers = (builder,)
+    for number, version in enumerate(versions):
+        simulator.add(f"wheels/p{number}-{version}-py3-none-any.whl", version.encode(), f"p{number}", version)
+    path_in = f"wheels/p0-{versions[0]}-py3-none-any.whl"
+    simulator.add(PATH, Dossier((), (), (FileFacts(path_in, "wheel", licence="MIT"),)).encode())
+    return simulator.write(path)
+
+
+def test_bundles_and_manifests_are_compared_alike(
+    tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = write(tmp_path / "old.tar", "1", "1", sequence=10), write(tmp_path / "new.tar", "2", "1", sequence=20)
+    BundleSimulator().store(mirror_home)
+    manifest = tmp_path / "MANIFEST.json"
+    manifest.write_bytes(read_contents(old, make_root()).manifest.encode())
+    for before in (old, manifest):
+        parser = argparse.ArgumentParser()
+        command.configure(parser.add_subparsers())
+        assert (
+            parser.parse_args(["diff", str(before), str(new)]).run(parser.parse_args(["diff", str(before), str(new)]))
+            == 0
+        )
+        out = capsys.readouterr().out
+        assert "updated (1)\n  wheels/  p0 1 -> 2" in out and "1 files are the same" in out
+        args = parser.parse_args(["diff", str(before), str(new), "--json"])
+        args.run(args)
+        assert json.loads(capsys.readouterr().out)["updated"][0]["new"]["version"] == "2"
+
+
+def test_a_bundle_of_a_stranger_is_not_compared(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "b.tar", "1", sequence=1, builder="stranger")
+    with pytest.raises(UnknownSigner):
+        read_contents(bundle, make_root())
+
+
+def test_a_bundle_that_nobody_approved_yet_is_compared(tmp_path: Path) -> None:
+    root = make_root(approver=role("alice"))
+    contents = read_contents(write(tmp_path / "b.tar", "1", sequence=1, root=root), root)
+    assert contents.facts("wheels/p0-1-py3-none-any.whl") == FileFacts(
+        "wheels/p0-1-py3-none-any.whl", "wheel", licence="MIT"
+    )
+
+
+@pytest.mark.parametrize(("data", "error"), [(None, Unreadable), (b"{}", InvalidDocument)])
+def test_what_is_neither_is_named(tmp_path: Path, data: bytes | None, error: type[Exception]) -> None:
+    path = tmp_path / "x"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(error):
+        read_contents(path, make_root())
