@@ -48,9 +48,7 @@ class PreflightFailed(MirrorError):
     exit_code = 90
     hint = "Nothing was written. Put right what is listed and run the same command again."
 
-    def __init__(self, issues: tuple[str, ...]) -> None:
-        super().__init__(issues)
-        self.issues = issues
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         if len(self.issues) == 1:

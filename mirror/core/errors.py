@@ -18,15 +18,52 @@ Example::
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing import dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> object:
+        return lambda cls: cls
 
 
+@dataclass_transform(eq_default=False)
 class MirrorError(Exception):
-    """Root of all named failures. Subclasses set the class attributes and pass their data to ``super().__init__``."""
+    """Root of all named failures. A subclass annotates its data, and says its sentence as a template over them.
+
+    The data are given in the order of their annotations, or by name; those with a value in the class may be left out. In the
+    sentence, several of a kind are joined by commas.
+
+    Raises:
+        TypeError: on making one with too few or too many.
+    """
 
     ref: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    message: ClassVar[str] = ""
     hint: str = ""
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        own = (name for name, kind in getattr(cls, "__annotations__", {}).items() if "ClassVar" not in str(kind))
+        cls._fields = (*cls._fields, *(name for name in own if name not in cls._fields))
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        given = {**dict(zip(self._fields, values)), **named}
+        missing = [name for name in self._fields if name not in given and not hasattr(type(self), name)]
+        if missing or len(values) + len(named) != len(given) or set(given) - set(self._fields):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields)}; got {values} and {named}")
+        vars(self).update({name: given.get(name, getattr(type(self), name, None)) for name in self._fields})
+        super().__init__(*(getattr(self, name) for name in self._fields))  # so that it can be pickled
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """For errors whose next step depends on their data."""
+
+    def __str__(self) -> str:
+        joined = {name: ", ".join(map(str, one)) if isinstance(one, tuple) else one for name, one in vars(self).items()}
+        return self.message.format_map(joined)
 
     def context(self) -> str:
         """More lines for the user (a log's tail, a list of issues); empty when the sentence says it all."""
@@ -44,13 +81,10 @@ class Unwritable(MirrorError):
     ref = "unwritable"
     exit_code = 10
     hint = "Choose another place with the command's output or prefix option, or free space there."
+    message = "cannot write {path}: {reason}"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
-
-    def __str__(self) -> str:
-        return f"cannot write {self.path}: {self.reason}"
+    path: str
+    reason: str
 
 
 class Unreadable(MirrorError):
@@ -59,13 +93,10 @@ class Unreadable(MirrorError):
     ref = "unreadable"
     exit_code = 11
     hint = "Check the path and its permissions."
+    message = "cannot read {path}: {reason}"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
-
-    def __str__(self) -> str:
-        return f"cannot read {self.path}: {self.reason}"
+    path: str
+    reason: str
 
 
 class InvalidDocument(MirrorError):
@@ -84,9 +115,9 @@ class InvalidDocument(MirrorError):
         "make it again."
     )
 
-    def __init__(self, document: str, where: str, problem: str) -> None:
-        super().__init__(document, where, problem)
-        self.document, self.where, self.problem = document, where, problem
+    document: str
+    where: str
+    problem: str
 
     def __str__(self) -> str:
         place = f" at '{self.where}'" if self.where else ""
@@ -99,6 +130,4 @@ class Interrupted(MirrorError):
     ref = "interrupted"
     exit_code = 130
     hint = "Run the same command again: it goes on from what is already there."
-
-    def __str__(self) -> str:
-        return "interrupted"
+    message = "interrupted"

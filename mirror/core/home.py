@@ -32,9 +32,7 @@ class NoHome(MirrorError):
         "Set HOME to an absolute path, or name the place itself: MIRROR_HOME for the trust store, --prefix for a stack."
     )
 
-    def __init__(self, user: str) -> None:
-        super().__init__(user)
-        self.user = user
+    user: str
 
     def __str__(self) -> str:
         if self.user != "~":

@@ -33,9 +33,7 @@ class ProblemsFound(MirrorError):
     ref = "problems-found"
     exit_code = 110
     hint = "Each problem is printed with its next step."
-
-    def __str__(self) -> str:
-        return "the doctor found problems"
+    message = "the doctor found problems"
 
 
 @dataclass(frozen=True)

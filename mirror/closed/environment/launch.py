@@ -36,13 +36,10 @@ class CannotRun(MirrorError):
     ref = "cannot-run"
     exit_code = 106
     hint = "Programs are looked for in the venv, the CUDA toolkit and then on your PATH; 'mirror env' shows the search path."
+    message = "cannot run {program}: {reason}"
 
-    def __init__(self, program: str, reason: str) -> None:
-        super().__init__(program, reason)
-        self.program, self.reason = program, reason
-
-    def __str__(self) -> str:
-        return f"cannot run {self.program}: {self.reason}"
+    program: str
+    reason: str
 
 
 def launch(environment: Environment, command: Sequence[str], base: Mapping[str, str]) -> NoReturn:

@@ -72,13 +72,10 @@ class GenerationDamaged(MirrorError):
     ref = "generation-damaged"
     exit_code = 105
     hint = "Run 'mirror install' again with the same bundle: it puts the manifest back. The rest is not touched."
+    message = "{generation}: {problem}"
 
-    def __init__(self, generation: str, problem: str) -> None:
-        super().__init__(generation, problem)
-        self.generation, self.problem = generation, problem
-
-    def __str__(self) -> str:
-        return f"{self.generation}: {self.problem}"
+    generation: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,9 @@ class NoSuchGeneration(MirrorError):
     exit_code = 94
     hint = "'mirror status' lists what is installed."
 
-    def __init__(self, prefix: str, wanted: str, installed: tuple[str, ...]) -> None:
-        super().__init__(prefix, wanted, installed)
-        self.prefix, self.wanted, self.installed = prefix, wanted, installed
+    prefix: str
+    wanted: str
+    installed: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.prefix} holds no {self.wanted}; it holds {', '.join(self.installed) or 'nothing'}"

@@ -31,9 +31,8 @@ class PrefixBusy(MirrorError):
         "still run: 'fuser PREFIX/.lock' names it."
     )
 
-    def __init__(self, prefix: str, holder: str) -> None:
-        super().__init__(prefix, holder)
-        self.prefix, self.holder = prefix, holder
+    prefix: str
+    holder: str
 
     def __str__(self) -> str:
         return f"{self.prefix} is in use by {self.holder or 'another process'}"

@@ -36,13 +36,9 @@ class NothingInstalled(MirrorError):
     ref = "nothing-installed"
     exit_code = 99
     hint = "Name a stack, or its directory with --prefix; 'mirror install' installs one."
+    message = "nothing is installed in {place}"
 
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.place = place
-
-    def __str__(self) -> str:
-        return f"nothing is installed in {self.place}"
+    place: str
 
 
 class AmbiguousStack(MirrorError):
@@ -55,13 +51,9 @@ class AmbiguousStack(MirrorError):
     ref = "ambiguous-stack"
     exit_code = 100
     hint = "Name one of them."
+    message = "which stack? {names} are installed"
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(names)
-        self.names = names
-
-    def __str__(self) -> str:
-        return f"which stack? {', '.join(self.names)} are installed"
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,8 @@ class BundleOlder(MirrorError):
         "reason, which the receipt and the history of the prefix will keep."
     )
 
-    def __init__(self, sequence: int, installed: int) -> None:
-        super().__init__(sequence, installed)
-        self.sequence, self.installed = sequence, installed
+    sequence: int
+    installed: int
 
     def __str__(self) -> str:
         return f"the bundle was locked at {utc(self.sequence)}, a newer one of {utc(self.installed)} is installed"
@@ -57,9 +56,9 @@ class SequenceReused(MirrorError):
     exit_code = 93
     hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
 
-    def __init__(self, sequence: int, digest: str, installed: str) -> None:
-        super().__init__(sequence, digest, installed)
-        self.sequence, self.digest, self.installed = sequence, digest, installed
+    sequence: int
+    digest: str
+    installed: str
 
     def __str__(self) -> str:
         return (
@@ -79,13 +78,11 @@ class OtherStack(MirrorError):
     ref = "other-stack"
     exit_code = 98
     hint = "Name another directory with --prefix: each stack has its own."
+    message = "{prefix} holds the stack {installed!r}, the bundle is {name!r}"
 
-    def __init__(self, prefix: str, name: str, installed: str) -> None:
-        super().__init__(prefix, name, installed)
-        self.prefix, self.name, self.installed = prefix, name, installed
-
-    def __str__(self) -> str:
-        return f"{self.prefix} holds the stack {self.installed!r}, the bundle is {self.name!r}"
+    prefix: str
+    name: str
+    installed: str
 
 
 def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False) -> Generation | None:

@@ -53,9 +53,7 @@ class SelfTestFailed(MirrorError):
     exit_code = 97
     hint = "Nothing was kept and what was current still is. Show these lines to the bundle's maker."
 
-    def __init__(self, checks: tuple[Check, ...]) -> None:
-        super().__init__(checks)
-        self.checks = checks
+    checks: tuple[Check, ...]
 
     def __str__(self) -> str:
         return f"the self-test failed: {', '.join(check.name for check in self.checks)}"

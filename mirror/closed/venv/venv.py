@@ -42,13 +42,12 @@ class InstallerFailed(MirrorError):
     ref = "installer-failed"
     exit_code = 96
     hint = "Nothing was kept. If its words do not help, run 'mirror verify' on the bundle and show both to its maker."
+    message = "{tool} could not {step} (exit {code})"
 
-    def __init__(self, tool: str, step: str, code: int, tail: str) -> None:
-        super().__init__(tool, step, code, tail)
-        self.tool, self.step, self.code, self.tail = tool, step, code, tail
-
-    def __str__(self) -> str:
-        return f"{self.tool} could not {self.step} (exit {self.code})"
+    tool: str
+    step: str
+    code: int
+    tail: str
 
     def context(self) -> str:
         return self.tail

@@ -46,13 +46,9 @@ class NoFileIndex(MirrorError):
         "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
         "'mirror lock NAME.toml' writes it and 'mirror which FILE --lock NAME.toml' asks it."
     )
+    message = "{place} holds no index of the files of CUDA's packages"
 
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self.place = place
-
-    def __str__(self) -> str:
-        return f"{self.place} holds no index of the files of CUDA's packages"
+    place: str
 
 
 @dataclass(frozen=True)

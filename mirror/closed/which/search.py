@@ -57,9 +57,10 @@ class FileUnknown(MirrorError):
     exit_code = 108
     hint = "Name it as it is included, linked or called: nv/target, -lcublas, libnvrtc.so.13, ptxas. There are no wildcards."
 
-    def __init__(self, file: str, place: str, near: tuple[tuple[str, str], ...], knows_all: bool) -> None:
-        super().__init__(file, place, near, knows_all)
-        self.file, self.place, self.near, self.knows_all = file, place, near, knows_all
+    file: str
+    place: str
+    near: tuple[tuple[str, str], ...]
+    knows_all: bool
 
     def __str__(self) -> str:
         return f"no RPM that {self.place} knows brings {_cut(self.file)!r}"

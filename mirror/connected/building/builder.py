@@ -139,18 +139,19 @@ class BuildFailed(MirrorError):
     ref = "build-failed"
     exit_code = 80
     hint = "Read the log. What the build lacks goes into [build.NAME] of NAME.toml: requires, or environment."
+    message = "{project} {version}: {problem}; the log is {log}"
 
-    def __init__(self, project: str, version: str, problem: str, log: str) -> None:
-        super().__init__(project, version, problem, log)
-        self.project, self.version, self.problem, self.log = project, version, problem, log
+    project: str
+    version: str
+    problem: str
+    log: str
+
+    def __post_init__(self) -> None:
         if _NO_NETWORK.search(self._text()):
             self.hint = (
                 "The build tried to reach the network, which is cut off while building. Give it what it downloads: as a "
                 "build requirement, or by a setting of the project in [build.NAME].environment."
             )
-
-    def __str__(self) -> str:
-        return f"{self.project} {self.version}: {self.problem}; the log is {self.log}"
 
     def context(self) -> str:
         return "\n".join(self._text().splitlines()[-_TAIL_LINES:])
@@ -174,15 +175,15 @@ class BuildRequirementMissing(MirrorError):
     ref = "build-requirement-missing"
     exit_code = 82
     hint = "Add it to [build.NAME] requires of NAME.toml and lock again."  # an instance's names the project
+    message = "{project} {version} needs {missing} to be built, which the lock does not pin"
 
-    def __init__(self, project: str, version: str, missing: tuple[str, ...]) -> None:
-        super().__init__(project, version, missing)
-        self.project, self.version, self.missing = project, version, missing
-        wanted = ", ".join(json.dumps(text.partition(" (")[0]) for text in missing)
-        self.hint = f"Add to NAME.toml and lock again: [build.{project}] requires = [{wanted}]"
+    project: str
+    version: str
+    missing: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.project} {self.version} needs {', '.join(self.missing)} to be built, which the lock does not pin"
+    def __post_init__(self) -> None:
+        wanted = ", ".join(json.dumps(text.partition(" (")[0]) for text in self.missing)
+        self.hint = f"Add to NAME.toml and lock again: [build.{self.project}] requires = [{wanted}]"
 
 
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:

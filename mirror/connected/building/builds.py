@@ -50,13 +50,10 @@ class NoBuildPython(MirrorError):
     ref = "no-build-python"
     exit_code = 75
     hint = "Install that Python on this machine, or name one: --python /path/to/it"
+    message = "wheels are to be built for Python {wanted}; this machine has {found}"
 
-    def __init__(self, wanted: str, found: str) -> None:
-        super().__init__(wanted, found)
-        self.wanted, self.found = wanted, found
-
-    def __str__(self) -> str:
-        return f"wheels are to be built for Python {self.wanted}; this machine has {self.found}"
+    wanted: str
+    found: str
 
 
 def build_wheels(

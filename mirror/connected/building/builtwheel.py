@@ -57,13 +57,11 @@ class BuiltWheelUnfit(MirrorError):
         "Where the wheel needs a newer glibc, build on a system as old as the oldest host; where its name or version "
         "differs, the sdist is broken at its source."
     )
+    message = "{wheel} {found}; {wanted}"
 
-    def __init__(self, wheel: str, found: str, wanted: str) -> None:
-        super().__init__(wheel, found, wanted)
-        self.wheel, self.found, self.wanted = wheel, found, wanted
-
-    def __str__(self) -> str:
-        return f"{self.wheel} {self.found}; {self.wanted}"
+    wheel: str
+    found: str
+    wanted: str
 
 
 def check_built_wheel(path: Path, project: ProjectName, version: str, target: Target) -> None:

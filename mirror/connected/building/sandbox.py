@@ -38,13 +38,9 @@ class NetworkCutUnavailable(MirrorError):
         "Builds run without network, always. Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
         "kernel.apparmor_restrict_unprivileged_userns=0) or seccomp in this container, or build on another machine."
     )
+    message = "a build must not reach the network, and this machine has no way to cut it off: {reason}"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"a build must not reach the network, and this machine has no way to cut it off: {self.reason}"
+    reason: str
 
 
 def run_cut_off(

@@ -58,11 +58,11 @@ class SeveralFailures(MirrorError):
     exit_code = 77
     hint = "Run the same command again: what has arrived is kept."  # an instance's is its first error's
 
-    def __init__(self, errors: tuple[MirrorError, ...]) -> None:
-        super().__init__(errors)
-        self.errors = errors
-        self.exit_code = errors[0].exit_code  # type: ignore[misc]  # one instance speaks for its first error
-        self.hint = errors[0].hint
+    errors: tuple[MirrorError, ...]
+
+    def __post_init__(self) -> None:
+        self.exit_code = self.errors[0].exit_code  # type: ignore[misc]  # one instance speaks for its first error
+        self.hint = self.errors[0].hint
 
     def __str__(self) -> str:
         return f"{len(self.errors)} files could not be fetched; the first: {self.errors[0]}"

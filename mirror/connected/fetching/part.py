@@ -50,16 +50,19 @@ class DownloadMismatch(MirrorError):
     exit_code = 72
     hint = "The file was replaced upstream, or altered on the way. Do not use it: compare with another source, then lock again."
 
-    def __init__(self, url: str, expected: str, actual: str, content_type: str = "", transient: bool = False) -> None:
-        super().__init__(url, expected, actual, content_type, transient)
-        self.url, self.expected, self.actual = url, expected, actual
-        self.content_type, self.transient = content_type, transient
-        if url.startswith("file:"):
+    url: str
+    expected: str
+    actual: str
+    content_type: str = ""
+    transient: bool = False
+
+    def __post_init__(self) -> None:
+        if self.url.startswith("file:"):
             self.hint = (
                 "The copy is damaged, or was altered: copy it again from where it came. If it stays so, do not use it: the "
                 "file was replaced upstream; compare with another source, then lock again."
             )
-        elif content_type.startswith("text/html"):
+        elif self.content_type.startswith("text/html"):
             self.hint = (
                 "The server sent a web page instead of the file, most likely a login or an error page: "
                 "sign in, or check the proxy and the index's address."

@@ -45,13 +45,11 @@ class NoSpace(MirrorError):
     ref = "no-space"
     exit_code = 74
     hint = "Free space there, or point XDG_CACHE_HOME at a larger disk; what is here already is kept."
+    message = "{path}: {needed} bytes are needed, {free} bytes are free"
 
-    def __init__(self, path: str, needed: int, free: int) -> None:
-        super().__init__(path, needed, free)
-        self.path, self.needed, self.free = path, needed, free
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.needed} bytes are needed, {self.free} bytes are free"
+    path: str
+    needed: int
+    free: int
 
 
 def refuse_write(exc: OSError, path: Path, needed: int) -> NoReturn:

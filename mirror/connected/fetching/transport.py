@@ -56,9 +56,13 @@ class HostUnreachable(MirrorError):
         "Check the network, the proxy (HTTPS_PROXY) and the CA bundle (REQUESTS_CA_BUNDLE); then run the command again."
     )
 
-    def __init__(self, url: str, reason: str, transient: bool = True) -> None:
-        super().__init__(url, reason, transient)
-        self.host, self.url, self.reason, self.transient = urlsplit(url).netloc, url, reason, transient
+    url: str
+    reason: str
+    transient: bool = True
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
 
     def __str__(self) -> str:
         return f"cannot reach {self.host} for {self.url}: {self.reason}"
@@ -78,10 +82,13 @@ class HttpRefused(MirrorError):
     exit_code = 71
     hint = "The server is not well at the moment: run the command again later; it goes on from what is here."
 
-    def __init__(self, url: str, status: int, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(url, status, reason, retry_after_s)
-        self.url, self.status, self.reason, self.retry_after_s = url, status, reason, retry_after_s
-        self.hint = _HINTS.get(status, self.hint)
+    url: str
+    status: int
+    reason: str
+    retry_after_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self.hint = _HINTS.get(self.status, self.hint)
 
     @property
     def transient(self) -> bool:
@@ -105,10 +112,12 @@ class Truncated(MirrorError):
     hint = "The connection breaks off. Run the command again: it goes on from what is already here."
     transient = True
 
-    def __init__(self, url: str, expected: int | None, actual: int) -> None:
-        super().__init__(url, expected, actual)
-        self.url, self.expected, self.actual = url, expected, actual
-        if url.startswith("file:"):  # asking again would bring the same
+    url: str
+    expected: int | None
+    actual: int
+
+    def __post_init__(self) -> None:
+        if self.url.startswith("file:"):  # asking again would bring the same
             self.hint, self.transient = "The copy is cut short: copy it again.", False
 
     def __str__(self) -> str:
@@ -122,13 +131,10 @@ class BadReply(MirrorError):
     ref = "bad-reply"
     exit_code = 76
     hint = "Check the address and the proxy between here and the server."
+    message = "{url}: {problem}"
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(url, problem)
-        self.url, self.problem = url, problem
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.problem}"
+    url: str
+    problem: str
 
 
 def new_session(connections: int = 16) -> requests.Session:

@@ -43,9 +43,7 @@ class HashNotOnIndex(MirrorError):
     exit_code = 56
     hint = "The file was replaced or removed upstream, or the lock is for another index: lock again and compare."
 
-    def __init__(self, faults: tuple[tuple[str, str, str, str], ...]) -> None:
-        super().__init__(faults)
-        self.faults = faults
+    faults: tuple[tuple[str, str, str, str], ...]
 
     def _sentence(self, fault: tuple[str, str, str, str]) -> str:
         project, version, host, digest = fault
@@ -72,9 +70,8 @@ class Withdrawn(MirrorError):
         "Pin another version; to take a withdrawn one all the same, state it in [python].requirements as NAME==VERSION."
     )
 
-    def __init__(self, stack: str, faults: tuple[tuple[str, str, str], ...]) -> None:
-        super().__init__(stack, faults)
-        self.stack, self.faults = stack, faults
+    stack: str
+    faults: tuple[tuple[str, str, str], ...]
 
     def _sentence(self, fault: tuple[str, str, str]) -> str:
         project, version, reason = fault

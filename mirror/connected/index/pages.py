@@ -71,13 +71,10 @@ class ProjectNotOnIndex(MirrorError):
     ref = "project-not-on-index"
     exit_code = 51
     hint = "Check the project's name, or name the index that has it in [indexes] and [python.index] of NAME.toml."
+    message = "{project} is asked for, but the index {index} has no such project"
 
-    def __init__(self, project: ProjectName, index: str) -> None:
-        super().__init__(project, index)
-        self.project, self.index = project, index
-
-    def __str__(self) -> str:
-        return f"{self.project} is asked for, but the index {self.index} has no such project"
+    project: ProjectName
+    index: str
 
 
 @dataclass(frozen=True)

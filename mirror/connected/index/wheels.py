@@ -68,9 +68,8 @@ class NoWheelForTarget(MirrorError):
         "from its sdist."
     )
 
-    def __init__(self, stack: str, misses: tuple[Miss, ...]) -> None:
-        super().__init__(stack, misses)
-        self.stack, self.misses = stack, misses
+    stack: str
+    misses: tuple[Miss, ...]
 
     def _sentence(self, miss: Miss) -> str:
         return f"{miss.project} {miss.version} {miss.found}; target {self.stack} {miss.wanted}"

@@ -43,13 +43,10 @@ class UnreadableWheel(MirrorError):
     hint = (
         "It was published like that: leave that project out of the stack, or pin another version of it, and lock again."
     )
+    message = "{filename} is no wheel that can be read: {problem}"
 
-    def __init__(self, filename: str, problem: str) -> None:
-        super().__init__(filename, problem)
-        self.filename, self.problem = filename, problem
-
-    def __str__(self) -> str:
-        return f"{self.filename} is no wheel that can be read: {self.problem}"
+    filename: str
+    problem: str
 
 
 def install_txt(wheels: Iterable[Artifact]) -> bytes:

@@ -38,13 +38,11 @@ class SourceChanged(MirrorError):
     ref = "source-changed"
     exit_code = 79
     hint = "Something else writes into mirror's cache, or the disk is failing. Remove the file and run again."
+    message = "{path}: sha256 is {actual} now, it was {expected} when it was fetched or built"
 
-    def __init__(self, path: str, expected: Sha256Hex, actual: Sha256Hex) -> None:
-        super().__init__(path, expected, actual)
-        self.path, self.expected, self.actual = path, expected, actual
-
-    def __str__(self) -> str:
-        return f"{self.path}: sha256 is {self.actual} now, it was {self.expected} when it was fetched or built"
+    path: str
+    expected: Sha256Hex
+    actual: Sha256Hex
 
 
 class NoSpaceForBundle(MirrorError):
@@ -53,13 +51,11 @@ class NoSpaceForBundle(MirrorError):
     ref = "no-space-for-bundle"
     exit_code = 78
     hint = "Free space there, or name a file on another disk with -o."
+    message = "the bundle takes {needed} bytes, {directory} has {free} free"
 
-    def __init__(self, directory: str, needed: int, free: int) -> None:
-        super().__init__(directory, needed, free)
-        self.directory, self.needed, self.free = directory, needed, free
-
-    def __str__(self) -> str:
-        return f"the bundle takes {self.needed} bytes, {self.directory} has {self.free} free"
+    directory: str
+    needed: int
+    free: int
 
 
 def pack(

@@ -51,9 +51,7 @@ class WheelsRefused(MirrorError):
         "a reason and a name: both are signed with the bundle."
     )
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__(findings)
-        self.findings = findings
+    findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
         more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""

@@ -65,9 +65,8 @@ class InvalidLock(MirrorError):
     exit_code = 50
     hint = "Write it anew with mirror lock NAME.toml, or with --generate-hashes of pip-compile or uv pip compile."
 
-    def __init__(self, path: str, issues: tuple[str, ...]) -> None:
-        super().__init__(path, issues)
-        self.path, self.issues = path, issues
+    path: str
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""

@@ -46,9 +46,8 @@ class LockOutdated(MirrorError):
     exit_code = 58
     hint = "Lock again: mirror lock NAME.toml"
 
-    def __init__(self, path: str, issues: tuple[str, ...]) -> None:
-        super().__init__(path, issues)
-        self.path, self.issues = path, issues
+    path: str
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
@@ -64,13 +63,10 @@ class NoPlatform(MirrorError):
     ref = "no-platform"
     exit_code = 59
     hint = "Write a NAME.toml beside the lock with a [target] table; lockfiles/quickstart.toml is an example."
+    message = "{path} has no NAME.toml that says what it is for, and this machine ({found}) is no Linux with glibc"
 
-    def __init__(self, path: str, found: str) -> None:
-        super().__init__(path, found)
-        self.path, self.found = path, found
-
-    def __str__(self) -> str:
-        return f"{self.path} has no NAME.toml that says what it is for, and this machine ({self.found}) is no Linux with glibc"
+    path: str
+    found: str
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,10 @@ class UnusableName(MirrorError):
     ref = "unusable-name"
     exit_code = 84
     hint = "Leave that project or package out of the stack, or take another version of it."
+    message = "{filename} cannot go into a bundle: {problem}"
 
-    def __init__(self, filename: str, problem: str) -> None:
-        super().__init__(filename, problem)
-        self.filename, self.problem = filename, problem
-
-    def __str__(self) -> str:
-        return f"{self.filename} cannot go into a bundle: {self.problem}"
+    filename: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,8 @@ class NotLocked(MirrorError):
     exit_code = 20
     hint = "Run mirror lock NAME.toml and commit what it writes; or leave that option out: mirror bundle locks first, then."
 
-    def __init__(self, directory: str, missing: tuple[str, ...]) -> None:
-        super().__init__(directory, missing)
-        self.directory, self.missing = directory, missing
+    directory: str
+    missing: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.directory} has no {' and no '.join(self.missing)}, and nothing may be locked now (--locked, --dry-run)"

@@ -65,13 +65,12 @@ class ResolutionFailed(MirrorError):
     ref = "resolution-failed"
     exit_code = 54
     hint = "Loosen the requirement that the resolver names, or move [python].cutoff, in NAME.toml."
+    message = "{resolver} could not resolve {stack} for {target}"
 
-    def __init__(self, resolver: str, stack: str, target: str, words: str) -> None:
-        super().__init__(resolver, stack, target, words)
-        self.resolver, self.stack, self.target, self.words = resolver, stack, target, words
-
-    def __str__(self) -> str:
-        return f"{self.resolver} could not resolve {self.stack} for {self.target}"
+    resolver: str
+    stack: str
+    target: str
+    words: str
 
     def context(self) -> str:
         return self.words
@@ -88,13 +87,10 @@ class ResolverUnfit(MirrorError):
     ref = "resolver-unfit"
     exit_code = 55
     hint = "Leave --resolver out: uv resolves for any target, from any machine."
+    message = "{resolver} cannot make this lock: {reason}"
 
-    def __init__(self, resolver: str, reason: str) -> None:
-        super().__init__(resolver, reason)
-        self.resolver, self.reason = resolver, reason
-
-    def __str__(self) -> str:
-        return f"{self.resolver} cannot make this lock: {self.reason}"
+    resolver: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,10 @@ class InvalidSdist(MirrorError):
     ref = "invalid-sdist"
     exit_code = 53
     hint = "The sdist is broken at its source: pin another version, or use the project's wheel."
+    message = "{filename}: {problem}"
 
-    def __init__(self, filename: str, problem: str) -> None:
-        super().__init__(filename, problem)
-        self.filename, self.problem = filename, problem
-
-    def __str__(self) -> str:
-        return f"{self.filename}: {self.problem}"
+    filename: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,9 @@ class AgentRefused(MirrorError):
     ref = "agent-refused"
     exit_code = 89
     hint = "Start an agent and add the key (eval $(ssh-agent); ssh-add FILE), or name the private key's file instead."
+    message = "ssh-agent: {problem}"
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"ssh-agent: {self.problem}"
+    problem: str
 
 
 @dataclass(frozen=True)

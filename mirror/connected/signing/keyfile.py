@@ -42,13 +42,9 @@ class KeyExists(MirrorError):
     ref = "key-exists"
     exit_code = 85
     hint = "Use that key, or name another file. A lost key cannot be made again, so none is ever replaced."
+    message = "{path} exists already"
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"{self.path} exists already"
+    path: str
 
 
 class ExposedKey(MirrorError):
@@ -62,13 +58,10 @@ class ExposedKey(MirrorError):
     ref = "exposed-key"
     exit_code = 86
     hint = "If nobody can have copied it, chmod 600 the file; else make a new key with `mirror key new`."
+    message = "the private key {path} has mode {mode:04o}, expected 0600: others may use it"
 
-    def __init__(self, path: str, mode: int) -> None:
-        super().__init__(path, mode)
-        self.path, self.mode = path, mode
-
-    def __str__(self) -> str:
-        return f"the private key {self.path} has mode {self.mode:04o}, expected 0600: others may use it"
+    path: str
+    mode: int
 
 
 class UnusableKey(MirrorError):
@@ -82,13 +75,10 @@ class UnusableKey(MirrorError):
     ref = "unusable-key"
     exit_code = 87
     hint = "Make a key with `mirror key new` or `ssh-keygen -t ed25519`; copy key files as binary."
+    message = "{path}: {problem}"
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path, self.problem = path, problem
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}"
+    path: str
+    problem: str
 
 
 class LockedKey(MirrorError):
@@ -102,13 +92,10 @@ class LockedKey(MirrorError):
     ref = "locked-key"
     exit_code = 88
     hint = "Add the key to an agent (eval $(ssh-agent); ssh-add FILE), or run mirror from a terminal to be asked."
+    message = "the private key {path} is locked: {problem}"
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path, self.problem = path, problem
-
-    def __str__(self) -> str:
-        return f"the private key {self.path} is locked: {self.problem}"
+    path: str
+    problem: str
 
 
 def ask_passphrase(path: Path) -> bytes:

@@ -41,13 +41,10 @@ class NoSuchKey(MirrorError):
     ref = "no-such-key"
     exit_code = 116
     hint = "Name a key as `mirror trust show` does."
+    message = "the root names no key {name!r}; it names {known}"
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
-
-    def __str__(self) -> str:
-        return f"the root names no key {self.name!r}; it names {', '.join(self.known)}"
+    name: str
+    known: tuple[str, ...]
 
 
 class NotARootKey(MirrorError):
@@ -61,13 +58,10 @@ class NotARootKey(MirrorError):
     ref = "not-a-root-key"
     exit_code = 117
     hint = "Sign with a key of the root role: --key FILE (`mirror trust show` lists them)."
+    message = "{signer} may not sign this root; {holders} may"
 
-    def __init__(self, signer: str, holders: tuple[str, ...]) -> None:
-        super().__init__(signer, holders)
-        self.signer, self.holders = signer, holders
-
-    def __str__(self) -> str:
-        return f"{self.signer} may not sign this root; {', '.join(self.holders)} may"
+    signer: str
+    holders: tuple[str, ...]
 
 
 def with_key(root: Root, role: str, key: Key) -> Root:

@@ -33,9 +33,8 @@ class UnknownPart(MirrorError):
     exit_code = 22
     hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
 
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name, self.known = name, known
+    name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}"

@@ -58,9 +58,7 @@ class NotInRepository(MirrorError):
     exit_code = 66
     hint = "Correct [rpms] in the stack's TOML, or name a repository that has them."
 
-    def __init__(self, issues: tuple[str, ...]) -> None:
-        super().__init__(issues)
-        self.issues = issues
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         return self.issues[0] if len(self.issues) == 1 else f"the repository lacks {len(self.issues)} wanted packages"
@@ -75,14 +73,12 @@ class MixedReleases(MirrorError):
     ref = "mixed-cuda-releases"
     exit_code = 67
     hint = "A toolchain is of one release: let every package that [rpms] names end in the same -X-Y, that of [target].cuda."
+    message = "{first} is of CUDA {first_release}, {second} is of CUDA {second_release}"
 
-    def __init__(self, first: str, first_release: str, second: str, second_release: str) -> None:
-        super().__init__(first, first_release, second, second_release)
-        self.first, self.first_release = first, first_release
-        self.second, self.second_release = second, second_release
-
-    def __str__(self) -> str:
-        return f"{self.first} is of CUDA {self.first_release}, {self.second} is of CUDA {self.second_release}"
+    first: str
+    first_release: str
+    second: str
+    second_release: str
 
 
 class Unsolvable(MirrorError):
@@ -98,9 +94,7 @@ class Unsolvable(MirrorError):
         "If this is a copy of a repository, it may be incomplete: copy the named packages too, and its repodata again."
     )
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"the wanted RPMs cannot be together: {self.problems[0]}"
@@ -115,13 +109,9 @@ class DriverNotCarried(MirrorError):
     ref = "driver-not-carried"
     exit_code = 69
     hint = "Remove it from [rpms]. To build against the driver API, cuda-driver-devel-X-Y has a stub of it."
+    message = "{name} belongs to the GPU driver, which the closed host has already; a bundle carries none"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    def __str__(self) -> str:
-        return f"{self.name} belongs to the GPU driver, which the closed host has already; a bundle carries none"
+    name: str
 
 
 def solve(

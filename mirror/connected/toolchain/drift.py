@@ -50,13 +50,12 @@ class RpmPruned(MirrorError):
     ref = "rpm-pruned"
     exit_code = 17
     hint = _TWO_WAYS
+    message = "{nevra} is locked (sha256 {sha256}) and gone from {place}: {now}"
 
-    def __init__(self, nevra: str, sha256: Sha256Hex, place: str, now: str) -> None:
-        super().__init__(nevra, sha256, place, now)
-        self.nevra, self.sha256, self.place, self.now = nevra, sha256, place, now
-
-    def __str__(self) -> str:
-        return f"{self.nevra} is locked (sha256 {self.sha256}) and gone from {self.place}: {self.now}"
+    nevra: str
+    sha256: Sha256Hex
+    place: str
+    now: str
 
 
 class RpmRespun(MirrorError):
@@ -72,13 +71,12 @@ class RpmRespun(MirrorError):
     ref = "rpm-respun"
     exit_code = 18
     hint = "Ask the vendor why, or compare the two: their names say that they are the same. " + _TWO_WAYS
+    message = "{nevra} was made anew: the lock says sha256 {expected}, {place} now lists {actual}"
 
-    def __init__(self, nevra: str, expected: Sha256Hex, actual: Sha256Hex, place: str) -> None:
-        super().__init__(nevra, expected, actual, place)
-        self.nevra, self.expected, self.actual, self.place = nevra, expected, actual, place
-
-    def __str__(self) -> str:
-        return f"{self.nevra} was made anew: the lock says sha256 {self.expected}, {self.place} now lists {self.actual}"
+    nevra: str
+    expected: Sha256Hex
+    actual: Sha256Hex
+    place: str
 
 
 @contextmanager

@@ -66,13 +66,11 @@ class RedistNotPinned(MirrorError):
         "NVIDIA does not sign this list: the digest in [redist].sha256 is all that vouches for it. Get the list by another "
         "way, compare, and change the pin only when you know why it changed."
     )
+    message = "{url} is not the pinned one: its sha256 is {actual}, NAME.toml says {expected}"
 
-    def __init__(self, url: str, expected: Sha256Hex, actual: Sha256Hex) -> None:
-        super().__init__(url, expected, actual)
-        self.url, self.expected, self.actual = url, expected, actual
-
-    def __str__(self) -> str:
-        return f"{self.url} is not the pinned one: its sha256 is {self.actual}, NAME.toml says {self.expected}"
+    url: str
+    expected: Sha256Hex
+    actual: Sha256Hex
 
 
 class RedistComponentMissing(MirrorError):
@@ -89,9 +87,10 @@ class RedistComponentMissing(MirrorError):
     exit_code = 28
     hint = "Correct [redist].components in NAME.toml, or name the list of a release that has them."
 
-    def __init__(self, source: str, missing: tuple[str, ...], platform: str, known: tuple[str, ...]) -> None:
-        super().__init__(source, missing, platform, known)
-        self.source, self.missing, self.platform, self.known = source, missing, platform, known
+    source: str
+    missing: tuple[str, ...]
+    platform: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         known = f"it has {', '.join(self.known)}" if self.known else "it has no archive for that platform at all"
@@ -112,13 +111,10 @@ class InvalidRedist(MirrorError):
     hint = (
         "Let [redist].manifest and its sha256 name NVIDIA's redistrib_X.Y.Z.json of a patch release of [target].cuda."
     )
+    message = "{source} cannot be used: {problem}"
 
-    def __init__(self, source: str, problem: str) -> None:
-        super().__init__(source, problem)
-        self.source, self.problem = source, problem
-
-    def __str__(self) -> str:
-        return f"{self.source} cannot be used: {self.problem}"
+    source: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,11 @@ class LocationEscapes(MirrorError):
     ref = "rpm-location-escapes"
     exit_code = 63
     hint = "No honest repository does this. Tell the repository's maker, and use another copy with --rpm-repo."
+    message = "{url}: the location of {what} is {location!r}, which leads out of {url}"
 
-    def __init__(self, url: str, what: str, location: str) -> None:
-        super().__init__(url, what, location)
-        self.url, self.what, self.location = url, what, location
-
-    def __str__(self) -> str:
-        return f"{self.url}: the location of {self.what} is {self.location!r}, which leads out of {self.url}"
+    url: str
+    what: str
+    location: str
 
 
 class ContradictoryPackages(MirrorError):
@@ -57,13 +55,12 @@ class ContradictoryPackages(MirrorError):
     ref = "rpm-contradictory-packages"
     exit_code = 64
     hint = "One of the two is not what it says. Use a copy of the repository that has one of them, with --rpm-repo."
+    message = "{url}: {nevra} is listed with sha256 {first} and with sha256 {second}"
 
-    def __init__(self, url: str, nevra: str, first: str, second: str) -> None:
-        super().__init__(url, nevra, first, second)
-        self.url, self.nevra, self.first, self.second = url, nevra, first, second
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.nevra} is listed with sha256 {self.first} and with sha256 {self.second}"
+    url: str
+    nevra: str
+    first: str
+    second: str
 
 
 class InvalidRepodata(MirrorError):
@@ -72,13 +69,10 @@ class InvalidRepodata(MirrorError):
     ref = "invalid-rpm-repodata"
     exit_code = 65
     hint = "Use another copy of the repository with --rpm-repo; one made by createrepo_c with sha256 checksums is read."
+    message = "{url}: {problem}"
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(url, problem)
-        self.url, self.problem = url, problem
-
-    def __str__(self) -> str:
-        return f"{self.url}: {self.problem}"
+    url: str
+    problem: str
 
 
 @dataclass(frozen=True)

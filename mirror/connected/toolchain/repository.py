@@ -62,13 +62,11 @@ class RepositoryUnreachable(MirrorError):
     ref = "rpm-repository-unreachable"
     exit_code = 60
     hint = _TWO_WAYS
+    message = "cannot get {file} of the RPM repository from {place}: {reason}"
 
-    def __init__(self, place: str, file: str, reason: str) -> None:
-        super().__init__(place, file, reason)
-        self.place, self.file, self.reason = place, file, reason
-
-    def __str__(self) -> str:
-        return f"cannot get {self.file} of the RPM repository from {self.place}: {self.reason}"
+    place: str
+    file: str
+    reason: str
 
 
 class RepositoryNotSigned(MirrorError):
@@ -81,14 +79,13 @@ class RepositoryNotSigned(MirrorError):
 
     ref = "rpm-repository-not-signed"
     exit_code = 61
-    hint = "Get the repository's metadata again. Change [rpms].fingerprints only when the vendor says it has a new key."
+    message = "{url} has no good signature by a pinned key: {reason}"
 
-    def __init__(self, url: str, reason: str, hint: str) -> None:
-        super().__init__(url, reason, hint)
-        self.url, self.reason, self.hint = url, reason, hint
-
-    def __str__(self) -> str:
-        return f"{self.url} has no good signature by a pinned key: {self.reason}"
+    url: str
+    reason: str
+    hint: str = (
+        "Get the repository's metadata again. Change [rpms].fingerprints only when the vendor says it has a new key."
+    )
 
 
 class MetadataMismatch(MirrorError):
@@ -99,13 +96,11 @@ class MetadataMismatch(MirrorError):
     hint = (
         "The repository may have changed while it was read: try again. A local copy may be incomplete: copy it again."
     )
+    message = "{url}: the signed repomd.xml says {expected}, the file has {actual}"
 
-    def __init__(self, url: str, expected: str, actual: str) -> None:
-        super().__init__(url, expected, actual)
-        self.url, self.expected, self.actual = url, expected, actual
-
-    def __str__(self) -> str:
-        return f"{self.url}: the signed repomd.xml says {self.expected}, the file has {self.actual}"
+    url: str
+    expected: str
+    actual: str
 
 
 @dataclass(frozen=True)

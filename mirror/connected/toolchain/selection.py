@@ -44,9 +44,8 @@ class MissingComponents(MirrorError):
         "If this is a copy of a repository, copy these RPMs too, and its repodata again; else name the full repository."
     )
 
-    def __init__(self, missing: tuple[str, ...], issues: tuple[str, ...]) -> None:
-        super().__init__(missing, issues)
-        self.missing, self.issues = missing, issues
+    missing: tuple[str, ...]
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         more = f" (and {', '.join(self.missing[1:])})" if len(self.missing) > 1 else ""
@@ -71,9 +70,8 @@ class MixedPatchLevels(MirrorError):
         "headers and libraries of two patch releases fail when they are compiled against each other or loaded."
     )
 
-    def __init__(self, release: str, issues: tuple[str, ...]) -> None:
-        super().__init__(release, issues)
-        self.release, self.issues = release, issues
+    release: str
+    issues: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"the RPMs of CUDA {self.release} are not of one patch release: {self.issues[0]}"

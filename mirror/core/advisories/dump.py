@@ -44,13 +44,10 @@ class BadDump(MirrorError):
     ref = "bad-osv-dump"
     exit_code = 125
     hint = "Give a directory of OSV records (*.json), or an ecosystem's all.zip as the database publishes it."
+    message = "{path} is no dump of an OSV database: {problem}"
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path, self.problem = path, problem
-
-    def __str__(self) -> str:
-        return f"{self.path} is no dump of an OSV database: {self.problem}"
+    path: str
+    problem: str
 
 
 def search_dump(path: Path, artifacts: Iterable[Artifact], progress: Progress = SILENT) -> Advisories:

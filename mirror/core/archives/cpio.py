@@ -41,13 +41,10 @@ class MalformedPayload(MirrorError):
     ref = "rpm-payload-malformed"
     exit_code = 48
     hint = "Get the package again from its publisher; if it is refused again, report it to them."
+    message = "{name}: refused its archive: {problem}"
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
-        self.name, self.problem = name, problem
-
-    def __str__(self) -> str:
-        return f"{self.name}: refused its archive: {self.problem}"
+    name: str
+    problem: str
 
 
 @dataclass(frozen=True)

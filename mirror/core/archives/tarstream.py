@@ -71,13 +71,10 @@ class BadArchive(MirrorError):
     ref = "bad-archive"
     exit_code = 95
     hint = "Ask the bundle's maker for one with another archive; nothing of this one was kept."
+    message = "{archive} cannot be unpacked: {problem}"
 
-    def __init__(self, archive: str, problem: str) -> None:
-        super().__init__(archive, problem)
-        self.archive, self.problem = archive, problem
-
-    def __str__(self) -> str:
-        return f"{self.archive} cannot be unpacked: {self.problem}"
+    archive: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,8 @@ class MalformedElf(MirrorError):
         "The file is cut short or damaged: install it again from its bundle, or leave out the package that brings it."
     )
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
-        self.name, self.problem = name, problem
+    name: str
+    problem: str
 
     def __str__(self) -> str:
         return f"{self.name or 'a file'} is no sound ELF file: {self.problem}"

@@ -39,15 +39,14 @@ class BadLayout(MirrorError):
     ref = "bad-layout"
     exit_code = 13
     hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
+    message = "not an intact bundle: {problem} (at byte {offset})"
 
-    def __init__(self, problem: str, offset: int) -> None:
-        super().__init__(problem, offset)
-        self.problem, self.offset = problem, offset
-        if offset == 0:
+    problem: str
+    offset: int
+
+    def __post_init__(self) -> None:
+        if self.offset == 0:
             self.hint = "Is this the right file? If it is a bundle, its copy is damaged: copy it again."
-
-    def __str__(self) -> str:
-        return f"not an intact bundle: {self.problem} (at byte {self.offset})"
 
 
 def header(name: str, size: int) -> bytes:

@@ -54,13 +54,11 @@ class DigestMismatch(MirrorError):
     ref = "digest-mismatch"
     exit_code = 14
     hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
+    message = "{name}: sha256 is {actual}, the manifest says {expected}"
 
-    def __init__(self, name: str, expected: Sha256Hex, actual: Sha256Hex) -> None:
-        super().__init__(name, expected, actual)
-        self.name, self.expected, self.actual = name, expected, actual
-
-    def __str__(self) -> str:
-        return f"{self.name}: sha256 is {self.actual}, the manifest says {self.expected}"
+    name: str
+    expected: Sha256Hex
+    actual: Sha256Hex
 
 
 class Bundle:

@@ -59,9 +59,7 @@ class PolicyBreached(MirrorError):
     exit_code = 123
     hint = "Replace what is named, or let whoever answers for the policy change it; then run the command again."
 
-    def __init__(self, breaches: tuple[Breach, ...]) -> None:
-        super().__init__(breaches)
-        self.breaches = breaches
+    breaches: tuple[Breach, ...]
 
     def __str__(self) -> str:
         more = f" (and {len(self.breaches) - 1} more)" if len(self.breaches) > 1 else ""
@@ -82,9 +80,7 @@ class FactsMissing(MirrorError):
     exit_code = 124
     hint = "Make the bundle again with this mirror, with --osv for a policy about vulnerabilities."
 
-    def __init__(self, missing: tuple[str, ...]) -> None:
-        super().__init__(missing)
-        self.missing = missing
+    missing: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"the policy cannot be applied: the bundle carries {' and '.join(self.missing)}"

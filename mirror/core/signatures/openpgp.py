@@ -46,9 +46,8 @@ class UnpinnedKey(MirrorError):
         "fingerprint in [rpms].fingerprints; if not, do not use this file."
     )
 
-    def __init__(self, found: Sequence[str], pinned: Sequence[str]) -> None:
-        super().__init__(tuple(found), tuple(pinned))
-        self.found, self.pinned = tuple(found), tuple(pinned)
+    found: Sequence[str]
+    pinned: Sequence[str]
 
     def __str__(self) -> str:
         signed = f"signed by {', '.join(self.found)}" if self.found else "not signed in a way that is read here"
@@ -66,13 +65,10 @@ class BadSignature(MirrorError):
     ref = "openpgp-signature-bad"
     exit_code = 42
     hint = "The file was changed after it was signed, or belongs to another signature. Get both again from the vendor."
+    message = "the signature by {fingerprint} is not good: {problem}"
 
-    def __init__(self, fingerprint: str, problem: str) -> None:
-        super().__init__(fingerprint, problem)
-        self.fingerprint, self.problem = fingerprint, problem
-
-    def __str__(self) -> str:
-        return f"the signature by {self.fingerprint} is not good: {self.problem}"
+    fingerprint: str
+    problem: str
 
 
 class UnusableKey(MirrorError):
@@ -86,13 +82,10 @@ class UnusableKey(MirrorError):
     ref = "openpgp-key-unusable"
     exit_code = 43
     hint = "Ask the vendor which key signs now, and pin its fingerprint."
+    message = "the pinned key {fingerprint} may not sign this: {problem}"
 
-    def __init__(self, fingerprint: str, problem: str) -> None:
-        super().__init__(fingerprint, problem)
-        self.fingerprint, self.problem = fingerprint, problem
-
-    def __str__(self) -> str:
-        return f"the pinned key {self.fingerprint} may not sign this: {self.problem}"
+    fingerprint: str
+    problem: str
 
 
 def verify(data: bytes, signature: bytes, keys: Sequence[Certificate], fingerprints: Iterable[str]) -> str:

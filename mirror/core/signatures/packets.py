@@ -52,13 +52,9 @@ class MalformedOpenPgp(MirrorError):
     ref = "openpgp-malformed"
     exit_code = 40
     hint = "The key or signature file is damaged, or is no OpenPGP file. Get it again from its publisher."
+    message = "not a readable OpenPGP key or signature: {problem}"
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"not a readable OpenPGP key or signature: {self.problem}"
+    problem: str
 
 
 def dearmor(data: bytes, kind: str) -> bytes:

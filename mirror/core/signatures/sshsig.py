@@ -43,13 +43,9 @@ class UnacceptableSignature(MirrorError):
     ref = "unacceptable-signature"
     exit_code = 31
     hint = "Sign with `mirror bundle` or `ssh-keygen -Y sign` and a plain ed25519 key; copy signature files as binary."
+    message = "not an acceptable signature: {problem}"
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"not an acceptable signature: {self.problem}"
+    problem: str
 
 
 class SignatureMismatch(MirrorError):
@@ -64,13 +60,9 @@ class SignatureMismatch(MirrorError):
     hint = (
         "The file or its signature was damaged or altered. Copy it again; if it persists, ask its maker for a new one."
     )
+    message = "the signature by {signer} is not over these bytes"
 
-    def __init__(self, signer: str) -> None:
-        super().__init__(signer)
-        self.signer = signer
-
-    def __str__(self) -> str:
-        return f"the signature by {self.signer} is not over these bytes"
+    signer: str
 
 
 @dataclass(frozen=True)

@@ -52,13 +52,12 @@ class PayloadMismatch(MirrorError):
     ref = "rpm-digest-mismatch"
     exit_code = 46
     hint = "The package was damaged or altered after it was signed. Get it again from its publisher."
+    message = "{name}: {what} has digest {actual}, the signed header says {expected}"
 
-    def __init__(self, name: str, what: str, expected: str, actual: str) -> None:
-        super().__init__(name, what, expected, actual)
-        self.name, self.what, self.expected, self.actual = name, what, expected, actual
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what} has digest {self.actual}, the signed header says {self.expected}"
+    name: str
+    what: str
+    expected: str
+    actual: str
 
 
 class PayloadUnsupported(MirrorError):
@@ -77,9 +76,9 @@ class PayloadUnsupported(MirrorError):
         "that carries a decompressor (tool/backports_zstd-*.whl); where wheels are built, 'pip install backports.zstd'."
     )
 
-    def __init__(self, name: str, compressor: str, tried: str = "") -> None:
-        super().__init__(name, compressor, tried)
-        self.name, self.compressor, self.tried = name, compressor, tried
+    name: str
+    compressor: str
+    tried: str = ""
 
     def __str__(self) -> str:
         tried = f" ({self.tried})" if self.tried else ""

@@ -87,13 +87,10 @@ class RpmNotTrusted(MirrorError):
         "Take the package from its vendor's own repository. Pin another fingerprint in [rpms].fingerprints only if the vendor "
         "publishes it elsewhere."
     )
+    message = "{name}: {problem}"
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
-        self.name, self.problem = name, problem
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.problem}"
+    name: str
+    problem: str
 
 
 @dataclass(frozen=True)

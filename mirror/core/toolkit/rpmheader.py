@@ -37,13 +37,10 @@ class MalformedRpm(MirrorError):
     ref = "rpm-malformed"
     exit_code = 44
     hint = "Get the package again from its publisher."
+    message = "{name} is not a readable RPM package: {problem}"
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
-        self.name, self.problem = name, problem
-
-    def __str__(self) -> str:
-        return f"{self.name} is not a readable RPM package: {self.problem}"
+    name: str
+    problem: str
 
 
 class Reader:

@@ -39,13 +39,9 @@ class BadToolchain(MirrorError):
     ref = "toolchain-refused"
     exit_code = 49
     hint = "Let [rpms] or [redist] name components of one CUDA release, and lock them again."
+    message = "the packages do not make one CUDA toolchain: {problem}"
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"the packages do not make one CUDA toolchain: {self.problem}"
+    problem: str
 
 
 class ForeignPackage(MirrorError):
@@ -63,9 +59,8 @@ class ForeignPackage(MirrorError):
         "and lock again."
     )
 
-    def __init__(self, packages: tuple[str, ...], arch: str) -> None:
-        super().__init__(packages, arch)
-        self.packages, self.arch = packages, arch
+    packages: tuple[str, ...]
+    arch: str
 
     def __str__(self) -> str:
         more = f" (and {len(self.packages) - 1} more)" if len(self.packages) > 1 else ""

@@ -43,13 +43,10 @@ class BrokenChain(MirrorError):
     ref = "root-chain-broken"
     exit_code = 114
     hint = "Roots are trusted one after another: get the ones between, or a bundle that carries them all."
+    message = "root version {expected} comes next, version {found} was offered"
 
-    def __init__(self, expected: int, found: int) -> None:
-        super().__init__(expected, found)
-        self.expected, self.found = expected, found
-
-    def __str__(self) -> str:
-        return f"root version {self.expected} comes next, version {self.found} was offered"
+    expected: int
+    found: int
 
 
 class RootForked(MirrorError):
@@ -66,13 +63,11 @@ class RootForked(MirrorError):
         "Somebody signed two different roots: use neither until the holders of the root keys say which one is right, and "
         "compare `mirror trust show` on both machines."
     )
+    message = "root version {version} is {trusted} here, another version {version} was offered: {offered}"
 
-    def __init__(self, version: int, trusted: Sha256Hex, offered: Sha256Hex) -> None:
-        super().__init__(version, trusted, offered)
-        self.version, self.trusted, self.offered = version, trusted, offered
-
-    def __str__(self) -> str:
-        return f"root version {self.version} is {self.trusted} here, another version {self.version} was offered: {self.offered}"
+    version: int
+    trusted: Sha256Hex
+    offered: Sha256Hex
 
 
 def fingerprint(document: bytes) -> Sha256Hex:

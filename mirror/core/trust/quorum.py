@@ -34,13 +34,9 @@ class NotSigned(MirrorError):
     ref = "not-signed"
     exit_code = 36
     hint = "Get the file again from its maker; there is no way to use it unsigned."
+    message = "the {document} is not signed"
 
-    def __init__(self, document: str) -> None:
-        super().__init__(document)
-        self.document = document
-
-    def __str__(self) -> str:
-        return f"the {self.document} is not signed"
+    document: str
 
 
 class UnknownSigner(MirrorError):
@@ -55,13 +51,11 @@ class UnknownSigner(MirrorError):
     ref = "unknown-signer"
     exit_code = 37
     hint = "Either someone else made this, or it was made under another root: compare `mirror trust show` on both machines."
+    message = "the {document} is signed by {signers}; the root trusts {trusted}"
 
-    def __init__(self, document: str, signers: tuple[str, ...], trusted: tuple[str, ...]) -> None:
-        super().__init__(document, signers, trusted)
-        self.document, self.signers, self.trusted = document, signers, trusted
-
-    def __str__(self) -> str:
-        return f"the {self.document} is signed by {', '.join(self.signers)}; the root trusts {', '.join(self.trusted)}"
+    document: str
+    signers: tuple[str, ...]
+    trusted: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,8 @@ class ThresholdNotMet(MirrorError):
     exit_code = 38
     hint = "Ask those who are named as missing to sign."
 
-    def __init__(self, document: str, shortfalls: tuple[Shortfall, ...]) -> None:
-        super().__init__(document, shortfalls)
-        self.document, self.shortfalls = document, shortfalls
+    document: str
+    shortfalls: tuple[Shortfall, ...]
 
     def __str__(self) -> str:
         return f"the {self.document} has too few signatures: {'; '.join(map(str, self.shortfalls))}"

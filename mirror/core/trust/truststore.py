@@ -42,9 +42,8 @@ class UnsafeTrustStore(MirrorError):
         "then check the fingerprint with `mirror trust show`."
     )
 
-    def __init__(self, path: str, owner: int | None = None) -> None:
-        super().__init__(path, owner)
-        self.path, self.owner = path, owner
+    path: str
+    owner: int | None = None
 
     def __str__(self) -> str:
         if self.owner is not None:
@@ -68,13 +67,9 @@ class NoTrustedRoot(MirrorError):
         "Run `mirror trust add BUNDLE --fingerprint HEX` with the fingerprint that the builder told you by another way "
         "than the bundle; on the builder's own machine, `mirror trust init`."
     )
+    message = "no root is trusted yet: none in {directory}"
 
-    def __init__(self, directory: str) -> None:
-        super().__init__(directory)
-        self.directory = directory
-
-    def __str__(self) -> str:
-        return f"no root is trusted yet: none in {self.directory}"
+    directory: str
 
 
 class UnconfirmedRoot(MirrorError):
@@ -92,9 +87,8 @@ class UnconfirmedRoot(MirrorError):
         "the builder's machine) and give it with --fingerprint."
     )
 
-    def __init__(self, told: str, found: Sha256Hex) -> None:
-        super().__init__(told, found)
-        self.told, self.found = told, found
+    told: str
+    found: Sha256Hex
 
     def __str__(self) -> str:
         # The found one is never shown: whoever copies it from here has confirmed nothing.
@@ -114,13 +108,11 @@ class OtherRootTrusted(MirrorError):
     ref = "other-root-trusted"
     exit_code = 39
     hint = "If you mean to change whom this host trusts, move that directory away and add the new root again."
+    message = "{directory} trusts root {trusted}, another was offered: {offered}"
 
-    def __init__(self, directory: str, trusted: Sha256Hex, offered: Sha256Hex) -> None:
-        super().__init__(directory, trusted, offered)
-        self.directory, self.trusted, self.offered = directory, trusted, offered
-
-    def __str__(self) -> str:
-        return f"{self.directory} trusts root {self.trusted}, another was offered: {self.offered}"
+    directory: str
+    trusted: Sha256Hex
+    offered: Sha256Hex
 
 
 class TrustStore:

@@ -33,9 +33,8 @@ class RootExpired(MirrorError):
     exit_code = 35
     hint = "If this host's clock is right, ask the holders of the root keys for the next root."
 
-    def __init__(self, expires: int, now: int) -> None:
-        super().__init__(expires, now)
-        self.expires, self.now = expires, now
+    expires: int
+    now: int
 
     def __str__(self) -> str:
         return f"the trusted root expired at {utc(self.expires)}; this host's clock says {utc(self.now)}"
@@ -54,9 +53,9 @@ class BundleRejected(MirrorError):
     exit_code = 118
     hint = "Ask them. Whoever refused takes it back by approving: `mirror approve`; the refusal beside the file can then go."
 
-    def __init__(self, who: str, at: int, note: str) -> None:
-        super().__init__(who, at, note)
-        self.who, self.at, self.note = who, at, note
+    who: str
+    at: int
+    note: str
 
     def __str__(self) -> str:
         return f"{self.who} refused this bundle at {utc(self.at)}: {self.note or 'no reason given'}"

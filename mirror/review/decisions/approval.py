@@ -45,9 +45,9 @@ class NoSay(MirrorError):
     exit_code = 119
     hint = "Sign with a key that the root names (--key FILE), or ask the holders of the root for that role."
 
-    def __init__(self, signer: str, role: str, holders: tuple[str, ...]) -> None:
-        super().__init__(signer, role, holders)
-        self.signer, self.role, self.holders = signer, role, holders
+    signer: str
+    role: str
+    holders: tuple[str, ...]
 
     def __str__(self) -> str:
         named = ", ".join(self.holders) or "nobody"

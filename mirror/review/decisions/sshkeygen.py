@@ -31,13 +31,10 @@ class CannotSign(MirrorError):
     ref = "cannot-sign"
     exit_code = 120
     hint = "It needs ssh-keygen of OpenSSH 8.1 or newer and an ed25519 key: a private key's file, or NAME.pub with an agent."
+    message = "ssh-keygen made no signature with {key}: {reason}"
 
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(key, reason)
-        self.key, self.reason = key, reason
-
-    def __str__(self) -> str:
-        return f"ssh-keygen made no signature with {self.key}: {self.reason}"
+    key: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,8 @@ class NotWaived(MirrorError):
         "name. Bundles made by an older mirror carry no waivers."
     )
 
-    def __init__(self, path: str, findings: tuple[Finding, ...]) -> None:
-        super().__init__(path, findings)
-        self.path, self.findings = path, findings
+    path: str
+    findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
         more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""

@@ -57,13 +57,10 @@ class CompressedLog(MirrorError):
     ref = "compressed-log"
     exit_code = 111
     hint = "Pass it through its own program: zstdcat FILE | mirror doctor --log -"
+    message = "{path} is compressed with {kind}; mirror reads plain text, gzip, bzip2 and xz"
 
-    def __init__(self, path: str, kind: str) -> None:
-        super().__init__(path, kind)
-        self.path, self.kind = path, kind
-
-    def __str__(self) -> str:
-        return f"{self.path} is compressed with {self.kind}; mirror reads plain text, gzip, bzip2 and xz"
+    path: str
+    kind: str
 
 
 class DamagedLog(MirrorError):
@@ -77,13 +74,10 @@ class DamagedLog(MirrorError):
     ref = "damaged-log"
     exit_code = 112
     hint = "Copy it again; or give what can be read: zcat FILE | mirror doctor --log -"
+    message = "{path} is compressed and ends early or is damaged: {reason}"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
-
-    def __str__(self) -> str:
-        return f"{self.path} is compressed and ends early or is damaged: {self.reason}"
+    path: str
+    reason: str
 
 
 @contextlib.contextmanager
