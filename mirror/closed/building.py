@@ -43,6 +43,7 @@ from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle, DigestMismatch
 from mirror.core.durable import write_file
 from mirror.core.errors import Unreadable, Unwritable
+from mirror.core.kinds import INTERPRETER, REDIST, RPM, TOOL, WHEEL
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit import fileindex
@@ -120,7 +121,7 @@ class Building:
     def _interpreter(self) -> Interpreter:
         if self.plan.interpreter:
             return self.plan.interpreter
-        (artifact,) = self._manifest.within("python")[:1]
+        (artifact,) = self._manifest.of(INTERPRETER)[:1]
         self.progress.say(f"unpacking Python from {artifact.filename}")
         archive = self._copy(artifact)
         limit = unpacked_limit(artifact)
@@ -129,7 +130,7 @@ class Building:
         return interpreter
 
     def _install_wheels(self, interpreter: Interpreter) -> str:
-        tools = [self._copy(tool) for tool in self._manifest.within("tool") if tool.name in ("uv", "pip")]
+        tools = [self._copy(tool) for tool in self._manifest.of(TOOL) if tool.name in ("uv", "pip")]
         installer = choose_installer(tools, self._work)
         with self._links() as links:
             venv = Venv(
@@ -151,12 +152,12 @@ class Building:
         carried = self._manifest.find(dossier.PATH)
         facts = dossier.Dossier.parse(self.bundle.read(carried)).files if carried else ()
         chosen = {one.path for one in facts if any(waiver.rule == COLLISION for waiver in one.waivers)}
-        return tuple(project_name(wheel.name) for wheel in self._manifest.within("wheels") if wheel.path in chosen)
+        return tuple(project_name(wheel.name) for wheel in self._manifest.of(WHEEL) if wheel.path in chosen)
 
     @contextmanager
     def _links(self) -> Iterator[str]:
         """Where the installer finds the wheels: a page served out of the bundle, or a directory of copies."""
-        wheels = self._manifest.within("wheels")
+        wheels = self._manifest.of(WHEEL)
         total = sum(wheel.size for wheel in wheels)
         if self.plan.serve:
             with self.progress.task("install", total) as advance, serving(self.bundle.open, wheels, advance) as url:
@@ -172,7 +173,7 @@ class Building:
         """Unpack the CUDA toolkit if there is one."""
         if not self._manifest.carries_toolchain:
             return None
-        wheel = next((self._copy(tool) for tool in self._manifest.within("tool") if tool.name == zstd.PROJECT), None)
+        wheel = next((self._copy(tool) for tool in self._manifest.of(TOOL) if tool.name == zstd.PROJECT), None)
         finder = zstd.ZstdFinder(interpreter.path, wheel, self._work)
         toolkit = unpack_toolkit(self.bundle, self.generation.cuda, self.jobs, self.progress, finder)
         for note in dangling_notes(toolkit.dangling):
@@ -226,9 +227,9 @@ class Building:
             python_origin="host" if self.plan.interpreter else "bundle",
             installer=installer,
             signers=self._signers(),
-            wheels=len(self._manifest.within("wheels")),
-            rpms=len(self._manifest.within("rpms")),
-            archives=len(self._manifest.within("redist")),
+            wheels=len(self._manifest.of(WHEEL)),
+            rpms=len(self._manifest.of(RPM)),
+            archives=len(self._manifest.of(REDIST)),
             mirror=__version__,
             allowed_older=self.allowed_older,
             checks=checks,

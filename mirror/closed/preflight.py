@@ -25,6 +25,7 @@ from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
 from mirror.core.target import Target
 
 REQUIREMENTS = "meta/install.txt"
@@ -111,7 +112,7 @@ def _host_issues(target: Target, host: Host) -> list[str]:
 
 
 def _python_issues(manifest: Manifest, search: Search) -> list[str]:
-    if search.found or manifest.within("python"):
+    if search.found or manifest.of(INTERPRETER):
         return []
     looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
     wanted = manifest.target.python
@@ -119,7 +120,7 @@ def _python_issues(manifest: Manifest, search: Search) -> list[str]:
 
 
 def _tool_issues(manifest: Manifest) -> list[str]:
-    carried = {artifact.name for artifact in manifest.within("tool")}
+    carried = {artifact.name for artifact in manifest.of(TOOL)}
     issues = []
     if not carried & {"uv", "pip"}:
         issues.append("the bundle carries neither uv nor pip, so nothing can install its wheels")
@@ -208,14 +209,14 @@ def needed_bytes(manifest: Manifest, copies_wheels: bool) -> int:
         copies_wheels: whether the wheels are copied out of the bundle before they are installed.
     """
     total = sum(map(_unpacked, manifest.artifacts))
-    total += sum(artifact.size for artifact in manifest.artifacts if artifact.directory in ("tool", "python"))
+    total += sum(artifact.size for artifact in (*manifest.of(TOOL), *manifest.of(INTERPRETER)))
     if copies_wheels:
-        total += sum(artifact.size for artifact in manifest.within("wheels"))
+        total += sum(artifact.size for artifact in manifest.of(WHEEL))
     return total * 105 // 100
 
 
 def _unpacked(artifact: Artifact) -> int:
-    if artifact.directory == "meta":
+    if artifact.kind is None:
         return 0
     return artifact.unpacked_size or artifact.size * _UNPACKED_RATIO
 

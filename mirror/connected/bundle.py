@@ -49,10 +49,11 @@ from mirror.connected.toolchain.drift import drift_named
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.advisories import known as advisories
-from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
+from mirror.core.kinds import DIRECTORIES, REDIST, RPM, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
@@ -187,14 +188,14 @@ def _draft(output: Path) -> Iterator[Path]:
 def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tuple[BuiltWheel, ...]) -> Assembly:
     """Gather the members of the bundle."""
     assembly = Assembly(plan)
-    assembly.add_bytes("tool/mirror.pyz", installer_bytes())
+    assembly.add_bytes(TOOL.path("mirror.pyz"), installer_bytes())
     rpms: list[tuple[Artifact, str]] = []
     archives = [archive.judge() for archive in redist_sources(plan, paths)]  # as the closed side will judge them
     sizes = {archive.sha256: archive.unpacked_size for archive in archives}
     for part in plan.parts:
         path = paths[part.download.sha256]
         artifact = assembly.add_file(
-            f"{part.directory}/{fitting_name(part.download.filename, plan.target)}",
+            part.kind.path(fitting_name(part.download.filename, plan.target)),
             path,
             part.download.sha256,
             name=part.name,
@@ -222,7 +223,7 @@ def _unpacked_size(path: Path) -> int:
 
 def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> None:
     assembly.add_file(
-        f"wheels/{wheel.path.name}",
+        WHEEL.path(wheel.path.name),
         wheel.path,
         wheel.sha256,
         name=wheel.project,
@@ -239,7 +240,7 @@ def _add_texts(
     for name, data in locks.files.items():
         if name != f"{locks.name}.files.txt":  # it has a name of its own there, for the closed side
             assembly.add_bytes(f"meta/{name}", data)
-    assembly.add_bytes("meta/install.txt", meta.install_txt(assembly.within("wheels")))
+    assembly.add_bytes("meta/install.txt", meta.install_txt(assembly.of(WHEEL)))
     assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
     if rpms and locks.rpms:
         assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
@@ -262,7 +263,7 @@ def _paper(assembly: Assembly, artifact: Artifact) -> bytes:
 
 
 def _add_redist(assembly: Assembly, lock: RedistLock, archives: list[RedistPackage]) -> None:
-    listed = meta.redist_json(lock.manifest, lock.sha256, lock.release, assembly.within("redist"))
+    listed = meta.redist_json(lock.manifest, lock.sha256, lock.release, assembly.of(REDIST))
     assembly.add_bytes("meta/redist.json", listed)
     target = archives[0].source.target
     assembly.add_bytes(BUNDLED, FileIndex.of_packages(archives, target.cuda, target.arch).encode())
@@ -270,14 +271,14 @@ def _add_redist(assembly: Assembly, lock: RedistLock, archives: list[RedistPacka
 
 def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:
     """Which RPM brings which file, by their own headers: what is known when the repository had no filelists."""
-    sources = [source for rpm in assembly.within("rpms") if isinstance(source := assembly.sources[rpm.path], Path)]
+    sources = [source for rpm in assembly.of(RPM) if isinstance(source := assembly.sources[rpm.path], Path)]
     packages = [rpm.judge() for rpm in trusted_rpms(sources, keys=lock.key, fingerprints=lock.fingerprints)]
     return FileIndex.of_packages(packages, target.cuda, target.arch)
 
 
 def _imports(assembly: Assembly) -> tuple[str, ...]:
     """What to import after installing when nobody said: the modules of the projects that were asked for."""
-    wheels = {artifact.name: assembly.sources[artifact.path] for artifact in assembly.within("wheels")}
+    wheels = {artifact.name: assembly.sources[artifact.path] for artifact in assembly.of(WHEEL)}
     return meta.default_imports(
         {name: meta.wheel_facts(path) for name, path in wheels.items() if isinstance(path, Path)}
     )

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from mirror.core.kinds import RPM
+
 from .inputs import MIRROR, Inputs
 from .measure import Command, Goal, Job
 
@@ -102,7 +104,7 @@ def verify(inputs: Inputs) -> Job:
 
 def install(inputs: Inputs) -> Job:
     """The whole of it. The typed side checks no signature, makes no self-test and is not switched in one step."""
-    rpms = bool(inputs.within("rpms"))
+    rpms = bool(inputs.of(RPM))
     needs = ("rpm2cpio", "cpio") if rpms else ()
     then = f"mkdir cuda; cd cuda; {_UNPACK_RPMS.format(rpms='../rpms')}" if rpms else ":"
     before = f"{_line('tar', 'xf', inputs.bundle)}; sha256sum -c --quiet meta/SHA256SUMS"
@@ -146,7 +148,7 @@ def unpack(inputs: Inputs) -> Job:
             Command("rpm2cpio | cpio, one by one", loop, ("rpm2cpio", "cpio"), Goal(">= 2x faster", 2)),
             Command("bsdtar -xf, one by one", bsdtar, ("bsdtar",)),
         ),
-        inputs.within("rpms"),
+        inputs.of(RPM),
         note="mirror checks the RPMs' OpenPGP signatures and every file's digest, and makes the links that scriptlets make.",
     )
 

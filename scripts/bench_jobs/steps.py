@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from mirror.core.kinds import WHEEL
+
 
 def pack(members: Path, output: Path) -> None:
     """Write the very bundle that was unpacked."""
@@ -36,7 +38,7 @@ def fetch(lock: Path) -> None:
 
     store = Store.default()
     plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"rpms"})), store)
-    wanted = [part.download for part in plan.within("wheels")]
+    wanted = [part.download for part in plan.of(WHEEL)]
     bring([*wanted, *(build.sdist for build in plan.builds if build.sdist)], store)
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from mirror.connected.packing.meta import install_txt, rpms_json, wheel_facts
 from mirror.connected.packing.pack import Source, pack
-from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.kinds import DIRECTORIES, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.trust.chain import Documents, fingerprint
@@ -83,7 +84,7 @@ class BundleSimulator:
 
     def manifest(self, imports: tuple[str, ...] = ()) -> Manifest:
         if "meta/install.txt" not in self._artifacts:
-            wheels = [artifact for artifact in self._artifacts.values() if artifact.directory == "wheels"]
+            wheels = [artifact for artifact in self._artifacts.values() if artifact.kind is WHEEL]
             self.add("meta/install.txt", install_txt(wheels))
         ordered = sorted(self._artifacts.values(), key=lambda item: (DIRECTORIES.index(item.directory), item.path))
         roots = tuple(fingerprint(document) for document, _ in self.chain) or (self.root.fingerprint,)

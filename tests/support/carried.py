@@ -30,6 +30,7 @@ from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.dossier import Dossier, FileFacts
+from mirror.core.kinds import RPM
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from tests.support.rpms import HOME, Contents, Packager, Program
@@ -187,7 +188,7 @@ class Carried:
         )
         text = f"# mirror: locked=2026-11-01T00:00:00Z\n# mirror: withdrawn gamma eats files\n{lines}".encode()
         rpms = []
-        for part in self.plan.within("rpms"):
+        for part in self.plan.of(RPM):
             version, _, release = part.version.partition("-")
             digest, name = part.download.sha256, part.download.filename
             rpms.append(RpmPin(part.name, 0, version, release, "x86_64", name, 1, digest, 1))

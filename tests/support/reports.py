@@ -14,9 +14,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from mirror.core.bundle.dossier import KINDS, PATH, Dossier, FileFacts
+from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.kinds import kind_of
 from mirror.core.target import Target
 from mirror.core.trust.root import Root
 from mirror.review.questions.contents import Contents, read_contents
@@ -28,7 +29,6 @@ from tests.support.keys import make_root, role
 TARGET = Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0")
 ROOT = make_root(approver=role("alice", "bob", threshold=2))
 ORIGIN = "https://example.org/files/"
-_KINDS = dict(zip(("wheels", "rpms", "redist", "python", "tool"), KINDS))
 
 
 class Case:
@@ -63,7 +63,7 @@ class Case:
         facts.setdefault("licence", "" if "licence_stated" in facts else "MIT")
         if directory in ("rpms",):
             facts.setdefault("signer", "610C7B14E068A878070DA4E99CD0A493D42D0685")
-        self.facts.append(FileFacts(path, _KINDS[directory], **facts))
+        self.facts.append(FileFacts(path, kind_of(directory).name, **facts))
         if asked and directory == "wheels":
             self.requirements = (*self.requirements, artifact.name)
         elif asked:

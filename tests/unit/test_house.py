@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "names", "fields", "target", "sizes", "progress", "durable", "home",
+        "errors", "names", "fields", "target", "sizes", "progress", "durable", "home", "kinds",
         "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
     ),
     "connected": (

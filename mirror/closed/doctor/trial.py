@@ -24,6 +24,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.selftest.selftest import FAILED, Check, self_test
 from mirror.core.cuda.redistnames import rpm_names
+from mirror.core.kinds import REDIST, RPM
 from mirror.core.progress import SILENT, Progress
 
 
@@ -38,8 +39,8 @@ def context_of(environment: Environment | None) -> Context:
 def _packages(environment: Environment) -> tuple[str, ...]:
     """The RPM packages of the toolkit, also where their files came in NVIDIA's component archives."""
     manifest = environment.manifest
-    rpms = (rpm.name for rpm in manifest.within("rpms"))
-    held = (rpm_names(archive.name, manifest.target.cuda) for archive in manifest.within("redist"))
+    rpms = (rpm.name for rpm in manifest.of(RPM))
+    held = (rpm_names(archive.name, manifest.target.cuda) for archive in manifest.of(REDIST))
     return tuple(chain(rpms, *held))
 
 

@@ -110,7 +110,7 @@ class Environment:
         inputs = [
             f"{artifact.path} {artifact.sha256}"
             for artifact in self.manifest.artifacts
-            if artifact.directory not in ("meta", "tool")
+            if artifact.kind and artifact.kind.is_compiled_against
         ]
         inputs += [str(self.generation), *(f"{key}={value}" for key, value in self.manifest.target.to_dict().items())]
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]

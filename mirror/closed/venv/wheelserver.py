@@ -9,7 +9,7 @@ and nothing else, by exact name. It promises nothing about the bytes: uv and pip
 
 Example::
 
-    with serving(bundle.open, manifest.within("wheels")) as url:
+    with serving(bundle.open, manifest.of(WHEEL)) as url:
         ...
 """
 
@@ -28,6 +28,7 @@ from socketserver import TCPServer
 from typing import BinaryIO, Callable
 from urllib.parse import quote, unquote
 
+from mirror.core.kinds import WHEEL
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.progress import Advance
 

@@ -30,6 +30,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.probe.sdist import probe_sdist
 from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import REDIST, RPM
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
@@ -132,7 +133,7 @@ def _toolchain(
     plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress
 ) -> Path | None:
     """The CUDA home unpacked from the plan's RPMs or component archives; None when it has none."""
-    parts = (*plan.within("rpms"), *plan.within("redist"))
+    parts = plan.toolchain
     if not parts:
         return None
     key = hashlib.sha256("\n".join(sorted(part.download.sha256 for part in parts)).encode()).hexdigest()
@@ -155,7 +156,7 @@ def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tupl
     """What the toolchain is unpacked from."""
     if locks.rpms is None:
         return redist_sources(plan, paths)
-    rpms = [paths[part.download.sha256] for part in plan.within("rpms")]
+    rpms = [paths[part.download.sha256] for part in plan.of(RPM)]
     return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
 
 
@@ -163,7 +164,7 @@ def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistS
     """The plan's component archives, by the files that were fetched."""
     return tuple(
         RedistSource.of_file(paths[part.download.sha256], part.download.sha256, part.name, part.version, plan.target)
-        for part in plan.within("redist")
+        for part in plan.of(REDIST)
     )
 
 

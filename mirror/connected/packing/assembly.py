@@ -22,7 +22,8 @@ from mirror import __version__
 from mirror.connected.packing import meta
 from mirror.connected.packing.pack import Source
 from mirror.connected.planning.plan import Plan, UnusableName
-from mirror.core.bundle.manifest import DIRECTORIES, Artifact, Manifest, artifact_path
+from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
+from mirror.core.kinds import DIRECTORIES, KINDS, TOOL, WHEEL, Kind
 from mirror.core.names import Sha256Hex
 
 
@@ -74,14 +75,17 @@ class Assembly:
         chosen = (artifact for artifact in self._artifacts.values() if artifact.directory == directory)
         return tuple(sorted(chosen, key=lambda artifact: artifact.filename))
 
+    def of(self, kind: Kind) -> tuple[Artifact, ...]:
+        return self.within(kind.directory)
+
     def wheels(self) -> dict[Artifact, Source]:
         """Every wheel that was taken in, those of ``tool/`` included, with its bytes."""
-        taken = (*self.within("tool"), *self.within("wheels"))
+        taken = (*self.of(TOOL), *self.of(WHEEL))
         return {artifact: self.sources[artifact.path] for artifact in taken if artifact.filename.endswith(".whl")}
 
     def carried(self) -> tuple[Artifact, ...]:
         """What was taken in outside ``meta/``, in the bundle's order."""
-        return tuple(artifact for name in DIRECTORIES if name != "meta" for artifact in self.within(name))
+        return tuple(artifact for kind in KINDS for artifact in self.of(kind))
 
     def manifest(self, roots: tuple[Sha256Hex, ...], imports: tuple[str, ...]) -> Manifest:
         """Add the checksums and make the manifest.

@@ -25,10 +25,10 @@ from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import REDIST, RPM, WHEEL, Kind, kind_of
 from mirror.core.names import project_name
 from mirror.core.vetting.wheel import Vetted
 
-_KINDS = {"tool": "tool", "wheels": "wheel", "rpms": "rpm", "redist": "archive", "python": "interpreter"}
 _OURSELVES = Contents(summary="mirror itself: verifies, reports and installs bundles", licence="Apache-2.0")
 
 
@@ -50,7 +50,7 @@ def make_dossier(
     """
     found = {artifact.path: contents.get(artifact.path, _OURSELVES) for artifact in artifacts}
     edges = {**_wheel_edges(artifacts, found, locks), **_rpm_edges(artifacts, found)}
-    filler = _Filler(plan, locks, {f"wheels/{wheel.path.name}": wheel for wheel in built}, gate)
+    filler = _Filler(plan, locks, {WHEEL.path(wheel.path.name): wheel for wheel in built}, gate)
     files = tuple(filler.facts(one, found[one.path], edges.get(one.path, ())) for one in artifacts)
     return Dossier(
         requirements=_requirements(artifacts, edges, locks),
@@ -70,7 +70,7 @@ class _Filler:
         self._yanked = {pin.name: pin.yanked for pin in locks.python.pins}
 
     def facts(self, artifact: Artifact, contents: Contents, requires: tuple[str, ...]) -> FileFacts:
-        kind, built = _KINDS[artifact.directory], self._built.get(artifact.path)
+        kind, built = kind_of(artifact.directory).name, self._built.get(artifact.path)
         vetted: Vetted | Contents = self._vetted.get(artifact.path) or contents
         return FileFacts(
             path=artifact.path,
@@ -103,12 +103,12 @@ def build_log(wheel: BuiltWheel) -> str:
     return f"meta/build-{wheel.project}.log"
 
 
-def _of(artifacts: Iterable[Artifact], directory: str) -> dict[str, Artifact]:
-    return {artifact.name: artifact for artifact in artifacts if artifact.directory == directory}
+def _of(artifacts: Iterable[Artifact], kind: Kind) -> dict[str, Artifact]:
+    return {artifact.name: artifact for artifact in artifacts if artifact.kind is kind}
 
 
 def _projects(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    return {project_name(name): artifact for name, artifact in _of(artifacts, "wheels").items()}
+    return {project_name(name): artifact for name, artifact in _of(artifacts, WHEEL).items()}
 
 
 def _wheel_edges(
@@ -122,7 +122,7 @@ def _wheel_edges(
 
 
 def _rpm_edges(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> dict[str, tuple[str, ...]]:
-    rpms = _of(artifacts, "rpms")
+    rpms = _of(artifacts, RPM)
     needs = {name: found[artifact.path].needs for name, artifact in rpms.items()}
     edges = package_edges(needs, {name: found[artifact.path].offers for name, artifact in rpms.items()})
     return {artifact.path: edges[name] for name, artifact in rpms.items()}
@@ -141,10 +141,10 @@ def _requirements(artifacts: Iterable[Artifact], edges: Mapping[str, tuple[str, 
 
 
 def _packages(artifacts: Iterable[Artifact], locks: Locks) -> tuple[str, ...]:
-    carried = {artifact.directory for artifact in artifacts}
-    if locks.rpms and "rpms" in carried:
+    carried = {artifact.kind for artifact in artifacts}
+    if locks.rpms and RPM in carried:
         return locks.rpms.wanted
-    return locks.redist.wanted if locks.redist and "redist" in carried else ()
+    return locks.redist.wanted if locks.redist and REDIST in carried else ()
 
 
 def _faults(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> Iterable[str]:

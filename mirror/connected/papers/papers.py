@@ -29,6 +29,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.dossier import LICENCES
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import INTERPRETER, REDIST, RPM
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import trusted_rpms
@@ -65,12 +66,12 @@ def _tasks(assembly: Assembly, artifacts: Sequence[Artifact], plan: Plan, locks:
     for artifact, source in files:
         if artifact.filename.endswith(".whl"):
             yield Task.of_wheel(artifact.path, source, artifact.sha256)
-        elif artifact.directory == "python":
+        elif artifact.kind is INTERPRETER:
             yield Task.of_interpreter(artifact.path, source, artifact.sha256)
-        elif artifact.directory == "redist":
+        elif artifact.kind is REDIST:
             archive = RedistSource.of_file(source, artifact.sha256, artifact.name, artifact.version, plan.target)
             yield Task.of_archive(artifact.path, source, archive)
-    rpms = [(artifact, source) for artifact, source in files if artifact.directory == "rpms"]
+    rpms = [(artifact, source) for artifact, source in files if artifact.kind is RPM]
     if rpms and locks.rpms:
         sources = [source for _, source in rpms]
         judged = trusted_rpms(sources, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)

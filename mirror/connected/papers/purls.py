@@ -20,6 +20,7 @@ from mirror.connected.fetching.download import Download
 from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.stack.file import Stack
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import RPM
 
 WEB = ("https://", "http://")
 
@@ -40,7 +41,7 @@ class Purls:
     def of(self, artifact: Artifact) -> PackageURL:
         """The purl of an artifact outside ``meta/``."""
         part = self._parts.get(artifact.sha256)
-        if artifact.directory == "rpms":
+        if artifact.kind is RPM:
             return _rpm(artifact, part.nevra if part else "")
         if artifact.filename.endswith(".whl"):
             build = self._builds.get(artifact.name) if artifact.origin == "built" else None

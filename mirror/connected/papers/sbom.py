@@ -38,13 +38,12 @@ from mirror.connected.stack.file import Stack
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.fields import canonical_json
+from mirror.core.kinds import RPM, WHEEL, kind_of
 
 PATH = "meta/sbom.cdx.json"
 
 _NAMESPACE = uuid.UUID("f3e13d79-0a02-4d30-a903-c3470941b9c9")
 """Serial numbers are made in it (uuid5), of the paths and digests of a bundle."""
-
-_TYPES = {"tool": ComponentType.APPLICATION, "interpreter": ComponentType.PLATFORM}
 
 
 def sbom(
@@ -91,14 +90,14 @@ class _Materials:
     def __init__(self, plan: Plan, built: Iterable[BuiltWheel], purls: Purls) -> None:
         self._purls = purls
         self._builds = {build.name: build for build in plan.builds}
-        self._built = {f"wheels/{wheel.path.name}": wheel for wheel in built}
+        self._built = {WHEEL.path(wheel.path.name): wheel for wheel in built}
 
     def component(self, artifact: Artifact, facts: FileFacts) -> Component:
         built = self._built.get(artifact.path)
         return Component(
             name=artifact.name,
             version=artifact.version or __version__,
-            type=_TYPES.get(facts.kind, ComponentType.LIBRARY),
+            type=ComponentType(kind_of(artifact.directory).component),
             bom_ref=artifact.path,
             description=facts.summary or None,
             hashes=[_hash(artifact.sha256)],
@@ -162,13 +161,13 @@ def _depend(
     bom: Bom, root: Component, artifacts: Sequence[Artifact], dossier: Dossier, components: Mapping[str, Component]
 ) -> None:
     """The dependency graph: the bundle needs what was asked for and what nothing else in it needs."""
-    places = {(one.directory, canonicalize_name(one.name)): one.path for one in artifacts}
+    places = {(one.kind, canonicalize_name(one.name)): one.path for one in artifacts}
     needed: set[str] = set()
     for artifact, facts in zip(artifacts, dossier.files, strict=True):
-        others = [places[artifact.directory, canonicalize_name(name)] for name in facts.requires]
+        others = [places[artifact.kind, canonicalize_name(name)] for name in facts.requires]
         needed.update(others)
         bom.register_dependency(components[artifact.path], [components[path] for path in others])
-    asked = {("wheels", canonicalize_name(Requirement(text).name)) for text in dossier.requirements}
-    asked |= {("rpms", canonicalize_name(name)) for name in dossier.packages}
+    asked = {(WHEEL, canonicalize_name(Requirement(text).name)) for text in dossier.requirements}
+    asked |= {(RPM, canonicalize_name(name)) for name in dossier.packages}
     roots = [path for key, path in places.items() if key in asked or path not in needed]
     bom.register_dependency(root, [components[path] for path in roots])

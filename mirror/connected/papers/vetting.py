@@ -27,6 +27,7 @@ from mirror.connected.stack.waivers import check_projects, left_out_by_wish, tem
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
@@ -101,7 +102,7 @@ def vet(wheels: Mapping[Artifact, Source], target: Target, stack: Stack | None, 
         optional = [project_name(one.name) for one in stack.optional]
         check_projects(stack.waivers, [*(project_name(one.name) for one in wheels), *optional], document)
     vetted = _vet_each(wheels, target, progress)
-    installed = [one for one in vetted if one.artifact.directory == "wheels"]
+    installed = [one for one in vetted if one.artifact.kind is WHEEL]
     asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
     together, notes = vet_set(installed, target, asked)
     findings = (*(finding for one in vetted for finding in one.findings), *together)

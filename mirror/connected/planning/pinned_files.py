@@ -30,6 +30,7 @@ from mirror.connected.stack.file import Stack
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.kinds import WHEEL, Kind
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Progress
 
@@ -38,21 +39,21 @@ _MAX_BYTES = 16 << 20
 
 
 def find_files(
-    lock: PythonLock, stack: Stack, store: Store, progress: Progress = SILENT, directory: str = "wheels"
+    lock: PythonLock, stack: Stack, store: Store, progress: Progress = SILENT, kind: Kind = WHEEL
 ) -> tuple[Part, ...]:
     """The file of each pin, from memory or from its index."""
     question = [lock.encode("").decode(), stack.target.to_dict(), sorted(stack.build), dict(stack.indexes)]
     key = hashlib.sha256(json.dumps([question, dict(stack.index_names)], sort_keys=True).encode()).hexdigest()
     memory = store.root / "found" / f"{key}.json"
     try:
-        return _recall(memory.read_bytes(), directory)
+        return _recall(memory.read_bytes(), kind)
     except (FileNotFoundError, InvalidDocument):
         pass  # never asked, or written by another version: ask the index
     with Index.of(stack) as index:
         found = resolve_files(lock, stack, index, progress)
     parts = tuple(
         Part(
-            directory,
+            kind,
             item.pin.name,
             item.pin.version,
             Download(f.url, f.filename, f.sha256, size_hint=f.size),
@@ -84,15 +85,13 @@ def _remember(parts: Sequence[Part]) -> bytes:
     return canonical_json({"parts": lines})
 
 
-def _recall(data: bytes, directory: str) -> tuple[Part, ...]:
+def _recall(data: bytes, kind: Kind) -> tuple[Part, ...]:
     fields = Fields(strict_json(data, "found files", _MAX_BYTES), "found files")
     parts = []
     for line in fields.tables("parts"):
         digest, hint = line.checked("sha256", sha256_hex), line.number("size_hint")
         download = Download(line.text("url"), line.text("filename"), digest, size_hint=hint)
-        parts.append(
-            Part(directory, line.text("name"), line.text("version"), download, uploaded=line.number("uploaded"))
-        )
+        parts.append(Part(kind, line.text("name"), line.text("version"), download, uploaded=line.number("uploaded")))
         line.end()
     fields.end()
     return tuple(parts)

@@ -19,8 +19,8 @@ from typing import Any
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
-from mirror.core.bundle.manifest import DIRECTORIES
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import KINDS, Kind
 from mirror.core.names import ProjectName
 from mirror.core.target import Target
 
@@ -42,7 +42,7 @@ class Part:
     """A file that goes into the bundle as it is.
 
     Attributes:
-        directory: of the bundle: tool, wheels, rpms, redist or python.
+        kind: which kind of artifact it is.
         name: of the project, RPM or component.
         version: of the project or component; version-release of an RPM.
         download: where it comes from.
@@ -52,7 +52,7 @@ class Part:
         uploaded: when it came to its index, in seconds since 1970 UTC; 0 when the index does not tell.
     """
 
-    directory: str
+    kind: Kind
     name: str
     version: str
     download: Download
@@ -108,11 +108,16 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        ordered = sorted(self.parts, key=lambda part: (DIRECTORIES.index(part.directory), part.download.filename))
+        ordered = sorted(self.parts, key=lambda part: (KINDS.index(part.kind), part.download.filename))
         object.__setattr__(self, "parts", tuple(ordered))
 
-    def within(self, directory: str) -> tuple[Part, ...]:
-        return tuple(part for part in self.parts if part.directory == directory)
+    def of(self, kind: Kind) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts if part.kind is kind)
+
+    @property
+    def toolchain(self) -> tuple[Part, ...]:
+        """The packages of the CUDA toolchain, whichever kind they are of."""
+        return tuple(part for part in self.parts if part.kind.is_toolchain)
 
     def downloads(self) -> Iterator[Download]:
         """Every file that must be here before packing."""

@@ -31,6 +31,7 @@ from mirror.connected.planning.plan import Build, Part, Plan, UnusableName
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
 from mirror.connected.stack.file import Stack
+from mirror.core.kinds import INTERPRETER, REDIST, RPM, TOOL
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
@@ -69,7 +70,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
     needed = find_files(locks.build, replace(stack, build=()), store, progress) if built and locks.build else ()
     shared = {name: url for name, url in stack.indexes.items() if name == "default"}
     carried = Stack("tools", locks.target, (), indexes=shared)
-    tools = find_files(_needed(wishes.tools or _tools(), bool(rpms)), carried, store, progress, "tool")
+    tools = find_files(_needed(wishes.tools or _tools(), bool(rpms)), carried, store, progress, TOOL)
     return Plan(
         name=locks.name,
         sequence=sequence,
@@ -120,7 +121,7 @@ def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
         return ()
     downloads, sources = locks.rpms.downloads(wishes.rpm_repo), locks.rpms.downloads(None)
     return tuple(
-        Part("rpms", pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)
+        Part(RPM, pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)
         for pin, item, source in zip(locks.rpms.pins, downloads, sources, strict=True)
     )
 
@@ -130,7 +131,7 @@ def _archives(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
         return ()
     downloads, sources = locks.redist.downloads(wishes.rpm_repo), locks.redist.downloads(None)
     return tuple(
-        Part("redist", pin.name, pin.version, item, source=source.shown_url)
+        Part(REDIST, pin.name, pin.version, item, source=source.shown_url)
         for pin, item, source in zip(locks.redist.pins, downloads, sources, strict=True)
     )
 
@@ -144,4 +145,4 @@ def _interpreter(stack: Stack) -> tuple[Part, ...]:
         download = Download(pin.url, filename, pin.sha256)
     except ValueError as exc:
         raise UnusableName(redacted(pin.url), str(exc)) from exc
-    return (Part("python", "python", stack.target.python, download),)
+    return (Part(INTERPRETER, "python", stack.target.python, download),)

@@ -25,12 +25,6 @@ from mirror.core.names import ProjectName, project_name
 from mirror.core.wheels.versions import Version
 
 _PREFERRED = ("CVE-", "GHSA-", "PYSEC-")
-_NOT_COVERED = {
-    "rpms": "the source knows no CUDA packages",
-    "redist": "the source knows no CUDA components",
-    "python": "the source knows Python's projects, not its interpreters",
-    "tool": "no project of an index",
-}
 
 
 class Search:
@@ -47,10 +41,10 @@ class Search:
             self._take(artifact)
 
     def _take(self, artifact: Artifact) -> None:
-        if artifact.directory == "meta":
+        if artifact.kind is None:
             return
         if not artifact.path.endswith(".whl"):
-            self._not_covered.append(Remark(artifact.path, _NOT_COVERED.get(artifact.directory, "no wheel")))
+            self._not_covered.append(Remark(artifact.path, artifact.kind.unknown_to_advisories or "no wheel"))
             return
         try:
             name = project_name(artifact.name)

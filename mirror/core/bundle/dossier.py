@@ -21,6 +21,7 @@ from typing import Any
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.kinds import KINDS
 
 FORMAT = "mirror-dossier/1"
 PATH = "meta/dossier.json"
@@ -28,8 +29,6 @@ LICENCES = "meta/licences.txt"
 """Every licence text once, under a line that names the files it is for."""
 
 MAX_BYTES = 16 << 20
-
-KINDS = ("wheel", "rpm", "archive", "interpreter", "tool")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class FileFacts:
 
     Attributes:
         path: in the bundle.
-        kind: one of ``KINDS``.
+        kind: the name of one of ``mirror.core.kinds.KINDS``.
         summary: the publisher's one line.
         licence: SPDX expression; empty when the publisher's words are none.
         licence_stated: the publisher's own words, where they are no SPDX expression.
@@ -107,8 +106,8 @@ class FileFacts:
     @classmethod
     def from_fields(cls, item: Fields) -> FileFacts:
         values: dict[str, Any] = {"path": item.checked("path", artifact_path), "kind": item.text("kind")}
-        if values["kind"] not in KINDS:
-            item.fail("kind", f"expected one of {', '.join(KINDS)}, got {values['kind']!r}")
+        if values["kind"] not in (names := [kind.name for kind in KINDS]):
+            item.fail("kind", f"expected one of {', '.join(names)}, got {values['kind']!r}")
         for one in fields(cls)[2:]:
             if one.name == "waivers":
                 values["waivers"] = (

@@ -20,15 +20,13 @@ from typing import Any
 
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.kinds import DIRECTORIES, META, Kind, kind_of
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.target import Target
 
 FORMAT = "mirror-bundle/1"
 MAX_BYTES = 4 << 20
 """Largest manifest that is read (SECURITY.md T8)."""
-
-DIRECTORIES = ("tool", "wheels", "rpms", "redist", "python", "meta")
-"""Where artifacts live in the tar, in the order in which they are packed (DESIGN.md section 5)."""
 
 MAX_ARTIFACT_BYTES = 8 * 2**30 - 1
 """A ustar size field holds 11 octal digits."""
@@ -75,8 +73,14 @@ class Artifact:
         return self.path.split("/")[0]
 
     @property
+    def kind(self) -> Kind | None:
+        """None for files of ``meta/``."""
+        return None if self.directory == META else kind_of(self.directory)
+
+    @property
     def filename(self) -> str:
-        return self.path.split("/")[1]
+        """The path below the kind's directory."""
+        return self.path.partition("/")[2]
 
     @property
     def unpacked_limit(self) -> int:
@@ -186,13 +190,22 @@ class Manifest:
         """The artifacts of one directory, in order."""
         return tuple(artifact for artifact in self.artifacts if artifact.directory == directory)
 
+    def of(self, kind: Kind) -> tuple[Artifact, ...]:
+        """The artifacts of one kind, in order."""
+        return self.within(kind.directory)
+
+    @property
+    def toolchain(self) -> tuple[Artifact, ...]:
+        """The packages of the CUDA toolchain, whichever kind they are of."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind and artifact.kind.is_toolchain)
+
     def find(self, path: str) -> Artifact | None:
         return next((artifact for artifact in self.artifacts if artifact.path == path), None)
 
     @property
     def carries_toolchain(self) -> bool:
         """Whether there is a CUDA toolchain in it: RPMs, or NVIDIA's component archives."""
-        return any(artifact.directory in ("rpms", "redist") for artifact in self.artifacts)
+        return bool(self.toolchain)
 
     @property
     def total_bytes(self) -> int:

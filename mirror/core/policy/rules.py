@@ -139,7 +139,7 @@ def breaches(
         missing.append(f"no {advisory.PATH}, which tells known vulnerabilities")
     if missing:
         raise FactsMissing(tuple(missing))
-    artifacts = [artifact for artifact in manifest.artifacts if artifact.directory != "meta"]
+    artifacts = [artifact for artifact in manifest.artifacts if artifact.kind is not None]
     facts = {one.path: one for one in dossier.files} if dossier else {}
     found: list[Breach] = []
     for artifact in artifacts:

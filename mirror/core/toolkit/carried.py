@@ -21,6 +21,7 @@ from mirror.core.archives.zstdframe import Zstd
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.fields import Fields, strict_json
+from mirror.core.kinds import REDIST, RPM
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import RpmSource, TrustedRpm, trusted_rpms
@@ -111,7 +112,7 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
     """
     manifest: Manifest = bundle.manifest
     artifact = manifest.find(RPM_LIST)
-    carried = tuple(rpm.path for rpm in manifest.within("rpms"))
+    carried = tuple(rpm.path for rpm in manifest.of(RPM))
     listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList((), "", (), ())
     if listed.paths != carried:
         Fields({}, "RPM list").fail(
@@ -134,7 +135,7 @@ def carried_rpms(bundle: Bundle, zstd: Zstd | None = None) -> tuple[TrustedRpm, 
         return ()
     sources = [
         RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
-        for rpm, nevra in zip(bundle.manifest.within("rpms"), listed.nevras)
+        for rpm, nevra in zip(bundle.manifest.of(RPM), listed.nevras)
     ]
     return trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints, zstd=zstd)
 
@@ -146,7 +147,7 @@ def carried_archives(bundle: Bundle) -> tuple[RedistSource, ...]:
         InvalidDocument: when the list is missing, or does not list exactly the bundle's archives.
         DigestMismatch: when it has changed since the bundle was verified.
     """
-    carried = bundle.manifest.within("redist")
+    carried = bundle.manifest.of(REDIST)
     if not carried:
         return ()
     artifact = bundle.manifest.find(REDIST_LIST)

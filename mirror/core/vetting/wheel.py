@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Callable
 
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, Texts, look_at_identity
@@ -94,7 +95,7 @@ class _Vetting:
     def __init__(self, artifact: Artifact, target: Target, advance: Callable[[int], object]) -> None:
         self.artifact, self.target, self._advance = artifact, target, advance
         self.project = project_name(artifact.name)
-        self.is_installed = artifact.directory == "wheels"
+        self.is_installed = artifact.kind is WHEEL
         self._findings: list[Finding] = []
         self._hooks: list[str] = []
         self._scripts: dict[str, bytes] = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mirror.core.bundle.dossier import FileFacts
+from mirror.core.kinds import KINDS, TOOL
 from mirror.core.sizes import human_bytes
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
@@ -23,13 +24,6 @@ from mirror.review.questions.question import KNOW
 from mirror.review.report.report import Report, Row
 
 _COLUMNS = ("Artifact", "Licence", "Why it is here", "From", "Inside", "Size and sha256")
-_GROUPS = {
-    "wheels": "Python wheels",
-    "rpms": "RPMs of the CUDA toolchain",
-    "redist": "Component archives of the CUDA toolchain",
-    "python": "Python interpreter",
-    "tool": "Tools of the installer",
-}
 _SHOWN = 8
 """How many names of scripts are listed before the rest is counted."""
 
@@ -38,11 +32,11 @@ def artifacts(report: Report) -> Html:
     """A table for each directory of the bundle."""
     weights = {eye.key: (eye.weight, eye.title) for eye in report.eyes}
     tables = []
-    for directory, title in _GROUPS.items():
-        rows = [row for row in report.rows if row.artifact.directory == directory]
+    for kind in (*KINDS[1:], TOOL):
+        rows = [row for row in report.rows if row.artifact.kind is kind]
         if rows:
             size = human_bytes(sum(row.artifact.size for row in rows))
-            tables.append(_table(f"{title}: {len(rows)}, {size}", rows, weights))
+            tables.append(_table(f"{kind.plural}: {len(rows)}, {size}", rows, weights))
     return join(tables)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import KINDS, META, TOOL
 from mirror.core.sizes import human_bytes
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Shortfall
@@ -32,15 +33,6 @@ _GPUS = {
     "12.0": "RTX PRO Blackwell, RTX 50",
 }
 """NVIDIA's names, for readers who do not think in compute capabilities (CUDA.md A12)."""
-
-_KINDS = {
-    "wheels": ("Python wheel", "Python wheels"),
-    "rpms": ("RPM", "RPMs"),
-    "redist": ("CUDA archive", "CUDA archives"),
-    "python": ("Python interpreter", "Python interpreters"),
-    "tool": ("tool of the installer", "tools of the installer"),
-    "meta": ("document", "documents"),
-}
 
 
 def banner(report: Report) -> Html:
@@ -160,7 +152,10 @@ def _until(report: Report) -> str:
 
 def _holds(report: Report) -> str:
     manifest = report.inventory.manifest
-    counts = ", ".join(f"{count} {_KINDS[where][count != 1]}" for where, (count, _) in report.inventory.sizes().items())
+    groups = [kind.counted(len(found)) for kind in (*KINDS[1:], TOOL) if (found := manifest.of(kind))]
+    counts = ", ".join(
+        [*groups, f"{(documents := len(manifest.within(META)))} document{'s' if documents != 1 else ''}"]
+    )
     unpacked = sum(artifact.unpacked_size for artifact in manifest.artifacts)
     size, files = human_bytes(manifest.total_bytes), len(manifest.artifacts)
     return f"{size} in {files} files ({counts}); {human_bytes(unpacked)} once installed"

@@ -148,7 +148,7 @@ def compare(old: Contents, new: Contents) -> Changes:
 def _by_name(contents: Contents) -> dict[tuple[str, str], Artifact]:
     found: dict[tuple[str, str], Artifact] = {}
     for artifact in contents.manifest.artifacts:
-        if artifact.directory != "meta":
+        if artifact.kind is not None:
             # Two files of one name (a project's wheels for two Pythons) are told apart by their file names.
             key = (artifact.directory, artifact.name)
             found[(artifact.directory, artifact.filename) if key in found else key] = artifact

@@ -19,6 +19,7 @@ from typing import Any
 
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 
 ASKED, NEEDED, CARRIED, UNKNOWN = "asked", "needed", "carried", "unknown"
@@ -59,21 +60,19 @@ class Reason:
 def reasons(manifest: Manifest, dossier: Dossier | None) -> Mapping[str, Reason]:
     """For each artifact outside ``meta/``, by its path, why it is there. Without a dossier little is known."""
     found: dict[str, Reason] = {}
-    packages = [*manifest.within("rpms"), *manifest.within("redist")]
     if dossier:
-        found.update(_world(manifest.within("wheels"), dossier, dossier.requirements, _project))
-        found.update(_world(packages, dossier, dossier.packages, str.strip))
+        found.update(_world(manifest.of(WHEEL), dossier, dossier.requirements, _project))
+        found.update(_world(manifest.toolchain, dossier, dossier.packages, str.strip))
     for artifact in manifest.artifacts:
-        if artifact.directory != "meta" and artifact.path not in found:
+        if artifact.kind is not None and artifact.path not in found:
             found[artifact.path] = _carried(artifact)
     return found
 
 
 def _carried(artifact: Artifact) -> Reason:
-    if artifact.directory == "python":
-        return Reason(CARRIED, words="the Python that the stack runs with")
-    if artifact.directory == "tool" or artifact.name == "mirror-probe":
-        return Reason(CARRIED, words=_CARRIED.get(artifact.name, "used by the installer"))
+    purpose = _CARRIED.get(artifact.name) or (artifact.kind.carried_for if artifact.kind else "")
+    if purpose:
+        return Reason(CARRIED, words=purpose)
     return Reason(UNKNOWN)
 
 

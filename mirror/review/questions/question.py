@@ -45,7 +45,7 @@ class Seen:
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """All but what mirror itself wrote about them."""
-        return tuple(one for one in self.contents.manifest.artifacts if one.directory != "meta")
+        return tuple(one for one in self.contents.manifest.artifacts if one.kind is not None)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
@@ -119,10 +120,8 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
     manifest = bundle.manifest
     carried = manifest.find(DOSSIER)
     dossier = Dossier.parse(bundle.read(carried)) if carried else None
-    wheels = [
-        one for one in manifest.artifacts if one.filename.endswith(".whl") and one.directory in ("tool", "wheels")
-    ]
-    others = [one for one in manifest.artifacts if one.directory in ("rpms", "redist", "python")]
+    wheels = [one for one in manifest.artifacts if one.filename.endswith(".whl") and one.kind in (TOOL, WHEEL)]
+    others = [*manifest.toolchain, *manifest.of(INTERPRETER)]
     with (
         progress.task("look inside", sum(one.size for one in (*wheels, *others))) as advance,
         ThreadPoolExecutor(min(MAX_JOBS, os.cpu_count() or 1)) as pool,
@@ -132,7 +131,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         vetted = [jobs[one.path].result() for one in wheels]
         packages = [finding for found in judged for finding in found]
     together, notes = vet_set(
-        [one for one in vetted if one.artifact.directory == "wheels"],
+        [one for one in vetted if one.artifact.kind is WHEEL],
         manifest.target,
         dossier.requirements if dossier else (),
     )
@@ -170,11 +169,11 @@ def _package_jobs(
         return run
 
     sources: tuple[PackageSource, ...] = (*carried_rpms(bundle), *carried_archives(bundle))
-    packaged = [one for one in artifacts if one.directory != "python"]
+    packaged = [one for one in artifacts if one.kind is not INTERPRETER]
     for artifact, source in zip(packaged, sources):
         yield job(artifact, source.judge)
     for artifact in artifacts:
-        if artifact.directory == "python":
+        if artifact.kind is INTERPRETER:
             yield job(artifact, lambda artifact=artifact: _read_through(bundle, artifact))  # type: ignore[misc]
 
 

@@ -254,7 +254,7 @@ def _rows(contents: Contents, why: Mapping[str, Reason], eyes: tuple[Eye, ...]) 
     documents = {one.path for one in contents.manifest.within("meta")}
     rows = []
     for artifact in contents.manifest.artifacts:
-        if artifact.directory != "meta":
+        if artifact.kind is not None:
             facts, path = contents.facts(artifact.path), artifact.path
             # Older mirrors tell no log's place, but have always called it so.
             log = facts.built if facts else f"meta/build-{artifact.name}.log" if artifact.origin == BUILT else ""

@@ -27,6 +27,7 @@ from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
@@ -147,10 +148,10 @@ def test_the_bundle_is_what_the_lock_says_and_verifies(world: World, tmp_path: P
     built = next(artifact for artifact in manifest.artifacts if artifact.name == "delta")
     assert built.origin == "built"
     assert install.splitlines()[1:] == [
-        f"{artifact.name}=={artifact.version} --hash=sha256:{artifact.sha256}" for artifact in manifest.within("wheels")
+        f"{artifact.name}=={artifact.version} --hash=sha256:{artifact.sha256}" for artifact in manifest.of(WHEEL)
     ]
     assert provenance["builds"][0]["project"] == "delta"
-    assert all(artifact.unpacked_size > 0 for artifact in manifest.within("wheels"))
+    assert all(artifact.unpacked_size > 0 for artifact in manifest.of(WHEEL))
 
 
 def test_equal_locks_give_equal_bytes_from_another_place_with_an_empty_store(world: World, tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_a_pylock_is_accepted(world: World, tmp_path: Path) -> None:
     )
     result = world.bundle(tmp_path / "b.tar", lock=lock, index_url=world.index.url, epoch="1700000000")
     assert result.manifest.name == "site"
-    assert [artifact.name for artifact in result.manifest.within("wheels")] == ["beta"]
+    assert [artifact.name for artifact in result.manifest.of(WHEEL)] == ["beta"]
 
 
 def refused(world: World, output: Path, error: type[MirrorError], **wishes: object) -> str:
@@ -372,7 +373,7 @@ class Toolchain:
             pin = RpmPin(name, 0, version, release, "x86_64", path.name, size, digest, 1)
             pins.append(pin)
             download = Download(path.as_uri(), path.name, digest, size)
-            parts.append(Part("rpms", name, f"{version}-{release}", download, 1, pin.nevra))
+            parts.append(Part(RPM, name, f"{version}-{release}", download, 1, pin.nevra))
         self.target = Target("3.11", "x86_64", "2.28", "sm_90a", "13.0")
         self.plan = Plan("demo", 1, self.target, tuple(parts))
         self.paths = {part.download.sha256: path for part, path in zip(parts, self.rpms, strict=True)}

@@ -20,6 +20,7 @@ from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.cuda.redistnames import PLATFORMS
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
+from mirror.core.kinds import REDIST
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.carried import RedistList, carried_archives
 from tests.support.bundles import BundleSimulator, this_machine
@@ -144,7 +145,7 @@ def test_an_archive_that_was_swapped_after_verification_is_refused(desk: Desk, b
     simulator = bundled({"cuda_nvcc": ("1", {"bin/nvcc": b"fixed"})})
     path = simulator.write(desk.path / "bundle.tar")
     with open_bundle(path) as bundle:
-        (artifact,) = bundle.trust(simulator.root).within("redist")
+        (artifact,) = bundle.trust(simulator.root).of(REDIST)
         bundle.verify()
         other = archive(desk.path / "other/cuda_nvcc.tar.xz", {"bin/nvcc": b"holed"}).read_bytes()
         with path.open("r+b") as file:

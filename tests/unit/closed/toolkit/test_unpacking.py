@@ -17,6 +17,7 @@ from mirror.closed.toolkit.unpacking import dangling_notes, unpack_toolkit
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
+from mirror.core.kinds import RPM
 from mirror.core.toolkit.carried import RpmList
 from mirror.core.toolkit.payload import PayloadUnsupported
 from mirror.core.toolkit.rpm import RpmNotTrusted
@@ -204,7 +205,7 @@ def test_an_rpm_swapped_for_another_of_its_vendor_after_verification_is_refused(
     simulator.add_rpms([chosen], packager.armored, packager.fingerprint)
     path = simulator.write(desk.path / "bundle.tar")
     with open_bundle(path) as bundle:
-        (rpm,) = bundle.trust(simulator.root).within("rpms")
+        (rpm,) = bundle.trust(simulator.root).of(RPM)
         bundle.verify()
         with path.open("r+b") as file:
             file.seek(bundle.offset(rpm)[0])

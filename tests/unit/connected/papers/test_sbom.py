@@ -16,6 +16,7 @@ from packageurl import PackageURL
 from mirror.connected.papers.purls import Purls
 from mirror.connected.papers.sbom import PATH
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import RPM
 from mirror.core.names import Sha256Hex
 from tests.support.carried import HOST, SITE, Carried
 
@@ -106,7 +107,7 @@ def test_a_wheel_that_has_a_shorter_name_in_the_bundle_is_named_as_it_was_publis
 
 
 def test_an_epoch_and_a_component_archive_are_named_too(carried: Carried) -> None:
-    rpm = replace(carried.plan.within("rpms")[0], nevra="cuda-crt-13-0-2:13.0.88-1.noarch")
+    rpm = replace(carried.plan.of(RPM)[0], nevra="cuda-crt-13-0-2:13.0.88-1.noarch")
     purls = Purls(replace(carried.plan, parts=(rpm,)), None)
     digest = rpm.download.sha256
     artifact = Artifact("rpms/a.rpm", 1, digest, "cuda-crt-13-0", "13.0.88-1", f"{HOST}/a.rpm")

@@ -18,6 +18,7 @@ from mirror.connected.planning.wishes import Wishes
 from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
+from mirror.core.kinds import INTERPRETER, TOOL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
@@ -59,7 +60,7 @@ def test_an_interpreters_file_name_is_unquoted(tmp_path: Path) -> None:
     with LoopbackIndex() as index:
         lock, tools = locked(tmp_path, index, interpreter(url))
         plan = make_plan(read_locks(lock), Wishes(lock, tools=tools), Store(tmp_path / "store"))
-    (part,) = plan.within("python")
+    (part,) = plan.of(INTERPRETER)
     assert part.download.filename == "cpython-3.11.9+20260101-x86_64-install_only.tar.gz"
     assert part.download.url == url
 
@@ -107,7 +108,7 @@ def test_a_decompressor_for_rpms_is_carried_only_with_rpms(tmp_path: Path) -> No
         pin = RpmPin("a", 0, "1", "1", "x86_64", "a.rpm", 1, Sha256Hex("0" * 64), 1)
         rpms = replace(without, rpms=RpmLock("https://rpms.example.org/", ("AB",), 1, ("a",), "armored", (pin,)))
         plans = [make_plan(locks, Wishes(lock, tools=both), Store(tmp_path / "store")) for locks in (without, rpms)]
-    assert [[part.name for part in plan.within("tool")] for plan in plans] == [["uv"], ["backports-zstd", "uv"]]
+    assert [[part.name for part in plan.of(TOOL)] for plan in plans] == [["uv"], ["backports-zstd", "uv"]]
 
 
 @pytest.mark.index
@@ -117,7 +118,7 @@ def test_the_pinned_tools_are_there_for_every_target(tmp_path: Path, python: str
     """One file of each, for the target's own Python; from 3.14 on Python reads zstd itself."""
     tools = parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")
     target = Target(python=python, arch=arch, glibc="2.17", cuda="13.0")
-    found = find_files(tools, Stack("tools", target, ()), Store(tmp_path / "store"), directory="tool")
+    found = find_files(tools, Stack("tools", target, ()), Store(tmp_path / "store"), kind=TOOL)
     names = [part.name for part in found]
     assert names == (["pip", "uv"] if python == "3.14" else ["backports-zstd", "pip", "uv"])
     if python != "3.14":

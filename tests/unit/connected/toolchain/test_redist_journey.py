@@ -33,6 +33,7 @@ from mirror.core.archives.tarstream import BadArchive
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.cuda.redistnames import PLATFORMS
 from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.kinds import REDIST, WHEEL
 from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import make_pip_wheel, make_uv_wheel, this_machine
@@ -137,7 +138,7 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     with open_bundle(made.path) as written:
         manifest = written.trust(TrustStore(world.path / "keys").load_root())
         listed = json.loads(written.read(next(one for one in manifest.artifacts if one.path == "meta/redist.json")))
-    archives = manifest.within("redist")
+    archives = manifest.of(REDIST)
     assert [one.path for one in archives] == [
         f"redist/{name}-{PLATFORM}-12.6.77-archive.tar.xz" for name in ("cuda_cccl", "cuda_cudart", "cuda_nvcc")
     ]
@@ -145,7 +146,7 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     assert all(one.unpacked_size > 0 and one.version == "12.6.77" for one in archives)
     assert listed["release"] == "12.6.3" and listed["sha256"] == sha256_of(world.copy / "redistrib_12.6.3.json")
     assert manifest.find("meta/demo.redist.toml") and manifest.find("meta/demo.toml")
-    assert "mirror-probe" in {wheel.name for wheel in manifest.within("wheels")}  # built with these very archives
+    assert "mirror-probe" in {wheel.name for wheel in manifest.of(WHEEL)}  # built with these very archives
 
     host = dataclasses.replace(read_host(), compiler=None)
     base = Path(sys.base_prefix) / "bin" / f"python{HERE.python}"
@@ -207,7 +208,7 @@ def test_the_stack_can_go_without_its_toolchain(world: World) -> None:
     plan, _ = prepare(
         world.options("b.tar", locked=True, without=frozenset({"rpms"})).wishes, Store(world.path / "store")
     )
-    assert (plan.within("redist"), plan.builds) == ((), ())
+    assert (plan.of(REDIST), plan.builds) == ((), ())
     assert "carries no CUDA toolchain (--without rpms)" in plan.notes
     assert world.asked("/redist/") == []
     with pytest.raises(UnknownPart, match="can go without rpms"):

@@ -6,14 +6,15 @@ import pytest
 
 from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
 from mirror.core.errors import InvalidDocument
+from mirror.core.kinds import WHEEL
 from mirror.core.names import sha256_hex
 from mirror.core.target import Target
 
 DIGEST = sha256_hex("ab" * 32)
-WHEEL = Artifact("wheels/a-1-py3-none-any.whl", 12, DIGEST, "a", "1", "built", 40)
+ONE = Artifact("wheels/a-1-py3-none-any.whl", 12, DIGEST, "a", "1", "built", 40)
 EMPTY = Artifact("meta/install.txt", 0, DIGEST, "install.txt")
 MANIFEST = Manifest(
-    "quickstart", 1_790_000_000, Target("3.11", "x86_64", "2.28"), (WHEEL, EMPTY), (DIGEST,), ("a",), "0.1.0"
+    "quickstart", 1_790_000_000, Target("3.11", "x86_64", "2.28"), (ONE, EMPTY), (DIGEST,), ("a",), "0.1.0"
 )
 
 
@@ -22,7 +23,7 @@ def edited(**changes: Any) -> bytes:
 
 
 def edited_artifact(**changes: Any) -> bytes:
-    return edited(artifacts=[{**WHEEL.to_dict(), **changes}])
+    return edited(artifacts=[{**ONE.to_dict(), **changes}])
 
 
 def test_round_trip() -> None:
@@ -46,8 +47,8 @@ def test_equal_manifests_have_equal_bytes() -> None:
         (edited_artifact(md5="0" * 32), "at 'artifacts[0].md5': unknown key"),
         (edited_artifact(size=-1), "at 'artifacts[0].size': expected at least 0, got -1"),
         (edited_artifact(size=2**33), "at 'artifacts[0].size': a tar member holds at most"),
-        (edited(artifacts=[WHEEL.to_dict(), WHEEL.to_dict()]), "is artifacts[0] already"),
-        (edited(artifacts=[EMPTY.to_dict(), WHEEL.to_dict()]), "comes after meta/"),
+        (edited(artifacts=[ONE.to_dict(), ONE.to_dict()]), "is artifacts[0] already"),
+        (edited(artifacts=[EMPTY.to_dict(), ONE.to_dict()]), "comes after meta/"),
     ],
 )
 def test_names_the_fault(data: bytes, message: str) -> None:
@@ -80,13 +81,13 @@ def test_refuses_a_path_that_is_no_plain_file_of_a_known_directory(path: str) ->
 
 
 def test_paths_that_differ_in_case_only_are_one_file_to_some_systems() -> None:
-    other = dataclasses.replace(WHEEL, path="wheels/A-1-py3-none-any.whl")
+    other = dataclasses.replace(ONE, path="wheels/A-1-py3-none-any.whl")
     with pytest.raises(InvalidDocument, match="already"):
-        Manifest.parse(edited(artifacts=[WHEEL.to_dict(), other.to_dict()]))
+        Manifest.parse(edited(artifacts=[ONE.to_dict(), other.to_dict()]))
 
 
 def test_finds_by_path_and_directory() -> None:
-    assert MANIFEST.within("wheels") == (WHEEL,)
+    assert MANIFEST.of(WHEEL) == (ONE,)
     assert MANIFEST.find("meta/install.txt") == EMPTY
     assert MANIFEST.find("meta/none") is None
     assert MANIFEST.total_bytes == 12

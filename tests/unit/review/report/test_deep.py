@@ -12,6 +12,7 @@ from mirror.cli.main import main
 from mirror.core.bundle.dossier import PATH, Dossier, FileFacts, Waiver
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
+from mirror.core.kinds import RPM
 from mirror.review.report.deep import Deep, look_deep
 from mirror.review.report.inventory import take_inventory
 from tests.support.bundles import BundleSimulator, this_machine
@@ -125,7 +126,7 @@ def test_row_35_rpms_of_another_key_are_refused_though_the_builder_signed_the_bu
 def test_packages_of_which_the_dossier_says_otherwise_are_refused(tmp_path: Path) -> None:
     vendor = Packager()
     simulator = _with_rpms(tmp_path, vendor, vendor)
-    paths = [one.path for one in simulator.manifest().within("rpms")]
+    paths = [one.path for one in simulator.manifest().of(RPM)]
     said = [FileFacts(path, "rpm", signer=vendor.fingerprint) for path in paths]
 
     def refused(*facts: FileFacts) -> list[str]:

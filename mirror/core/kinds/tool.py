@@ -1,0 +1,14 @@
+"""Tools: what the installer itself runs, uv, pip, a zstd decompressor, and ``mirror.pyz``."""
+
+from mirror.core.kinds.kind import Kind
+
+TOOL = Kind(
+    "tool",
+    "tool",
+    "tool of the installer",
+    "tools of the installer",
+    component="application",
+    unknown_to_advisories="no project of an index",
+    carried_for="used by the installer",
+    is_compiled_against=False,
+)
