@@ -24,6 +24,9 @@ END = bytes(2 * BLOCK)
 
 MANIFEST = "MANIFEST.json"
 
+MAX_OCTAL = 8 * 2**30 - 1
+"""A ustar size field holds 11 octal digits."""
+
 MTIME = 315_532_800
 """1980-01-01T00:00:00Z, the oldest time that zip can hold too; GNU tar warns about older ones."""
 
@@ -53,8 +56,8 @@ def header(name: str, size: int) -> bytes:
     """The ustar header of a regular file: type 0, mode 0644, uid and gid 0, no owner names, one mtime.
 
     Args:
-        name: at most 100 bytes of ASCII, or ``directory/filename`` with a file name of at most 100.
-        size: bytes, below 8 GiB (11 octal digits).
+        name: at most 100 bytes of ASCII; or longer, with a last part of at most 100 and at most 155 before it.
+        size: bytes. Below 8 GiB 11 octal digits; from there on in base 256, as GNU tar, libarchive and Python write it.
     """
     prefix, short = b"", name.encode("ascii")
     if len(short) > 100:
@@ -64,7 +67,7 @@ def header(name: str, size: int) -> bytes:
         b"0000644\0",
         b"0000000\0",
         b"0000000\0",
-        b"%011o\0" % size,
+        b"%011o\0" % size if size <= MAX_OCTAL else b"\x80" + size.to_bytes(11, "big"),
         b"%011o\0" % MTIME,
         b" " * 8,  # the checksum counts its own field as blanks
         b"0".ljust(101, b"\0"),

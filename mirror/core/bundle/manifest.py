@@ -15,33 +15,65 @@ Example::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.kinds import DIRECTORIES, META, Kind, kind_of
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.target import Target
 
-FORMAT = "mirror-bundle/1"
+FORMATS = {"mirror-bundle/1": 1, "mirror-bundle/2": 2}
+"""The versions of the format. A bundle is of the lowest that can say what it holds, so that one without anything new keeps its
+bytes and is read by installers that know no other.
+
+2 brought kinds whose files lie more than one directory deep, members of 8 GiB and more, and ``environment``.
+"""
 MAX_BYTES = 4 << 20
 """Largest manifest that is read (SECURITY.md T8)."""
 
-MAX_ARTIFACT_BYTES = 8 * 2**30 - 1
-"""A ustar size field holds 11 octal digits."""
+MAX_ARTIFACT_BYTES = 1 << 40
+MAX_DEPTH = 8
+"""Directories between a kind's own and a file."""
 
-_PATH = re.compile("(?:" + "|".join(DIRECTORIES) + ")/[A-Za-z0-9_][A-Za-z0-9._+!-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
+_TAKEN = re.compile(
+    r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|CDPATH|CPATH|LIBRARY_PATH|LD_.*|PYTHON.*|VIRTUAL_ENV|CUDA_.*|MIRROR_.*"
+)
+"""What decides which programs and libraries run: no bundle's to say."""
 
 
 def artifact_path(text: str) -> str:
-    """Check a member's path: one known directory and one plain file name of at most 100 bytes (ustar's name field).
+    """Check a member's path: a known directory, and below it one plain file name, or several where the kind is nested.
+
+    A name has at most 100 bytes, what is before the last one at most 155 (ustar's name and prefix fields).
 
     Raises:
         ValueError: otherwise.
     """
-    if not _PATH.fullmatch(text) or len(text.split("/")[1]) > 100 or text.endswith("."):
+    directory, *names = text.split("/")
+    nested = directory in DIRECTORIES and directory != META and kind_of(directory).is_nested
+    if (
+        directory not in DIRECTORIES
+        or not 1 <= len(names) <= (1 + MAX_DEPTH if nested else 1)
+        or not all(_NAME.fullmatch(name) and len(name) <= 100 and not name.endswith(".") for name in names)
+        or len(text) - len(names[-1]) > 156
+    ):
         raise ValueError(f"expected a path such as 'wheels/NAME.whl', got {text!r}")
+    return text
+
+
+def variable_name(text: str) -> str:
+    """Check the name of an environment variable that a bundle may set.
+
+    Raises:
+        ValueError: for what is no name, and for those that decide which programs and libraries run.
+    """
+    if not _VARIABLE.fullmatch(text) or _TAKEN.fullmatch(text):
+        raise ValueError(f"expected the name of a variable that no shell or loader goes by, got {text!r}")
     return text
 
 
@@ -83,6 +115,11 @@ class Artifact:
         return self.path.partition("/")[2]
 
     @property
+    def version_needed(self) -> int:
+        """The version of the format that can hold it."""
+        return 2 if self.size > MAX_OCTAL else self.kind.version if self.kind else 1
+
+    @property
     def unpacked_limit(self) -> int:
         """The most bytes that it may unpack to: its signed size, or a generous ratio when the manifest tells none."""
         return self.unpacked_size or self.size * 16
@@ -119,6 +156,7 @@ class Manifest:
         roots: fingerprints of the roots that travel with it, versions 1, 2, ...
         imports: modules that must import from the installed venv.
         tool: version of mirror that packed it.
+        environment: variables that name something installed: each name, and a path below the generation.
     """
 
     name: str
@@ -128,7 +166,7 @@ class Manifest:
     roots: tuple[Sha256Hex, ...] = ()
     imports: tuple[str, ...] = ()
     tool: str = ""
-    format: str = field(default=FORMAT)
+    environment: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
@@ -139,8 +177,10 @@ class Manifest:
         """
         fields = Fields(strict_json(data, "Manifest", MAX_BYTES), "Manifest")
         found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"expected {FORMAT!r}, got {found!r}: it needs another mirror.pyz")
+        if found not in FORMATS:
+            fields.fail(
+                "format", f"this mirror reads {' and '.join(FORMATS)}, got {found!r}: it needs a newer mirror.pyz"
+            )
         manifest = cls(
             name=fields.checked("name", stack_name),
             sequence=fields.number("sequence", minimum=1),
@@ -149,24 +189,40 @@ class Manifest:
             roots=fields.all_checked("roots", sha256_hex),
             imports=fields.texts("imports", ()),
             tool=fields.text("tool", ""),
+            environment=_environment(fields.table("environment")) if "environment" in fields else (),
         )
         fields.end()
+        if found != manifest.format:
+            fields.fail("format", f"what it holds is of {manifest.format!r}, got {found!r}")
         manifest.check()
         return manifest
+
+    @property
+    def format(self) -> str:
+        """The lowest version of the format that can say this."""
+        new = self.environment or any(one.version_needed > 1 for one in self.artifacts)
+        return "mirror-bundle/2" if new else "mirror-bundle/1"
 
     def check(self) -> None:
         """Hold the rules that concern more than one artifact.
 
         Raises:
-            InvalidDocument: when two paths differ in nothing but case, or the directories are out of order.
+            InvalidDocument: when two paths differ in nothing but case, one lies in another, or directories are out of order.
         """
         seen: dict[str, int] = {}
+        above: dict[str, int] = {}
         last = 0
         for index, artifact in enumerate(self.artifacts):
             where = f"artifacts[{index}].path"
             other = seen.setdefault(artifact.path.casefold(), index)
             if other != index:
                 raise InvalidDocument("Manifest", where, f"{artifact.path!r} is artifacts[{other}] already")
+            parents = _parents(artifact.path.casefold())
+            clash = next((seen[name] for name in parents if name in seen), above.get(artifact.path.casefold()))
+            if clash is not None:
+                problem = f"of {artifact.path!r} and artifacts[{clash}] one lies in the other"
+                raise InvalidDocument("Manifest", where, problem)
+            above.update((name, index) for name in parents)
             rank = DIRECTORIES.index(artifact.directory)
             if rank < last:
                 raise InvalidDocument("Manifest", where, f"{artifact.path!r} comes after {DIRECTORIES[last]}/")
@@ -183,8 +239,9 @@ class Manifest:
             "roots": list(self.roots),
             "imports": list(self.imports),
             "tool": self.tool,
+            "environment": dict(self.environment),
         }
-        return canonical_json({key: value for key, value in document.items() if value not in ("", [])})
+        return canonical_json({key: value for key, value in document.items() if value not in ("", [], {})})
 
     def within(self, directory: str) -> tuple[Artifact, ...]:
         """The artifacts of one directory, in order."""
@@ -210,3 +267,23 @@ class Manifest:
     @property
     def total_bytes(self) -> int:
         return sum(artifact.size for artifact in self.artifacts)
+
+
+def _parents(path: str) -> list[str]:
+    """The directories above a file, below its kind's own."""
+    names = path.split("/")
+    return ["/".join(names[:count]) for count in range(2, len(names))]
+
+
+def _environment(fields: Fields) -> tuple[tuple[str, str], ...]:
+    found = []
+    for name in fields.left():
+        path = fields.text(name)
+        try:
+            variable_name(name)
+        except ValueError as exc:
+            fields.fail(name, str(exc))
+        if not all(map(_NAME.fullmatch, path.split("/"))):
+            fields.fail(name, f"expected a path below the generation, got {path!r}")
+        found.append((name, path))
+    return tuple(sorted(found))

@@ -7,16 +7,31 @@ line in each room's registry; whatever speaks of all artifacts loops over these.
 
 from __future__ import annotations
 
+from mirror.core.kinds.file import FILE
 from mirror.core.kinds.interpreter import INTERPRETER
 from mirror.core.kinds.kind import Kind
+from mirror.core.kinds.model import MODEL
 from mirror.core.kinds.redist import REDIST
 from mirror.core.kinds.rpm import RPM
 from mirror.core.kinds.tool import TOOL
 from mirror.core.kinds.wheel import WHEEL
 
-__all__ = ["DIRECTORIES", "INTERPRETER", "KINDS", "META", "REDIST", "RPM", "TOOL", "WHEEL", "Kind", "kind_of"]
+__all__ = [
+    "DIRECTORIES",
+    "FILE",
+    "INTERPRETER",
+    "KINDS",
+    "META",
+    "MODEL",
+    "REDIST",
+    "RPM",
+    "TOOL",
+    "WHEEL",
+    "Kind",
+    "kind_of",
+]
 
-KINDS = (TOOL, WHEEL, RPM, REDIST, INTERPRETER)
+KINDS = (TOOL, WHEEL, RPM, REDIST, INTERPRETER, FILE, MODEL)
 
 META = "meta"
 """The directory of what mirror itself says of the others: no kind, and always the last."""

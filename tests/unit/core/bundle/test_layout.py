@@ -6,11 +6,14 @@ import pytest
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BadLayout
 
+NESTED = "models/" + "/".join(("o--n", "d" * 90, "e" * 50, "x" * 100))
 
-@pytest.mark.parametrize("name", ["MANIFEST.json", "wheels/" + "x" * 96 + ".whl"])
-def test_tarfile_reads_the_header_that_we_write(name: str) -> None:
-    info = tarfile.TarInfo.frombuf(layout.header(name, 8 * 2**30 - 1), "ascii", "strict")
-    assert (info.name, info.size, info.mode, info.uid, info.gid) == (name, 8 * 2**30 - 1, 0o644, 0, 0)
+
+@pytest.mark.parametrize("size", [0, 8 * 2**30 - 1, 8 * 2**30, 1 << 40])
+@pytest.mark.parametrize("name", ["MANIFEST.json", "wheels/" + "x" * 96 + ".whl", NESTED])
+def test_tarfile_reads_the_header_that_we_write(name: str, size: int) -> None:
+    info = tarfile.TarInfo.frombuf(layout.header(name, size), "ascii", "strict")
+    assert (info.name, info.size, info.mode, info.uid, info.gid) == (name, size, 0o644, 0, 0)
     assert (info.isreg(), info.uname, info.gname, info.mtime) == (True, "", "", layout.MTIME)
 
 
