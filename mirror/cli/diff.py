@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
+from mirror.core.sizes import counted
 from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
 from mirror.review.questions.contents import read_contents
@@ -19,6 +20,7 @@ _TITLES = {
     "rebuilt": "built again, other bytes",
     "replaced": "SAME VERSION, OTHER BYTES",
     "moved": "same bytes from another place",
+    "relabelled": "same bytes under another version",
 }
 
 
@@ -65,4 +67,5 @@ def _print(changes: Changes) -> None:
         for fact in facts:
             print(f"  {shown(str(fact))}")
     sign = "+" if changes.growth >= 0 else "-"
-    print(f"\n{changes.same} files are the same; {sign}{human_bytes(abs(changes.growth))} in all")
+    same = f"{counted(changes.same, 'file')} {'is' if changes.same == 1 else 'are'} the same"
+    print(f"\n{same}; {sign}{human_bytes(abs(changes.growth))} in all")

@@ -8,9 +8,11 @@ from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
 from mirror.cli.signers import print_signers
+from mirror.core.bundle.manifest import BUILT
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.sizes import counted
 from mirror.core.trust.truststore import TrustStore
-from mirror.review.report.inventory import BUILT, Inventory, take_inventory
+from mirror.review.report.inventory import Inventory, take_inventory
 
 
 def configure(subparsers: Any) -> None:
@@ -38,7 +40,7 @@ def _print(inventory: Inventory) -> None:
     print(f"for {manifest.target}")
     print_signers(inventory)
     for directory, (count, size) in inventory.sizes().items():
-        print(f"\n{directory}/  {count} files, {human_bytes(size)}")
+        print(f"\n{directory}/  {counted(count, 'file')}, {human_bytes(size)}")
         for artifact in manifest.within(directory):
             what = f"{artifact.name} {artifact.version}" if artifact.version else artifact.filename
             origin = "built here" if artifact.origin == BUILT else artifact.origin

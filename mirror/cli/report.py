@@ -97,7 +97,7 @@ def _print(report: Report, output: Path | None) -> None:
     print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
     for eye in report.eyes:
         if eye.findings:
-            print(f"  {eye.artifacts:>4}  {eye.weight:<6}  {visible(eye.title)}")
+            print(f"  {len(eye.findings):>4}  {eye.weight:<6}  {visible(eye.title)}")
     unknown = [eye.title for eye in report.eyes if eye.unknown]
     if unknown:
         print(f"  not looked for: {', '.join(unknown)}")

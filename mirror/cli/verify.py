@@ -11,6 +11,7 @@ from mirror.cli.signers import print_signers
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.policy.document import read_policy
 from mirror.core.policy.rules import PolicyBreached, judge
+from mirror.core.sizes import counted
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import check_refusals
@@ -49,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **told})
     else:
         manifest = inventory.manifest
-        print(f"ok: {args.bundle} is intact: {len(manifest.artifacts)} files, {human_bytes(manifest.total_bytes)}")
+        print(
+            f"ok: {args.bundle} is intact: {counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
+        )
         print_signers(inventory)
         print(f"  locked:    {inventory.locked}")
         print(f"  manifest:  sha256 {inventory.manifest_sha256}")
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_deep(deep: Deep) -> None:
     count, files = deep.wheels
-    print(f"  inside:    {count} wheels with {files} files, {deep.packages} packages")
+    print(f"  inside:    {counted(count, 'wheel')} with {counted(files, 'file')}, {counted(deep.packages, 'package')}")
     for finding, (_, waiver) in deep.judgement.waived:
         print(
             f"  waived:    {shown(f'{finding.rule}: {finding}')}\n             {shown(f'{waiver.by}: {waiver.reason}')}"

@@ -38,7 +38,7 @@ from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.pack import pack
 from mirror.connected.papers.osv import ask
-from mirror.connected.papers.papers import add_papers
+from mirror.connected.papers.papers import add_papers, compiled, look_inside
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -49,7 +49,7 @@ from mirror.connected.toolchain.drift import drift_named
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.advisories import known as advisories
-from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
@@ -142,8 +142,10 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)
-    gate = vet(assembly.wheels(), plan.target, locks.stack, progress)
-    add_papers(assembly, plan, locks, built, gate, store, progress)
+    contents = look_inside(assembly, plan, locks, store, progress)
+    packages = compiled(assembly, contents)
+    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages)
+    add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))
     if options.policy:
@@ -228,7 +230,7 @@ def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> Non
         wheel.sha256,
         name=wheel.project,
         version=wheel.version,
-        origin="built",
+        origin=BUILT,
         unpacked_size=unpacked_size,
     )
     assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())

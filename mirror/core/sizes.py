@@ -16,3 +16,8 @@ def human_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.2f} GiB"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``"1 file"``, ``"2 files"``; ``many`` where an s is not all that differs."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -13,15 +13,17 @@ import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.bundle import assemble
+from mirror.connected.contents.inside import Contents as Found
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
 from mirror.connected.packing.assembly import Assembly
-from mirror.connected.papers.papers import add_papers
+from mirror.connected.papers.papers import add_papers, compiled, look_inside
 from mirror.connected.papers.vetting import Gate, vet
 from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.planning.locks import Locks
@@ -81,14 +83,15 @@ class Carried:
         """The assembly, made anew."""
         return assemble(self.plan, self.locks, self._paths, self.built)
 
-    def gate(self, assembly: Assembly) -> Gate:
-        return vet(assembly.wheels(), self.plan.target, self.locks.stack)
+    def gate(self, assembly: Assembly, contents: Mapping[str, Found]) -> Gate:
+        return vet(assembly.wheels(), self.plan.target, self.locks.stack, SILENT, compiled(assembly, contents))
 
     def add_papers(self, store: Store | None = None, progress: Progress = SILENT) -> Assembly:
         """Write the papers into a new assembly."""
         self.assembly = self.assembled()
-        gate = self.gate(self.assembly)
-        add_papers(self.assembly, self.plan, self.locks, self.built, gate, store or self.store, progress)
+        contents = look_inside(self.assembly, self.plan, self.locks, store or self.store, progress)
+        gate = self.gate(self.assembly, contents)
+        add_papers(self.assembly, self.plan, self.locks, self.built, gate, contents)
         return self.assembly
 
     def bytes(self, path: str) -> bytes:

@@ -8,12 +8,33 @@ Example::
 
 from __future__ import annotations
 
+import platform
+import shutil
 import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 _SPECIFIC, _FAMILY = 0x100000, 0x200000
+
+THREADS = """
+#include <pthread.h>
+#include <stdlib.h>
+int start(pthread_t *thread) { return pthread_create ? pthread_create(thread, 0, 0, 0) : atoi("3"); }
+"""
+"""C that needs GLIBC_2.34 for pthread_create, where the machine's glibc is that new."""
+
+
+def _links_against_glibc_2_34() -> bool:
+    if platform.machine() != "x86_64" or not shutil.which("gcc"):
+        return False
+    name, release = platform.libc_ver()
+    return name == "glibc" and tuple(map(int, release.split(".")[:2])) >= (2, 34)
+
+
+needs_newer_glibc = pytest.mark.skipif(not _links_against_glibc_2_34(), reason="needs gcc and glibc 2.34 on x86_64")
 
 
 def make_library(
@@ -28,6 +49,7 @@ def make_library(
     uses: Sequence[str] = (),
     gpu_code: Sequence[str] = (),
     source: str = "",
+    options: Sequence[str] = (),
 ) -> Path:
     """Compile a library.
 
@@ -42,6 +64,7 @@ def make_library(
         uses: functions of others that it calls.
         gpu_code: architectures of the images in its ``.nv_fatbin`` section.
         source: more C.
+        options: more of gcc's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     code, script = path.with_name(path.name + ".c"), path.with_name(path.name + ".map")
@@ -59,7 +82,7 @@ def make_library(
     if versions:
         script.write_text("".join(f"{name} {{ global: {'; '.join(names)}; }};\n" for name, names in versions.items()))
         command.append(f"-Wl,--version-script={script}")
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run([*command, *options], check=True, timeout=60)
     code.unlink()
     script.unlink(missing_ok=True)
     if gpu_code:

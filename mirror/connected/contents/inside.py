@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mirror.connected.fetching.download import redacted
-from mirror.core.binaries.native import MAGIC, Native, NativeTally
+from mirror.core.binaries.elf import MAGIC
+from mirror.core.binaries.glibc import GlibcNeed
+from mirror.core.binaries.native import Native, NativeTally
 from mirror.core.fields import Fields, canonical_json
 
-FORMAT = "mirror-contents/1"
+FORMAT = "mirror-contents/2"
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
 MAX_WORDS = 300
@@ -62,7 +64,8 @@ class Contents:
     faults: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        return canonical_json({"format": FORMAT, **vars(self), "native": vars(self.native)})
+        native = {**vars(self.native), "needs": [vars(need) for need in self.native.needs]}
+        return canonical_json({"format": FORMAT, **vars(self), "native": native})
 
     @classmethod
     def parse(cls, data: bytes) -> Contents:
@@ -78,9 +81,9 @@ class Contents:
         counted = Native(
             native.number("count"),
             native.texts("gpus"),
-            _texts_by_name(native.table("glibc")),
             _texts_by_name(native.table("libstdcxx")),
             native.texts("faults"),
+            tuple(GlibcNeed(**_texts_by_name(need)) for need in native.tables("needs")),
         )
         words: Any = {key: fields.text(key) for key in ("summary", "homepage", "licence", "licence_stated", "signer")}
         lists: Any = {key: fields.texts(key) for key in _LISTS}

@@ -21,7 +21,7 @@ from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.papers.purls import WEB
 from mirror.connected.planning.plan import Plan
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.fields import canonical_json
 from mirror.core.names import Sha256Hex
 
@@ -86,7 +86,7 @@ def _descriptor(name: str, sha256: str, uri: str = "") -> dict[str, Any]:
 
 
 def _subject(artifact: Artifact) -> dict[str, Any]:
-    how = "built" if artifact.origin == "built" else "fetched" if artifact.origin.startswith(WEB) else "mirror"
+    how = "built" if artifact.origin == BUILT else "fetched" if artifact.origin.startswith(WEB) else "mirror"
     return {**_descriptor(artifact.path, artifact.sha256), "annotations": {"made": how}}
 
 

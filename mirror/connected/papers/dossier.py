@@ -1,6 +1,6 @@
 """Filling the dossier: for each artifact of a bundle, what the people who decide about it want to know.
 
-What is inside an artifact is ``mirror.connected.contents.inspection``'s and, for wheels,
+What is inside an artifact is ``mirror.connected.contents.inspection``'s and what of it was judged
 ``mirror.connected.papers.vetting``'s; who needs whom ``mirror.connected.papers.edges``'s. This module puts it together with
 what the locks and the builds know. The document itself is ``mirror.core.bundle.dossier``'s.
 
@@ -65,7 +65,7 @@ class _Filler:
 
     def __init__(self, plan: Plan, locks: Locks, built: Mapping[str, BuiltWheel], gate: Gate) -> None:
         self._target, self._built = plan.target, built
-        self._vetted, self._waivers = gate.vetted, gate.waivers
+        self._vetted, self._waivers, self._glibc = gate.vetted, gate.waivers, gate.glibc
         self._uploaded = {part.download.sha256: part.uploaded for part in plan.parts}
         self._yanked = {pin.name: pin.yanked for pin in locks.python.pins}
 
@@ -88,7 +88,7 @@ class _Filler:
             signer=contents.signer,
             native=contents.native.count,
             gpus=contents.native.gpus,
-            glibc=contents.native.glibc.get(self._target.arch, ""),
+            glibc=self._glibc.get(artifact.path, ""),
             libstdcxx=contents.native.libstdcxx.get(self._target.arch, ""),
             hooks=vetted.hooks if isinstance(vetted, Vetted) else (),
             scripts=vetted.scripts,

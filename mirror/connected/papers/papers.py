@@ -1,22 +1,25 @@
 """The papers of a bundle: what is said in ``meta/`` about the files that it carries, for people and for other tools.
 
-In this order: look inside every artifact, fill the dossier, gather the licence texts, and write the same facts in the two forms
-that other tools read, a CycloneDX bill of materials and an in-toto statement. Each is a module of its own.
+In this order: look inside every artifact (what is found there, the gate wants to know as well), fill the dossier, gather the
+licence texts, and write the same facts in the two forms that other tools read, a CycloneDX bill of materials and an in-toto
+statement. Each is a module of its own.
 
 Rules: all of it is a function of the locks and the artifacts; no paper speaks of the files of ``meta/``, for it is one of them.
 
 Example::
 
-    add_papers(assembly, plan, locks, built, gate, store, progress)
+    contents = look_inside(assembly, plan, locks, store, progress)
+    add_papers(assembly, plan, locks, built, gate, contents)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import zstd_here
+from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import Task, inspect
 from mirror.connected.contents.licences import licences_txt
 from mirror.connected.fetching.store import Store
@@ -26,6 +29,7 @@ from mirror.connected.papers.dossier import build_log, make_dossier
 from mirror.connected.papers.vetting import Gate
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
+from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import LICENCES
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.manifest import Artifact
@@ -35,22 +39,33 @@ from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import trusted_rpms
 
 
+def look_inside(
+    assembly: Assembly, plan: Plan, locks: Locks, store: Store, progress: Progress = SILENT
+) -> dict[str, Contents]:
+    """What is in each artifact that is a file, by its path in the bundle. Raises ``MirrorError`` as ``inspect`` does."""
+    return inspect(tuple(_tasks(assembly, assembly.carried(), plan, locks)), store, progress)
+
+
+def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, Native]:
+    """What ``look_inside`` found compiled in RPMs, component archives and the interpreter."""
+    packages = (*assembly.of(RPM), *assembly.of(REDIST), *assembly.of(INTERPRETER))
+    return {artifact: contents[artifact.path].native for artifact in packages}
+
+
 def add_papers(
     assembly: Assembly,
     plan: Plan,
     locks: Locks,
     built: Sequence[BuiltWheel],
     gate: Gate,
-    store: Store,
-    progress: Progress = SILENT,
+    contents: Mapping[str, Contents],
 ) -> None:
     """Write the papers into an assembly that holds everything else.
 
-    Raises:
-        MirrorError: as ``inspect`` does.
+    Args:
+        contents: what ``look_inside`` found.
     """
     artifacts = assembly.carried()
-    contents = inspect(tuple(_tasks(assembly, artifacts, plan, locks)), store, progress)
     dossier = make_dossier(artifacts, contents, plan, locks, built, gate)
     texts = ((path, name, text) for path, found in contents.items() for name, text in found.texts)
     logs = [one for one in assembly.within("meta") if one.path in {build_log(wheel) for wheel in built}]

@@ -19,7 +19,7 @@ from mirror import __version__
 from mirror.connected.fetching.download import Download
 from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.stack.file import Stack
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import RPM
 
 WEB = ("https://", "http://")
@@ -44,7 +44,7 @@ class Purls:
         if artifact.kind is RPM:
             return _rpm(artifact, part.nevra if part else "")
         if artifact.filename.endswith(".whl"):
-            build = self._builds.get(artifact.name) if artifact.origin == "built" else None
+            build = self._builds.get(artifact.name) if artifact.origin == BUILT else None
             if build is None:
                 # Its name in the bundle may be a shorter one.
                 return self._project(

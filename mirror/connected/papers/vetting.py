@@ -1,14 +1,16 @@
 """The gate before packing: every wheel of the bundle is vetted, and nothing is packed that nobody answers for.
 
 One wheel is judged by ``mirror.core.vetting.wheel``, the set by ``mirror.core.vetting.together``; ``mirror verify --deep``
-does the same on the finished bundle. Which waivers there are is ``mirror.connected.stack.waivers``'s.
+does the same on the finished bundle. Packages of the toolchain and the interpreter were judged when they were read; what
+their programs ask of the host's C library is held against the target here. Which waivers there are is
+``mirror.connected.stack.waivers``'s.
 
 Rules: wheels are judged side by side, the largest first; all that is refused is told at once; a waiver that covers nothing is
 told.
 
 Example::
 
-    gate = vet(assembly, plan.target, locks.stack, progress)
+    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages)
     gate.judgement.waived
 """
 
@@ -16,22 +18,25 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from mirror.connected.packing.pack import Source
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
+from mirror.core.binaries.glibc import GlibcNeed, newest_glibc
+from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.kinds import WHEEL
+from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
-from mirror.core.vetting.rules import Finding, Judgement, judge
+from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
 
@@ -71,25 +76,38 @@ class Gate:
         vetted: each wheel by its path in the bundle.
         judgement: what was waived; nothing is open.
         notes: what a person should know; one sentence each.
+        glibc: the newest glibc that each wheel or package asks for on the target, by its path; not those that ask nothing.
     """
 
     vetted: Mapping[str, Vetted]
     judgement: Judgement
     notes: tuple[str, ...]
+    glibc: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def waivers(self) -> dict[str, tuple[Waiver, ...]]:
-        """The waivers that each wheel needed, by its path, for the dossier."""
-        needed = {path: self.judgement.waivers_of(one.project) for path, one in self.vetted.items()}
+        """The waivers that each artifact needed, by its path, for the dossier."""
+        owners = {finding.path: finding.project for finding, _ in self.judgement.waived}
+        owners.update((path, one.project) for path, one in self.vetted.items())
+        needed = {path: self.judgement.waivers_of(owner) for path, owner in owners.items()}
         return {path: waivers for path, waivers in needed.items() if waivers}
 
 
-def vet(wheels: Mapping[Artifact, Source], target: Target, stack: Stack | None, progress: Progress = SILENT) -> Gate:
-    """Vet the wheels of a bundle, those of ``tool/`` included.
+def vet(
+    wheels: Mapping[Artifact, Source],
+    target: Target,
+    stack: Stack | None,
+    progress: Progress = SILENT,
+    packages: Mapping[Artifact, Native] = MappingProxyType({}),
+    absent: Iterable[str] = (),
+) -> Gate:
+    """Vet the wheels of a bundle, those of ``tool/`` included, and what the programs of its packages ask for.
 
     Args:
         wheels: each with its bytes, or where they are.
         stack: the wishes with the waivers; None for a lock made elsewhere, which has none.
+        packages: RPMs, component archives and the interpreter, each with what is compiled in it.
+        absent: names of packages that the locks pin and this bundle does without; they may have waivers all the same.
 
     Raises:
         WheelsRefused: when something is found that no waiver covers.
@@ -100,17 +118,37 @@ def vet(wheels: Mapping[Artifact, Source], target: Target, stack: Stack | None, 
     if stack:
         # What may be left out by --without may have a waiver all the same.
         optional = [project_name(one.name) for one in stack.optional]
-        check_projects(stack.waivers, [*(project_name(one.name) for one in wheels), *optional], document)
+        names = [*(one.name for one in (*wheels, *packages)), *absent]
+        check_projects(stack.waivers, [*map(owner_of, names), *optional], document)
     vetted = _vet_each(wheels, target, progress)
     installed = [one for one in vetted if one.artifact.kind is WHEEL]
     asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
     together, notes = vet_set(installed, target, asked)
-    findings = (*(finding for one in vetted for finding in one.findings), *together)
+    unpacked = {artifact: _unpacked(artifact, native, target) for artifact, native in packages.items()}
+    findings = (*(finding for one in vetted for finding in one.findings), *together, *_above(unpacked, target))
     waivers = (*stack.waivers, *left_out_by_wish(findings, stack.without, document)) if stack else ()
     judgement = judge(findings, waivers)
     if judgement.open:
         raise WheelsRefused(judgement.open)
-    return Gate({one.artifact.path: one for one in vetted}, judgement, (*_notes(judgement, document), *notes))
+    needs = {**{one.artifact: one.glibc for one in vetted}, **unpacked}
+    newest = {
+        artifact.path: version for artifact, found in needs.items() if (version := newest_glibc(found, target.arch))
+    }
+    return Gate({one.artifact.path: one for one in vetted}, judgement, (*_notes(judgement, document), *notes), newest)
+
+
+def _unpacked(artifact: Artifact, native: Native, target: Target) -> tuple[GlibcNeed, ...]:
+    """What the files ask for that the closed side unpacks: of a package, those below its CUDA release's directory."""
+    home = "" if artifact.kind is INTERPRETER else f"/usr/local/cuda-{target.cuda}/"
+    return tuple(need for need in native.needs if need.path.startswith(home))
+
+
+def _above(packages: Mapping[Artifact, Iterable[GlibcNeed]], target: Target) -> Iterator[Finding]:
+    for artifact, needs in packages.items():
+        above = sorted((need for need in needs if need.above(target)), key=lambda need: (need.version, need.path))
+        if above:
+            more = f" (and {len(above) - 1} more of its files)" if len(above) > 1 else ""
+            yield Finding(GLIBC_FLOOR, artifact.path, owner_of(artifact.name), above[-1].above(target) + more)
 
 
 def _vet_each(wheels: Mapping[Artifact, Source], target: Target, progress: Progress) -> tuple[Vetted, ...]:

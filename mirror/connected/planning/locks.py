@@ -97,6 +97,12 @@ class Locks:
     index: FileIndex | None = None
     redist: RedistLock | None = None
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The names of the RPMs or component archives that are pinned."""
+        lock = self.rpms or self.redist
+        return tuple(pin.name for pin in lock.pins) if lock else ()
+
     def missing(self) -> tuple[str, ...]:
         """The lock files that the stack needs and that are not there."""
         if self.stack is None:

@@ -26,6 +26,10 @@ from typing import Any, BinaryIO
 
 from mirror.core.errors import MirrorError
 
+MAGIC = b"\x7fELF"
+CUDA = "cuda"
+"""The machine of GPU code, which is in ELF files too."""
+
 _MACHINES = {
     3: "i386",
     21: "ppc64le",
@@ -33,13 +37,19 @@ _MACHINES = {
     40: "arm",
     62: "x86_64",
     183: "aarch64",
-    190: "cuda",
+    190: CUDA,
     243: "riscv64",
 }
+CPUS = frozenset(_MACHINES.values()) - {CUDA}
+"""The machines of programs that an operating system runs."""
 
 _LOAD, _DYNAMIC = 1, 2
 _NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 5, 10, 14, 15, 29
-_SYMTAB, _GNU_HASH, _SYMENT = 6, 0x6FFFFEF5, 11
+_HASH, _SYMTAB, _GNU_HASH, _SYMENT = 4, 6, 0x6FFFFEF5, 11
+_VERSYM = 0x6FFFFFF0
+_WEAK = 2
+"""Flag of a symbol version without which the loader starts the file nevertheless."""
+
 _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 
 _MAX_HEADERS = 1 << 12
@@ -48,6 +58,11 @@ _MAX_HEADERS = 1 << 12
 _MAX_SECTIONS = 1 << 16
 _MAX_ENTRIES = 1 << 16
 """Of a dynamic section or of all symbol versions; the largest library of a vLLM stack has some hundred."""
+
+_MAX_SYMBOLS = 1 << 20
+"""That are gone through for one that has a given version."""
+
+_VERSYM_STEP = 1 << 11
 
 _MAX_NAME = 1 << 12
 """Longest file name, symbol or version that is believed (C++ symbols reach a kilobyte)."""
@@ -92,7 +107,8 @@ class Elf:
         soname: the name that others need it by; empty when it has none.
         needed: sonames that the loader looks for, in order.
         rpath, runpath: directories it looks in, before and after ``LD_LIBRARY_PATH``; ``$ORIGIN`` as it stands there.
-        requires: file -> symbol versions wanted of it: ``{"libc.so.6": ("GLIBC_2.17", ...)}``.
+        requires: file -> symbol versions that it cannot be loaded without: ``{"libc.so.6": ("GLIBC_2.17", ...)}``; those
+            that are marked as weak are left out.
         provides: symbol versions that it defines itself.
         sections: name -> place; empty when the section headers were stripped.
     """
@@ -123,7 +139,7 @@ def read_elf(source: BinaryIO, name: str = "") -> Elf | None:
         OSError: when it cannot be read.
     """
     reader = _Reader(source, name)
-    if reader.size < 20 or reader.read(0, 4) != b"\x7fELF":
+    if reader.size < 20 or reader.read(0, 4) != MAGIC:
         return None
     bits, order = reader.read(4, 2)
     (number,) = struct.unpack(">H" if order == 2 else "<H", reader.read(18, 2))
@@ -155,10 +171,25 @@ def defined_symbols(source: BinaryIO, names: Iterable[str], name: str = "") -> f
         MalformedElf, OSError: as ``read_elf``.
     """
     reader = _Reader(source, name)
-    if reader.size < 64 or reader.read(0, 6) != b"\x7fELF\x02\x01":
+    if reader.size < 64 or reader.read(0, 6) != MAGIC + b"\x02\x01":
         return frozenset()
     image = _Image(reader)
     return frozenset(wanted for wanted in names if image.defines(wanted))
+
+
+def symbol_wanted(source: BinaryIO, version: str, name: str = "") -> str:
+    """A symbol that a file wants in this version, for people who look for the cause.
+
+    Args:
+        version: one of ``Elf.requires``.
+
+    Returns:
+        Empty when none is found.
+
+    Raises:
+        MalformedElf, OSError: as ``read_elf``.
+    """
+    return _Image(_Reader(source, name)).symbol_wanted(version)
 
 
 class _Reader:
@@ -254,24 +285,51 @@ class _Image:
         return tuple(self._name(value) for value in self._entries.get(tag, []))
 
     def requires(self) -> Mapping[str, tuple[str, ...]]:
-        """The chain at DT_VERNEED: a file, and below it the versions that are wanted of it."""
         found: dict[str, tuple[str, ...]] = {}
+        for file, version, flags, _ in self._wanted():
+            if not flags & _WEAK:
+                found[file] = (*found.get(file, ()), version)
+        return found
+
+    def _wanted(self) -> Iterator[tuple[str, str, int, int]]:
+        """The chain at DT_VERNEED: a file, and below it each version wanted of it, with its flags and its number."""
         budget = _MAX_ENTRIES
         for offset in self._chain(_VERNEED, _VERNEEDNUM, next_at=12):
             _, count, file, first, _ = self._reader.unpack("<HHIII", offset)
             budget -= count
             if budget < 0:
                 raise self._reader.fail(f"it wants more than {_MAX_ENTRIES} symbol versions")
-            versions, place = [], offset + first
+            place = offset + first
             for _ in range(count):
-                _, _, _, version, step = self._reader.unpack("<IHHII", place)
-                versions.append(self._name(version))
+                _, flags, number, version, step = self._reader.unpack("<IHHII", place)
+                yield self._name(file), self._name(version), flags, number
                 if not step:
                     break
                 place += step
-            key = self._name(file)
-            found[key] = found.get(key, ()) + tuple(versions)
-        return found
+
+    def symbol_wanted(self, version: str) -> str:
+        """The first symbol whose entry in DT_VERSYM is the version's number."""
+        numbers = {number & 0x7FFF for _, wanted, _, number in self._wanted() if wanted == version}
+        table, symbols = self._value(_VERSYM), self._value(_SYMTAB)
+        if table is None or symbols is None or self._value(_SYMENT) not in (None, 24):
+            return ""
+        start, count = self._place(table), self._symbol_count()
+        for first in range(0, count, _VERSYM_STEP):
+            step = min(_VERSYM_STEP, count - first)
+            for index, number in enumerate(self._reader.unpack(f"<{step}H", start + first * 2), first):
+                if number & 0x7FFF in numbers:
+                    return self._name(self._reader.unpack("<I", self._place(symbols) + index * 24)[0])
+        return ""
+
+    def _symbol_count(self) -> int:
+        """How many symbols there are, or at least those that are wanted of others."""
+        table = self._value(_HASH)
+        if table is not None:
+            return min(int(self._reader.unpack("<II", self._place(table))[1]), _MAX_SYMBOLS)
+        section, table = self.sections().get(".dynsym"), self._value(_GNU_HASH)
+        if section is not None:
+            return min(section.size // 24, _MAX_SYMBOLS)
+        return 0 if table is None else min(int(self._reader.unpack("<II", self._place(table))[1]), _MAX_SYMBOLS)
 
     def provides(self) -> tuple[str, ...]:
         """The chain at DT_VERDEF; each definition's first name is its own, the others are its parents."""

@@ -1,7 +1,7 @@
 """Native code: how many compiled files an artifact holds, which GPUs they are for, and what they need of the host's libraries.
 
-Reading one ELF file is ``mirror.core.binaries.elf``'s, the GPU code in it ``mirror.core.binaries.fatbin``'s; which files
-there are is told by whoever opens the artifact.
+Reading one ELF file is ``mirror.core.binaries.elf``'s, what it needs of glibc ``mirror.core.binaries.glibc``'s, the GPU code
+in it ``mirror.core.binaries.fatbin``'s; which files there are is told by whoever opens the artifact.
 
 Rules: files that nothing was proven about are counted and named as faults, never refused here: a damaged test file in a wheel
 is for a person to judge; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;
@@ -23,27 +23,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from mirror.core.binaries.elf import Elf, MalformedElf, read_elf
+from mirror.core.binaries.elf import CUDA, Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, read_images
-
-MAGIC = b"\x7fELF"
+from mirror.core.binaries.glibc import GlibcNeed, glibc_need
 
 _FAT_SECTIONS = (SECTION, "__nv_relfatbin")
 """Where nvcc puts GPU code; the second is for code that is linked on the GPU's side (``-rdc=true``)."""
 
-_GPU_MACHINE = "cuda"
 _NOTE = ".note.nv.tkinfo"
 _NOTE_BYTES = 4096
 _NOTED = re.compile(rb"-arch[ =](sm_[1-9][0-9]{1,2}[af]?)\b")
 _NEW_FLAGS = 8
 """ABI version of a cubin from which on the flags name the architecture in their second byte (CUDA 12.9, 13)."""
 
-_GLIBC = re.compile(r"GLIBC_(\d{1,3}(?:\.\d{1,3}){1,2})")
 _LIBSTDCXX = re.compile(r"GLIBCXX_(\d{1,3}(?:\.\d{1,3}){1,2})")
-_DT_RELR = "GLIBC_ABI_DT_RELR"
-"""Packed relocations: a loader before glibc 2.36 refuses the file."""
-
-_RELR_SINCE = (2, 36)
 
 
 @dataclass(frozen=True)
@@ -53,16 +46,16 @@ class Native:
     Attributes:
         count: ELF files for CPUs.
         gpus: architectures of their GPU code and of cubins: machine code in order of number, then PTX.
-        glibc: the newest symbol version of glibc that is asked for, by machine: ``{"x86_64": "2.28"}``.
-        libstdcxx: likewise of libstdc++.
+        libstdcxx: the newest symbol version of libstdc++ that is asked for, by machine: ``{"x86_64": "3.4.29"}``.
         faults: one sentence for each file that begins as ELF and is not sound, in order.
+        needs: what each file that asks for something of glibc asks for, in order of path.
     """
 
     count: int = 0
     gpus: tuple[str, ...] = ()
-    glibc: Mapping[str, str] = field(default_factory=dict)
     libstdcxx: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    needs: tuple[GlibcNeed, ...] = ()
 
 
 class NativeTally:
@@ -71,7 +64,7 @@ class NativeTally:
     def __init__(self) -> None:
         self._count = 0
         self._gpus: set[str] = set()
-        self._glibc: dict[str, tuple[int, ...]] = {}
+        self._needs: list[GlibcNeed] = []
         self._libstdcxx: dict[str, tuple[int, ...]] = {}
         self._faults: list[str] = []
 
@@ -87,22 +80,23 @@ class NativeTally:
         """
         try:
             elf = read_elf(stream, name)
-            if elf is not None and elf.machine == _GPU_MACHINE:
+            if elf is not None and elf.machine == CUDA:
                 self._gpus.update(_cubin(stream, elf))
                 return
             self._count += elf is not None
             if elf is not None:
-                self._needs(elf)
+                self._take_needs(elf, stream, name)
                 for section in _FAT_SECTIONS:
                     if section in elf.sections:
                         self._gpus.update(image.arch for image in read_images(stream, elf.sections[section], name))
         except MalformedElf as exc:
             self._faults.append(str(exc))
 
-    def _needs(self, elf: Elf) -> None:
+    def _take_needs(self, elf: Elf, stream: BinaryIO, name: str) -> None:
+        need = glibc_need(stream, elf, name)
+        self._needs += [need] if need else []
         for versions in elf.requires.values():
             for version in versions:
-                _raise_to(self._glibc, elf.machine, _glibc(version))
                 match = _LIBSTDCXX.fullmatch(version)
                 _raise_to(self._libstdcxx, elf.machine, _numbers(match[1]) if match else ())
 
@@ -111,22 +105,15 @@ class NativeTally:
         return Native(
             self._count,
             tuple(sorted(self._gpus, key=_gpu_order)),
-            _spelt(self._glibc),
             _spelt(self._libstdcxx),
             tuple(sorted(self._faults)),
+            tuple(sorted(self._needs, key=lambda need: need.path)),
         )
 
 
 def _raise_to(newest: dict[str, tuple[int, ...]], machine: str, version: tuple[int, ...]) -> None:
     if version > newest.get(machine, ()):
         newest[machine] = version
-
-
-def _glibc(version: str) -> tuple[int, ...]:
-    if version == _DT_RELR:
-        return _RELR_SINCE
-    match = _GLIBC.fullmatch(version)
-    return _numbers(match[1]) if match else ()
 
 
 def _numbers(text: str) -> tuple[int, ...]:

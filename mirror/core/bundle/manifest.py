@@ -34,6 +34,9 @@ bytes and is read by installers that know no other.
 MAX_BYTES = 4 << 20
 """Largest manifest that is read (SECURITY.md T8)."""
 
+BUILT, MADE = "built", "mirror"
+"""Origins of what has no address: built here from source, or made by mirror itself."""
+
 MAX_ARTIFACT_BYTES = 1 << 40
 MAX_DEPTH = 8
 """Directories between a kind's own and a file."""
@@ -97,7 +100,7 @@ class Artifact:
     sha256: Sha256Hex
     name: str
     version: str = ""
-    origin: str = "mirror"
+    origin: str = MADE
     unpacked_size: int = 0
 
     @property
@@ -132,7 +135,7 @@ class Artifact:
             sha256=fields.checked("sha256", sha256_hex),
             name=fields.text("name"),
             version=fields.text("version", ""),
-            origin=fields.text("origin", "mirror"),
+            origin=fields.text("origin", MADE),
             unpacked_size=fields.number("unpacked_size", 0),
         )
         if artifact.size > MAX_ARTIFACT_BYTES:

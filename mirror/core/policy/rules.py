@@ -22,7 +22,7 @@ from mirror.core.advisories import known as advisory
 from mirror.core.advisories.known import Advisories, Remark
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
-from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.errors import MirrorError
 from mirror.core.policy.document import LicenceRule, Policy, VulnerabilityRule
 from mirror.core.policy.spdx import is_allowed
@@ -193,7 +193,7 @@ def _licence(artifact: Artifact, facts: FileFacts, rule: LicenceRule) -> str:
 
 def _built(artifact: Artifact, policy: Policy) -> Iterator[tuple[str, str]]:
     rule = dict(policy.files).get("built")
-    if rule and artifact.origin == "built" and not rule.allows_for(artifact.name):
+    if rule and artifact.origin == BUILT and not rule.allows_for(artifact.name):
         yield "files.built", f"was built by the bundle's maker, the policy allows that for {_who(rule.allows)}"
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Tuple
 
 from mirror.core.bundle.dossier import Waiver
+from mirror.core.names import project_name
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Rule:
 
 COLLISION = "collision"
 """Its waiver names the project whose files are kept: the closed side installs that one after the others."""
+
+GLIBC_FLOOR = "glibc-floor"
 
 RULES = {
     "zip-structure": Rule("a zip file that two readers could read differently", False),
@@ -61,6 +64,7 @@ RULES = {
     "wheel-identity": Rule("another name or version inside than outside", False),
     "wheel-tags": Rule("other tags in WHEEL than in the file name", True),
     "wheel-target": Rule("no tag that the target takes", False),
+    GLIBC_FLOOR: Rule("native code that needs a newer glibc than the target promises", True),
     "requires-python": Rule("a Requires-Python that leaves out the target's", True),
     "requires-unmet": Rule("a required project that is not in the set, or in another version", True),
     "entry-point": Rule("scripts with unusual names, or that call nothing", False),
@@ -71,6 +75,14 @@ RULES = {
     "package": Rule("an RPM or archive whose signature or digest is not good", False),
     "dossier": Rule("a dossier that says otherwise than the artifact", False),
 }
+
+
+def owner_of(name: str) -> str:
+    """By which name a waiver covers an artifact: a project's, or a package's, normalised where it can be."""
+    try:
+        return project_name(name)
+    except ValueError:
+        return name
 
 
 @dataclass(frozen=True)

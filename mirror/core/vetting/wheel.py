@@ -1,11 +1,12 @@
 """Vetting: is a wheel what it says it is, to the last file, before any installer sees it?
 
-It holds the judging of one wheel, in order: the zip's form, its names, its metadata, its contents against RECORD, and what it
-puts where. How two wheels go together is ``mirror.core.vetting.together``'s; whether a finding stands in the way is
-``mirror.core.vetting.rules``'s.
+It holds the judging of one wheel, in order: the zip's form, its names, its metadata, its contents against RECORD, what its
+compiled files ask of glibc, and what it puts where. How two wheels go together is ``mirror.core.vetting.together``'s; whether a
+finding stands in the way is ``mirror.core.vetting.rules``'s.
 
-Rules (SECURITY.md 2.3, 22 to 28, 39, 46 and 47): nothing is unpacked, each content is streamed through hashes once; a wheel
-whose form cannot be relied on is judged no further; what is found is told, never raised.
+Rules (SECURITY.md 2.3, 22 to 28, 39, 46 and 47): nothing is unpacked, each content is streamed through hashes once, and of a
+compiled file some pages are read again; a wheel whose form cannot be relied on is judged no further; what is found is told,
+never raised.
 
 Example::
 
@@ -22,15 +23,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Callable
 
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.archives.zipseek import TooScattered
+from mirror.core.binaries.elf import MAGIC, MalformedElf, read_elf
+from mirror.core.binaries.glibc import GlibcNeed, glibc_need
+from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, Texts, look_at_identity
-from mirror.core.vetting.rules import Finding
+from mirror.core.vetting.rules import GLIBC_FLOOR, Finding
 from mirror.core.wheels.paths import WheelLayout, clashes, escape_of, is_environments, oddity_of
 from mirror.core.wheels.record import Record
-from mirror.core.wheels.wheelzip import Archive, BadZip, Member, read_archive
+from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_archive
 
 MAX_RATIO = 60
 """Deflate reaches 1,032; real wheels of more than ``SMALL_BYTES`` stay below 10."""
@@ -55,6 +59,9 @@ class Vetted:
         setuid: members that ask for set-user-id or set-group-id; installers never grant it.
         installed: digest of each file by where it is installed, below the venv; empty for a tool, which is not installed.
         requires: its Requires-Dist lines.
+        files: how many files it holds.
+        glibc: what each of its compiled files for the target's machine asks of glibc; a file that asks nothing is not in it.
+        unread: one sentence for each compiled file that could not be read, so that nobody knows what it asks for.
     """
 
     artifact: Artifact
@@ -65,6 +72,9 @@ class Vetted:
     setuid: tuple[str, ...] = ()
     installed: Mapping[str, bytes] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    files: int = 0
+    glibc: tuple[GlibcNeed, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def vet_wheel(
@@ -96,12 +106,16 @@ class _Vetting:
         self.artifact, self.target, self._advance = artifact, target, advance
         self.project = project_name(artifact.name)
         self.is_installed = artifact.kind is WHEEL
+        self.is_built = artifact.origin == BUILT
         self._findings: list[Finding] = []
         self._hooks: list[str] = []
         self._scripts: dict[str, bytes] = {}
         self._setuid: list[str] = []
         self._installed: dict[str, bytes] = {}
         self._requires: tuple[str, ...] = ()
+        self._files = 0
+        self._glibc: list[GlibcNeed] = []
+        self._unread: list[str] = []
 
     def found(self, rule: str, what: str, subject: str = "") -> None:
         self._findings.append(Finding(rule, self.artifact.path, self.project, what, subject))
@@ -123,6 +137,9 @@ class _Vetting:
             tuple(sorted(self._setuid)),
             {**self._installed, **self._scripts} if self.is_installed else {},
             self._requires,
+            self._files,
+            tuple(self._glibc),
+            tuple(self._unread),
         )
 
     def look(self, archive: Archive) -> None:
@@ -138,6 +155,7 @@ class _Vetting:
             self.found(rule, what)
         record = self._record(texts)
         digests = self._hash(archive, record, info)
+        self._files = len(digests)
         self._lay_out(
             digests, identity, WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
         )
@@ -205,10 +223,14 @@ class _Vetting:
             line = record.lines.get(member.name)
             more = line.algorithm if line and line.digest and line.algorithm != "sha256" else ""
             hashes = {name: hashlib.new(name) for name in ("sha256", *([more] if more else []))}
-            for piece in archive.content(member):
+            marks, head = Marks(member), b""
+            for piece in archive.content(member, marks):
+                head = head if len(head) >= len(MAGIC) else head + piece[: len(MAGIC)]
                 for one in hashes.values():
                     one.update(piece)
             self._advance(member.packed)
+            if head.startswith(MAGIC):
+                self._look_at_native(archive.seekable(member, marks), member.name)
             digests[member.name] = hashes["sha256"].digest()
             if member.name in exempt:
                 signatures += [member.name] * (not member.name.endswith("/RECORD"))
@@ -231,6 +253,21 @@ class _Vetting:
             )
         self.found_in("record-signature", "a signature that no installer checks", signatures)
         return digests
+
+    def _look_at_native(self, stream: BinaryIO, name: str) -> None:
+        """Whether a compiled file starts on the oldest C library that the target promises."""
+        try:
+            elf = read_elf(stream, name)
+            need = glibc_need(stream, elf, name) if elf and elf.machine == self.target.arch else None
+        except (MalformedElf, TooScattered) as exc:
+            self._unread.append(str(exc))
+            return
+        if need:
+            self._glibc.append(need)
+            if what := need.above(self.target):
+                # The C library of the machine that built it is what it asks for, and building it elsewhere is the way out.
+                where = "; it was built here: build it on a system as old as that" if self.is_built else ""
+                self.found(GLIBC_FLOOR, what + where, name)
 
     def _lay_out(self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout) -> None:
         """Where everything goes once installed, and what must not go there."""

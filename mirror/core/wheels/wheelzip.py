@@ -46,8 +46,9 @@ from mirror.core.archives.zipdirectory import (
     refuse,
     widened,
 )
+from mirror.core.archives.zipseek import Marks, seekable
 
-__all__ = ["Archive", "BadZip", "Member", "read_archive"]
+__all__ = ["Archive", "BadZip", "Marks", "Member", "read_archive"]
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _BLOCK = 1 << 18
@@ -72,14 +73,17 @@ class Archive:
         """Bytes of all contents, as announced; ``content`` holds each to it."""
         return sum(member.size for member in self.members)
 
-    def content(self, member: Member) -> Iterator[bytes]:
+    def content(self, member: Member, marks: Marks | None = None) -> Iterator[bytes]:
         """A member's content in pieces of at most a mebibyte (rule 4).
+
+        Args:
+            marks: where to put down places to which ``seekable`` can go back afterwards.
 
         Raises:
             BadZip: when it is not exactly what was announced; the pieces handed out before are to be forgotten.
         """
         crc = size = 0
-        for piece in self._inflated(member) if member.method == DEFLATED else self._packed(member):
+        for piece in self._inflated(member, marks) if member.method == DEFLATED else self._packed(member):
             size += len(piece)
             if size > member.size:
                 refuse(f"{member.name!r} has more than the {member.size} bytes that are announced", "zip-content")
@@ -89,6 +93,10 @@ class Archive:
             refuse(f"{member.name!r} has {size} bytes, {member.size} are announced", "zip-content")
         if crc != member.crc:
             refuse(f"{member.name!r} has CRC {crc:08x}, {member.crc:08x} is announced", "zip-content")
+
+    def seekable(self, member: Member, marks: Marks) -> BinaryIO:
+        """A member that went by once, to be read at any place; see ``mirror.core.archives.zipseek``."""
+        return seekable(self.stream, member, marks)
 
     def read(self, member: Member, limit: int) -> bytes:
         """A small member's content.
@@ -110,14 +118,19 @@ class Archive:
             left -= len(block)
             yield block
 
-    def _inflated(self, member: Member) -> Iterator[bytes]:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    def _inflated(self, member: Member, marks: Marks | None) -> Iterator[bytes]:
+        inflate, consumed, produced = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0
         try:
             for block in self._packed(member):
+                if marks is not None:
+                    marks.note(produced, consumed, inflate)
+                consumed += len(block)
                 while block:
                     if inflate.eof:
                         refuse(f"there are bytes after the compressed stream of {member.name!r}", "zip-content")
-                    yield inflate.decompress(block, _PIECE)
+                    piece = inflate.decompress(block, _PIECE)
+                    produced += len(piece)
+                    yield piece
                     block = inflate.unconsumed_tail or inflate.unused_data
             while not inflate.eof:  # what is left in the decompressor's window, a piece at a time
                 piece = inflate.decompress(b"", _PIECE)

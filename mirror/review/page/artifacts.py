@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.kinds import KINDS, TOOL
-from mirror.core.sizes import human_bytes
+from mirror.core.sizes import counted, human_bytes
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import anchor, eye_anchor
-from mirror.review.page.summary import digest, place
+from mirror.review.page.summary import digest
+from mirror.review.questions.diff import place
 from mirror.review.questions.paths import ASKED, CARRIED, UNKNOWN, Reason
 from mirror.review.questions.question import KNOW
 from mirror.review.report.report import Report, Row
@@ -92,7 +93,7 @@ def _licence(facts: FileFacts | None) -> Html:
     else:
         stated = _none("none named")
     count = len(facts.licence_files)
-    texts = element("span", f"{count} text{'s' * (count != 1)} in it" if count else "no text in it", class_="note")
+    texts = element("span", f"{counted(count, 'text')} in it" if count else "no text in it", class_="note")
     return join((stated, texts))
 
 
@@ -132,7 +133,7 @@ def _inside(facts: FileFacts | None) -> Html:
 
 def _native(facts: FileFacts) -> Iterator[tuple[Content, ...]]:
     if facts.native:
-        yield (f"{facts.native} native file{'s' * (facts.native != 1)}",)
+        yield (counted(facts.native, "native file"),)
     if facts.gpus:
         yield "GPU: ", word(", ".join(facts.gpus))
     needs = [

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirror.core.sizes import human_bytes
+from mirror.core.sizes import counted, human_bytes
 from mirror.review.markup import Html, element, join, word
-from mirror.review.questions.diff import Change
-from mirror.review.questions.question import KNOW, Eye
+from mirror.review.questions.diff import Change, Changes
+from mirror.review.questions.question import KNOW, Eye, Finding
 from mirror.review.report.report import Report
 
 _WEIGHTS = {"decide": "decide about it", "look": "look at it", "know": "good to know"}
@@ -23,6 +23,7 @@ _GROUPS = {
     "removed": "Gone",
     "updated": "Another version",
     "rebuilt": "Built again with other bytes",
+    "relabelled": "Same bytes under another version",
     "moved": "Same bytes from another place",
 }
 
@@ -55,37 +56,39 @@ def findings(report: Report) -> Html:
 
 
 def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
+    """One item for each finding, so that the heading's count is what the reader counts."""
     title = element("span", _WEIGHTS[eye.weight], class_=f"weight {eye.weight}")
-    source = _source(report, eye)
-    items = _single(eye, names) if eye.weight == KNOW else _grouped(eye, names)
     return element(
         "section",
-        element("h3", f"{eye.title} ({eye.artifacts}) ", title),
-        element("p", eye.why + source),
-        element("ul", *items, class_="found narrow" if eye.weight == KNOW else "found"),
+        element("h3", f"{eye.title} ({len(eye.findings)}) ", title),
+        element("p", eye.why + _source(report, eye)),
+        *(_single(eye, names) if eye.weight == KNOW else _grouped(eye, names)),
         id=eye_anchor(eye.key),
         class_="answer",
     )
 
 
 def _single(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
-    for finding in eye.findings:
-        detail = word(finding.detail) if finding.detail else None
-        yield element("li", _to_row(finding.path, names), ": " if detail else None, detail)
+    yield element("ul", *(_item(finding, names) for finding in eye.findings), class_="found narrow")
 
 
 def _grouped(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
-    """The same words of many artifacts are told once."""
-    paths: dict[str, list[str]] = {}
+    """The same words of many artifacts are told once, above their list."""
+    alike: dict[str, list[Finding]] = {}
     for finding in eye.findings:
-        paths.setdefault(finding.detail, []).append(finding.path)
-    for detail, found in paths.items():
-        rows = join((_to_row(path, names) for path in found), ", ")
-        words = word(detail) if detail else None
-        if len(found) == 1:
-            yield element("li", rows, ": " if words else None, words)
-        else:
-            yield element("li", words, ": " if words else None, rows)
+        alike.setdefault(finding.detail, []).append(finding)
+    single = [_item(found[0], names) for words, found in alike.items() if words and len(found) == 1]
+    if single:
+        yield element("ul", *single, class_="found")
+    for words, found in alike.items():
+        if not words or len(found) > 1:
+            yield element("p", word(words), ":") if words else join(())
+            yield element("ul", *(element("li", _to_row(one.path, names)) for one in found), class_="found narrow")
+
+
+def _item(finding: Finding, names: dict[str, str]) -> Html:
+    words = word(finding.detail) if finding.detail else None
+    return element("li", _to_row(finding.path, names), ": " if words else None, words)
 
 
 def _source(report: Report, eye: Eye) -> str:
@@ -106,10 +109,14 @@ def changes(report: Report) -> Html | None:
     if report.changes is None:
         return None
     if report.changes.is_empty:
-        return element("p", f"Nothing differs: {report.changes.same} artifacts are the same, byte for byte.")
-    growth = report.changes.growth
-    sentence = f"{report.changes.same} artifacts are the same, byte for byte; {_signed(growth)} in all."
+        return element("p", f"Nothing differs: {_same(report.changes)}.")
+    sentence = f"{_same(report.changes)}; {_signed(report.changes.growth)} in all."
     return join((element("p", sentence), *_groups(report)))
+
+
+def _same(found: Changes) -> str:
+    are = "is" if found.same == 1 else "are"
+    return f"{counted(found.same, 'artifact')} {are} the same, byte for byte"
 
 
 def _groups(report: Report) -> Iterator[Html]:
@@ -130,7 +137,7 @@ def _groups(report: Report) -> Iterator[Html]:
 def _change(change: Change) -> Html:
     words = word(str(change).replace(" -> ", " \u2192 "))
     shown = element("a", words, href=f"#{anchor(change.new.path)}") if change.new else words
-    is_same = change.old and change.new and change.old.version == change.new.version
+    is_same = change.group in ("replaced", "rebuilt")
     before = join((", before: sha256 ", element("code", change.old.sha256))) if change.old and is_same else None
     return element("li", shown, f" {_signed(change.growth)}" if change.growth else None, before)
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import KINDS, META, TOOL
-from mirror.core.sizes import human_bytes
+from mirror.core.sizes import counted, human_bytes
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Shortfall
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import eye_anchor
-from mirror.review.questions.diff import BUILT
+from mirror.review.questions.diff import place
 from mirror.review.questions.question import Eye
 from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report, Signatory
 
@@ -158,29 +156,13 @@ def _holds(report: Report) -> str:
     )
     unpacked = sum(artifact.unpacked_size for artifact in manifest.artifacts)
     size, files = human_bytes(manifest.total_bytes), len(manifest.artifacts)
-    return f"{size} in {files} files ({counts}); {human_bytes(unpacked)} once installed"
+    return f"{size} in {counted(files, 'file')} ({counts}); {human_bytes(unpacked)} once installed"
 
 
 def _origins(report: Report) -> Html:
     places = Counter(place(row.artifact)[0] for row in report.rows)
     listed = sorted(places.items(), key=lambda item: (-item[1], item[0]))
     return join((join((word(name), f" {count}")) for name, count in listed), " \u00b7 ")
-
-
-def place(artifact: Artifact) -> tuple[str, str]:
-    """Where an artifact is from, in words, and the path there."""
-    if artifact.origin == BUILT:
-        return "built here", ""
-    if artifact.origin == "mirror":
-        return "made by mirror", ""
-    try:
-        parts = urlsplit(artifact.origin)
-        host = parts.hostname or ""
-    except ValueError:
-        return artifact.origin, ""
-    if parts.scheme == "file":
-        return "a directory of the builder's", parts.path
-    return (host, parts.path) if host else (artifact.origin, "")
 
 
 def _since(report: Report) -> Html:
@@ -230,7 +212,7 @@ def _eye(eye: Eye) -> Html:
         "li",
         element(
             "a",
-            element("span", str(eye.artifacts), class_="count"),
+            element("span", str(len(eye.findings)), class_="count"),
             " ",
             element("strong", eye.title),
             href=f"#{eye_anchor(eye.key)}",

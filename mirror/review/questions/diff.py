@@ -2,9 +2,10 @@
 
 It compares two ``Contents``; how the answer is shown is the CLI's and the report's.
 
-Rules: artifacts are matched by directory and name, so that a new version is an update and not a removal with an addition;
-the same name and version with other bytes is a rebuild where it was built here, and else the more alarming ``replaced``; what
-mirror itself writes (``meta/``) follows from the rest and is compared only in what a person wrote: the stack's TOML.
+Rules: artifacts are matched by directory and name, so that a new version is an update and not a removal with an addition; the
+same version with other bytes is a rebuild only where both were made here, and else the more alarming ``replaced``; where
+something came from is told whenever that differs, also of a new version; what mirror itself writes (``meta/``) follows from
+the rest and is compared only in what a person wrote: the stack's TOML.
 
 Example::
 
@@ -14,16 +15,14 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import BUILT, MADE, Artifact
+from mirror.core.wheels.versions import same_version
 from mirror.review.questions.contents import Contents
-
-BUILT = "built"
-_MADE_HERE = (BUILT, "mirror")
-"""Origins of what no publisher released: other bytes of it are no alarm, but to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,33 @@ class Change:
         """Bytes more than before."""
         return (self.new.size if self.new else 0) - (self.old.size if self.old else 0)
 
+    @property
+    def group(self) -> str:
+        """Its kind: an attribute of ``Changes``."""
+        old, new = self.old, self.new
+        if old is None or new is None:
+            return "added" if old is None else "removed"
+        is_same_version = same_version(old.version, new.version)
+        if old.sha256 == new.sha256:
+            return "relabelled" if not is_same_version else "moved" if old.origin != new.origin else "same"
+        if not is_same_version:
+            return "updated"
+        return "rebuilt" if old.origin == new.origin and old.origin in (BUILT, MADE) else "replaced"
+
+    @property
+    def places(self) -> tuple[str, str] | None:
+        """Where it came from before, and where from now, in words; None where both are the same, or one side lacks it."""
+        if self.old is None or self.new is None:
+            return None
+        before, now = place(self.old)[0], place(self.new)[0]
+        return None if before == now else (before, now)
+
     def __str__(self) -> str:
-        if self.old and self.new and self.old.version != self.new.version:
-            return f"{self.name} {self.old.version or '-'} -> {self.new.version or '-'}"
         one = self.new or self.old
-        return f"{self.name} {one.version}".rstrip() if one else self.name
+        title = f"{self.name} {one.version}".rstrip() if one else self.name
+        if self.old and self.new and self.old.version != self.new.version:
+            title = f"{self.name} {self.old.version or '-'} -> {self.new.version or '-'}"
+        return f"{title} ({self.places[0]} -> {self.places[1]})" if self.places else title
 
     def to_dict(self) -> dict[str, Any]:
         sides = {"old": self.old, "new": self.new}
@@ -57,7 +78,7 @@ class Change:
             "directory": self.directory,
             "name": self.name,
             **{
-                key: {"version": one.version, "sha256": one.sha256, "size": one.size}
+                key: {"version": one.version, "sha256": one.sha256, "size": one.size, "origin": one.origin}
                 for key, one in sides.items()
                 if one
             },
@@ -83,9 +104,11 @@ class Changes:
     Attributes:
         added, removed: on one side only.
         updated: another version.
-        rebuilt: the same version, built here again with other bytes.
-        replaced: the same version from elsewhere with other bytes; rarely innocent.
+        rebuilt: the same version, made here both times (built from source, or by mirror itself), with other bytes.
+        replaced: the same version with other bytes otherwise: released anew, or built here in place of what was released, or
+            the other way round; rarely innocent.
         moved: the same bytes from another place (origin).
+        relabelled: the same bytes, said to be another version.
         same: how many artifacts are the same, byte for byte.
         licences: artifacts whose licence reads differently.
         facts: the target, the tool, the roots, the signers, start-up hooks, GPU architectures.
@@ -99,6 +122,7 @@ class Changes:
     rebuilt: tuple[Change, ...]
     replaced: tuple[Change, ...]
     moved: tuple[Change, ...]
+    relabelled: tuple[Change, ...]
     same: int
     licences: tuple[Fact, ...]
     facts: tuple[Fact, ...]
@@ -106,7 +130,7 @@ class Changes:
     newer: int
     growth: int
 
-    GROUPS = ("added", "removed", "updated", "rebuilt", "replaced", "moved")
+    GROUPS = ("added", "removed", "updated", "rebuilt", "replaced", "moved", "relabelled")
 
     @property
     def is_empty(self) -> bool:
@@ -127,13 +151,10 @@ class Changes:
 
 def compare(old: Contents, new: Contents) -> Changes:
     """Everything that differs, in the order of the new bundle; what is gone comes in the order of the old one."""
-    before, after = _by_name(old), _by_name(new)
-    changes = [
-        Change(*key, before.get(key), after.get(key)) for key in (*after, *(key for key in before if key not in after))
-    ]
+    changes = _matched(old.manifest.artifacts, new.manifest.artifacts)
     groups: dict[str, list[Change]] = {group: [] for group in (*Changes.GROUPS, "same")}
     for change in changes:
-        groups[_group(change)].append(change)
+        groups[change.group].append(change)
     return Changes(
         **{group: tuple(groups[group]) for group in Changes.GROUPS},
         same=len(groups["same"]),
@@ -145,24 +166,61 @@ def compare(old: Contents, new: Contents) -> Changes:
     )
 
 
-def _by_name(contents: Contents) -> dict[tuple[str, str], Artifact]:
-    found: dict[tuple[str, str], Artifact] = {}
-    for artifact in contents.manifest.artifacts:
+def place(artifact: Artifact) -> tuple[str, str]:
+    """Where an artifact is from, in words, and the path there."""
+    if artifact.origin == BUILT:
+        return "built here", ""
+    if artifact.origin == MADE:
+        return "made by mirror", ""
+    try:
+        parts = urlsplit(artifact.origin)
+        host = parts.hostname or ""
+    except ValueError:
+        return artifact.origin, ""
+    if parts.scheme == "file":
+        return "a directory of the builder's", parts.path
+    return (host, parts.path) if host else (artifact.origin, "")
+
+
+def _matched(before: Iterable[Artifact], after: Iterable[Artifact]) -> list[Change]:
+    """Each artifact with the one that it was.
+
+    Of several of one name (a project's wheels for two Pythons), those go together whose file names are the same, then those
+    whose file names differ in the version only, then what is left, in order.
+    """
+    olds, news = _by_name(before), _by_name(after)
+    pairs: dict[Artifact, Artifact] = {}
+    for key, group in news.items():
+        left = olds.get(key, [])
+        for alike in (_filename, _filename_without_version, _any):
+            for new in (one for one in group if one not in pairs):
+                old = next((one for one in left if alike(one) == alike(new)), None)
+                if old:
+                    pairs[new] = old
+                    left = [one for one in left if one is not old]
+    gone = set(pairs.values())
+    changes = [Change(*key, pairs.get(new), new) for key, group in news.items() for new in group]
+    return changes + [Change(*key, old, None) for key, group in olds.items() for old in group if old not in gone]
+
+
+def _by_name(artifacts: Iterable[Artifact]) -> dict[tuple[str, str], list[Artifact]]:
+    found: dict[tuple[str, str], list[Artifact]] = {}
+    for artifact in artifacts:
         if artifact.kind is not None:
-            # Two files of one name (a project's wheels for two Pythons) are told apart by their file names.
-            key = (artifact.directory, artifact.name)
-            found[(artifact.directory, artifact.filename) if key in found else key] = artifact
+            found.setdefault((artifact.directory, artifact.name), []).append(artifact)
     return found
 
 
-def _group(change: Change) -> str:
-    if change.old is None or change.new is None:
-        return "added" if change.old is None else "removed"
-    if change.old.version != change.new.version:
-        return "updated"
-    if change.old.sha256 != change.new.sha256:
-        return "rebuilt" if change.new.origin in _MADE_HERE else "replaced"
-    return "same" if change.old.origin == change.new.origin else "moved"
+def _filename(artifact: Artifact) -> str:
+    return artifact.filename
+
+
+def _filename_without_version(artifact: Artifact) -> str:
+    return artifact.filename.replace(artifact.version, "", 1) if artifact.version else artifact.filename
+
+
+def _any(artifact: Artifact) -> str:
+    return artifact.name
 
 
 def _licences(old: Contents, new: Contents, changes: list[Change]) -> Iterator[Fact]:

@@ -65,7 +65,7 @@ class Eye:
         weight: ``DECIDE``, ``LOOK`` or ``KNOW``.
         title: what was looked for.
         why: why it matters; one sentence.
-        findings: the artifacts concerned.
+        findings: the artifacts concerned; one may be there several times, and each time counts.
         unknown: why there is no answer; empty when there is one.
     """
 
@@ -75,11 +75,6 @@ class Eye:
     why: str
     findings: tuple[Finding, ...] = ()
     unknown: str = ""
-
-    @property
-    def artifacts(self) -> int:
-        """How many artifacts the answer names; one may have several findings."""
-        return len({finding.path for finding in self.findings})
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "findings": [vars(finding) for finding in self.findings]}

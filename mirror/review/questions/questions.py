@@ -16,8 +16,10 @@ from typing import Callable
 
 from mirror.core.advisories.cvss import SEVERITIES
 from mirror.core.binaries.fatbin import Image
+from mirror.core.binaries.glibc import is_above
 from mirror.core.bundle.dossier import FileFacts
-from mirror.review.questions.diff import BUILT
+from mirror.core.bundle.manifest import BUILT
+from mirror.core.sizes import counted
 from mirror.review.questions.paths import UNKNOWN
 from mirror.review.questions.question import DECIDE, KNOW, LOOK, Eye, Finding, Seen
 
@@ -68,12 +70,15 @@ def _changed(group: str) -> _Answer:
     def answer(seen: Seen) -> Iterator[Finding]:
         for change in getattr(seen.changes, group):
             old, new = change.old, change.new
-            if old is None:
-                yield Finding(new.path)
-            elif old.version != new.version:
-                yield Finding(new.path, f"{old.version or '-'} \u2192 {new.version or '-'}")
-            else:
-                yield Finding(new.path, f"before: sha256 {old.sha256}")
+            words = []
+            if old and old.version != new.version:
+                words.append(f"{old.version or '-'} \u2192 {new.version or '-'}")
+            if change.places:
+                words.append(f"{change.places[0]} \u2192 {change.places[1]}")
+            if group in ("replaced", "rebuilt"):
+                named = "" if old.filename == new.filename else f"{old.filename}, "
+                words.append(f"before: {named}sha256 {old.sha256}")
+            yield Finding(new.path, "; ".join(words))
 
     return answer
 
@@ -120,16 +125,10 @@ def _serves(arch: str, gpu: str) -> bool:
 
 
 def _glibc_above(seen: Seen) -> Iterator[Finding]:
-    floor = seen.contents.manifest.target.glibc
+    target = seen.contents.manifest.target
     for facts in seen.contents.dossier.files if seen.contents.dossier else ():
-        if facts.glibc and _numbers(facts.glibc) > _numbers(floor):
+        if is_above(facts.glibc, target):
             yield Finding(facts.path, f"needs glibc {facts.glibc}")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    parts = version.split(".")
-    # What cannot be read is above every floor: better a look too many.
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else (1 << 30,)
 
 
 def _built(seen: Seen) -> Iterator[Finding]:
@@ -180,7 +179,8 @@ _Answer = Callable[[Seen], Iterable[Finding]]
 _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     (
         "replaced", DECIDE, "older", _changed("replaced"), "Same version, other bytes",
-        "A publisher does not change a released file: ask why before anything else.",
+        "A publisher does not change a released file, and a build of one's own is not the released one: ask why before "
+        "anything else.",
     ),
     (
         "policy", DECIDE, "policy", _breaches, "Against the policy",
@@ -258,8 +258,12 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
         "What was approved was another file of this name.",
     ),
     (
+        "relabelled", LOOK, "older", _changed("relabelled"), "Same bytes under another version",
+        "One of the two bundles names a wrong version: ask which.",
+    ),
+    (
         "rebuilt", LOOK, "older", _changed("rebuilt"), "Built again with other bytes",
-        "The same version, made here anew; compare the sources' digests and the logs.",
+        "The same version, made here before and made here anew; compare the sources' digests and the logs.",
     ),
     (
         "scriptlets", KNOW, "dossier", _of_facts(lambda facts: _listed(facts.scriptlets)), "RPM scriptlets that are not run",
@@ -267,7 +271,7 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     ),
     (
         "native", KNOW, "dossier",
-        _of_facts(lambda facts: f"{facts.native} file{'s' * (facts.native > 1)}" if facts.native else ""), "Native code",
+        _of_facts(lambda facts: counted(facts.native, "file") if facts.native else ""), "Native code",
         "Machine code cannot be read as Python can: it is trusted by where it came from.",
     ),
     (

@@ -4,6 +4,8 @@
 2. Every RPM's header signature and archive digest, every component archive, the interpreter's archive.
 3. What was found against what the dossier says, and against the waivers that it carries.
 
+What programs in RPMs and archives ask of glibc is taken from the dossier: their archives are not decompressed here.
+
 Rules: for a bundle whose signature and every byte have been checked; members are read where they are in the file, nothing is
 unpacked or written; nothing of this machine is asked. A finding that no carried waiver covers stands in the way of approving.
 
@@ -23,18 +25,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirror.core.archives.tarstream import TarStream
+from mirror.core.binaries.glibc import is_above, newest_glibc, release_numbers
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.dossier import Dossier
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
-from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.toolkit.rpmsource import RpmPackage
-from mirror.core.vetting.rules import Finding, Judgement, ProjectWaiver, judge
+from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
 
@@ -136,11 +139,13 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         dossier.requirements if dossier else (),
     )
     findings = [finding for one in vetted for finding in one.findings]
-    findings += [*together, *packages, *_contradictions(vetted, dossier)]
-    judgement = judge(findings, _waivers(vetted, dossier))
+    findings += [*together, *packages, *_contradictions(vetted, dossier, manifest.target)]
+    findings += _above(others, dossier, manifest.target)
+    judgement = judge(findings, _waivers(dossier, manifest))
+    notes = (*notes, *(f"{one.artifact.filename}: {fault}" for one in vetted for fault in one.unread))
     if dossier is None:
         notes = (*notes, "it carries no dossier, and so no waivers: it was made by an older mirror")
-    files = sum(len(one.installed) for one in vetted)
+    files = sum(one.files for one in vetted)
     return Deep((len(wheels), files), len(others), judgement, notes)
 
 
@@ -194,7 +199,7 @@ def _read_through(bundle: Bundle, artifact: Artifact) -> None:
             pass
 
 
-def _contradictions(vetted: Iterable[Vetted], dossier: Dossier | None) -> Iterator[Finding]:
+def _contradictions(vetted: Iterable[Vetted], dossier: Dossier | None, target: Target) -> Iterator[Finding]:
     """What the dossier is silent about: a report made from it would be, too."""
     if dossier is None:
         return
@@ -212,10 +217,23 @@ def _contradictions(vetted: Iterable[Vetted], dossier: Dossier | None) -> Iterat
                 yield Finding(
                     "dossier", one.artifact.path, one.project, f"the dossier does not name its {kind} {name!r}"
                 )
+        needs = newest_glibc(one.glibc, target.arch)
+        if release_numbers(needs) > release_numbers(facts.glibc):
+            what = f"the dossier says that it needs glibc {facts.glibc or '-'}, its files need {needs}"
+            yield Finding("dossier", one.artifact.path, one.project, what)
 
 
-def _waivers(vetted: Iterable[Vetted], dossier: Dossier | None) -> Iterator[ProjectWaiver]:
-    projects = {one.artifact.path: project_name(one.artifact.name) for one in vetted}
+def _above(artifacts: Iterable[Artifact], dossier: Dossier | None, target: Target) -> Iterator[Finding]:
+    """Packages whose programs would not start on the oldest C library of the target, by the dossier's word."""
+    for artifact in artifacts:
+        facts = dossier.file(artifact.path) if dossier else None
+        if facts and is_above(facts.glibc, target):
+            what = f"it needs glibc {facts.glibc}, as the dossier says; the target promises glibc {target.glibc}"
+            yield Finding(GLIBC_FLOOR, artifact.path, owner_of(artifact.name), what)
+
+
+def _waivers(dossier: Dossier | None, manifest: Manifest) -> Iterator[ProjectWaiver]:
+    owners = {artifact.path: owner_of(artifact.name) for artifact in manifest.artifacts}
     for facts in dossier.files if dossier else ():
         for waiver in facts.waivers:
-            yield projects.get(facts.path, ""), waiver
+            yield owners.get(facts.path, ""), waiver

@@ -15,15 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Shortfall
 from mirror.core.trust.root import Root, utc
 from mirror.core.trust.sidecars import Statement
-
-BUILT = "built"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from mirror.core.advisories import known as advisories
 from mirror.core.advisories.known import Advisories
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.bundle.reader import Bundle
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.root import Root
@@ -48,7 +48,7 @@ from mirror.core.trust.verdict import BundleRejected, check_refusals
 from mirror.review.decisions.commands import Commands, commands
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
 from mirror.review.questions.contents import Contents
-from mirror.review.questions.diff import BUILT, Changes, compare
+from mirror.review.questions.diff import Changes, compare
 from mirror.review.questions.judgement import Held, Judgement
 from mirror.review.questions.paths import Reason, reasons
 from mirror.review.questions.question import Eye, Seen

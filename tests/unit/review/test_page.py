@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from mirror.core.trust.sidecars import REJECTED
 from mirror.review.decisions.approval import decide
 from mirror.review.page import page
 from mirror.review.page.style import STYLE
-from mirror.review.page.summary import in_words, place
+from mirror.review.page.summary import in_words
 from mirror.review.questions.contents import Contents
+from mirror.review.questions.diff import Changes, place
 from mirror.review.questions.judgement import Judgement
 from mirror.review.report.report import Report
 from tests.support.keys import make_root, role, signer
@@ -164,7 +166,7 @@ def test_the_summary_counts_each_finding_and_links_to_it(report: Report, rendere
         key = f"#changes-{eye.key}" if eye.key in ("added", "updated", "rebuilt", "replaced") else f"#eye-{eye.key}"
         assert (key in links) == bool(eye.findings), eye.key
         if eye.findings:
-            assert f"{eye.artifacts} {eye.title}{eye.why}" in summary.text
+            assert f"{len(eye.findings)} {eye.title}{eye.why}" in summary.text
     assert "Looked for, nothing found" in summary.text
 
 
@@ -245,7 +247,7 @@ def test_the_same_bundle_differs_in_nothing(tmp_path: Path) -> None:
     case = Case(tmp_path)
     case.add(A)
     text = plain(case, case.contents()).text
-    assert "Nothing differs: 1 artifacts are the same, byte for byte." in text
+    assert "Nothing differs: 1 artifact is the same, byte for byte." in text
     assert "no artifact differs; 1 the same. It is not older than this one!" in text
     assert "which nobody approved" in text
 
@@ -353,7 +355,7 @@ def test_the_same_words_of_several_artifacts_are_told_once(tmp_path: Path) -> No
             f"wheels/{name}-1-py3-none-any.whl", licence="" if name != "c" else "MIT", yanked="broken" * (name == "c")
         )
     text = plain(case).text
-    assert "names none: a 1, b 1" in text and "c 1: broken" in text
+    assert text.count("names none:") == 1 and "names none:a 1b 1" in text and "c 1: broken" in text
 
 
 def luminance(colour: str) -> float:
@@ -379,3 +381,105 @@ def test_every_text_can_be_read_on_its_ground(scheme: str, pair: tuple[str, str]
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", light if scheme == "light" else dark))
     darker, lighter = sorted(luminance(colours[name]) for name in pair)
     assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG 2.1 AA, 1.4.3"
+
+
+class Counted(HTMLParser):
+    """The headings and captions that count something, each with the rows below it: list items and rows of a table's body."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[tuple[str, int]] = []
+        self._open: list[str] = []
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("h2", "h3", "caption"):
+            self.found.append(("", 0))
+        if self.found and (tag == "li" or (tag == "tr" and "tbody" in self._open)) and "td" not in self._open:
+            title, count = self.found[-1]
+            self.found[-1] = title, count + 1
+        if tag not in ("meta", "wbr"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] in ("h2", "h3", "caption"):
+            title, count = self.found[-1]
+            self.found[-1] = title + data, count
+
+
+def counting(directory: Path, of_each: int) -> Report:
+    """A bundle with so many findings and changes of each kind, two of them for one artifact."""
+    (directory / "old").mkdir()
+    old, case = Case(directory / "old", sequence=1_780_000_000), Case(directory)
+    old.add("wheels/same-1-py3-none-any.whl")
+    case.add("wheels/same-1-py3-none-any.whl")
+    case.has_dossier = old.has_dossier = True
+    numbers = range(of_each)
+    case.notes = tuple(f"note {number}" for number in numbers)
+    for number in numbers:
+        for word, before, now in (("up", "0", "1"), ("label", "0", "1"), ("evil", "1", "1"), ("move", "1", "1")):
+            same = b"same" if word in ("label", "move") else b""
+            origin = f"https://elsewhere.example/{word}" if word == "move" else ""
+            old.add(
+                f"wheels/{word}{number}-{before}-py3-none-any.whl",
+                same or b"before",
+                origin=origin,
+                licence="BSD-3-Clause",
+            )
+            case.add(f"wheels/{word}{number}-{now}-py3-none-any.whl", same or b"after", licence="MIT")
+        old.add(f"wheels/gone{number}-1-py3-none-any.whl")
+        waivers = (Waiver("startup-hook", "ours", "alice", "a.pth"), Waiver("record-weak", "old", "bob"))
+        built = f"wheels/built{number}-1-py3-none-any.whl"
+        old.add(built, b"before", origin="built")
+        case.add(
+            built, b"after", origin="built", waivers=waivers, hooks=("a.pth",), setuid=("su",), yanked=f"bad {number}",
+            native=number + 1, glibc="2.99", gpus=("sm_80",),
+        )  # fmt: skip
+        case.add(f"wheels/words{number}-1-py3-none-any.whl", licence_stated="ask us", asked=False)
+        case.add(f"wheels/none{number}-1-py3-none-any.whl", licence="")
+        case.add(f"rpms/cuda-crt{number}-1-1.x86_64.rpm", scriptlets=("%post",), signer="")
+        case.add(f"redist/cuda{number}-1-archive.tar.xz", origin="file:///srv/x.tar.xz")
+        case.add(f"python/cpython{number}-3.11.tar.gz")
+        case.add(f"tool/uv{number}-1-py3-none-any.whl")
+    path = "wheels/same-1-py3-none-any.whl"
+    findings = tuple(Finding(path, "same", "1", f"CVE-2026-{number}") for number in numbers)
+    known = Advisories(Source("dump", "all.zip", date="2026-11-20T08:00:00Z"), (path,), findings=findings)
+    return case.report(old.contents(), Judgement(known))
+
+
+@pytest.mark.parametrize("of_each", [0, 1, 2])
+def test_each_count_is_the_number_of_rows_below_it(tmp_path: Path, of_each: int) -> None:
+    report = counting(tmp_path, of_each)
+    rendered = page(report)
+    counted = 0
+    for title, rows in Counted(rendered).found:
+        match = re.search(r"\((\d+)\) *$|: (\d+), ", title)
+        if match:
+            assert int(match[1] or match[2]) == rows, title
+            counted += 1
+    groups = [group for group in Changes.GROUPS if report.changes and getattr(report.changes, group)]
+    assert len(groups) == (7 if of_each else 0)
+    answered = {eye.key for eye in report.eyes if eye.findings} - set(groups)
+    tables = {row.artifact.directory for row in report.rows}
+    facts = [one for one in (report.changes.licences, report.changes.facts) if one] if report.changes else []
+    assert counted == len(groups) + len(answered) + len(tables) + len(facts)
+    summary = Page(rendered[rendered.index('<section id="summary"') : rendered.index('<section id="changes"')])
+    for eye in report.eyes:
+        if eye.findings:
+            assert f"{len(eye.findings)} {eye.title}{eye.why}" in summary.text
+    for group in groups:
+        assert f"{of_each} {group}" in summary.text or group == "added"
+    told = report.to_dict()
+    for directory, told_of in told["inventory"]["directories"].items():
+        shown = told["documents"] if directory == "meta" else told["artifacts"]
+        assert told_of["count"] == len([one for one in shown if one["path"].startswith(f"{directory}/")])
+
+
+def test_the_same_artifact_is_counted_as_often_as_it_is_listed(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.add(A, waivers=(Waiver("startup-hook", "ours", "alice", "a.pth"), Waiver("record-weak", "old", "bob")))
+    assert ("Waivers (2) ", 2) in [(title, rows) for title, rows in Counted(page(case.report())).found]

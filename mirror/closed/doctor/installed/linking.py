@@ -24,6 +24,7 @@ from mirror.closed.doctor.installed.binaries import Binary, Scan
 from mirror.closed.doctor.installed.hostlibraries import Libraries
 from mirror.closed.host.machine import Host
 from mirror.core.binaries.elf import MalformedElf, defined_symbols
+from mirror.core.binaries.glibc import glibc_version
 
 _CUDA = re.compile(r"lib(cudart|cublas|cublasLt|cusparse|cusparseLt|cusolver|cufft|curand|nvrtc|nvJitLink|cupti|cudnn|nccl|"
                    r"nvshmem_host|cufile)\.so\.(\d+)(\.\d+)*")  # fmt: skip
@@ -77,7 +78,7 @@ def judge_glibc(scan: Scan, owner_of: Mapping[Path, str], glibc: tuple[int, int]
     newest: tuple[int, ...] = (0,)
     too_new: dict[str, tuple[int, ...]] = {}
     for binary in scan.binaries:
-        wanted = max((_numbers(version) for version in _wanted(binary, "GLIBC_")), default=(0,))
+        wanted = max((glibc_version(version) for version in _wanted(binary, "GLIBC_")), default=())
         newest = max(newest, wanted)
         if wanted[:2] > glibc:
             name = _name(binary, owner_of)

@@ -13,6 +13,7 @@ from mirror.connected.contents.inspection import Task, inspect
 from mirror.connected.contents.licences import MAX_TEXT_BYTES
 from mirror.connected.fetching.store import Store
 from mirror.core.archives.tarstream import BadArchive
+from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.binaries.native import Native
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
@@ -34,7 +35,7 @@ FULL = Contents(
     texts=(("LICENSE", "MIT\n"), ("NOTICE", "é\n")),
     needs=("b",),
     offers=("/a",),
-    native=Native(2, ("sm_90",), {"x86_64": "2.28"}, {"aarch64": "3.4"}, ("x",)),
+    native=Native(2, ("sm_90",), {"aarch64": "3.4"}, ("x",), (GlibcNeed("a.so", "x86_64", "GLIBC_2.28", "fcntl64"),)),
     scripts=("a",),
     setuid=("s",),
     scriptlets=("post",),

@@ -12,11 +12,14 @@ from packaging.requirements import Requirement
 from mirror.connected.packing.pack import Source
 from mirror.connected.papers.vetting import WheelsRefused, vet
 from mirror.connected.stack.file import Stack
+from mirror.core.binaries.glibc import GlibcNeed
+from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
+from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.wheels import make_wheel, sha256_of
 
 TARGET = Target("3.11", "x86_64", "2.28")
@@ -110,3 +113,53 @@ def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(Unreadable, match=r"hooked-1\.0"):
         vet({artifact: path}, TARGET, STACK)
+
+
+NVCC, GDB = "/usr/local/cuda-13.0/bin/nvcc", "/opt/nvidia/gdb"
+
+
+def package(name: str, directory: str, *needs: tuple[str, str]) -> tuple[Artifact, Native]:
+    native = Native(needs=tuple(GlibcNeed(path, "x86_64", wanted) for path, wanted in needs))
+    return Artifact(f"{directory}/{name}-1.x", 1, Sha256Hex("0" * 64), name, "1"), native
+
+
+def test_programs_of_packages_that_need_a_newer_glibc_are_refused_where_they_are_unpacked() -> None:
+    target = replace(TARGET, cuda="13.0")
+    packages = dict(
+        [
+            package("cuda-nvcc-13-0", "rpms", (NVCC, "GLIBC_2.34"), (f"{NVCC}2", "GLIBC_2.30"), (GDB, "GLIBC_2.38")),
+            package("cuda_cccl", "redist", (GDB, "GLIBC_2.38")),
+            package("cpython", "python", ("python/bin/python3", "GLIBC_2.29")),
+            package("libold", "rpms", (NVCC, "GLIBC_2.17")),
+        ]
+    )
+    with pytest.raises(WheelsRefused) as exc_info:
+        vet({}, target, STACK, packages=packages)
+    assert [str(finding) for finding in exc_info.value.findings] == [
+        f"cuda-nvcc-13-0-1.x: {NVCC} needs GLIBC_2.34; the target promises glibc 2.28 (and 1 more of its files)",
+        "cpython-1.x: python/bin/python3 needs GLIBC_2.29; the target promises glibc 2.28",
+    ]
+    given = [(name, Waiver("glibc-floor", "not run there", "alice")) for name in ("cuda-nvcc-13-0", "cpython")]
+    gate = vet({}, target, replace(STACK, waivers=tuple(given)), packages=packages)
+    assert sorted(gate.waivers) == ["python/cpython-1.x", "rpms/cuda-nvcc-13-0-1.x"]
+    assert gate.glibc == {"rpms/cuda-nvcc-13-0-1.x": "2.34", "python/cpython-1.x": "2.29", "rpms/libold-1.x": "2.17"}
+
+
+def test_a_package_that_this_bundle_does_without_may_have_a_waiver() -> None:
+    stack = replace(STACK, waivers=(("cuda-nvcc-13-0", Waiver("glibc-floor", "r", "a")),))
+    with pytest.raises(InvalidDocument, match="the stack has no cuda-nvcc-13-0"):
+        vet({}, TARGET, stack)
+    assert vet({}, TARGET, stack, absent=["cuda-nvcc-13-0"]).judgement.open == ()
+
+
+@needs_newer_glibc
+def test_a_waiver_for_one_library_leaves_the_others_refused(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "new.so", source=THREADS).read_bytes()
+    wheel = taken(make_wheel(tmp_path, "alpha", "1.0", files={"alpha/core.so": library, "alpha/plugin.so": library}))
+    waiver = Waiver("glibc-floor", "the plugin is never loaded there", "alice", "alpha/plugin.so")
+    with pytest.raises(WheelsRefused) as exc_info:
+        vet(dict([wheel]), TARGET, replace(STACK, waivers=(("alpha", waiver),)))
+    assert str(exc_info.value) == (
+        "alpha-1.0-py3-none-any.whl: alpha/core.so needs GLIBC_2.34 (pthread_create); the target promises glibc 2.28 "
+        "[glibc-floor]"
+    )

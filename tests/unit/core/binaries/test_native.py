@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import Native, NativeTally
 from tests.unit.core.binaries.test_fatbin import CUBIN, PTX, container, entry
 
@@ -58,9 +59,10 @@ def test_the_newest_versions_asked_for_are_those_that_binutils_names(tmp_path: P
     )
     data = library(tmp_path, source, compiler="g++")
     found = tallied(("liba.so", data), ("again.so", data))
-    (machine,) = found.glibc
+    (machine,) = found.libstdcxx
     assert found.count == 2
-    assert found.glibc == {machine: newest(tmp_path / "liba.so", "GLIBC")}
+    assert [(need.path, need.machine) for need in found.needs] == [("again.so", machine), ("liba.so", machine)]
+    assert newest_glibc(found.needs, machine) == newest(tmp_path / "liba.so", "GLIBC")
     assert found.libstdcxx == {machine: newest(tmp_path / "liba.so", "GLIBCXX")}
 
 
@@ -71,7 +73,7 @@ def test_packed_relocations_need_the_loader_that_knows_them(tmp_path: Path) -> N
                        "void *g(void) { return malloc(1); }", "-Wl,-z,pack-relative-relocs")  # fmt: skip
     except subprocess.CalledProcessError:
         pytest.skip("this linker packs no relocations")
-    assert set(tallied(("liba.so", data)).glibc.values()) == {"2.36"}
+    assert [need.wanted for need in tallied(("liba.so", data)).needs] == ["GLIBC_ABI_DT_RELR"]
 
 
 @needs_gcc

@@ -19,6 +19,7 @@ from mirror.core.target import Target
 from mirror.core.vetting import wheel as vetting
 from mirror.core.vetting.rules import RULES
 from mirror.core.vetting.wheel import Vetted, vet_wheel
+from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.wheels import make_wheel, metadata
 from tests.support.zips import Entry, zip_bytes
 
@@ -450,3 +451,36 @@ def test_two_members_for_one_place_are_refused() -> None:
 
 def test_what_is_no_zip_file_is_one_finding() -> None:
     assert rules(b"no zip") == ["zip-structure"]
+
+
+@needs_newer_glibc
+@pytest.mark.parametrize("directory", ["wheels", "tool"])
+def test_a_library_that_needs_a_newer_glibc_than_the_tag_says_is_refused(tmp_path: Path, directory: str) -> None:
+    library = make_library(tmp_path / "new.so", source=THREADS).read_bytes()
+    data, of = wheel({"pad/_C.so": library, "pad/also.so": library}), artifact(directory=directory)
+    found = vet(data, of)
+    assert [(finding.rule, finding.subject) for finding in found.findings] == [
+        ("glibc-floor", "pad/_C.so"),
+        ("glibc-floor", "pad/also.so"),
+    ]
+    assert found.findings[0].what == "pad/_C.so needs GLIBC_2.34 (pthread_create); the target promises glibc 2.28"
+    newer = replace(TARGET, glibc="2.34")
+    assert vet_wheel(io.BytesIO(data), of, newer).findings == ()
+    other = replace(newer, arch="aarch64")
+    assert vet_wheel(io.BytesIO(data), of, other).glibc == ()
+    built = vet(data, replace(of, origin="built")).findings[0].what
+    assert built.endswith("glibc 2.28; it was built here: build it on a system as old as that")
+
+
+@needs_newer_glibc
+def test_a_library_of_many_mebibytes_is_judged_where_it_lies(tmp_path: Path) -> None:
+    source = f"{THREADS}\nconst char table[{24 << 20}] = {{1}};\n"
+    library = make_library(tmp_path / "large.so", source=source).read_bytes()
+    found = vet(wheel({"pad/large.so": library}))
+    assert [finding.subject for finding in found.findings] == ["pad/large.so"] and found.unread == ()
+
+
+def test_a_damaged_library_is_told_and_refuses_nothing() -> None:
+    found = vet(wheel({"pad/cut.so": b"\x7fELF\2\1" + bytes(40)}))
+    assert found.findings == ()
+    assert found.unread == ("pad/cut.so is no sound ELF file: its header has 64 bytes, the file has 46",)

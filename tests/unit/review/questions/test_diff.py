@@ -19,7 +19,7 @@ from mirror.core.target import Target
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.review.questions.contents import Contents, read_contents
-from mirror.review.questions.diff import compare
+from mirror.review.questions.diff import Changes, compare
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role
 
@@ -74,10 +74,65 @@ def test_each_kind_of_change_has_its_name() -> None:
         "rebuilt": ["built 1"],
         "replaced": ["evil 1"],
         "moved": ["moved 1"],
+        "relabelled": [],
     }
     assert (changes.same, changes.older, changes.newer) == (1, 1, 2)
     assert changes.growth == new.manifest.total_bytes - old.manifest.total_bytes
     assert changes.updated[0].growth == 14
+
+
+A, B, OTHER_FILE = "https://a.example/x.whl", "https://b.example/x.whl", "https://a.example/y.whl"
+ORIGINS = (A, OTHER_FILE, B, "file:///srv/x.whl", "built", "mirror")
+PLACES = dict(
+    zip(
+        ORIGINS, ("a.example", "a.example", "b.example", "a directory of the builder's", "built here", "made by mirror")
+    )
+)
+
+
+@pytest.mark.parametrize("before", ORIGINS)
+@pytest.mark.parametrize("now", ORIGINS)
+def test_every_way_in_which_one_artifact_changes_has_its_name(before: str, now: str) -> None:
+    def changed(version: str, data: str) -> tuple[str, str]:
+        changes = compare(side(artifact("a", "1.0", "x", before)), side(artifact("a", version, data, now)))
+        groups = [group for group in Changes.GROUPS if getattr(changes, group)]
+        shown = [str(change) for group in groups for change in getattr(changes, group)]
+        return (groups[0], shown[0]) if groups else (f"{changes.same} same", "")
+
+    moved = f" ({PLACES[before]} -> {PLACES[now]})" if PLACES[before] != PLACES[now] else ""
+    made_here_twice = before == now and before in ("built", "mirror")
+    assert changed("1.0", "x") == (("1 same", "") if before == now else ("moved", f"a 1.0{moved}"))
+    assert changed("1.0", "y") == ("rebuilt" if made_here_twice else "replaced", f"a 1.0{moved}")
+    assert changed("2.0", "x") == ("relabelled", f"a 1.0 -> 2.0{moved}")
+    assert changed("2.0", "y") == ("updated", f"a 1.0 -> 2.0{moved}")
+    assert changed("1.0.0", "y") == ("rebuilt" if made_here_twice else "replaced", f"a 1.0 -> 1.0.0{moved}")
+
+
+def test_a_publishers_wheel_that_is_built_here_now_is_to_be_decided_about() -> None:
+    old, new = side(artifact("a", data="before")), side(artifact("a", data="after!", origin="built"))
+    (change,) = compare(old, new).replaced
+    assert str(change) == "a 1 (example.org -> built here)"
+    assert change.to_dict()["old"]["origin"] == "https://example.org/x" and change.to_dict()["new"]["origin"] == "built"
+    (back,) = compare(new, old).replaced
+    assert str(back) == "a 1 (built here -> example.org)"
+
+
+def test_wheels_of_one_project_for_two_pythons_keep_their_partners() -> None:
+    def wheel(version: str, tag: str) -> Artifact:
+        digest = Sha256Hex(hashlib.sha256(f"{version} {tag}".encode()).hexdigest())
+        return Artifact(f"tool/zstd-{version}-{tag}-any.whl", 5, digest, "zstd", version, "https://example.org/")
+
+    both = [wheel("1", tag) for tag in ("cp39", "cp310", "cp311")]
+    changes = compare(side(*both), side(both[2], both[1]))
+    assert [one.old and one.old.filename for one in changes.removed] == ["zstd-1-cp39-any.whl"]
+    assert changes.same == 2 and not changes.replaced
+    changes = compare(side(*both), side(*(wheel("2", tag) for tag in ("cp310", "cp311", "cp312"))))
+    pairs = [(one.old and one.old.filename, one.new and one.new.filename) for one in changes.updated]
+    assert pairs == [
+        ("zstd-1-cp310-any.whl", "zstd-2-cp310-any.whl"),
+        ("zstd-1-cp311-any.whl", "zstd-2-cp311-any.whl"),
+        ("zstd-1-cp39-any.whl", "zstd-2-cp312-any.whl"),
+    ]
 
 
 def test_another_mirror_makes_its_installer_again_and_replaces_nothing() -> None:
@@ -144,7 +199,7 @@ def test_bundles_and_manifests_are_compared_alike(
             == 0
         )
         out = capsys.readouterr().out
-        assert "updated (1)\n  wheels/  p0 1 -> 2" in out and "1 files are the same" in out
+        assert "updated (1)\n  wheels/  p0 1 -> 2" in out and "1 file is the same" in out
         args = parser.parse_args(["diff", str(before), str(new), "--json"])
         args.run(args)
         assert json.loads(capsys.readouterr().out)["updated"][0]["new"]["version"] == "2"

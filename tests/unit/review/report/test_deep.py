@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mirror.review.report.deep import Deep, look_deep
 from mirror.review.report.inventory import take_inventory
 from tests.support.bundles import BundleSimulator, this_machine
 from tests.support.keys import trust_store
+from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.rpms import Packager, ed25519_key, toolkit
 from tests.support.wheels import make_wheel
 
@@ -57,7 +59,8 @@ def test_a_waiver_in_the_dossier_covers_what_it_names(simulator: BundleSimulator
     deep = look(simulator, tmp_path)
     assert deep.judgement.open == ()
     assert [(finding.rule, waiver) for finding, (_, waiver) in deep.judgement.waived] == [("startup-hook", WAIVER)]
-    assert deep.wheels[0] == 3
+    files = [name for path in (tmp_path / "w").glob("*.whl") for name in zipfile.ZipFile(path).namelist()]
+    assert deep.wheels == (3, len(files))
     facts = deep.to_dict()
     assert facts["open"] == [] and facts["waived"][0]["by"] == "alice"
     assert facts["waived"][0]["path"] == HOOKED
@@ -194,3 +197,43 @@ def test_the_makers_words_do_not_move_the_reviewers_cursor(
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\u202e" not in out and "\nok: " not in out
     assert "alice: \u27e8U+001B\u27e9[2Jfine\n" in out
+
+
+def test_a_package_whose_programs_need_a_newer_glibc_is_refused_by_the_dossiers_word(tmp_path: Path) -> None:
+    vendor = Packager()
+    simulator = _with_rpms(tmp_path, vendor, vendor)
+    floor = simulator.manifest().target.glibc
+    paths = [one.path for one in simulator.manifest().of(RPM)]
+    said = [FileFacts(path, "rpm", signer=vendor.fingerprint, glibc=floor) for path in paths]
+    simulator.add(PATH, Dossier((), (), (replace(said[0], glibc="2.999"), *said[1:])).encode())
+    (finding,) = look(simulator, tmp_path).judgement.open
+    assert finding.rule == "glibc-floor"
+    assert finding.what == f"it needs glibc 2.999, as the dossier says; the target promises glibc {floor}"
+    waived = replace(said[0], glibc="2.999", waivers=(Waiver("glibc-floor", "not run there", "alice"),))
+    simulator.add(PATH, Dossier((), (), (waived, *said[1:])).encode())
+    assert look(simulator, tmp_path).judgement.open == ()
+
+
+@needs_newer_glibc
+def test_a_wheels_library_is_read_again_and_the_dossier_held_to_it(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "new.so", source=THREADS).read_bytes()
+    simulator = BundleSimulator(target=replace(this_machine(), glibc="2.31"))
+    simulator.add_wheel(make_wheel(tmp_path / "w", "alpha", "1.0", files={"alpha/_C.so": library, "alpha/x.so": CUT}))
+    path = "wheels/alpha-1.0-py3-none-any.whl"
+
+    def refused(**facts: object) -> list[str]:
+        known = FileFacts(path, "wheel", **facts)  # type: ignore[arg-type]
+        simulator.add(PATH, Dossier((), (), (known,)).encode())
+        return [finding.what for finding in look(simulator, tmp_path).judgement.open]
+
+    above = "alpha/_C.so needs GLIBC_2.34 (pthread_create); the target promises glibc 2.31"
+    assert refused(glibc="2.34") == [above]
+    assert refused(glibc="2.4") == [above, "the dossier says that it needs glibc 2.4, its files need 2.34"]
+    assert refused() == [above, "the dossier says that it needs glibc -, its files need 2.34"]
+    assert refused(glibc="2.34", waivers=(Waiver("glibc-floor", "r", "alice", "alpha/_C.so"),)) == []
+    assert look(simulator, tmp_path).notes == (
+        "alpha-1.0-py3-none-any.whl: alpha/x.so is no sound ELF file: its header has 64 bytes, the file has 46",
+    )
+
+
+CUT = b"\x7fELF\2\1" + bytes(40)

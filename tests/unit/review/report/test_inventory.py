@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.cli.main import main
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.review.report.inventory import take_inventory
@@ -49,3 +50,21 @@ def test_says_nothing_of_a_bundle_that_the_root_does_not_vouch_for(simulator: Bu
     path = simulator.write(tmp_path / "b.tar")
     with open_bundle(path) as bundle, pytest.raises(UnknownSigner):
         take_inventory(bundle, make_root(builder=role("stranger")), complete=False)
+
+
+@pytest.mark.parametrize("of_each", [1, 2])
+def test_inspect_counts_what_it_lists(
+    of_each: int, tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = BundleSimulator("demo", sequence=1_790_000_000)
+    for directory in ("tool", "wheels", "rpms", "redist", "python", "meta"):
+        for number in range(of_each):
+            simulator.add(f"{directory}/a{number}-1.x", b"x", f"a{number}", "1")
+    simulator.store(mirror_home)
+    assert main(["inspect", str(simulator.write(tmp_path / "b.tar"))]) == 0
+    sections = capsys.readouterr().out.rpartition("\n\n")[0].split("\n\n")[1:]
+    assert len(sections) == 6
+    for section in sections:
+        heading, *rows = section.splitlines()
+        assert heading.split("/  ")[1].split(",")[0] == ("1 file" if len(rows) == 1 else f"{len(rows)} files")
+        assert len(rows) >= of_each
