@@ -73,7 +73,7 @@ def made(*rows: str) -> Callable[[_Test], _Test]:
 def made_tests() -> Mapping[str, list[str]]:
     """Row -> the tests that make its fault, as ``test_file.py::test_name``; read from the source, nothing is imported."""
     found: dict[str, list[str]] = {}
-    for path in sorted(MAKERS.glob("test_*.py")):
+    for path in sorted(MAKERS.rglob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "made":
