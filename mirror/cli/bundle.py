@@ -46,6 +46,21 @@ def configure(subparsers: Any) -> None:
         metavar="DIR",
         help="files that are here already, found by digest (default: wheelhouse/ beside the lock's directory)",
     )
+    parser.add_argument(
+        "--target",
+        type=Path,
+        metavar="FILE.toml",
+        help="the [target] of a lock that has no NAME.toml (default: this machine)",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        metavar="NAME",
+        help="a pylock.toml's dependency group to take, in place of its default ones",
+    )
+    parser.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="an extra of a pylock.toml to take"
+    )
     add_repository_options(parser)
     parser.add_argument(
         "--index-url", type=url, metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
@@ -88,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
         epoch=os.environ.get("SOURCE_DATE_EPOCH"),
         index_url=args.index_url,
         rpm_fingerprints=tuple(args.rpm_fingerprint),
+        target=args.target,
+        extras=tuple(args.extra),
+        groups=None if args.group is None else tuple(args.group),
     )
     if args.dry_run:
         plan, _ = prepare(wishes, store, console)

@@ -37,6 +37,12 @@ def configure(subparsers: Any) -> None:
         default="uv",
         help="what chooses the versions (default: uv; pip-tools only where this machine is like the target)",
     )
+    parser.add_argument(
+        "--rpms-lock", type=Path, metavar="FILE", help="take only RPMs that this rpms.lock.yaml (Hermeto's) names"
+    )
+    parser.add_argument(
+        "--write-rpms-lock", type=Path, metavar="FILE", help="write the RPMs as a rpms.lock.yaml for Hermeto, too"
+    )
     add_repository_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
@@ -50,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         resolver=args.resolver,
         rpm_repo=args.rpm_repo,
         rpm_fingerprints=tuple(args.rpm_fingerprint),
+        rpms_lock=args.rpms_lock,
+        write_rpms_lock=args.write_rpms_lock,
         without=frozenset(args.without),
     )
     locked = lock(args.stack, options, Store.default(), Console())

@@ -33,12 +33,13 @@ from mirror.connected.resolving.coverage import covers, covers_builds
 from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.without import left_out
-from mirror.connected.toolchain import filelists
+from mirror.connected.toolchain import filelists, hermeto
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, open_repository
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
+from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.fileindex import FILELISTS, FileIndex
 
@@ -62,6 +63,8 @@ class LockOptions:
         resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
         rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
         rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
+        rpms_lock: a ``rpms.lock.yaml`` (``mirror.connected.toolchain.hermeto``) that names the only RPMs which may be chosen.
+        write_rpms_lock: where to write the RPMs as such a file, too.
         without: ``"rpms"``, and optional requirements, that are left out.
         parts: which of ``PARTS`` to lock; the files of the others stay as they are.
         now: the time of locking, in seconds since 1970 UTC; the clock's when None.
@@ -70,6 +73,8 @@ class LockOptions:
     resolver: str = "uv"
     rpm_repo: str | None = None
     rpm_fingerprints: tuple[str, ...] = ()
+    rpms_lock: Path | None = None
+    write_rpms_lock: Path | None = None
     without: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset(PARTS)
     now: int | None = None
@@ -181,7 +186,7 @@ def _python_drafts(
     locks: dict[str, PythonLock] = {}
     if paths:
         with Index.of(stack) as index:
-            pinning = Pinning(stack, index, options.resolver, progress, options.without)
+            pinning = Pinning(stack, index, options.resolver, progress, options.without, store)
             sdists = pinning.sdists(store)
             if "python" in paths:
                 # NAME.toml travels in the bundle: another one is another bundle, which needs a sequence number of its own.
@@ -220,6 +225,7 @@ def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, p
             read=read,
             now=now,
             release=target.cuda,
+            allowed=_allowed(stack, options, read, progress),
             progress=progress,
         )
         files = _files_draft(stack, new, directory, options, read, progress)
@@ -231,7 +237,18 @@ def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, p
     if replace(new, locked=old.locked) == old and not files.is_new:
         new = old  # another index is another lock: equal times promise equal bundles
     drafts = [_Draft(path, new.encode(), len(new.pins)), files]
+    if options.write_rpms_lock:
+        drafts.append(_Draft(options.write_rpms_lock, hermeto.encode(new, target.arch), len(new.pins)))
     return [draft for draft in drafts if draft.is_new or draft.data is not None]
+
+
+def _allowed(stack: Stack, options: LockOptions, read: Read, progress: Progress) -> frozenset[Sha256Hex] | None:
+    """Digests of the RPMs that may be chosen; None for any."""
+    if options.rpms_lock is None or stack.rpms is None:
+        return None
+    named = hermeto.read_rpms_lock(options.rpms_lock, stack.target.arch)
+    repository = open_repository(options.rpm_repo or stack.rpms.repository, stack.rpms.fingerprints, read)
+    return named.among(repository, stack.rpms.repository, progress)
 
 
 def _redist_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:

@@ -117,6 +117,10 @@ class Fields:
         """The keys not taken yet, in the document's order."""
         return tuple(self._left)
 
+    def is_table(self, key: str) -> bool:
+        """Whether a table is at ``key``, where a text may be as well."""
+        return isinstance(self._left.get(key), dict)
+
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
         """The value of ``key``, which must be exactly of type ``kind`` (a bool is no int here)."""
         if key not in self._left:

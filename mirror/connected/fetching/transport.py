@@ -14,6 +14,7 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from mirror import __version__
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.names import Sha256Hex
 
 CHUNK_BYTES = 64 << 10
 MAX_REDIRECTS = 10
@@ -235,6 +237,29 @@ def get_bytes(
                 if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
                     raise BadReply(redacted(url), "the body is compressed although identity was asked for")
                 return _capped(body(response, patience), redacted(url), max_bytes)
+        except MirrorError as error:
+            pause_s = patience.pause_s(error, attempt)
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def get_digest(session: requests.Session, url: str, patience: Patience = PATIENCE) -> Sha256Hex:
+    """The sha256 of a file of any size, which is not kept. Raises as ``get_bytes``, but for its limit."""
+    if urlsplit(url).scheme == "file":
+        digest = hashlib.sha256()
+        with open_file(url) as stream:
+            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+                digest.update(chunk)
+        return Sha256Hex(digest.hexdigest())
+    for attempt in range(patience.attempts):
+        try:
+            digest = hashlib.sha256()
+            with opened(session, url, {}, patience) as response:
+                for chunk in body(response, patience):
+                    digest.update(chunk)
+            return Sha256Hex(digest.hexdigest())
         except MirrorError as error:
             pause_s = patience.pause_s(error, attempt)
             if pause_s is None:

@@ -17,7 +17,7 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from packaging.version import Version
@@ -41,7 +41,10 @@ class HashNotOnIndex(MirrorError):
 
     ref = "hash-not-on-index"
     exit_code = 56
-    hint = "The file was replaced or removed upstream, or the lock is for another index: lock again and compare."
+    hint = (
+        "The file was replaced or removed upstream: lock again and compare. Or the lock is for another index: name it with "
+        "--index-url, or in [indexes] and [python.index] of a NAME.toml beside the lock."
+    )
 
     faults: tuple[tuple[str, str, str, str], ...]
 
@@ -125,7 +128,7 @@ def choose_versions(
         found[project] = choose(stack, project, version, files)
     chosen = _found(found, stack)
     _refuse_withdrawn(chosen, stack)
-    return chosen
+    return {project: index.hashed(file, progress) for project, file in chosen.items()}
 
 
 def resolve_files(
@@ -149,7 +152,8 @@ def resolve_files(
     strange: list[tuple[str, str, str, str]] = []
     found: dict[ProjectName, IndexFile | Miss] = {}
     for pin in pins:
-        files = [file for file in index.files(pin.name, pin.version) if file.sha256 in pin.hashes]
+        offered = index.files(pin.name, pin.version)
+        files = [file for file in offered if file.sha256 in pin.hashes] or _unhashed(stack, pin, offered, index)
         if files:
             found[pin.name] = choose(stack, pin.name, pin.version, files)
         else:
@@ -158,6 +162,16 @@ def resolve_files(
         raise HashNotOnIndex(tuple(strange))
     files_of = _found(found, stack)
     return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
+
+
+def _unhashed(stack: Stack, pin: Pin, offered: Sequence[IndexFile], index: Index) -> list[IndexFile]:
+    """The file of a pin on a page that claims no digests: the one that the target takes, if its bytes are the lock's."""
+    file = choose(stack, pin.name, pin.version, [one for one in offered if not one.sha256])
+    if isinstance(file, Miss):
+        return []
+    # One hash is of one file: whether these bytes are its is seen when they are fetched.
+    known = replace(file, sha256=pin.hashes[0]) if len(pin.hashes) == 1 else index.hashed(file)
+    return [known] if known.sha256 in pin.hashes else []
 
 
 def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:

@@ -16,13 +16,14 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import (
@@ -45,9 +46,9 @@ from pypi_simple import (
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
-from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, new_session
+from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, get_digest, new_session
 from mirror.connected.stack.file import Stack
-from mirror.core.errors import MirrorError
+from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 
@@ -55,6 +56,8 @@ T = TypeVar("T")
 
 JOBS = 8
 """Pages asked for at the same time."""
+
+_ENDINGS = (".whl", ".tar.gz")
 
 MAX_PAGE_BYTES = 64 << 20
 """Largest page that is read; the largest seen on the package index has 20 MB."""
@@ -66,6 +69,7 @@ class ProjectNotOnIndex(MirrorError):
     Attributes:
         project: the project.
         index: the index's URL, without credentials.
+        page: whether that URL itself is a page of links to files of the project.
     """
 
     ref = "project-not-on-index"
@@ -73,8 +77,14 @@ class ProjectNotOnIndex(MirrorError):
     hint = "Check the project's name, or name the index that has it in [indexes] and [python.index] of NAME.toml."
     message = "{project} is asked for, but the index {index} has no such project"
 
-    project: ProjectName
-    index: str
+    def __init__(self, project: ProjectName, index: str, page: bool = False) -> None:
+        super().__init__(project, index, page)
+        self.project, self.index, self.page = project, index, page
+        if page:
+            self.hint = (
+                f"{index} is one page of links, as pip's --find-links reads it, and no simple index: write it into "
+                f'[indexes] as NAME = {{ find-links = "{index}" }}.'
+            )
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class IndexFile:
     Attributes:
         filename: as the page names it.
         url: absolute; may hold credentials of the index.
-        sha256: that the page claims.
+        sha256: that the page claims; empty where it claims none, see ``Index.hashed``.
         kind: ``"wheel"`` or ``"sdist"``.
         version: normalised.
         tags: of a wheel; empty for an sdist.
@@ -118,12 +128,16 @@ class Index:
     Args:
         default: URL of the index for projects that are not in ``special``.
         special: URL of the only index for each project that has its own.
+        flat: those URLs that are one page of links to files of several projects, as pip's ``--find-links`` reads it.
     """
 
     def __init__(
-        self, default: str = PYPI_SIMPLE_ENDPOINT, special: Mapping[ProjectName, str] = MappingProxyType({})
+        self,
+        default: str = PYPI_SIMPLE_ENDPOINT,
+        special: Mapping[ProjectName, str] = MappingProxyType({}),
+        flat: Collection[str] = (),
     ) -> None:
-        self.default, self.special = default, special
+        self.default, self.special, self.flat = default, special, frozenset(flat)
         self._session = new_session()
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
         self._pages: dict[ProjectName, Page] = {}
@@ -135,6 +149,7 @@ class Index:
         return cls(
             stack.indexes.get("default", PYPI_SIMPLE_ENDPOINT),
             {project: stack.indexes[name] for project, name in stack.index_names.items()},
+            stack.page_urls,
         )
 
     def __enter__(self) -> Self:
@@ -192,15 +207,60 @@ class Index:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def hashed(self, file: IndexFile, progress: Progress = SILENT) -> IndexFile:
+        """The file with a digest: the page's, or where it claims none, that of the bytes which its server gives now.
+
+        Those bytes are trusted from here on, as a digest on a page would be: a lock holds every later copy to them.
+
+        Raises:
+            HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.fetching.transport.get_bytes``.
+        """
+        if file.sha256:
+            return file
+        place = urlsplit(file.url).hostname or "the page"
+        progress.say(f"{place} gives no sha256 for {file.filename}: its bytes are hashed now, and trusted from here on")
+        return replace(file, sha256=get_digest(self._session, file.url))
+
     def _ask(self, project: ProjectName, patience: Patience) -> Page:
-        url = urljoin(self.url_of(project).rstrip("/") + "/", f"{project}/")
+        base = self.url_of(project)
+        if base in self.flat:
+            page = _of_project(self._links(base, patience), project)
+            if not page:
+                raise ProjectNotOnIndex(project, redacted(base))
+            return page
+        url = urljoin(base.rstrip("/") + "/", f"{project}/")
         try:
             data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
         except HttpRefused as exc:
             if exc.status in (404, 410):
-                raise ProjectNotOnIndex(project, redacted(self.url_of(project))) from exc
+                raise ProjectNotOnIndex(project, redacted(base), self._is_page(base, project)) from exc
             raise
         return parse_page(data, url)
+
+    def _links(self, url: str, patience: Patience = PATIENCE) -> Page:
+        """The links of a page to files of any project, or the files of a directory that a ``file:`` URL names."""
+        directory = Path(unquote(urlsplit(url).path))
+        if urlsplit(url).scheme == "file" and directory.is_dir():
+            page: dict[str, list[Link | DistributionPackage]] = {}
+            for file in sorted(directory.iterdir()):
+                page.setdefault(_version_of(file.name), []).append(Link(text=file.name, url=file.as_uri(), attrs={}))
+            return page
+        return parse_page(get_bytes(self._session, url, MAX_PAGE_BYTES, patience), url)
+
+    def _is_page(self, url: str, project: ProjectName) -> bool:
+        """Whether what is called an index is a page with links to files of the project."""
+        try:
+            return bool(_of_project(self._links(url), project))
+        except Interrupted:
+            raise
+        except MirrorError:
+            return False
+
+
+def _of_project(page: Page, project: ProjectName) -> Page:
+    """The part of a page that is of one project, by the names of its files."""
+    kept = {version: [link for link in links if _file(project, link)] for version, links in page.items()}
+    return {version: links for version, links in kept.items() if links}
 
 
 def parse_page(data: bytes, url: str) -> Page:
@@ -218,12 +278,20 @@ def parse_page(data: bytes, url: str) -> Page:
                 page.setdefault(_version_of(package.filename), []).append(package)
         else:
             # Five times faster than building the page's tree, and it is the same parser underneath.
-            for link in parse_links_stream([data], url):
+            for link in map(_named, parse_links_stream([data], url)):
                 page.setdefault(_version_of(link.text), []).append(link)
     except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)
     return page
+
+
+def _named(link: Link) -> Link:
+    """A link whose text is its file's name, also where a server's listing cuts long names short (nginx, Apache)."""
+    name = unquote(urlsplit(link.url).path.rpartition("/")[2])
+    if link.text.endswith(_ENDINGS) or not name.endswith(_ENDINGS):
+        return link
+    return Link(text=name, url=link.url, attrs=link.attrs)
 
 
 def _version_of(filename: str) -> str:
@@ -243,12 +311,13 @@ def _spelt(version: str) -> str:
 
 
 def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile | None:
-    """Our view of a link; None when its name does not parse, is another project's, or comes without a sha256."""
+    """Our view of a link; None when its name does not parse, is another project's, or its sha256 is none."""
     package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link
     build: tuple[int, str] | tuple[()] = ()
     tags: frozenset[Tag] = frozenset()
     try:
-        digest = sha256_hex(package.digests.get("sha256", ""))
+        claimed = package.digests.get("sha256")
+        digest = Sha256Hex("") if claimed is None else sha256_hex(claimed)
         if package.filename.endswith(".whl"):
             kind: Literal["wheel", "sdist"] = "wheel"
             name, version, build, tags = parse_wheel_filename(package.filename)

@@ -9,7 +9,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from packaging.markers import Marker
@@ -28,11 +28,13 @@ def applies(requirement: Requirement, target: Target) -> bool:
     return requirement.marker is None or requirement.marker.evaluate(values)
 
 
-def holds(marker: str, values: Mapping[str, str]) -> bool:
+def holds(marker: str, values: Mapping[str, str], extras: Collection[str] = (), groups: Collection[str] = ()) -> bool:
     """Whether a marker of a lock holds where the variables have these values.
 
-    Locks may ask for ``extras`` and ``dependency_groups`` (PEP 751), older ones for ``extra``: none is ever wanted.
+    Args:
+        extras: that are wanted, for the ``extras`` of PEP 751. The older ``extra`` is never wanted.
+        groups: that are wanted, for its ``dependency_groups``.
     """
-    nothing = frozenset[str]()
-    wanted: dict[str, Any] = {**values, "extra": "", "extras": nothing, "dependency_groups": nothing}
+    sets = {"extras": frozenset(extras), "dependency_groups": frozenset(groups)}
+    wanted: dict[str, Any] = {**values, "extra": "", **sets}
     return Marker(marker).evaluate(wanted, context="lock_file")

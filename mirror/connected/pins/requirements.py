@@ -1,7 +1,8 @@
 """The Python lock, ``NAME.txt``: pinned and hashed projects, in the format of pip-tools.
 
 Read here are locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; written is
-the first kind only. Which file of an index a pin means is ``mirror.connected.lock``'s to find.
+the first kind only. What a lock is, is ``mirror.connected.pins.pythonlock``'s; which file of an index a pin means is
+``mirror.connected.lock``'s to find.
 
 Rules: a pin has one exact version and sha256 digests, nothing weaker; a project is pinned once; a line that names an index, a
 URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because where files come from is the stack's
@@ -18,8 +19,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -37,11 +38,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from mirror.connected.pins.markers import holds
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.connected.pins import foreign
+from mirror.connected.pins.foreign import foreign_file
+from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
 from mirror.core.target import Target
+
+__all__ = ["InvalidLock", "Pin", "PythonLock", "exact_version", "logical_lines", "parse_lock", "read_lock"]
 
 MAX_BYTES = 16 << 20
 """Largest lock that is read: uv lists every file of a version, some 60 kB a project at worst."""
@@ -50,117 +55,6 @@ _NOTE = re.compile(r"#\s*mirror:\s*(?P<key>[a-z]+)[= ](?P<value>.*)")
 _HASH = re.compile(r"\s--hash[= ](?P<hash>\S+)")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_PATCHES = range(100)
-
-
-class InvalidLock(MirrorError):
-    """A file given as Python lock breaks the rules of one.
-
-    Attributes:
-        path: the file.
-        issues: every fault, as ``"line 12: ..."``.
-    """
-
-    ref = "invalid-lock"
-    exit_code = 50
-    hint = "Write it anew with mirror lock NAME.toml, or with --generate-hashes of pip-compile or uv pip compile."
-
-    path: str
-    issues: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
-        return f"{self.path} is no usable lock: {self.issues[0]}{more}"
-
-    def context(self) -> str:
-        return "\n".join(self.issues) if len(self.issues) > 1 else ""
-
-
-@dataclass(frozen=True)
-class Pin:
-    """One project at one version.
-
-    Attributes:
-        name: the project.
-        version: as ``packaging`` normalises it, ``"1!2.0+cu128"``.
-        hashes: of the files it may come from: exactly one in a lock of ours, often dozens in one made elsewhere.
-        marker: the environments it is for; empty for all, and always so in a lock of ours.
-        via: what asked for it, for people.
-        yanked: why its makers had withdrawn it at the time of locking (``"yes"`` when they gave no reason); empty when they had
-            not, or when nobody wrote it down.
-    """
-
-    name: ProjectName
-    version: str
-    hashes: tuple[Sha256Hex, ...]
-    marker: str = ""
-    via: tuple[str, ...] = ()
-    yanked: str = ""
-
-    def encode(self) -> str:
-        """The pin's lines as pip-tools writes them."""
-        marker = f" ; {self.marker}" if self.marker else ""
-        lines = [f"{self.name}=={self.version}{marker}", *(f"    --hash=sha256:{digest}" for digest in self.hashes)]
-        text = " \\\n".join(lines) + "\n"
-        if len(self.via) == 1:
-            return f"{text}    # via {self.via[0]}\n"
-        return text + "".join(["    # via\n", *(f"    #   {name}\n" for name in self.via)] if self.via else [])
-
-
-@dataclass(frozen=True)
-class PythonLock:
-    """A whole lock.
-
-    Attributes:
-        pins: sorted by name in a lock of ours.
-        locked: time of locking in seconds since 1970 UTC, the bundle's sequence number; None in a lock made elsewhere.
-        target: the machine it was made for; None in a lock made elsewhere.
-        unpinned: optional requirements that it goes without, each with the reason.
-        stack: sha256 of the ``NAME.toml`` that was locked; empty where that is not known.
-        requires_python: the versions of Python that a ``pylock.toml`` is for; empty for all.
-        environments: the markers of which one has to hold where a ``pylock.toml`` is used; empty for anywhere.
-    """
-
-    pins: tuple[Pin, ...]
-    locked: int | None = None
-    target: Target | None = None
-    unpinned: tuple[str, ...] = ()
-    stack: str = ""
-    requires_python: str = ""
-    environments: tuple[str, ...] = ()
-
-    def find(self, name: ProjectName) -> Pin | None:
-        return next((pin for pin in self.pins if pin.name == name), None)
-
-    def within(self, environment: Mapping[str, str], source: str = "the lock") -> PythonLock:
-        """The lock with only the pins whose marker holds in an environment (``mirror.connected.pins.markers.environment``).
-
-        Raises:
-            InvalidLock: the lock is for other environments; ``source`` names it.
-        """
-        python = environment["python_version"]
-        # The target names no patch release: only a lock that excludes all of them is not for it.
-        if not any(SpecifierSet(self.requires_python).contains(f"{python}.{patch}") for patch in _PATCHES):
-            raise InvalidLock(source, (f"it requires Python {self.requires_python}; the target has Python {python}",))
-        if self.environments and not any(holds(marker, environment) for marker in self.environments):
-            target = f"Python {python}, {environment['sys_platform']} on {environment['platform_machine']}"
-            raise InvalidLock(source, (f"it is only for {' or '.join(self.environments)}; the target is {target}",))
-        held = tuple(pin for pin in self.pins if not pin.marker or holds(pin.marker, environment))
-        return replace(self, pins=tuple(replace(pin, marker="") for pin in held))
-
-    def encode(self, title: str) -> bytes:
-        """The file's bytes; a comment of one line says what it is. Inverse of ``parse_lock``."""
-        head = [f"# {title}"]
-        if self.locked is not None:
-            head.append(f"# mirror: locked={_timestamp(self.locked)}")
-        if self.target is not None:
-            head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
-        head += [f"# mirror: stack={self.stack}"] if self.stack else []
-        head += [f"# mirror: unpinned {line}" for line in self.unpinned]
-        head += [f"# mirror: withdrawn {pin.name} {pin.yanked}" for pin in self.pins if pin.yanked]
-        head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
-        head += [f"# mirror: environment {marker}" for marker in self.environments]
-        return ("\n".join(head) + "\n" + "".join(pin.encode() for pin in self.pins)).encode()
 
 
 def read_lock(path: Path) -> PythonLock:
@@ -190,11 +84,14 @@ def parse_lock(data: bytes, source: str) -> PythonLock:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise InvalidLock(source, (f"it is not UTF-8: {exc}",)) from exc
+    told = foreign_file(Path(source).name, text)
+    if told:
+        raise InvalidLock(source, (f"it is {told.what}",), told.step)
     reader = _PylockReader() if source.endswith(".toml") else _RequirementsReader()
     reader.read(text)
     reader.check_pins()
     if reader.issues:
-        raise InvalidLock(source, tuple(reader.issues))
+        raise InvalidLock(source, tuple(reader.issues), " ".join(reader.hints) or foreign.PIN)
     return reader.lock()
 
 
@@ -205,6 +102,7 @@ class _Reader:
         self.pins: list[Pin] = []
         self.places: list[str] = []
         self.issues: list[str] = []
+        self.hints: dict[str, None] = {}
         self.locked: int | None = None
         self.target: Target | None = None
         self.unpinned: list[str] = []
@@ -212,6 +110,9 @@ class _Reader:
         self.yanked: dict[str, str] = {}
         self.requires_python = ""
         self.environments: list[str] = []
+        self.extras: tuple[str, ...] = ()
+        self.groups: tuple[str, ...] = ()
+        self.wanted_groups: tuple[str, ...] = ()
 
     def lock(self) -> PythonLock:
         return PythonLock(
@@ -222,28 +123,42 @@ class _Reader:
             stack=self.stack,
             requires_python=self.requires_python,
             environments=tuple(self.environments),
+            extras=self.extras,
+            groups=self.groups,
+            wanted_groups=self.wanted_groups,
         )
 
     def read(self, text: str) -> None:
         raise NotImplementedError
 
-    def fault(self, place: str, problem: str) -> None:
+    def fault(self, place: str, problem: str, hint: str = "") -> None:
+        """Note a fault, with the next step where it has one of its own."""
         self.issues.append(f"{place}: {problem}")
+        if hint:
+            self.hints[hint] = None
 
-    def pin(self, place: str, requirement: Requirement, hashes: list[str], via: tuple[str, ...] = ()) -> None:
+    def pin(
+        self,
+        place: str,
+        requirement: Requirement,
+        hashes: list[str],
+        via: tuple[str, ...] = (),
+        requires_python: str = "",
+    ) -> None:
         """Check one pin and keep it."""
         name = project_name(requirement.name)
         version = exact_version(requirement)
         if requirement.url:
-            self.fault(place, f"{name} names a URL: a lock names versions of an index")
+            hint = foreign.NO_PROJECT if requirement.url.startswith("file:") else foreign.NO_DIRECT
+            self.fault(place, f"{name} names a URL: a lock names versions of an index", hint)
         elif version is None:
             self.fault(place, f"{name} is not pinned: expected '{name}==VERSION', got '{requirement}'")
         elif not hashes:
-            self.fault(place, f"{name}=={version} has no hash: expected --hash=sha256:... for it")
+            self.fault(place, f"{name}=={version} has no hash: expected --hash=sha256:... for it", foreign.HASHES)
         else:
             digests = tuple(self._digest(place, f"{name}=={version}", text) for text in hashes)
             marker = str(requirement.marker) if requirement.marker else ""
-            self.pins.append(Pin(name, version, digests, marker, via))
+            self.pins.append(Pin(name, version, digests, marker, via, requires_python=requires_python))
             self.places.append(place)
 
     def _digest(self, place: str, pin: str, text: str) -> Sha256Hex:
@@ -288,8 +203,11 @@ class _RequirementsReader(_Reader):
 
     def _requirement(self, place: str, line: str, via: tuple[str, ...]) -> None:
         if line.startswith("-"):
+            option = foreign.option_of(line)
+            if option in foreign.HARMLESS:
+                return None
             return self.fault(
-                place, f"{line.split()[0].split('=')[0]} is refused: NAME.toml says where files come from"
+                place, f"{option} is refused: NAME.toml says where files come from", foreign.hint_of(option)
             )
         if "${" in line:
             return self.fault(place, "an environment variable is refused: a lock means the same everywhere")
@@ -298,7 +216,8 @@ class _RequirementsReader(_Reader):
             requirement = Requirement(words)
         except InvalidRequirement:
             # Never echo the line: it may be a URL with a password in it (SECURITY.md T23).
-            return self.fault(place, "expected 'NAME==VERSION --hash=sha256:...', got something else")
+            hint = foreign.NO_PROJECT if words.startswith((".", "/", "~", "file:")) else ""
+            return self.fault(place, "expected 'NAME==VERSION --hash=sha256:...', got something else", hint)
         return self.pin(place, requirement, [match["hash"] for match in _HASH.finditer(f" {line}")], via)
 
     def _note(self, place: str, line: str) -> None:
@@ -343,13 +262,18 @@ class _PylockReader(_Reader):
             return
         self.requires_python = str(pylock.requires_python or "")
         self.environments = [str(marker) for marker in pylock.environments or ()]
+        self.extras = tuple(pylock.extras or ())
+        self.wanted_groups = tuple(pylock.default_groups or ())
+        self.groups = tuple(dict.fromkeys((*(pylock.dependency_groups or ()), *self.wanted_groups)))
         for index, package in enumerate(pylock.packages):
             self._package(f"packages[{index}]", package)
 
     def _package(self, place: str, package: Package) -> None:
         if package.vcs or package.directory or package.archive:
             return self.fault(
-                place, f"{package.name} comes from a VCS, a directory or a URL: a lock names versions of an index"
+                place,
+                f"{package.name} comes from a VCS, a directory or a URL: a lock names versions of an index",
+                foreign.NO_PROJECT if package.directory else foreign.NO_DIRECT,
             )
         files: list[PackageWheel | PackageSdist] = [*(package.wheels or ()), *filter(None, [package.sdist])]
         if any(
@@ -361,7 +285,7 @@ class _PylockReader(_Reader):
         pinned = f"=={package.version}" if package.version else ""
         requirement = Requirement(f"{package.name}{pinned}")
         requirement.marker = package.marker
-        return self.pin(place, requirement, hashes)
+        return self.pin(place, requirement, hashes, requires_python=str(package.requires_python or ""))
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
@@ -397,10 +321,6 @@ def exact_version(requirement: Requirement) -> str | None:
         return str(Version(specifiers[0].version))
     except InvalidVersion:
         return None
-
-
-def _timestamp(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(text: str) -> int:

@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected import lock as locking
-from mirror.connected.pins.requirements import PythonLock, parse_lock
-from mirror.connected.stack.file import Stack
+from mirror.connected.pins.markers import environment
+from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.stack.file import Stack, read_target
 from mirror.connected.toolchain import filelists, redistlock, rpmlock
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.rpmlock import RpmLock
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex, stack_name
 from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
@@ -62,7 +63,7 @@ class NoPlatform(MirrorError):
 
     ref = "no-platform"
     exit_code = 59
-    hint = "Write a NAME.toml beside the lock with a [target] table; lockfiles/quickstart.toml is an example."
+    hint = "Name the machine that the bundle is for: --target FILE.toml, a file with a [target] table."
     message = "{path} has no NAME.toml that says what it is for, and this machine ({found}) is no Linux with glibc"
 
     path: str
@@ -145,22 +146,41 @@ def _name(lock: Path) -> str:
     return "pylock" if name in ("toml", "") else name
 
 
-def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
+def read_locks(
+    path: Path,
+    rpm_fingerprints: tuple[str, ...] = (),
+    *,
+    target: Path | None = None,
+    extras: tuple[str, ...] = (),
+    groups: tuple[str, ...] | None = None,
+) -> Locks:
     """Read a lock and what is beside it.
 
     Args:
         rpm_fingerprints: of the keys of a copy of the RPM repository, in place of those that ``NAME.toml`` pins.
+        target: a TOML file with the ``[target]`` of a lock that has no ``NAME.toml`` beside it.
+        extras: of a ``pylock.toml`` that are wanted.
+        groups: of its dependency groups that are wanted; None for its default ones.
 
     Raises:
         Unreadable: when the lock is not there.
+        InvalidLock: nothing of it is for the target, or the target is not the one that it was locked for.
         LockOutdated: when it no longer covers ``NAME.toml``.
         MirrorError: as each format's module does.
     """
     files = {path.name: _read(path)}
-    python = parse_lock(files[path.name], str(path))
+    python = parse_lock(files[path.name], str(path)).choosing(extras, groups, str(path))
     wishes = stack_path(path)
     if wishes == path or not wishes.is_file():
-        return Locks(path, _foreign_name(path), None, python, None, None, python.target or _here(path), files)
+        meant = _target(path, python, target)
+        if not python.pins:
+            raise InvalidLock(str(path), ("it pins nothing",))
+        held = python.within(environment(meant), str(path))
+        return Locks(path, _foreign_name(path), None, held, None, None, meant, files)
+    if target is not None:
+        raise InvalidDocument(
+            str(target), "target", f"{wishes.name} beside the lock has a [target] already: leave --target out"
+        )
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     files[wishes.name] = _read(wishes)
     build, rpms = path.with_name(f"{stack.name}.build.txt"), path.with_name(f"{stack.name}.rpms.toml")
@@ -181,6 +201,7 @@ def read_locks(path: Path, rpm_fingerprints: tuple[str, ...] = ()) -> Locks:
     if stack.redist and redist.is_file():
         files[redist.name] = _read(redist)
         redist_lock = RedistLock.load(redist)
+    python = python.within(environment(stack.target), str(path))
     locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index, redist_lock)
     _check_covers(locks)
     return locks
@@ -218,6 +239,17 @@ def _read(path: Path) -> bytes:
 def _foreign_name(path: Path) -> str:
     """A stack's name for a lock made elsewhere: its file's, as far as that can be a directory's name."""
     return stack_name(re.sub(r"[^A-Za-z0-9._-]+", "-", _name(path)).strip("-._") or "stack")
+
+
+def _target(path: Path, lock: PythonLock, file: Path | None) -> Target:
+    """The machine that a lock without ``NAME.toml`` is for: by a file's ``[target]``, its own word, or this machine."""
+    if file is None:
+        return lock.target or _here(path)
+    target = read_target(file)
+    if lock.target not in (None, target):
+        issue = f"it was locked for {lock.target}; {file.name} says {target}"
+        raise InvalidLock(str(path), (issue,), "Leave --target out, or lock for that target: mirror lock NAME.toml.")
+    return target
 
 
 def _here(path: Path) -> Target:

@@ -39,9 +39,14 @@ _MAX_BYTES = 16 << 20
 
 
 def find_files(
-    lock: PythonLock, stack: Stack, store: Store, progress: Progress = SILENT, kind: Kind = WHEEL
+    lock: PythonLock,
+    stack: Stack,
+    store: Store,
+    progress: Progress = SILENT,
+    kind: Kind = WHEEL,
+    source: str = "the lock",
 ) -> tuple[Part, ...]:
-    """The file of each pin, from memory or from its index."""
+    """The file of each pin, from memory or from its index. ``source`` names the lock in errors."""
     question = [lock.encode("").decode(), stack.target.to_dict(), sorted(stack.build), dict(stack.indexes)]
     key = hashlib.sha256(json.dumps([question, dict(stack.index_names)], sort_keys=True).encode()).hexdigest()
     memory = store.root / "found" / f"{key}.json"
@@ -50,7 +55,7 @@ def find_files(
     except (FileNotFoundError, InvalidDocument):
         pass  # never asked, or written by another version: ask the index
     with Index.of(stack) as index:
-        found = resolve_files(lock, stack, index, progress)
+        found = resolve_files(lock, stack, index, progress, source=source)
     parts = tuple(
         Part(
             kind,

@@ -58,7 +58,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         stack = replace(stack, indexes={**stack.indexes, "default": wishes.index_url})
     sequence, note = locks.sequence(wishes.epoch)
     python = replace(locks.python, pins=tuple(pin for pin in locks.python.pins if pin.name not in without))
-    chosen = find_files(python, stack, store, progress)
+    chosen = find_files(python, stack, store, progress, source=str(locks.path))
     built = [part for part in chosen if stack.is_built(project_name(part.name))]
     builds = [
         Build(project_name(p.name), p.version, p.download, stack.settings_of(project_name(p.name)).environment)
@@ -67,10 +67,15 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
     rpms, archives = _rpms(locks, wishes), _archives(locks, wishes)
     if rpms or archives:
         builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
-    needed = find_files(locks.build, replace(stack, build=()), store, progress) if built and locks.build else ()
+    build = f"{locks.name}.build.txt"
+    needed = (
+        find_files(locks.build, replace(stack, build=()), store, progress, source=build)
+        if built and locks.build
+        else ()
+    )
     shared = {name: url for name, url in stack.indexes.items() if name == "default"}
     carried = Stack("tools", locks.target, (), indexes=shared)
-    tools = find_files(_needed(wishes.tools or _tools(), bool(rpms)), carried, store, progress, TOOL)
+    tools = find_files(_needed(wishes.tools or _tools(), bool(rpms)), carried, store, progress, TOOL, "tools.txt")
     return Plan(
         name=locks.name,
         sequence=sequence,
@@ -106,14 +111,19 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
             f"{locks.name}.toml has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
             "before refuses this one"
         )
+    yield from locks.python.left_out
     for line in locks.python.unpinned:
         yield f"goes without {line}"
+    for pin in locks.python.pins:
+        if str(pin.name) in {str(canonicalize_name(name)) for name in wishes.without}:
+            yield f"goes without {pin.name}, which {locks.path.name} pins (--without)"
     if locks.stack and (locks.stack.rpms or locks.stack.redist) and wishes.goes_without_rpms:
         yield "carries no CUDA toolchain (--without rpms)"
     if locks.rpms and not locks.index and not wishes.goes_without_rpms:
         yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
     if locks.stack is None:
-        yield f"{locks.path.name} has no NAME.toml beside it: the bundle is for this machine's platform ({locks.target})"
+        whose = f"the one that {wishes.target.name} says" if wishes.target else "this machine's platform"
+        yield f"{locks.path.name} has no NAME.toml beside it: the bundle is for {whose} ({locks.target})"
 
 
 def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:

@@ -42,6 +42,9 @@ class Wishes:
         epoch: ``SOURCE_DATE_EPOCH``, the sequence number of a lock that holds no time of locking.
         index_url: the index that stands in for the default one; None for what ``NAME.toml`` says.
         rpm_fingerprints: of the keys that sign ``rpm_repo``, when those are not the ones that ``NAME.toml`` pins.
+        target: a TOML file with the ``[target]`` of a lock that has no ``NAME.toml``; None for this machine.
+        extras: of a ``pylock.toml`` that are wanted.
+        groups: of its dependency groups that are wanted; None for its default ones.
         tools: what every bundle carries besides its stack; mirror's own pins when None.
     """
 
@@ -52,7 +55,14 @@ class Wishes:
     epoch: str | None = None
     index_url: str | None = None
     rpm_fingerprints: tuple[str, ...] = ()
+    target: Path | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
     tools: PythonLock | None = None
+
+    def read(self) -> Locks:
+        """The locks as they are. Raises as ``read_locks``."""
+        return read_locks(self.lock, self.rpm_fingerprints, target=self.target, extras=self.extras, groups=self.groups)
 
     @property
     def goes_without_rpms(self) -> bool:
@@ -90,7 +100,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         missing: tuple[str, ...] = (wishes.lock.name,)
         parts = {"python", "build"} | ({"rpms"} - wishes.without)
     else:
-        locks = read_locks(wishes.lock, wishes.rpm_fingerprints)
+        locks = wishes.read()
         left_out(wishes.without, locks.stack)
         missing = tuple(
             name
@@ -112,7 +122,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         parts=frozenset(parts),
     )
     lock(wanted, options, store, progress)
-    return read_locks(wishes.lock, wishes.rpm_fingerprints)
+    return wishes.read()
 
 
 def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:

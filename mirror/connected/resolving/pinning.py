@@ -21,6 +21,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from mirror.connected.fetching.download import Download
@@ -33,9 +35,17 @@ from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock
-from mirror.connected.resolving.resolver import Question, resolve
-from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist
+from mirror.connected.resolving.resolver import (
+    Question,
+    ResolutionFailed,
+    Resolved,
+    lacks_wheels,
+    lost_metadata,
+    resolve,
+)
+from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist, read_wheel
 from mirror.connected.stack.file import Stack
+from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
@@ -53,6 +63,7 @@ class Pinning:
         resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
         progress: who listens.
         without: optional requirements that are left out.
+        store: where wheels are kept that are asked for their metadata; None to ask none.
     """
 
     stack: Stack
@@ -60,6 +71,7 @@ class Pinning:
     resolver: str = "uv"
     progress: Progress = SILENT
     without: frozenset[str] = frozenset()
+    store: Store | None = None
 
     def sdists(self, store: Store) -> tuple[Sdist, ...]:
         """Fetch and read the sdists of everything that the stack builds.
@@ -73,7 +85,11 @@ class Pinning:
             version = self.stack.stated_version(project) or ""
             found[project] = choose(self.stack, project, version, self.index.files(project, version))
         self._refuse(file for file in found.values() if isinstance(file, Miss))
-        files = {project: file for project, file in found.items() if isinstance(file, IndexFile)}
+        files = {
+            project: self.index.hashed(file, self.progress)
+            for project, file in found.items()
+            if isinstance(file, IndexFile)
+        }
         downloads = [Download(file.url, file.filename, file.sha256, file.size) for file in files.values()]
         paths = fetch(downloads, store, progress=self.progress)
         return tuple(_checked(read_sdist(paths[file.sha256]), project, file) for project, file in files.items())
@@ -85,9 +101,11 @@ class Pinning:
             previous: the lock of last time; empty for none.
 
         Raises:
+            InvalidDocument: no requirement is for the target.
             NoWheelForTarget, Withdrawn: with every such version. ResolutionFailed, ResolverUnfit: as ``resolve``.
             ProjectNotOnIndex: and the like, as ``Index.versions``.
         """
+        self._say_what_is_for_others()
         optional, unpinned = self._reachable_optional()
         requirements = (*self.stack.requirements, *optional)
         self._check_exact(requirements)
@@ -122,18 +140,77 @@ class Pinning:
             constraints=stack.constraints,
             default_index=self.index.default,
             indexes=self.index.special,
+            flat=self.index.flat,
             cutoff=stack.cutoff,
             sdists=sdists,
             previous=previous,
             without=stack.without,
         )
         self.progress.say(f"resolving {root} for {stack.target}")
-        resolved = resolve(question, self.resolver)
+        resolved = self._resolved(question)
         files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
         return tuple(
             Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
             for one in resolved
         )
+
+    def _resolved(self, question: Question) -> tuple[Resolved, ...]:
+        """The resolver's answer, with the help that it needs and its users would not know of."""
+        while True:
+            try:
+                return resolve(question, self.resolver)
+            except ResolutionFailed as exc:
+                wheel = self._wheel(lost_metadata(exc.words), question)
+                if wheel is None:
+                    steps = self._builds_to_add(exc.words)
+                    raise (exc.advised(steps) if steps else exc) from exc.__cause__
+                question = replace(question, wheels=(*question.wheels, wheel))
+
+    def _wheel(self, filename: str, question: Question) -> Sdist | None:
+        """What a wheel says whose metadata its index lists and does not have (pip goes by the wheel then, uv gives up)."""
+        if not filename or self.store is None:
+            return None
+        name, version, _, _ = parse_wheel_filename(filename)
+        project = project_name(name)
+        file = next((one for one in self.index.files(project, str(version)) if one.filename == filename), None)
+        if file is None or any((one.name, Version(one.version)) == (project, version) for one in question.wheels):
+            return None
+        self.progress.say(f"the index lists {filename}.metadata and does not have it: the wheel is asked itself")
+        file = self.index.hashed(file, self.progress)
+        paths = fetch([Download(file.url, filename, file.sha256, file.size)], self.store, progress=self.progress)
+        return _checked(read_wheel(paths[file.sha256]), project, file)
+
+    def _say_what_is_for_others(self) -> None:
+        """Tell which requirements the target's markers leave out; none left is an error."""
+        asked, target = (*self.stack.requirements, *self.stack.optional), self.stack.target
+        others = [str(one) for one in asked if not applies(one, target)]
+        if not others:
+            return
+        words = f"for the target ({target}); left out: {', '.join(others)}"
+        if len(others) == len(asked):
+            raise InvalidDocument(
+                f"{self.stack.name}.toml", "python.requirements", f"none of its {len(asked)} is {words}"
+            )
+        self.progress.say(
+            f"{len(asked) - len(others)} of {len(asked)} requirements of {self.stack.name}.toml are {words}"
+        )
+
+    def _builds_to_add(self, words: str) -> str:
+        """What to write into ``NAME.toml`` for projects that have an sdist and no wheel; empty when there are none."""
+        steps = []
+        for project, wanted in lacks_wheels(words):
+            versions = [one for one in self.index.versions(project) if _lets_in(wanted, one)]
+            newest = max((one for one in versions if self._has_sdist(project, one)), key=Version, default="")
+            if newest:
+                steps.append(
+                    f"{project} {newest} has no wheel for this target, but an sdist, which mirror builds: in "
+                    f"{self.stack.name}.toml, add '{project}=={newest}' to [python].requirements and '{project}' to "
+                    "[python].build"
+                )
+        return "; ".join(steps)
+
+    def _has_sdist(self, project: ProjectName, version: str) -> bool:
+        return any(file.kind == "sdist" for file in self.index.files(project, version))
 
     def _reachable_optional(self) -> tuple[list[Requirement], tuple[str, ...]]:
         """Optional requirements whose index answers, and a line for each of the others."""
@@ -171,6 +248,13 @@ class Pinning:
         every = tuple(misses)
         if every:
             raise NoWheelForTarget(self.stack.name, every)
+
+
+def _lets_in(specifier: str, version: str) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return True  # the resolver's own notation: any version may be meant
 
 
 def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:

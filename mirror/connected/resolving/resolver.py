@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import uv
 from packaging.requirements import Requirement
@@ -52,6 +53,12 @@ _KEPT_VARIABLES = (
 )
 
 
+_NO_METADATA = re.compile(r"Failed to fetch: `?\S*/([^/\s`]+\.whl\.metadata)\b(?=[\s\S]*\b(?:404|403|410)\b)")
+_NO_WHEELS = re.compile(r"Wheels are required for `([A-Za-z0-9._-]+)` because building from source is disabled")
+_PRERELEASE = re.compile(r"[Pp]re-releases are available for `?([A-Za-z0-9._-]+)`?")
+_UV_ADVICE = re.compile(r"\n+hint: [^\n]*`--?[a-z][^\n]*")
+
+
 class ResolutionFailed(MirrorError):
     """The resolver found no set of versions, or could not read what it needs.
 
@@ -60,6 +67,7 @@ class ResolutionFailed(MirrorError):
         stack: what was resolved.
         target: for which machine.
         words: the resolver's own, without paths and credentials.
+        hint: the next step for what it says.
     """
 
     ref = "resolution-failed"
@@ -67,13 +75,18 @@ class ResolutionFailed(MirrorError):
     hint = "Loosen the requirement that the resolver names, or move [python].cutoff, in NAME.toml."
     message = "{resolver} could not resolve {stack} for {target}"
 
-    resolver: str
-    stack: str
-    target: str
-    words: str
+    def __init__(self, resolver: str, stack: str, target: str, words: str, hint: str = "") -> None:
+        super().__init__(resolver, stack, target, words, hint)
+        self.resolver, self.stack, self.target, self.words = resolver, stack, target, words
+        self.hint = hint or self.hint
 
     def context(self) -> str:
-        return self.words
+        """The resolver's words, without advice that only its own users can follow."""
+        return _UV_ADVICE.sub("", self.words).strip()
+
+    def advised(self, hint: str) -> ResolutionFailed:
+        """The same failure with a better hint."""
+        return ResolutionFailed(self.resolver, self.stack, self.target, self.words, hint)
 
 
 class ResolverUnfit(MirrorError):
@@ -105,8 +118,10 @@ class Question:
         constraints: limits on what something else asks for.
         default_index: URL.
         indexes: URL of the only index of each project that has its own; such a project must be among the requirements.
+        flat: those URLs that are one page of links.
         cutoff: nothing uploaded later is seen; None for no limit.
         sdists: projects that will be built from these sdists.
+        wheels: what wheels say whose metadata their index lists and does not have.
         previous: the lock of last time, whose versions are preferred; empty for none.
         without: projects that are not to be looked for, whoever asks for them, nor what only they ask for.
     """
@@ -118,8 +133,10 @@ class Question:
     constraints: tuple[Requirement, ...]
     default_index: str
     indexes: Mapping[ProjectName, str]
+    flat: frozenset[str] = frozenset()
     cutoff: datetime | None = None
     sdists: tuple[Sdist, ...] = ()
+    wheels: tuple[Sdist, ...] = ()
     previous: bytes = b""
     without: tuple[ProjectName, ...] = ()
 
@@ -180,6 +197,7 @@ def _pyproject(question: Question) -> str:
     for url, name in urls.items():
         # SECURITY.md T14: explicit keeps every other project off this index.
         lines += ["[[tool.uv.index]]", f'name = "{name}"', f"url = {json.dumps(url)}", "explicit = true"]
+        lines += ['format = "flat"'] * (url in question.flat)
     lines += ["[tool.uv.sources]", *(f'{project} = {{ index = "{urls[url]}" }}' for project, url in special.items())]
     return "\n".join(lines) + "\n"
 
@@ -189,7 +207,7 @@ def _uv_settings(question: Question) -> str:
     # An override replaces every requirement on a project; these apply nowhere.
     never = [f"{project}; python_version < '0'" for project in question.without]
     lines = [f"override-dependencies = {_toml_list(never)}"]
-    for sdist in question.sdists:
+    for sdist in (*question.sdists, *question.wheels):
         lines += ["[[dependency-metadata]]", f'name = "{sdist.name}"', f'version = "{sdist.version}"']
         lines += [f"requires-dist = {_toml_list([str(requirement) for requirement in sdist.requires])}"]
         lines += [f"provides-extra = {_toml_list(sdist.extras)}"]
@@ -242,9 +260,35 @@ def _run(command: list[str], directory: Path, question: Question, resolver: str)
         raise ResolutionFailed(resolver, question.name, str(question.target), words) from exc
     if done.returncode:
         words = re.sub(r"(?<=//)[^/@\s]+@", "", done.stderr.replace(f"{directory}/", "").strip())
-        raise ResolutionFailed(
-            resolver, question.name, str(question.target), words.replace("mirror-stack", question.root)
+        words = words.replace("mirror-stack", question.root)
+        raise ResolutionFailed(resolver, question.name, str(question.target), words, _hint(words))
+
+
+def _hint(words: str) -> str:
+    """The next step for what a resolver says, where it is another than to loosen a requirement."""
+    if lost := _NO_METADATA.search(words):
+        return (
+            f"The index lists {lost[1]} and does not have it: it is an incomplete copy. Tell its maker that its .metadata "
+            "files are missing; until then name another index in [indexes] of NAME.toml."
         )
+    if early := _PRERELEASE.search(words):
+        return f"Only pre-releases of {early[1]} will do: ask for one in [python].requirements, '{early[1]}==VERSION'."
+    return ""
+
+
+def lost_metadata(words: str) -> str:
+    """Name of the wheel whose metadata an index listed and did not have, by a resolver's words; empty when it is not that."""
+    found = _NO_METADATA.search(words)
+    return unquote(found[1].removesuffix(".metadata")) if found else ""
+
+
+def lacks_wheels(words: str) -> tuple[tuple[ProjectName, str], ...]:
+    """Projects of which a resolver says that it found no wheel, though an sdist, each with the versions that were wanted."""
+    found = {}
+    for name in _NO_WHEELS.findall(words):
+        wanted = re.search(rf"we can conclude that {re.escape(name)}(\S*) cannot be used", words)
+        found[project_name(name)] = wanted[1] if wanted else ""
+    return tuple(found.items())
 
 
 def _environment() -> dict[str, str]:

@@ -15,7 +15,9 @@ Example::
 
 from __future__ import annotations
 
+import re
 import tarfile
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,19 +86,43 @@ def read_sdist(path: Path) -> Sdist:
         members = _members(path)
         if "PKG-INFO" not in members:
             raise InvalidSdist(path.name, "it holds no PKG-INFO")
-        raw, _ = parse_email(members["PKG-INFO"])
-        return Sdist(
-            name=project_name(raw.get("name", "")),
-            version=str(Version(raw.get("version", ""))),
-            requires=tuple(Requirement(text) for text in raw.get("requires_dist", [])),
-            requires_python=raw.get("requires_python", ""),
-            extras=tuple(raw.get("provides_extra", [])),
-            build_requires=_build_requires(members.get("pyproject.toml")),
-        )
+        return _described(members["PKG-INFO"], _build_requires(members.get("pyproject.toml")))
     except (InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
     except (tarfile.TarError, zlib.error, EOFError, OSError) as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
+
+
+def read_wheel(path: Path) -> Sdist:
+    """A wheel's METADATA as the same facts; it has no build requirements.
+
+    Raises:
+        InvalidSdist: as ``read_sdist``.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+            with archive.open(name) as stream:
+                return _described(stream.read(MAX_MEMBER_BYTES), ())
+    except StopIteration as exc:
+        raise InvalidSdist(path.name, "it has no METADATA") from exc
+    except (InvalidRequirement, InvalidVersion, ValueError) as exc:
+        raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as exc:
+        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
+
+
+def _described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdist:
+    """The facts of PKG-INFO or METADATA. Raises ``ValueError`` and its kin of packaging."""
+    raw, _ = parse_email(metadata)
+    return Sdist(
+        name=project_name(raw.get("name", "")),
+        version=str(Version(raw.get("version", ""))),
+        requires=tuple(Requirement(text) for text in raw.get("requires_dist", [])),
+        requires_python=raw.get("requires_python", ""),
+        extras=tuple(raw.get("provides_extra", [])),
+        build_requires=build_requires,
+    )
 
 
 def _members(path: Path) -> dict[str, bytes]:

@@ -78,6 +78,7 @@ class Stack:
         imports: modules that must import from the installed venv.
         cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
         indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
+        pages: names of those that are one page of links, as pip's ``--find-links`` reads it, and no simple index.
         index_names: which index a project comes from; a project that is not named comes from the default index.
         settings: build settings by project.
         rpms: the toolchain as RPMs, or None.
@@ -97,6 +98,7 @@ class Stack:
     imports: tuple[str, ...] = ()
     cutoff: datetime | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
+    pages: frozenset[str] = frozenset()
     index_names: Mapping[ProjectName, str] = field(default_factory=dict)
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
     rpms: RpmWishes | None = None
@@ -113,13 +115,7 @@ class Stack:
             Unreadable: when the file cannot be read.
             InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
         """
-        try:
-            data = path.read_bytes()
-            document = tomllib.loads(data.decode("utf-8"))
-        except OSError as exc:
-            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+        data, document = _load(path)
         return replace(cls.from_dict(document, path.stem, str(path)), digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
@@ -142,7 +138,7 @@ class Stack:
                 )
         if "rpms" in fields and "redist" in fields:
             fields.fail("redist", "the toolchain comes from one place: leave out [rpms] or [redist]")
-        indexes = _indexes(fields.table("indexes"))
+        indexes, pages = _indexes(fields.table("indexes"))
         python = fields.table("python")
         settings = _settings(fields.table("build"))
         stack = cls(
@@ -156,6 +152,7 @@ class Stack:
             imports=python.texts("imports", ()),
             cutoff=_cutoff(python),
             indexes=indexes,
+            pages=pages,
             index_names=_index_names(python.table("index"), indexes),
             settings=settings,
             rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
@@ -192,6 +189,11 @@ class Stack:
         name = self.index_names.get(project)
         return self.indexes[name] if name else None
 
+    @property
+    def page_urls(self) -> frozenset[str]:
+        """URLs of the indexes that are one page of links."""
+        return frozenset(self.indexes[name] for name in self.pages)
+
     def stated_version(self, project: ProjectName) -> str | None:
         """The version that the file itself pins a project to with ``==``; None when it leaves a choice."""
         stated = (*self.requirements, *self.constraints)
@@ -218,6 +220,25 @@ class Stack:
 
     def settings_of(self, project: ProjectName) -> BuildSettings:
         return self.settings.get(project, BuildSettings())
+
+
+def read_target(path: Path) -> Target:
+    """The ``[target]`` of a TOML file, which may hold more.
+
+    Raises:
+        Unreadable, InvalidDocument: as ``Stack.load``.
+    """
+    return Target.from_fields(Fields(_load(path)[1], str(path)).table("target"))
+
+
+def _load(path: Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        data = path.read_bytes()
+        return data, tomllib.loads(data.decode("utf-8"))
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
 
 
 def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = None) -> tuple[Requirement, ...]:
@@ -257,12 +278,25 @@ def _cutoff(fields: Fields) -> datetime | None:
     return moment.astimezone(timezone.utc)
 
 
-def _indexes(fields: Fields) -> dict[str, str]:
-    indexes = {name: fields.checked(name, clean_url) for name in fields.left()}
+def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str]]:
+    """URLs by name, and the names of those that are pages of links: ``NAME = { find-links = URL }``."""
+    indexes, pages = {}, set()
+    for name in fields.left():
+        if fields.is_table(name):
+            table = fields.table(name)
+            indexes[name] = table.checked("find-links", clean_url)
+            table.end()
+            pages.add(name)
+        else:
+            indexes[name] = fields.checked(name, clean_url)
     for name in indexes:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             fields.fail(name, "an index's name has lower-case letters, digits and dashes")
-    return indexes
+    if "default" in pages:
+        fields.fail(
+            "default", "a page of links has a few projects: give it another name, and them to it in [python.index]"
+        )
+    return indexes, frozenset(pages)
 
 
 def _index_names(fields: Fields, indexes: Mapping[str, str]) -> dict[ProjectName, str]:

@@ -29,9 +29,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.transport import HttpRefused
 from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_primary, parse_repomd
 from mirror.connected.toolchain.rpmpackage import RpmPackage, location_url
-from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.errors import Interrupted, MirrorError, Unreadable
 from mirror.core.signatures import openpgp
 
 Read = Callable[[str, int], bytes]
@@ -50,6 +51,18 @@ MAX_KEY_LINE = 200
 _TWO_WAYS = "Name a copy of the repository with --rpm-repo URL-or-DIR, or go without the RPMs with --without rpms."
 
 
+_UNSIGNED = (
+    "A copy needs repodata/repomd.xml.asc and repodata/repomd.xml.key too: copy both from the vendor, with the metadata that "
+    "they sign. Where the metadata is the copy's own (createrepo_c), sign it: gpg --armor --detach-sign repodata/repomd.xml; "
+    "gpg --armor --export KEY > repodata/repomd.xml.key; and pin that key with --rpm-fingerprint (the RPMs are held to it, "
+    "too). Or go without them: --without rpms."
+)
+_NO_REPODATA = (
+    "Name the directory that holds repodata/, with --rpm-repo URL-or-DIR; a copy without it gets it from the vendor (reposync "
+    "--download-metadata). Or go without the RPMs with --without rpms."
+)
+
+
 class RepositoryUnreachable(MirrorError):
     """A file of a repository's metadata could not be had.
 
@@ -61,16 +74,16 @@ class RepositoryUnreachable(MirrorError):
 
     ref = "rpm-repository-unreachable"
     exit_code = 60
-    hint = _TWO_WAYS
     message = "cannot get {file} of the RPM repository from {place}: {reason}"
 
     place: str
     file: str
     reason: str
+    hint: str = _TWO_WAYS
 
 
 class RepositoryNotSigned(MirrorError):
-    """``repomd.xml`` has no good signature by a key that the stack pins.
+    """``repomd.xml`` has no signature, or no good one by a key that the stack pins.
 
     Attributes:
         url: of ``repomd.xml``.
@@ -142,8 +155,8 @@ def open_repository(location: str, fingerprints: Sequence[str], read: Read) -> R
     base = repository_url(location)
     shown = redacted(base)
     repomd = _read(read, base, REPOMD, MAX_SMALL_BYTES)
-    signature = _read(read, base, SIGNATURE, MAX_SMALL_BYTES)
-    key = _read(read, base, KEY, MAX_SMALL_BYTES)
+    signature = _read_proof(read, base, SIGNATURE)
+    key = _read_proof(read, base, KEY)
     try:  # rules 1 and 2
         fingerprint = openpgp.verify(repomd, signature, openpgp.read_keys(key), fingerprints)
     except MirrorError as exc:
@@ -170,7 +183,25 @@ def _read(read: Read, base: str, file: str, max_bytes: int) -> bytes:
     except MirrorError as exc:
         parts = urlsplit(base)
         place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
-        raise RepositoryUnreachable(place, file, str(exc)) from exc
+        hint = _NO_REPODATA if file == REPOMD and _is_absent(exc) else _TWO_WAYS
+        raise RepositoryUnreachable(place, file, str(exc), hint) from exc
+
+
+def _read_proof(read: Read, base: str, file: str) -> bytes:
+    """The signature or the key: where there is none, the repository answers and is not signed."""
+    try:
+        return _read(read, base, file, MAX_SMALL_BYTES)
+    except RepositoryUnreachable as exc:
+        if _is_absent(exc.__cause__):
+            raise RepositoryNotSigned(redacted(base) + REPOMD, f"there is no {file} beside it", _UNSIGNED) from exc
+        raise
+
+
+def _is_absent(error: BaseException | None) -> bool:
+    """Whether a repository answered that it has no such file."""
+    if isinstance(error, HttpRefused):
+        return error.status in (403, 404, 410)
+    return isinstance(error, Unreadable) and isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError))
 
 
 def _armored(key: bytes, url: str) -> str:

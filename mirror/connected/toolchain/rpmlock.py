@@ -17,7 +17,7 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from mirror.connected.toolchain.rpmpackage import (
 )
 from mirror.connected.toolchain.selection import select
 from mirror.core.fields import Fields
-from mirror.core.names import sha256_hex
+from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 
 FORMAT = "mirror-rpms/1"
@@ -134,6 +134,7 @@ def lock_rpms(
     read: Read,
     now: int,
     release: str = "",
+    allowed: Collection[Sha256Hex] | None = None,
     progress: Progress = SILENT,
 ) -> RpmLock:
     """Pin the closure of what a stack wants.
@@ -144,6 +145,7 @@ def lock_rpms(
         read: gives the bytes behind a URL, see ``mirror.connected.toolchain.repository``.
         now: the time of locking, in seconds since 1970 UTC.
         release: the target's CUDA release; when given, packages of another one are refused.
+        allowed: digests of the only RPMs that may be chosen; None for all that the repository offers.
         progress: is told what a person should know of the choice.
 
     Raises:
@@ -152,7 +154,8 @@ def lock_rpms(
         MissingComponents, MixedPatchLevels, DriverNotCarried, MixedReleases, NotInRepository, Unsolvable: see ``select``.
     """
     repository = open_repository(location or wishes.repository, wishes.fingerprints, read)
-    selected = select(repository.packages, wishes, arch, release)
+    packages = tuple(one for one in repository.packages if allowed is None or one.sha256 in allowed)
+    selected = select(packages, wishes, arch, release)
     for note in selected.notes:
         progress.say(note)
     return RpmLock(

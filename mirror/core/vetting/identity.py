@@ -4,8 +4,8 @@ It holds the reading of METADATA, WHEEL and entry_points.txt. File names and tag
 the wheel ``mirror.core.vetting.wheel``'s.
 
 Rules (SECURITY.md 26, 38, 39, 40 and 46): name and version are the same inside, in the file name and in the manifest, however
-they are spelt; WHEEL names the file name's tags, of which the target takes one; each script has a plain name and calls an
-object of a module.
+they are spelt; METADATA, WHEEL and entry_points.txt are UTF-8; WHEEL names the file name's tags, of which the target takes
+one; each script has a plain name and calls an object of a module. What uv or pip would refuse is a fault here.
 
 Example::
 
@@ -28,9 +28,11 @@ from mirror.core.wheels.tags import WheelName, expanded, target_tags
 from mirror.core.wheels.versions import same_version, satisfies
 from mirror.core.wheels.wheelzip import Archive
 
-_SCRIPT = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_CALL = re.compile(r"[A-Za-z_][\w.]*\s*:\s*[A-Za-z_][\w.]*\s*(?:\[[^\]]*\])?")
-_GROUP = re.compile(r"\[[^\[\]]*\]")
+_SCRIPT = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
+_DOTTED = r"[A-Za-z_]\w*(?:\.\w+)*"
+_EXTRA = r"\s*\w+\s*"
+_CALL = re.compile(rf"{_DOTTED}:{_DOTTED}\s*(?:\[{_EXTRA}(?:,{_EXTRA})*\])?")
+_GROUP = re.compile(r"\[[^\[\]]*[^\[\]\s][^\[\]]*\]")
 _GROUPS = ("console_scripts", "gui_scripts")
 
 
@@ -80,12 +82,23 @@ def look_at_identity(texts: Texts, artifact: Artifact, target: Target) -> tuple[
     if texts.metadata is None or texts.wheel is None:
         missing = "METADATA" if texts.metadata is None else "WHEEL"
         return Identity(), [*faults, ("wheel-format", f"its .dist-info has no {missing}")]
+    for name, text in (("METADATA", texts.metadata), ("WHEEL", texts.wheel)):
+        faults += [("wheel-format", f"its {name} is not UTF-8: {problem}")] if (problem := _no_utf8(text)) else []
     metadata, wheel = (BytesHeaderParser().parsebytes(text) for text in (texts.metadata, texts.wheel))
     faults += _metadata_faults(metadata, artifact, target)
     faults += _wheel_faults(wheel, artifact)
     scripts, more = _scripts(texts.entry_points or b"")
     requires = tuple(str(line) for line in metadata.get_all("Requires-Dist", []))
     return Identity(requires, scripts), [*faults, *more]
+
+
+def _no_utf8(text: bytes) -> str:
+    """Where a text is in another encoding; empty when it is not. uv and pip each fail on some such documents."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        return f"line {text.count(bytes([10]), 0, exc.start) + 1} has the byte {text[exc.start]:#04x}"
+    return ""
 
 
 def _name_faults(artifact: Artifact, target: Target) -> Iterator[tuple[str, str]]:
@@ -118,7 +131,7 @@ def _metadata_faults(metadata: Message, artifact: Artifact, target: Target) -> I
 
 
 def _wheel_faults(wheel: Message, artifact: Artifact) -> Iterator[tuple[str, str]]:
-    version = str(wheel.get("Wheel-Version", "")).strip()
+    version = next((str(value).strip() for key, value in wheel.items() if key == "Wheel-Version"), "")  # uv heeds case
     if not re.fullmatch(r"1\.[0-9]+", version, re.ASCII):
         yield "wheel-format", f"its WHEEL is of format {version!r}, not 1"
     try:
@@ -140,7 +153,7 @@ def _scripts(data: bytes) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """What the console and GUI scripts call, by their names, and what is wrong with them."""
     scripts: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
-    group = ""
+    group, groups, names, depth = "", set[str](), set[str](), 0
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -150,15 +163,27 @@ def _scripts(data: bytes) -> tuple[dict[str, str], list[tuple[str, str]]]:
         # One installer takes such a character for the end of a line and another does not: what is a comment to one of them
         # is a script to the other.
         return {}, [("wheel-format", "its entry_points.txt has other ends of lines than LF and CRLF")]
-    for line in map(str.strip, lines):
+    for raw in lines:
+        line = raw.strip()
         if not line or line[0] in "#;":
             continue
         if _GROUP.fullmatch(line):
-            group = line[1:-1].strip()
+            group, names = line[1:-1].strip(), set()
+            if group in groups:
+                faults.append(("wheel-format", f"its entry_points.txt has {line} twice"))
+            groups.add(group)
             continue
         name, equals, call = (part.strip() for part in line.partition("="))
         if not equals or line[0] == "[":
             faults.append(("wheel-format", f"its entry_points.txt has the line {line!r}"))
+        elif group in _GROUPS and names and len(raw) - len(raw.lstrip()) > depth:
+            # uv takes it for more of the line above, pip for a script of its own.
+            faults.append(("wheel-format", f"its entry_points.txt has the indented line {line!r}"))
+        elif not groups and not faults:
+            faults.append(("wheel-format", f"its entry_points.txt has the line {line!r} before any [group]"))
+        elif name in names:
+            rule, what = ("entry-point", "its script") if group in _GROUPS else ("wheel-format", f"in [{group}]")
+            faults.append((rule, f"{what} {name!r} is there twice"))
         elif group in _GROUPS:
             if not _SCRIPT.fullmatch(name) or name in (".", ".."):
                 faults.append(("entry-point", f"it has a script named {name!r}"))
@@ -166,6 +191,8 @@ def _scripts(data: bytes) -> tuple[dict[str, str], list[tuple[str, str]]]:
                 faults.append(("entry-point", f"its script {name!r} calls {call!r}"))
             elif scripts.setdefault(name, call) != call:
                 faults.append(("entry-point", f"its script {name!r} is there twice"))
+        names.add(name)
+        depth = len(raw) - len(raw.lstrip())
     return scripts, faults
 
 

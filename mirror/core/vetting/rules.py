@@ -44,7 +44,9 @@ RULES = {
     "zip-structure": Rule("a zip file that two readers could read differently", False),
     "zip-encrypted": Rule("encrypted members", False),
     "zip-method": Rule("compression other than deflate", False),
-    "zip-content": Rule("members that are not what their headers announce", False),
+    "zip-content": Rule(
+        "members that are not what their headers announce, or a path that is a file and a directory", False
+    ),
     "zip-data-descriptor": Rule("sizes that follow their member, as the package index refuses them", True),
     "zip-size": Rule("contents far larger than the file: a bomb", True),
     "unpacked-size": Rule("another unpacked size than the manifest's", False),
@@ -69,7 +71,9 @@ RULES = {
     "requires-unmet": Rule("a required project that is not in the set, or in another version", True),
     "entry-point": Rule("scripts with unusual names, or that call nothing", False),
     "environment-file": Rule("files and scripts in place of the environment's own python, pip or activate", True),
-    "data-scheme": Rule("files in a .data directory under no known scheme", False),
+    "data-scheme": Rule(
+        "what installers do not take in a .data directory: unknown schemes, directories of scripts", False
+    ),
     "startup-hook": Rule("files that Python runs at every start (*.pth, sitecustomize)", True),
     COLLISION: Rule("one path with different bytes in two wheels", True),
     "package": Rule("an RPM or archive whose signature or digest is not good", False),

@@ -32,7 +32,15 @@ from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, Texts, look_at_identity
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding
-from mirror.core.wheels.paths import WheelLayout, clashes, escape_of, is_environments, oddity_of
+from mirror.core.wheels.paths import (
+    INSTALLERS_FILES,
+    WheelLayout,
+    clashes,
+    escape_of,
+    is_environments,
+    nested,
+    oddity_of,
+)
 from mirror.core.wheels.record import Record
 from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_archive
 
@@ -156,9 +164,9 @@ class _Vetting:
         record = self._record(texts)
         digests = self._hash(archive, record, info)
         self._files = len(digests)
-        self._lay_out(
-            digests, identity, WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
-        )
+        layout = WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
+        self._look_at_directories(archive.members, layout)
+        self._lay_out(digests, identity, layout)
 
     def _look_at_sizes(self, archive: Archive) -> None:
         described = [member.name for member in archive.members if member.descriptor]
@@ -180,6 +188,8 @@ class _Vetting:
         odd = [(name, why) for name in plain if (why := oddity_of(name))]
         for why in sorted({why for _, why in odd}):
             self.found_in("member-name", f"a name {why}", [name for name, other in odd if other == why])
+        for one, other in nested(plain):
+            self.found("zip-content", f"{one!r} is a file of it, and a directory of it in {other!r}")
         for one, other in clashes(member.name for member in members):
             self.found("name-clash", f"{one!r} and {other!r} differ in nothing but case or Unicode's form")
         self._setuid += [member.name for member in members if member.mode & _SETUID and not member.is_directory]
@@ -187,7 +197,8 @@ class _Vetting:
 
     def _own_info(self, members: Sequence[Member]) -> str | None:
         """The one ``.dist-info`` directory, which must be the wheel's own."""
-        tops = {member.name.partition("/")[0] for member in members if "/" in member.name}
+        # pip counts a file of such a name, too.
+        tops = {member.name.partition("/")[0] for member in members}
         infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))
         if len(infos) != 1:
             self.found(
@@ -269,6 +280,15 @@ class _Vetting:
                 where = "; it was built here: build it on a system as old as that" if self.is_built else ""
                 self.found(GLIBC_FLOOR, what + where, name)
 
+    def _look_at_directories(self, members: Iterable[Member], layout: WheelLayout) -> None:
+        """Directories that installers do not take, though nothing may be in them."""
+        for member in members:
+            if member.is_directory and (problem := layout.fault_of(member.name)):
+                self.found("data-scheme", problem)
+        parents = {member.name.rpartition("/")[0] for member in members}
+        info = {f"{layout.stem}.dist-info/{name}" for name in INSTALLERS_FILES}
+        self.found_in("wheel-format", "a directory in the place of a file of .dist-info", info & parents)
+
     def _lay_out(self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout) -> None:
         """Where everything goes once installed, and what must not go there."""
         self._requires = identity.requires
@@ -289,6 +309,9 @@ class _Vetting:
             path, digest = f"bin/{name}", hashlib.sha256(f"calls {call}".encode()).digest()
             if self._scripts.setdefault(path, digest) != digest:
                 self.found("collision", f"a script and an entry point of it are both {path}", path)
+        paths = {*self._installed, *self._scripts, *layout.directories()}
+        for one, other in nested(paths) if not list(nested(digests)) else ():
+            self.found("zip-content", f"it installs {one!r} as a file, and as a directory in {other!r}")
         if not self.is_installed:
             return
         for name in self._hooks:

@@ -18,10 +18,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+INSTALLERS_FILES = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "INSTALLER", "REQUESTED", "direct_url.json")
+"""What installers read or write in a ``.dist-info`` directory."""
+
 SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
 
 _HOOK = re.compile(r"[^/]*\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]+)")
 """What Python's ``site`` runs at every start, at the top of site-packages; a file called ``.pth`` too, before 3.13."""
+
+_MAX_PATH_BYTES = 3500
+"""Linux takes paths of 4,095 bytes; what is above a wheel's own is its user's."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENVIRONMENT = re.compile(
@@ -45,6 +51,8 @@ def oddity_of(name: str) -> str:
     """What is unusual, though harmless on Linux, in a member's name; empty for nothing."""
     if not name.isprintable():
         return "has characters that are not seen"
+    if len(name.encode("utf-8", "surrogatepass")) > _MAX_PATH_BYTES:
+        return f"of more than {_MAX_PATH_BYTES} bytes"
     for part in name.rstrip("/").split("/"):
         if part.endswith((".", " ")):
             return "has a part that ends in a dot or a space"
@@ -61,6 +69,22 @@ def clashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
         other = seen.setdefault(folded, name)
         if other != name:
             yield other, name
+
+
+def nested(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names of files that are directories of other names, too, each with the first of those.
+
+    No installer can make both. A directory's own name, which ends with a slash, is never a file's.
+    """
+    files = {name for name in names if not name.endswith("/")}
+    told = set()
+    for name in sorted(names):
+        parent = name.rpartition("/")[0]
+        while parent:
+            if parent in files and parent not in told:
+                told.add(parent)
+                yield parent, name
+            parent = parent.rpartition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -85,11 +109,16 @@ class WheelLayout:
         """Where a member goes, below the venv.
 
         Raises:
-            ValueError: when it is in a ``.data`` directory that is not this wheel's, or under no known scheme.
+            ValueError: when it is in a ``.data`` directory that is not this wheel's, under no known scheme, or where
+                installers do not take it.
         """
         top, _, rest = name.partition("/")
-        if not top.endswith(".data") or not rest:
+        if not top.endswith(".data"):
             return f"{self.site}/{name}"
+        if not rest:
+            raise ValueError(
+                f"{name!r} is a file where installers expect a directory"
+            )  # pip, whatever comes before ".data"
         scheme, _, inner = rest.partition("/")
         if top != f"{self.stem}.data":
             raise ValueError(f"{name!r} is in a .data directory of another name than {self.stem}.data")
@@ -100,8 +129,25 @@ class WheelLayout:
         if scheme == "headers":
             return f"include/site/python{self.python}/{self.project}/{inner}"
         if scheme == "scripts":
+            if "/" in inner:
+                raise ValueError(f"{name!r} is in a directory of scripts, where installers take files only")
             return f"bin/{inner}"
         return re.sub(r"^lib64/", "lib/", inner)  # in a venv lib64 is a link to lib
+
+    def fault_of(self, directory: str) -> str:
+        """Why uv does not take a directory that the wheel lists in its ``.data``, be it empty; empty when it does."""
+        top, _, rest = directory.rstrip("/").partition("/")
+        if top != f"{self.stem}.data" or not rest:
+            return ""
+        try:
+            self.installed(f"{directory}file")
+        except ValueError as exc:
+            return str(exc).replace(f"{directory}file", directory)
+        return ""
+
+    def directories(self) -> tuple[str, ...]:
+        """The venv's own directories, with a final slash."""
+        return "bin/", "include/", "lib64/", f"{self.site}/"
 
     def is_hook(self, installed: str) -> bool:
         """Whether Python runs the file when it starts: ``*.pth`` and ``sitecustomize`` at the top of site-packages."""

@@ -56,13 +56,14 @@ class Record:
         """Read RECORD.
 
         Raises:
-            ValueError: when it is no CSV of three columns in UTF-8, a digest or a size is none, or a path is there twice.
+            ValueError: when it is no CSV of three columns in UTF-8, a line is empty, a digest or a size is none, or a path is
+                there twice.
         """
         lines: dict[str, Line] = {}
         try:
             for row in csv.reader(io.StringIO(data.decode("utf-8"), newline="")):
                 if not row:
-                    continue
+                    raise ValueError("it has an empty line, on which pip fails")
                 line = _line(row)
                 if line.path in lines:
                     raise ValueError(f"it lists {line.path!r} twice")

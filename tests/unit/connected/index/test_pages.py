@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused
 from mirror.connected.index.pages import Index, ProjectNotOnIndex, parse_page
-from mirror.core.names import project_name
-from tests.support.index import LoopbackIndex
+from mirror.core.names import Sha256Hex, project_name
+from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
 A = project_name("a-b")
@@ -77,12 +78,34 @@ def test_what_can_be_no_part_of_a_lock_is_not_seen() -> None:
     digest = "#sha256=" + "a" * 64
     names = ["a_b-1.0.egg", "a_b-1.0.zip", "a-b-1.0.exe", "a_b-1.0-py3.whl", "other-1.0-py3-none-any.whl", "junk"]
     html = "".join(f'<a href="../{name}{digest}">{name}</a>' for name in names)
-    html += '<a href="../a_b-1.0-py3-none-any.whl#md5=abc">a_b-1.0-py3-none-any.whl</a>'
     html += f'<a href="ftp://x/a_b-1.0-py2-none-any.whl{digest}">a_b-1.0-py2-none-any.whl</a>'
     with LoopbackIndex() as server, Index(server.url) as index:
         server.serve("/simple/a-b/", html.encode(), "text/html")
         assert index.files(A, "1.0") == ()
         assert "" not in index.versions(A)
+
+
+def test_a_file_without_a_sha256_is_seen_and_hashed_when_it_is_wanted(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "a-b", "1.0")
+    html = f'<a href="../../{wheel.name}#md5=abc">{wheel.name}</a>'
+    with LoopbackIndex() as server, Index(server.url) as index:
+        server.serve("/simple/a-b/", html.encode(), "text/html")
+        server.serve(f"/{wheel.name}", wheel.read_bytes())
+        (file,) = index.files(A, "1.0")
+        assert (file.filename, file.sha256) == (wheel.name, "")
+        assert index.hashed(file).sha256 == sha256_of(wheel)
+        assert index.hashed(replace(file, sha256=Sha256Hex("a" * 64))).sha256 == "a" * 64
+
+
+def test_a_page_of_links_has_several_projects_and_each_finds_its_own(tmp_path: Path) -> None:
+    wheels = [make_wheel(tmp_path, name, "1.0") for name in ("a-b", "c")]
+    html = "".join(f'<a href="/{wheel.name}#sha256={sha256_of(wheel)}">{wheel.name}</a>' for wheel in wheels)
+    with LoopbackServer() as server:
+        url = server.serve("/wheels.html", html.encode(), "text/html")
+        with Index(special={A: url, project_name("d"): url}, flat=[url]) as index:
+            assert [file.filename for file in index.files(A, "1.0")] == [wheels[0].name]
+            with pytest.raises(ProjectNotOnIndex):
+                index.versions(project_name("d"))
 
 
 def test_a_project_that_is_not_there_is_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.connected.pins import foreign
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock, parse_lock, read_lock
 from mirror.core.errors import Unreadable
@@ -249,9 +250,15 @@ def test_refuses_a_pylock_with_secrets_in_a_comment() -> None:
     )
 
 
-def test_pins_of_extras_are_left_out() -> None:
-    lock = parse_lock(PYLOCK.replace("sys_platform == 'linux'", "'cuda' in extras").encode(), "pylock.toml")
-    assert lock.within(environment(TARGET)).pins == ()
+def test_options_that_change_nothing_of_exact_pins_are_passed_over() -> None:
+    lines = ("--require-hashes", "--pre", "--only-binary :all:", "--prefer-binary", f"a==1 --hash=sha256:{A}")
+    assert [pin.name for pin in parse_lock("\n".join(lines).encode(), "x.txt").pins] == ["a"]
+
+
+def test_the_hint_has_a_step_for_each_kind_of_fault_once() -> None:
+    with pytest.raises(InvalidLock) as caught:
+        parse_lock(b"-i https://example.org/\n--index-url https://example.org/\n-e .\n", "x.txt")
+    assert caught.value.hint == f"{foreign.NO_INDEX_LINES} {foreign.NO_PROJECT}"
 
 
 @pytest.mark.parametrize(

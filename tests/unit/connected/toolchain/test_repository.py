@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.fetching.patience import Patience
-from mirror.connected.fetching.transport import get_bytes, new_session
+from mirror.connected.fetching.transport import HttpRefused, get_bytes, new_session
 from mirror.connected.toolchain import repository as module
 from mirror.connected.toolchain.repodata import InvalidRepodata, LocationEscapes
 from mirror.connected.toolchain.repository import (
@@ -111,13 +111,33 @@ def test_a_host_that_is_not_there_is_named_with_the_file_and_the_two_ways_on(ven
     assert "--without rpms" in caught.value.hint
 
 
-@pytest.mark.parametrize("file", [module.REPOMD, module.SIGNATURE, module.KEY])
-def test_a_file_that_the_server_lacks_is_named(repo: Path, vendor: Vendor, read: Read, file: str) -> None:
+def test_a_server_without_metadata_is_named(repo: Path, vendor: Vendor, read: Read) -> None:
+    with LoopbackServer() as server:
+        url = serve(server, repo)
+        server.fail(f"/rhel9/{module.REPOMD}", 404)
+        with pytest.raises(RepositoryUnreachable, match=rf"cannot get {module.REPOMD} of .* 404"):
+            open_repository(url, [vendor.fingerprint], read)
+
+
+@pytest.mark.parametrize("file", [module.SIGNATURE, module.KEY])
+def test_a_repository_without_signature_or_key_is_not_signed(repo: Path, vendor: Vendor, read: Read, file: str) -> None:
     with LoopbackServer() as server:
         url = serve(server, repo)
         server.fail(f"/rhel9/{file}", 404)
-        with pytest.raises(RepositoryUnreachable, match=rf"cannot get {file} of .* 404"):
+        with pytest.raises(RepositoryNotSigned, match=f"there is no {file} beside it") as caught:
             open_repository(url, [vendor.fingerprint], read)
+    assert "--rpm-fingerprint" in caught.value.hint
+
+
+@pytest.mark.parametrize("file", [module.SIGNATURE, module.KEY])
+def test_a_server_that_is_not_well_is_not_called_unsigned(repo: Path, vendor: Vendor, file: str) -> None:
+    def unwell(url: str, max_bytes: int) -> bytes:
+        if url.endswith(file):
+            raise HttpRefused(url, 503, "")
+        return Path(url.removeprefix("file://")).read_bytes()
+
+    with pytest.raises(RepositoryUnreachable):
+        open_repository(str(repo), [vendor.fingerprint], unwell)
 
 
 def test_a_directory_without_repodata_is_named(tmp_path: Path, vendor: Vendor, read: Read) -> None:

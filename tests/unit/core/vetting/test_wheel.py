@@ -253,7 +253,7 @@ def test_row_26_a_script_that_leads_elsewhere_or_shadows_is_refused(line: str, r
 
 
 @pytest.mark.parametrize(
-    "line", ["pad-it_2.x = left_pad:main", "pad = left_pad.cli : App.run [extra]", "# ../x = y:z", "python-pad = a:b"]
+    "line", ["pad-it_2.x = left_pad:main", "pad = left_pad.cli:App.run [extra]", "# ../x = y:z", "python-pad = a:b"]
 )
 def test_row_26_an_ordinary_script_passes(line: str) -> None:
     assert rules(wheel(entry_points(line))) == []
@@ -447,6 +447,71 @@ def test_two_members_for_one_place_are_refused() -> None:
     assert rules(wheel({"a.py": b"1", "left_pad-1.0.data/purelib/a.py": b"2"})) == ["collision"]
     assert rules(wheel({"a.py": b"1", "left_pad-1.0.data/purelib/a.py": b"1"})) == []
     assert rules(wheel({**entry_points("lp = a:b"), "left_pad-1.0.data/scripts/lp": b"2"})) == ["collision"]
+
+
+DATA = "left_pad-1.0.data"
+
+
+@pytest.mark.parametrize(
+    ("files", "rule", "what"),
+    [
+        ({"a/b": b"1", "a/b/c": b"2"}, "zip-content", "'a/b' is a file of it, and a directory of it in 'a/b/c'"),
+        (
+            {"a": b"1", f"{DATA}/purelib/a/c": b"2"},
+            "zip-content",
+            f"it installs '{SITE}/a' as a file, and as a directory in '{SITE}/a/c'",
+        ),
+        (
+            {f"{DATA}/data/bin/pad/x": b"1", **entry_points("pad = left_pad:main")},
+            "zip-content",
+            "it installs 'bin/pad' as a file, and as a directory in 'bin/pad/x'",
+        ),
+        (
+            {f"{DATA}/data/lib": b"1"},
+            "zip-content",
+            f"it installs 'lib' as a file, and as a directory in '{SITE}/'",
+        ),
+        (
+            {f"{DATA}/scripts/sub/tool": b"1"},
+            "data-scheme",
+            f"'{DATA}/scripts/sub/tool' is in a directory of scripts, where installers take files only",
+        ),
+        ({DATA: b"1"}, "data-scheme", f"'{DATA}' is a file where installers expect a directory"),
+        ({"any.data": b"1"}, "data-scheme", "'any.data' is a file where installers expect a directory"),
+        (
+            {f"{INFO}/INSTALLER/x": b"1"},
+            "wheel-format",
+            f"a directory in the place of a file of .dist-info: '{INFO}/INSTALLER'",
+        ),
+        (
+            {f"{INFO}/METADATA": (metadata("left-pad", "1.0") + "Author: J\u00f6rg\n").encode("latin-1")},
+            "wheel-format",
+            "its METADATA is not UTF-8: line 4 has the byte 0xf6",
+        ),
+        (
+            {f"{INFO}/WHEEL": WHEEL.encode() + b"Generator: \xe9\n"},
+            "wheel-format",
+            "its WHEEL is not UTF-8: line 3 has the byte 0xe9",
+        ),
+        ({"d/" * 1800 + "x.py": b"1"}, "member-name", "a name of more than 3500 bytes"),
+    ],
+)
+def test_what_no_installer_can_lay_out_is_refused(files: dict[str, bytes | None], rule: str, what: str) -> None:
+    found = [finding for finding in vet(wheel(files)).findings if finding.rule == rule]
+    assert len(found) == 1
+    assert found[0].what.startswith(what)
+
+
+def test_an_empty_directory_among_the_scripts_or_of_no_scheme_is_refused() -> None:
+    for name in ("scripts/sub/", "lib/"):
+        assert rules(wheel_with_directory(f"{DATA}/{name}")) == ["data-scheme"]
+    assert rules(wheel_with_directory(f"{DATA}/scripts/")) == []
+
+
+def wheel_with_directory(name: str) -> bytes:
+    files = {f"{INFO}/METADATA": metadata("left-pad", "1.0").encode(), f"{INFO}/WHEEL": WHEEL.encode()}
+    entries = [Entry(path, data) for path, data in {**files, f"{INFO}/RECORD": record_of(files).encode()}.items()]
+    return zip_bytes([*entries, Entry(name, mode=0o40755, method=0)])
 
 
 def test_what_is_no_zip_file_is_one_finding() -> None:

@@ -14,7 +14,7 @@ TEXT = base64.urlsafe_b64encode(DIGEST).rstrip(b"=").decode()
 
 
 def test_lines_are_read_with_quotes_and_without_sizes() -> None:
-    record = Record.parse(f'"a, b.py",sha256={TEXT},1\r\nc.py,SHA256={TEXT}=,\n\nx-1.dist-info/RECORD,,\n'.encode())
+    record = Record.parse(f'"a, b.py",sha256={TEXT},1\r\nc.py,SHA256={TEXT}=,\nx-1.dist-info/RECORD,,\n'.encode())
     assert record.lines == {
         "a, b.py": Line("a, b.py", "sha256", DIGEST, 1),
         "c.py": Line("c.py", "sha256", DIGEST, None),
@@ -33,6 +33,7 @@ def test_row_25_a_weak_digest_counts_as_none() -> None:
     ("data", "problem"),
     [
         (b"a,,\na,,\n", "it lists 'a' twice"),
+        (b"a,,\n\n", "an empty line, on which pip fails"),
         (b"a,b\n", "has 2 columns, not three"),
         (b"a,,one\n", "has the size 'one'"),
         (b"a,,-1\n", "has the size '-1'"),
