@@ -1,4 +1,4 @@
-"""``mirror approve``: counter-sign a bundle, beside it."""
+"""``mirror approve``: sign a bundle beside it, as an approver or as another builder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.signers import print_tallies
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
 from mirror.core.trust.truststore import TrustStore
@@ -15,23 +16,24 @@ from mirror.review.decisions.approval import Sign, decide
 from mirror.review.decisions.sshkeygen import SshKeygen
 
 _DESCRIPTION = """\
-Approve a bundle: check it as `mirror verify` does, then sign its manifest with an approver's key and write the signature
-beside it, as FILE.approval.sig (FILE.approval.2.sig and so on when others have approved before). The bundle keeps its bytes
-and its sha256. Carry the .approval files with it: `mirror verify` and `mirror install` count them.
+Sign a bundle that somebody else packed: check it as `mirror verify` does, then sign its manifest and write the signature
+beside it, as FILE.approval.sig (FILE.approval.2.sig and so on when others have signed before). Approvers sign so, and so do
+builders where the root requires more than one: it says for which role your key counts. The bundle keeps its bytes and its
+sha256. Carry the .approval files with it: `mirror verify` and `mirror install` count them.
 
 The key may be a private key's file, or the NAME.pub of a key that an ssh agent holds (hardware keys too). To sign with
-nothing but ssh-keygen:
+nothing but ssh-keygen (the number is the first, up to 16, that no file there has):
 
     tar -xOf FILE MANIFEST.json > MANIFEST.json
     ssh-keygen -Y sign -n mirror-manifest@v1 -f KEY MANIFEST.json
-    mv MANIFEST.json.sig FILE.approval.sig
+    mv -n MANIFEST.json.sig FILE.approval.1.sig
 """
 
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "approve",
-        help="counter-sign a bundle",
+        help="sign a bundle beside it, as an approver or as another builder",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made.to_dict())
         return 0
-    print(f"{made.who} {made.decision} {args.bundle} at {utc(int(now))}")
+    role = " as a builder" if made.role == "builder" else ""
+    print(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
     for path in made.written:
-        print(f"  wrote {path}")
-    for missing in made.missing:
-        print(f"  it still {missing}")
+        print(f"  wrote      {path}")
+    print_tallies(args.bundle, made.tallies)
     return 0
 
 

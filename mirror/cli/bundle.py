@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_repository_options, url
+from mirror.cli.signers import print_tallies
 from mirror.core.errors import Unreadable
 from mirror.core.policy.document import read_policy
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -66,7 +68,12 @@ def configure(subparsers: Any) -> None:
         "--index-url", type=url, metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
     )
     parser.add_argument(
-        "--key", type=Path, metavar="FILE", help="sign with this ssh ed25519 key (or FILE.pub by agent)"
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="sign with this builder's ssh ed25519 key (or FILE.pub by agent); may be repeated",
     )
     parser.add_argument(
         "--osv",
@@ -112,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         facts = plan.to_dict(store)
         print_json(facts) if args.json else _print_plan(plan, facts)
         return 0
-    options = BundleOptions(wishes, args.output, args.key, max(1, args.jobs), args.python, args.osv, policy)
+    options = BundleOptions(wishes, args.output, tuple(args.key), max(1, args.jobs), args.python, args.osv, policy)
     result = bundle(options, store, TrustStore.default(), console)
     print_json(result.to_dict()) if args.json else _print_result(result)
     return 0
@@ -155,12 +162,19 @@ def _print_result(result: Bundled) -> None:
     if result.builder.created and result.builder.root.is_one_person:
         print("note: one person holds every key of this root: whoever has them decides alone what is installed")
     _print_notes(result.notes)
-    fingerprint, name = result.builder.root.fingerprint, result.path.name
+    if result.missing:
+        print("\nit cannot be installed before others have signed it, too:")
+        print_tallies(result.path, result.tallies)
+    root, name = result.builder.root, result.path.name
+    fingerprint = root.fingerprint
+    beside = f", with {name}.approval*" if result.missing else ""
+    again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
     print(f"""
-carry across:                            {result.path}
+carry across:                            {result.path}{beside}
 carry across once, apart from bundles:   mirror.pyz (mirror installer -o mirror.pyz)
-and, by another way than the files, the root's fingerprint:
-  {fingerprint}
+and, by another way than the files, the root's fingerprint{again}:
+  {grouped(fingerprint[:32])}
+  {grouped(fingerprint[32:])}
 in the closed network:
   python3 mirror.pyz trust add {name} --fingerprint {fingerprint}
   python3 mirror.pyz install {name}""")

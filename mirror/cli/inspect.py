@@ -30,15 +30,15 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     with open_bundle(args.bundle) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=False)
-    print_json(inventory.to_dict()) if args.json else _print(inventory)
+    print_json(inventory.to_dict()) if args.json else _print(args.bundle, inventory)
     return 0
 
 
-def _print(inventory: Inventory) -> None:
+def _print(bundle: Path, inventory: Inventory) -> None:
     manifest = inventory.manifest
     print(f"{manifest.name}, locked {inventory.locked}")
     print(f"for {manifest.target}")
-    print_signers(inventory)
+    print_signers(bundle, inventory)
     for directory, (count, size) in inventory.sizes().items():
         print(f"\n{directory}/  {counted(count, 'file')}, {human_bytes(size)}")
         for artifact in manifest.within(directory):

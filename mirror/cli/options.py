@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
+from mirror.core.signatures import fingerprints
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:
@@ -42,19 +42,19 @@ def add_stack_arguments(parser: argparse.ArgumentParser, default: str = "the onl
 
 
 def fingerprint(text: str) -> Sha256Hex:
-    """A fingerprint as people write it down: blanks between groups and upper case are theirs to choose."""
+    """A root's fingerprint as people write it down."""
     try:
-        return sha256_hex("".join(text.split()).lower())
+        return fingerprints.root_fingerprint(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def openpgp_fingerprint(text: str) -> str:
-    """The same of an OpenPGP key, ``"610C 7B14 E068 ..."``; a short key id pins nothing."""
-    digits = "".join(text.split()).upper()
-    if not re.fullmatch(r"[0-9A-F]{40}|[0-9A-F]{64}", digits, re.ASCII):
-        raise argparse.ArgumentTypeError(f"expected a key's fingerprint, 40 hex digits, got {text!r}")
-    return digits
+    """The same of an OpenPGP key."""
+    try:
+        return fingerprints.openpgp_fingerprint(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def url(text: str) -> str:

@@ -13,6 +13,7 @@ from mirror.core.durable import write_file
 from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import REVIEW
 from mirror.review.markup import visible
 from mirror.review.page import page
 from mirror.review.questions.contents import read_contents
@@ -22,7 +23,7 @@ from mirror.review.report.rescan import rescan
 
 _STANDING = {
     REFUSED: "REFUSED by {who}",
-    WAITING: "not approved yet",
+    WAITING: "not all have signed: still to sign {missing}",
     APPROVED: "approved",
     UNASKED: "no approval is asked for",
 }
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     root = TrustStore.default().load_root()
     since = read_contents(args.since, root) if args.since else None
     with open_bundle(args.bundle) as bundle:
-        bundle.trust(root, required=("builder",))
+        bundle.trust(root, required=REVIEW)
         newer = rescan(bundle, args.osv, Console()).now if args.osv else None
         day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""
         judgement = Judgement(newer, policy, args.policy.name if policy else "", day)
@@ -93,7 +94,8 @@ def _check(output: Path) -> None:
 
 
 def _print(report: Report, output: Path | None) -> None:
-    standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "")
+    missing = "; ".join(f"{one.who} ({one.role})" for one in report.inventory.missing)
+    standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "", missing=missing)
     print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
     for eye in report.eyes:
         if eye.findings:

@@ -10,8 +10,9 @@ from mirror.cli.console import Console, print_json, shown
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.policy.document import read_policy
-from mirror.core.policy.rules import PolicyBreached, breaches
+from mirror.core.policy.rules import hold
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import REVIEW
 from mirror.review.report.rescan import Rescan, rescan
 
 _TITLES = {
@@ -56,15 +57,14 @@ def run(args: argparse.Namespace) -> int:
     if policy and policy.vulnerabilities is None:
         raise InvalidDocument(str(args.policy), "vulnerabilities", "missing: a rescan applies no other rule")
     with open_bundle(args.bundle) as bundle:
-        bundle.trust(TrustStore.default().load_root(), required=("builder",))
+        bundle.trust(TrustStore.default().load_root(), required=REVIEW)
         result = rescan(bundle, args.osv, Console())
     if args.json:
         print_json(result.to_dict())
     else:
         _print(result)
-    found = breaches(result.manifest, None, result.now, policy.about_vulnerabilities) if policy else ()
-    if found:
-        raise PolicyBreached(found)
+    if policy:
+        hold(result.manifest, None, result.now, policy.about_vulnerabilities).enforce()
     return 0
 
 

@@ -1,18 +1,32 @@
-"""Who signed a bundle, as several commands print it."""
+"""Who signed a bundle, who is still to sign, and what they type, as several commands print it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from mirror.cli.console import shown
+from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import utc
+from mirror.core.trust.sidecars import signing_command
 from mirror.review.report.inventory import Inventory
 
 
-def print_signers(inventory: Inventory) -> None:
+def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
+    """By role, who signed and how many must; then who is still to sign, and the line that each of them types."""
+    for one in tallies:
+        print(f"  {one.role + ':':<10} {len(one.signed)} of {one.threshold} signed: {', '.join(one.signed) or '-'}")
+    short = [one for one in tallies if one.still]
+    for one in short:
+        print(f"  missing:   {one.who} ({one.role})")
+    if short:
+        print(f"  next:      {signing_command(bundle)}")
+        print("             by each who is missing; KEY is their key's file, or NAME.pub of a key in an ssh agent")
+
+
+def print_signers(bundle: Path, inventory: Inventory) -> None:
     """Who signed, who is still to sign, what they said, and what counted for nothing."""
-    for role, names in inventory.signers.items():
-        print(f"  {role + ':':<10} {', '.join(names) or '-'}")
-    for missing in inventory.missing:
-        print(f"  missing:   it {missing}")
+    print_tallies(bundle, inventory.tallies)
     for who, said in inventory.statements:
         print(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {shown(said.note)}" if said.note else ""))
     for line in inventory.ignored:

@@ -12,6 +12,7 @@ from typing import Any
 from mirror.cli.console import print_json
 from mirror.cli.options import fingerprint
 from mirror.core.bundle.offered_roots import read_offer
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.root import ROLES, Key, Root, utc
 from mirror.core.trust.truststore import TrustStore
 
@@ -86,7 +87,7 @@ def _declare_add(actions: Any) -> argparse.ArgumentParser:
         "--fingerprint",
         type=fingerprint,
         metavar="HEX",
-        help="the root's sha256, told by another way than FILE; required the first time",
+        help="the root's sha256, told by another way than FILE; required the first time (in quotes where it has blanks)",
     )
     parser.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
     parser.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
@@ -125,7 +126,7 @@ def _declare_rotate(actions: Any) -> argparse.ArgumentParser:
         default=[],
         type=_threshold,
         metavar="ROLE=N",
-        help="let N keys of the role have to sign; may be repeated",
+        help="require N signatures of the role; may be repeated",
     )
     parser.add_argument(
         "--expires", type=_moment, metavar="DATE", help="trust nothing by it after YYYY-MM-DD, or 'never'"
@@ -183,7 +184,7 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
         return 2
     from mirror.connected.signing.signers import ensure_builder
 
-    builder = ensure_builder(store, args.key, args.root_key)
+    builder = ensure_builder(store, (args.key,) if args.key else (), args.root_key)
     _print(builder.root, store, args.json, created=builder.created)
     return 0
 
@@ -280,7 +281,8 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
     if as_json:
         print_json({**_facts(root), "directory": str(store.directory), "created": [str(path) for path in created]})
         return
-    print(f"root fingerprint  {root.fingerprint}")
+    first, second = grouped(root.fingerprint[:32]), grouped(root.fingerprint[32:])
+    print(f"root fingerprint  {first}\n                  {second}")
     _print_roles(root)
     print(f"  kept in   {store.directory}")
     for path in created:

@@ -9,14 +9,17 @@ from typing import Any
 from mirror.cli.console import Console, human_bytes, print_json, shown
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.errors import MirrorError
 from mirror.core.policy.document import read_policy
-from mirror.core.policy.rules import PolicyBreached, judge
+from mirror.core.policy.rules import Verdict, judge
 from mirror.core.sizes import counted
 from mirror.core.trust.quorum import ThresholdNotMet
+from mirror.core.trust.root import Root
+from mirror.core.trust.sidecars import Sidecars, signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import check_refusals
 from mirror.review.report.deep import Deep, NotWaived, look_deep
-from mirror.review.report.inventory import take_inventory
+from mirror.review.report.inventory import Inventory, take_inventory
 
 
 def configure(subparsers: Any) -> None:
@@ -41,35 +44,54 @@ def run(args: argparse.Namespace) -> int:
     policy = read_policy(args.policy) if args.policy else None
     with open_bundle(args.bundle) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
-        root = bundle.root
-        sidecars = bundle.sidecars
+        assert bundle.root is not None, "the manifest was trusted"
+        root, sidecars = bundle.root, bundle.sidecars
         deep = look_deep(bundle, Console()) if args.deep else None
-        breaches = judge(policy, bundle.manifest, bundle.read) if policy else ()
-    told = {"breaches": [vars(breach) for breach in breaches]} if policy else {}
+        verdict = judge(policy, bundle.manifest, bundle.read) if policy else Verdict(())
+    told = {"breaches": [vars(breach) for breach in verdict.breaches], "not_judged": list(verdict.missing)}
+    against = _against(args.bundle, inventory, sidecars, root, deep, verdict)
     if args.json:
-        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **told})
+        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **(told if policy else {})})
     else:
         manifest = inventory.manifest
-        print(
-            f"ok: {args.bundle} is intact: {counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
-        )
-        print_signers(inventory)
+        holds = f"{counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
+        if against is None:
+            print(f"ok: {args.bundle} is intact: {holds}")
+        else:
+            print(f"intact, but not ok ({against.ref}): {args.bundle}: {holds}")
+        print_signers(args.bundle, inventory)
         print(f"  locked:    {inventory.locked}")
         print(f"  manifest:  sha256 {inventory.manifest_sha256}")
         if deep:
             _print_deep(deep)
         if policy:
-            print(f"  policy:    {len(breaches) or 'nothing'} against it")
+            _print_policy(verdict)
     # Intact is not yet approved: what install would refuse is refused here too, after all has been said.
-    assert root is not None, "the manifest was trusted"
-    check_refusals(sidecars, root)
-    if deep and deep.judgement.open:
-        raise NotWaived(str(args.bundle), deep.judgement.open)
-    if breaches:
-        raise PolicyBreached(breaches)
-    if inventory.missing:
-        raise ThresholdNotMet("manifest", inventory.missing)
+    if against is not None:
+        raise against
     return 0
+
+
+def _against(
+    bundle: Path, inventory: Inventory, sidecars: Sidecars, root: Root, deep: Deep | None, verdict: Verdict
+) -> MirrorError | None:
+    """Why an intact bundle is not ok all the same; None when it is."""
+    try:
+        check_refusals(sidecars, root)
+        if deep and deep.judgement.open:
+            raise NotWaived(str(bundle), deep.judgement.open)
+        verdict.enforce()
+        if inventory.missing:
+            raise ThresholdNotMet("manifest", inventory.missing, signing_command(bundle))
+    except MirrorError as exc:
+        return exc
+    return None
+
+
+def _print_policy(verdict: Verdict) -> None:
+    print(f"  policy:    {len(verdict.breaches) or 'nothing'} against it")
+    for one in verdict.missing:
+        print(f"  unjudged:  it carries {one}")
 
 
 def _print_deep(deep: Deep) -> None:

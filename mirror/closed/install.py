@@ -41,6 +41,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import check_refusals
 
@@ -162,7 +163,9 @@ def _follow(bundle: Bundle, store: TrustStore, progress: Progress) -> None:
     before = store.load_root().version
     if bundle.root and bundle.root.version > before:
         newest = store.add_chain(bundle.root_documents)
-        progress.say(f"trusting root version {newest.version}, which follows version {before}: {newest.fingerprint}")
+        progress.say(
+            f"trusting root version {newest.version}, which follows version {before}: {grouped(newest.fingerprint)}"
+        )
 
 
 def _made_current(
@@ -170,6 +173,8 @@ def _made_current(
 ) -> Installed:
     """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""
     progress.say(f"{generation.name} is installed already")
+    if read_receipt(generation).manifest_sha256 != hashlib.sha256(manifest).hexdigest():
+        progress.say("the bundle differs from it in nothing but the roots that it carries")
     if not has_manifest(generation):
         with prefix.lock():
             write_file(generation.manifest, manifest)

@@ -7,7 +7,7 @@
 5. Assemble, vet every wheel, look inside everything and write the papers (dossier, licences, bill of materials).
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
 7. Make the manifest, sign it, pack.
-8. Verify the result as a stranger would, and only then give it its name.
+8. Verify the result, every byte, and only then give it its name. Who is still to sign is told: others sign beside it.
 
 Each step is a module of its own; this one holds their order and nothing else.
 
@@ -62,8 +62,12 @@ from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
 from mirror.core.toolkit.redist import RedistPackage
 from mirror.core.toolkit.rpmsource import trusted_rpms
-from mirror.core.trust.root import MANIFEST_NAMESPACE
+from mirror.core.trust.chain import fingerprint
+from mirror.core.trust.quorum import Tally
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
+from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import REVIEW
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class BundleOptions:
     Attributes:
         wishes: which lock, and how to plan from it.
         output: the bundle's path.
-        key: the builder's key; the trust store's own when None.
+        keys: the builders' keys that sign it here; the trust store's own when empty.
         jobs: downloads at once.
         python: interpreter of the target's minor version for builds; looked for when None.
         osv: URL or path of an advisory database to ask; empty for none.
@@ -82,7 +86,7 @@ class BundleOptions:
 
     wishes: Wishes
     output: Path
-    key: Path | None = None
+    keys: tuple[Path, ...] = ()
     jobs: int = 8
     python: Path | None = None
     osv: str = ""
@@ -99,6 +103,7 @@ class Bundled:
         size: bytes.
         manifest: what it holds.
         builder: who signed, and which keys were made for it now.
+        tallies: who has signed, by role, and how many must; what lies beside the file is counted too.
         notes: what a person should know.
     """
 
@@ -107,7 +112,13 @@ class Bundled:
     size: int
     manifest: Manifest
     builder: Builder
+    tallies: tuple[Tally, ...]
     notes: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[Tally, ...]:
+        """Roles of which more must sign before it can be installed."""
+        return tuple(one for one in self.tallies if one.still)
 
     def contents(self) -> dict[str, tuple[int, int]]:
         """For each directory that is not empty: count and bytes."""
@@ -122,6 +133,10 @@ class Bundled:
             "name": self.manifest.name,
             "sequence": self.manifest.sequence,
             "signer": self.builder.signer.public.fingerprint,
+            "signers": [one.public.fingerprint for one in self.builder.signers],
+            "signatures": {one.role: one.to_dict() for one in self.tallies},
+            "missing": [str(one) for one in self.missing],
+            "next": [signing_command(self.path)] if self.missing else [],
             "root_fingerprint": self.builder.root.fingerprint,
             "keys_created": [str(path) for path in self.builder.created],
             "contents": {name: {"count": count, "bytes": size} for name, (count, size) in self.contents().items()},
@@ -137,7 +152,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     """
     _check_output(options.output)
     plan, locks = prepare(options.wishes, store, progress)
-    builder = ensure_builder(trust, options.key)  # before the long work: a key that is refused is refused now
+    builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
+    roots = trust.root_documents()
     with drift_named(locks.rpms, options.wishes.rpm_repo):
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
@@ -147,17 +163,28 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
-    manifest = assembly.manifest((builder.root.fingerprint,), plan.imports or _imports(assembly))
+    named = tuple(fingerprint(document) for document, _ in roots)
+    manifest = assembly.manifest(named, plan.imports or _imports(assembly))
     if options.policy:
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
-    signature = builder.signer.sign(data, MANIFEST_NAMESPACE)
+    signatures = [signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers]
     with _draft(options.output) as draft:
-        digest = pack(manifest, data, (signature,), trust.root_documents(), assembly.sources, draft, progress)
+        digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
         with open_bundle(draft) as written:
-            written.trust(builder.root)
+            written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
             written.verify(progress)
-    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, notes)
+    tallies, stale = _standing(options.output, builder.root)
+    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, tallies, (*notes, *stale))
+
+
+def _standing(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
+    """Who has signed a new bundle, and a note on what lies beside it and is for another one."""
+    with open_bundle(output) as made:
+        made.trust(root, required=REVIEW)
+        assert made.signers, "it was trusted"
+        ignored = made.sidecars.ignored
+    return made.signers.tallies, tuple(f"beside the bundle, and counts for nothing: {one}" for one in ignored)
 
 
 def _check_output(output: Path) -> None:

@@ -4,7 +4,8 @@ It decides and changes nothing; what to do with the answer is ``mirror.closed.in
 
 Rules (SECURITY.md T4, 14): a bundle older than the newest that was ever installed is refused, also when that one is gone by
 now, unless the operator allows it and says why; two different bundles with one sequence are a contradiction that nobody can
-allow; a prefix holds one stack.
+allow, unless they differ in nothing but the roots that they carry, as the same lock's bundles before and after a rotation do:
+those install the same; a prefix holds one stack.
 
 Example::
 
@@ -13,6 +14,9 @@ Example::
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation, Identity, Prefix
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.receipt import read_receipt
@@ -102,6 +106,9 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older:
         if name != manifest.name:
             raise OtherStack(str(prefix.root), manifest.name, name)
     newest = max([history.greatest(), *(generation.identity.sequence for generation in installed)])
+    for generation in installed:
+        if generation.identity.sequence == identity.sequence and _is_same_but_for_roots(generation, manifest):
+            identity, digest = generation.identity, Sha256Hex(read_receipt(generation).manifest_sha256)
     before = history.digest_of(identity.sequence)
     if before and before != digest:
         raise SequenceReused(
@@ -117,3 +124,11 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older:
     if identity.sequence < newest and not allow_older:
         raise BundleOlder(identity.sequence, newest)
     return None
+
+
+def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:
+    """Whether a generation's manifest, as it was verified when it was installed, lists what another one does."""
+    if not has_manifest(generation):
+        return False
+    installed = Manifest.parse(generation.manifest.read_bytes())
+    return replace(installed, roots=manifest.roots) == manifest

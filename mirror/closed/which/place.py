@@ -28,6 +28,7 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import BUNDLED, HEADERS, INSTALLED, FileIndex, IndexedRpm, is_kept
 from mirror.core.trust.root import Root
+from mirror.core.trust.verdict import REVIEW
 
 _NEVRA = re.compile(r"(.+?)-([0-9][^-]*(?:-[^-]+)?)\.([^.]+)", re.ASCII)
 """Name, version and architecture; ``cuda_nvcc-12.6.85.linux-x86_64`` of a component archive too."""
@@ -106,7 +107,7 @@ def bundled_place(path: Path, root: Root) -> Place:
         MirrorError: as ``open_bundle``, ``Bundle.trust`` and ``Bundle.read``.
     """
     with open_bundle(path) as bundle:
-        manifest = bundle.trust(root)
+        manifest = bundle.trust(root, required=REVIEW)  # it is asked what is in it, before anybody approves
         artifact = manifest.find(BUNDLED)
         if artifact is None:
             raise NoFileIndex(f"the bundle {path}")

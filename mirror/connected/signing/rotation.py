@@ -22,10 +22,10 @@ from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
 from mirror.core.durable import write_file
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.signatures import sshsig
 from mirror.core.trust.chain import BrokenChain, check_successor
-from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.quorum import Tally, tally
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
 from mirror.core.trust.truststore import TrustStore
 
@@ -114,7 +114,20 @@ def changes(before: Root, after: Root) -> tuple[str, ...]:
 def _with_role(root: Root, name: str, role: Role) -> Root:
     assert name in ROLES
     roles = {**dict(root.roles()), name: role}
-    return Root(root.version, roles["root"], roles["builder"], roles["approver"], root.expires)
+    try:
+        return Root(root.version, roles["root"], roles["builder"], roles["approver"], root.expires)
+    except InvalidDocument as exc:
+        before: Role = getattr(root, name)
+        if len(role.keys) < role.threshold:
+            exc.hint = (
+                f"Add another key to the role first (`mirror trust add KEY.pub --role {name}`), or require fewer signatures of "
+                f"it (`mirror trust rotate --threshold {name}=N`)."
+            )
+        elif len(role.keys) > len(before.keys):
+            exc.hint = (
+                "Give the key another name with --name, or take the other one out first: `mirror trust remove NAME`."
+            )
+        raise
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,7 @@ class Signed:
 
     root: Root
     is_trusted: bool
-    shortfalls: tuple[Shortfall, ...]
+    shortfalls: tuple[Tally, ...]
     path: Path
 
 
@@ -205,19 +218,11 @@ class Rotation:
             self.signatures.unlink()
 
 
-def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[bytes]) -> tuple[Shortfall, ...]:
+def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[bytes]) -> tuple[Tally, ...]:
     """Which of the two root roles still lack signatures."""
     signers = {sshsig.verify(document, block, NAMESPACE) for block in blocks}
-    found = []
-    for which, role in (
-        (f"root of version {before.version}", before.root),
-        (f"root of version {root.version}", root.root),
-    ):
-        signed = tuple(key.name for key in role.keys if key.public in signers)
-        if len(signed) < role.threshold:
-            missing = tuple(key.name for key in role.keys if key.public not in signers)
-            found.append(Shortfall(which, role.threshold, signed, missing))
-    return tuple(found)
+    both = (tally(f"holder of root version {one.version}", one.root, signers) for one in (before, root))
+    return tuple(one for one in both if one.still)
 
 
 def _read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,20 +95,25 @@ class Builder:
     """A builder who is ready to sign.
 
     Attributes:
-        signer: signs manifests; its key has the builder's role in ``root``.
+        signers: sign manifests; their keys have the builder's role in ``root``. One, but where several were named.
         root: the root that is trusted here.
         created: the store's private keys that a root made now uses, also those that an interrupted run had left; empty
             when a root was trusted already.
     """
 
-    signer: Signer
+    signers: tuple[Signer, ...]
     root: Root
     created: tuple[Path, ...] = ()
+
+    @property
+    def signer(self) -> Signer:
+        """The first of them."""
+        return self.signers[0]
 
 
 def ensure_builder(
     store: TrustStore,
-    key: Path | None = None,
+    keys: Sequence[Path] = (),
     root_key: Path | None = None,
     ask: AskPassphrase = ask_passphrase,
 ) -> Builder:
@@ -117,34 +122,51 @@ def ensure_builder(
     Killed half way, it goes on from the keys that are there. A named key that is refused leaves nothing behind.
 
     Args:
-        key: the builder's key file; ``keys/builder`` of the store by default, made when it is missing.
+        keys: the builders' key files; ``keys/builder`` of the store by default, made when it is missing. The first root
+            names the first of them.
         root_key: likewise for the root's key; not read when a root is trusted already.
 
     Raises:
-        UnknownSigner: when the trusted root does not name the builder's key.
+        UnknownSigner: when the root does not name one of the keys as a builder's.
         MirrorError: as ``load_signer``, ``new_key`` and ``TrustStore`` do.
     """
-    builder_path, root_path = key or store.keys / "builder", root_key or store.keys / "root"
+    builder_path, root_path = store.keys / "builder", root_key or store.keys / "root"
     if store.has_root():
         root = store.load_root()
-        if key is None and not builder_path.exists():
+        if not keys and not builder_path.exists():
             raise Unreadable(
                 str(builder_path), "a root is trusted here but its builder's key is not: name it with --key"
             )
-        signer = load_signer(builder_path, ask)
-        if signer.public not in [trusted.public for trusted in root.builder.keys]:
-            raise UnknownSigner("bundle", (signer.public.fingerprint,), tuple(map(str, root.builder.keys)))
-        return Builder(signer, root)
-    loaded = {path: load_signer(path, ask) for path in (root_key, key) if path}
-    ours = tuple(path for path, given in ((root_path, root_key), (builder_path, key)) if not given)
+        signers = [load_signer(path, ask) for path in keys or (builder_path,)]
+        _check_builders(signers, [key.public for key in root.builder.keys], tuple(map(str, root.builder.keys)))
+        return Builder(_each_once(signers), root)
+    named = [load_signer(path, ask) for path in keys]
+    _check_builders(named, [one.public for one in named[:1]], ("the first one named",))
+    root_signer = load_signer(root_key, ask) if root_key else None
+    ours = tuple(path for path, given in ((root_path, root_key), (builder_path, keys)) if not given)
     for path in ours:
         _make(path)
-        loaded[path] = load_signer(path, ask)
-    root_signer, signer = loaded[root_path], loaded[builder_path]
-    root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", signer.public),), 1))
+    root_signer = root_signer or load_signer(root_path, ask)
+    builders = named or [load_signer(builder_path, ask)]
+    root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", builders[0].public),), 1))
     document = root.encode()
     store.add_root(document, root_signer.sign(document, ROOT_NAMESPACE), root.fingerprint)
-    return Builder(signer, root, ours)
+    return Builder(_each_once(builders), root, ours)
+
+
+def _check_builders(signers: Sequence[Signer], trusted: Sequence[PublicKey], names: tuple[str, ...]) -> None:
+    strangers = tuple(one.public.fingerprint for one in signers if one.public not in trusted)
+    if strangers:
+        error = UnknownSigner("bundle", strangers, names)
+        error.hint = (
+            "Name a builder's key with --key (`mirror trust show` lists them). To make this key a builder's: `mirror trust add "
+            "KEY.pub --role builder`, then `mirror trust rotate`."
+        )
+        raise error
+
+
+def _each_once(signers: Sequence[Signer]) -> tuple[Signer, ...]:
+    return tuple({one.public: one for one in signers}.values())
 
 
 def _make(path: Path) -> None:

@@ -30,11 +30,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.stack.rpmwishes import RpmWishes, fingerprint
+from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
+from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
 from mirror.core.vetting.rules import ProjectWaiver
 
@@ -209,7 +210,7 @@ class Stack:
         if not fingerprints or self.rpms is None:
             return self
         try:
-            pinned = tuple(fingerprint(text) for text in fingerprints)
+            pinned = tuple(openpgp_fingerprint(text) for text in fingerprints)
         except ValueError as exc:
             raise InvalidDocument("RPM fingerprint", "", str(exc)) from exc
         return replace(self, rpms=replace(self.rpms, fingerprints=pinned))

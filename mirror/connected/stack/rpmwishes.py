@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from mirror.connected.fetching.download import clean_url
 from mirror.core.cuda.components import Component, component
 from mirror.core.fields import Fields
+from mirror.core.signatures.fingerprints import openpgp_fingerprint
 
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}", re.ASCII)
 _RPM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*", re.ASCII)
 
 
@@ -59,7 +59,7 @@ class RpmWishes:
         repository = fields.checked("repository", _repository)
         if "fingerprints" not in fields:
             fields.fail("fingerprints", "missing")
-        fingerprints = fields.all_checked("fingerprints", fingerprint)
+        fingerprints = fields.all_checked("fingerprints", openpgp_fingerprint)
         if not fingerprints:
             fields.fail("fingerprints", "expected at least one")
         components = fields.all_checked("components", lambda word: component(word, release))
@@ -87,17 +87,6 @@ def _repository(text: str) -> str:
             f"URL here, or as 'file:///absolute/path'"
         )
     return clean_url(text)
-
-
-def fingerprint(text: str) -> str:
-    """Check an OpenPGP fingerprint.
-
-    Raises:
-        ValueError: for anything but 40 or 64 upper-case hex digits; a short key id pins nothing.
-    """
-    if not _FINGERPRINT.fullmatch(text):
-        raise ValueError(f"expected 40 upper-case hex digits, got {text!r}")
-    return text
 
 
 def _package(text: str) -> str:

@@ -38,6 +38,7 @@ from mirror.connected.toolchain.selection import select
 from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint
 
 FORMAT = "mirror-rpms/1"
 _HEAD = (
@@ -85,7 +86,7 @@ class RpmLock:
         fields = lock_fields(data, source, FORMAT)
         lock = cls(
             repository=fields.checked("repository", clean_url),
-            fingerprints=fields.texts("fingerprints"),
+            fingerprints=fields.all_checked("fingerprints", openpgp_fingerprint),
             locked=seconds(fields),
             wanted=fields.texts("wanted"),
             key=fields.text("key"),
@@ -182,7 +183,8 @@ def _differences(wishes: RpmWishes, lock: RpmLock, arch: str) -> Iterator[str]:
         yield f"the stack names the repository {wishes.repository}, the lock {lock.repository}"
     for fingerprint in lock.fingerprints:
         if fingerprint not in wishes.fingerprints:
-            yield f"the lock was signed by key {fingerprint}, the stack pins {' or '.join(wishes.fingerprints)}"
+            pinned = " or ".join(map(grouped, wishes.fingerprints))
+            yield f"the lock was signed by key {grouped(fingerprint)}, the stack pins {pinned}"
     yield from moved(wishes.packages, lock.wanted)
     names = {pin.name for pin in lock.pins}
     for name in wishes.needed:

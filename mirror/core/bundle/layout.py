@@ -16,6 +16,8 @@ Example::
 
 from __future__ import annotations
 
+from typing import Optional, Tuple
+
 from mirror.core.errors import MirrorError
 
 BLOCK = 512
@@ -49,7 +51,10 @@ class BadLayout(MirrorError):
 
     def __post_init__(self) -> None:
         if self.offset == 0:
-            self.hint = "Is this the right file? If it is a bundle, its copy is damaged: copy it again."
+            self.hint = (
+                "Is this the right file? A bundle is an uncompressed tar: one that was compressed on its way is unpacked first "
+                "(gunzip, unxz, unzip). If it is a bundle, its copy is damaged: copy it again."
+            )
 
 
 def header(name: str, size: int) -> bytes:
@@ -111,5 +116,48 @@ def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
             if not 0 < size <= limit:
                 raise BadLayout(f"{name} has {size} bytes, the limit is {limit}", offset)
             return size
-    found = block[:100].rstrip(b"\0")[:40]
-    raise BadLayout(f"expected the header of {name}, found {found!r}", offset)
+    kind = file_kind(block) if offset == 0 else ""
+    if kind:
+        raise BadLayout(kind, offset)
+    raise BadLayout(f"expected the header of {name}, found {shown_name(block)}", offset)
+
+
+def read_member(block: bytes) -> Optional[Tuple[str, int]]:
+    """Name and size in a header, for messages; None unless it is the canonical header of them."""
+    name, digits = b"/".join(filter(None, (block[345:500].rstrip(b"\0"), block[:100].rstrip(b"\0")))), block[124:135]
+    if not digits.isdigit() or digits.strip(b"01234567") or not name.isascii():
+        return None
+    member = name.decode("ascii"), int(digits, 8)
+    return member if block == header(*member) else None
+
+
+_KINDS = {
+    b"\x1f\x8b": "a gzip file (.gz, .tgz)",
+    b"BZh": "a bzip2 file (.bz2)",
+    b"\xfd7zXZ\0": "an xz file (.xz)",
+    b"\x28\xb5\x2f\xfd": "a zstd file (.zst)",
+    b"PK\x03\x04": "a zip file, as wheels are",
+    b"7z\xbc\xaf\x27\x1c": "a 7z file",
+    b"\xed\xab\xee\xdb": "an RPM",
+    b"\x7fELF": "a program or library (ELF)",
+    b"#!": "a program or script",
+    b"-----BEGIN SSH SIGNATURE": "a signature; name the bundle that it lies beside",
+    b"{": "a JSON document",
+    b"<": "a page of HTML or XML, such as a server's answer in place of the file",
+}
+
+
+def file_kind(block: bytes) -> str:
+    """What a file that is no bundle is, by its first bytes, in words; empty when that is not known."""
+    expected = f"expected the header of {MANIFEST}"
+    if block[257:262] == b"ustar":
+        name = shown_name(block)
+        return "" if block.startswith(MANIFEST.encode()) else f"it is another tar: {expected}, found {name}"
+    zeros = "a file that begins with nothing but zeros" if block and not block.strip(b"\0") else ""
+    kind = zeros or next((kind for magic, kind in _KINDS.items() if block.startswith(magic)), "")
+    return f"it is {kind}: {expected}" if kind else ""
+
+
+def shown_name(block: bytes) -> str:
+    """The name in a header that nobody has checked, for messages."""
+    return repr(block[:100].rstrip(b"\0")[:40])

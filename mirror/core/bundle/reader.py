@@ -37,9 +37,9 @@ from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
-from mirror.core.trust.quorum import MAX_SIGNATURES
+from mirror.core.trust.quorum import MAX_SIGNATURES, ThresholdNotMet
 from mirror.core.trust.root import MAX_ROOT_BYTES
-from mirror.core.trust.sidecars import Sidecars, find_sidecars
+from mirror.core.trust.sidecars import Sidecars, find_sidecars, signing_command
 
 if TYPE_CHECKING:
     from mirror.core.trust.quorum import Signers
@@ -82,6 +82,7 @@ class Bundle:
         self.path = path
         self._descriptor = descriptor
         self._offset = 0
+        self._size = os.fstat(descriptor).st_size
         self._offsets: dict[str, int] = {}
         self._manifest: Manifest | None = None
         self.manifest_bytes = self._take(layout.MANIFEST, MAX_BYTES)
@@ -89,7 +90,9 @@ class Bundle:
         self.root_documents = tuple(self._take_roots())
 
     def _take(self, name: str, limit: int) -> bytes:
+        self._check_length(name, BLOCK)
         size = layout.read_size(self._exactly(self._offset, BLOCK), name, self._offset, limit)
+        self._check_length(name, layout.member_bytes(size))
         data = self._exactly(self._offset + BLOCK, size)
         padding = self._exactly(self._offset + BLOCK + size, -size % BLOCK)
         if padding.strip(b"\0"):
@@ -97,7 +100,16 @@ class Bundle:
         self._offset += layout.member_bytes(size)
         return data
 
+    def _check_length(self, name: str, size: int) -> None:
+        """Refuse a file that ends within the next ``size`` bytes, which are ``name``'s."""
+        if self._size < self._offset + size:
+            kind = "" if self._offset else layout.file_kind(self._exactly(0, min(self._size, BLOCK)))
+            if kind:
+                raise BadLayout(kind, 0)
+            raise BadLayout(f"the file is truncated: it has {self._size} bytes and ends within {name}", self._offset)
+
     def _next_is(self, directory: bytes) -> bool:
+        self._check_length(f"{directory.decode()} or what follows it", len(directory))
         return self._exactly(self._offset, len(directory)) == directory
 
     def _take_signatures(self) -> Iterator[bytes]:
@@ -133,7 +145,7 @@ class Bundle:
 
         Args:
             root: the trusted one; where the bundle's chain goes on from it, the newest of the chain is the judge.
-            required: whose thresholds must be met; ``("builder",)`` for a reviewer, who reads before the approvers sign.
+            required: whose thresholds must be met; ``trust.REVIEW`` for those who look at it before all have signed.
 
         Raises:
             MirrorError: as ``chain.continued``, ``trust.check_manifest``, ``Manifest.parse`` and ``chain.check_chain`` do.
@@ -146,7 +158,10 @@ class Bundle:
         named = {key.public for _, role in self.root.roles() for key in role.keys}
         approvals = (approval.block for approval in self.sidecars.approvals if approval.signer in named)
         signatures = (*self.signatures, *approvals)
-        self.signers = trust.check_manifest(self.manifest_bytes, signatures, self.root, required=required)
+        try:
+            self.signers = trust.check_manifest(self.manifest_bytes, signatures, self.root, required=required)
+        except ThresholdNotMet as exc:
+            raise ThresholdNotMet(exc.document, exc.shortfalls, signing_command(self.path)) from exc
         manifest = Manifest.parse(self.manifest_bytes)
         if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
             raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)
@@ -183,10 +198,8 @@ class Bundle:
             DigestMismatch: for the first member, in manifest order, whose bytes differ.
         """
         end = self._end()
-        size = os.fstat(self._descriptor).st_size
-        if size != end + len(layout.END):
-            problem = "the file is truncated" if size < end + len(layout.END) else "there is trailing data"
-            raise BadLayout(f"{problem}: {size} bytes, the manifest describes {end + len(layout.END)}", min(size, end))
+        if os.fstat(self._descriptor).st_size != end + len(layout.END):
+            raise self._fault(0)
         stop = threading.Event()
         with (
             progress.task("verify", self.manifest.total_bytes) as advance,
@@ -208,7 +221,7 @@ class Bundle:
     def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event) -> None:
         offset = self._offsets[artifact.path]
         if self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
-            raise BadLayout(f"the header of {artifact.path} is not the one the manifest describes", offset)
+            raise self._fault(self.manifest.artifacts.index(artifact))
         digest = hashlib.sha256()
         position, left = offset + BLOCK, artifact.size
         while left and not stop.is_set():
@@ -224,6 +237,57 @@ class Bundle:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
         if self._exactly(position, -artifact.size % BLOCK).strip(b"\0"):
             raise BadLayout(f"padding of {artifact.path} is not zero", position)
+
+    def _fault(self, index: int) -> BadLayout:
+        """What is wrong with a file that is not the tar which the manifest describes, from artifact number ``index`` on."""
+        size, artifacts, end = os.fstat(self._descriptor).st_size, self.manifest.artifacts, self._end()
+        counts = f"{size} bytes, the manifest describes {end + len(layout.END)}"
+        for artifact in artifacts[index:]:
+            offset = self._offsets[artifact.path]
+            if offset + BLOCK <= size and self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
+                return BadLayout(self._displaced(artifact, offset, size), offset)
+            if size < offset + layout.member_bytes(artifact.size):
+                here = max(0, size - offset - BLOCK)
+                part = f"it ends within {artifact.path}, of which it has {min(here, artifact.size)} of {artifact.size} bytes"
+                return BadLayout(f"the file is truncated: {counts}; {part}", size)
+        problem = "the file is truncated" if size < end + len(layout.END) else "there is trailing data"
+        return BadLayout(f"{problem}: {counts}", min(size, end))
+
+    def _displaced(self, artifact: Artifact, offset: int, size: int) -> str:
+        """What is at ``offset`` in place of an artifact, in words: the names of all that follows tell what is missing."""
+        found = list(self._members(offset, size))
+        listed = [one.path for one in self.manifest.artifacts]
+        here = found[0] if found else ""
+        if not here:
+            zeros = not self._exactly(offset, BLOCK).strip(b"\0")
+            if zeros and offset + len(layout.END) == size:
+                return f"{artifact.path} is missing: the archive ends where it should begin"
+            if zeros:
+                return f"the header of {artifact.path} was overwritten with zeros"
+            return f"the header of {artifact.path} is not the one the manifest describes"
+        if here == artifact.path:
+            return f"the header of {artifact.path} is not the one the manifest describes: it tells another size"
+        before = listed[: listed.index(artifact.path)]
+        missing = [path for path in listed[len(before) :] if path not in found]
+        if here in before or found.count(here) > 1:
+            return f"{here} is there twice: it begins again where {artifact.path} should"
+        if here not in listed:
+            return f"{here!r} is not in the manifest: it begins where {artifact.path} should"
+        if artifact.path in missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            return f"{artifact.path}{more} is missing: here begins {here}"
+        return f"{here} and {artifact.path} are in another order: {here} begins where {artifact.path} should"
+
+    def _members(self, offset: int, size: int) -> Iterator[str]:
+        """The names of the members from ``offset`` on, as far as their headers are in the one form."""
+        for _ in range(2 * len(self.manifest.artifacts) + 1):
+            if offset + BLOCK > size:
+                return
+            member = layout.read_member(self._exactly(offset, BLOCK))
+            if member is None:
+                return
+            yield member[0]
+            offset += layout.member_bytes(member[1])
 
     def offset(self, artifact: Artifact) -> tuple[int, int]:
         """Where an artifact's data is in the file: ``(offset, size)`` in bytes."""

@@ -3,8 +3,8 @@
 The policy's file is ``mirror.core.policy.document``'s. The facts are the bundle's own, signed with it: its dossier and its
 advisories.
 
-Rules: a rule whose facts the bundle does not carry is not taken for kept: the policy cannot be applied then, and it says what
-is missing; what a rule cannot tell of one file is a breach of it; the day matters only for what is ignored until a date.
+Rules: a rule whose facts the bundle does not carry is not taken for kept: the others are applied, and it is said what could not
+be judged and why; what a rule cannot tell of one file is a breach of it; the day matters only for what is ignored until a date.
 
 Example::
 
@@ -53,6 +53,7 @@ class PolicyBreached(MirrorError):
 
     Attributes:
         breaches: all of them.
+        missing: what could not be judged besides, each a phrase; as in ``FactsMissing``.
     """
 
     ref = "policy-breached"
@@ -60,17 +61,20 @@ class PolicyBreached(MirrorError):
     hint = "Replace what is named, or let whoever answers for the policy change it; then run the command again."
 
     breaches: tuple[Breach, ...]
+    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         more = f" (and {len(self.breaches) - 1} more)" if len(self.breaches) > 1 else ""
         return f"against the policy: {self.breaches[0]}{more}"
 
     def context(self) -> str:
-        return "\n".join(str(breach) for breach in self.breaches[1:])
+        return "\n".join(
+            (*map(str, self.breaches[1:]), *(f"not judged: the bundle carries {one}" for one in self.missing))
+        )
 
 
 class FactsMissing(MirrorError):
-    """The policy asks for something that the bundle does not tell.
+    """The policy asks for something that the bundle does not tell, so that it cannot be applied in full.
 
     Attributes:
         missing: each a phrase: what is missing and what needs it.
@@ -86,19 +90,41 @@ class FactsMissing(MirrorError):
         return f"the policy cannot be applied: the bundle carries {' and '.join(self.missing)}"
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What came of holding a bundle against a policy.
+
+    Attributes:
+        breaches: all that the facts tell, in the manifest's order, then by rule.
+        missing: facts that the policy needs and the bundle does not carry: a phrase each, what is missing and what needs it.
+    """
+
+    breaches: tuple[Breach, ...]
+    missing: tuple[str, ...] = ()
+
+    def enforce(self) -> None:
+        """Refuse what is against the policy, or cannot be judged by it.
+
+        Raises:
+            PolicyBreached: with every breach, and what could not be judged besides.
+            FactsMissing: when there is none, and not all could be judged.
+        """
+        if self.breaches:
+            raise PolicyBreached(self.breaches, self.missing)
+        if self.missing:
+            raise FactsMissing(self.missing)
+
+
 def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> None:
     """Refuse a bundle that is against the policy.
 
     Raises:
-        PolicyBreached: with every breach.
-        MirrorError: as ``judge``.
+        MirrorError: as ``judge`` and ``Verdict.enforce``.
     """
-    found = judge(policy, manifest, read, today)
-    if found:
-        raise PolicyBreached(found)
+    judge(policy, manifest, read, today).enforce()
 
 
-def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> tuple[Breach, ...]:
+def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> Verdict:
     """Everything in which a bundle is against a policy, by the facts that it carries.
 
     Args:
@@ -106,55 +132,49 @@ def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes],
         today: ``"2026-11-20"``; this machine's date by default.
 
     Raises:
-        FactsMissing: when the policy cannot be applied.
         InvalidDocument: when the dossier or the advisories break their form.
     """
     there = {path: manifest.find(path) for path in (dossiers.PATH, advisory.PATH)}
     described, known = (read(artifact) if artifact else None for artifact in there.values())
     dossier = Dossier.parse(described) if described is not None else None
     advisories = Advisories.parse(known) if known is not None else None
-    return breaches(manifest, dossier, advisories, policy, today)
+    return hold(manifest, dossier, advisories, policy, today)
 
 
-def breaches(
+def hold(
     manifest: Manifest,
     dossier: Optional[Dossier],
     advisories: Optional[Advisories],
     policy: Policy,
     today: str = "",
-) -> tuple[Breach, ...]:
-    """Everything in which a bundle is against a policy, in the manifest's order, then by rule.
+) -> Verdict:
+    """``judge``, by facts that were read already.
 
     Args:
         dossier, advisories: as the bundle carries them; None where it does not.
         today: as for ``judge``.
-
-    Raises:
-        FactsMissing: when the policy cannot be applied.
     """
     missing = []
     if policy.needs_dossier and dossier is None:
         missing.append(f"no {dossiers.PATH}, which tells licences, waivers and what is in the files")
     if policy.vulnerabilities and advisories is None:
         missing.append(f"no {advisory.PATH}, which tells known vulnerabilities")
-    if missing:
-        raise FactsMissing(tuple(missing))
     artifacts = [artifact for artifact in manifest.artifacts if artifact.kind is not None]
-    facts = {one.path: one for one in dossier.files} if dossier else {}
+    facts = {one.path: one for one in dossier.files} if dossier else None
     found: list[Breach] = []
     for artifact in artifacts:
         found += _of_artifact(artifact, facts, policy)
     if policy.vulnerabilities and advisories:
         day = today or time.strftime("%Y-%m-%d", time.gmtime())
         found += _vulnerabilities(policy.vulnerabilities, advisories, artifacts, day)
-    return tuple(found)
+    return Verdict(tuple(found), tuple(missing))
 
 
-def _of_artifact(artifact: Artifact, facts: Mapping[str, FileFacts], policy: Policy) -> Iterator[Breach]:
+def _of_artifact(artifact: Artifact, facts: Optional[Mapping[str, FileFacts]], policy: Policy) -> Iterator[Breach]:
     title = f"{artifact.name} {artifact.version}".strip()
     for rule, words in _built(artifact, policy):
         yield Breach(artifact.path, rule, f"{title} {words}")
-    if not policy.needs_dossier:
+    if facts is None or not policy.needs_dossier:
         return
     known = facts.get(artifact.path)
     if known is None:

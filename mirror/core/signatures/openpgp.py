@@ -16,10 +16,10 @@ Example::
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from mirror.core.errors import MirrorError
+from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint
 from mirror.core.signatures.packets import HASHES, SIGNATURE, MalformedOpenPgp, SignaturePacket, dearmor, packets
 from mirror.core.signatures.pgpkeys import Certificate, Signer, read_keys
 
@@ -50,8 +50,9 @@ class UnpinnedKey(MirrorError):
     pinned: Sequence[str]
 
     def __str__(self) -> str:
-        signed = f"signed by {', '.join(self.found)}" if self.found else "not signed in a way that is read here"
-        return f"{signed}; the pinned key is {' or '.join(self.pinned) or 'none'}"
+        found = ", ".join(map(grouped, self.found))
+        signed = f"signed by {found}" if found else "not signed in a way that is read here"
+        return f"{signed}; the pinned key is {' or '.join(map(grouped, self.pinned)) or 'none'}"
 
 
 class BadSignature(MirrorError):
@@ -65,10 +66,12 @@ class BadSignature(MirrorError):
     ref = "openpgp-signature-bad"
     exit_code = 42
     hint = "The file was changed after it was signed, or belongs to another signature. Get both again from the vendor."
-    message = "the signature by {fingerprint} is not good: {problem}"
 
     fingerprint: str
     problem: str
+
+    def __str__(self) -> str:
+        return f"the signature by {grouped(self.fingerprint)} is not good: {self.problem}"
 
 
 class UnusableKey(MirrorError):
@@ -82,10 +85,12 @@ class UnusableKey(MirrorError):
     ref = "openpgp-key-unusable"
     exit_code = 43
     hint = "Ask the vendor which key signs now, and pin its fingerprint."
-    message = "the pinned key {fingerprint} may not sign this: {problem}"
 
     fingerprint: str
     problem: str
+
+    def __str__(self) -> str:
+        return f"the pinned key {grouped(self.fingerprint)} may not sign this: {self.problem}"
 
 
 def verify(data: bytes, signature: bytes, keys: Sequence[Certificate], fingerprints: Iterable[str]) -> str:
@@ -95,7 +100,7 @@ def verify(data: bytes, signature: bytes, keys: Sequence[Certificate], fingerpri
         data: the signed bytes.
         signature: armored or binary.
         keys: as ``read_keys`` gives them; need not be trusted.
-        fingerprints: the pinned ones, 40 hex digits each, in any case and with spaces.
+        fingerprints: the pinned ones, 40 hex digits each, as people write them.
 
     Returns:
         The pinned fingerprint of the key that signed.
@@ -131,10 +136,10 @@ def pin(text: str) -> str:
     Raises:
         MalformedOpenPgp: for anything else, key ids among them: those can be forged.
     """
-    digits = text.replace(" ", "").upper()
-    if not re.fullmatch("[0-9A-F]{40}", digits):
-        raise MalformedOpenPgp(f"expected a fingerprint of 40 hex digits, got {text!r}")
-    return digits
+    try:
+        return openpgp_fingerprint(text)
+    except ValueError as exc:
+        raise MalformedOpenPgp(str(exc)) from exc
 
 
 def _signer(signature: SignaturePacket, keys: Sequence[Certificate]) -> tuple[str, Signer | None]:

@@ -23,6 +23,7 @@ from mirror.core.bundle.reader import Bundle
 from mirror.core.fields import Fields, strict_json
 from mirror.core.kinds import REDIST, RPM
 from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import RpmSource, TrustedRpm, trusted_rpms
 
@@ -55,7 +56,7 @@ class RpmList:
             InvalidDocument: with the path to the fault.
         """
         fields = Fields(strict_json(data, "RPM list", _MAX_BYTES), "RPM list")
-        fingerprints, key = fields.texts("fingerprints"), fields.text("key")
+        fingerprints, key = fields.all_checked("fingerprints", openpgp_fingerprint), fields.text("key")
         paths, nevras = [], []
         for entry in fields.tables("rpms"):
             paths.append(entry.text("path"))

@@ -12,8 +12,9 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mirror.core.errors import MirrorError
 from mirror.core.signatures import sshsig
@@ -50,7 +51,10 @@ class UnknownSigner(MirrorError):
 
     ref = "unknown-signer"
     exit_code = 37
-    hint = "Either someone else made this, or it was made under another root: compare `mirror trust show` on both machines."
+    hint = (
+        "Someone else made this, or it was made under another root, or the key was taken out of the root since: compare "
+        "`mirror trust show` on both machines."
+    )
     message = "the {document} is signed by {signers}; the root trusts {trusted}"
 
     document: str
@@ -59,17 +63,41 @@ class UnknownSigner(MirrorError):
 
 
 @dataclass(frozen=True)
-class Shortfall:
-    """A role of which too few have signed: ``signed`` and ``missing`` name its keys."""
+class Tally:
+    """How many of a role have signed, and how many must.
+
+    Attributes:
+        role: ``"builder"`` and the like, or a phrase that begins with such a word.
+        threshold: how many must.
+        signed, missing: the names of its keys.
+    """
 
     role: str
     threshold: int
     signed: tuple[str, ...]
     missing: tuple[str, ...]
 
+    @property
+    def still(self) -> int:
+        """How many more must sign; 0 when enough have."""
+        return max(0, self.threshold - len(self.signed))
+
+    @property
+    def who(self) -> str:
+        """Those who may sign yet, in words: ``"ann and ben"`` when both must, ``"ann or ben"`` when one is enough."""
+        if self.still == len(self.missing):
+            return " and ".join(self.missing)
+        return " or ".join(self.missing) if self.still == 1 else f"{self.still} of {', '.join(self.missing)}"
+
     def __str__(self) -> str:
+        noun, _, rest = self.role.partition(" ")
+        needed = f"{self.threshold} {noun}{'s' * (self.threshold != 1)}{' ' * bool(rest)}{rest}"
         found = f"{len(self.signed)} ({', '.join(self.signed)})" if self.signed else "none"
-        return f"needs {self.threshold} {self.role}, has {found}, missing {' or '.join(self.missing)}"
+        return f"needs {needed}, has {found}, missing {self.who}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {"threshold": self.threshold, "signed": list(self.signed), "not_signed": list(self.missing)}
 
 
 class ThresholdNotMet(MirrorError):
@@ -78,14 +106,21 @@ class ThresholdNotMet(MirrorError):
     Attributes:
         document: ``"manifest"`` or ``"root"``.
         shortfalls: for each role concerned, who has signed and who has not.
+        command: what each of those who are missing types; empty where that is not known.
     """
 
     ref = "threshold-not-met"
     exit_code = 38
     hint = "Ask those who are named as missing to sign."
 
-    document: str
-    shortfalls: tuple[Shortfall, ...]
+    def __init__(self, document: str, shortfalls: tuple[Tally, ...], command: str = "") -> None:
+        super().__init__(document, shortfalls, command)
+        self.document, self.shortfalls, self.command = document, shortfalls, command
+        if command:
+            self.hint = (
+                f"Each of those who are missing signs with `{command}` (its --help tells how with ssh-keygen alone); carry the "
+                "files that are written beside the bundle with it."
+            )
 
     def __str__(self) -> str:
         return f"the {self.document} has too few signatures: {'; '.join(map(str, self.shortfalls))}"
@@ -96,14 +131,22 @@ class Signers:
     """Who signed a document.
 
     Attributes:
-        by_role: names of the keys that counted, by role.
+        tallies: of each role that may sign it.
         unknown: fingerprints of good signatures that did not count.
-        shortfalls: roles of which too few have signed, where that was not required.
     """
 
-    by_role: Mapping[str, tuple[str, ...]]
+    tallies: tuple[Tally, ...]
     unknown: tuple[str, ...]
-    shortfalls: tuple[Shortfall, ...] = ()
+
+    @property
+    def by_role(self) -> dict[str, tuple[str, ...]]:
+        """Names of the keys that counted, by role."""
+        return {one.role: one.signed for one in self.tallies}
+
+    @property
+    def shortfalls(self) -> tuple[Tally, ...]:
+        """Roles of which too few have signed, where that was not required."""
+        return tuple(one for one in self.tallies if one.still)
 
 
 def check_quorum(
@@ -141,19 +184,18 @@ def check_quorum(
     if len(unknown) == len(signers):
         raise UnknownSigner(document, unknown, tuple(map(str, trusted.values())))
     # (4) Each role has as many as it needs.
-    shortfalls = tuple(
-        _shortfall(name, role, signers) for name, role in asked.items() if len(_names(role, signers)) < role.threshold
-    )
-    lacking = tuple(one for one in shortfalls if required is None or one.role in required)
+    found = Signers(tuple(tally(name, role, signers) for name, role in asked.items()), unknown)
+    lacking = tuple(one for one in found.shortfalls if required is None or one.role in required)
     if lacking:
         raise ThresholdNotMet(document, lacking)
-    return Signers({name: _names(role, signers) for name, role in asked.items()}, unknown, shortfalls)
+    return found
 
 
-def _names(role: Role, signers: Mapping[PublicKey, None]) -> tuple[str, ...]:
-    return tuple(key.name for key in role.keys if key.public in signers)
+def tally(name: str, role: Role, signers: Collection[PublicKey]) -> Tally:
+    """Who of a role is among those who signed.
 
-
-def _shortfall(name: str, role: Role, signers: Mapping[PublicKey, None]) -> Shortfall:
-    signed = _names(role, signers)
-    return Shortfall(name, role.threshold, signed, tuple(key.name for key in role.keys if key.name not in signed))
+    Args:
+        name: what the tally calls the role.
+    """
+    signed, missing = (tuple(key.name for key in role.keys if (key.public in signers) is has) for has in (True, False))
+    return Tally(name, role.threshold, signed, missing)

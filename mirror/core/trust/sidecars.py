@@ -1,7 +1,8 @@
 """What lies beside a bundle: approvals and refusals that people signed after it was made, so that its own bytes stay.
 
-- ``FILE.approval.sig``, ``FILE.approval.2.sig``, ...: signatures over the manifest's bytes, as ``SIG/`` in the bundle holds the
-  builder's; ``ssh-keygen -Y sign -n mirror-manifest@v1`` over the extracted MANIFEST.json makes the same bytes.
+- ``FILE.approval.sig``, ``FILE.approval.2.sig``, ...: signatures over the manifest's bytes, as ``SIG/`` in the bundle holds
+  its packer's; ``ssh-keygen -Y sign -n mirror-manifest@v1`` over the extracted MANIFEST.json makes the same bytes.
+  Approvers sign so, and builders other than the one who packed it: the root says for which role a key counts.
 - ``FILE.approval.json``, ``FILE.rejection.json``, ... with ``.json.sig`` beside each: a statement, what its signer decided,
   when, and why. A refusal is a statement alone; with an approval it only tells the time and the note.
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -149,6 +151,16 @@ def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
         except (MirrorError, OSError) as exc:
             ignored.append(f"{path.name}: {exc.strerror if isinstance(exc, OSError) else exc}")
     return Sidecars(tuple(approvals.values()), tuple(statements), tuple(ignored))
+
+
+def signing_command(bundle: Path) -> str:
+    """What somebody types who is still to sign a bundle, as a builder or as an approver."""
+    return f"mirror approve {shell_word(str(bundle))} --key KEY"
+
+
+def shell_word(name: str) -> str:
+    """A file's name as a word of sh that no command takes for an option."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:

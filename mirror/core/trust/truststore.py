@@ -23,6 +23,7 @@ from mirror.core.durable import make_private_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.home import home_directory
 from mirror.core.names import Sha256Hex
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
 
@@ -94,7 +95,7 @@ class UnconfirmedRoot(MirrorError):
         # The found one is never shown: whoever copies it from here has confirmed nothing.
         if not self.told:
             return "a root is trusted for the first time only by its fingerprint, and none was given"
-        return f"the root offered is not the one whose fingerprint you gave, {self.told}"
+        return f"the root offered is not the one whose fingerprint you gave, {grouped(self.told)}"
 
 
 class OtherRootTrusted(MirrorError):
@@ -108,11 +109,13 @@ class OtherRootTrusted(MirrorError):
     ref = "other-root-trusted"
     exit_code = 39
     hint = "If you mean to change whom this host trusts, move that directory away and add the new root again."
-    message = "{directory} trusts root {trusted}, another was offered: {offered}"
 
     directory: str
     trusted: Sha256Hex
     offered: Sha256Hex
+
+    def __str__(self) -> str:
+        return f"{self.directory} trusts root {grouped(self.trusted)}, another was offered: {grouped(self.offered)}"
 
 
 class TrustStore:

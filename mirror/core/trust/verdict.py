@@ -17,9 +17,12 @@ import time
 from collections.abc import Sequence
 
 from mirror.core.errors import MirrorError
-from mirror.core.trust.quorum import Signers, check_quorum
+from mirror.core.trust.quorum import Signers, ThresholdNotMet, check_quorum
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root, utc
 from mirror.core.trust.sidecars import REJECTED, Sidecars, Statement
+
+REVIEW: tuple[str, ...] = ()
+"""Whose thresholds must be met before somebody looks at a bundle: nobody's. Those who are still to sign must see it first."""
 
 
 class RootExpired(MirrorError):
@@ -74,7 +77,7 @@ def check_manifest(
         manifest_bytes: exactly as they are in the bundle.
         signatures: armored sshsig blocks, one key each.
         root: the trusted root.
-        required: whose thresholds must be met; a reviewer reads a bundle before its approvers have signed.
+        required: whose thresholds must be met; ``REVIEW`` for those who look at it before all have signed.
         now: this host's clock, seconds since 1970 UTC; the real one by default.
 
     Raises:
@@ -85,9 +88,13 @@ def check_manifest(
     if root.expires is not None and clock >= root.expires:
         raise RootExpired(root.expires, int(clock))
     # (2) Enough of its builders and approvers signed these bytes, as a manifest.
-    return check_quorum(
+    signers = check_quorum(
         "manifest", manifest_bytes, signatures, MANIFEST_NAMESPACE, root, ("builder", "approver"), required
     )
+    # (3) Whoever else must sign, nobody looks at what no builder has made.
+    if not signers.by_role["builder"]:
+        raise ThresholdNotMet("manifest", signers.shortfalls)
+    return signers
 
 
 def check_refusals(sidecars: Sidecars, root: Root) -> None:

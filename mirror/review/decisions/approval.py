@@ -1,12 +1,14 @@
-"""Approving and refusing a bundle: signatures that a reviewer writes beside it, its own bytes untouched.
+"""Approving and refusing a bundle: signatures that people write beside it, its own bytes untouched.
+
+Approving is signing: as an approver, or as a builder other than the one who packed it. The root says for which a key counts.
 
 What may lie beside a bundle, and its form, is ``mirror.core.trust.sidecars``'s; whose word counts is
 ``mirror.core.trust.verdict``'s. Making a signature is the caller's: a key file, an agent, or the reviewer's own
 ``ssh-keygen`` (``mirror.review.decisions.sshkeygen``).
 
-Rules: only a bundle that its builders signed and whose every byte was checked is approved; only a key that the root names as
-an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing is replaced;
-what somebody says last is dated last, whatever their clocks have said.
+Rules: only a bundle that a builder signed and whose every byte was checked is approved; only a key that the root names as a
+builder's or an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing
+is replaced; what somebody says last is dated last, whatever their clocks have said.
 
 Example::
 
@@ -24,9 +26,10 @@ from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
-from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
-from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths
+from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command
+from mirror.core.trust.verdict import REVIEW
 
 Sign = Callable[[bytes, str], bytes]
 """Makes an armored sshsig block over given bytes for a given namespace."""
@@ -60,25 +63,37 @@ class Decision:
 
     Attributes:
         decision: ``APPROVED`` or ``REJECTED``.
+        bundle: the file.
         who: the name of the key.
+        role: the one that the root gives it.
         manifest_sha256: the bundle.
         written: the files beside it.
-        missing: roles that still lack signatures.
+        tallies: who has signed now, by role, and how many must.
     """
 
     decision: str
+    bundle: Path
     who: str
+    role: str
     manifest_sha256: str
     written: tuple[Path, ...]
-    missing: tuple[Shortfall, ...]
+    tallies: tuple[Tally, ...]
+
+    @property
+    def missing(self) -> tuple[Tally, ...]:
+        """Roles that still lack signatures."""
+        return tuple(one for one in self.tallies if one.still)
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "decision": self.decision,
             "who": self.who,
+            "role": self.role,
             "manifest_sha256": self.manifest_sha256,
             "written": [str(path) for path in self.written],
+            "signatures": {one.role: one.to_dict() for one in self.tallies},
             "missing": [str(one) for one in self.missing],
+            "next": [signing_command(self.bundle)] if self.missing else [],
         }
 
 
@@ -99,7 +114,7 @@ def decide(
         MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do; nothing is written then.
     """
     with open_bundle(path) as bundle:
-        bundle.trust(root, required=("builder",))
+        bundle.trust(root, required=REVIEW)
         if decision == APPROVED:
             bundle.verify(progress)
         manifest, digest, judge = bundle.manifest_bytes, bundle.digest, bundle.root or root
@@ -109,7 +124,7 @@ def decide(
     signature_path, statement_path = _places(path, "approval" if decision == APPROVED else "rejection")
     block = sign(statement, STATEMENT_NAMESPACE)
     public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
-    who = _holder(judge, public, decision)
+    who, role = _holder(judge, public, decision)
     before = max((one.statement.at for one in said if one.signer == public), default=-1)
     if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
         statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
@@ -123,9 +138,9 @@ def decide(
     for place, data in files:
         write_file(place, data, mode=0o644)
     with open_bundle(path) as bundle:
-        bundle.trust(root, required=("builder",))
-        missing = bundle.signers.shortfalls if bundle.signers else ()
-    return Decision(decision, who, digest, tuple(place for place, _ in files), missing)
+        bundle.trust(root, required=REVIEW)
+        tallies = bundle.signers.tallies if bundle.signers else ()
+    return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies)
 
 
 def _places(path: Path, kind: str) -> tuple[Path, Path]:
@@ -135,11 +150,12 @@ def _places(path: Path, kind: str) -> tuple[Path, Path]:
         raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
-def _holder(root: Root, public: sshsig.PublicKey, decision: str) -> str:
-    """The name of a key that may decide this."""
-    roles = [role for name, role in root.roles() if decision != APPROVED or name == "approver"]
-    holders = {key.public: key for role in roles for key in role.keys}
+def _holder(root: Root, public: sshsig.PublicKey, decision: str) -> tuple[str, str]:
+    """The name and the role of a key that may decide this."""
+    roles = {name: role for name, role in root.roles() if decision != APPROVED or name != "root"}
+    holders = {key.public: (key, name) for name, role in roles.items() for key in role.keys}
     if public not in holders:
-        role = "approver" if decision == APPROVED else "root, builder or approver"
-        raise NoSay(public.fingerprint, role, tuple(map(str, holders.values())))
-    return holders[public].name
+        words = "builder or approver" if decision == APPROVED else "root, builder or approver"
+        raise NoSay(public.fingerprint, words, tuple(str(key) for key, _ in holders.values()))
+    key, name = holders[public]
+    return key.name, name

@@ -13,13 +13,19 @@ Example::
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE
-from mirror.core.trust.sidecars import FORMAT, REJECTED, sidecar_paths
+from mirror.core.trust.sidecars import FORMAT, REJECTED, shell_word, sidecar_paths, signing_command
+
+_NOTE = """\
+note=$(sed -e 's/[\\\\"]/\\\\&/g' -e '$!s/$/\\\\n/' << 'END' | tr -d '\\n'
+WHY NOT
+END
+)"""
+"""The words of a note as a JSON string holds them: they may have quotes, backslashes and several lines."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,13 @@ def commands(bundle: Path, digest: Sha256Hex) -> Commands:
         bundle: where it is; what lies beside it is looked at for the next free name.
         digest: of its manifest.
     """
-    name = _quoted(bundle.name)
+    name = shell_word(bundle.name)
     approval, rejection = (_next(bundle, kind) for kind in ("approval", "rejection"))
-    signature, statement = _quoted(approval[0].name), _quoted(rejection[1].name)
+    signature, statement = shell_word(approval[0].name), shell_word(rejection[1].name)
     words = f'{{"format":"{FORMAT}","manifest_sha256":"{digest}","decision":"{REJECTED}","at":%s,"note":"%s"}}'
     return Commands(
         verify=f"mirror verify {name}",
-        approve=f"mirror approve {name} --key KEY --note 'WHAT YOU READ'",
+        approve=f"{signing_command(Path(bundle.name))} --note 'WHAT YOU READ'",
         reject=f"mirror reject {name} --key KEY --note 'WHY NOT'",
         approve_by_hand=(
             f"tar -xOf {name} MANIFEST.json > MANIFEST.json\n"
@@ -59,15 +65,10 @@ def commands(bundle: Path, digest: Sha256Hex) -> Commands:
             f"mv -n MANIFEST.json.sig {signature}"
         ),
         reject_by_hand=(
-            f"printf '{words}' \"$(date +%s)\" 'WHY NOT' > {statement}\n"
+            f'{_NOTE}\nprintf \'{words}\' "$(date +%s)" "$note" > {statement}\n'
             f"ssh-keygen -Y sign -n {STATEMENT_NAMESPACE} -f KEY {statement}"
         ),
     )
-
-
-def _quoted(name: str) -> str:
-    """A file's name as a word of sh that no command takes for an option."""
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def _next(bundle: Path, kind: str) -> tuple[Path, Path]:

@@ -43,7 +43,7 @@ _SSH_KEYGEN = """\
 cat > "$work/allowed_signers" <<'END'
 {allowed}END
 
-# 1. Who signed the manifest: builders in SIG/, approvers beside the file.
+# 1. Who signed the manifest: in SIG/, and beside the file.
 tar -xOf "$bundle" MANIFEST.json > "$work/MANIFEST.json" 2>/dev/null || fail "no MANIFEST.json"
 tar -tf "$bundle" > "$work/listed" || fail "tar cannot read it"
 : > "$work/signed"
@@ -58,7 +58,9 @@ for member in $(grep '^SIG/[0-9]*\\.sig$' "$work/listed"); do
     check {builders} "$work/sig"
     check {approvers} "$work/sig"
 done
-for beside in "$bundle".approval*.sig; do [ ! -f "$beside" ] || check {approvers} "$beside"; done
+for beside in "$bundle".approval*.sig; do
+    [ ! -f "$beside" ] || {{ check {builders} "$beside"; check {approvers} "$beside"; }}
+done
 count() {{ for who in $1; do grep -Fx "$who" "$work/signed" || :; done | sort -u | wc -l; }}
 [ "$(count {builders})" -ge {builder_threshold} ] || fail "too few builders have signed it"
 [ "$(count {approvers})" -ge {approver_threshold} ] || fail "too few approvers have signed it"
@@ -125,7 +127,7 @@ while :; do
     check "$builders $approvers" "$work/sig"
     next=$((next + 512 + $(padded "$length")))
 done
-for beside in "$bundle".approval*.sig; do [ ! -f "$beside" ] || check "$approvers" "$beside"; done
+for beside in "$bundle".approval*.sig; do [ ! -f "$beside" ] || check "$builders $approvers" "$beside"; done
 count() {{
     found=0
     for known in $1; do

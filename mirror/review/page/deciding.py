@@ -59,19 +59,27 @@ def _recipes(report: Report) -> Iterator[Html]:
 
 
 def _approving(report: Report) -> Iterator[Html]:
-    role = report.root.approver
-    if not role.keys:
+    approver = report.root.approver
+    if not approver.keys:
         yield element(
             "p",
-            "The root names no approver, so there is no key that could approve this bundle: the builder's signature alone lets "
+            "The root names no approver, so there is no key that could approve this bundle: the builders' signatures alone let "
             "it be installed. Approvers are added by the holders of the root's keys (mirror trust rotate).",
         )
-        return
-    names = ", ".join(key.name for key in role.keys)
+        if not report.inventory.missing:
+            return
+    for one in report.inventory.tallies:
+        if one.signed or one.missing:
+            names = ", ".join(sorted((*one.signed, *one.missing)))
+            yield element(
+                "p",
+                f"{one.threshold} of the {len(one.signed) + len(one.missing)} {one.role} keys must sign: {names}. "
+                f"Signed so far: {', '.join(one.signed) or 'none'}.",
+            )
     yield element(
         "p",
-        f"{role.threshold} of {len(role.keys)} must sign: {names}. The bundle keeps its bytes; carry the files that are "
-        "written together with it. KEY is your key's file, or NAME.pub of a key that an agent or a hardware token holds.",
+        "A builder who did not pack it signs in the same way as an approver. The bundle keeps its bytes; carry the files that "
+        "are written together with it. KEY is your key's file, or NAME.pub of a key that an agent or a hardware token holds.",
     )
     yield _lines("With mirror:", report.commands.approve)
     yield _lines("With ssh-keygen alone:", report.commands.approve_by_hand)

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mirror.core.kinds import KINDS, META, TOOL
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.sizes import counted, human_bytes
 from mirror.core.target import Target
-from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import eye_anchor
@@ -47,7 +48,7 @@ def banner(report: Report) -> Html:
         )
     elif standing == WAITING:
         lacks = "; ".join(map(_lacking, report.inventory.missing))
-        words = join((element("strong", "Not approved yet"), f": {lacks}. It cannot be installed before that."))
+        words = join((element("strong", "Signatures are missing"), f": {lacks}. It cannot be installed before that."))
     elif standing == APPROVED:
         names = ", ".join(report.inventory.signers.get("approver", ()))
         words = join((element("strong", "Approved"), f" by {names}: nothing is missing for it to be installed."))
@@ -55,15 +56,15 @@ def banner(report: Report) -> Html:
         words = join(
             (
                 element("strong", "No approval is asked for"),
-                ": the root sets the approvers' threshold to 0, so the builder's signature alone lets it be installed.",
+                ": the root sets the approvers' threshold to 0, so the builders' signatures alone let it be installed.",
             )
         )
     return element("p", words, class_=f"standing {standing}", role="status")
 
 
-def _lacking(one: Shortfall) -> str:
+def _lacking(one: Tally) -> str:
     has = f"{', '.join(one.signed)} signed" if one.signed else "none has signed"
-    return f"{one.threshold} of the {one.role} keys must sign, {has}; still to sign: {', '.join(one.missing)}"
+    return f"{one.threshold} of the {one.role} keys must sign, {has}; still to sign: {one.who}"
 
 
 def summary(report: Report) -> Html:
@@ -100,7 +101,7 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
         yield "Beside it, ignored", element("ul", *(element("li", line) for line in inventory.ignored), class_="plain")
     yield (
         "Judged by",
-        join((f"root version {report.root.version}, sha256 ", digest(report.root.fingerprint), _until(report))),
+        join((f"root version {report.root.version}, sha256 ", _aloud(report.root.fingerprint), _until(report))),
     )
     yield "Locked", f"{moment(manifest.sequence)}, with mirror {manifest.tool or '(it does not say)'}"
     yield "Holds", _holds(report)
@@ -111,7 +112,7 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
     against += [report.held.policy] if report.held.policy else []
     if against:
         yield "Held against", "; ".join(against)
-    yield "Checked", "the builder's signature, and every byte against the signed list, when this report was made"
+    yield "Checked", "the signatures, and every byte against the signed list, when this report was made"
     yield "Manifest", join(("sha256 ", digest(inventory.manifest_sha256)))
     if report.dossier and report.dossier.notes:
         notes = element("ul", *(element("li", note) for note in report.dossier.notes), class_="plain")
@@ -140,6 +141,10 @@ def in_words(target: Target) -> str:
 def _signatory(one: Signatory) -> Html:
     mark = element("span", "\u2713 signed" if one.signed else "\u2717 not signed", class_="yes" if one.signed else "no")
     return element("li", f"{one.role} ", element("strong", one.name), " ", mark, " ", element("code", one.fingerprint))
+
+
+def _aloud(fingerprint: str) -> Html:
+    return element("code", grouped(fingerprint), class_="digest")
 
 
 def _until(report: Report) -> str:

@@ -17,6 +17,7 @@ from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Unreadable
 from mirror.core.trust.root import Root
+from mirror.core.trust.verdict import REVIEW
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_contents(path: Path, root: Root) -> Contents:
         with open(path, "rb") as stream:
             return Contents(path.name, Manifest.parse(stream.read(MAX_BYTES + 1)))
     with open_bundle(path) as bundle:
-        manifest = bundle.trust(root, required=("builder",))
+        manifest = bundle.trust(root, required=REVIEW)
         carried = manifest.find(dossiers.PATH)
         dossier = Dossier.parse(bundle.read(carried)) if carried else None
         return Contents(path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)

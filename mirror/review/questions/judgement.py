@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from mirror.core.advisories.known import Advisories
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import Breach, FactsMissing, breaches
+from mirror.core.policy.rules import Breach, FactsMissing, hold
 from mirror.review.questions.contents import Contents
 
 
@@ -27,8 +27,8 @@ class Held:
 
     Attributes:
         advisories: those that count; None when nobody asked a database.
-        breaches: of the policy; None when it was not applied.
-        lacking: why it was not.
+        breaches: of the policy, as far as it could be applied; None when none was given.
+        lacking: why it was not applied, or not all of it; empty when it was.
         policy: its file and the day on which it was applied, in words; empty without one.
     """
 
@@ -63,8 +63,6 @@ class Judgement:
         if self.policy is None:
             return Held(advisories)
         words = f"{self.policy_file} on {self.today}" if self.today else self.policy_file
-        try:
-            found = breaches(contents.manifest, contents.dossier, advisories, self.policy, self.today)
-        except FactsMissing as exc:
-            return Held(advisories, None, str(exc), words)
-        return Held(advisories, found, "", words)
+        verdict = hold(contents.manifest, contents.dossier, advisories, self.policy, self.today)
+        lacking = str(FactsMissing(verdict.missing)) if verdict.missing else ""
+        return Held(advisories, verdict.breaches, lacking, words)

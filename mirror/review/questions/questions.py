@@ -31,7 +31,8 @@ def look(seen: Seen) -> tuple[Eye, ...]:
 
 def _ask(seen: Seen, key: str, weight: str, needs: str, answer: _Answer, title: str, why: str) -> Eye:
     lacking = _lacking(seen, needs)
-    return Eye(key, weight, title, why, () if lacking else tuple(answer(seen)), lacking)
+    # Of a policy, what can be judged is told, and what cannot.
+    return Eye(key, weight, title, why, tuple(answer(seen)) if not lacking or needs == "policy" else (), lacking)
 
 
 def _lacking(seen: Seen, needs: str) -> str:
@@ -40,7 +41,7 @@ def _lacking(seen: Seen, needs: str) -> str:
         "dossier": seen.contents.dossier,
         "older": seen.changes,
         "advisories": seen.held.advisories,
-        "policy": seen.held.breaches is not None,
+        "policy": not seen.held.lacking,
     }
     return "" if there[needs] else _LACKING.get(needs, seen.held.lacking)
 

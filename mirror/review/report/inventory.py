@@ -19,9 +19,10 @@ from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
-from mirror.core.trust.quorum import Shortfall
+from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import Root, utc
 from mirror.core.trust.sidecars import Statement
+from mirror.core.trust.verdict import REVIEW
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,28 @@ class Inventory:
     Attributes:
         manifest: the trusted manifest.
         manifest_sha256: names this bundle's contents in one word.
-        signers: by role, the names of the keys whose signatures counted.
+        tallies: who has signed, by role, and how many must.
         complete: whether every byte was checked, or only the signature.
-        missing: roles of which too few have signed.
         statements: what people said of it, beside it: ``(name, statement)``, oldest first.
         ignored: what lies beside it and counts for nothing: a sentence each.
     """
 
     manifest: Manifest
     manifest_sha256: str
-    signers: Mapping[str, tuple[str, ...]]
+    tallies: tuple[Tally, ...]
     complete: bool
-    missing: tuple[Shortfall, ...] = ()
     statements: tuple[tuple[str, Statement], ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def signers(self) -> Mapping[str, tuple[str, ...]]:
+        """By role, the names of the keys whose signatures counted."""
+        return {one.role: one.signed for one in self.tallies}
+
+    @property
+    def missing(self) -> tuple[Tally, ...]:
+        """Roles of which too few have signed."""
+        return tuple(one for one in self.tallies if one.still)
 
     @property
     def locked(self) -> str:
@@ -71,6 +80,7 @@ class Inventory:
             "tool": manifest.tool,
             "manifest_sha256": self.manifest_sha256,
             "signers": {role: list(names) for role, names in self.signers.items()},
+            "signatures": {one.role: one.to_dict() for one in self.tallies},
             "missing": [str(one) for one in self.missing],
             "statements": [
                 {"who": who, "decision": one.decision, "at": one.at, "note": one.note} for who, one in self.statements
@@ -90,14 +100,14 @@ def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progres
     """Check a bundle and say what it holds.
 
     Args:
-        root: the trusted root; nothing is said of a bundle that none of its builders signed. Approvals may be missing: it is
-            for those who have yet to decide.
+        root: the trusted root; nothing is said of a bundle that none of its builders signed. Signatures may be missing: it is
+            for those who are still to sign.
         complete: check every byte too, not only the signature.
 
     Raises:
         MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do.
     """
-    manifest = bundle.trust(root, required=("builder",))
+    manifest = bundle.trust(root, required=REVIEW)
     if complete:
         bundle.verify(progress)
     assert bundle.signers and bundle.root, "the manifest was trusted"
@@ -113,9 +123,8 @@ def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progres
     return Inventory(
         manifest,
         bundle.digest,
-        bundle.signers.by_role,
+        bundle.signers.tallies,
         complete,
-        missing=bundle.signers.shortfalls,
         statements=tuple(sorted(said, key=lambda one: one[1].at)),
         ignored=(*bundle.sidecars.ignored, *strangers),
     )

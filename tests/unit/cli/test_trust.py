@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mirror.cli import trust
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
@@ -42,7 +43,7 @@ def test_init_makes_a_root_prints_its_fingerprint_and_says_that_one_person_holds
     assert run("init") == 0
     out, err = capsys.readouterr()
     root = TrustStore(mirror_home).load_root()
-    assert out.splitlines()[0] == f"root fingerprint  {root.fingerprint}"
+    assert "".join("".join(out.splitlines()[:2]).split()) == f"rootfingerprint{root.fingerprint}"
     assert "WARNING: ONE PERSON HOLDS EVERYTHING." in err
     assert str(mirror_home / "keys" / "root") in err
     assert str(mirror_home / "keys" / "builder") in err
@@ -100,7 +101,7 @@ def test_add_refuses_what_is_no_fingerprint(document: Path, text: str, capsys: p
     with pytest.raises(SystemExit) as caught:
         run("add", document, "--fingerprint", text)
     assert caught.value.code == 2
-    assert "expected 64 hex digits" in capsys.readouterr().err
+    assert "expected the root's fingerprint, 64 hex digits" in capsys.readouterr().err
 
 
 def test_show_says_who_may_do_what(mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +110,8 @@ def test_show_says_who_may_do_what(mirror_home: Path, capsys: pytest.CaptureFixt
     assert run("show") == 0
     out, err = capsys.readouterr()
     assert out == (
-        f"root fingerprint  {root.fingerprint}\n"
+        f"root fingerprint  {grouped(root.fingerprint[:32])}\n"
+        f"                  {grouped(root.fingerprint[32:])}\n"
         "  version   1, expires 2033-05-18T03:33:20Z\n"
         f"  root      1 of 1  {key('root')}\n"
         f"  builder   1 of 1  {key('bob')}\n"
@@ -207,7 +209,7 @@ def test_a_draft_that_others_must_sign_says_who(
     assert run("rotate", "--key", ann) == 0
     out = capsys.readouterr().out
     assert "signing root version 2; after version 1, no change" in out
-    assert "it needs 2 root of version 1, has 1 (ann), missing ben" in out
+    assert "it needs 2 holders of root version 1, has 1 (ann), missing ben" in out
     assert f"send them {mirror_home}/next-root.json and {mirror_home}/next-root.sig" in out
 
 

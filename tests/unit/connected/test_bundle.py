@@ -335,7 +335,7 @@ def test_a_key_that_the_root_does_not_name_is_refused_before_the_long_work(world
     output.unlink()
     stranger = write_private_key(output.parent.parent / "stranger", "stranger")
     with pytest.raises(UnknownSigner):
-        bundle(replace(world.options(output), key=stranger), world.store, world.trust)
+        bundle(replace(world.options(output), keys=(stranger,)), world.store, world.trust)
     assert os.listdir(output.parent) == []
 
 

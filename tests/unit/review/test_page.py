@@ -256,7 +256,7 @@ def test_each_standing_has_its_sentence(tmp_path: Path) -> None:
     case = Case(tmp_path)
     case.add(A)
     bundle = case.write()
-    words = "Not approved yet: 2 of the approver keys must sign, none has signed; still to sign: alice, bob."
+    words = "Signatures are missing: 2 of the approver keys must sign, none has signed; still to sign: alice and bob."
     assert words in Page(page(report_of(bundle))).text
     decide(bundle, ROOT, "approved", signer("alice").sign, "read it all", 1.0)
     text = Page(page(report_of(bundle))).text
@@ -335,7 +335,7 @@ def test_keys_with_many_holders_are_all_listed(tmp_path: Path) -> None:
     case.add(A)
     text = plain(case).text
     assert all(key.public.fingerprint in text for key in many.keys)
-    assert "3 of 10 must sign: " in text
+    assert "3 of the 10 approver keys must sign: " in text
 
 
 def test_what_the_dossier_tells_of_and_is_not_there_has_no_row_to_link_to(tmp_path: Path) -> None:

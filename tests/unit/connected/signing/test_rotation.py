@@ -58,8 +58,8 @@ def test_holders_on_other_machines_sign_the_draft_and_send_it_back(tmp_path: Pat
     signed = here.sign([signer("ann")])
     assert not signed.is_trusted
     assert [str(one) for one in signed.shortfalls] == [
-        "needs 2 root of version 1, has 1 (ann), missing ben or cid",
-        "needs 2 root of version 2, has 1 (ann), missing ben or dan",
+        "needs 2 holders of root version 1, has 1 (ann), missing ben or cid",
+        "needs 2 holders of root version 2, has 1 (ann), missing ben or dan",
     ]
     sent = tmp_path / "sent"
     sent.mkdir()
@@ -75,7 +75,7 @@ def test_holders_on_other_machines_sign_the_draft_and_send_it_back(tmp_path: Pat
 def test_the_new_holders_must_sign_too(tmp_path: Path) -> None:
     rotation = Rotation(trust_store(tmp_path / "mirror"))
     rotation.draft(without_key(with_key(rotation.next_root(), "root", key("rita")), "root"))
-    assert [one.role for one in rotation.sign([signer("root")]).shortfalls] == ["root of version 2"]
+    assert [one.role for one in rotation.sign([signer("root")]).shortfalls] == ["holder of root version 2"]
     assert rotation.sign([signer("rita")]).is_trusted
 
 

@@ -139,7 +139,7 @@ def test_goes_on_from_the_keys_that_an_interrupted_run_left(tmp_path: Path) -> N
 
 def test_an_existing_key_becomes_the_builders(tmp_path: Path) -> None:
     store, key = TrustStore(tmp_path / "mirror"), write_private_key(tmp_path / "id", "alice")
-    builder = ensure_builder(store, key)
+    builder = ensure_builder(store, (key,))
     assert builder.signer.public == signer("alice").public
     assert builder.created == (store.keys / "root",)
     assert sorted(os.listdir(store.keys)) == ["root", "root.pub"]
@@ -148,7 +148,7 @@ def test_an_existing_key_becomes_the_builders(tmp_path: Path) -> None:
 def test_one_key_cannot_be_both_root_and_builder(tmp_path: Path) -> None:
     store, key = TrustStore(tmp_path / "mirror"), write_private_key(tmp_path / "id", "alice")
     with pytest.raises(InvalidDocument, match="a key serves once, in one role"):
-        ensure_builder(store, key, key)
+        ensure_builder(store, (key,), key)
     assert not store.has_root()
 
 
@@ -156,7 +156,7 @@ def test_a_named_key_that_is_missing_is_not_made(tmp_path: Path) -> None:
     store = TrustStore(tmp_path / "mirror")
     for key, root_key in ((tmp_path / "none", None), (None, tmp_path / "none")):
         with pytest.raises(Unreadable, match="No such file"):
-            ensure_builder(store, key, root_key)
+            ensure_builder(store, (key,) if key else (), root_key)
         assert not (tmp_path / "none").exists()
         assert not list(store.directory.rglob("*.pub"))
 
@@ -164,7 +164,7 @@ def test_a_named_key_that_is_missing_is_not_made(tmp_path: Path) -> None:
 def test_a_key_that_the_trusted_root_does_not_name_cannot_build(tmp_path: Path) -> None:
     store, key = trust_store(tmp_path / "mirror"), write_private_key(tmp_path / "id", "stranger")
     with pytest.raises(UnknownSigner) as caught:
-        ensure_builder(store, key)
+        ensure_builder(store, (key,))
     assert str(caught.value) == (
         f"the bundle is signed by {signer('stranger').public.fingerprint}; "
         f"the root trusts builder ({signer('builder').public.fingerprint})"
@@ -175,4 +175,4 @@ def test_a_trusted_root_whose_builder_key_is_elsewhere_is_explained(tmp_path: Pa
     store = trust_store(tmp_path / "mirror", make_root(builder=role("alice")))
     with pytest.raises(Unreadable, match="a root is trusted here but its builder's key is not"):
         ensure_builder(store)
-    assert ensure_builder(store, write_private_key(tmp_path / "id", "alice")).signer.public == signer("alice").public
+    assert ensure_builder(store, (write_private_key(tmp_path / "id", "alice"),)).signer.public == signer("alice").public

@@ -119,7 +119,10 @@ def test_names_the_place_of_a_fault(tables: dict[str, Any], message: str) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"fingerprints": ["D42D0685"]}, "rpms.fingerprints[0]': expected 40 upper-case hex digits, got 'D42D0685'"),
+        (
+            {"fingerprints": ["D42D0685"]},
+            "rpms.fingerprints[0]': expected the fingerprint of an OpenPGP key",
+        ),
         ({"fingerprints": []}, "rpms.fingerprints': expected at least one"),
         ({"packages": ["../evil"]}, "rpms.packages[0]': expected a package name"),
         ({"repository": "/srv/rpms"}, "rpms.repository': expected a URL"),

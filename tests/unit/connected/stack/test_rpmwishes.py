@@ -64,7 +64,10 @@ def test_packages_alone_need_nothing_else() -> None:
         ({"components": []}, "'rpms.components': missing: expected at least one component, such as 'flashinfer-jit'"),
         ({"packages": []}, "'rpms.components': missing"),
         ({"packages": ["../evil"]}, "'rpms.packages[0]': expected a package name"),
-        ({"fingerprints": ["d42d0685"]}, "'rpms.fingerprints[0]': expected 40 upper-case hex digits, got 'd42d0685'"),
+        (
+            {"fingerprints": ["d42d0685"]},
+            "'rpms.fingerprints[0]': expected the fingerprint of an OpenPGP key",
+        ),
         ({"components": ["nvcc"], "set": 1}, "'rpms.set': unknown key"),
     ],
 )

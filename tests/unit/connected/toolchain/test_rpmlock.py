@@ -18,6 +18,7 @@ from mirror.connected.toolchain.repository import Read
 from mirror.connected.toolchain.rpmlock import RpmLock, covers, lock_rpms
 from mirror.core.cuda.components import packages_of
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.signatures.fingerprints import grouped
 from tests.support.index import LoopbackServer
 from tests.support.repos import DRIVER, Vendor, toolkit, write_repository
 
@@ -140,7 +141,7 @@ def test_each_difference_from_the_wishes_is_told(lock: RpmLock) -> None:
     wishes = RpmWishes("https://other.example/", ("A" * 40,), ("cuda-nvcc-13-0", "cuda-nvrtc-devel-13-0"))
     assert covers(wishes, lock, "x86_64") == (
         f"the stack names the repository https://other.example/, the lock {REPOSITORY}",
-        f"the lock was signed by key {lock.fingerprints[0]}, the stack pins {'A' * 40}",
+        f"the lock was signed by key {grouped(lock.fingerprints[0])}, the stack pins {grouped('A' * 40)}",
         "the stack wants cuda-nvrtc-devel-13-0, which is not locked",
         "cuda-cudart-devel-13-0 is locked, and the stack no longer wants it",
     )

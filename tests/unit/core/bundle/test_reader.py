@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import os
 import re
 from collections.abc import Callable
@@ -130,6 +133,100 @@ def test_no_block_can_be_moved_removed_or_repeated(good: Path, root: Root, edit:
         good.write_bytes(b"".join(changed))
         with pytest.raises(MirrorError):
             check(good, root)
+
+
+def member(name: str, data: bytes) -> bytes:
+    return layout.header(name, len(data)) + data + layout.padding(len(data))
+
+
+A, B, EMPTY = (member(name, data) for name, data in MEMBERS.items())
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        ((B, EMPTY), "wheels/a-1-py3-none-any.whl is missing: here begins wheels/b-1-py3-none-any.whl"),
+        ((A, EMPTY), "wheels/b-1-py3-none-any.whl is missing: here begins meta/empty"),
+        ((EMPTY,), "wheels/a-1-py3-none-any.whl (and 1 more) is missing: here begins meta/empty"),
+        ((A, B), "meta/empty is missing: the archive ends where it should begin"),
+        ((), "wheels/a-1-py3-none-any.whl is missing: the archive ends where it should begin"),
+        (
+            (B, A, EMPTY),
+            "wheels/b-1-py3-none-any.whl and wheels/a-1-py3-none-any.whl are in another order: "
+            "wheels/b-1-py3-none-any.whl begins where wheels/a-1-py3-none-any.whl should",
+        ),
+        (
+            (A, A, B, EMPTY),
+            "wheels/a-1-py3-none-any.whl is there twice: it begins again where wheels/b-1-py3-none-any.whl should",
+        ),
+        (
+            (A, member("wheels/evil\x1b-1.whl", b"x"), B, EMPTY),
+            "'wheels/evil\\x1b-1.whl' is not in the manifest: it begins where wheels/b-1-py3-none-any.whl should",
+        ),
+        (
+            (A, member("wheels/b-1-py3-none-any.whl", b"b"), EMPTY),
+            "the header of wheels/b-1-py3-none-any.whl is not the one the manifest describes: it tells another size",
+        ),
+        ((A, b"?" * 512, B, EMPTY), "the header of wheels/b-1-py3-none-any.whl is not the one the manifest describes"),
+        ((A, bytes(len(B)), EMPTY), "the header of wheels/b-1-py3-none-any.whl was overwritten with zeros"),
+        ((A, B, EMPTY, member("zzz", b"x")), "there is trailing data"),
+    ],
+)
+def test_what_is_missing_moved_or_added_is_named(
+    good: Path, root: Root, parts: tuple[bytes, ...], problem: str
+) -> None:
+    data = good.read_bytes()
+    head = data[: data.index(A)]
+    good.write_bytes(b"".join((head, *parts, layout.END)))
+    with pytest.raises(BadLayout) as caught:
+        check(good, root)
+    if problem == "there is trailing data":
+        assert caught.value.problem.startswith(problem)
+    else:
+        assert caught.value.problem == problem
+        place = caught.value.offset
+        assert good.read_bytes()[len(head) : place] == b"".join(parts)[: place - len(head)]
+
+
+def test_a_truncated_file_tells_how_much_is_there_and_where_it_ends(good: Path, root: Root) -> None:
+    data = good.read_bytes()
+    whole, at = len(data), data.index(A)
+    for size, where in (
+        (at + 512 + 100, "it ends within wheels/a-1-py3-none-any.whl, of which it has 100 of 700 bytes"),
+        (at + 200, "it ends within wheels/a-1-py3-none-any.whl, of which it has 0 of 700 bytes"),
+        (at + len(A) + 512, "it ends within wheels/b-1-py3-none-any.whl, of which it has 0 of 512 bytes"),
+    ):
+        good.write_bytes(data[:size])
+        with pytest.raises(BadLayout) as caught:
+            check(good, root)
+        assert caught.value.problem == f"the file is truncated: {size} bytes, the manifest describes {whole}; {where}"
+    good.write_bytes(data[:600])
+    with pytest.raises(BadLayout, match=r"the file is truncated: it has 600 bytes and ends within MANIFEST\.json"):
+        check(good, root)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (gzip.compress(b"x" * 9000, mtime=0), "it is a gzip file (.gz, .tgz)"),
+        (bz2.compress(b"x"), "it is a bzip2 file (.bz2)"),
+        (lzma.compress(b"x" * 9000), "it is an xz file (.xz)"),
+        (b"\x28\xb5\x2f\xfd" + b"1" * 600, "it is a zstd file (.zst)"),
+        (b"PK\x03\x04" + b"1" * 600, "it is a zip file, as wheels are"),
+        (b"<html>404", "it is a page of HTML or XML, such as a server's answer in place of the file"),
+        (bytes(4096), "it is a file that begins with nothing but zeros"),
+        (member("other/file", b"x"), "it is another tar: expected the header of MANIFEST.json, found b'other/file'"),
+    ],
+)
+def test_another_kind_of_file_is_called_what_it_is(tmp_path: Path, root: Root, content: bytes, kind: str) -> None:
+    path = tmp_path / "b.tar"
+    path.write_bytes(content)
+    with pytest.raises(BadLayout) as caught:
+        check(path, root)
+    assert (
+        caught.value.problem in (kind, f"{kind}: expected the header of MANIFEST.json")
+        and "an uncompressed tar" in caught.value.hint
+    )
 
 
 def packed(path: Path, root: Root, edit: Callable[[dict[str, object]], None]) -> None:

@@ -14,7 +14,7 @@ from mirror.core.bundle.dossier import Dossier, FileFacts, Waiver
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import Breach, FactsMissing, PolicyBreached, breaches, enforce, judge
+from mirror.core.policy.rules import Breach, FactsMissing, PolicyBreached, Verdict, enforce, hold, judge
 from mirror.core.target import Target
 from tests.support.osv import wheel
 
@@ -40,8 +40,8 @@ def known(*findings: Finding, **changes: object) -> Advisories:
 def words(
     policy: str, facts: Dossier | None = None, about: Advisories | None = None, *artifacts: Artifact
 ) -> list[str]:
-    found = breaches(manifest(*(artifacts or (TORCH,))), facts, about, Policy.parse(policy.encode()), TODAY)
-    return [str(one) for one in found]
+    verdict = hold(manifest(*(artifacts or (TORCH,))), facts, about, Policy.parse(policy.encode()), TODAY)
+    return [str(one) for one in verdict.breaches]
 
 
 LICENCES = "[licences]\nallowed = ['MIT', 'Apache-2.0']\n"
@@ -121,7 +121,7 @@ FILES = Dossier(
 )
 def test_what_is_in_a_file_may_be_forbidden(rule: str, path: str, sentence: str) -> None:
     policy = Policy.parse(f"[files]\n{rule} = false".encode())
-    assert breaches(manifest(TORCH, RPM), FILES, None, policy) == (Breach(path, f"files.{rule}", sentence),)
+    assert hold(manifest(TORCH, RPM), FILES, None, policy) == Verdict((Breach(path, f"files.{rule}", sentence),))
     assert words(f"[files]\n{rule} = true", FILES, None, TORCH, RPM) == []
     assert words(f"[files]\n{rule} = ['torch', 'cuda-nvcc-13-0']", FILES, None, TORCH, RPM) == []
     assert words(f"[files]\n{rule} = ['other']", FILES, None, TORCH, RPM)[0].endswith("allows that for other")
@@ -171,7 +171,7 @@ def test_what_is_ignored_by_any_of_its_names_does_not_block_until_its_day() -> N
 
 def test_the_day_is_this_machines_when_none_is_given() -> None:
     policy = Policy.parse(ignored("CVE-1", "2000-01-01").encode())
-    assert len(breaches(manifest(TORCH), None, known(FINDING), policy)) == 1
+    assert len(hold(manifest(TORCH), None, known(FINDING), policy).breaches) == 1
 
 
 def test_blocking_what_is_unknown_blocks_what_could_not_be_told() -> None:
@@ -190,14 +190,27 @@ def test_blocking_what_is_unknown_blocks_what_could_not_be_told() -> None:
 def test_without_the_facts_the_policy_cannot_be_applied() -> None:
     policy = Policy.parse((LICENCES + BLOCK).encode())
     with pytest.raises(FactsMissing) as caught:
-        breaches(manifest(TORCH), None, None, policy)
+        hold(manifest(TORCH), None, None, policy).enforce()
     assert str(caught.value) == (
         "the policy cannot be applied: the bundle carries no meta/dossier.json, which tells licences, waivers and what is in "
         "the files and no meta/vulnerabilities.json, which tells known vulnerabilities"
     )
     assert caught.value.exit_code == 124
     with pytest.raises(FactsMissing, match=r"carries no meta/vulnerabilities\.json"):
-        breaches(manifest(TORCH), torch(), None, policy)
+        hold(manifest(TORCH), torch(licence="MIT"), None, policy).enforce()
+
+
+def test_what_can_be_judged_is_judged_where_other_facts_are_missing() -> None:
+    policy = Policy.parse((LICENCES + BLOCK + "[files]\nbuilt = false\n").encode())
+    built = dataclasses.replace(TORCH, origin="built")
+    with pytest.raises(PolicyBreached) as caught:
+        hold(manifest(built), torch(licence="X"), None, policy).enforce()
+    assert [one.rule for one in caught.value.breaches] == ["files.built", "licences"]
+    assert caught.value.context().splitlines()[1:] == [
+        "not judged: the bundle carries no meta/vulnerabilities.json, which tells known vulnerabilities"
+    ]
+    nothing = hold(manifest(built), None, None, policy)
+    assert [one.rule for one in nothing.breaches] == ["files.built"] and len(nothing.missing) == 2
 
 
 def test_all_breaches_are_told_at_once() -> None:
@@ -213,5 +226,5 @@ def test_all_breaches_are_told_at_once() -> None:
     assert caught.value.context() == str(caught.value.breaches[1]) and "CVE-1" in caught.value.context()
     assert json.dumps([vars(one) for one in caught.value.breaches])
     good = Policy.parse(b"[licences]\nallowed = ['X']")
-    assert judge(good, held, lambda artifact: papers[artifact.path]) == ()
+    assert judge(good, held, lambda artifact: papers[artifact.path]) == Verdict(())
     enforce(good, held, lambda artifact: papers[artifact.path])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.openpgp import read_keys
 from mirror.core.toolkit.rpm import Rpm, RpmNotTrusted, read_rpm
 from mirror.core.toolkit.rpmheader import MalformedRpm
@@ -117,7 +118,9 @@ def test_refuses_a_stranger(packager: Packager) -> None:
     stranger = Packager(ed25519_key(9))
     with pytest.raises(RpmNotTrusted) as caught:
         read(stranger.draft("a", CONTENTS).bytes(), packager)
-    assert str(caught.value) == f"a.rpm: signed by {stranger.fingerprint}; the pinned key is {packager.fingerprint}"
+    assert str(caught.value) == (
+        f"a.rpm: signed by {grouped(stranger.fingerprint)}; the pinned key is {grouped(packager.fingerprint)}"
+    )
 
 
 def test_refuses_every_flipped_byte_of_the_signed_header(packager: Packager) -> None:
@@ -171,7 +174,7 @@ def test_digests_and_whole_package_signatures_are_no_proof(packager: Packager) -
 def test_a_pinned_keys_bad_signature_is_named_before_a_strangers(packager: Packager) -> None:
     own = packager.key.sign(b"another header", CREATED)
     strangers = ed25519_key(9).sign(b"", CREATED)
-    with pytest.raises(RpmNotTrusted, match=f"the signature by {packager.fingerprint} is not good"):
+    with pytest.raises(RpmNotTrusted, match=f"the signature by {grouped(packager.fingerprint)} is not good"):
         read(signed_as(packager, {268: (BIN, strangers), 267: (BIN, own)}), packager)
 
 
@@ -348,7 +351,8 @@ def test_the_wrong_vendors_good_signature_is_refused(packager: Packager) -> None
     both = read_keys(packager.armored + other.armored)
     data = other.draft("a", CONTENTS).bytes()
     assert read_rpm(io.BytesIO(data), "a.rpm", both, [other.fingerprint]).name == "a"
-    with pytest.raises(RpmNotTrusted, match=f"signed by {other.fingerprint}; the pinned key is {packager.fingerprint}"):
+    words = f"signed by {grouped(other.fingerprint)}; the pinned key is {grouped(packager.fingerprint)}"
+    with pytest.raises(RpmNotTrusted, match=words):
         read_rpm(io.BytesIO(data), "a.rpm", both, [packager.fingerprint])
 
 

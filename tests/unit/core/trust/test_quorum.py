@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from mirror.core.signatures.sshsig import SignatureMismatch, UnacceptableSignature
-from mirror.core.trust.quorum import NotSigned, Signers, ThresholdNotMet, UnknownSigner, check_quorum
+from mirror.core.trust.quorum import NotSigned, Signers, Tally, ThresholdNotMet, UnknownSigner, check_quorum
 from mirror.core.trust.root import Root
 from tests.support.keys import key, make_root, role, signer
 
@@ -28,7 +28,9 @@ def check(names: Sequence[str], root: Root = TEAM) -> Signers:
 
 def test_enough_of_each_role_is_enough() -> None:
     signers = check(("ann", "bob", "amy"))
-    assert signers == Signers({"builder": ("bob",), "approver": ("amy", "ann")}, ())
+    assert signers == Signers(
+        (Tally("builder", 1, ("bob",), ("ben",)), Tally("approver", 2, ("amy", "ann"), ("abe",))), ()
+    )
 
 
 def test_an_approver_is_not_needed_where_the_root_asks_for_none() -> None:
@@ -57,12 +59,12 @@ def test_only_a_stranger_or_the_root_signed(name: str) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("bob",), "needs 2 approver, has none, missing abe or amy or ann"),
-        (("bob", "ann"), "needs 2 approver, has 1 (ann), missing abe or amy"),
-        (("bob", "ann", "ann"), "needs 2 approver, has 1 (ann), missing abe or amy"),
+        (("bob",), "needs 2 approvers, has none, missing 2 of abe, amy, ann"),
+        (("bob", "ann"), "needs 2 approvers, has 1 (ann), missing abe or amy"),
+        (("bob", "ann", "ann"), "needs 2 approvers, has 1 (ann), missing abe or amy"),
         (("ann", "amy"), "needs 1 builder, has none, missing ben or bob"),
-        (("ann",), "needs 1 builder, has none, missing ben or bob; needs 2 approver, has 1 (ann), missing abe or amy"),
-        (("bob", "ben"), "needs 2 approver, has none, missing abe or amy or ann"),
+        (("ann",), "needs 1 builder, has none, missing ben or bob; needs 2 approvers, has 1 (ann), missing abe or amy"),
+        (("bob", "ben"), "needs 2 approvers, has none, missing 2 of abe, amy, ann"),
     ],
 )
 def test_too_few_signed_and_the_message_says_who_is_missing(names: tuple[str, ...], message: str) -> None:

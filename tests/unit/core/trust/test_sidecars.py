@@ -103,7 +103,7 @@ def test_who_is_missing_is_named(tmp_path: Path) -> None:
     root = make_root(approver=role("alice", "bob", "carol", threshold=2))
     path = make(tmp_path / "b.tar", root)
     approve(path, "bob")
-    with pytest.raises(ThresholdNotMet, match=r"needs 2 approver, has 1 \(bob\), missing alice or carol"):
+    with pytest.raises(ThresholdNotMet, match=r"needs 2 approvers, has 1 \(bob\), missing alice or carol"):
         trusted(path, root)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.home import NoHome
+from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.sshsig import SignatureMismatch, UnacceptableSignature
 from mirror.core.trust.chain import BrokenChain, check_root
 from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
@@ -69,7 +70,7 @@ def test_a_root_needs_as_many_of_its_own_root_keys_as_it_says() -> None:
     assert check_root(*sign_root(root, ("rita", "ron"))) == root
     with pytest.raises(ThresholdNotMet) as caught:
         check_root(*sign_root(root, ("rita", "rita")))
-    assert str(caught.value) == "the root has too few signatures: needs 2 root, has 1 (rita), missing ron"
+    assert str(caught.value) == "the root has too few signatures: needs 2 roots, has 1 (rita), missing ron"
 
 
 def test_a_root_that_its_own_root_did_not_sign_is_refused() -> None:
@@ -104,7 +105,7 @@ def test_a_root_with_another_fingerprint_is_refused_naming_both(tmp_path: Path) 
     store, root, told = TrustStore(tmp_path / "mirror"), make_root(), "0" * 64
     with pytest.raises(UnconfirmedRoot) as caught:
         store.add_root(*sign_root(root), told)
-    assert str(caught.value) == f"the root offered is not the one whose fingerprint you gave, {told}"
+    assert str(caught.value) == f"the root offered is not the one whose fingerprint you gave, {grouped(told)}"
     assert not store.directory.exists()
 
 
@@ -139,7 +140,8 @@ def test_another_root_never_takes_the_trusted_ones_place(tmp_path: Path) -> None
     with pytest.raises(OtherRootTrusted) as caught:
         store.add_root(*sign_root(other), other.fingerprint)
     assert str(caught.value) == (
-        f"{store.directory} trusts root {make_root().fingerprint}, another was offered: {other.fingerprint}"
+        f"{store.directory} trusts root {grouped(make_root().fingerprint)}, "
+        f"another was offered: {grouped(other.fingerprint)}"
     )
     with pytest.raises(OtherRootTrusted):
         store.add_root(*sign_root(other))

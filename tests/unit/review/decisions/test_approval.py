@@ -12,7 +12,7 @@ from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.sidecars import APPROVED, REJECTED
-from mirror.core.trust.verdict import BundleRejected, check_refusals
+from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
 from mirror.review.decisions.approval import NoSay, decide
 from mirror.review.decisions.sshkeygen import CannotSign, SshKeygen
 from mirror.review.report.inventory import take_inventory
@@ -33,7 +33,7 @@ def bundle(tmp_path: Path) -> Path:
 def test_two_approvers_sign_one_after_the_other_and_the_bundle_keeps_its_bytes(bundle: Path) -> None:
     before = hashlib.sha256(bundle.read_bytes()).hexdigest()
     first = decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_000)
-    assert [str(one) for one in first.missing] == ["needs 2 approver, has 1 (alice), missing bob"]
+    assert [str(one) for one in first.missing] == ["needs 2 approvers, has 1 (alice), missing bob"]
     second = decide(bundle, ROOT, APPROVED, signer("bob").sign, "", 1_700_000_001)
     assert (second.who, second.missing) == ("bob", ())
     assert sorted(path.name for path in bundle.parent.iterdir()) == [
@@ -53,8 +53,8 @@ def test_two_approvers_sign_one_after_the_other_and_the_bundle_keeps_its_bytes(b
 
 
 def test_who_has_no_say_writes_nothing(bundle: Path) -> None:
-    for who in ("stranger", "builder", "root"):
-        with pytest.raises(NoSay, match="the trusted root names as approver: alice"):
+    for who in ("stranger", "root"):
+        with pytest.raises(NoSay, match="the trusted root names as builder or approver: builder"):
             decide(bundle, ROOT, APPROVED, signer(who).sign, "", 1)
     with pytest.raises(NoSay):
         decide(bundle, ROOT, REJECTED, signer("stranger").sign, "no", 1)
@@ -67,7 +67,7 @@ def test_a_damaged_bundle_is_not_approved_but_may_be_refused(bundle: Path) -> No
         decide(bundle, ROOT, APPROVED, signer("alice").sign, "", 1)
     decide(bundle, ROOT, REJECTED, signer("alice").sign, "damaged", 1)
     with open_bundle(bundle) as opened:
-        opened.trust(ROOT, required=("builder",))
+        opened.trust(ROOT, required=REVIEW)
         with pytest.raises(BundleRejected):
             check_refusals(opened.sidecars, ROOT)
 
@@ -76,7 +76,7 @@ def test_a_refusal_is_taken_back_by_approving(bundle: Path) -> None:
     decide(bundle, ROOT, REJECTED, signer("alice").sign, "wait", 100)
     decide(bundle, ROOT, APPROVED, signer("alice").sign, "well", 200)
     with open_bundle(bundle) as opened:
-        opened.trust(ROOT, required=("builder",))
+        opened.trust(ROOT, required=REVIEW)
         check_refusals(opened.sidecars, ROOT)
 
 
@@ -131,10 +131,39 @@ def test_what_is_said_last_counts_whatever_the_clock_said_before(bundle: Path, a
     decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now + ahead)
     decide(bundle, ROOT, REJECTED, signer("alice").sign, "no", now)
     with open_bundle(bundle) as opened:
-        opened.trust(ROOT, required=("builder",))
+        opened.trust(ROOT, required=REVIEW)
         with pytest.raises(BundleRejected, match="no"):
             check_refusals(opened.sidecars, ROOT)
     decide(bundle, ROOT, APPROVED, signer("alice").sign, "", now)
     with open_bundle(bundle) as opened:
-        opened.trust(ROOT, required=("builder",))
+        opened.trust(ROOT, required=REVIEW)
         check_refusals(opened.sidecars, ROOT)
+
+
+def test_a_second_builder_signs_beside_it_and_is_counted_as_one(tmp_path: Path) -> None:
+    root = make_root(builder=role("builder", "bea", threshold=2), approver=role("alice", threshold=1))
+    simulator = BundleSimulator()
+    simulator.root = root
+    simulator.add("meta/a.txt", b"content of a")
+    path = simulator.write(tmp_path / "b.tar")
+    with open_bundle(path) as opened, pytest.raises(ThresholdNotMet) as caught:
+        opened.trust(root)
+    assert "`mirror approve " in caught.value.hint and str(path) in caught.value.hint
+    made = decide(path, root, APPROVED, signer("bea").sign, "built it too, the same bytes", 5)
+    assert (made.who, made.role) == ("bea", "builder")
+    assert [str(one) for one in made.missing] == ["needs 1 approver, has none, missing alice"]
+    assert made.to_dict()["next"] == [f"mirror approve {path} --key KEY"]
+    decide(path, root, APPROVED, signer("alice").sign, "", 6)
+    with open_bundle(path) as opened:
+        opened.trust(root)
+        assert opened.signers and opened.signers.by_role == {"builder": ("bea", "builder"), "approver": ("alice",)}
+
+
+def test_what_no_builder_signed_is_looked_at_by_nobody(tmp_path: Path) -> None:
+    simulator = BundleSimulator()
+    simulator.root, simulator.signers = ROOT, ("alice",)
+    simulator.add("meta/a.txt", b"content of a")
+    path = simulator.write(tmp_path / "b.tar")
+    with pytest.raises(ThresholdNotMet, match="needs 1 builder, has none, missing builder"):
+        decide(path, ROOT, APPROVED, signer("bob").sign, "", 1)
+    assert not list(tmp_path.glob("*approval*"))

@@ -9,7 +9,7 @@ import pytest
 
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.trust.quorum import ThresholdNotMet
-from mirror.core.trust.verdict import BundleRejected, check_refusals
+from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
 from mirror.review.decisions.commands import Commands, commands
 from tests.support.keys import write_private_key
 from tests.support.reports import ROOT, Case
@@ -47,9 +47,29 @@ def test_two_approvers_approve_by_hand(bundle: Path, tmp_path: Path) -> None:
 def test_a_refusal_by_hand_is_honoured(bundle: Path, tmp_path: Path) -> None:
     run(commands_for(bundle).reject_by_hand, bundle.parent, write_private_key(tmp_path / "alice", "alice"))
     with open_bundle(bundle) as opened:
-        opened.trust(ROOT, required=("builder",))
+        opened.trust(ROOT, required=REVIEW)
         with pytest.raises(BundleRejected, match=r"alice refused this bundle at .*: WHY NOT"):
             check_refusals(opened.sidecars, ROOT)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        'it says "no"',
+        "a\\b \\n \\\\",
+        "it's 100 % $HOME `id`",
+        "first\n\nthird, with a blank line before",
+        "{}[],: \u2713",
+    ],
+)
+def test_a_note_may_hold_whatever_people_write(tmp_path: Path, note: str) -> None:
+    bundle = Case(tmp_path).write()
+    lines = commands_for(bundle).reject_by_hand.replace("WHY NOT", note)
+    run(lines, tmp_path, write_private_key(tmp_path / "alice", "alice"))
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=REVIEW)
+        assert [one.statement.note for one in opened.sidecars.statements] == [note]
+        assert not opened.sidecars.ignored
 
 
 def test_what_lies_there_already_keeps_its_name(tmp_path: Path) -> None:

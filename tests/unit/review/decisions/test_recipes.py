@@ -206,3 +206,16 @@ def test_an_owners_name_hides_nothing_behind_the_end(tmp_path: Path, recipe: str
     data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
     bundle.write_bytes(data + bytes(512 * 19))
     assert check(recipe, bundle).returncode == 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_second_builders_signature_beside_it_counts(tmp_path: Path, recipe: str) -> None:
+    two = make_root(builder=role("builder", "bea", threshold=2))
+    simulator = BundleSimulator()
+    simulator.root = two
+    simulator.add("meta/second.txt", SECOND)
+    bundle = simulator.write(tmp_path / "bundle.tar")
+    refused = check(recipe, bundle, two)
+    assert (refused.returncode, refused.stderr) == (1, "refused: too few builders have signed it\n")
+    approve(bundle, "bea")
+    assert check(recipe, bundle, two).stdout.startswith("ok: ")

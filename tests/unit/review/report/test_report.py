@@ -205,7 +205,8 @@ def test_the_page_is_written_here_and_the_words_say_what_needs_eyes(
 ) -> None:
     assert main(["report", str(written)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("demo, locked 2026-09-21T") and ": not approved yet\n" in out
+    assert out.startswith("demo, locked 2026-09-21T")
+    assert ": not all have signed: still to sign alice and bob (approver)\n" in out
     assert "not looked for: Same version, other bytes" in out and out.endswith("wrote demo.tar.report.html\n")
     assert Path("demo.tar.report.html").read_text().startswith("<!doctype html>")
 

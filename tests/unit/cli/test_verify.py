@@ -1,0 +1,66 @@
+"""``mirror verify`` at the terminal: "ok" is said of what install would take, and of nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.core.trust.sidecars import APPROVED, REJECTED
+from mirror.review.decisions.approval import decide
+from tests.support.bundles import BundleSimulator
+from tests.support.keys import make_root, role, signer, trust_store
+
+ROOT = make_root(builder=role("builder", "bea", threshold=2), approver=role("alice", threshold=1))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, mirror_home: Path) -> Path:
+    trust_store(mirror_home, ROOT)
+    simulator = BundleSimulator()
+    simulator.root = ROOT
+    simulator.add("meta/a.txt", b"content of a")
+    return simulator.write(tmp_path / "b.tar")
+
+
+def test_what_lacks_signatures_is_intact_and_not_ok(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(bundle)]) == 38
+    out, err = capsys.readouterr()
+    assert out.startswith(f"intact, but not ok (threshold-not-met): {bundle}: 2 files, ")
+    assert "  builder:   1 of 2 signed: builder\n  approver:  0 of 1 signed: -\n" in out
+    assert (
+        f"  missing:   bea (builder)\n  missing:   alice (approver)\n  next:      mirror approve {bundle} --key KEY\n"
+        in out
+    )
+    assert "needs 2 builders, has 1 (builder), missing bea; needs 1 approver, has none, missing alice" in err
+    assert f"hint: Each of those who are missing signs with `mirror approve {bundle} --key KEY`" in err
+
+
+def test_what_all_have_signed_is_ok_and_what_one_refused_is_not(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at, name in enumerate(("bea", "alice"), 1):
+        decide(bundle, ROOT, APPROVED, signer(name).sign, "", at)
+    assert main(["verify", str(bundle)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"ok: {bundle} is intact: 2 files, ") and "next:" not in out
+    decide(bundle, ROOT, REJECTED, signer("bea").sign, "the wrong torch", 3)
+    assert main(["verify", str(bundle)]) == 118
+    assert capsys.readouterr().out.startswith("intact, but not ok (bundle-rejected): ")
+
+
+def test_a_policy_that_cannot_be_applied_in_full_says_what_it_could_not_judge(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[licences]\nallowed = ["MIT"]\n[vulnerabilities]\nblock = ["high"]\n[files]\nbuilt = false\n')
+    assert main(["verify", str(bundle), "--policy", str(policy)]) == 124
+    out = capsys.readouterr().out
+    assert out.startswith("intact, but not ok (policy-facts-missing): ")
+    assert "  policy:    nothing against it\n  unjudged:  it carries no meta/dossier.json, which tells licences" in out
+    assert "  unjudged:  it carries no meta/vulnerabilities.json, which tells known vulnerabilities\n" in out
+    main(["verify", str(bundle), "--policy", str(policy), "--json"])
+    told = json.JSONDecoder().raw_decode(capsys.readouterr().out)[0]
+    assert told["breaches"] == [] and len(told["not_judged"]) == 2
