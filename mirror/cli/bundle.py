@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, print_json
-from mirror.cli.options import add_repository_options, url
+from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options, url
 from mirror.cli.signers import print_tallies
 from mirror.core.errors import Unreadable
 from mirror.core.policy.document import read_policy
 from mirror.core.signatures.fingerprints import grouped
+from mirror.core.stackfiles import find_stack
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Fetch what a lock names, build what has no wheel, and write one signed tar for the closed network.
 
-LOCK is lockfiles/NAME.txt; NAME.toml, NAME.build.txt and NAME.rpms.toml or NAME.redist.toml are found beside it, and what is
-not locked yet is locked first. A requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are
-accepted too.
+NAME is a stack in lockfiles/ or here; its lock is NAME.txt, and NAME.build.txt and NAME.rpms.toml or NAME.redist.toml lie
+beside it. What is not locked yet is locked first; so is what NAME.toml wishes for otherwise than it was locked, and every pin
+that still holds stays. A requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too.
 The same lock gives the same bytes. On first use a builder key and a root are made, and what to carry across is printed.
 """
 
@@ -36,11 +37,14 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--lock", type=Path, required=True, metavar="LOCK", help="the lock, e.g. lockfiles/h100.txt")
+    parser.add_argument("stack", nargs="?", metavar="NAME", help=STACK_HELP)
+    parser.add_argument("--lock", metavar="LOCK", help="the same by its lock, e.g. lockfiles/h100.txt")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("bundle.tar"), metavar="FILE", help="default: bundle.tar"
     )
-    parser.add_argument("--locked", action="store_true", help="refuse to lock anything: every pin must be there")
+    parser.add_argument(
+        "--locked", action="store_true", help="refuse to lock anything: every pin must be there and answer NAME.toml"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan; nothing is fetched, built or locked")
     parser.add_argument(
         "--wheelhouse",
@@ -64,9 +68,7 @@ def configure(subparsers: Any) -> None:
         "--extra", action="append", default=[], metavar="NAME", help="an extra of a pylock.toml to take"
     )
     add_repository_options(parser)
-    parser.add_argument(
-        "--index-url", type=url, metavar="URL", help="take wheels from this index (default: NAME.toml's, or pip's)"
-    )
+    add_index_option(parser)
     parser.add_argument(
         "--key",
         type=Path,
@@ -89,7 +91,7 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
     parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,9 +103,10 @@ def run(args: argparse.Namespace) -> int:
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")
     policy = read_policy(args.policy) if args.policy else None  # before the long work
-    console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(args.lock))
+    lock = _lock(args)
+    console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
     wishes = Wishes(
-        lock=args.lock,
+        lock=lock,
         locked=args.locked or args.dry_run,
         rpm_repo=args.rpm_repo,
         without=frozenset(args.without),
@@ -123,6 +126,16 @@ def run(args: argparse.Namespace) -> int:
     result = bundle(options, store, TrustStore.default(), console)
     print_json(result.to_dict()) if args.json else _print_result(result)
     return 0
+
+
+def _lock(args: argparse.Namespace) -> Path:
+    """The lock that is meant: a file as it is named, or that of a stack."""
+    if bool(args.stack) == bool(args.lock):
+        args.parser.error("expected one stack: NAME, or --lock LOCK")
+    word = str(args.stack or args.lock)
+    path = Path(word)
+    is_lock = path.suffix != ".toml" and path.is_file()
+    return path if is_lock else find_stack(word).lock
 
 
 def _database(text: str) -> str:

@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
-from mirror.cli.options import add_repository_options
+from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options
+from mirror.core.stackfiles import find_stack
 
 if TYPE_CHECKING:
     from mirror.connected.lock import Locked
+    from mirror.connected.locking.moves import Move
 
 _DESCRIPTION = """\
-Pin everything that NAME.toml wishes for, for its target, whatever machine this is.
+Pin everything that a stack wishes for in NAME.toml, for its target, whatever machine this is.
 
 Written beside NAME.toml: NAME.txt (Python projects, with the sha256 of the one file that the target takes), NAME.build.txt
 (what the builds from source need), NAME.rpms.toml (the CUDA toolchain's RPMs) and NAME.files.txt (which RPM of that CUDA
 release brings which file, for mirror which); or NAME.redist.toml (NVIDIA's component archives), if NAME.toml has [redist] in
-place of [rpms]. Versions that are locked already are kept where they still answer; when nothing changes, no file does. No
-package's code is run.
+place of [rpms]. NAME is looked for in lockfiles/, then here.
+
+Versions that are locked already are kept where they still answer; when nothing changes, no file does. --upgrade lets them move:
+of everything, the CUDA toolchain included; or of the projects named alone, and 'rpms' is the toolchain. What moved is told;
+so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. No package's code is run.
 """
 
 
@@ -30,7 +35,13 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("stack", type=Path, metavar="NAME.toml", help="the stack, e.g. lockfiles/h100.toml")
+    parser.add_argument("stack", metavar="NAME", help=STACK_HELP)
+    parser.add_argument(
+        "--upgrade",
+        nargs="*",
+        metavar="PROJECT",
+        help="take the newest versions that fit: of these projects, or without any of everything",
+    )
     parser.add_argument(
         "--resolver",
         choices=("uv", "pip-tools"),
@@ -44,13 +55,16 @@ def configure(subparsers: Any) -> None:
         "--write-rpms-lock", type=Path, metavar="FILE", help="write the RPMs as a rpms.lock.yaml for Hermeto, too"
     )
     add_repository_options(parser)
+    add_index_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.fetching.store import Store
-    from mirror.connected.lock import LockOptions, lock
+    from mirror.connected.lock import lock
+    from mirror.connected.locking.drafts import LockOptions
+    from mirror.connected.locking.upgrade import Upgrade
 
     options = LockOptions(
         resolver=args.resolver,
@@ -59,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
         rpms_lock=args.rpms_lock,
         write_rpms_lock=args.write_rpms_lock,
         without=frozenset(args.without),
+        upgrade=Upgrade.of(args.upgrade),
+        index_url=args.index_url,
     )
-    locked = lock(args.stack, options, Store.default(), Console())
+    locked = lock(find_stack(args.stack).wishes, options, Store.default(), Console())
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
 
@@ -68,6 +84,21 @@ def run(args: argparse.Namespace) -> int:
 def _print(locked: Locked) -> None:
     for file in locked.files:
         unit = "files" if file.path.name.endswith(".files.txt") else "pins"
-        print(f"{file.path}  {file.pins} {unit}  {'written' if file.changed else 'unchanged'}")
+        what = "removed" if file.is_removed else "written" if file.changed else "unchanged"
+        print(f"{file.path}  {file.pins} {unit}  {what}")
+    for line in _table(locked.moved):
+        print(f"  {line}")
     for line in locked.unpinned:
         print(f"goes without {line}")
+    for note in (*locked.kept_out, *locked.notes):
+        print(f"note: {note}")
+
+
+def _table(moved: tuple[Move, ...]) -> list[str]:
+    """Old and new versions below each other."""
+    rows = [(move.name, move.old or "(new)", move.new or "(gone)", move.part) for move in moved]
+    names, olds = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return [
+        f"{name:<{names}}  {old:<{olds}} -> {new}" + (" (to build with)" if part == "build" else "")
+        for name, old, new, part in rows
+    ]

@@ -22,14 +22,16 @@ from types import FrameType
 from typing import NoReturn
 
 from mirror import __version__
+from mirror.cli.parser import Parser
 from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
+from mirror.core.nearmiss import did_you_mean
 from mirror.review.markup import visible
 
-CONNECTED = ("lock", "bundle", "installer", "key")
+CONNECTED = ("init", "lock", "bundle", "installer", "key")
 """Commands of the connected machine: they need Python 3.11 and the libraries that pip installs with mirror."""
 
 COMMANDS = (
-    "lock", "bundle",
+    "init", "lock", "bundle",
     "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
     "installer", "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
     "key", "trust",
@@ -38,7 +40,7 @@ COMMANDS = (
 _DESCRIPTION = """\
 Carry a GPU inference stack into a closed network.
 
-  connected machine:  mirror lock, mirror bundle, mirror installer
+  connected machine:  mirror init, mirror lock, mirror bundle, mirror installer
   reviewer:           mirror verify, mirror inspect, mirror report, mirror diff, mirror rescan,
                       mirror approve, mirror reject
   closed network:     mirror install, mirror env, mirror run, mirror which, mirror doctor,
@@ -57,7 +59,7 @@ def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     Args:
         commands: the one that is going to run, where that is known: importing the others takes longer than some of them run.
     """
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="mirror",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -89,6 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         ):  # nohup: nor does a program of 'mirror run' end with the terminal
             signal.signal(number, _stop)
     command = next((word for word in words if not word.startswith("-")), "")
+    if not words:
+        print(parser().format_help(), end="", file=sys.stderr)
+        return 2
+    if command and command not in COMMANDS:
+        usage, meant = parser().format_usage(), did_you_mean(command, filter(is_available, COMMANDS))
+        print(f"{usage}mirror: error: there is no command '{command}'{meant}", file=sys.stderr)
+        return 2
     if command in COMMANDS and not is_available(command):
         print(f"mirror: error: {_why_missing(command)}", file=sys.stderr)
         return 2

@@ -35,6 +35,20 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+STACK_HELP = "the stack: its name, such as h100, or a path to its NAME.toml or NAME.txt"
+"""How a stack is named, wherever a command takes one: see ``mirror.core.stackfiles``."""
+
+
+def add_index_option(parser: argparse.ArgumentParser) -> None:
+    """Which index stands in for the default one."""
+    parser.add_argument(
+        "--index-url",
+        type=url,
+        metavar="URL",
+        help="take packages from this index (default: NAME.toml's; or else uv's or pip's, from the environment or pip.conf)",
+    )
+
+
 def add_stack_arguments(parser: argparse.ArgumentParser, default: str = "the only one") -> None:
     """Which installed stack is meant: by its name, or by its prefix. ``default`` says which without either."""
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"the stack's name (default: {default})")

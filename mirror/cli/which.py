@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
+from mirror.cli.options import STACK_HELP
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.which.place import Place, bundled_place, installed_place, locked_place
 from mirror.closed.which.search import Answer, toml_line, toml_table, which
 from mirror.core.cuda.components import role_of
+from mirror.core.stackfiles import find_stack
 from mirror.core.toolkit.filesearch import Match
 from mirror.core.trust.truststore import TrustStore
 
@@ -19,7 +21,7 @@ Say which RPM of the CUDA toolkit brings a file, whether this stack has it, and 
 
 FILE is a header as it is included (nv/target, cuda_fp8.h), a library or soname (libcublasLt.so, libnvrtc.so.13, -lcublas), a
 program (ptxas), or a path. Asked is the installed stack; with --bundle a bundle before it is installed (its signature is
-checked first); with --lock what is locked on the connected machine. Nothing is read over a network.
+checked first); with --stack what is locked on the connected machine. Nothing is read over a network.
 """
 
 
@@ -38,7 +40,7 @@ def configure(subparsers: Any) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--prefix", type=Path, metavar="DIR", help="ask the stack installed there")
     where.add_argument("--bundle", type=Path, metavar="FILE", help="ask a bundle")
-    where.add_argument("--lock", type=Path, metavar="NAME.toml", help="ask a lock, by its NAME.toml")
+    where.add_argument("--stack", "--lock", metavar="NAME", help=f"ask a lock; {STACK_HELP}")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -56,16 +58,17 @@ def _words(args: argparse.Namespace) -> tuple[str, str]:
     if not 1 <= len(words) <= 2:
         args.parser.error(f"expected FILE and at most one NAME, got {len(words)} words")
     file, name = (*words, "")[:2]
-    if name and (args.prefix or args.bundle or args.lock):
-        args.parser.error(f"a stack's name ({name}) and --prefix, --bundle or --lock exclude each other")
+    if name and (args.prefix or args.bundle or args.stack):
+        args.parser.error(f"a stack's name ({name}) and --prefix, --bundle or --stack exclude each other")
     return file, name
 
 
 def _place(args: argparse.Namespace, name: str) -> Place:
     if args.bundle:
         return bundled_place(args.bundle, TrustStore.default().load_root())
-    if args.lock:
-        return locked_place(args.lock)
+    if args.stack:
+        found = find_stack(args.stack)
+        return locked_place(found.wishes if found.wishes.is_file() else found.lock)
     return installed_place(choose_prefix(name, args.prefix))
 
 

@@ -154,7 +154,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = trust.root_documents()
-    with drift_named(locks.rpms, options.wishes.rpm_repo):
+    with drift_named(locks.rpms, options.wishes.rpm_repo or locks.copy or None):
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)

@@ -8,8 +8,8 @@
    Or choose among NVIDIA's component archives: ``NAME.redist.toml``.
 
 Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
-the Python side written, and the error says how to go on. What was locked before is kept where it still answers; when nothing
-changes, not a byte does, the time of locking included.
+the Python side written, and the error says how to go on. What was locked before is kept where it still answers, unless it is to
+be upgraded; when nothing changes, not a byte does, the time of locking included.
 
 Example::
 
@@ -20,79 +20,37 @@ Example::
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mirror.connected.fetching.store import Store
-from mirror.connected.fetching.transport import get_bytes, new_session
+from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
+from mirror.connected.locking.copies import Copies
+from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
+from mirror.connected.locking.moves import Move, moves
+from mirror.connected.locking.toolchainlock import left_behind, redist_drafts, rpm_drafts
+from mirror.connected.locking.upgrade import Upgrade
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_lock
-from mirror.connected.resolving.coverage import covers, covers_builds
+from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
+from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
-from mirror.connected.stack.without import left_out
-from mirror.connected.toolchain import filelists, hermeto
-from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
-from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, open_repository
-from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
+from mirror.connected.stack.without import RPMS, left_out
+from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.durable import write_file
-from mirror.core.errors import InvalidDocument
-from mirror.core.names import Sha256Hex
+from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.toolkit.fileindex import FILELISTS, FileIndex
 
-__all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock"]
-
-PARTS = ("python", "build", "rpms")
-"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from."""
+__all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
 _ENDINGS = {"python": "txt", "build": "build.txt"}
 _TITLES = {
     "python": "The Python side of {}.toml, locked by mirror: one file for each project.",
     "build": "What the builds of {}.toml need, locked by mirror: one file for each project.",
 }
-
-
-@dataclass(frozen=True)
-class LockOptions:
-    """How to lock.
-
-    Attributes:
-        resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
-        rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
-        rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
-        rpms_lock: a ``rpms.lock.yaml`` (``mirror.connected.toolchain.hermeto``) that names the only RPMs which may be chosen.
-        write_rpms_lock: where to write the RPMs as such a file, too.
-        without: ``"rpms"``, and optional requirements, that are left out.
-        parts: which of ``PARTS`` to lock; the files of the others stay as they are.
-        now: the time of locking, in seconds since 1970 UTC; the clock's when None.
-    """
-
-    resolver: str = "uv"
-    rpm_repo: str | None = None
-    rpm_fingerprints: tuple[str, ...] = ()
-    rpms_lock: Path | None = None
-    write_rpms_lock: Path | None = None
-    without: frozenset[str] = frozenset()
-    parts: frozenset[str] = frozenset(PARTS)
-    now: int | None = None
-
-
-@dataclass(frozen=True)
-class LockedFile:
-    """One lock file.
-
-    Attributes:
-        path: where it is.
-        pins: how many it holds; of ``NAME.files.txt``, how many files.
-        changed: whether it was written now; False when it already said the same.
-    """
-
-    path: Path
-    pins: int
-    changed: bool
 
 
 @dataclass(frozen=True)
@@ -103,15 +61,28 @@ class Locked:
         name: the stack's.
         files: the lock files, in the order of ``PARTS``.
         unpinned: optional requirements that the lock goes without, each with the reason.
+        moved: pins that are others now; none where there was no lock before.
+        kept_out: newer versions of what the user named, and what kept each out of the lock.
+        notes: what else a person should know.
     """
 
     name: str
     files: tuple[LockedFile, ...]
     unpinned: tuple[str, ...]
+    moved: tuple[Move, ...] = ()
+    kept_out: tuple[KeptOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         files = [{"path": str(file.path), "pins": file.pins, "changed": file.changed} for file in self.files]
-        return {"name": self.name, "files": files, "unpinned": list(self.unpinned)}
+        return {
+            "name": self.name,
+            "files": files,
+            "unpinned": list(self.unpinned),
+            "moved": [move.to_dict() for move in self.moved],
+            "kept_out": [one.to_dict() for one in self.kept_out],
+            "notes": list(self.notes),
+        }
 
 
 def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SILENT) -> Locked:
@@ -125,74 +96,120 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         RepositoryUnreachable: of the toolchain; the Python side is written then.
         MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
     """
-    stack = Stack.load(path).signed_by(options.rpm_fingerprints)
+    written = Stack.load(path)
+    stack, notes = with_default_index(written.signed_by(options.rpm_fingerprints), options.index_url)
     options = replace(options, without=left_out(options.without, stack))
     now = int(time.time()) if options.now is None else options.now
-    drafts, unpinned = _python_drafts(stack, path.parent, options, now, store, progress)
+    python = _python_side(stack, wish_digests(written), path.parent, options, now, store, progress)
+    drafts, moved = list(python.drafts), python.moved
     try:
-        drafts += _rpm_drafts(stack, path.parent, options, now, progress)
-        drafts += _redist_drafts(stack, path.parent, options, now, progress)
+        toolchain, rpms_moved = rpm_drafts(stack, path.parent, options, now, progress)
+        drafts += toolchain
+        drafts += redist_drafts(stack, path.parent, options, now, progress)
     except RepositoryUnreachable:
         for draft in drafts:
             draft.write()
             progress.say(f"{draft.path} is locked; {stack.name}.{'rpms' if stack.rpms else 'redist'}.toml is not")
+        for one in python.kept_out:
+            progress.say(f"note: {one}")
         raise
-    return Locked(stack.name, tuple(draft.write() for draft in drafts), unpinned)
+    drafts += left_behind(stack, path.parent, options)
+    files = tuple(draft.write() for draft in drafts)
+    _remember_copy(files, options, store)
+    notes = (*notes, *_not_moved(stack, (*moved, *rpms_moved), options.upgrade))
+    return Locked(stack.name, files, python.unpinned, (*moved, *rpms_moved), python.kept_out, notes)
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """A lock file that is not written yet; without data, one that is to go."""
+def restamp(path: Path, now: int | None = None) -> None:
+    """Give a lock the digest of a ``NAME.toml`` that changed in nothing that a pin hangs on, and a new time; pins stay.
 
-    path: Path
-    data: bytes | None
-    pins: int
+    The file travels in the bundle, so another one is another bundle, which needs a sequence number of its own.
 
-    @property
-    def is_new(self) -> bool:
-        return self.data != (self.path.read_bytes() if self.path.is_file() else None)
+    Raises:
+        MirrorError: as ``Stack.load``, ``read_lock`` and ``write_file``.
+    """
+    stack = Stack.load(path)
+    moment = int(time.time()) if now is None else now
+    for part, ending in _ENDINGS.items():
+        file = path.with_name(f"{stack.name}.{ending}")
+        if file.is_file():
+            lock = replace(read_lock(file), locked=moment)
+            lock = replace(lock, stack=stack.digest) if part == "python" else lock
+            write_file(file, lock.encode(_TITLES[part].format(stack.name)))
 
-    def write(self) -> LockedFile:
-        changed = self.is_new
-        if changed and self.data is not None:
-            write_file(self.path, self.data)
-        elif changed:
-            self.path.unlink()
-        return LockedFile(self.path, self.pins, changed)
+
+def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: Store) -> None:
+    """The bundle of this lock takes the toolchain from the same copy."""
+    for file in files:
+        if options.rpm_repo and file.path.name.endswith((".rpms.toml", ".redist.toml")) and file.path.is_file():
+            Copies(store).remember(file.path, options.rpm_repo)
+
+
+def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
+    """What was to be upgraded and cannot be, because its version is stated."""
+    gone = {move.name for move in moved}
+    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(upgrade.names - gone))
+    return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
 
 
 @dataclass(frozen=True)
 class _Previous:
-    """The Python lock that is there: its bytes and its time, or nothing when it cannot be read as one."""
+    """The Python lock that is there: its bytes, time and versions, or nothing when it cannot be read as one."""
 
     data: bytes = b""
     locked: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, progress: Progress) -> _Previous:
+        if not path.is_file():
+            return cls()
         try:
-            return cls(path.read_bytes(), read_lock(path).locked) if path.is_file() else cls()
+            lock = read_lock(path)
+            return cls(path.read_bytes(), lock.locked, {pin.name: pin.version for pin in lock.pins})
         except InvalidLock as exc:
             progress.say(f"{exc}; it is made anew")
             return cls()
 
 
-def _python_drafts(
-    stack: Stack, directory: Path, options: LockOptions, now: int, store: Store, progress: Progress
-) -> tuple[list[_Draft], tuple[str, ...]]:
-    """``NAME.txt`` and ``NAME.build.txt``, as far as they are asked for; and what was set aside."""
+@dataclass(frozen=True)
+class _PythonSide:
+    """``NAME.txt`` and ``NAME.build.txt``, as far as they are asked for, and what is to be told of them."""
+
+    drafts: tuple[Draft, ...]
+    unpinned: tuple[str, ...]
+    moved: tuple[Move, ...]
+    kept_out: tuple[KeptOut, ...]
+
+
+def _python_side(
+    stack: Stack,
+    wishes: tuple[tuple[str, str], ...],
+    directory: Path,
+    options: LockOptions,
+    now: int,
+    store: Store,
+    progress: Progress,
+) -> _PythonSide:
+    """Make them. ``wishes`` are the file's: an index that a command or this machine puts into the stack is not in the file."""
     paths = {part: directory / f"{stack.name}.{ending}" for part, ending in _ENDINGS.items() if part in options.parts}
     previous = {part: _Previous.read(path, progress) for part, path in paths.items()}
+    options.upgrade.check(_known(stack, previous.values()))
+    preferred = {part: options.upgrade.remaining(one.data, str(paths[part])) for part, one in previous.items()}
     locks: dict[str, PythonLock] = {}
+    kept_out: tuple[KeptOut, ...] = ()
     if paths:
         with Index.of(stack) as index:
             pinning = Pinning(stack, index, options.resolver, progress, options.without, store)
             sdists = pinning.sdists(store)
             if "python" in paths:
                 # NAME.toml travels in the bundle: another one is another bundle, which needs a sequence number of its own.
-                locks["python"] = replace(pinning.python(sdists, previous["python"].data), stack=stack.digest)
+                lock = pinning.python(sdists, preferred["python"])
+                locks["python"] = replace(lock, stack=stack.digest, wishes=wishes)
             if "build" in paths:
-                locks["build"] = pinning.builds(sdists, previous["build"].data)
+                locks["build"] = pinning.builds(sdists, preferred["build"])
+            if "python" in paths:
+                kept_out = pinning.kept_out(locks["python"], sdists, preferred["python"])
 
     def encoded(locked: int) -> dict[str, bytes]:
         return {
@@ -206,89 +223,17 @@ def _python_drafts(
         if all(same[part] == previous[part].data for part in paths):
             data = same
     unpinned = locks["python"].unpinned if "python" in locks else ()
-    return [_Draft(paths[part], data[part], len(locks[part].pins)) for part in paths], unpinned
+    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins)) for part in paths)
+    moved = tuple(
+        move
+        for part in paths
+        if previous[part].data
+        for move in moves(previous[part].versions, {pin.name: pin.version for pin in locks[part].pins}, part)
+    )
+    return _PythonSide(drafts, unpinned, moved, kept_out)
 
 
-def _rpm_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:
-    """``NAME.rpms.toml`` and ``NAME.files.txt``, if the stack wants RPMs."""
-    wishes = stack.rpms
-    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
-        return []
-    path, target = directory / f"{stack.name}.rpms.toml", stack.target
-    progress.say(f"closing over {len(wishes.packages)} RPMs of {options.rpm_repo or wishes.repository}")
-    with new_session() as session:
-        read: Read = cache(partial(get_bytes, session))  # the index is of the very metadata that was locked from
-        new = lock_rpms(
-            wishes,
-            target.arch,
-            location=options.rpm_repo,
-            read=read,
-            now=now,
-            release=target.cuda,
-            allowed=_allowed(stack, options, read, progress),
-            progress=progress,
-        )
-        files = _files_draft(stack, new, directory, options, read, progress)
-    try:
-        old = RpmLock.load(path) if path.is_file() else new
-    except InvalidDocument as exc:
-        progress.say(f"{exc}; it is made anew")
-        old = new
-    if replace(new, locked=old.locked) == old and not files.is_new:
-        new = old  # another index is another lock: equal times promise equal bundles
-    drafts = [_Draft(path, new.encode(), len(new.pins)), files]
-    if options.write_rpms_lock:
-        drafts.append(_Draft(options.write_rpms_lock, hermeto.encode(new, target.arch), len(new.pins)))
-    return [draft for draft in drafts if draft.is_new or draft.data is not None]
-
-
-def _allowed(stack: Stack, options: LockOptions, read: Read, progress: Progress) -> frozenset[Sha256Hex] | None:
-    """Digests of the RPMs that may be chosen; None for any."""
-    if options.rpms_lock is None or stack.rpms is None:
-        return None
-    named = hermeto.read_rpms_lock(options.rpms_lock, stack.target.arch)
-    repository = open_repository(options.rpm_repo or stack.rpms.repository, stack.rpms.fingerprints, read)
-    return named.among(repository, stack.rpms.repository, progress)
-
-
-def _redist_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[_Draft]:
-    """``NAME.redist.toml``, if the stack wants component archives."""
-    wishes = stack.redist
-    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
-        return []
-    path = directory / f"{stack.name}.redist.toml"
-    progress.say(f"choosing component archives of {options.rpm_repo or wishes.manifest}")
-    with new_session() as session:
-        read = partial(get_bytes, session)
-        new = lock_redist(wishes, stack.target, location=options.rpm_repo, read=read, now=now)
-    try:
-        old = RedistLock.load(path) if path.is_file() else new
-    except InvalidDocument as exc:
-        progress.say(f"{exc}; it is made anew")
-        old = new
-    if replace(new, locked=old.locked) == old:
-        new = old
-    return [_Draft(path, new.encode(), len(new.pins))]
-
-
-def _files_draft(
-    stack: Stack, lock: RpmLock, directory: Path, options: LockOptions, read: Read, progress: Progress
-) -> _Draft:
-    """``NAME.files.txt``: the one that is there as long as it belongs to the lock, for filelists are pruned."""
-    assert stack.rpms is not None
-    path = directory / f"{stack.name}.files.txt"
-    try:
-        old = FileIndex.parse(path.read_bytes(), str(path)) if path.is_file() else None
-    except InvalidDocument as exc:
-        progress.say(f"{exc}; it is made anew")
-        old = None
-    if old and old.source == FILELISTS and not filelists.covers(old, lock.pins, stack.target):
-        return _Draft(path, old.encode(), old.count)
-    location = options.rpm_repo or stack.rpms.repository
-    repository = open_repository(location, stack.rpms.fingerprints, read)
-    try:
-        new = filelists.index_of(repository, location, lock.pins, stack.target, read)
-    except RepositoryUnreachable as exc:
-        progress.say(f"{exc}; the stack is locked without {path.name}")
-        new = None
-    return _Draft(path, new.encode() if new else None, new.count if new else 0)
+def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
+    """Every name that an upgrade may have."""
+    asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
+    return asked.union(*(one.versions for one in previous), [RPMS] if stack.rpms else [])

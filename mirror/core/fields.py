@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 from mirror.core.errors import InvalidDocument
+from mirror.core.nearmiss import did_you_mean
 
 T = TypeVar("T")
 
@@ -103,6 +104,7 @@ class Fields:
         if not isinstance(value, dict):
             self.fail("", f"expected a table, got {type(value).__name__}")
         self._left: dict[str, Any] = dict(value)
+        self._asked: set[str] = set()
 
     def fail(self, key: str, problem: str) -> NoReturn:
         raise InvalidDocument(self.document, self._path(key), problem)
@@ -111,7 +113,18 @@ class Fields:
         return f"{self.where}.{key}" if self.where and key else self.where or key
 
     def __contains__(self, key: str) -> bool:
+        self._asked.add(key)
         return key in self._left
+
+    def only(self, *known: str) -> None:
+        """Refuse every key but these, before any getter finds one missing: a misspelt key is why another is missing.
+
+        For tables that people write. ``end()`` refuses the same keys, after the getters.
+        """
+        self._asked.update(known)
+        strange = sorted(self._left.keys() - set(known))
+        if strange:
+            self._unknown(strange[0])
 
     def left(self) -> tuple[str, ...]:
         """The keys not taken yet, in the document's order."""
@@ -123,6 +136,7 @@ class Fields:
 
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
         """The value of ``key``, which must be exactly of type ``kind`` (a bool is no int here)."""
+        self._asked.add(key)
         if key not in self._left:
             if default is None:
                 self.fail(key, "missing")
@@ -182,4 +196,7 @@ class Fields:
     def end(self) -> None:
         """Refuse the keys that nobody took."""
         if self._left:
-            self.fail(min(self._left), "unknown key")
+            self._unknown(min(self._left))
+
+    def _unknown(self, key: str) -> NoReturn:
+        self.fail(key, f"unknown key{did_you_mean(key, self._asked - {key})}")

@@ -73,6 +73,7 @@ class Target:
         Raises:
             InvalidDocument: with the path to the fault.
         """
+        fields.only("python", "arch", "glibc", "gpu", "cuda", "cpu")
         target = cls(
             python=fields.checked("python", _minor_version),
             arch=fields.checked("arch", _architecture),

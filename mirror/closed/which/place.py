@@ -45,7 +45,7 @@ class NoFileIndex(MirrorError):
     exit_code = 109
     hint = (
         "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
-        "'mirror lock NAME.toml' writes it and 'mirror which FILE --lock NAME.toml' asks it."
+        "'mirror lock NAME' writes it and 'mirror which FILE --stack NAME' asks it."
     )
     message = "{place} holds no index of the files of CUDA's packages"
 

@@ -45,12 +45,14 @@ class Miss:
         version: the pinned version.
         found: what there is, e.g. ``"has only manylinux_2_31 wheels"``.
         wanted: what the target says to that, e.g. ``"promises glibc 2.28"``.
+        kind: the same in a word for machines: ``"sdist-only"``, ``"python"`` or ``"platform"``.
     """
 
     project: ProjectName
     version: str
     found: str
     wanted: str
+    kind: str = "platform"
 
 
 class NoWheelForTarget(MirrorError):
@@ -127,9 +129,13 @@ def allows_python(specifier: str, target: Target) -> bool:
 def explain(project: ProjectName, version: str, files: Sequence[IndexFile], target: Target) -> Miss:
     """Say why none of a version's files fits, from the side that comes closest to fitting."""
     wheels = [file for file in files if file.kind == "wheel"]
-    for words in (_no_wheels(files, wheels, target), _other_python(wheels, target), _other_platform(wheels, target)):
+    for kind, words in (
+        ("sdist-only", _no_wheels(files, wheels, target)),
+        ("python", _other_python(wheels, target)),
+        ("platform", _other_platform(wheels, target)),
+    ):
         if words:
-            return Miss(project, version, *words)
+            return Miss(project, version, *words, kind)
     return Miss(project, version, "has no wheel that fits", f"is {target}")
 
 

@@ -21,7 +21,7 @@ from mirror.core.durable import write_file
 
 ROOMS = ("core", "review", "closed")
 COMMANDS = (
-    "__init__", "main", "console", "options", "signers",
+    "__init__", "main", "parser", "console", "options", "signers",
     "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
     "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
     "trust",

@@ -65,6 +65,8 @@ class Pin:
         hashes: of the files it may come from: exactly one in a lock of ours, often dozens in one made elsewhere.
         marker: the environments it is for; empty for all, and always so in a lock of ours.
         via: what asked for it, for people.
+        wishes: a digest of each part of that ``NAME.toml`` that pins hang on (``mirror.connected.resolving.coverage``), by
+            its name; empty where that is not known.
         requires_python: the versions of Python that a ``pylock.toml`` says it is for; empty for all.
         yanked: why its makers had withdrawn it at the time of locking (``"yes"`` when they gave no reason); empty when they had
             not, or when nobody wrote it down.
@@ -118,6 +120,7 @@ class PythonLock:
     wanted_extras: tuple[str, ...] = ()
     wanted_groups: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    wishes: tuple[tuple[str, str], ...] = ()
 
     def find(self, name: ProjectName) -> Pin | None:
         return next((pin for pin in self.pins if pin.name == name), None)
@@ -218,6 +221,7 @@ class PythonLock:
         if self.target is not None:
             head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
         head += [f"# mirror: stack={self.stack}"] if self.stack else []
+        head += [f"# mirror: wishes={json.dumps(dict(self.wishes), separators=(',', ':'))}"] if self.wishes else []
         head += [f"# mirror: unpinned {line}" for line in self.unpinned]
         head += [f"# mirror: withdrawn {pin.name} {pin.yanked}" for pin in self.pins if pin.yanked]
         head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []

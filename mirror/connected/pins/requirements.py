@@ -107,6 +107,7 @@ class _Reader:
         self.target: Target | None = None
         self.unpinned: list[str] = []
         self.stack = ""
+        self.wishes: tuple[tuple[str, str], ...] = ()
         self.yanked: dict[str, str] = {}
         self.requires_python = ""
         self.environments: list[str] = []
@@ -121,6 +122,7 @@ class _Reader:
             target=self.target,
             unpinned=tuple(self.unpinned),
             stack=self.stack,
+            wishes=self.wishes,
             requires_python=self.requires_python,
             environments=tuple(self.environments),
             extras=self.extras,
@@ -235,6 +237,9 @@ class _RequirementsReader(_Reader):
                 self.unpinned.append(value)
             elif key == "stack":
                 self.stack = sha256_hex(value)
+            elif key == "wishes":
+                parts = Fields(json.loads(value), "wishes")
+                self.wishes = tuple((part, parts.text(part)) for part in parts.left())
             elif key == "withdrawn":
                 name, _, reason = value.partition(" ")
                 self.yanked[project_name(name)] = reason or "yes"

@@ -35,6 +35,21 @@ from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
 
 
+@dataclass(frozen=True)
+class Outdated:
+    """One part of a lock that no longer is what ``NAME.toml`` wishes for.
+
+    Attributes:
+        part: one of ``mirror.connected.lock.PARTS``.
+        path: the lock file.
+        issues: each difference, with both sides.
+    """
+
+    part: str
+    path: str
+    issues: tuple[str, ...]
+
+
 class LockOutdated(MirrorError):
     """A lock is older than the wishes in ``NAME.toml``.
 
@@ -45,7 +60,7 @@ class LockOutdated(MirrorError):
 
     ref = "lock-outdated"
     exit_code = 58
-    hint = "Lock again: mirror lock NAME.toml"
+    hint = "Lock again: mirror lock NAME; mirror bundle without --locked and --dry-run does so too, and keeps what still holds."
 
     path: str
     issues: tuple[str, ...]
@@ -85,6 +100,8 @@ class Locks:
         files: the bytes of every file read, by name: they travel in ``meta/``.
         index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
         redist: the lock of component archives; None likewise.
+        news: what a person should know of how they came to be here just now.
+        copy: of the toolchain's repository, that this machine locked them from (URL or directory); empty for none.
     """
 
     path: Path
@@ -97,6 +114,25 @@ class Locks:
     files: dict[str, bytes]
     index: FileIndex | None = None
     redist: RedistLock | None = None
+    news: tuple[str, ...] = ()
+    copy: str = ""
+
+    def outdated(self) -> tuple[Outdated, ...]:
+        """The parts that no longer cover ``NAME.toml``, with each difference."""
+        if self.stack is None:
+            return ()
+        found = [("python", str(self.path), locking.covers(self.stack, self.python))]
+        if self.build:
+            found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
+        if self.stack.rpms and self.rpms:
+            issues = rpmlock.covers(self.stack.rpms, self.rpms, self.target.arch)
+            found.append(("rpms", f"{self.name}.rpms.toml", issues))
+            stale = filelists.covers(self.index, self.rpms.pins, self.target) if self.index else ()
+            found.append(("rpms", f"{self.name}.files.txt", stale))
+        if self.stack.redist and self.redist:
+            issues = redistlock.covers(self.stack.redist, self.redist, self.target)
+            found.append(("rpms", f"{self.name}.redist.toml", issues))
+        return tuple(Outdated(part, path, tuple(issues)) for part, path, issues in found if issues)
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -153,6 +189,7 @@ def read_locks(
     target: Path | None = None,
     extras: tuple[str, ...] = (),
     groups: tuple[str, ...] | None = None,
+    outdated_too: bool = False,
 ) -> Locks:
     """Read a lock and what is beside it.
 
@@ -161,6 +198,7 @@ def read_locks(
         target: a TOML file with the ``[target]`` of a lock that has no ``NAME.toml`` beside it.
         extras: of a ``pylock.toml`` that are wanted.
         groups: of its dependency groups that are wanted; None for its default ones.
+        outdated_too: give also locks that do not cover ``NAME.toml``; ``Locks.outdated`` tells how.
 
     Raises:
         Unreadable: when the lock is not there.
@@ -203,30 +241,10 @@ def read_locks(
         redist_lock = RedistLock.load(redist)
     python = python.within(environment(stack.target), str(path))
     locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index, redist_lock)
-    _check_covers(locks)
+    outdated = () if outdated_too else locks.outdated()
+    if outdated:
+        raise LockOutdated(outdated[0].path, outdated[0].issues)
     return locks
-
-
-def _check_covers(locks: Locks) -> None:
-    assert locks.stack is not None
-    issues = locking.covers(locks.stack, locks.python)
-    if issues:
-        raise LockOutdated(str(locks.path), tuple(issues))
-    if locks.build:
-        issues = locking.covers_builds(locks.stack, locks.build)
-        if issues:
-            raise LockOutdated(f"{locks.name}.build.txt", tuple(issues))
-    if locks.stack.rpms and locks.rpms:
-        issues = rpmlock.covers(locks.stack.rpms, locks.rpms, locks.target.arch)
-        if issues:
-            raise LockOutdated(f"{locks.name}.rpms.toml", tuple(issues))
-        issues = filelists.covers(locks.index, locks.rpms.pins, locks.target) if locks.index else ()
-        if issues:
-            raise LockOutdated(f"{locks.name}.files.txt", tuple(issues))
-    if locks.stack.redist and locks.redist:
-        issues = redistlock.covers(locks.stack.redist, locks.redist, locks.target)
-        if issues:
-            raise LockOutdated(f"{locks.name}.redist.toml", tuple(issues))
 
 
 def _read(path: Path) -> bytes:

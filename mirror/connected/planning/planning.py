@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.fetching.download import Download, redacted
 from mirror.connected.fetching.store import Store
+from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.pinned_files import find_files
@@ -53,9 +54,7 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
 def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = SILENT) -> Plan:
     """Plan a bundle from complete locks. Raises as ``resolve_files``, and UnusableName for the interpreter's file."""
     without: set[str] = {canonicalize_name(name) for name in wishes.without}  # what is no name leaves nothing out
-    stack = locks.stack or _stack_of(locks)
-    if wishes.index_url:
-        stack = replace(stack, indexes={**stack.indexes, "default": wishes.index_url})
+    stack, index_notes = with_default_index(locks.stack or _stack_of(locks), wishes.index_url)
     sequence, note = locks.sequence(wishes.epoch)
     python = replace(locks.python, pins=tuple(pin for pin in locks.python.pins if pin.name not in without))
     chosen = find_files(python, stack, store, progress, source=str(locks.path))
@@ -84,7 +83,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         builds=tuple(builds),
         build_requirements=tuple(part.download for part in needed),
         imports=stack.imports,
-        notes=tuple(_notes(locks, wishes, note)),
+        notes=tuple(dict.fromkeys((*_notes(locks, wishes, note), *index_notes))),
     )
 
 
@@ -112,6 +111,7 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
             "before refuses this one"
         )
     yield from locks.python.left_out
+    yield from locks.news
     for line in locks.python.unpinned:
         yield f"goes without {line}"
     for pin in locks.python.pins:
@@ -129,7 +129,7 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
 def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
     if locks.rpms is None or wishes.goes_without_rpms:
         return ()
-    downloads, sources = locks.rpms.downloads(wishes.rpm_repo), locks.rpms.downloads(None)
+    downloads, sources = locks.rpms.downloads(wishes.rpm_repo or locks.copy or None), locks.rpms.downloads(None)
     return tuple(
         Part(RPM, pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)
         for pin, item, source in zip(locks.rpms.pins, downloads, sources, strict=True)
@@ -139,7 +139,7 @@ def _rpms(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
 def _archives(locks: Locks, wishes: Wishes) -> tuple[Part, ...]:
     if locks.redist is None or wishes.goes_without_rpms:
         return ()
-    downloads, sources = locks.redist.downloads(wishes.rpm_repo), locks.redist.downloads(None)
+    downloads, sources = locks.redist.downloads(wishes.rpm_repo or locks.copy or None), locks.redist.downloads(None)
     return tuple(
         Part(REDIST, pin.name, pin.version, item, source=source.shown_url)
         for pin, item, source in zip(locks.redist.pins, downloads, sources, strict=True)

@@ -2,8 +2,9 @@
 
 Reading a stack's lock files is ``mirror.connected.planning.locks``'s, making them ``mirror.connected.lock``'s.
 
-Rules: ``--locked`` locks nothing, whatever is missing; what the user goes without is not missed; an optional requirement that
-could not be pinned before is pinned as soon as its index can be reached.
+Rules: ``--locked`` locks nothing, whatever is missing or changed; a ``NAME.toml`` that changed is locked again with the pins
+of before as preferences, and one whose change no pin hangs on keeps them all; what the user goes without is not missed; an
+optional requirement that could not be pinned before is pinned as soon as its index can be reached.
 
 Example::
 
@@ -12,17 +13,21 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.store import Store
+from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
-from mirror.connected.lock import LockOptions, lock
+from mirror.connected.lock import lock, restamp
+from mirror.connected.locking.copies import Copies, is_there
+from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.pins.requirements import PythonLock
-from mirror.connected.planning.locks import Locks, read_locks, stack_path
+from mirror.connected.planning.locks import LockOutdated, Locks, read_locks, stack_path
 from mirror.connected.resolving.pinning import OPTIONAL_PATIENCE
 from mirror.connected.stack.without import left_out
 from mirror.core.errors import MirrorError
@@ -60,9 +65,16 @@ class Wishes:
     groups: tuple[str, ...] | None = None
     tools: PythonLock | None = None
 
-    def read(self) -> Locks:
-        """The locks as they are. Raises as ``read_locks``."""
-        return read_locks(self.lock, self.rpm_fingerprints, target=self.target, extras=self.extras, groups=self.groups)
+    def read(self, outdated_too: bool = False) -> Locks:
+        """The locks as they are. Arguments and errors as those of ``read_locks``."""
+        return read_locks(
+            self.lock,
+            self.rpm_fingerprints,
+            target=self.target,
+            extras=self.extras,
+            groups=self.groups,
+            outdated_too=outdated_too,
+        )
 
     @property
     def goes_without_rpms(self) -> bool:
@@ -78,7 +90,7 @@ class NotLocked(MirrorError):
 
     ref = "not-locked"
     exit_code = 20
-    hint = "Run mirror lock NAME.toml and commit what it writes; or leave that option out: mirror bundle locks first, then."
+    hint = "Run mirror lock NAME and commit what it writes; or leave that option out: mirror bundle locks first, then."
 
     directory: str
     missing: tuple[str, ...]
@@ -88,41 +100,107 @@ class NotLocked(MirrorError):
 
 
 def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) -> Locks:
-    """The locks of a bundle, after locking what was missing.
+    """The locks of a bundle, after locking what was missing, and again what ``NAME.toml`` no longer wishes for.
 
     Raises:
-        NotLocked: when something is missing and must not be locked.
+        NotLocked: when something is missing and must not be locked. LockOutdated: when ``NAME.toml`` changed, likewise.
         UnknownPart: when the stack cannot go without something that is named.
         MirrorError: as ``read_locks`` and ``lock`` do.
     """
     wanted = stack_path(wishes.lock)
     if not wishes.lock.exists() and wanted.is_file():
-        missing: tuple[str, ...] = (wishes.lock.name,)
-        parts = {"python", "build"} | ({"rpms"} - wishes.without)
-    else:
-        locks = wishes.read()
-        left_out(wishes.without, locks.stack)
-        missing = tuple(
-            name
-            for name in locks.missing()
-            if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_rpms)
-        )
-        parts = {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
-        if not wishes.locked and (reachable := _pinnable_now(wishes, locks)):
-            missing, parts = (*missing, *reachable), {*parts, "python"}
-        if not missing:
-            return locks
-    if wishes.locked:
+        if wishes.locked:
+            raise NotLocked(str(wishes.lock.parent), (wishes.lock.name,))
+        progress.say(f"not locked yet: {wishes.lock.name}; locking now")
+        return _lock({"python", "build"} | ({"rpms"} - wishes.without), wishes, wishes.rpm_repo, store, progress)
+    locks = wishes.read(outdated_too=True)
+    left_out(wishes.without, locks.stack)
+    parts = _outdated(wishes, locks, progress)
+    missing = tuple(
+        name
+        for name in locks.missing()
+        if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_rpms)
+    )
+    if missing and wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
-    progress.say(f"not locked yet: {', '.join(missing)}; locking now")
+    parts |= {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
+    if not wishes.locked and not parts & {"python"} and (reachable := _pinnable_now(wishes, locks)):
+        missing, parts = (*missing, *reachable), {*parts, "python"}
+    if missing:
+        progress.say(f"not locked yet: {', '.join(missing)}; locking now")
+    if parts:
+        return _lock(parts, wishes, wishes.rpm_repo or known_copy(locks, store) or None, store, progress)
+    if not wishes.locked and _is_only_worded_anew(locks):
+        restamp(wanted)
+        progress.say(
+            f"{wanted.name} changed in nothing that a pin hangs on: every pin stays, under a new time of locking"
+        )
+        locks = wishes.read(outdated_too=True)
+    return _with_copy(locks, wishes, store)
+
+
+def known_copy(locks: Locks, store: Store) -> str:
+    """The copy of the toolchain's repository that these locks were made from on this machine; empty where there is none."""
+    for ending in ("rpms.toml", "redist.toml"):
+        path = locks.path.with_name(f"{locks.name}.{ending}")
+        location = Copies(store).of(path) if path.name in locks.files else ""
+        if location and is_there(location):
+            return location
+    return ""
+
+
+def _with_copy(locks: Locks, wishes: Wishes, store: Store) -> Locks:
+    """The locks, with the copy that their toolchain is taken from when nobody names another."""
+    copy = "" if wishes.rpm_repo or wishes.goes_without_rpms else known_copy(locks, store)
+    shown = redacted(copy) if "://" in copy else copy
+    note = f"the CUDA toolchain comes from {shown}, which it was locked from; --rpm-repo names another place"
+    return replace(locks, copy=copy, news=(*locks.news, note)) if copy else locks
+
+
+def _outdated(wishes: Wishes, locks: Locks, progress: Progress) -> set[str]:
+    """The parts to be locked again because ``NAME.toml`` changed.
+
+    Raises:
+        LockOutdated: when nothing may be locked, or the lock is another tool's, which mirror does not write over.
+    """
+    found = [one for one in locks.outdated() if not (one.part == "rpms" and wishes.goes_without_rpms)]
+    if found and (wishes.locked or locks.python.locked is None):
+        error = LockOutdated(found[0].path, tuple(issue for one in found for issue in one.issues))
+        if not wishes.locked:
+            error.hint = (
+                f"mirror writes over no other tool's lock: make it anew with that tool, or remove {locks.path.name}."
+            )
+        raise error
+    for one in found:
+        for issue in one.issues:
+            progress.say(f"{one.path}: {issue}")
+    if found:
+        progress.say(f"{locks.name}.toml changed since it was locked; locking again, and keeping what still holds")
+    stack, parts = locks.stack, {one.part for one in found}
+    if stack and not wishes.locked and not locks.python.wishes and locks.python.stack not in ("", stack.digest):
+        parts.add("python")  # a lock of before its wishes were written down: what changed cannot be told
+    return parts | {"python", "build"} if parts & {"python", "build"} else parts
+
+
+def _is_only_worded_anew(locks: Locks) -> bool:
+    """Whether the stack's file is another one than was locked, though it wishes for the same."""
+    return locks.stack is not None and locks.python.stack not in ("", locks.stack.digest)
+
+
+def _lock(parts: set[str], wishes: Wishes, rpm_repo: str | None, store: Store, progress: Progress) -> Locks:
     options = LockOptions(
-        rpm_repo=wishes.rpm_repo,
+        rpm_repo=rpm_repo,
         rpm_fingerprints=wishes.rpm_fingerprints,
         without=wishes.without,
         parts=frozenset(parts),
+        index_url=wishes.index_url,
     )
-    lock(wanted, options, store, progress)
-    return wishes.read()
+    locked = lock(stack_path(wishes.lock), options, store, progress)
+    for move in locked.moved:
+        progress.say(f"  {move}")
+    news = (*map(str, locked.kept_out), *locked.notes)
+    locks = wishes.read(outdated_too=wishes.goes_without_rpms)
+    return _with_copy(replace(locks, news=news), wishes, store)
 
 
 def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:
@@ -131,7 +209,8 @@ def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:
         return ()
     left_out = {project_name(Requirement(line.split(" ")[0]).name) for line in locks.python.unpinned}
     found = []
-    with Index.of(locks.stack) as index:
+    stack, _ = with_default_index(locks.stack, wishes.index_url)
+    with Index.of(stack) as index:
         for project in sorted(left_out - {ProjectName(canonicalize_name(name)) for name in wishes.without}):
             try:
                 index.versions(project, OPTIONAL_PATIENCE)

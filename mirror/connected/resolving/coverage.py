@@ -1,7 +1,8 @@
 """Whether a lock still is the lock of its stack.
 
-Only what can be read from the two files is compared: targets, and each requirement with its pin. That the pins go together was
-the resolver's work when the lock was made.
+Only what can be read from the two files is compared: targets, each requirement with its pin, and, for what shows in no pin (a
+requirement that is gone, a cutoff, an index), the digests of the wishes that the lock was made of. That the pins go together
+was the resolver's work when the lock was made.
 
 Rules: every difference is listed, each with both sides.
 
@@ -12,6 +13,8 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 
 from packaging.requirements import Requirement
@@ -20,6 +23,43 @@ from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.stack.file import Stack
 from mirror.core.names import project_name
+
+_DIGITS = 12
+
+_PLACES = {
+    "requirements": "[python].requirements",
+    "optional": "[python].optional",
+    "constraints": "[python].constraints",
+    "build": "[python].build",
+    "without": "[python].without",
+    "cutoff": "[python].cutoff",
+    "indexes": "[indexes] or [python.index]",
+    "requires": "a [build] table's requires",
+}
+
+
+def wish_digests(stack: Stack) -> tuple[tuple[str, str], ...]:
+    """A digest of each part of a stack that pins hang on, sorted; parts that say nothing are left out.
+
+    Imports, waivers, an interpreter and comments are none of them. Digests, because a lock names no host.
+    """
+    parts: dict[str, object] = {
+        "requirements": sorted(map(str, stack.requirements)),
+        "optional": sorted(map(str, stack.optional)),
+        "constraints": sorted(map(str, stack.constraints)),
+        "build": sorted(stack.build),
+        "without": sorted(stack.without),
+        "cutoff": stack.cutoff.isoformat() if stack.cutoff else "",
+        "indexes": [sorted(stack.indexes.items()), sorted(stack.index_names.items())] if stack.indexes else [],
+        "requires": sorted(
+            [project, *sorted(map(str, one.requires))] for project, one in stack.settings.items() if one.requires
+        ),
+    }
+    return tuple(
+        (part, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_DIGITS])
+        for part, said in sorted(parts.items())
+        if said
+    )
 
 
 def covers(stack: Stack, lock: PythonLock) -> tuple[str, ...]:
@@ -34,6 +74,26 @@ def covers_builds(stack: Stack, lock: PythonLock) -> tuple[str, ...]:
 
 
 def _differences(stack: Stack, lock: PythonLock) -> Iterator[str]:
+    found = tuple(_shown_in_pins(stack, lock))
+    yield from found
+    if lock.wishes:
+        was, now = dict(lock.wishes), dict(wish_digests(stack))
+        for part in sorted({*was, *now}):
+            if was.get(part) != now.get(part) and not any(issue.startswith(f"{part} ") for issue in found):
+                yield from _since(part, stack, lock)
+
+
+def _since(part: str, stack: Stack, lock: PythonLock) -> Iterator[str]:
+    """What a part of the wishes has lost or gained that shows in no pin."""
+    asked = {project_name(one.name) for one in (*stack.requirements, *stack.optional)}
+    gone = [pin.name for pin in lock.pins if f"{stack.name}.toml" in pin.via and pin.name not in asked]
+    if part in ("requirements", "optional") and gone:
+        yield f"{part} no longer asks for {' and '.join(gone)}"
+    else:
+        yield f"{_PLACES.get(part, part)} changed since it was locked"
+
+
+def _shown_in_pins(stack: Stack, lock: PythonLock) -> Iterator[str]:
     yield from _targets(stack, lock)
     yield from _wishes(stack, stack.requirements, lock, "requirements")
     yield from _wishes(stack, stack.optional, lock, "optional", lock.unpinned)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
@@ -35,6 +36,7 @@ from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock
+from mirror.connected.resolving.keptout import KeptOut, find_kept_out
 from mirror.connected.resolving.resolver import (
     Question,
     ResolutionFailed,
@@ -124,6 +126,13 @@ class Pinning:
         pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
 
+    def kept_out(self, lock: PythonLock, sdists: tuple[Sdist, ...], previous: bytes) -> tuple[KeptOut, ...]:
+        """Newer versions of what the user named that are not in the lock which ``python`` made of the same arguments."""
+        optional = (one for one in self.stack.optional if lock.find(project_name(one.name)))
+        requirements = (*self.stack.requirements, *optional)
+        question = self._question(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
+        return find_kept_out(question, lock, self.stack, self.index, partial(resolve, resolver=self.resolver))
+
     def _pins(
         self,
         stack: Stack,
@@ -132,7 +141,24 @@ class Pinning:
         sdists: tuple[Sdist, ...],
         previous: bytes,
     ) -> tuple[Pin, ...]:
-        question = Question(
+        question = self._question(stack, root, requirements, sdists, previous)
+        self.progress.say(f"resolving {root} for {stack.target}")
+        resolved = self._resolved(question)
+        files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
+        return tuple(
+            Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
+            for one in resolved
+        )
+
+    def _question(
+        self,
+        stack: Stack,
+        root: str,
+        requirements: tuple[Requirement, ...],
+        sdists: tuple[Sdist, ...],
+        previous: bytes,
+    ) -> Question:
+        return Question(
             name=stack.name,
             root=root,
             target=stack.target,
@@ -145,13 +171,6 @@ class Pinning:
             sdists=sdists,
             previous=previous,
             without=stack.without,
-        )
-        self.progress.say(f"resolving {root} for {stack.target}")
-        resolved = self._resolved(question)
-        files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
-        return tuple(
-            Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
-            for one in resolved
         )
 
     def _resolved(self, question: Question) -> tuple[Resolved, ...]:

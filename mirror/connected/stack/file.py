@@ -39,6 +39,7 @@ from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
 from mirror.core.vetting.rules import ProjectWaiver
 
+_PYTHON_KEYS = ("requirements", "optional", "constraints", "build", "without", "imports", "cutoff", "index")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -131,6 +132,7 @@ class Stack:
         except ValueError as exc:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)
+        fields.only("target", "python", "indexes", "build", "rpms", "redist", "interpreter", "waiver")
         target = Target.from_fields(fields.table("target"))
         for source_of_cuda in ("rpms", "redist"):
             if source_of_cuda in fields and not target.cuda:
@@ -141,6 +143,7 @@ class Stack:
             fields.fail("redist", "the toolchain comes from one place: leave out [rpms] or [redist]")
         indexes, pages = _indexes(fields.table("indexes"))
         python = fields.table("python")
+        python.only(*_PYTHON_KEYS)
         settings = _settings(fields.table("build"))
         stack = cls(
             name=name,
@@ -317,6 +320,7 @@ def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
     settings = {}
     for key in fields.left():
         table = fields.table(key)
+        table.only("requires", "environment")
         variables = table.table("environment")
         environment = tuple(sorted((name, variables.text(name)) for name in variables.left()))
         for name, value in environment:
@@ -331,6 +335,7 @@ def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
 
 
 def _interpreter(fields: Fields) -> InterpreterPin:
+    fields.only("url", "sha256")
     pin = InterpreterPin(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
     fields.end()
     return pin

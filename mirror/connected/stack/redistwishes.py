@@ -67,6 +67,7 @@ class RedistWishes:
         Raises:
             InvalidDocument: with the path to the fault.
         """
+        fields.only("manifest", "sha256", "components")
         manifest = fields.checked("manifest", _manifest_url)
         if "sha256" not in fields:
             fields.fail("sha256", "missing: NVIDIA signs no redist manifest, so its pinned digest is the trust anchor")

@@ -56,6 +56,7 @@ class RpmWishes:
         Raises:
             InvalidDocument: with the path to the fault.
         """
+        fields.only("repository", "fingerprints", "components", "packages")
         repository = fields.checked("repository", _repository)
         if "fingerprints" not in fields:
             fields.fail("fingerprints", "missing")

@@ -35,6 +35,7 @@ def read_waivers(tables: Iterable[Fields]) -> tuple[ProjectWaiver, ...]:
     """
     waivers: list[ProjectWaiver] = []
     for table in tables:
+        table.only("project", "rule", "subject", "reason", "by")
         project, rule = str(table.checked("project", project_name)), table.text("rule")
         if rule not in RULES:
             known = ", ".join(name for name, one in RULES.items() if one.waivable)

@@ -17,27 +17,39 @@ from packaging.utils import canonicalize_name
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import project_name
+from mirror.core.nearmiss import did_you_mean
 
 RPMS = "rpms"
 
 
 class UnknownPart(MirrorError):
-    """``--without`` names something that the stack does not call optional.
+    """``--without`` or ``--upgrade`` names something that the stack does not have, or cannot go without.
 
     Attributes:
         name: what was named.
         known: what could be named.
+        option: which of the two.
     """
 
     ref = "unknown-part"
     exit_code = 22
     hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
 
-    name: str
-    known: tuple[str, ...]
+    def __init__(self, name: str, known: tuple[str, ...], option: str = "--without") -> None:
+        super().__init__(name, known, option)
+        self.name, self.known, self.option = name, known, option
+        if option != "--without":
+            self.hint = (
+                "Name a project of the lock, or 'rpms' for the CUDA toolchain; --upgrade alone moves everything."
+            )
 
     def __str__(self) -> str:
-        return f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}"
+        near = did_you_mean(self.name, self.known)
+        if self.option == "--without":
+            return (
+                f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}{near}"
+            )
+        return f"{self.option} names {self.name!r}, which is not in this stack{near}"
 
 
 def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:

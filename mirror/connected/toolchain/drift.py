@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.part import DownloadMismatch
-from mirror.connected.fetching.transport import HttpRefused, Truncated, get_bytes, new_session
+from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated, get_bytes, new_session
 from mirror.connected.toolchain.repository import open_repository, repository_url
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin
@@ -34,6 +34,11 @@ _GONE = (404, 410)
 _TWO_WAYS = (
     "Lock again (mirror lock NAME.toml) to take what the repository has now; to keep what is locked, name a copy of the "
     "repository that still has it with --rpm-repo DIR."
+)
+
+
+_COPY = (
+    "A stack that was locked with --rpm-repo DIR is bundled with it too; --without rpms leaves the CUDA toolchain out."
 )
 
 
@@ -115,9 +120,13 @@ class _Drift:
         if not isinstance(error, SeveralFailures):
             return self._named(error)
         errors = tuple(self._named(one) for one in error.errors)
+        error.hint = errors[0].hint
         return error if errors == error.errors else SeveralFailures(errors)
 
     def _named(self, error: MirrorError) -> MirrorError:
+        if isinstance(error, HostUnreachable) and error.url in self.pins:
+            error.hint = f"{error.hint} {_COPY}"
+            return error
         pin = self._pin(error)
         if pin is None:
             return error

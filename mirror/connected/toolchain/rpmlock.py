@@ -23,6 +23,7 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import Download, clean_url
 from mirror.connected.stack.rpmwishes import RpmWishes
+from mirror.connected.toolchain.closure import one_release
 from mirror.connected.toolchain.coherence import disagreements
 from mirror.connected.toolchain.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
@@ -136,6 +137,7 @@ def lock_rpms(
     now: int,
     release: str = "",
     allowed: Collection[Sha256Hex] | None = None,
+    previous: RpmLock | None = None,
     progress: Progress = SILENT,
 ) -> RpmLock:
     """Pin the closure of what a stack wants.
@@ -147,6 +149,8 @@ def lock_rpms(
         now: the time of locking, in seconds since 1970 UTC.
         release: the target's CUDA release; when given, packages of another one are refused.
         allowed: digests of the only RPMs that may be chosen; None for all that the repository offers.
+        previous: the lock of before, which stays as long as it answers the wishes and the repository has its packages; None
+            takes the newest.
         progress: is told what a person should know of the choice.
 
     Raises:
@@ -156,6 +160,10 @@ def lock_rpms(
     """
     repository = open_repository(location or wishes.repository, wishes.fingerprints, read)
     packages = tuple(one for one in repository.packages if allowed is None or one.sha256 in allowed)
+    one_release(wishes.packages, release)
+    answers = previous and not covers(wishes, previous, arch) and previous.fingerprints == (repository.fingerprint,)
+    if previous and answers and {package.pin() for package in packages}.issuperset(previous.pins):
+        return previous
     selected = select(packages, wishes, arch, release)
     for note in selected.notes:
         progress.say(note)

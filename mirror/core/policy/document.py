@@ -124,6 +124,7 @@ class Policy:
         """
         value = parse_toml(data, name)
         document = Fields(value, name)
+        document.only("licences", "vulnerabilities", "waivers", "files")
         policy = cls(
             licences=_licences(document.table("licences")) if "licences" in document else None,
             vulnerabilities=_blocking(document.table("vulnerabilities")) if "vulnerabilities" in document else None,
@@ -163,10 +164,12 @@ def read_policy(path: Path) -> Policy:
 
 
 def _licences(item: Fields) -> LicenceRule:
+    item.only("allowed", "words", "unknown", "exception")
     allowed = _needed(item, "allowed", licence_name)
     words, unknown = item.texts("words", ()), item.flag("unknown", False)
     exceptions = []
     for one in item.tables("exception"):
+        one.only("name", "reason")
         exceptions.append((one.text("name"), one.checked("reason", _reason)))
         one.end()
     item.end()
@@ -174,9 +177,11 @@ def _licences(item: Fields) -> LicenceRule:
 
 
 def _blocking(item: Fields) -> VulnerabilityRule:
+    item.only("block", "ignored")
     block = _needed(item, "block", _severity)
     ignored = []
     for one in item.tables("ignored"):
+        one.only("id", "reason", "expires")
         ignored.append(Ignored(one.text("id"), one.checked("reason", _reason), one.checked("expires", _date, "")))
         one.end()
     item.end()
@@ -184,6 +189,7 @@ def _blocking(item: Fields) -> VulnerabilityRule:
 
 
 def _waivers(item: Fields) -> tuple[str, ...]:
+    item.only("by")
     by = item.texts("by")
     item.end()
     return by

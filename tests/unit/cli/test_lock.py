@@ -50,6 +50,9 @@ def test_says_what_was_written_and_then_what_was_not(
             {"path": f"{tmp_path}/demo.build.txt", "pins": 0, "changed": False},
         ],
         "unpinned": [],
+        "moved": [],
+        "kept_out": [],
+        "notes": [],
     }
 
 

@@ -76,6 +76,29 @@ def test_a_usage_error_is_2(words: list[str]) -> None:
     assert "usage: mirror" in done.stderr
 
 
+def test_without_a_word_it_says_what_there_is() -> None:
+    done = mirror()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: mirror" in done.stderr and "write a new stack's NAME.toml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        (("bundel",), "mirror: error: there is no command 'bundel'; did you mean bundle?"),
+        (("qqqq",), "mirror: error: there is no command 'qqqq'"),
+        (("bundle", "h100", "--wheelhose", "x"), "unrecognized arguments: --wheelhose x; did you mean --wheelhouse?"),
+        (("lock", "h100", "--idnex-url=x"), "unrecognized arguments: --idnex-url=x; did you mean --index-url?"),
+        (("trust", "rotat"), "did you mean rotate?"),
+        (("lock", "h100", "--resolver", "piptools"), "did you mean pip-tools?"),
+    ],
+)
+def test_a_near_miss_is_answered_with_a_question(words: tuple[str, ...], end: str) -> None:
+    done = mirror(*words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(end)
+
+
 def test_without_a_trusted_root_nothing_is_verified(tmp_path: Path, pyz: Path) -> None:
     bundle = tmp_path / "b.tar"
     bundle.write_bytes(b"not a bundle" * 100)
@@ -158,4 +181,4 @@ def test_a_command_imports_no_other_command() -> None:
     code = "import sys; from mirror.cli.main import parser; parser(['status']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     commands = {name for name in done.stdout.split() if name.startswith("mirror.cli.")}
-    assert commands == {"mirror.cli.main", "mirror.cli.status", "mirror.cli.console"}
+    assert commands == {"mirror.cli.main", "mirror.cli.parser", "mirror.cli.status", "mirror.cli.console"}

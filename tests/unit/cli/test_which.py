@@ -83,7 +83,7 @@ def test_a_bundle_is_asked_with_the_operators_trust(
     [
         ((), "expected FILE and at most one NAME, got 0 words"),
         (("a", "b", "c"), "got 3 words"),
-        (("a", "demo", "--prefix", "/p"), "a stack's name (demo) and --prefix, --bundle or --lock exclude each other"),
+        (("a", "demo", "--prefix", "/p"), "a stack's name (demo) and --prefix, --bundle or --stack exclude each other"),
         (("a", "--prefix", "/p", "--lock", "x"), "not allowed with"),
     ],
 )

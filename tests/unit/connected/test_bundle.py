@@ -261,7 +261,7 @@ def test_what_is_optional_is_pinned_as_soon_as_its_index_can_be_reached(
 def test_an_outdated_build_lock_is_refused(world: World, output: Path) -> None:
     toml = world.locks / "small.toml"
     toml.write_text(toml.read_text() + '\n[build.delta]\nrequires = ["cmake>=3"]\n')
-    assert "build asks for cmake>=3, the lock has no such pin" in refused(world, output, LockOutdated)
+    assert "build asks for cmake>=3, the lock has no such pin" in refused(world, output, LockOutdated, locked=True)
 
 
 @pytest.mark.parametrize("name", ["fooBar!!", "Foo_Bar"])
@@ -289,7 +289,7 @@ def test_a_missing_lock_is_named(world: World, output: Path) -> None:
 def test_a_lock_that_no_longer_covers_its_toml_is_refused(world: World, output: Path) -> None:
     toml = world.locks / "small.toml"
     toml.write_text(toml.read_text().replace("alpha==1.0", "alpha==1.2"))
-    message = refused(world, output, LockOutdated)
+    message = refused(world, output, LockOutdated, locked=True)
     assert "requirements asks for alpha==1.2, the lock has 1.0" in message
 
 

@@ -84,3 +84,9 @@ def test_refuses_a_list_with_something_else_than_texts() -> None:
 def test_refuses_a_number_below_its_minimum() -> None:
     with pytest.raises(InvalidDocument, match="expected at least 1, got 0"):
         Fields({"n": 0}, "Thing").number("n", minimum=1)
+
+
+def test_a_key_that_nobody_knows_is_named_before_one_that_is_missing() -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Fields({"requirments": []}, "demo.toml", "python").only("requirements", "optional")
+    assert str(caught.value) == ("demo.toml invalid at 'python.requirments': unknown key; did you mean requirements?")

@@ -165,3 +165,24 @@ def test_what_the_host_brings_is_not_asked_for_too() -> None:
     assert stack(python={"requirements": ["a==1"], "without": ["Torch"]}).without == (project_name("torch"),)
     with pytest.raises(InvalidDocument, match=r"'python\.without\[0\]': a is asked for in requirements or optional"):
         stack(python={"requirements": ["a==1"], "without": ["a"]})
+
+
+HEAD = '[target]\npython = "3.11"\narch = "x86_64"\nglibc = "2.28"\ncuda = "13.0"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[targt]\npython = "3.11"', "'targt': unknown key; did you mean target?"),
+        ('[target]\npyton = "3.11"', "'target.pyton': unknown key; did you mean python?"),
+        (f'{HEAD}[python]\nrequirments = []', "'python.requirments': unknown key; did you mean requirements?"),
+        (f'{HEAD}[python]\nrequirements = []\n[rpms]\nrepo = "x"', "'rpms.repo': unknown key; did you mean repository?"),
+        (f'{HEAD}[python]\nrequirements=[]\n[[waiver]]\nreson = "x"', "'waiver[0].reson': unknown key; did you mean reason?"),
+        (f'{HEAD}[python]\nrequirements=[]\n[interpreter]\nsha = "x"', "'interpreter.sha': unknown key; did you mean sha256?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "demo.toml").write_text(text)
+    with pytest.raises(InvalidDocument) as caught:
+        Stack.load(tmp_path / "demo.toml")
+    assert str(caught.value).endswith(f"demo.toml invalid at {fault}")

@@ -1,0 +1,86 @@
+"""What all parts of a lock share: how to lock, and a lock file before and after it is written.
+
+Example::
+
+    Draft(path, data, pins=3).write().changed
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
+from mirror.core.durable import write_file
+
+PARTS = ("python", "build", "rpms")
+"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from."""
+
+
+@dataclass(frozen=True)
+class LockOptions:
+    """How to lock.
+
+    Attributes:
+        resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
+        rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
+        rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
+        rpms_lock: a ``rpms.lock.yaml`` (``mirror.connected.toolchain.hermeto``) that names the only RPMs which may be chosen.
+        write_rpms_lock: where to write the RPMs as such a file, too.
+        without: ``"rpms"``, and optional requirements, that are left out.
+        parts: which of ``PARTS`` to lock; the files of the others stay as they are.
+        now: the time of locking, in seconds since 1970 UTC; the clock's when None.
+        upgrade: which of the versions that were locked before are forgotten.
+        index_url: the index that stands in for the default one; None for what ``with_default_index`` finds.
+    """
+
+    resolver: str = "uv"
+    rpm_repo: str | None = None
+    rpm_fingerprints: tuple[str, ...] = ()
+    rpms_lock: Path | None = None
+    write_rpms_lock: Path | None = None
+    without: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset(PARTS)
+    now: int | None = None
+    upgrade: Upgrade = NO_UPGRADE
+    index_url: str | None = None
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """One lock file.
+
+    Attributes:
+        path: where it is.
+        pins: how many it holds; of ``NAME.files.txt``, how many files.
+        changed: whether it was written, or removed, now; False when it already said the same.
+    """
+
+    path: Path
+    pins: int
+    changed: bool
+
+    @property
+    def is_removed(self) -> bool:
+        return self.changed and not self.path.exists()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A lock file that is not written yet; without data, one that is to go."""
+
+    path: Path
+    data: bytes | None
+    pins: int
+
+    @property
+    def is_new(self) -> bool:
+        return self.data != (self.path.read_bytes() if self.path.is_file() else None)
+
+    def write(self) -> LockedFile:
+        changed = self.is_new
+        if changed and self.data is not None:
+            write_file(self.path, self.data)
+        elif changed:
+            self.path.unlink()
+        return LockedFile(self.path, self.pins, changed)
