@@ -33,9 +33,7 @@ nothing but ssh-keygen (the number is the first, up to 16, that no file there ha
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "approve",
-        help="sign a bundle beside it, as an approver or as another builder",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
     add_decision_options(parser)

@@ -33,9 +33,7 @@ The same lock gives the same bytes. On first use a builder key and a root are ma
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bundle",
-        help="fetch, build, pack and sign what a lock names",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stack", nargs="?", metavar="NAME", help=STACK_HELP)
     parser.add_argument("--lock", metavar="LOCK", help="the same by its lock, e.g. lockfiles/h100.txt")
@@ -120,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         plan, _ = prepare(wishes, store, console)
         facts = plan.to_dict(store)
-        print_json(facts) if args.json else _print_plan(plan, facts)
+        print_json(facts, "bundle-plan") if args.json else _print_plan(plan, facts)
         return 0
     options = BundleOptions(wishes, args.output, tuple(args.key), max(1, args.jobs), args.python, args.osv, policy)
     result = bundle(options, store, TrustStore.default(), console)

@@ -1,6 +1,10 @@
-"""What a person sees while mirror works: bars on a terminal, plain lines elsewhere; always on stderr.
+"""What a person sees while mirror works: a bar on a terminal, plain lines elsewhere; always on stderr.
 
 One implementation for both sides of the gap, so it stays within the standard library.
+
+Rules: long work shows itself within a second, and goes on showing that time passes; the last line of a terminal belongs to it
+and is left clean, the cursor at its beginning, so that a result may be printed at any moment; no line is wider than the
+terminal. ``--quiet`` says nothing; ``--verbose`` says when each step begins, and the seconds since the first.
 
 Example::
 
@@ -10,25 +14,36 @@ Example::
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Callable, Optional, TextIO
 
+from mirror.cli.document import print_json as print_json
+from mirror.cli.prose import item
+from mirror.cli.terminal import FAINT, columns, is_terminal, paint, paint_label
+from mirror.cli.terminal import WARNING as YELLOW
 from mirror.core.progress import Advance
 from mirror.core.sizes import human_bytes as human_bytes
 from mirror.review.markup import visible
 
 _REDRAW_S = 0.1
+_TICK_S = 0.5
+_QUIET, _NORMAL, _VERBOSE = range(3)
+_loudness = _NORMAL
 
 
-def print_json(document: Mapping[str, Any]) -> None:
-    """A result for machines, on stdout."""
-    print(json.dumps(document, indent=2))
+def talk(*, quiet: bool, verbose: bool) -> None:
+    """How much is said from here on, by every console of this process."""
+    global _loudness
+    _loudness = _QUIET if quiet else _VERBOSE if verbose else _NORMAL
+
+
+def is_verbose() -> bool:
+    """Whether somebody asked for more."""
+    return _loudness == _VERBOSE
 
 
 def shown(words: str) -> str:
@@ -36,42 +51,133 @@ def shown(words: str) -> str:
     return visible(words).replace("\n", "\n             ")
 
 
+class _StatusLine:
+    """The last line of the terminal: what is going on, drawn again as time passes. There is one, whoever draws on it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._show: Optional[Callable[[], str]] = None
+        self._stream: TextIO = sys.stderr
+        self._drawn = 0.0
+        self._clock: Optional[threading.Thread] = None
+
+    def hold(self, stream: TextIO, show: Callable[[], str], now: bool) -> None:
+        """Show this until ``clear``; at once, or when the clock ticks next."""
+        with self.lock:
+            self._stream, self._show, self._drawn = stream, show, 0.0
+            if self._clock is None:
+                self._clock = threading.Thread(target=self._tick, daemon=True)
+                self._clock.start()
+            if now:
+                self.draw()
+                self._drawn = 0.0  # the first news is shown when it comes
+
+    def draw(self) -> None:
+        """Draw it again, if the last time is long enough ago."""
+        with self.lock:
+            now = time.monotonic()
+            if self._show and now - self._drawn >= _REDRAW_S:
+                self._drawn = now
+                # The cursor goes back to the beginning: whatever is printed next, by whomever, writes over this line.
+                self._stream.write(f"\r\033[K{self._show()[: columns(self._stream) - 1]}\r")
+                self._stream.flush()
+
+    def clear(self) -> None:
+        """Nothing is going on."""
+        with self.lock:
+            if self._show and not self._stream.closed:
+                self._stream.write("\r\033[K")
+                self._stream.flush()
+            self._show = None
+
+    def _tick(self) -> None:
+        while True:
+            time.sleep(_TICK_S)
+            try:
+                self.draw()
+            except (OSError, ValueError):  # the terminal is gone, or the stream is closed: there is nobody to draw for
+                self._show = None
+
+
+_status = _StatusLine()
+
+
+def rest() -> None:
+    """The work has ended: the terminal's last line is free."""
+    _status.clear()
+
+
 class Console:
     """A ``mirror.core.progress.Progress`` for people."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._draws = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._lock = threading.Lock()
+        self._draws = is_terminal(self._stream)
+        self._began = time.monotonic()
 
     def say(self, line: str) -> None:
-        with self._lock:
-            print(("\r\033[K" if self._draws else "") + line, file=self._stream, flush=True)
+        """One line; on a terminal the seconds that pass after it are shown until the next one."""
+        if _loudness == _QUIET:
+            return
+        self._print(line)
+        if self._draws:
+            since = time.monotonic()
+            _status.hold(self._stream, lambda: f"  ... {time.monotonic() - since:.0f} s", now=False)
 
     @contextmanager
     def task(self, label: str, total: int | None = None, unit: str = "B") -> Iterator[Advance]:
-        done, drawn, started = 0, 0.0, time.monotonic()
+        """Show how far something is."""
+        done, started = 0, time.monotonic()
+        lock = threading.Lock()
+
+        def line() -> str:
+            return self._bar(label, done, total, unit, time.monotonic() - started)
 
         def advance(amount: int) -> None:
-            nonlocal done, drawn
-            with self._lock:
+            nonlocal done
+            with lock:
                 done += amount
-                now = time.monotonic()
-                if self._draws and now - drawn >= _REDRAW_S:
-                    drawn = now
-                    self._stream.write("\r\033[K" + self._bar(label, done, total, unit, now - started))
-                    self._stream.flush()
+            if shows:
+                _status.draw()
 
-        yield advance
-        if total != 0:
-            self.say(self._summary(label, done, unit, time.monotonic() - started))
+        shows = self._draws and _loudness != _QUIET and total != 0
+        if shows:
+            _status.hold(self._stream, line, now=True)
+        elif _loudness == _VERBOSE and total != 0:
+            self._print(f"{label:<10} begins" + (f", {_amount(total, unit)}" if total else ""))
+        try:
+            yield advance
+        except BaseException:
+            rest()
+            raise
+        if total != 0 and _loudness != _QUIET:
+            self._print(self._summary(label, done, unit, time.monotonic() - started))
+
+    def _print(self, line: str) -> None:
+        stamp = f"{time.monotonic() - self._began:7.1f} s  " if _loudness == _VERBOSE else ""
+        if self._draws:
+            line = "\n".join(self._fitted(one) for one in line.split("\n"))
+        if line.startswith(("note:", "WARNING:")):
+            line = paint_label(line, YELLOW, self._stream)
+        with _status.lock:
+            if self._draws:
+                rest()
+            print(paint(stamp, FAINT, self._stream) + line, file=self._stream, flush=True)
+
+    def _fitted(self, line: str) -> str:
+        """A line that is too long for the terminal goes on in the next one between two words."""
+        wide = columns(self._stream)
+        return line if len(line) < wide else item("", line, wide - 1)
 
     def _bar(self, label: str, done: int, total: int | None, unit: str, seconds: float) -> str:
-        rate = f"{human_bytes(done / seconds)}/s" if unit == "B" and seconds > 0 else ""
+        rate = f" {human_bytes(done / seconds)}/s" if unit == "B" and done and seconds > 0.5 else ""
         if not total:
-            return f"{label:<10} {_amount(done, unit)} {rate}"
-        cells = min(24, 24 * done // total)
-        return f"{label:<10} [{'#' * cells:<24}] {_amount(done, unit)} of {_amount(total, unit)} {rate}"
+            return f"{label:<10} {_amount(done, unit)}{rate}" if done else f"{label:<10} {seconds:.0f} s"
+        tail = f"{_amount(done, unit)} of {_amount(total, unit)}{rate}"
+        cells = min(24, columns(self._stream) - len(f"{label:<10} [] {tail}") - 1)
+        if cells < 4:
+            return f"{label:<10} {tail}"
+        return f"{label:<10} [{'#' * min(cells, cells * done // total):<{cells}}] {tail}"
 
     def _summary(self, label: str, done: int, unit: str, seconds: float) -> str:
         return f"{label:<10} {_amount(done, unit)} in {seconds:.1f} s"

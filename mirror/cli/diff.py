@@ -27,7 +27,6 @@ _TITLES = {
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "diff",
-        help="show what changed between two bundles",
         description="Compare two bundles, or the MANIFEST.json of either: what was added, removed, updated, built again or "
         "replaced, whose licence changed, who signed. Bundles must be signed by a trusted builder; a manifest alone is taken "
         "as it stands. Exit code 0 whether they differ or not.",

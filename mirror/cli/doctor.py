@@ -10,8 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, is_verbose, print_json
 from mirror.cli.options import add_stack_arguments
+from mirror.cli.terminal import BAD, FAINT, paint
+from mirror.cli.terminal import GOOD as GREEN
+from mirror.cli.terminal import WARNING as YELLOW
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
 from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.log.explanation import Explanation
@@ -25,20 +28,20 @@ from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
 
+_STYLES = {PROBLEM: BAD, WARNING: YELLOW, GOOD: GREEN}
+
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor",
-        help="look for what is wrong with this host and the installed stack, or explain a server's log",
         description="Look at this host and at the stack that is installed on it: driver and GPUs, the calling shell, disks, "
         "compilers, the toolkit, versions that must agree, libraries and the GPUs they are for, stale caches; then run the "
         "self-test. Each finding comes with its cause, its proof and the next step. Nothing is changed, nothing touches the "
-        f"network. Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
+        f"network. --verbose prints what is good, too. Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
     )
     add_stack_arguments(parser)
     parser.add_argument("--log", metavar="FILE", help="explain a server's log instead; '-' for standard input")
     parser.add_argument("--quick", action="store_true", help="leave out the self-test, which imports and compiles")
-    parser.add_argument("--verbose", action="store_true", help="print what is good too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as JSON")
     form.add_argument(
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             "findings": [finding.to_dict() for finding in checkup.findings],
         })  # fmt: skip
     else:
-        _print_findings(checkup.findings, args.verbose)
+        _print_findings(checkup.findings, is_verbose())
     return _code(checkup.findings)
 
 
@@ -118,7 +121,7 @@ def _code(findings: Iterable[Finding]) -> int:
 
 def _print_explanation(explanation: Explanation, as_json: bool) -> None:
     if as_json:
-        print_json(explanation.to_dict())
+        print_json(explanation.to_dict(), "doctor-log")
         return
     for finding in explanation.findings:
         print("\n".join(_text(finding)))
@@ -137,7 +140,8 @@ def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:
 
 def _text(finding: Finding) -> list[str]:
     row = f"  [E{finding.row}]" if finding.row else ""
-    lines = [f"{finding.level:<8} {finding.subject}: {finding.what}{row}"]
+    level = paint(f"{finding.level:<8}", _STYLES.get(finding.level, FAINT), sys.stdout)
+    lines = [f"{level} {finding.subject}: {finding.what}{row}"]
     if finding.level == GOOD:
         return lines
     labels = {"why": finding.cause, "seen": finding.proof, "do": finding.fix}

@@ -23,9 +23,7 @@ started by 'mirror run' uses. With --caches, JIT caches of yours whose generatio
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "gc",
-        help="remove old generations and caches",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_stack_arguments(parser, default="all")
     parser.add_argument(

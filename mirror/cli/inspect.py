@@ -18,7 +18,6 @@ from mirror.review.report.inventory import Inventory, take_inventory
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "inspect",
-        help="list what is inside a bundle",
         description="List a bundle's files with their versions, sizes and origins, and say what was built on the connected "
         "machine. Checks the signature of the list, not the bytes of the files: mirror verify does that.",
     )

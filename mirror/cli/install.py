@@ -30,10 +30,8 @@ The first time on a host, either trust the root before (mirror trust add) or con
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "install",
-        help="verify a bundle and install it",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
     parser.add_argument(

@@ -13,7 +13,6 @@ from mirror.cli.console import human_bytes, print_json
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "installer",
-        help="write mirror.pyz, the installer for the closed network",
         description="Write mirror.pyz: verify, inspect, install, status, rollback and trust in one file that needs nothing "
         "but Python 3.9 or newer. Carry it across once, apart from any bundle, with the root's fingerprint.",
     )

@@ -20,9 +20,7 @@ name its file (or FILE.pub for the agent) with `mirror bundle --key`.
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "key",
-        help="make and show signing keys",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     new = actions.add_parser(

@@ -31,9 +31,7 @@ so is, of each project that NAME.toml names, a newer version that is not locked,
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "lock",
-        help="pin what a stack wishes for",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stack", metavar="NAME", help=STACK_HELP)
     parser.add_argument(

@@ -1,160 +1,192 @@
 """``mirror``: finds the command, turns named errors into words and exit codes.
 
-Commands are listed in the order of the journey. ``mirror.pyz`` holds only those of the closed side; a command that is not
-there, or that needs a newer Python, is refused with a sentence that says where it runs.
+Which commands there are is told by ``mirror.core.commands``; only the module of the one that runs is imported, and none for
+``--version``, ``--help`` and a bare ``mirror``. ``mirror.pyz`` lacks the commands of the connected room; they, and one that
+needs a newer Python, are refused with a sentence that says where they run.
 
 Rules: a ``MirrorError`` gives its sentence, context, hint, ref and exit code; Ctrl-C gives 130, SIGTERM 143, SIGHUP 129;
-anything else is a bug and says so (``--debug`` shows the traceback).
+anything else is a bug and says so (``--debug`` shows the traceback). With ``--json`` each of these is one document on stdout.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.util
-import json
-import os
-import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
 
 from mirror import __version__
-from mirror.cli.parser import Parser
-from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
-from mirror.core.nearmiss import did_you_mean
-from mirror.review.markup import visible
+from mirror.core.commands import COMMANDS as TABLE
+from mirror.core.commands import ROOMS, find
 
-CONNECTED = ("init", "lock", "bundle", "installer", "key")
-"""Commands of the connected machine: they need Python 3.11 and the libraries that pip installs with mirror."""
+TYPE_CHECKING = False  # importing 'typing' for this costs as much as half of what '--version' does
+if TYPE_CHECKING:
+    import argparse
+    from typing import Optional
 
-COMMANDS = (
-    "init", "lock", "bundle",
-    "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
-    "installer", "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
-    "key", "trust",
-)  # fmt: skip
+    from mirror.cli.parsing import Parser
+    from mirror.core.errors import MirrorError
 
-_DESCRIPTION = """\
-Carry a GPU inference stack into a closed network.
+COMMANDS = tuple(command.name for command in TABLE)
 
-  connected machine:  mirror init, mirror lock, mirror bundle, mirror installer
-  reviewer:           mirror verify, mirror inspect, mirror report, mirror diff, mirror rescan,
-                      mirror approve, mirror reject
-  closed network:     mirror install, mirror env, mirror run, mirror which, mirror doctor,
-                      mirror status, mirror rollback, mirror gc
-"""
+_USAGE = "usage: mirror [-h | --version] [--debug] [-q | -v] COMMAND"
 
-_EPILOG = """\
-Every failure ends with a ref and an exit code of its own; README.md lists them. Results go to stdout, everything else to
-stderr. Environment: MIRROR_HOME holds keys and trusted roots (default ~/.config/mirror).
-"""
+_END = """\
+`mirror COMMAND --help` shows a command's options, `mirror help` the handbook. Every failure ends with a ref and an exit code of
+its own: `mirror help exit-codes`. Results go to stdout, everything else to stderr. MIRROR_HOME is the directory of keys and
+trusted roots (default: ~/.config/mirror)."""
 
 
-def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+def overview() -> str:
+    """The help of ``mirror`` itself: every command that this copy holds, by room, in one line each."""
+    from mirror.cli.prose import item, paragraphs
+    from mirror.cli.terminal import columns, paint_headings
+
+    width = columns(sys.stdout) - 1
+    lines = [paragraphs(_USAGE, width), "", "Carry a GPU inference stack into a closed network."]
+    for room, title in ROOMS.items():
+        commands = [command for command in TABLE if command.room == room and is_available(command.name)]
+        if commands:
+            lines += ["", f"{title}:", *(item(f"  {one.name:<11} ", one.summary, width) for one in commands)]
+    lines += ["", "options:", *(item(f"  {words:<15} ", told, width) for words, told in _OPTIONS)]
+    return paint_headings("\n".join([*lines, "", paragraphs(_END, width), ""]), sys.stdout)
+
+
+_OPTIONS = (
+    ("-h, --help", "show this and exit"),
+    ("--version", "show the version and exit"),
+    ("--debug", "show the traceback of an error"),
+    ("-q, --quiet", "tell nothing on stderr but errors"),
+    ("-v, --verbose", "tell more on stderr"),
+)
+
+
+def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     """The command line of those of the commands that this copy of mirror holds.
 
     Args:
         commands: the one that is going to run, where that is known: importing the others takes longer than some of them run.
     """
-    top = Parser(
-        prog="mirror",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    top.add_argument("--version", action="version", version=f"mirror {__version__}")
+    import importlib
+
+    from mirror.cli.parsing import Parser, add_talk_options
+
+    top = Parser(prog="mirror", usage=_USAGE.replace("usage: ", ""))
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    subparsers = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    add_talk_options(top)
+    subparsers = top.add_subparsers(prog="mirror", title="commands", dest="command", metavar="COMMAND", required=True)
     for command in commands:
         if is_available(command):
             importlib.import_module(f"mirror.cli.{command}").configure(subparsers)
+            add_talk_options(subparsers.choices[command])
     return top
 
 
 def is_available(command: str) -> bool:
     """Whether this copy of mirror holds the command and this Python can run it."""
-    if command in CONNECTED and sys.version_info < (3, 11):
-        return False
-    return importlib.util.find_spec(f"mirror.cli.{command}") is not None
+    known = find(command)
+    if known is None or known.is_carried:
+        return known is not None
+    return _is_new_enough() and _is_held(command)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def _is_new_enough() -> bool:
+    return sys.version_info >= (3, 11)
+
+
+def _is_held(command: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(f"mirror.cli.{command}") is not None
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code; ``argv`` is without the program's name."""
     words = list(sys.argv[1:] if argv is None else argv)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if (
-            signal.getsignal(number) != signal.SIG_IGN
-        ):  # nohup: nor does a program of 'mirror run' end with the terminal
-            signal.signal(number, _stop)
-    command = next((word for word in words if not word.startswith("-")), "")
-    if not words:
-        print(parser().format_help(), end="", file=sys.stderr)
-        return 2
-    if command and command not in COMMANDS:
-        usage, meant = parser().format_usage(), did_you_mean(command, filter(is_available, COMMANDS))
-        print(f"{usage}mirror: error: there is no command '{command}'{meant}", file=sys.stderr)
-        return 2
-    if command in COMMANDS and not is_available(command):
-        print(f"mirror: error: {_why_missing(command)}", file=sys.stderr)
-        return 2
-    try:
-        args = parser([command] if command in COMMANDS else COMMANDS).parse_args(words)
-    except KeyboardInterrupt:  # the commands' modules are imported there, which takes as long as some commands do
-        return _report(Interrupted(), argparse.Namespace(debug=False))
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
-    except MirrorError as exc:
-        return _report(exc, args)
-    except KeyboardInterrupt as exc:
-        return _report(Interrupted().with_traceback(exc.__traceback__), args)
-    except BrokenPipeError:
-        # The reader of our output went away (`mirror inspect ... | head`); that is no error of anyone's.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    name = next((word for word in words if not word.startswith("-")), "")
+    own = words[: words.index(name)] if name else words or ["--help"]
+    if "--version" in own:
+        print(f"mirror {__version__}")
         return 0
-    except OSError as exc:
-        return _report(_named(exc), args)
-    except Exception as exc:  # noqa: BLE001 - the last resort: say that it is our bug, without a traceback
-        if args.debug:
-            traceback.print_exc()
-        print(f"mirror: internal error: {type(exc).__name__}: {exc}", file=sys.stderr)
-        print("hint: this is a bug in mirror; run again with --debug and report what it prints", file=sys.stderr)
-        return 1
+    if "-h" in own or "--help" in own:
+        from mirror.cli.pager import show
+
+        return show(overview())
+    try:
+        return _answer(words, name, debug="--debug" in own)
+    except KeyboardInterrupt:  # before anything is imported that could answer it
+        return 130
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    print(f"error: stopped by {signal.Signals(number).name}", file=sys.stderr)
-    raise SystemExit(128 + number)
+def _answer(words: list[str], name: str, debug: bool) -> int:
+    """Run the command, tell what it ended with, and write its document where one was asked for."""
+    from mirror.cli import failure
+    from mirror.cli.console import rest
+    from mirror.cli.document import collecting, wants_json, write_document
+
+    error: Optional[MirrorError] = None
+    code = 0
+    with collecting() as results:
+        try:
+            failure.stop_at_signals()
+            args = _parsed(words, name)
+            name = f"{args.command} {getattr(args, 'action', None) or ''}".strip()
+            code = args.run(args)
+        except BrokenPipeError:
+            failure.forget_stdout()  # its reader went away (`mirror inspect ... | head`); that is no error of anyone's
+        except failure.CAUGHT as exc:
+            error = failure.named(exc)
+            code = error.exit_code
+            failure.tell(error, debug)
+    rest()
+    try:
+        if results or (error and wants_json(words, name)):
+            write_document(results, name, error)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        failure.forget_stdout()
+    if error and error.exit_code == _USAGE_ERROR:
+        raise SystemExit(_USAGE_ERROR)  # as argparse does: a caller in this process knows it from a command's own code
+    return code
 
 
-def _why_missing(command: str) -> str:
-    if command in CONNECTED and sys.version_info < (3, 11):
+_USAGE_ERROR = 2
+
+
+def _parsed(words: list[str], name: str) -> argparse.Namespace:
+    """The command line, understood.
+
+    Raises:
+        Usage: when it is none.
+    """
+    from mirror.cli.console import talk
+
+    if not name:
+        parser([]).error("name a command")
+    if name not in COMMANDS:
+        raise _unknown(name)
+    if not is_available(name):
+        raise _elsewhere(name)
+    args = parser([name]).parse_args(words)
+    talk(quiet=getattr(args, "quiet", False), verbose=getattr(args, "verbose", False))
+    return args
+
+
+def _unknown(name: str) -> MirrorError:
+    from mirror.cli.parsing import Usage
+    from mirror.core.nearmiss import near
+
+    return Usage(f"there is no command {name!r}", _USAGE, f"{near(name, COMMANDS)}{Usage.hint}")
+
+
+def _elsewhere(name: str) -> MirrorError:
+    from mirror.cli.parsing import Usage
+
+    if _is_held(name):
         version = ".".join(map(str, sys.version_info[:2]))
-        return f"'{command}' runs on the connected machine with Python 3.11 or newer; this is Python {version}"
-    return f"'{command}' runs on the connected machine; this is mirror.pyz, the installer for the closed network"
-
-
-def _named(error: OSError) -> MirrorError:
-    """What the operating system refused, when no module had a better name for it."""
-    place, reason = os.fsdecode(error.filename or "a file"), error.strerror or str(error)
-    return (Unreadable if isinstance(error, FileNotFoundError) else Unwritable)(place, reason)
-
-
-def _report(error: MirrorError, args: argparse.Namespace) -> int:
-    if args.debug:
-        traceback.print_exception(type(error), error, error.__traceback__)
-    lines = [f"error: {error}", error.context(), f"hint: {error.hint}" if error.hint else "", f"ref: {error.ref}"]
-    # What is wrong with a bundle is told in its own words, too: they must not move the cursor.
-    print(visible("\n".join(line for line in lines if line)), file=sys.stderr)
-    if getattr(args, "json", False):
-        words = {"ref": error.ref, "exit_code": error.exit_code, "message": str(error), "hint": error.hint}
-        print(json.dumps({"error": words}, indent=2))
-    return error.exit_code
+        needed = f"needs Python 3.11 or newer; this is Python {version}"
+    else:
+        needed = "is not in mirror.pyz, the installer for the closed network"
+    hint = "Ask the builder of your bundles: `mirror help start` tells who does what."
+    return Usage(f"'{name}' runs on the connected machine, and {needed}", hint=hint)
 
 
 if __name__ == "__main__":

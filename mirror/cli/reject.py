@@ -12,7 +12,6 @@ from mirror.core.trust.sidecars import REJECTED
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "reject",
-        help="refuse a bundle, with a reason",
         description="Refuse a bundle: write a signed statement beside it, as FILE.rejection.json with FILE.rejection.json.sig. "
         "`mirror verify` and `mirror install` refuse a bundle with such a statement by any key that the trusted root names. "
         "Whoever refused takes it back with `mirror approve`, or with the next statement of the same key. Carry the files "

@@ -32,7 +32,6 @@ _STANDING = {
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "report",
-        help="write the page that a reviewer decides from",
         description="Check a bundle's signature and every byte, and write all that is known of it into one page of HTML: who "
         "built it and who signed, what needs eyes, how to check it without mirror, how to approve or refuse it, then each "
         "artifact with its licence, origin, digest, why it is there and what was found inside. The page loads nothing and runs "

@@ -38,10 +38,8 @@ need no newer dump: mirror verify --policy applies them.
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "rescan",
-        help="judge a bundle again with newer advisories",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
     parser.add_argument("--osv", type=Path, required=True, metavar="DUMP", help="the newer dump")

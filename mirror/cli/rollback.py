@@ -13,7 +13,6 @@ from mirror.closed.prefix.status import choose_prefix, roll_back
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "rollback",
-        help="make an older installed generation current",
         description="Make an older generation current, in one step: the newest before the current one, or the one named. "
         "Only what is installed can be chosen; programs that run from another generation are not disturbed.",
     )

@@ -16,7 +16,6 @@ from mirror.closed.prefix.status import choose_prefix, current_generation
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
-        help="run a program in the environment of what is installed",
         usage="mirror run [-h] [--prefix DIR] [NAME] -- COMMAND [ARGUMENT ...]",
         description="Run a program as if env.sh had been sourced: the venv and the CUDA toolkit first on the path, JIT caches "
         "of this generation, nothing that asks the network. The program takes this one's place: signals and its "

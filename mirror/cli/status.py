@@ -15,7 +15,6 @@ from mirror.closed.prefix.status import Status, choose_prefix, installed_stacks,
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "status",
-        help="show what is installed",
         description="Show what is installed: one stack, by its name or its prefix, or every stack in the default place.",
     )
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: all)")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import print_json
+from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
+from mirror.cli.parsing import Usage
 from mirror.core.bundle.offered_roots import read_offer
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.root import ROLES, Key, Root, utc
@@ -42,9 +42,7 @@ it is needed again only to change who is trusted."""
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "trust",
-        help="say whom this machine trusts",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for declare, act in (
@@ -180,8 +178,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace, store: TrustStore) -> int:
-    if not _is_connected("init"):
-        return 2
+    _need_connected("init")
     from mirror.connected.signing.signers import ensure_builder
 
     builder = ensure_builder(store, (args.key,) if args.key else (), args.root_key)
@@ -202,8 +199,7 @@ def _remove(args: argparse.Namespace, store: TrustStore) -> int:
 
 def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     """Add a key to the draft of the next root, or take one out."""
-    if not _is_connected(args.action):
-        return 2
+    _need_connected(args.action)
     from mirror.connected.signing.keyfile import read_key
     from mirror.connected.signing.rotation import Rotation, with_key, without_key
 
@@ -215,7 +211,7 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
         root = without_key(root, args.name)
     rotation.draft(root)
     if args.json:
-        print_json({"draft": str(rotation.path), **_facts(root)})
+        print_json({"draft": str(rotation.path), **_facts(root)}, "trust-draft")
         return 0
     _print_roles(root)
     print(f"drafted in {rotation.path}; nobody trusts it yet: sign it with `mirror trust rotate`")
@@ -223,8 +219,7 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
 
 
 def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
-    if not _is_connected("rotate"):
-        return 2
+    _need_connected("rotate")
     from mirror.connected.signing.rotation import Rotation, changes, with_threshold
     from mirror.connected.signing.signers import load_signer
 
@@ -253,13 +248,16 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     return 0
 
 
-def _is_connected(action: str) -> bool:
+def _need_connected(action: str) -> None:
+    """Refuse what needs the libraries of the connected machine.
+
+    Raises:
+        Usage: when one of them is not here.
+    """
     try:
         import mirror.connected.signing.signers  # noqa: F401 - what signing needs is there, or is not
     except ImportError as exc:
-        print(f"mirror: error: 'trust {action}' runs on the connected machine only ({exc})", file=sys.stderr)
-        return False
-    return True
+        raise Usage(f"'trust {action}' runs on the connected machine only ({exc})") from exc
 
 
 def _export(args: argparse.Namespace, store: TrustStore) -> int:
@@ -288,9 +286,9 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
     for path in created:
         print(f"  new key   {path}")
     if len(created) > 1:
-        print(_ONE_MACHINE.format(files="\n  ".join(map(str, created))), file=sys.stderr)
+        Console().say(_ONE_MACHINE.format(files="\n  ".join(map(str, created))))
     elif root.is_one_person:
-        print(_ONE_PERSON, file=sys.stderr)
+        Console().say(_ONE_PERSON)
 
 
 def _print_roles(root: Root) -> None:

@@ -25,7 +25,6 @@ from mirror.review.report.inventory import Inventory, take_inventory
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "verify",
-        help="check a bundle's signatures and every byte",
         description="Check that a bundle is signed as the trusted root asks, by builders in it and by approvers beside it "
         "(FILE.approval.sig), that each file in it is the one that was signed, and that nothing is missing or added. Says who "
         "signed and who is still to sign. Writes nothing. Which root is trusted: mirror trust show.",

@@ -28,9 +28,7 @@ checked first); with --stack what is locked on the connected machine. Nothing is
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "which",
-        help="say which RPM brings a file",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # -lcublas would be an option to argparse, unless '-l' is one.
     parser.add_argument(

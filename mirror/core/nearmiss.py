@@ -38,5 +38,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near}?" if near else ""
 
 
+def near(word: str, known: Iterable[str]) -> str:
+    """The beginning of a hint: what was probably meant, as a question, or nothing."""
+    found = meant(word, known)
+    return f"Did you mean {found}? " if found else ""
+
+
 def _plain(word: str) -> str:
     return word.lower().replace("_", "-")

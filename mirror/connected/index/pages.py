@@ -77,13 +77,15 @@ class ProjectNotOnIndex(MirrorError):
     hint = "Check the project's name, or name the index that has it in [indexes] and [python.index] of NAME.toml."
     message = "{project} is asked for, but the index {index} has no such project"
 
-    def __init__(self, project: ProjectName, index: str, page: bool = False) -> None:
-        super().__init__(project, index, page)
-        self.project, self.index, self.page = project, index, page
-        if page:
+    project: ProjectName
+    index: str
+    page: bool = False
+
+    def __post_init__(self) -> None:
+        if self.page:
             self.hint = (
-                f"{index} is one page of links, as pip's --find-links reads it, and no simple index: write it into "
-                f'[indexes] as NAME = {{ find-links = "{index}" }}.'
+                f"{self.index} is one page of links, as pip's --find-links reads it, and no simple index: write it into "
+                f'[indexes] as NAME = {{ find-links = "{self.index}" }}.'
             )
 
 

@@ -1,8 +1,8 @@
 """The companion installer: ``mirror.pyz``, a zipapp of the closed side.
 
-It holds ``core``, ``review``, ``closed`` and their commands, nothing of the connected room and no third-party code, and
-runs under ``python3.9 -I``. Its bytes are a function of mirror's sources: members are sorted, stored without compression
-(zlib's output differs between its versions) and carry one date.
+It holds ``core``, ``review``, ``closed``, their commands and the pages of ``mirror help``, nothing of the connected room and no
+third-party code, and runs under ``python3.9 -I``. Its bytes are a function of mirror's sources: members are sorted, stored
+without compression (zlib's output differs between its versions) and carry one date.
 
 Example::
 
@@ -17,15 +17,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from mirror.core.commands import COMMANDS
 from mirror.core.durable import write_file
 
-ROOMS = ("core", "review", "closed")
-COMMANDS = (
-    "__init__", "main", "parser", "console", "options", "signers",
-    "verify", "inspect", "report", "diff", "rescan", "approve", "reject",
-    "install", "env", "run", "which", "doctor", "status", "rollback", "gc",
-    "trust",
-)  # fmt: skip
+ROOMS = ("core", "review", "closed", "help")
+"""What it holds besides ``cli``: rooms, and the pages of ``mirror help``."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -52,8 +48,10 @@ def installer_bytes() -> bytes:
     members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes()}
     for room in ROOMS:
         members.update(_sources(package / room, f"mirror/{room}"))
+    members.update(_sources(package / "cli", "mirror/cli"))
     for command in COMMANDS:
-        members[f"mirror/cli/{command}.py"] = (package / "cli" / f"{command}.py").read_bytes()
+        if not command.is_carried:
+            del members[f"mirror/cli/{command.name}.py"]
     buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -65,10 +63,10 @@ def installer_bytes() -> bytes:
 
 
 def _sources(room: Traversable, name: str) -> dict[str, bytes]:
-    """Every module of a room, those of its inner packages too."""
+    """Every module of a room, and every page; those of its inner packages too."""
     found = {}
     for item in room.iterdir():
-        if item.name.endswith(".py"):
+        if item.name.endswith((".py", ".md")):
             found[f"{name}/{item.name}"] = item.read_bytes()
         elif item.is_dir() and item.name != "__pycache__":
             found.update(_sources(item, f"{name}/{item.name}"))

@@ -72,13 +72,13 @@ class ResolutionFailed(MirrorError):
 
     ref = "resolution-failed"
     exit_code = 54
-    hint = "Loosen the requirement that the resolver names, or move [python].cutoff, in NAME.toml."
     message = "{resolver} could not resolve {stack} for {target}"
 
-    def __init__(self, resolver: str, stack: str, target: str, words: str, hint: str = "") -> None:
-        super().__init__(resolver, stack, target, words, hint)
-        self.resolver, self.stack, self.target, self.words = resolver, stack, target, words
-        self.hint = hint or self.hint
+    resolver: str
+    stack: str
+    target: str
+    words: str
+    hint: str = "Loosen the requirement that the resolver names, or move [python].cutoff, in NAME.toml."
 
     def context(self) -> str:
         """The resolver's words, without advice that only its own users can follow."""

@@ -35,10 +35,12 @@ class UnknownPart(MirrorError):
     exit_code = 22
     hint = "Leave that --without out, or move the requirement to [python].optional in NAME.toml and lock again."
 
-    def __init__(self, name: str, known: tuple[str, ...], option: str = "--without") -> None:
-        super().__init__(name, known, option)
-        self.name, self.known, self.option = name, known, option
-        if option != "--without":
+    name: str
+    known: tuple[str, ...]
+    option: str = "--without"
+
+    def __post_init__(self) -> None:
+        if self.option != "--without":
             self.hint = (
                 "Name a project of the lock, or 'rpms' for the CUDA toolchain; --upgrade alone moves everything."
             )

@@ -113,13 +113,15 @@ class ThresholdNotMet(MirrorError):
     exit_code = 38
     hint = "Ask those who are named as missing to sign."
 
-    def __init__(self, document: str, shortfalls: tuple[Tally, ...], command: str = "") -> None:
-        super().__init__(document, shortfalls, command)
-        self.document, self.shortfalls, self.command = document, shortfalls, command
-        if command:
+    document: str
+    shortfalls: tuple[Tally, ...]
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.command:
             self.hint = (
-                f"Each of those who are missing signs with `{command}` (its --help tells how with ssh-keygen alone); carry the "
-                "files that are written beside the bundle with it."
+                f"Each of those who are missing signs with `{self.command}` (its --help tells how with ssh-keygen alone); "
+                "carry the files that are written beside the bundle with it."
             )
 
     def __str__(self) -> str:

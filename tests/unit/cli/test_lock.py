@@ -44,6 +44,7 @@ def test_says_what_was_written_and_then_what_was_not(
         )
         assert main(["lock", str(toml), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
+        "format": "mirror-lock/1",
         "name": "demo",
         "files": [
             {"path": f"{tmp_path}/demo.txt", "pins": 1, "changed": False},

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.main import COMMANDS, main, parser
-from mirror.connected.packing.installer import COMMANDS as CARRIED
+from mirror.cli.grammar import places
+from mirror.cli.main import COMMANDS, main, overview, parser
 from mirror.connected.packing.installer import installer_bytes, write_installer
+from mirror.core.commands import COMMANDS as TABLE
 
 
 def mirror(*words: object) -> subprocess.CompletedProcess[str]:
@@ -69,7 +70,7 @@ def test_debug_adds_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in mirror("verify", tmp_path / "none.tar").stderr
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["verify"], ["bundle"]])
+@pytest.mark.parametrize("words", [["-q"], ["nonsense"], ["verify"], ["bundle"], ["verify", "x", "--polcy", "y"]])
 def test_a_usage_error_is_2(words: list[str]) -> None:
     done = mirror(*words)
     assert done.returncode == 2
@@ -146,13 +147,14 @@ def test_the_installer_ends_quietly_when_stopped_before_it_has_begun(pyz: Path, 
 
 
 def test_the_installer_says_where_the_other_commands_run(pyz: Path) -> None:
-    for command in sorted(set(COMMANDS) - set(CARRIED)):
-        done = subprocess.run([sys.executable, "-I", pyz, command], capture_output=True, text=True)
-        assert done.returncode == 2
-        assert done.stderr == (
-            f"mirror: error: '{command}' runs on the connected machine; "
-            "this is mirror.pyz, the installer for the closed network\n"
-        )
+    for command in TABLE:
+        if not command.is_carried:
+            done = subprocess.run([sys.executable, "-I", pyz, command.name], capture_output=True, text=True)
+            assert done.returncode == 2
+            assert done.stderr.splitlines()[0] == (
+                f"error: '{command.name}' runs on the connected machine, "
+                "and is not in mirror.pyz, the installer for the closed network"
+            )
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
@@ -177,8 +179,62 @@ sys.exit(main(["status"]))
     assert (done.returncode, done.stderr.splitlines()[0]) == (130, "error: interrupted")
 
 
+def imported(*words: str) -> set[str]:
+    """The modules of ours that are there when the command has ended."""
+    code = (
+        "import sys\nfrom mirror.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    return {name for name in done.stderr.split() if name.startswith("mirror.")}
+
+
 def test_a_command_imports_no_other_command() -> None:
-    code = "import sys; from mirror.cli.main import parser; parser(['status']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    commands = {name for name in done.stdout.split() if name.startswith("mirror.cli.")}
-    assert commands == {"mirror.cli.main", "mirror.cli.parser", "mirror.cli.status", "mirror.cli.console"}
+    others = {f"mirror.cli.{name}" for name in COMMANDS} - {"mirror.cli.status"}
+    assert "mirror.cli.status" in imported("status", "--help") and not others & imported("status", "--help")
+
+
+def test_version_and_help_import_no_command_at_all() -> None:
+    assert imported("--version") == {"mirror.cli", "mirror.cli.main", "mirror.core", "mirror.core.commands"}
+    for words in ([], ["--help"]):
+        assert not {f"mirror.cli.{name}" for name in COMMANDS} & imported(*words)
+        assert "mirror.core.errors" not in imported(*words)
+
+
+def test_bare_mirror_shows_the_help_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    for command in TABLE:
+        assert command.name in out and command.summary in " ".join(out.split())
+
+
+@pytest.mark.parametrize("wide", [60, 80])
+def test_help_fits_the_terminal(wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for lines that are somebody's to copy: they begin with four blanks or more, and fit 80 columns."""
+    monkeypatch.setenv("COLUMNS", str(wide))
+    for place in places(parser()):
+        raw = {line for text in (place.parser.description, place.parser.epilog) for line in (text or "").splitlines()}
+        for line in place.parser.format_help().splitlines():
+            assert len(line) < (80 if line in raw else wide), f"mirror {place.name}: {line}"
+    monkeypatch.setenv("COLUMNS", str(wide))
+    assert max(map(len, overview().splitlines())) < wide
+
+
+def test_quiet_and_verbose_may_stand_before_and_after_the_command() -> None:
+    for place in places(parser()):
+        if not place.inner:
+            assert {"-q", "--quiet", "-v", "--verbose"} <= {word for option in place.options for word in option.words}
+    assert mirror("-q", "status", "-v").returncode != 2
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["instal"], "install"), (["verify", "x", "--polcy", "y"], "--policy"), (["trust", "sho"], "show")],
+)
+def test_what_was_probably_meant_is_asked(words: list[str], meant: str) -> None:
+    assert f"hint: Did you mean {meant}? " in mirror(*words).stderr
+
+
+def test_options_are_written_out() -> None:
+    assert mirror("verify", "x", "--js").returncode == 2

@@ -150,12 +150,8 @@ class NoThirdParty:
         if name.partition(".")[0] in ("cryptography", "bcrypt", "requests", "packaging"):
             raise ImportError("No module named " + repr(name))
 sys.meta_path.insert(0, NoThirdParty())
-from mirror.cli import trust
-import argparse
-parser = argparse.ArgumentParser()
-trust.configure(parser.add_subparsers())
-args = parser.parse_args(sys.argv[1:])
-sys.exit(args.run(args))
+from mirror.cli.main import main
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -175,7 +171,7 @@ def test_the_closed_side_adds_and_shows_with_the_standard_library_alone(document
 def test_the_closed_side_cannot_init_and_says_so(tmp_path: Path) -> None:
     refused = bare(tmp_path / "closed", "init")
     assert refused.returncode == 2
-    assert refused.stderr.startswith("mirror: error: 'trust init' runs on the connected machine only")
+    assert refused.stderr.startswith("error: 'trust init' runs on the connected machine only")
     assert not (tmp_path / "closed").exists()
 
 

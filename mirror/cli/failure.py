@@ -1,0 +1,128 @@
+"""How a command fails: whatever ended it becomes a named error, and a person is told on stderr.
+
+Rules: what the operating system refused and no module had a better name for is named here; what nobody expected is called our
+bug; words of a bundle move no cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+from mirror.cli import console
+from mirror.cli.prose import item
+from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
+from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
+from mirror.review.markup import visible
+
+
+class Terminated(MirrorError):
+    """The system asked mirror to stop (SIGTERM); what was half written has been removed."""
+
+    ref = "terminated"
+    exit_code = 143
+    hint = Interrupted.hint
+    message = "stopped by SIGTERM"
+
+
+class HungUp(MirrorError):
+    """The terminal that mirror ran in was closed (SIGHUP); what was half written has been removed."""
+
+    ref = "hung-up"
+    exit_code = 129
+    hint = Interrupted.hint
+    message = "stopped by SIGHUP"
+
+
+class Bug(MirrorError):
+    """Something that nobody foresaw: a bug in mirror."""
+
+    ref = "bug"
+    exit_code = 1
+    hint = "This is a bug in mirror; run again with --debug and report what it prints."
+    message = "internal error: {kind}: {words}"
+
+    kind: str
+    words: str
+
+
+class Stopped(SystemExit):
+    """A signal came; no ``except Exception`` on the way keeps it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = signal.Signals(number)
+
+
+CAUGHT = (Exception, KeyboardInterrupt, Stopped)
+"""What ends a command. ``SystemExit`` of argparse, after ``--help``, does not."""
+
+_SIGNALS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
+
+
+def stop_at_signals() -> None:
+    """Make SIGTERM and SIGHUP end the command as Ctrl-C does."""
+    for number in _SIGNALS:
+        # nohup: neither mirror nor a program of 'mirror run' ends with the terminal then
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(number)
+
+
+def named(exc: BaseException) -> MirrorError:
+    """The named error for whatever ended a command; it keeps the traceback."""
+    error: MirrorError
+    if isinstance(exc, MirrorError):
+        return exc
+    if isinstance(exc, KeyboardInterrupt):
+        error = Interrupted()
+    elif isinstance(exc, Stopped):
+        error = _SIGNALS[exc.number]()
+    elif isinstance(exc, OSError):
+        place, reason = os.fsdecode(exc.filename or "a file"), exc.strerror or str(exc)
+        error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
+    else:
+        error = Bug(type(exc).__name__, str(exc))
+    return error.with_traceback(exc.__traceback__)
+
+
+def tell(error: MirrorError, debug: bool) -> None:
+    """Say it on stderr: the sentence, its context, the next step, the ref."""
+    console.rest()
+    if debug:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    lines = [paint_label(_fitted("error: ", visible(str(error))), BAD, sys.stderr)]
+    if error.context():
+        lines.append(visible(error.context()))
+    if console.is_verbose():
+        lines += [visible(f"caused by: {type(cause).__name__}: {cause}") for cause in _causes(error)]
+    if error.hint:
+        lines.append(paint_label(_fitted("hint: ", visible(error.hint)), STRONG, sys.stderr))
+    print("\n".join(lines), paint(f"ref: {error.ref}", FAINT, sys.stderr), sep="\n", file=sys.stderr)
+
+
+def _fitted(label: str, text: str) -> str:
+    """A sentence on a terminal goes on below where it began; in a log it stays one line."""
+    return item(label, text, columns(sys.stderr) - 1) if is_terminal(sys.stderr) and "\n" not in text else label + text
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What an error came from, nearest first."""
+    found: list[BaseException] = []
+    cause = error.__cause__
+    while cause is not None and cause not in found:
+        found.append(cause)
+        cause = cause.__cause__
+    return found
+
+
+def forget_stdout() -> None:
+    """Nobody reads stdout any more: what is still to be written to it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
