@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable, Optional, TextIO
 
+from mirror.cli.caller import spoken
 from mirror.cli.document import print_json as print_json
 from mirror.cli.prose import item
 from mirror.cli.terminal import FAINT, columns, is_terminal, paint, paint_label
@@ -119,7 +120,7 @@ class Console:
         """One line; on a terminal the seconds that pass after it are shown until the next one."""
         if _loudness == _QUIET:
             return
-        self._print(line)
+        self._print(spoken(line))
         if self._draws:
             since = time.monotonic()
             _status.hold(self._stream, lambda: f"  ... {time.monotonic() - since:.0f} s", now=False)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, is_verbose, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.cli.terminal import BAD, FAINT, paint
@@ -35,13 +36,14 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor",
         description="Look at this host and at the stack that is installed on it: driver and GPUs, the calling shell, disks, "
-        "compilers, the toolkit, versions that must agree, libraries and the GPUs they are for, stale caches; then run the "
-        "self-test. Each finding comes with its cause, its proof and the next step. Nothing is changed, nothing touches the "
-        f"network. --verbose prints what is good, too. Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
+        "compilers, the toolkit, versions that must agree, libraries and the GPUs they are for, stale caches; then compare "
+        "every file with what was installed, and run the self-test. Each finding comes with its cause, its proof and the next "
+        "step. Nothing is changed, nothing touches the network. --verbose prints what is good, too. "
+        f"Exit code: 0, or {ProblemsFound.exit_code} when there is a problem.",
     )
     add_stack_arguments(parser)
     parser.add_argument("--log", metavar="FILE", help="explain a server's log instead; '-' for standard input")
-    parser.add_argument("--quick", action="store_true", help="leave out the self-test, which imports and compiles")
+    parser.add_argument("--quick", action="store_true", help="leave out comparing the files and the self-test")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as JSON")
     form.add_argument(
@@ -124,17 +126,17 @@ def _print_explanation(explanation: Explanation, as_json: bool) -> None:
         print_json(explanation.to_dict(), "doctor-log")
         return
     for finding in explanation.findings:
-        print("\n".join(_text(finding)))
+        print(spoken("\n".join(_text(finding))))
 
 
 def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:
     for level in (PROBLEM, WARNING, NOTE):
         for finding in findings:
             if finding.level == level:
-                print("\n".join(_text(finding)))
+                print(spoken("\n".join(_text(finding))))
     good = [finding for finding in findings if finding.level == GOOD]
     if verbose:
-        print("\n".join(line for finding in good for line in _text(finding)))
+        print(spoken("\n".join(line for finding in good for line in _text(finding))))
     print(f"{len(good)} things are good" + ("" if verbose else " (--verbose lists them)"))
 
 

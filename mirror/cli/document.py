@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Optional
 
+from mirror.cli.caller import spoken
 from mirror.core.errors import MirrorError
 
 
@@ -91,5 +92,5 @@ def error_facts(error: MirrorError) -> Any:
         "exit_code": error.exit_code,
         "message": str(error),
         "context": error.context().splitlines(),
-        "hint": error.hint,
+        "hint": spoken(error.hint),
     }

@@ -14,8 +14,10 @@ from types import FrameType
 from typing import NoReturn
 
 from mirror.cli import console
+from mirror.cli.caller import spoken
 from mirror.cli.prose import item
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
+from mirror.core.commands import find
 from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
 from mirror.review.markup import visible
 
@@ -25,8 +27,9 @@ class Terminated(MirrorError):
 
     ref = "terminated"
     exit_code = 143
-    hint = Interrupted.hint
     message = "stopped by SIGTERM"
+
+    hint: str = Interrupted.hint
 
 
 class HungUp(MirrorError):
@@ -34,8 +37,9 @@ class HungUp(MirrorError):
 
     ref = "hung-up"
     exit_code = 129
-    hint = Interrupted.hint
     message = "stopped by SIGHUP"
+
+    hint: str = Interrupted.hint
 
 
 class Bug(MirrorError):
@@ -76,15 +80,17 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
-def named(exc: BaseException) -> MirrorError:
-    """The named error for whatever ended a command; it keeps the traceback."""
+def named(exc: BaseException, command: str = "") -> MirrorError:
+    """The named error for whatever ended a command; it keeps the traceback, and says what an interrupted one has left."""
     error: MirrorError
-    if isinstance(exc, MirrorError):
+    if isinstance(exc, MirrorError) and not isinstance(exc, Interrupted):
         return exc
-    if isinstance(exc, KeyboardInterrupt):
-        error = Interrupted()
+    known = find(command.partition(" ")[0])
+    kept = known.kept if known else Interrupted.hint
+    if isinstance(exc, (KeyboardInterrupt, Interrupted)):
+        error = Interrupted(kept)
     elif isinstance(exc, Stopped):
-        error = _SIGNALS[exc.number]()
+        error = _SIGNALS[exc.number](kept)
     elif isinstance(exc, OSError):
         place, reason = os.fsdecode(exc.filename or "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
@@ -98,13 +104,13 @@ def tell(error: MirrorError, debug: bool) -> None:
     console.rest()
     if debug:
         traceback.print_exception(type(error), error, error.__traceback__)
-    lines = [paint_label(_fitted("error: ", visible(str(error))), BAD, sys.stderr)]
+    lines = [paint_label(_fitted("error: ", visible(spoken(str(error)))), BAD, sys.stderr)]
     if error.context():
         lines.append(visible(error.context()))
     if console.is_verbose():
         lines += [visible(f"caused by: {type(cause).__name__}: {cause}") for cause in _causes(error)]
     if error.hint:
-        lines.append(paint_label(_fitted("hint: ", visible(error.hint)), STRONG, sys.stderr))
+        lines.append(paint_label(_fitted("hint: ", visible(spoken(error.hint))), STRONG, sys.stderr))
     print("\n".join(lines), paint(f"ref: {error.ref}", FAINT, sys.stderr), sep="\n", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
@@ -16,7 +17,8 @@ from mirror.closed.prefix.status import choose_prefix, installed_stacks
 _DESCRIPTION = """\
 Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack or of
 every stack in the default place. The current generation is never removed, nor one that a process of yours or a program
-started by 'mirror run' uses. With --caches, JIT caches of yours whose generation is gone are removed too.
+started by 'mirror run' uses. A newer one that was rolled back from goes, and so does one that was repaired: look with
+--dry-run. With --caches, JIT caches of yours whose generation is gone are removed too.
 """
 
 
@@ -27,7 +29,12 @@ def configure(subparsers: Any) -> None:
     )
     add_stack_arguments(parser, default="all")
     parser.add_argument(
-        "--keep", type=count, default=1, metavar="N", help="generations before the current one to keep (default: 1)"
+        "--keep",
+        type=count,
+        default=1,
+        metavar="N",
+        help="how many of the generations that were installed before the current one stay, the last ones first (default: "
+        "1, which is what 'mirror rollback' goes back to); the current one always stays",
     )
     parser.add_argument(
         "--caches", action="store_true", help="remove your JIT caches of generations that are gone, too"
@@ -72,4 +79,4 @@ def _text(report: Report, dry_run: bool) -> str:
     lines = [f"{verb} {item.kind} {item.path} ({human_bytes(item.size)}): {item.why}" for item in report.removed]
     lines += [f"kept {item.kind} {item.path}: {item.why}" for item in report.kept]
     lines.append(f"{'would free' if dry_run else 'freed'} {human_bytes(report.freed_bytes)}")
-    return "\n".join(lines)
+    return spoken("\n".join(lines))

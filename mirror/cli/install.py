@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
@@ -17,8 +19,8 @@ Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at
 root.
 
 It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works.
-Whatever stops it, what was current before still is. Running it again with the same bundle changes nothing and ends
-at once.
+Whatever stops it, what was current before still is. Running it again with the same bundle verifies this copy of it
+and changes nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
 """
 
 _EPILOG = """\
@@ -53,6 +55,11 @@ def configure(subparsers: Any) -> None:
         metavar="REASON",
         help="install it although a newer one was; the reason is kept in the receipt and in the prefix's history",
     )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="check what was installed from this bundle, and build it anew beside if a file of it is damaged",
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
@@ -68,25 +75,40 @@ def run(args: argparse.Namespace) -> int:
         max(0, args.jobs),
         args.allow_older,
         read_policy(args.policy) if args.policy else None,
+        args.repair,
     )
     installed = install(options, progress=Console())
     if args.json:
-        print_json(
-            {**installed.receipt.summary(), "prefix": str(installed.prefix), "was_installed": installed.was_installed}
-        )
+        print_json(_document(installed))
     else:
-        print(_sentence(installed))
+        print("\n".join(_sentences(installed)))
         print(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
 
-def _sentence(installed: Installed) -> str:
+def _document(installed: Installed) -> dict[str, Any]:
+    soundness = installed.soundness.to_dict() if installed.soundness else None
+    own = {"prefix": str(installed.prefix), "was_installed": installed.was_installed, "number": installed.number}
+    return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness}
+
+
+def _sentences(installed: Installed) -> Iterator[str]:
+    receipt, soundness = installed.receipt, installed.soundness
+    this = f"{receipt.name} {receipt.sequence}, generation {installed.number} of {installed.prefix}"
+    current = " and current" if installed.is_current else ""
+    if soundness and installed.was_installed:
+        yield f"nothing to repair: {soundness.checked} files of {this}, are as they were installed"
+    elif installed.was_installed:
+        yield f"the bundle is intact; {this}, is installed already{current}"
+        yield f"whether what is installed is intact was not looked at:  {spoken('mirror status --check')} does"
+    elif soundness:
+        yield f"repaired {this}: built anew from the bundle{current}, for {len(soundness.damages)} files were damaged"
+        yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
+    else:
+        yield f"installed {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
+
+
+def _parts(installed: Installed) -> Iterator[str]:
     receipt = installed.receipt
-    if installed.was_installed:
-        return f"{receipt.name} {receipt.sequence} is installed already and current in {installed.prefix}"
-    unpacked = f"{receipt.archives} component archives" if receipt.archives else f"{receipt.rpms} RPMs"
-    parts = [f"{receipt.wheels} wheels by {receipt.installer}", unpacked]
-    return (
-        f"installed {receipt.name} {receipt.sequence} in {installed.prefix}: Python {receipt.python_version}, "
-        + ", ".join(parts)
-    )
+    yield f"{receipt.wheels} wheels by {receipt.installer}"
+    yield f"{receipt.archives} component archives" if receipt.archives else f"{receipt.rpms} RPMs"

@@ -11,11 +11,14 @@ anything else is a bug and says so (``--debug`` shows the traceback). With ``--j
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mirror import __version__
+from mirror.cli.caller import called, spoken
+from mirror.cli.streams import keep_streams
 from mirror.core.commands import COMMANDS as TABLE
 from mirror.core.commands import ROOMS, find
+from mirror.core.errors import MirrorError
 
 TYPE_CHECKING = False  # importing 'typing' for this costs as much as half of what '--version' does
 if TYPE_CHECKING:
@@ -37,17 +40,22 @@ trusted roots (default: ~/.config/mirror)."""
 
 def overview() -> str:
     """The help of ``mirror`` itself: every command that this copy holds, by room, in one line each."""
+    from mirror.cli.caller import spoken
     from mirror.cli.prose import item, paragraphs
     from mirror.cli.terminal import columns, paint_headings
 
     width = columns(sys.stdout) - 1
-    lines = [paragraphs(_USAGE, width), "", "Carry a GPU inference stack into a closed network."]
+    lines = [
+        paragraphs(_USAGE.replace("mirror", called()), width),
+        "",
+        "Carry a GPU inference stack into a closed network.",
+    ]
     for room, title in ROOMS.items():
         commands = [command for command in TABLE if command.room == room and is_available(command.name)]
         if commands:
             lines += ["", f"{title}:", *(item(f"  {one.name:<11} ", one.summary, width) for one in commands)]
     lines += ["", "options:", *(item(f"  {words:<15} ", told, width) for words, told in _OPTIONS)]
-    return paint_headings("\n".join([*lines, "", paragraphs(_END, width), ""]), sys.stdout)
+    return paint_headings("\n".join([*lines, "", paragraphs(spoken(_END), width), ""]), sys.stdout)
 
 
 _OPTIONS = (
@@ -69,15 +77,28 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
 
     from mirror.cli.parsing import Parser, add_talk_options
 
-    top = Parser(prog="mirror", usage=_USAGE.replace("usage: ", ""))
+    top = Parser(prog=called(), usage=_USAGE.replace("usage: mirror", called()))
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_talk_options(top)
-    subparsers = top.add_subparsers(prog="mirror", title="commands", dest="command", metavar="COMMAND", required=True)
+    subparsers = top.add_subparsers(prog=called(), title="commands", dest="command", metavar="COMMAND", required=True)
     for command in commands:
         if is_available(command):
             importlib.import_module(f"mirror.cli.{command}").configure(subparsers)
             add_talk_options(subparsers.choices[command])
     return top
+
+
+def _respell(parsers: Iterable[argparse.ArgumentParser]) -> None:
+    """Help says the commands as the user can type them."""
+    for one in parsers:
+        for name in ("usage", "description", "epilog"):
+            if text := getattr(one, name):
+                setattr(one, name, spoken(text))
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                _respell(action.choices.values())
+            elif isinstance(action.help, str):
+                action.help = spoken(action.help)
 
 
 def is_available(command: str) -> bool:
@@ -100,6 +121,8 @@ def _is_held(command: str) -> bool:
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code; ``argv`` is without the program's name."""
+    keep_streams()
+    keep_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
     own = words[: words.index(name)] if name else words or ["--help"]
@@ -133,7 +156,7 @@ def _answer(words: list[str], name: str, debug: bool) -> int:
         except BrokenPipeError:
             failure.forget_stdout()  # its reader went away (`mirror inspect ... | head`); that is no error of anyone's
         except failure.CAUGHT as exc:
-            error = failure.named(exc)
+            error = failure.named(exc, name)
             code = error.exit_code
             failure.tell(error, debug)
     rest()

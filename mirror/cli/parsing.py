@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, Optional, TextIO
 
+from mirror.cli.caller import spoken
 from mirror.cli.prose import item, paragraphs
 from mirror.cli.terminal import columns, paint_headings
 from mirror.core.errors import MirrorError
@@ -52,7 +53,10 @@ class Formatter(argparse.HelpFormatter):
         return item("usage: ", " ".join(text.split()).replace("usage: ", "", 1), self._width) + "\n\n"
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return paragraphs(text, width, indent)
+        return paragraphs(spoken(text), width, indent)
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return spoken(super()._expand_help(action))
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,10 +1,12 @@
-"""``mirror rollback``: make an older installed generation current."""
+"""``mirror rollback``: make another installed generation current."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.prefix.status import choose_prefix, roll_back
@@ -13,23 +15,35 @@ from mirror.closed.prefix.status import choose_prefix, roll_back
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "rollback",
-        description="Make an older generation current, in one step: the newest before the current one, or the one named. "
-        "Only what is installed can be chosen; programs that run from another generation are not disturbed.",
+        description="Make another generation current, in one step: the one that was installed before the current one, or the "
+        "one named with --to, older or newer: that is also the way back. Only what is installed can be chosen; programs "
+        "that run from another generation are not disturbed.",
     )
     add_stack_arguments(parser)
     parser.add_argument(
-        "--to", default="", metavar="GEN", help="a generation's name or its beginning, as 'status' lists them"
+        "--to",
+        default="",
+        metavar="GEN",
+        help="a generation's number, or its name or the beginning of it, as 'status' lists them",
     )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the prefix's history and 'status'")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    result = roll_back(choose_prefix(args.name, args.prefix), args.to)
+    result = roll_back(choose_prefix(args.name, args.prefix), args.to, args.reason)
     if args.json:
-        print_json({"prefix": str(result.prefix), "before": result.before, "current": result.current})
-    elif result.before == result.current:
-        print(f"{result.current} is current already in {result.prefix}")
-    else:
-        print(f"{result.current} is current now in {result.prefix}; before it was {result.before or 'none'}")
+        print_json({**vars(result), "prefix": str(result.prefix)})
+        return 0
+    this = f"generation {result.number} ({result.current})"
+    if result.before == result.current:
+        print(f"{this} is current already in {result.prefix}")
+        return 0
+    print(f"{this} is current now in {result.prefix}")
+    if result.before:
+        words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
+        words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
+        print(f"before it was {result.before_number} ({result.before}); to go back there:")
+        print("  " + spoken(" ".join([*words, "--to", str(result.before_number)])))
     return 0

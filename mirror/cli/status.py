@@ -1,35 +1,58 @@
-"""``mirror status``: what is installed, and which generation is current."""
+"""``mirror status``: what is installed, which generation is current, and whether it still is what was installed."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import print_json
+from mirror.cli.caller import spoken
+from mirror.cli.console import Console, human_bytes, print_json, shown
+from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.generations import Prefix
-from mirror.closed.prefix.status import Status, choose_prefix, installed_stacks, read_status
+from mirror.closed.prefix.numbered import read_stack
+from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
+from mirror.closed.soundness import Soundness, check_generation
+
+_DESCRIPTION = """\
+Show what is installed: one stack, by its name or its prefix, or every stack in the default place. The number of a
+generation is what 'rollback --to' takes; it stays the same for ever. With --check every file of the current
+generation is read and compared with what was installed: what is missing, changed or not known is named, with the
+package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is changed.
+"""
 
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "status",
-        description="Show what is installed: one stack, by its name or its prefix, or every stack in the default place.",
+        description=_DESCRIPTION,
+        epilog=f"Exit code of --check: 0, or {GenerationDamaged.exit_code} when a generation is damaged.",
     )
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: all)")
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
+    parser.add_argument("--check", action="store_true", help="compare the current generation with what was installed")
+    parser.add_argument("--all", action="store_true", help="with --check: every generation, not the current one alone")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    statuses = [read_status(prefix) for prefix in _prefixes(args.name, args.prefix)]
+    if args.all and not args.check:
+        args.parser.error("--all is for --check: 'status' alone lists every generation")
+    prefixes = _prefixes(args.name, args.prefix)
+    statuses = [read_status(prefix) for prefix in prefixes]
+    found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
     if args.json:
-        print_json({"stacks": [status.to_dict() for status in statuses]})
+        print_json({"stacks": [_document(one, checks, args.check) for one, checks in zip(statuses, found)]})
     else:
-        print("\n\n".join(_text(status) for status in statuses))
-    return 0
+        print("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
+    damaged = [check for checks in found for check in checks if check.damages]
+    if damaged:
+        _say_what_to_do(damaged)
+    return GenerationDamaged.exit_code if damaged else 0
 
 
 def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
@@ -38,18 +61,87 @@ def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
     return installed_stacks() or (choose_prefix(),)  # which says that there is none
 
 
-def _text(status: Status) -> str:
+def _check(prefix: Prefix, every: bool) -> list[Soundness]:
+    """The generations that are to be checked: one that lost its mark while ``current`` points to it is damaged, not absent."""
+    pointed = prefix.pointed_to()
+    chosen = list(read_stack(prefix).generations) if every else []
+    if pointed and pointed.path.is_dir() and pointed not in chosen:
+        chosen.append(pointed)
+    if not chosen:
+        chosen.append(current_generation(prefix))  # which says that none is
+    return [check_generation(generation, Console()) for generation in chosen]
+
+
+def _document(status: Status, checks: list[Soundness], checked: bool) -> dict[str, Any]:
+    found = {"checks": [{**check.to_dict(), "id": check.generation.name} for check in checks]}
+    return {**status.to_dict(), **(found if checked else {})}
+
+
+def _lines(status: Status, checks: Iterable[Soundness]) -> Iterator[str]:
     names = sorted({receipt.name for receipt in status.receipts})
-    lines = [" ".join([*names, "in", str(status.prefix)])]
-    for receipt in status.receipts:
-        generation = Path(receipt.generation).name
-        mark = "*" if generation == status.current else " "
-        locked, installed = (
-            time.strftime("%Y-%m-%d", time.gmtime(when)) for when in (receipt.sequence, receipt.installed)
-        )
-        lines.append(f"{mark} {generation}  locked {locked}, installed {installed}, Python {receipt.python_version}")
-        lines += [f"    {check}" for check in receipt.checks if check.detail]
-    lines += [f"  {name}  unfinished" for name in status.unfinished]
+    yield " ".join([*names, "in", str(status.prefix)])
+    for one in status.generations:
+        yield from _generation(one, one.generation.name == status.current)
+    yield from (f"  {name}  unfinished" for name in status.unfinished)
     if not status.current:
-        lines.append("  none is current")
-    return "\n".join(lines)
+        yield "  none is current"
+    for check in checks:
+        yield from _checked(check)
+
+
+def _generation(one: Listed, is_current: bool) -> Iterator[str]:
+    receipt = one.receipt
+    locked = time.strftime("%Y-%m-%d", time.gmtime(one.generation.identity.sequence))
+    facts = [f"locked {locked}"]
+    if receipt:
+        facts += [f"installed {_moment(receipt.installed)}", f"Python {receipt.python_version}"]
+    yield f"{'*' if is_current else ' '} {one.number}  {', '.join([*facts, human_bytes(one.size)])}"
+    yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
+    if receipt is None:
+        yield f"     its receipt is damaged: {one.problem}"
+        return
+    builders = [name for name in receipt.signers if name not in receipt.approvers]
+    approved = f", approved by {', '.join(receipt.approvers)}" if receipt.approvers else ""
+    yield f"     signed by {', '.join(builders or receipt.signers)}{approved}"
+    yield from (f"     {line}" for line in _why(one, receipt.allowed_older, receipt.repairs))
+    yield from (f"     {check}" for check in receipt.checks if check.detail)
+
+
+def _why(one: Listed, allowed_older: str, repairs: str) -> Iterator[str]:
+    """What is out of the ordinary about a generation."""
+    if allowed_older:
+        yield f"installed although a newer one had been: {allowed_older}"
+    if repairs:
+        yield f"built to repair {repairs}"
+    if one.replaced_by:
+        yield f"damaged; generation {one.replaced_by} was built to repair it"
+    if one.last and one.last.action in ("rolled-back", "made-current"):
+        reason = f": {one.last.reason}" if one.last.reason else ""
+        how = "by a rollback" if one.last.action == "rolled-back" else "by installing it again"
+        yield f"made current {_moment(one.last.at)} {how}{reason}"
+
+
+def _moment(when: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
+
+
+def _checked(check: Soundness) -> Iterator[str]:
+    name = check.generation.name
+    for damage in check.damages:
+        owner = f" (of {damage.owner})" if damage.owner else " (of no package)"
+        yield f"{damage.kind:<10} {shown(str(check.generation / damage.path))}{owner}"
+    yield from (f"unchecked  {reason}" for reason in check.unchecked)
+    if check.damages:
+        yield f"{name} is damaged: {len(check.damages)} of {check.checked} files are not as they were installed"
+    elif check.unchecked:
+        yield f"{name}: no damage was found, but not all of it could be checked"
+    else:
+        yield f"{name} is whole: all {check.checked} files are as they were installed"
+
+
+def _say_what_to_do(damaged: Iterable[Soundness]) -> None:
+    prefixes = " ".join(sorted({str(check.generation.parents[1]) for check in damaged}))
+    print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
+    hint = f"'mirror install --repair BUNDLE --prefix {prefixes}', with the bundle that it came from, builds it anew"
+    print(f"hint: {spoken(hint)} and breaks nothing that runs.", file=sys.stderr)
+    print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)

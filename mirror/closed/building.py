@@ -18,19 +18,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror import __version__
+from mirror.closed.environment.launcher import CARRIED, write_launcher
 from mirror.closed.environment.shells import fish_script, sh_script
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt
+from mirror.closed.prefix.seal import Seal
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
-from mirror.closed.prefix.tree import remove_tree
+from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.preflight import REQUIREMENTS, Plan, unpacked_limit
 from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
 from mirror.closed.toolkit import zstd
@@ -65,6 +68,7 @@ class Building:
         jobs: how much to do at once; 0 for as much as the machine has processors.
         progress: who listens.
         allowed_older: why the operator wants it although a newer one was installed; empty when none was.
+        repairs: name of the generation that it is to replace; empty when there is none.
     """
 
     bundle: Bundle
@@ -75,6 +79,7 @@ class Building:
     jobs: int = 0
     progress: Progress = SILENT
     allowed_older: str = ""
+    repairs: str = ""
 
     @property
     def _manifest(self) -> Manifest:
@@ -113,9 +118,15 @@ class Building:
         write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
+        self._put_launcher(interpreter)
         checks = refuse_failures(self_test(environment, self.host, self._work, self.progress, (self.lock,)))
         remove_tree(self._work)
+        seal = Seal.of(self.generation).encode()
+        write_file(self.generation.files, seal)
         receipt = self._receipt(digest, now, interpreter, installer, checks, toolchain)
+        receipt = replace(
+            receipt, size=disk_usage(self.generation.path), files_sha256=Sha256Hex(hashlib.sha256(seal).hexdigest())
+        )
         write_file(self.generation.receipt, receipt.encode())
 
     def _interpreter(self) -> Interpreter:
@@ -128,6 +139,17 @@ class Building:
         interpreter = unpack_interpreter(archive, self.generation.python, self._manifest.target, limit)
         archive.unlink()
         return interpreter
+
+    def _put_launcher(self, interpreter: Interpreter) -> None:
+        """``mirror`` on the path, of the ``mirror.pyz`` that was signed with the rest."""
+        carried = self._manifest.find(CARRIED)
+        if carried is None:
+            return
+        directory = self.generation.launcher.parent
+        directory.mkdir()
+        self._copy(carried).replace(directory / "mirror.pyz")
+        pythons = [Path(sys.executable), interpreter.path]
+        write_launcher(self.generation, pythons, self.generation.path.parents[1])
 
     def _install_wheels(self, interpreter: Interpreter) -> str:
         tools = [self._copy(tool) for tool in self._manifest.of(TOOL) if tool.name in ("uv", "pip")]
@@ -227,11 +249,13 @@ class Building:
             python_origin="host" if self.plan.interpreter else "bundle",
             installer=installer,
             signers=self._signers(),
+            approvers=self._approvers(),
             wheels=len(self._manifest.of(WHEEL)),
             rpms=len(self._manifest.of(RPM)),
             archives=len(self._manifest.of(REDIST)),
             mirror=__version__,
             allowed_older=self.allowed_older,
+            repairs=self.repairs,
             checks=checks,
             notes=(*self.plan.notes, *dangling_notes(toolchain.dangling if toolchain else ())),
             toolchain=toolchain,
@@ -239,4 +263,8 @@ class Building:
 
     def _signers(self) -> tuple[str, ...]:
         assert self.bundle.signers is not None, "the manifest was trusted"
-        return tuple(sorted(name for names in self.bundle.signers.by_role.values() for name in names))
+        return tuple(sorted({name for names in self.bundle.signers.by_role.values() for name in names}))
+
+    def _approvers(self) -> tuple[str, ...]:
+        assert self.bundle.signers is not None, "the manifest was trusted"
+        return tuple(sorted(self.bundle.signers.by_role.get("approver", ())))

@@ -15,7 +15,6 @@ Example::
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +25,9 @@ from typing import Any, Callable, Optional
 from mirror.closed.environment.caches import trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import record
+from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
-from mirror.closed.prefix.tree import remove_tree
+from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.core.errors import Unwritable
@@ -80,7 +80,7 @@ def collect(
 
     Args:
         prefixes: the stacks.
-        keep: how many generations before the current one stay, for ``mirror rollback``.
+        keep: how many bundles' generations stay besides the current one: those that were installed last before it.
         caches: the environment of the user whose unused JIT caches go too; None to leave caches alone.
         dry_run: whether to tell only.
         progress: told of each removal before it begins.
@@ -94,7 +94,7 @@ def collect(
     kept: list[Item] = []
     installed: list[Generation] = []
     for prefix in prefixes:
-        check_owner(prefix.root)
+        check_owner(prefix.root, "remove generations of")
         if not prefix.installed() and not prefix.unfinished():
             raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
         with prefix.lock():
@@ -115,12 +115,13 @@ def collect(
 
 
 def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], list[Item]]:
-    current, installed = prefix.current(), prefix.installed()
+    stack = read_stack(prefix)
+    current, installed = stack.current, stack.generations
     anchor = current or (
-        installed[-1] if installed else None
+        stack.newest if installed else None
     )  # without a current one the newest is the one to go back to
-    before = [generation for generation in installed if anchor and generation.identity < anchor.identity]
-    ways_back = before[len(before) - keep :] if keep else []
+    before = stack.before(anchor) if anchor else ()
+    ways_back = before[:keep]
     candidates = [generation for generation in installed if generation != anchor and generation not in ways_back]
     users = processes_below(generation.path for generation in candidates)
     goes, stays = [], []
@@ -132,13 +133,18 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
         elif why := _in_use(users[generation.path], is_held(generation.path)):
             stays.append(Item("generation", generation.path, why))
         else:
-            why = (
-                "older than what is kept"
-                if generation in before
-                else "newer than the current one, which was rolled back to"
-            )
+            why = _why_removed(stack, generation, before)
             goes.append((generation, Item("generation", generation.path, why, disk_usage(generation.path))))
     return goes, stays
+
+
+def _why_removed(stack: Stack, generation: Generation, before: Sequence[Generation]) -> str:
+    if replacement := stack.replaced_by(generation):
+        return f"repaired: generation {stack.number(replacement)} has taken its place"
+    if generation not in before:
+        return "newer than the current one, which was rolled back to"
+    # Told to keep none: then it is said what that costs.
+    return "older than what is kept" + "; 'mirror rollback' cannot go back to it" * (generation == before[0])
 
 
 def _in_use(users: tuple[str, ...], held: bool) -> str:
@@ -152,7 +158,7 @@ def _unfinished(prefix: Prefix, dry_run: bool, progress: Progress) -> list[Item]
     """With the lock held nothing is being installed: what has no mark is garbage."""
     found = [
         Item("unfinished", path, "left by a run that was killed", disk_usage(path))
-        for path in map(prefix.path_of, prefix.unfinished())
+        for path in map(prefix.path_of, prefix.leftovers())
     ]
     for item in found:
         progress.say(f"removing {item.path}: {item.why}")
@@ -197,17 +203,3 @@ def _remove_cache(path: Path) -> None:
         remove_tree(trash)
     except OSError as exc:
         raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
-
-
-def disk_usage(path: Path) -> int:
-    """Bytes that a tree takes on the disk; a file with two names in it is counted once."""
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    for directory, _, names in os.walk(path):
-        for name in ["", *names]:
-            with contextlib.suppress(OSError):
-                facts = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - 50,000 files
-                if (facts.st_dev, facts.st_ino) not in seen:
-                    seen.add((facts.st_dev, facts.st_ino))
-                    total += facts.st_blocks * 512
-    return total

@@ -4,8 +4,12 @@
    site's policy, if one is named.
 2. Decide where it stands among what is installed: the same again, older, another one of the same sequence, or new.
 3. Preflight: every reason why it cannot be installed here, at once.
-4. Verify the whole file. Until here nothing has been written under the prefix.
+4. Verify the whole file, also of a bundle that is installed already: this copy may be another one. Until here nothing has been
+   written under the prefix.
 5. Under the prefix's lock, let ``mirror.closed.building`` build a generation; complete it; make it current.
+
+A repair goes the same way: a generation that is not what was installed any more (``mirror.closed.soundness``) is built anew,
+from the verified bundle alone, beside the damaged one, which programs may be running from; ``mirror gc`` removes that later.
 
 Rules: whatever ends the run before ``COMPLETE`` is written removes the generation; ``current`` changes last, in one step.
 
@@ -29,10 +33,12 @@ from mirror.closed.building import Building
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
-from mirror.closed.prefix.generations import Generation, Identity, Prefix, default_prefix
+from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
 from mirror.closed.prefix.history import record
+from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
-from mirror.closed.prefix.upgrade_check import standing
+from mirror.closed.soundness import Soundness, check_generation
+from mirror.closed.upgrade_check import standing
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
@@ -58,6 +64,7 @@ class Options:
         jobs: how much to do at once; 0 for as much as the machine has processors.
         allow_older: why a bundle older than what was installed is wanted nevertheless; empty when it is not.
         policy: that the bundle must keep; None for none.
+        repair: build what this bundle was installed as anew, if it is damaged; nothing else is installed.
     """
 
     bundle: Path
@@ -67,6 +74,7 @@ class Options:
     jobs: int = 0
     allow_older: str = ""
     policy: Policy | None = None
+    repair: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,18 @@ class Installed:
         receipt: of the generation that is current now.
         prefix: where.
         was_installed: whether it was there before and only had to be made current, if that.
+        number: of the generation.
+        is_current: whether it is current; a repair of one that is not leaves it so.
+        soundness: of the generation that a repair looked at: it was built anew unless all of it was as installed; None when
+            it was no repair.
     """
 
     receipt: Receipt
     prefix: Path
     was_installed: bool
+    number: int = 0
+    is_current: bool = True
+    soundness: Soundness | None = None
 
 
 def install(
@@ -109,32 +124,125 @@ def install(
         if options.policy:
             enforce(options.policy, manifest, bundle.read)
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
-        preflight.check_owner(prefix.root)
-        older = bool(options.allow_older.strip())  # blanks are no reason
-        found = standing(prefix, manifest, digest, older)
-        if found:
-            _follow(bundle, store, progress)
-            return _made_current(prefix, found, bundle.manifest_bytes, options.allow_older, int(clock()), progress)
-        host = host or read_host()
-        plan = _preflight(options, manifest, prefix, host, interpreters)
+        preflight.check_owner(prefix.root, "repair" if options.repair else "install in")
+        job = _Job(bundle, manifest, digest, prefix, options, store, host, interpreters, progress, int(clock()))
+        return job.repair() if options.repair else job.install()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One bundle whose manifest is trusted, on its way into one prefix."""
+
+    bundle: Bundle
+    manifest: Manifest
+    digest: Sha256Hex
+    prefix: Prefix
+    options: Options
+    store: TrustStore
+    host: Host | None
+    interpreters: Sequence[Path] | None
+    progress: Progress
+    now: int
+
+    @property
+    def _identity(self) -> Identity:
+        return Identity.of(self.manifest.sequence, self.digest)
+
+    def install(self) -> Installed:
+        if found := self._standing():
+            self._verify()  # this file, not the one that was installed then
+            if read_receipt(found).manifest_sha256 != self.digest:
+                self.progress.say("the bundle differs from what is installed in nothing but the roots that it carries")
+            return self._made_current(found)
+        host, plan = self._plan()
+        self._verify()
+        with self.prefix.lock() as lock:
+            found = self._standing()  # another run may have been faster
+            chosen = found or self._build(plan, host, lock)
+            self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
+        return self._told(chosen, was_installed=found is not None)
+
+    def repair(self) -> Installed:
+        damaged = self._newest_build()
+        self._verify()
+        soundness = check_generation(damaged, self.progress)
+        if soundness.is_whole:
+            return replace(self._chosen_again(damaged), soundness=soundness)
+        host, plan = self._plan()
+        with self.prefix.lock() as lock:
+            newest = self._newest_build()
+            if newest == damaged:  # else another run has repaired it meanwhile
+                newest = self._build(plan, host, lock, damaged.name)
+                pointed = self.prefix.pointed_to()
+                record(self.prefix, "installed", newest, self.now, f"repair of {damaged.name}")
+                if pointed is None or pointed.identity.bundle == self._identity.bundle:
+                    self.prefix.activate(newest)
+        return replace(self._told(newest, was_installed=False), soundness=soundness)
+
+    def _standing(self) -> Generation | None:
+        older = bool(self.options.allow_older.strip())  # blanks are no reason
+        return standing(self.prefix, self.manifest, self.digest, older)
+
+    def _newest_build(self) -> Generation:
+        builds = self.prefix.builds_of(self._identity)
+        if not builds:
+            wanted = f"generation of this bundle ({self._identity}), so there is none to repair"
+            raise NoSuchGeneration(str(self.prefix.root), wanted, read_stack(self.prefix).labels())
+        return builds[-1]
+
+    def _verify(self) -> None:
+        """Read the whole file; only then are the roots that it brings followed."""
+        self.bundle.verify(self.progress)
+        before = self.store.load_root().version
+        if self.bundle.root and self.bundle.root.version > before:
+            newest = self.store.add_chain(self.bundle.root_documents)
+            name = grouped(newest.fingerprint)
+            self.progress.say(f"trusting root version {newest.version}, which follows version {before}: {name}")
+
+    def _plan(self) -> tuple[Host, preflight.Plan]:
+        host = self.host or read_host()
+        plan = _preflight(self.options, self.manifest, self.prefix, host, self.interpreters)
         for note in plan.notes:
-            progress.say(f"note: {note}")
-        bundle.verify(progress)
-        _follow(bundle, store, progress)
-        with prefix.lock() as lock:
-            found = standing(prefix, manifest, digest, older)  # another run may have been faster
-            if found is None:
-                for name in prefix.sweep():
-                    progress.say(f"removed {name}, which an earlier run has left unfinished")
-                with prefix.building(Identity.of(manifest.sequence, digest), digest) as generation:
-                    building = Building(
-                        bundle, generation, plan, host, lock, options.jobs, progress, options.allow_older
-                    )
-                    building.build(digest, int(clock()))
-            chosen = found or generation
-            record(prefix, "installed" if found is None else "made-current", chosen, int(clock()), options.allow_older)
-            prefix.activate(chosen)
-    return Installed(read_receipt(found or generation), prefix.root, was_installed=found is not None)
+            self.progress.say(f"note: {note}")
+        return host, plan
+
+    def _build(self, plan: preflight.Plan, host: Host, lock: int, repairs: str = "") -> Generation:
+        for name in self.prefix.sweep():
+            self.progress.say(f"removed {name}, which an earlier run has left unfinished")
+        with self.prefix.building(self._identity, self.digest) as generation:
+            options = self.options
+            building = Building(
+                self.bundle, generation, plan, host, lock, options.jobs, self.progress, options.allow_older, repairs
+            )
+            building.build(self.digest, self.now)
+        return generation
+
+    def _activate(self, action: str, generation: Generation, reason: str = "") -> None:
+        record(self.prefix, action, generation, self.now, reason)
+        self.prefix.activate(generation)
+
+    def _made_current(self, generation: Generation) -> Installed:
+        """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""
+        if not has_manifest(generation):
+            with self.prefix.lock():
+                write_file(generation.manifest, self.bundle.manifest_bytes)
+        if self.prefix.current() != generation:
+            with self.prefix.lock():
+                self._activate("made-current", generation, self.options.allow_older)
+        return self._told(generation, was_installed=True)
+
+    def _chosen_again(self, generation: Generation) -> Installed:
+        """A build that is whole takes the place of a damaged one of the same bundle that somebody has made current."""
+        pointed = self.prefix.pointed_to()
+        if pointed is None or (pointed != generation and pointed.identity.bundle == self._identity.bundle):
+            return self._made_current(generation)
+        return self._told(generation, was_installed=True)
+
+    def _told(self, generation: Generation, was_installed: bool) -> Installed:
+        stack = read_stack(self.prefix)
+        is_current = stack.current == generation
+        receipt = read_receipt(generation)
+        return Installed(receipt, self.prefix.root, was_installed, stack.number(generation), is_current)
 
 
 def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Manifest:
@@ -156,33 +264,6 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
     manifest = bundle.trust(root)
     check_refusals(bundle.sidecars, bundle.root or root)
     return manifest
-
-
-def _follow(bundle: Bundle, store: TrustStore, progress: Progress) -> None:
-    """Trust the next roots from now on, where the bundle's chain goes on from the trusted one."""
-    before = store.load_root().version
-    if bundle.root and bundle.root.version > before:
-        newest = store.add_chain(bundle.root_documents)
-        progress.say(
-            f"trusting root version {newest.version}, which follows version {before}: {grouped(newest.fingerprint)}"
-        )
-
-
-def _made_current(
-    prefix: Prefix, generation: Generation, manifest: bytes, reason: str, now: int, progress: Progress
-) -> Installed:
-    """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""
-    progress.say(f"{generation.name} is installed already")
-    if read_receipt(generation).manifest_sha256 != hashlib.sha256(manifest).hexdigest():
-        progress.say("the bundle differs from it in nothing but the roots that it carries")
-    if not has_manifest(generation):
-        with prefix.lock():
-            write_file(generation.manifest, manifest)
-    if prefix.current() != generation:
-        with prefix.lock():
-            record(prefix, "made-current", generation, now, reason)
-            prefix.activate(generation)
-    return Installed(read_receipt(generation), prefix.root, was_installed=True)
 
 
 def _preflight(

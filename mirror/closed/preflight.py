@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,22 +40,26 @@ _UNQUOTED = frozenset(" &;()<>|*?[]{}")
 
 
 class PreflightFailed(MirrorError):
-    """The bundle cannot be installed on this host as it is.
+    """The bundle cannot be installed on this host as it is, or a prefix cannot be changed by this user.
 
     Attributes:
         issues: one sentence each.
+        action: what was refused, where that is no installation: ``"roll back /opt/h100"``.
+        hint: the next step, for this user.
     """
 
     ref = "preflight-failed"
     exit_code = 90
     hint = "Nothing was written. Put right what is listed and run the same command again."
 
-    issues: tuple[str, ...]
+    def __init__(self, issues: tuple[str, ...], action: str = "", hint: str = "") -> None:
+        super().__init__(issues, action, hint)
+        self.issues, self.action = issues, action
+        self.hint = hint or type(self).hint
 
     def __str__(self) -> str:
-        if len(self.issues) == 1:
-            return f"this host cannot take the bundle: {self.issues[0]}"
-        return f"this host cannot take the bundle, for {len(self.issues)} reasons"
+        refused = f"cannot {self.action}" if self.action else "this host cannot take the bundle"
+        return f"{refused}: {self.issues[0]}" if len(self.issues) == 1 else f"{refused}, for {len(self.issues)} reasons"
 
     def context(self) -> str:
         return "" if len(self.issues) == 1 else "\n".join(f"  - {issue}" for issue in self.issues)
@@ -166,15 +171,41 @@ def _toolchain_issues(manifest: Manifest, prefix: Path) -> list[str]:
     ]
 
 
-def check_owner(prefix: Path) -> None:
+def check_owner(prefix: Path, action: str) -> None:
     """Refuse a prefix in which somebody else could have made what looks installed, before anything in it is believed.
+
+    Args:
+        action: what is to be done with it, ``"roll back"``.
 
     Raises:
         PreflightFailed: with every reason.
     """
     issues = prefix_issues(prefix, is_written=False)
     if issues:
-        raise PreflightFailed(tuple(issues))
+        raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint_for_others(prefix))
+
+
+def _hint_for_others(prefix: Path) -> str:
+    """What somebody can do who does not own a prefix; empty for its owner."""
+    try:
+        owner = prefix.lstat().st_uid
+    except OSError:
+        return ""
+    if owner == os.geteuid():
+        return ""
+    return (
+        f"Nothing was changed. Only {user_name(owner)} changes what is installed there: ask them to run this command. You can "
+        f"use it as it is ('mirror status --prefix {prefix}', 'mirror run --prefix {prefix} -- PROGRAM'), or install one of "
+        "your own with --prefix DIR."
+    )
+
+
+def user_name(uid: int) -> str:
+    """``"root (user 0)"``; containers and clusters have users without a name."""
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (user {uid})"
+    except KeyError:
+        return f"user {uid}"
 
 
 def _place_issues(place: Path, facts: os.stat_result, is_prefix: bool) -> list[str]:
@@ -185,7 +216,7 @@ def _place_issues(place: Path, facts: os.stat_result, is_prefix: bool) -> list[s
         return [f"{what} is not a directory"]
     issues = []
     if is_prefix and facts.st_uid != os.geteuid():
-        issues.append(f"{what} belongs to user {facts.st_uid}, you are {os.geteuid()}")
+        issues.append(f"{what} belongs to {user_name(facts.st_uid)}, you are {user_name(os.geteuid())}")
     # In a sticky directory such as /tmp others can make files but cannot replace ours.
     if facts.st_mode & stat.S_IWOTH and (is_prefix or not facts.st_mode & stat.S_ISVTX):
         issues.append(f"{what} may be written by every user, who could then change what is installed")

@@ -33,6 +33,8 @@ class Command(NamedTuple):
     name: str
     room: str
     summary: str
+    kept: str = "It only reads: nothing was changed, and the same command begins anew."
+    """What is true when it was interrupted."""
 
     @property
     def is_carried(self) -> bool:
@@ -41,27 +43,93 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("init", CONNECTED, "begin a stack: write its NAME.toml"),
-    Command("lock", CONNECTED, "pin what a stack wishes for"),
-    Command("bundle", CONNECTED, "fetch, build, pack and sign what a lock names"),
-    Command("installer", CONNECTED, "write mirror.pyz, the installer for the closed network"),
-    Command("key", CONNECTED, "make and show signing keys"),
+    Command(
+        "init",
+        CONNECTED,
+        "begin a stack: write its NAME.toml",
+        "NAME.toml is there whole or not at all: look before you run it again.",
+    ),
+    Command(
+        "lock",
+        CONNECTED,
+        "pin what a stack wishes for",
+        "Each lock file is whole, the old one or the new one. What was fetched is kept: the same command goes on there.",
+    ),
+    Command(
+        "bundle",
+        CONNECTED,
+        "fetch, build, pack and sign what a lock names",
+        "The bundle is there whole or not at all. What was fetched and built is kept: the same command goes on there.",
+    ),
+    Command(
+        "installer",
+        CONNECTED,
+        "write mirror.pyz, the installer for the closed network",
+        "No file was half written: run the same command again.",
+    ),
+    Command(
+        "key",
+        CONNECTED,
+        "make and show signing keys",
+        "A key is there whole or not at all: look before you make it again.",
+    ),
     Command("verify", REVIEW, "check a bundle's signatures and every byte"),
     Command("inspect", REVIEW, "list what is inside a bundle"),
-    Command("report", REVIEW, "write the page that a reviewer decides from"),
+    Command(
+        "report",
+        REVIEW,
+        "write the page that a reviewer decides from",
+        "No file was half written: run the same command again.",
+    ),
     Command("diff", REVIEW, "show what changed between two bundles"),
-    Command("rescan", REVIEW, "judge a bundle again with newer advisories"),
-    Command("approve", REVIEW, "counter-sign a bundle"),
-    Command("reject", REVIEW, "refuse a bundle, with a reason"),
-    Command("install", CLOSED, "verify a bundle and install it"),
+    Command(
+        "rescan",
+        REVIEW,
+        "judge a bundle again with newer advisories",
+        "No file was half written: run the same command again.",
+    ),
+    Command(
+        "approve",
+        REVIEW,
+        "counter-sign a bundle",
+        "Whether the approval was written, 'mirror verify' shows; the same command writes it again.",
+    ),
+    Command(
+        "reject",
+        REVIEW,
+        "refuse a bundle, with a reason",
+        "Whether the refusal was written, 'mirror verify' shows; the same command writes it again.",
+    ),
+    Command(
+        "install",
+        CLOSED,
+        "verify a bundle and install it",
+        "Nothing is half installed: 'mirror status' shows what is current, which is what was before or all of the new one. "
+        "The same command begins anew.",
+    ),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),
     Command("which", CLOSED, "say which RPM brings a file"),
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),
-    Command("rollback", CLOSED, "make an older installed generation current"),
-    Command("gc", CLOSED, "remove old generations and caches"),
-    Command("trust", ANYWHERE, "say whom this machine trusts"),
+    Command(
+        "rollback",
+        CLOSED,
+        "make an older installed generation current",
+        "Either nothing was changed or all of it: 'mirror status' shows what is current.",
+    ),
+    Command(
+        "gc",
+        CLOSED,
+        "remove old generations and caches",
+        "What was removed is gone, what is left is whole or goes with the next 'mirror gc': the same command goes on.",
+    ),
+    Command(
+        "trust",
+        ANYWHERE,
+        "say whom this machine trusts",
+        "Either nothing was changed or all of it: 'mirror trust show' shows what is trusted.",
+    ),
     Command("help", ANYWHERE, "show a page of the handbook, or a command's help"),
     Command("completion", ANYWHERE, "print the completion script for a shell"),
 )

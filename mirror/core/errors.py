@@ -125,9 +125,14 @@ class InvalidDocument(MirrorError):
 
 
 class Interrupted(MirrorError):
-    """The user or the system asked mirror to stop; what was half written has been removed."""
+    """The user or the system asked mirror to stop.
+
+    Attributes:
+        hint: what is true of the command that was stopped; without one, that it only reads.
+    """
 
     ref = "interrupted"
     exit_code = 130
-    hint = "Run the same command again: it goes on from what is already there."
     message = "interrupted"
+
+    hint: str = "It only reads: nothing was changed, and the same command begins anew."

@@ -26,7 +26,8 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "nearmiss", "names", "fields", "target", "sizes", "commands", "progress", "durable", "home", "stackfiles", "kinds",
+        "errors", "nearmiss", "names", "fields", "target", "sizes", "commands", "progress", "durable", "home",
+        "stackfiles", "kinds",
         "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
     ),
     "connected": (
@@ -34,8 +35,8 @@ ORDER = {
         "probe", "planning", "building", "packing", "contents", "papers", "signing", "bundle",
     ),
     "closed": (
-        "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest",
-        "building", "install", "garbage", "which", "doctor",
+        "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest", "soundness",
+        "building", "upgrade_check", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),
 }  # fmt: skip

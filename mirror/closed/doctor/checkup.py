@@ -18,10 +18,12 @@ from dataclasses import dataclass
 
 from mirror.closed.doctor.facts import Facts, read_facts
 from mirror.closed.doctor.finding import PROBLEM, Finding
+from mirror.closed.doctor.installed.files import judge_files
 from mirror.closed.doctor.machine import guarded, judge_machine
 from mirror.closed.doctor.stack import judge_stack
 from mirror.closed.doctor.trial import try_out
 from mirror.closed.environment.variables import Environment
+from mirror.closed.prefix.generations import generation_at
 from mirror.closed.prefix.receipt import Receipt
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
@@ -69,11 +71,14 @@ def examine(
         environment: of the generation; None to look at the host only.
         variables: the calling shell's.
         receipt: the generation's, if it could be read.
-        quick: leave out the self-test, which imports and compiles.
+        quick: leave out what takes long: comparing all files, and the self-test, which imports and compiles.
         progress: who listens.
     """
     facts = read_facts(environment, variables, receipt, progress)
     findings = [*judge_machine(facts), *judge_stack(facts, progress)]
+    generation = generation_at(environment.generation) if environment else None
+    if generation and not quick:
+        findings += guarded("files", judge_files(generation, progress))
     if environment and not quick:
         findings += guarded("self-test", try_out(environment, facts.host, progress))
     return Checkup(facts, tuple(findings))

@@ -62,7 +62,7 @@ _OFFLINE = {
 
 
 class GenerationDamaged(MirrorError):
-    """What a generation says about itself is gone or was altered.
+    """What a generation says about itself, or a file of it, is gone or was altered.
 
     Attributes:
         generation: its directory.
@@ -71,7 +71,10 @@ class GenerationDamaged(MirrorError):
 
     ref = "generation-damaged"
     exit_code = 105
-    hint = "Run 'mirror install' again with the same bundle: it puts the manifest back. The rest is not touched."
+    hint = (
+        "'mirror status --check' tells what else is damaged; 'mirror install --repair BUNDLE', with the bundle that it came "
+        "from, builds it anew beside the damaged one and switches to it."
+    )
     message = "{generation}: {problem}"
 
     generation: str
@@ -136,10 +139,11 @@ class Environment:
         ``CPATH`` names the toolkit's include directory alone: its ``cccl`` there would come before the CCCL that
         newer FlashInfer carries and passes with ``-isystem``.
         """
+        own = f"{self.generation}/bin:{self.venv}/bin"  # mirror itself, and no wheel's program of that name
         if not self.cuda_home:
-            return {"PATH": f"{self.venv}/bin"}
+            return {"PATH": own}
         return {
-            "PATH": f"{self.venv}/bin:{self.cuda_home}/bin",
+            "PATH": f"{own}:{self.cuda_home}/bin",
             "LIBRARY_PATH": f"{self.cuda_home}/lib64",
             "CPATH": f"{self.cuda_home}/include",
         }

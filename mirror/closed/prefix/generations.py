@@ -1,10 +1,10 @@
 """A prefix: the directory that holds a stack's generations, and the one link that says which of them is current.
 
-``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; its
-``COMPLETE`` is written last; then ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state
-stands, and what has no ``COMPLETE`` is garbage to the next run (DESIGN.md section 6, SECURITY.md 2.4). What a
-generation holds is the business of ``mirror.closed.building``; whether a prefix may be used at all is
-``mirror.closed.preflight``'s.
+``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; a repair is built
+beside what it repairs, as ``<sequence>-<digest12>.2``, and takes its place when ``current`` moves. ``COMPLETE`` is written
+last; then ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state stands, and what has no ``COMPLETE``
+is garbage to the next run (DESIGN.md section 6, SECURITY.md 2.4). What a generation holds is the business of
+``mirror.closed.building``; whether a prefix may be used at all is ``mirror.closed.preflight``'s.
 
 Rules: a complete generation is never written to by us again; only the holder of the lock creates, removes or
 activates; the lock is the kernel's (flock), so a dead holder's is free.
@@ -26,7 +26,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.closed.prefix.lock import holding
@@ -36,7 +36,7 @@ from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.home import expand_home, home_directory
 from mirror.core.names import Sha256Hex
 
-_NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})", re.ASCII)
+_NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})(?:\.([2-9]|[1-9][0-9]{1,3}))?", re.ASCII)
 
 
 class NoSuchGeneration(MirrorError):
@@ -44,7 +44,7 @@ class NoSuchGeneration(MirrorError):
 
     ref = "no-such-generation"
     exit_code = 94
-    hint = "'mirror status' lists what is installed."
+    hint = "'mirror status' lists what is installed; 'mirror rollback --to N' takes any of it by its number."
 
     prefix: str
     wanted: str
@@ -61,17 +61,24 @@ class Identity:
     Attributes:
         sequence: the manifest's.
         digest: the first 12 hex digits of the manifest's sha256.
+        build: 1, or more of one that was built anew from the same bundle to repair the one before.
     """
 
     sequence: int
     digest: str
+    build: int = 1
 
     @classmethod
     def of(cls, sequence: int, manifest_sha256: Sha256Hex) -> Identity:
         return cls(sequence, manifest_sha256[:12])
 
     def __str__(self) -> str:
-        return f"{self.sequence}-{self.digest}"
+        return f"{self.sequence}-{self.digest}" + (f".{self.build}" if self.build > 1 else "")
+
+    @property
+    def bundle(self) -> tuple[int, str]:
+        """What all builds from one bundle have in common."""
+        return self.sequence, self.digest
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,16 @@ class Generation:
     def manifest(self) -> Path:
         """The bytes that were signed; their digest is in ``COMPLETE``."""
         return self.path / "manifest.json"
+
+    @property
+    def files(self) -> Path:
+        """What ``mirror status --check`` compares with; its digest is in the receipt (``mirror.closed.prefix.seal``)."""
+        return self.path / "files.json"
+
+    @property
+    def launcher(self) -> Path:
+        """``mirror`` itself, for the search path."""
+        return self.path / "bin" / "mirror"
 
     @property
     def complete(self) -> Path:
@@ -165,6 +182,11 @@ class Prefix:
         Raises:
             Unreadable: when it cannot be looked at; a prefix that is not there, or a ``current`` that is no link, has none.
         """
+        generation = self.pointed_to()
+        return generation if generation and generation.is_complete else None
+
+    def pointed_to(self) -> Generation | None:
+        """The same, also when it is not complete: its mark may be lost while programs run from it. Raises as ``current``."""
         try:
             target = self._current.readlink()
         except (FileNotFoundError, NotADirectoryError):
@@ -173,13 +195,23 @@ class Prefix:
             if exc.errno == errno.EINVAL:
                 return None
             raise Unreadable(str(self._current), exc.strerror or str(exc)) from exc
-        generation = self._parse(target.name)
-        return generation if generation and generation.is_complete else None
+        return self._parse(target.name)
+
+    def builds_of(self, identity: Identity) -> tuple[Generation, ...]:
+        """All that were built from a bundle, first to last, complete or what ``current`` points to. Raises as ``installed``."""
+        pointed = self.pointed_to()
+        found = {*self.installed(), *([pointed] if pointed and pointed.path.is_dir() else [])}
+        return tuple(sorted((g for g in found if g.identity.bundle == identity.bundle), key=lambda g: g.identity))
 
     def unfinished(self) -> tuple[str, ...]:
         """Names of directories that are no complete generation: one in the making, or garbage."""
         complete = {generation.name for generation in self.installed()}
         return tuple(sorted(name for name in self._names() if name not in complete))
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Those of them that are garbage while the lock is held: all but what ``current`` points to."""
+        pointed = self.pointed_to()
+        return tuple(name for name in self.unfinished() if pointed is None or name != pointed.name)
 
     def path_of(self, name: str) -> Path:
         """Where something that ``unfinished`` names is."""
@@ -220,8 +252,11 @@ class Prefix:
                     self._generations.rmdir()
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held."""
-        removed = self.unfinished()
+        """Remove what runs that were killed have left; gives the names of the generations removed. The lock must be held.
+
+        What ``current`` points to stays, whatever it lacks: programs run from it.
+        """
+        removed = self.leftovers()
         for name in removed:
             remove_tree(self._generations / name)
         return removed
@@ -244,9 +279,14 @@ class Prefix:
     def building(self, identity: Identity, manifest_sha256: Sha256Hex) -> Iterator[Generation]:
         """Make a generation's directory; complete it when the block ends well, remove it when it does not.
 
+        Args:
+            identity: which bundle; where that one has a directory already, another is made beside it.
+
         Raises:
             Unwritable: when the disk refuses.
         """
+        while os.path.lexists(self.generation(identity).path):
+            identity = replace(identity, build=identity.build + 1)
         generation = self.generation(identity)
         try:
             generation.path.mkdir()
@@ -284,7 +324,7 @@ class Prefix:
 def generation_at(path: Path) -> Generation | None:
     """The generation whose directory this would be; None when it is not named like one."""
     match = _NAME.fullmatch(path.name)
-    return Generation(path, Identity(int(match[1]), match[2])) if match else None
+    return Generation(path, Identity(int(match[1]), match[2], int(match[3] or 1))) if match else None
 
 
 def default_prefix(name: str) -> Path:

@@ -1,8 +1,8 @@
 """The history of a prefix: what was installed, made current and removed, one line each, never rewritten.
 
 It is what remains when generations are gone: the greatest sequence that was ever installed, which an older bundle may not
-undercut (SECURITY.md T4), and who allowed an exception and why. Generations themselves are
-``mirror.closed.prefix.generations``'s.
+undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by. Generations
+themselves are ``mirror.closed.prefix.generations``'s.
 
 Rules: lines are appended and forced to the disk before ``current`` changes; a line cut short by a power loss is the last one
 and is left out; any other damage is an error, never an empty history.
@@ -25,7 +25,7 @@ from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.receipt import read_receipt
-from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 
@@ -139,15 +139,61 @@ class History:
 
 
 def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:
-    """Write down what is about to be done with a generation that is complete.
+    """Write down what is about to be done with a generation that is complete, its receipt damaged or not.
+
+    Generations that the history does not know (it was lost, or they are older than it) are listed first, for their numbers.
 
     Raises:
         Unwritable: when the line cannot be written.
-        MirrorError: as ``read_receipt``.
     """
-    receipt, history = read_receipt(generation), History(prefix.root)
-    event = Event(action, at, generation.name, receipt.sequence, receipt.manifest_sha256, receipt.signers, reason)
+    history = History(prefix.root)
+    unlisted = _unlisted(prefix, generation if action == "installed" else None)
+    late = [_event("installed", int(other.complete.stat().st_mtime), other) for other in unlisted]
     try:
-        history.append(event)
+        for event in (*late, _event(action, at, generation, reason)):
+            history.append(event)
     except OSError as exc:
         raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc
+
+
+def numbers(prefix: Prefix) -> dict[str, int]:
+    """The number of every generation that was ever installed in a prefix, by its name: 1, 2, 3 in the order of installing.
+
+    A number stays what it is and is never given again. One that was removed and installed again has a new one. Generations that
+    the history does not know come last, in the order in which they were completed.
+    """
+    known = _listed(prefix)
+    names = [*known, *(generation.name for generation in _unlisted(prefix))]
+    return {name: number for number, name in enumerate(names, 1)}
+
+
+def last_events(prefix: Prefix) -> dict[str, Event]:
+    """What was done last with each generation, by its name; nothing of a history that is damaged."""
+    try:
+        return {event.generation: event for event in History(prefix.root).events()}
+    except MirrorError:
+        return {}
+
+
+def _listed(prefix: Prefix) -> list[str]:
+    """Names of what was installed, in that order; of a history that is damaged nothing is believed."""
+    try:
+        events = History(prefix.root).events()
+    except MirrorError:
+        return []
+    return [event.generation for event in events if event.action == "installed"]
+
+
+def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:
+    known = {*_listed(prefix), *([but.name] if but else [])}
+    found = [generation for generation in prefix.installed() if generation.name not in known]
+    return sorted(found, key=lambda generation: (generation.complete.stat().st_mtime_ns, generation.identity))
+
+
+def _event(action: str, at: int, generation: Generation, reason: str = "") -> Event:
+    digest = sha256_hex(generation.complete.read_text("ascii").strip())
+    try:
+        signers = read_receipt(generation).signers
+    except MirrorError:
+        signers = ()
+    return Event(action, at, generation.name, generation.identity.sequence, digest, signers, reason)

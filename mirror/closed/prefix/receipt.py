@@ -33,6 +33,10 @@ _MAX_BYTES = 32 << 20
 """A whole toolkit with all its tools has some 20,000 files: about 2 MB of paths."""
 
 
+_OMITTED = ("allowed_older", "approvers", "repairs", "size", "files_sha256")
+"""What is left out where there is nothing to tell."""
+
+
 @dataclass(frozen=True)
 class Receipt:
     """One installation.
@@ -48,6 +52,7 @@ class Receipt:
         python_origin: ``"host"``, or ``"bundle"`` when the carried one was unpacked.
         installer: ``"uv"`` or ``"pip"``.
         signers: names of the keys whose signatures counted.
+        approvers: those of them that count as approvers'.
         wheels: how many were installed.
         rpms: how many were unpacked.
         archives: NVIDIA's component archives, how many were unpacked.
@@ -55,6 +60,9 @@ class Receipt:
         checks: the self-test's.
         notes: what the operator should know; one sentence each.
         allowed_older: why the operator installed it although a newer one had been; empty otherwise.
+        repairs: name of the generation that this one was built to replace, from the same bundle; empty otherwise.
+        size: bytes that it took on the disk when it was installed; 0 when that is not known.
+        files_sha256: of ``files.json``, the digests of what was installed; empty when it has none.
         toolchain: where each file of the CUDA toolchain came from; None without one.
     """
 
@@ -76,6 +84,10 @@ class Receipt:
     archives: int = 0
     toolchain: ToolchainRecord | None = None
     allowed_older: str = ""
+    approvers: tuple[str, ...] = ()
+    repairs: str = ""
+    size: int = 0
+    files_sha256: str = ""
     format: str = field(default=FORMAT)
 
     @classmethod
@@ -110,6 +122,10 @@ class Receipt:
             ),
             notes=fields.texts("notes", ()),
             allowed_older=fields.text("allowed_older", ""),
+            approvers=fields.texts("approvers", ()),
+            repairs=fields.text("repairs", ""),
+            size=fields.number("size", 0),
+            files_sha256=fields.checked("files_sha256", sha256_hex) if "files_sha256" in fields else "",
             toolchain=ToolchainRecord.from_fields(fields.table("toolchain")) if "toolchain" in fields else None,
         )
         fields.end()
@@ -119,13 +135,12 @@ class Receipt:
         """Inverse of ``from_bytes``, before encoding."""
         lists = {
             "signers": list(self.signers),
+            "approvers": list(self.approvers),
             "checks": [vars(check) for check in self.checks],
             "notes": list(self.notes),
         }
         found = {**vars(self), **lists, "toolchain": self.toolchain.to_dict() if self.toolchain else None}
-        return {
-            key: value for key, value in found.items() if value is not None and (key, value) != ("allowed_older", "")
-        }
+        return {key: value for key, value in found.items() if value is not None and (value or key not in _OMITTED)}
 
     def summary(self) -> dict[str, Any]:
         """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""

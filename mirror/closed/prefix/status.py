@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix, default_prefix, prefixes_home
-from mirror.closed.prefix.history import record
+from mirror.closed.prefix.history import Event, last_events, record
+from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.preflight import check_owner
 from mirror.core.errors import MirrorError
 from mirror.core.names import stack_name
@@ -57,26 +59,61 @@ class AmbiguousStack(MirrorError):
 
 
 @dataclass(frozen=True)
+class Listed:
+    """One generation, as a person wants to know it.
+
+    Attributes:
+        number: what people call it by.
+        generation: its name and place.
+        receipt: None when it is damaged.
+        problem: what is wrong with the receipt; empty when nothing is.
+        size: bytes on the disk: as measured when it was installed, where that was written down.
+        replaced_by: number of the one that was built to repair it; 0 when there is none.
+        last: what was done with it last, of the prefix's history; None when that is not known.
+    """
+
+    number: int
+    generation: Generation
+    receipt: Receipt | None
+    problem: str
+    size: int
+    replaced_by: int = 0
+    last: Event | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        told = self.receipt.summary() if self.receipt else {"generation": str(self.generation.path)}
+        last = {"action": self.last.action, "at": self.last.at, "reason": self.last.reason} if self.last else None
+        own = {"number": self.number, "id": self.generation.name, "complete": True, "replaced_by": self.replaced_by}
+        return {**told, **own, "size": self.size, "problem": self.problem, "last": last}
+
+
+@dataclass(frozen=True)
 class Status:
     """One prefix.
 
     Attributes:
         prefix: its directory.
         current: the name of the current generation; empty when none is.
-        receipts: of the complete generations, oldest bundle first.
+        generations: the complete ones, in the order of their numbers.
         unfinished: names of generations without a mark: running now, or garbage that the next install removes.
     """
 
     prefix: Path
     current: str
-    receipts: tuple[Receipt, ...]
+    generations: tuple[Listed, ...]
     unfinished: tuple[str, ...]
 
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Of those whose receipt can be read."""
+        return tuple(one.receipt for one in self.generations if one.receipt)
+
     def to_dict(self) -> dict[str, Any]:
+        listed = [{**one.to_dict(), "current": one.generation.name == self.current} for one in self.generations]
         return {
             "prefix": str(self.prefix),
             "current": self.current,
-            "generations": [receipt.summary() for receipt in self.receipts],
+            "generations": listed,
             "unfinished": list(self.unfinished),
         }
 
@@ -126,55 +163,79 @@ def read_status(prefix: Prefix) -> Status:
 
     Raises:
         NothingInstalled: when it holds no generation, not even an unfinished one.
-        MirrorError: as ``read_receipt``.
+        Unreadable: when it cannot be looked at.
     """
-    installed, unfinished, current = prefix.installed(), prefix.unfinished(), prefix.current()
-    if not installed and not unfinished:
+    stack, unfinished = read_stack(prefix), prefix.unfinished()
+    if not stack.generations and not unfinished:
         raise NothingInstalled(str(prefix.root))
-    receipts = tuple(read_receipt(generation) for generation in installed)
-    return Status(prefix.root, current.name if current else "", receipts, unfinished)
+    last = last_events(prefix)
+    found = tuple(_listed(stack, generation, last.get(generation.name)) for generation in stack.generations)
+    return Status(prefix.root, stack.current.name if stack.current else "", found, unfinished)
+
+
+def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:
+    receipt, problem = None, ""
+    try:
+        receipt = read_receipt(generation)
+    except MirrorError as exc:
+        problem = str(exc)
+    replacement = stack.replaced_by(generation)
+    return Listed(
+        number=stack.number(generation),
+        generation=generation,
+        receipt=receipt,
+        problem=problem,
+        size=(receipt.size if receipt else 0) or disk_usage(generation.path),
+        replaced_by=stack.number(replacement) if replacement else 0,
+        last=last,
+    )
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """A change of the current generation; ``before`` is empty when none was current."""
+    """A change of the current generation.
+
+    Attributes:
+        prefix: where.
+        before, current: names; ``before`` is empty when none was current.
+        before_number, number: theirs; 0 of none.
+    """
 
     prefix: Path
     before: str
     current: str
+    before_number: int = 0
+    number: int = 0
 
 
-def roll_back(prefix: Prefix, to: str = "") -> RolledBack:
+def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> RolledBack:
     """Make another installed generation current.
 
     Args:
-        to: its name, or the beginning of it; empty for the newest that is older than the current one.
+        to: its number, its name, or the beginning of it; empty for the one that was installed before the current one.
+        reason: why, for the history.
 
     Raises:
         NothingInstalled, NoSuchGeneration: when there is no such generation.
         PrefixBusy, Unwritable: as ``Prefix`` does.
     """
-    check_owner(prefix.root)
+    check_owner(prefix.root, "roll back")
     if not prefix.installed():
         raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
     with prefix.lock():
-        current, installed = prefix.current(), prefix.installed()
-        chosen = _named(prefix, installed, to) if to else _before(prefix, installed, current)
+        stack = read_stack(prefix)
+        current, chosen = stack.current, stack.named(to) if to else _before(stack)
         if chosen != current:
-            record(prefix, "rolled-back", chosen, int(time.time()))
+            record(prefix, "rolled-back", chosen, int(time.time()), reason)
             prefix.activate(chosen)
-    return RolledBack(prefix.root, current.name if current else "", chosen.name)
+    before = (current.name, stack.number(current)) if current else ("", 0)
+    return RolledBack(prefix.root, before[0], chosen.name, before[1], stack.number(chosen))
 
 
-def _named(prefix: Prefix, installed: tuple[Generation, ...], to: str) -> Generation:
-    matches = [generation for generation in installed if generation.name.startswith(to)]
-    if len(matches) != 1:
-        raise NoSuchGeneration(str(prefix.root), f"generation {to!r}", tuple(g.name for g in installed))
-    return matches[0]
-
-
-def _before(prefix: Prefix, installed: tuple[Generation, ...], current: Generation | None) -> Generation:
-    older = [generation for generation in installed if current is None or generation.identity < current.identity]
-    if not older:
-        raise NoSuchGeneration(str(prefix.root), "generation before the current one", tuple(g.name for g in installed))
-    return older[-1]
+def _before(stack: Stack) -> Generation:
+    if stack.current is None:
+        return stack.newest
+    before = stack.before(stack.current)
+    if not before:
+        raise NoSuchGeneration(str(stack.prefix.root), "generation before the current one", stack.labels())
+    return before[0]

@@ -31,16 +31,23 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     for version, sequence in (("1.0", SEQUENCE), ("2.0", SEQUENCE + 86400)):
         assert main(["install", str(desk.bundle(version, sequence=sequence)), "--python", str(BASE)]) == 0
     out, err = capsys.readouterr()
-    assert f"installed demo {SEQUENCE} in {home}/demo: Python " in out
+    assert f"installed demo {SEQUENCE}, generation 1 of {home}/demo and current: Python " in out
     assert f"use it with:  . {home}/demo/current/env.sh" in out
     assert "import left_pad: passed" in err
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"demo in {home}/demo"
-    assert [line[0] for line in lines[1:]] == [" ", "*"]
-    assert "locked 2026-09-21" in lines[1]
-    assert main(["rollback"]) == 0
-    assert "is current now" in capsys.readouterr().out
+    assert [line[:3] for line in lines if line[2:3].isdigit()] == ["  1", "* 2"]
+    assert lines[1].startswith("  1  locked 2026-09-21, installed 20")
+    assert lines[1].endswith("iB")
+    assert lines[3] == "     signed by builder"
+    assert main(["rollback", "--reason", "2.0 is slow"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"before it was 2 ({Path(lines[5].split()[0]).name}); to go back there:",
+        "  mirror rollback --to 2",
+    ]
+    main(["status"])
+    assert "by a rollback: 2.0 is slow" in capsys.readouterr().out
     assert version_in(home / "demo") == "1.0"
     assert main(["rollback"]) == 94
     assert "holds no generation before the current one" in capsys.readouterr().err

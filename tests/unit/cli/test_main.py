@@ -126,6 +126,31 @@ def test_a_signal_ends_it_with_its_own_code_and_no_traceback(tmp_path: Path, num
     assert "Traceback" not in words
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("verify", "It only reads: nothing was changed, and the same command begins anew."),
+        (
+            "install",
+            "Nothing is half installed: 'mirror status' shows what is current, which is what was before or all of the new one. "
+            "The same command begins anew.",
+        ),
+        (
+            "gc",
+            "What was removed is gone, what is left is whole or goes with the next 'mirror gc': the same command goes on.",
+        ),
+    ],
+)
+def test_what_is_said_of_an_interrupted_command_is_true_of_it(command: str, hint: str) -> None:
+    script = (
+        f"import sys\nfrom mirror.cli import main as door\nimport mirror.cli.{command} as command\n"
+        "def stop(args):\n    raise KeyboardInterrupt\n"
+        f"command.run = stop\nsys.exit(door.main(['{command}'] + ['x'] * ('{command}' != 'gc')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, f"error: interrupted\nhint: {hint}\nref: interrupted\n")
+
+
 def test_the_installer_is_the_same_bytes_each_time_and_holds_nothing_of_the_connected_room(pyz: Path) -> None:
     assert pyz.read_bytes() == installer_bytes()
     assert b"mirror/connected/" not in pyz.read_bytes()
@@ -196,7 +221,13 @@ def test_a_command_imports_no_other_command() -> None:
 
 
 def test_version_and_help_import_no_command_at_all() -> None:
-    assert imported("--version") == {"mirror.cli", "mirror.cli.main", "mirror.core", "mirror.core.commands"}
+    assert imported("--version") == {
+        "mirror.cli",
+        "mirror.cli.main",
+        "mirror.cli.streams",
+        "mirror.core",
+        "mirror.core.commands",
+    }
     for words in ([], ["--help"]):
         assert not {f"mirror.cli.{name}" for name in COMMANDS} & imported(*words)
         assert "mirror.core.errors" not in imported(*words)

@@ -13,11 +13,12 @@ import pytest
 
 from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import load_environment
-from mirror.closed.garbage import Report, collect, disk_usage
+from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.lock import PrefixBusy
 from mirror.closed.prefix.status import NothingInstalled, roll_back
+from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.prefix.usage import hold
 from mirror.closed.preflight import PreflightFailed
 from tests.support.generations import key_of, put_generation

@@ -12,9 +12,9 @@ from mirror.closed.install import Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.closed.prefix.status import roll_back
-from mirror.closed.prefix.upgrade_check import BundleOlder, OtherStack, SequenceReused
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest.selftest import Check
+from mirror.closed.upgrade_check import BundleOlder, OtherStack, SequenceReused
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, MINOR, Desk, version_in
@@ -33,7 +33,7 @@ def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
     current = Prefix(installed.prefix).current()
     assert current is not None
     assert read_receipt(current) == receipt
-    kept = ["COMPLETE", "env.fish", "env.sh", "manifest.json", "receipt.json", "venv"]
+    kept = ["COMPLETE", "env.fish", "env.sh", "files.json", "manifest.json", "receipt.json", "venv"]
     assert sorted(path.name for path in current.path.iterdir()) == kept
 
 

@@ -207,7 +207,9 @@ def test_a_prefix_with_a_space_and_accents_is_fine(tmp_path: Path) -> None:
 def test_a_prefix_of_another_user(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 12345, 12345)
-    assert prefix_issues(tmp_path / "theirs") == [f"the prefix {tmp_path}/theirs belongs to user 12345, you are 0"]
+    assert prefix_issues(tmp_path / "theirs") == [
+        f"the prefix {tmp_path}/theirs belongs to user 12345, you are root (user 0)"
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

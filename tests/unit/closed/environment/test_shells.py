@@ -169,7 +169,7 @@ def test_the_generation_sourced_last_wins(tmp_path: Path, shell: str) -> None:
     first, second = (f'. "{environment.generation}/env.{ending}"; ' for environment in environments)
     found = exported([shell, "-c", first + second + first + "env -0"], variables(tmp_path))
     assert found["CUDA_HOME"] == str(environments[0].cuda_home)
-    assert found["PATH"].split(":")[0] == str(environments[0].venv / "bin")
+    assert found["PATH"].split(":")[0] == str(environments[0].generation / "bin")
 
 
 @needs_fish
@@ -212,7 +212,7 @@ def test_a_document_for_programs(tmp_path: Path) -> None:
     environment = Environment(Path("/p/gens/5-abababababab"), MANIFEST)
     found = as_document(environment, {"HOME": "/home/ann", "PATH": "/bin"})
     assert (found["stack"], found["generation"], found["unset"]) == ("h100", "/p/gens/5-abababababab", ["PYTHONHOME"])
-    assert found["prepend"]["PATH"] == ["/p/gens/5-abababababab/venv/bin", "/p/gens/5-abababababab/cuda/bin"]
+    assert found["prepend"]["PATH"] == [f"/p/gens/5-abababababab/{below}" for below in ("bin", "venv/bin", "cuda/bin")]
     assert found["set"]["CUDA_HOME"] == "/p/gens/5-abababababab/cuda"
     assert found["set"]["VLLM_CACHE_ROOT"] == f"/home/ann/.cache/mirror/jit/{environment.jit_key()}/vllm"
     assert set(CACHES) | {WEIGHTS} <= set(found["set"])

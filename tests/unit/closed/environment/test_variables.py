@@ -24,7 +24,7 @@ def test_the_values(tmp_path: Path) -> None:
     found = Environment(Path("/p/gens/5-abababababab"), MANIFEST).variables({"PATH": "/bin"}, tmp_path)
     home = "/p/gens/5-abababababab/cuda"
     assert found["CUDA_HOME"] == home
-    assert found["PATH"] == f"/p/gens/5-abababababab/venv/bin:{home}/bin:/bin"
+    assert found["PATH"] == f"/p/gens/5-abababababab/bin:/p/gens/5-abababababab/venv/bin:{home}/bin:/bin"
     assert found["LIBRARY_PATH"] == f"{home}/lib64"
     assert found["CPATH"] == f"{home}/include"
     assert (found["TORCH_CUDA_ARCH_LIST"], found["FLASHINFER_CUDA_ARCH_LIST"], found["CUDAARCHS"]) == (
@@ -55,7 +55,7 @@ def test_a_bundle_without_cuda_sets_nothing_about_it() -> None:
     manifest = Manifest("small", 5, Target("3.11", "x86_64", "2.28"), (META,))
     found = Environment(Path("/p"), manifest).variables({}, Path("/c"))
     assert not {"CUDA_HOME", "CPATH", "LIBRARY_PATH", "TORCH_CUDA_ARCH_LIST"} & set(found)
-    assert found["PATH"] == "/p/venv/bin"
+    assert found["PATH"] == "/p/bin:/p/venv/bin"
 
 
 def installed(tmp_path: Path) -> Generation:
@@ -78,7 +78,7 @@ def test_a_generation_of_the_first_versions_says_how_it_gets_its_manifest(tmp_pa
     with pytest.raises(GenerationDamaged) as exc_info:
         load_environment(generation)
     assert str(exc_info.value) == f"{generation.path}: it has no manifest.json"
-    assert "'mirror install' again with the same bundle" in exc_info.value.hint
+    assert "'mirror install --repair BUNDLE', with the bundle that it came from" in exc_info.value.hint
 
 
 def test_a_manifest_that_was_altered_is_not_believed(tmp_path: Path) -> None:

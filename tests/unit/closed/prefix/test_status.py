@@ -77,7 +77,9 @@ def test_rollback_goes_to_the_one_before(tmp_path: Path) -> None:
     assert roll_back(prefix).current == "2-222222222222"
     result = roll_back(prefix)
     assert (result.before, result.current) == ("2-222222222222", "1-111111111111")
-    with pytest.raises(NoSuchGeneration, match="holds no generation before the current one; it holds 1-111111111111"):
+    with pytest.raises(
+        NoSuchGeneration, match=r"holds no generation before the current one; it holds 1 \(1-111111111111\)"
+    ):
         roll_back(prefix)
     current = prefix.current()
     assert current is not None
@@ -92,8 +94,8 @@ def test_rollback_goes_forward_again_by_name(tmp_path: Path) -> None:
 
 
 def test_rollback_needs_one_match(tmp_path: Path) -> None:
-    prefix = put(Prefix(tmp_path / "h100"), 1, 12)
-    for to in ("1", "7"):
+    prefix = put(Prefix(tmp_path / "h100"), 121, 122)
+    for to in ("12", "7"):
         with pytest.raises(NoSuchGeneration, match=f"holds no generation '{to}'"):
             roll_back(prefix, to)
 

@@ -100,11 +100,10 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older:
         MirrorError: as ``History.events`` and ``read_receipt``.
     """
     identity, history = Identity.of(manifest.sequence, digest), History(prefix.root)
-    installed = prefix.installed()
-    if installed:
-        name = read_receipt(installed[-1]).name
-        if name != manifest.name:
-            raise OtherStack(str(prefix.root), manifest.name, name)
+    installed, current = prefix.installed(), prefix.current()
+    names = [name for generation in reversed(installed) if (name := _name(generation))]
+    if names and names[0] != manifest.name:
+        raise OtherStack(str(prefix.root), manifest.name, names[0])
     newest = max([history.greatest(), *(generation.identity.sequence for generation in installed)])
     for generation in installed:
         if generation.identity.sequence == identity.sequence and _is_same_but_for_roots(generation, manifest):
@@ -114,9 +113,10 @@ def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older:
         raise SequenceReused(
             identity.sequence, identity.digest, Identity.of(identity.sequence, Sha256Hex(before)).digest
         )
-    for generation in installed:
-        if generation.identity == identity:
-            if identity.sequence < newest and prefix.current() != generation and not allow_older:
+    for generation in reversed(installed):  # of several builds from one bundle, the last repaired those before it
+        if generation.identity.bundle == identity.bundle:
+            is_current = current is not None and current.identity.bundle == identity.bundle
+            if identity.sequence < newest and not is_current and not allow_older:
                 break  # a downgrade is asked for by its name, `mirror rollback`, never by an old file (SECURITY.md T4)
             return generation
         if generation.identity.sequence == identity.sequence:
@@ -132,3 +132,11 @@ def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:
         return False
     installed = Manifest.parse(generation.manifest.read_bytes())
     return replace(installed, roots=manifest.roots) == manifest
+
+
+def _name(generation: Generation) -> str:
+    """Of the stack; empty when the generation is too damaged to tell."""
+    try:
+        return read_receipt(generation).name
+    except MirrorError:
+        return ""

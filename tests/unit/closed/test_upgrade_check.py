@@ -10,7 +10,7 @@ from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.history import Event, History
 from mirror.closed.prefix.status import roll_back
 from mirror.closed.prefix.tree import remove_tree
-from mirror.closed.prefix.upgrade_check import BundleOlder, SequenceReused
+from mirror.closed.upgrade_check import BundleOlder, SequenceReused
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import Sha256Hex

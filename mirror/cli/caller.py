@@ -1,0 +1,76 @@
+"""By which name this mirror was called, and words for people who can type no other.
+
+Library code and help say ``mirror verify``. Where mirror runs as ``python3 -I mirror.pyz``, a user has no such program, so what
+is printed says the command as it was typed, with ``-I``. Commands that this copy of mirror does not hold are run on another
+machine, and stay as they are written.
+
+Example::
+
+    spoken("'mirror status' lists them")        # "'python3 -I mirror.pyz status' lists them"
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+
+OWN = "mirror"
+_OPTION = "mirror"
+"""``-X mirror=PATH``: the launcher that an install puts on the path says so (``mirror.closed.environment.launcher``)."""
+
+_COMMAND = re.compile(r"\bmirror(?= ([a-z]+))")
+
+
+def spoken(text: str) -> str:
+    """The same words, with the commands that this copy of mirror holds as the user can type them."""
+    name = called()
+    if name == OWN:
+        return text
+    return _COMMAND.sub(lambda found: name if _holds(found[1]) else found[0], text)
+
+
+@cache
+def called() -> str:
+    """The words that stand for ``mirror`` in what the user types."""
+    return name_of(sys.argv[0], typed_words(), dict(sys._xoptions), Path(__file__).parents[2])
+
+
+def name_of(program: str, typed: list[str], options: dict[str, object], home: Path) -> str:
+    """See ``called``.
+
+    Args:
+        program: ``sys.argv[0]``.
+        typed: the whole command line, the interpreter first; empty where it is not known.
+        options: what the interpreter was given with ``-X``.
+        home: what holds the package ``mirror``: a directory, or ``mirror.pyz``.
+    """
+    launcher = options.get(_OPTION)
+    if isinstance(launcher, str):
+        on_path = shutil.which(OWN)
+        return OWN if on_path and os.path.realpath(on_path) == os.path.realpath(launcher) else shlex.quote(launcher)
+    if not home.is_file():
+        return OWN
+    words = typed[: typed.index(program) + 1] if program in typed else ["python3", program]
+    if not any(re.fullmatch("-[A-Za-z]*I[A-Za-z]*", word) for word in words[1:-1]):
+        words.insert(1, "-I")
+    return shlex.join(words)
+
+
+def typed_words() -> list[str]:
+    """The command line of this process, the interpreter's own options too."""
+    if sys.version_info >= (3, 10):
+        return list(sys.orig_argv)
+    try:
+        return Path("/proc/self/cmdline").read_text("utf-8", "surrogateescape").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _holds(command: str) -> bool:
+    return command != "main" and importlib.util.find_spec(f"mirror.cli.{command}") is not None

@@ -1,0 +1,44 @@
+"""The files of the generation: whether they still are what was installed.
+
+The comparison is ``mirror.closed.soundness``'s; this says what it found as findings.
+
+Rules: a few damaged files are named each, many are counted by package; what could not be checked is a note, never good.
+
+Example::
+
+    findings = list(judge_files(generation, progress))
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.soundness import check_generation
+from mirror.core.progress import SILENT, Progress
+
+_NAMED = 5
+
+
+def judge_files(generation: Generation, progress: Progress = SILENT) -> Iterator[Finding]:
+    """Read every file of a generation and compare it."""
+    found = check_generation(generation, progress)
+    if found.damages:
+        owners = Counter(damage.owner or "no package" for damage in found.damages)
+        counted = ", ".join(f"{count} of {owner}" for owner, count in owners.most_common(_NAMED))
+        more = ", and more" * (len(owners) > _NAMED)
+        yield Finding(
+            PROBLEM,
+            "files",
+            f"{len(found.damages)} of {found.checked} files are not as they were installed: {counted}{more}",
+            cause="a disk, a copy or somebody who may write there has changed them",
+            proof="\n".join(f"{damage.kind}: {generation.path / damage.path}" for damage in found.damages[:_NAMED]),
+            fix=f"'mirror install --repair BUNDLE --prefix {generation.path.parents[1]}', with the bundle that it came from; "
+            "'mirror status --check' names every file",
+        )
+    for reason in found.unchecked:
+        yield Finding(NOTE, "files", f"could not be checked: {reason}", proof=str(generation.path))
+    if found.is_whole:
+        yield Finding(GOOD, "files", f"all {found.checked} are as they were installed")

@@ -1,0 +1,258 @@
+"""Whether a generation still is what was installed: each file and link compared with its digest, one read of all of it.
+
+It compares and changes nothing; building anew is ``mirror.closed.install``'s.
+
+Whom it believes, in this order: the receipt, which holds the digest of the seal; the seal (``mirror.closed.prefix.seal``),
+which holds the digest of each RECORD and of all that no RECORD lists; and each RECORD that is as it was sealed, of its wheel.
+An altered RECORD is damage itself, and what it says is not believed. This finds what a disk, a slip or another program did. Who
+may write the generation can write the receipt too: against them only a bundle helps, which ``install --repair`` builds from.
+
+Rules: what could not be checked is said, never counted as good: generations made before there was a seal have digests of their
+wheels' files only. Compiled bytecode (``.pyc``) is not judged. A file that nobody knows is damage: it may hide another one.
+
+Example::
+
+    found = check_generation(generation, progress)
+    found.damages, found.unchecked
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.environment.variables import has_manifest
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
+from mirror.core.errors import MirrorError
+from mirror.core.progress import SILENT, Advance, Progress
+
+MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
+
+
+@dataclass(frozen=True, order=True)
+class Damage:
+    """One thing that is not as it was installed.
+
+    Attributes:
+        path: below the generation.
+        kind: ``"missing"``, ``"changed"``, ``"extra"`` or ``"unreadable"``.
+        owner: the wheel or package that it belongs to, ``"torch 2.10.0"``; ``"mirror"`` for what mirror wrote; empty of what
+            nobody brought.
+    """
+
+    path: str
+    kind: str
+    owner: str
+
+    def to_dict(self) -> dict[str, str]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Soundness:
+    """What a check found.
+
+    Attributes:
+        generation: its directory.
+        checked: how many files and links were compared.
+        damages: by path.
+        unchecked: what could not be compared, and why; one sentence each.
+    """
+
+    generation: Path
+    checked: int
+    damages: tuple[Damage, ...]
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all could be checked and all is as it was."""
+        return not self.damages and not self.unchecked
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "generation": str(self.generation),
+            "checked": self.checked,
+            "damages": [damage.to_dict() for damage in self.damages],
+            "unchecked": list(self.unchecked),
+        }
+
+
+@dataclass
+class _Expected:
+    """What should be there, as far as it is known."""
+
+    links: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, set[tuple[str, bytes]]] = field(default_factory=dict)
+    present: set[str] = field(default_factory=set)
+    owners: dict[str, str] = field(default_factory=dict)
+    damages: list[Damage] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    knows_all: bool = True
+
+    def paths(self) -> set[str]:
+        return {*self.links, *self.digests, *self.present}
+
+
+def check_generation(generation: Generation, progress: Progress = SILENT) -> Soundness:
+    """Compare a generation with what was installed.
+
+    Args:
+        progress: told of the bytes read.
+
+    Raises:
+        OSError: when a directory cannot be read.
+    """
+    expected = _Expected()
+    receipt = _receipt(generation, expected)
+    seal = _seal(generation, receipt, expected)
+    _expect_records(generation, seal, expected)
+    if seal:
+        _expect_sealed(seal, expected)
+    else:
+        _expect_unsealed(generation, receipt, expected)
+    found = dict(walk(generation.path))
+    damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
+    if expected.knows_all:
+        damages += [Damage(path, EXTRA, "") for path in found if path not in expected.paths()]
+    named = {
+        damage.path: Damage(damage.path, damage.kind, damage.owner or _owner(damage, receipt, expected))
+        for damage in damages
+    }
+    return Soundness(generation.path, len(expected.paths()), tuple(sorted(named.values())), tuple(expected.unchecked))
+
+
+def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
+    if not generation.is_complete:
+        expected.damages.append(Damage("COMPLETE", CHANGED if generation.complete.exists() else MISSING, "mirror"))
+    elif not has_manifest(generation):
+        kind = CHANGED if generation.manifest.exists() else MISSING
+        expected.damages.append(Damage("manifest.json", kind, "mirror"))
+    try:
+        return read_receipt(generation)
+    except MirrorError:
+        kind = CHANGED if generation.receipt.exists() else MISSING
+        expected.damages.append(Damage("receipt.json", kind, "mirror"))
+        return None
+
+
+def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:
+    """The seal, if it is the one that the receipt speaks of, or if no receipt is there to contradict it."""
+    if receipt and not receipt.files_sha256:
+        return None
+    try:
+        data = generation.files.read_bytes()
+        if receipt and hashlib.sha256(data).hexdigest() != receipt.files_sha256:
+            raise ValueError
+        return Seal.parse(data)
+    except (OSError, ValueError, MirrorError):
+        if receipt:
+            kind = CHANGED if generation.files.exists() else MISSING
+            expected.damages.append(Damage("files.json", kind, "mirror"))
+        return None
+
+
+def _expect_records(generation: Generation, seal: Seal | None, expected: _Expected) -> None:
+    """The files of every wheel whose RECORD can be believed."""
+    known = [path for path in (seal.entries if seal else ()) if path.endswith(".dist-info/RECORD")]
+    for record in known or records(generation):
+        owner = _wheel_of(record)
+        try:
+            if seal and digest_of(generation.path / record).hex() != seal.entries[record]:
+                raise ValueError("it is not the one that was sealed")
+            lines = lines_of(generation, record)
+        except (OSError, ValueError):
+            expected.damages.append(Damage(record, _state(generation.path / record), owner))
+            expected.unchecked.append(f"the files of {owner}: its RECORD is not the one that was installed")
+            expected.knows_all = False
+            continue
+        if not lines and not seal:
+            expected.unchecked.append(f"the files of {owner}: its RECORD lists none")
+        for path, line in lines.items():
+            expected.digests.setdefault(path, set()).add((line.algorithm, line.digest))
+            expected.owners.setdefault(path, owner)
+
+
+def _expect_sealed(seal: Seal, expected: _Expected) -> None:
+    for path, entry in seal.entries.items():
+        target = link_to(entry)
+        if target is None:
+            expected.digests[path] = {("sha256", bytes.fromhex(entry))}
+        else:
+            expected.links[path] = target
+
+
+def _expect_unsealed(generation: Generation, receipt: Receipt | None, expected: _Expected) -> None:
+    """What a generation without a seal says of itself: which files its packages brought, and nothing of their bytes."""
+    expected.knows_all = False
+    expected.present.add("env.sh")
+    if receipt and receipt.toolchain:
+        brought = {f"cuda/{path}" for package in receipt.toolchain.packages for path in package.files}
+        expected.present |= brought
+        expected.unchecked.append(f"the bytes of {len(brought)} files of the CUDA toolkit: only whether they are there")
+    why = "this generation has no list of digests" if receipt and not receipt.files_sha256 else "its list is damaged"
+    expected.unchecked.append(f"whether a RECORD was altered, and files that no wheel brought: {why}")
+
+
+def _compare(
+    root: Path, expected: _Expected, found: Mapping[str, os.stat_result], progress: Progress
+) -> Iterator[Damage]:
+    for path in sorted({*expected.paths()} - {*found}):
+        yield Damage(path, _state(root / path), "")
+    for path, target in expected.links.items():
+        if path in found and not (
+            stat.S_ISLNK(found[path].st_mode) and os.readlink(root / path) == target  # noqa: PTH115 - as it is written
+        ):
+            yield Damage(path, CHANGED, "")
+    wanted = sorted(path for path in expected.digests if path in found)
+    total = sum(found[path].st_size for path in wanted)
+    with progress.task("check", total) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
+        kinds = pool.map(lambda path: _judge(root / path, expected.digests[path], found[path], advance), wanted)
+        yield from (Damage(path, kind, "") for path, kind in zip(wanted, kinds) if kind)
+
+
+def _judge(path: Path, digests: set[tuple[str, bytes]], facts: os.stat_result, advance: Advance) -> str:
+    """The kind of a file's damage; empty when it has one of the digests."""
+    if not stat.S_ISREG(facts.st_mode):
+        return CHANGED
+    algorithms = sorted({algorithm for algorithm, _ in digests})
+    try:
+        good = any((algorithm, digest_of(path, algorithm, advance)) in digests for algorithm in algorithms)
+    except PermissionError:
+        return UNREADABLE
+    except OSError:  # the disk itself, or somebody who writes there now
+        return UNREADABLE if os.path.lexists(path) else MISSING
+    return "" if good else CHANGED
+
+
+def _state(path: Path) -> str:
+    return CHANGED if os.path.lexists(path) else MISSING
+
+
+def _wheel_of(record: str) -> str:
+    """``"torch 2.10.0"`` of the path of its RECORD."""
+    return record.split("/")[-2][: -len(".dist-info")].replace("-", " ", 1)
+
+
+def _owner(damage: Damage, receipt: Receipt | None, expected: _Expected) -> str:
+    path = damage.path
+    if path in expected.owners:
+        return expected.owners[path]
+    if path.endswith(".dist-info/RECORD"):
+        return _wheel_of(path)
+    if damage.kind == EXTRA:
+        return ""
+    if path.startswith("cuda/"):
+        brought = receipt.toolchain.owner(path[len("cuda/") :]) if receipt and receipt.toolchain else None
+        return brought.nevra if brought else "the CUDA toolkit"
+    if path.startswith("python/"):
+        return "the carried Python"
+    return "the venv" if path.startswith("venv/") else "mirror"
