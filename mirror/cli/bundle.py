@@ -95,8 +95,8 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.bundle import BundleOptions, bundle
     from mirror.connected.fetching.store import Store
-    from mirror.connected.planning.planning import prepare
     from mirror.connected.planning.wishes import Wishes
+    from mirror.connected.prepare import prepare
 
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")

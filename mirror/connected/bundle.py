@@ -20,7 +20,6 @@ Example::
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,10 +28,12 @@ from typing import Any
 
 from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
-from mirror.connected.building.builds import build_wheels, redist_sources
+from mirror.connected.building.builds import build_wheels
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.wheels import fitting_name
+from mirror.connected.kinds import FACETS
+from mirror.connected.kinds.facet import Gathered
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
@@ -42,26 +43,20 @@ from mirror.connected.papers.papers import add_papers, compiled, look_inside
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
-from mirror.connected.planning.planning import prepare
 from mirror.connected.planning.wishes import Wishes
+from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
 from mirror.connected.toolchain.drift import drift_named
-from mirror.connected.toolchain.redistlock import RedistLock
-from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
-from mirror.core.kinds import DIRECTORIES, REDIST, RPM, TOOL, WHEEL
+from mirror.core.kinds import DIRECTORIES, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
-from mirror.core.target import Target
-from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
-from mirror.core.toolkit.redist import RedistPackage
-from mirror.core.toolkit.rpmsource import trusted_rpms
 from mirror.core.trust.chain import fingerprint
 from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
@@ -157,8 +152,9 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     with drift_named(locks.rpms, options.wishes.rpm_repo or locks.copy or None):
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
-    assembly = assemble(plan, locks, paths, built)
-    contents = look_inside(assembly, plan, locks, store, progress)
+    gathered = assemble(plan, locks, paths, built)
+    assembly = gathered.assembly
+    contents = look_inside(gathered, store, progress)
     packages = compiled(assembly, contents)
     gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages)
     add_papers(assembly, plan, locks, built, gate, contents)
@@ -214,43 +210,35 @@ def _draft(output: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tuple[BuiltWheel, ...]) -> Assembly:
+def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tuple[BuiltWheel, ...]) -> Gathered:
     """Gather the members of the bundle."""
     assembly = Assembly(plan)
     assembly.add_bytes(TOOL.path("mirror.pyz"), installer_bytes())
-    rpms: list[tuple[Artifact, str]] = []
-    archives = [archive.judge() for archive in redist_sources(plan, paths)]  # as the closed side will judge them
-    sizes = {archive.sha256: archive.unpacked_size for archive in archives}
+    sizes = {digest: size for facet in FACETS for digest, size in facet.sizes(plan, paths).items()}
     for part in plan.parts:
-        path = paths[part.download.sha256]
-        artifact = assembly.add_file(
-            part.kind.path(fitting_name(part.download.filename, plan.target)),
-            path,
+        assembly.add_file(
+            part.kind.path(part.place or fitting_name(part.download.filename, plan.target)),
+            paths[part.download.sha256],
             part.download.sha256,
             name=part.name,
             version=part.version,
             origin=part.origin,
-            unpacked_size=part.unpacked_size or sizes.get(part.download.sha256) or _unpacked_size(path),
+            unpacked_size=part.unpacked_size or sizes.get(part.download.sha256, 0),
         )
-        if part.nevra:
-            rpms.append((artifact, part.nevra))
     for wheel in built:
-        facts = meta.wheel_facts(wheel.path)
-        _add_built(assembly, wheel, facts.unpacked_size)
-    _add_texts(assembly, locks, rpms, built)
-    if archives and locks.redist:
-        _add_redist(assembly, locks.redist, archives)
-    return assembly
+        _add_built(assembly, wheel)
+    for name, data in locks.files.items():
+        if name != f"{locks.name}.files.txt":  # it has a name of its own there, for the closed side
+            assembly.add_bytes(f"meta/{name}", data)
+    assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
+    gathered = Gathered(plan, locks, paths, assembly)
+    for facet in FACETS:
+        for path, data in facet.papers(gathered).items():
+            assembly.add_bytes(path, data)
+    return gathered
 
 
-def _unpacked_size(path: Path) -> int:
-    """What a wheel or an interpreter's archive takes once unpacked, by its own word; 0 for anything else."""
-    if path.suffix == ".whl":
-        return meta.wheel_size(path)
-    return meta.tar_size(path) if tarfile.is_tarfile(path) else 0
-
-
-def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> None:
+def _add_built(assembly: Assembly, wheel: BuiltWheel) -> None:
     assembly.add_file(
         WHEEL.path(wheel.path.name),
         wheel.path,
@@ -258,23 +246,9 @@ def _add_built(assembly: Assembly, wheel: BuiltWheel, unpacked_size: int) -> Non
         name=wheel.project,
         version=wheel.version,
         origin=BUILT,
-        unpacked_size=unpacked_size,
+        unpacked_size=meta.wheel_size(wheel.path),
     )
     assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
-
-
-def _add_texts(
-    assembly: Assembly, locks: Locks, rpms: list[tuple[Artifact, str]], built: tuple[BuiltWheel, ...]
-) -> None:
-    for name, data in locks.files.items():
-        if name != f"{locks.name}.files.txt":  # it has a name of its own there, for the closed side
-            assembly.add_bytes(f"meta/{name}", data)
-    assembly.add_bytes("meta/install.txt", meta.install_txt(assembly.of(WHEEL)))
-    assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
-    if rpms and locks.rpms:
-        assembly.add_bytes("meta/rpms.json", meta.rpms_json(locks.rpms.fingerprints, locks.rpms.key, rpms))
-        index = locks.index or _index_of(assembly, locks.rpms, locks.target)
-        assembly.add_bytes(BUNDLED, index.encode())
 
 
 def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tuple[str, ...]:
@@ -289,20 +263,6 @@ def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tu
 def _paper(assembly: Assembly, artifact: Artifact) -> bytes:
     source = assembly.sources[artifact.path]
     return source if isinstance(source, bytes) else source.read_bytes()
-
-
-def _add_redist(assembly: Assembly, lock: RedistLock, archives: list[RedistPackage]) -> None:
-    listed = meta.redist_json(lock.manifest, lock.sha256, lock.release, assembly.of(REDIST))
-    assembly.add_bytes("meta/redist.json", listed)
-    target = archives[0].source.target
-    assembly.add_bytes(BUNDLED, FileIndex.of_packages(archives, target.cuda, target.arch).encode())
-
-
-def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:
-    """Which RPM brings which file, by their own headers: what is known when the repository had no filelists."""
-    sources = [source for rpm in assembly.of(RPM) if isinstance(source := assembly.sources[rpm.path], Path)]
-    packages = [rpm.judge() for rpm in trusted_rpms(sources, keys=lock.key, fingerprints=lock.fingerprints)]
-    return FileIndex.of_packages(packages, target.cuda, target.arch)
 
 
 def _imports(assembly: Assembly) -> tuple[str, ...]:

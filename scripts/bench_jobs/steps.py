@@ -33,8 +33,8 @@ def fetch(lock: Path) -> None:
     """Bring the lock's projects into an empty store, as ``mirror bundle`` does."""
     from mirror.connected.fetching.fetch import fetch as bring
     from mirror.connected.fetching.store import Store
-    from mirror.connected.planning.planning import prepare
     from mirror.connected.planning.wishes import Wishes
+    from mirror.connected.prepare import prepare
 
     store = Store.default()
     plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"rpms"})), store)

@@ -32,7 +32,7 @@ ORDER = {
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "locking", "lock",
-        "probe", "planning", "building", "packing", "contents", "papers", "signing", "bundle",
+        "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
     ),
     "closed": (
         "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest", "soundness",

@@ -63,9 +63,9 @@ class Assembly:
         try:
             artifact_path(artifact.path)
         except ValueError as exc:
-            raise UnusableName(artifact.path.split("/")[1], str(exc)) from exc
+            raise UnusableName(artifact.filename, str(exc)) from exc
         if artifact.path in self._artifacts:
-            raise UnusableName(artifact.path.split("/")[1], "another file has that name")
+            raise UnusableName(artifact.filename, "another file has that name")
         self._artifacts[artifact.path] = artifact
         self.sources[artifact.path] = source
         return artifact
@@ -107,6 +107,7 @@ class Assembly:
             roots=roots,
             imports=imports,
             tool=__version__,
+            environment=self._plan.environment,
         )
         manifest.check()
         return manifest

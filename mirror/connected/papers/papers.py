@@ -14,15 +14,15 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from mirror.connected.building.builder import BuiltWheel
-from mirror.connected.building.builds import zstd_here
 from mirror.connected.contents.inside import Contents
-from mirror.connected.contents.inspection import Task, inspect
+from mirror.connected.contents.inspection import inspect
 from mirror.connected.contents.licences import licences_txt
 from mirror.connected.fetching.store import Store
+from mirror.connected.kinds import FACETS
+from mirror.connected.kinds.facet import Gathered
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.papers import attestation, sbom
 from mirror.connected.papers.dossier import build_log, make_dossier
@@ -33,22 +33,18 @@ from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import LICENCES
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import INTERPRETER, REDIST, RPM
+from mirror.core.kinds import TOOL, WHEEL
 from mirror.core.progress import SILENT, Progress
-from mirror.core.toolkit.redist import RedistSource
-from mirror.core.toolkit.rpmsource import trusted_rpms
 
 
-def look_inside(
-    assembly: Assembly, plan: Plan, locks: Locks, store: Store, progress: Progress = SILENT
-) -> dict[str, Contents]:
+def look_inside(gathered: Gathered, store: Store, progress: Progress = SILENT) -> dict[str, Contents]:
     """What is in each artifact that is a file, by its path in the bundle. Raises ``MirrorError`` as ``inspect`` does."""
-    return inspect(tuple(_tasks(assembly, assembly.carried(), plan, locks)), store, progress)
+    return inspect(tuple(task for facet in FACETS for task in facet.tasks(gathered)), store, progress)
 
 
 def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, Native]:
-    """What ``look_inside`` found compiled in RPMs, component archives and the interpreter."""
-    packages = (*assembly.of(RPM), *assembly.of(REDIST), *assembly.of(INTERPRETER))
+    """What ``look_inside`` found compiled in what is no wheel."""
+    packages = (one for one in assembly.carried() if one.kind not in (TOOL, WHEEL) and one.path in contents)
     return {artifact: contents[artifact.path].native for artifact in packages}
 
 
@@ -73,22 +69,3 @@ def add_papers(
     assembly.add_bytes(LICENCES, licences_txt(texts))
     assembly.add_bytes(sbom.PATH, sbom.sbom(plan, artifacts, dossier, built, locks.stack))
     assembly.add_bytes(attestation.PATH, attestation.statement(plan, artifacts, locks.digests(), built, logs))
-
-
-def _tasks(assembly: Assembly, artifacts: Sequence[Artifact], plan: Plan, locks: Locks) -> Iterator[Task]:
-    """How each artifact that is a file is read."""
-    files = [(one, source) for one in artifacts if isinstance(source := assembly.sources[one.path], Path)]
-    for artifact, source in files:
-        if artifact.filename.endswith(".whl"):
-            yield Task.of_wheel(artifact.path, source, artifact.sha256)
-        elif artifact.kind is INTERPRETER:
-            yield Task.of_interpreter(artifact.path, source, artifact.sha256)
-        elif artifact.kind is REDIST:
-            archive = RedistSource.of_file(source, artifact.sha256, artifact.name, artifact.version, plan.target)
-            yield Task.of_archive(artifact.path, source, archive)
-    rpms = [(artifact, source) for artifact, source in files if artifact.kind is RPM]
-    if rpms and locks.rpms:
-        sources = [source for _, source in rpms]
-        judged = trusted_rpms(sources, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
-        for (artifact, source), rpm in zip(rpms, judged, strict=True):
-            yield Task.of_rpm(artifact.path, source, artifact.sha256, rpm)

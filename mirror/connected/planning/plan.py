@@ -49,6 +49,7 @@ class Part:
         unpacked_size: bytes once installed; 0 when only the file itself can tell (wheels, archives).
         nevra: of an RPM; empty otherwise.
         source: URL that the lock names for it, when it is fetched from a copy; empty when ``download`` is from there.
+        place: where it goes below the kind's directory; its own file name when empty.
         uploaded: when it came to its index, in seconds since 1970 UTC; 0 when the index does not tell.
     """
 
@@ -60,6 +61,7 @@ class Part:
     nevra: str = ""
     source: str = ""
     uploaded: int = 0
+    place: str = ""
 
     @property
     def origin(self) -> str:
@@ -95,6 +97,7 @@ class Plan:
         builds: the wheels to be built.
         build_requirements: wheels that the builds need; they do not go into the bundle.
         imports: modules that must import on the closed side; empty to find them in the wheels.
+        environment: variables that name something installed: each name, and a path below the generation.
         notes: what a person should know before carrying the bundle across.
     """
 
@@ -106,9 +109,10 @@ class Plan:
     build_requirements: tuple[Download, ...] = ()
     imports: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        ordered = sorted(self.parts, key=lambda part: (KINDS.index(part.kind), part.download.filename))
+        ordered = sorted(self.parts, key=lambda part: (KINDS.index(part.kind), part.place or part.download.filename))
         object.__setattr__(self, "parts", tuple(ordered))
 
     def of(self, kind: Kind) -> tuple[Part, ...]:

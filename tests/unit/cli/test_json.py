@@ -14,7 +14,7 @@ import pytest
 
 from mirror.cli.document import Result, write_document
 from mirror.cli.main import main
-from mirror.connected.planning.planning import prepare
+from mirror.connected.prepare import prepare
 from mirror.core.toolkit.fileindex import BUNDLED
 from tests.support.bundles import BundleSimulator
 from tests.support.desk import BASE, Desk

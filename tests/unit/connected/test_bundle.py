@@ -20,8 +20,8 @@ from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.planning.locks import LockOutdated, Locks
 from mirror.connected.planning.plan import Part, Plan
-from mirror.connected.planning.planning import make_plan, prepare
 from mirror.connected.planning.wishes import NotLocked, Wishes
+from mirror.connected.prepare import make_plan, prepare
 from mirror.connected.stack.without import UnknownPart
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
@@ -387,7 +387,7 @@ class Toolchain:
 
     def members(self, locks: Locks) -> dict[str, bytes]:
         """The texts that a bundle of these locks has in meta/."""
-        sources = assemble(self.plan, locks, self.paths, ()).sources
+        sources = assemble(self.plan, locks, self.paths, ()).assembly.sources
         return {
             path: source for path, source in sources.items() if isinstance(source, bytes) and path.startswith("meta/")
         }
@@ -419,5 +419,5 @@ def test_a_bundle_without_rpms_has_no_index_of_their_files(tmp_path: Path) -> No
     toolchain = Toolchain(tmp_path)
     index = FileIndex("13.0", "x86_64", FILELISTS, ())
     locks = replace(toolchain.locks, index=index, files={"demo.files.txt": index.encode()})
-    sources = assemble(replace(toolchain.plan, parts=()), locks, {}, ()).sources
+    sources = assemble(replace(toolchain.plan, parts=()), locks, {}, ()).assembly.sources
     assert not [path for path in sources if "files.txt" in path]

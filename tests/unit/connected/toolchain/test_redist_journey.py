@@ -23,8 +23,8 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.lock import Locked, LockOptions, lock
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.locks import LockOutdated, read_locks
-from mirror.connected.planning.planning import prepare
 from mirror.connected.planning.wishes import NotLocked, Wishes
+from mirror.connected.prepare import prepare
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.without import UnknownPart
 from mirror.connected.toolchain.redistlock import RedistLock

@@ -13,8 +13,8 @@ from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.locks import read_locks
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import UnusableName
-from mirror.connected.planning.planning import make_plan
 from mirror.connected.planning.wishes import Wishes
+from mirror.connected.prepare import make_plan
 from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin

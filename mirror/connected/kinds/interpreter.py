@@ -1,0 +1,49 @@
+"""The interpreter, on the connected side: one archive, pinned in ``NAME.toml`` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packageurl import PackageURL
+
+from mirror.connected.contents.inspection import Task
+from mirror.connected.fetching.download import Download, redacted
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_papers, paths_of
+from mirror.connected.packing import meta
+from mirror.connected.planning.plan import Part, Plan, UnusableName
+from mirror.connected.stack.file import Stack
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.kinds import INTERPRETER
+from mirror.core.names import Sha256Hex
+
+KIND = INTERPRETER
+
+papers = no_papers
+
+
+def plan(wanted: Wanted) -> Planned:
+    """Raises ``UnusableName`` when the URL ends in no plain file name."""
+    pin = wanted.stack.interpreter
+    if pin is None:
+        return Planned()
+    filename = unquote(urlsplit(pin.url).path.rpartition("/")[2])  # a build's "+" travels as %2B
+    try:
+        download = Download(pin.url, filename, pin.sha256)
+    except ValueError as exc:
+        raise UnusableName(redacted(pin.url), str(exc)) from exc
+    return Planned((Part(KIND, "python", wanted.stack.target.python, download),))
+
+
+def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
+    """Of its files, each member judged as the closed side will judge it."""
+    return {part.download.sha256: meta.tar_size(path) for part, path in paths_of(plan, KIND, paths)}
+
+
+def tasks(gathered: Gathered) -> Iterable[Task]:
+    return (Task.of_interpreter(one.path, source, one.sha256) for one, source in gathered.files(KIND))
+
+
+def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
+    return generic(artifact)

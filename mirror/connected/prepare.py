@@ -1,0 +1,95 @@
+"""Planning: from lock files to a plan, locking first what is not locked yet.
+
+1. The locks, complete (``mirror.connected.planning.wishes``).
+2. The one file of each pin, and how large it is (``mirror.connected.planning.pinned_files``).
+3. What each kind of artifact brings to a bundle (``mirror.connected.kinds``), and the probe when there is a toolchain.
+
+Rules: nothing is fetched or built here; equal locks give equal plans.
+
+Example::
+
+    plan, locks = prepare(Wishes(Path("lockfiles/h100.txt")), store, progress)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mirror.connected.fetching.store import Store
+from mirror.connected.index.defaultindex import with_default_index
+from mirror.connected.kinds import FACETS
+from mirror.connected.kinds.facet import Wanted
+from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.plan import Build, Plan
+from mirror.connected.planning.wishes import Wishes, complete_locks
+from mirror.connected.probe.sdist import probe_version
+from mirror.connected.stack.file import Stack
+from mirror.core.names import ProjectName
+from mirror.core.progress import SILENT, Progress
+
+
+def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[Plan, Locks]:
+    """Make the plan, locking what is missing.
+
+    Raises:
+        NotLocked: when something is missing and must not be locked.
+        MirrorError: as ``read_locks``, ``lock`` and ``resolve_files`` do.
+    """
+    locks = complete_locks(wishes, store, progress)
+    return make_plan(locks, wishes, store, progress), locks
+
+
+def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = SILENT) -> Plan:
+    """Plan a bundle from complete locks. Raises as the kinds do."""
+    stack, index_notes = with_default_index(locks.stack or _stack_of(locks), wishes.index_url)
+    sequence, note = locks.sequence(wishes.epoch)
+    wanted = Wanted(locks, stack, wishes, store, progress)
+    planned = [facet.plan(wanted) for facet in FACETS]
+    parts = tuple(part for one in planned for part in one.parts)
+    builds = [build for one in planned for build in one.builds]
+    if any(part.kind.is_toolchain for part in parts):
+        builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
+    return Plan(
+        name=locks.name,
+        sequence=sequence,
+        target=locks.target,
+        parts=parts,
+        builds=tuple(builds),
+        build_requirements=tuple(item for one in planned for item in one.needed),
+        imports=stack.imports,
+        environment=tuple(sorted(item for one in planned for item in one.environment.items())),
+        notes=tuple(dict.fromkeys((*_notes(locks, wishes, note), *index_notes))),
+    )
+
+
+def _stack_of(locks: Locks) -> Stack:
+    """The wishes that a lock made elsewhere amounts to: exactly its pins, from the default index."""
+    pins = tuple(Requirement(f"{pin.name}=={pin.version}") for pin in locks.python.pins)
+    return Stack(locks.name, locks.target, pins)
+
+
+def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
+    if sequence_note:
+        yield sequence_note
+    if locks.stack and locks.python.stack not in ("", locks.stack.digest):
+        yield (
+            f"{locks.name}.toml has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
+            "before refuses this one"
+        )
+    yield from locks.python.left_out
+    yield from locks.news
+    for line in locks.python.unpinned:
+        yield f"goes without {line}"
+    for pin in locks.python.pins:
+        if str(pin.name) in {str(canonicalize_name(name)) for name in wishes.without}:
+            yield f"goes without {pin.name}, which {locks.path.name} pins (--without)"
+    if locks.stack and (locks.stack.rpms or locks.stack.redist) and wishes.goes_without_rpms:
+        yield "carries no CUDA toolchain (--without rpms)"
+    if locks.rpms and not locks.index and not wishes.goes_without_rpms:
+        yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
+    if locks.stack is None:
+        whose = f"the one that {wishes.target.name} says" if wishes.target else "this machine's platform"
+        yield f"{locks.path.name} has no NAME.toml beside it: the bundle is for {whose} ({locks.target})"
