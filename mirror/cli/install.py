@@ -12,6 +12,7 @@ from mirror.cli.caller import spoken
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
+from mirror.core.kinds import KINDS, TOOL, WHEEL
 from mirror.core.policy.document import read_policy
 
 _DESCRIPTION = """\
@@ -110,5 +111,7 @@ def _sentences(installed: Installed) -> Iterator[str]:
 
 def _parts(installed: Installed) -> Iterator[str]:
     receipt = installed.receipt
-    yield f"{receipt.wheels} wheels by {receipt.installer}"
-    yield f"{receipt.archives} component archives" if receipt.archives else f"{receipt.rpms} RPMs"
+    counts = dict(receipt.counts)
+    for kind in KINDS:
+        if kind is not TOOL and kind.name in counts:
+            yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind is WHEEL else "")

@@ -36,7 +36,7 @@ ORDER = {
     ),
     "closed": (
         "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest", "soundness",
-        "building", "upgrade_check", "install", "garbage", "which", "doctor",
+        "kinds", "building", "upgrade_check", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),
 }  # fmt: skip

@@ -53,9 +53,7 @@ class Receipt:
         installer: ``"uv"`` or ``"pip"``.
         signers: names of the keys whose signatures counted.
         approvers: those of them that count as approvers'.
-        wheels: how many were installed.
-        rpms: how many were unpacked.
-        archives: NVIDIA's component archives, how many were unpacked.
+        counts: of each kind of artifact that the bundle held, its name and how many.
         mirror: the version that installed.
         checks: the self-test's.
         notes: what the operator should know; one sentence each.
@@ -76,12 +74,10 @@ class Receipt:
     python_origin: str
     installer: str
     signers: tuple[str, ...]
-    wheels: int
-    rpms: int
+    counts: tuple[tuple[str, int], ...]
     mirror: str
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
-    archives: int = 0
     toolchain: ToolchainRecord | None = None
     allowed_older: str = ""
     approvers: tuple[str, ...] = ()
@@ -112,9 +108,7 @@ class Receipt:
             python_origin=fields.text("python_origin"),
             installer=fields.text("installer"),
             signers=fields.texts("signers"),
-            wheels=fields.number("wheels"),
-            rpms=fields.number("rpms"),
-            archives=fields.number("archives", 0),
+            counts=_counts(fields),
             mirror=fields.text("mirror"),
             checks=tuple(
                 Check(item.text("name"), item.text("outcome"), item.text("detail", ""))
@@ -139,7 +133,12 @@ class Receipt:
             "checks": [vars(check) for check in self.checks],
             "notes": list(self.notes),
         }
-        found = {**vars(self), **lists, "toolchain": self.toolchain.to_dict() if self.toolchain else None}
+        found = {
+            **vars(self),
+            **lists,
+            "counts": dict(self.counts),
+            "toolchain": self.toolchain.to_dict() if self.toolchain else None,
+        }
         return {key: value for key, value in found.items() if value is not None and (value or key not in _OMITTED)}
 
     def summary(self) -> dict[str, Any]:
@@ -169,6 +168,15 @@ class Receipt:
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())
+
+
+def _counts(fields: Fields) -> tuple[tuple[str, int], ...]:
+    """How many of each kind; receipts of the first versions name three of them, one key each."""
+    if "counts" in fields:
+        table = fields.table("counts")
+        return tuple((name, table.number(name)) for name in table.left())
+    old = (("wheel", "wheels"), ("rpm", "rpms"), ("archive", "archives"))
+    return tuple((name, count) for name, key in old if (count := fields.number(key, 0)))
 
 
 def read_receipt(generation: Generation) -> Receipt:

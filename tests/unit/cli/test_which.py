@@ -124,5 +124,7 @@ def test_an_install_is_asked_by_its_name_with_mirror_pyz_on_the_oldest_python(tm
 def receipt(generation: Path) -> bytes:
     """A receipt as ``install`` writes it."""
     digest = Sha256Hex("0123456789ab" + "0" * 52)
-    made = Receipt("demo", 1, digest, str(generation), 1, "/python", "3.11.7", "host", "uv", ("b",), 1, 1, "0.1.0")
+    made = Receipt(
+        "demo", 1, digest, str(generation), 1, "/python", "3.11.7", "host", "uv", ("b",), (("wheel", 1),), "0.1.0"
+    )
     return made.encode()

@@ -75,8 +75,8 @@ def test_the_toolkits_own_libraries_are_not_asked_for_gpu_code(stack: Stack) -> 
 
 
 def test_a_stack_that_was_moved_says_so(stack: Stack) -> None:
-    receipt = Receipt("demo", 5, Sha256Hex("ab" * 32), "/old/gens/5-ab", 1, "/usr/bin/python3", "3.11.7", "host", "uv", (), 1,
-                      1, "0.1")  # fmt: skip
+    receipt = Receipt("demo", 5, Sha256Hex("ab" * 32), "/old/gens/5-ab", 1, "/usr/bin/python3", "3.11.7", "host", "uv", (), (),
+                      "0.1")  # fmt: skip
     found = [finding for finding in bad(replace(facts(stack), receipt=receipt)) if finding.subject == "place"]
     assert [finding.level for finding in found] == [PROBLEM]
     assert found[0].what == f"the stack was installed in /old/gens/5-ab, and is now in {stack.root}"

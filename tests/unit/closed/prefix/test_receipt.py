@@ -26,8 +26,7 @@ RECEIPT = Receipt(
     python_origin="host",
     installer="uv",
     signers=("builder",),
-    wheels=2,
-    rpms=0,
+    counts=(("tool", 3), ("wheel", 2)),
     mirror="0.1.0",
     checks=(Check("import torch", "skipped", "needs the GPU driver"),),
     notes=("you are root",),
@@ -94,7 +93,7 @@ def test_a_summary_counts_files_and_keeps_what_is_out_of_order() -> None:
     ("changes", "message"),
     [
         ({"format": "mirror-receipt/2"}, "Receipt invalid at 'format': this mirror reads 'mirror-receipt/1'"),
-        ({"wheels": "2"}, "Receipt invalid at 'wheels': expected int, got str"),
+        ({"counts": {"wheel": "2"}}, "Receipt invalid at 'counts.wheel': expected int, got str"),
         ({"checks": [{"name": "x"}]}, "Receipt invalid at 'checks[0].outcome': missing"),
         ({"more": 1}, "Receipt invalid at 'more': unknown key"),
         ({"toolchain": []}, "Receipt invalid at 'toolchain': expected dict, got list"),
@@ -118,3 +117,13 @@ def test_a_damaged_receipt_says_where(changes: dict[str, object], message: str) 
 def test_a_missing_receipt_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"receipt\.json"):
         read_receipt(Generation(tmp_path, Identity(1, "ab" * 6)))
+
+
+def test_a_receipt_of_the_first_versions_is_read() -> None:
+    """They had one key for each of three kinds."""
+    old = json.loads(RECEIPT.encode())
+    del old["counts"]
+    assert Receipt.from_bytes(canonical_json({**old, "wheels": 2, "rpms": 17, "archives": 0})).counts == (
+        ("wheel", 2),
+        ("rpm", 17),
+    )

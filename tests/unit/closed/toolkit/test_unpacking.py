@@ -53,7 +53,7 @@ def test_rpms_become_the_toolkit_that_env_sh_names(desk: Desk, simulator: Bundle
     packager = Packager()
     simulator.add_rpms([packager.rpm(desk.path, "cuda-nvcc-13-0", NVCC)], packager.armored, packager.fingerprint)
     result = installed(desk, simulator)
-    assert result.receipt.rpms == 1
+    assert dict(result.receipt.counts)["rpm"] == 1
     script = f'. "{result.prefix}/current/env.sh"; nvcc; cat "$CUDA_HOME/include/cuda.h"; ls -d "$LIBRARY_PATH"'
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
     home = f"{os.path.realpath(result.prefix)}/gens/{Path(result.receipt.generation).name}/cuda"

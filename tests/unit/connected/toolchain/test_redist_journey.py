@@ -152,7 +152,7 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     base = Path(sys.base_prefix) / "bin" / f"python{HERE.python}"
     options = Options(made.path, world.path / "prefix", base, made.builder.root.fingerprint)
     installed = install(options, TrustStore(world.path / "closed"), host)
-    assert (installed.receipt.archives, installed.receipt.rpms) == (3, 0)
+    assert [one for one in installed.receipt.counts if one[0] in ("rpm", "archive")] == [("archive", 3)]
     script = f'. "{installed.prefix}/current/env.sh"; nvcc; cat "$CUDA_HOME/include/nv/target" "$LIBRARY_PATH/stubs/libcuda.so"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "nvcc 12.6.3\n/* nv */\nstub"

@@ -1,0 +1,16 @@
+"""The kinds of artifacts on the closed side: what installs each into a generation, in the order in which one needs the other.
+A new kind is a module and a line here."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from mirror.closed.kinds import interpreter, tool, toolchain, wheel
+from mirror.closed.kinds.site import Site
+
+INSTALL: tuple[Callable[[Site], None], ...] = (
+    interpreter.install,
+    wheel.install,
+    toolchain.install,
+    tool.install,
+)
