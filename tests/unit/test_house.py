@@ -30,11 +30,11 @@ ORDER = {
         "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
     ),
     "connected": (
-        "fetching", "pins", "stack", "index", "sdists", "resolving", "toolchain", "lock",
+        "fetching", "pins", "stack", "index", "sdists", "resolving", "toolchain", "models", "lock",
         "probe", "planning", "building", "packing", "contents", "papers", "signing", "bundle",
     ),
     "closed": (
-        "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest",
+        "host", "venv", "toolkit", "kinds", "preflight", "prefix", "environment", "selftest",
         "building", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),
