@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirror.closed.kinds.copying import copy_artifact
+from mirror.closed.kinds.site import Site
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import FILE
@@ -37,3 +38,8 @@ def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT)
             for artifact in files:
                 copy_artifact(bundle, artifact, generation / artifact.path, advance)
     return len(files)
+
+
+def install(site: Site) -> None:
+    """Raises as ``install_files``."""
+    install_files(site.bundle, site.generation.path, site.progress)

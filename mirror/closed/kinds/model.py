@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.kinds.copying import copy_artifact
+from mirror.closed.kinds.site import Site
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.durable import write_file
@@ -123,3 +124,8 @@ def _install(bundle: Bundle, model: Model, generation: Path, advance: Advance) -
     refs = folder / "refs"
     refs.mkdir()
     write_file(refs / "main", model.revision.encode("ascii"))
+
+
+def install(site: Site) -> None:
+    """Raises as ``install_models``."""
+    install_models(site.bundle, site.generation.path, site.progress)

@@ -14,7 +14,6 @@ from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
 from mirror.connected.models.hub import hub_session
 from mirror.connected.models.modellock import lock_models
-from mirror.connected.stack.environment import environment_of
 from mirror.connected.stack.files import read_files
 from mirror.connected.stack.models import read_models
 from mirror.core.bundle.reader import open_bundle
@@ -63,7 +62,11 @@ def test_what_was_locked_is_found_on_the_closed_side(hub: LoopbackHub, tmp_path:
         install_files(bundle, generation)
         install_models(bundle, generation)
 
-    variables = {name: str(generation / path) for name, path in environment_of(files, models)}
+    variables = {
+        name: str(generation / path)
+        for name, path in [pair for one in files for pair in one.variables]
+        + [pair for one in models for pair in one.variables]
+    }
     environment = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), **variables}
     done = subprocess.run([sys.executable, "-c", USE], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
