@@ -17,11 +17,11 @@ def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
     for one in tallies:
         names = ", ".join(one.signed)
         counted = (
-            f"{len(one.signed)} of {one.threshold} signed"
+            f"{len(one.signed)} of {one.threshold} signed: {names or '-'}"
             if one.threshold
-            else f"none has to sign{', signed' * bool(names)}"
+            else names or "none required"
         )
-        print(f"  {one.role + ':':<10} {counted}{': ' * bool(names)}{names}")
+        print(f"  {one.role + ':':<10} {counted}")
     short = [one for one in tallies if one.still]
     for one in short:
         print(f"  missing:   {one.who} ({one.role})")
