@@ -187,8 +187,8 @@ and, by another way than the files, the root's fingerprint{again}:
   {grouped(fingerprint[:32])}
   {grouped(fingerprint[32:])}
 in the closed network:
-  python3 mirror.pyz trust add {name} --fingerprint {fingerprint}
-  python3 mirror.pyz install {name}""")
+  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}
+  python3 -I mirror.pyz install {name}""")
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:

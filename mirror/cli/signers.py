@@ -15,7 +15,13 @@ from mirror.review.report.inventory import Inventory
 def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
     """By role, who signed and how many must; then who is still to sign, and the line that each of them types."""
     for one in tallies:
-        print(f"  {one.role + ':':<10} {len(one.signed)} of {one.threshold} signed: {', '.join(one.signed) or '-'}")
+        names = ", ".join(one.signed)
+        counted = (
+            f"{len(one.signed)} of {one.threshold} signed: {names or '-'}"
+            if one.threshold
+            else names or "none required"
+        )
+        print(f"  {one.role + ':':<10} {counted}")
     short = [one for one in tallies if one.still]
     for one in short:
         print(f"  missing:   {one.who} ({one.role})")

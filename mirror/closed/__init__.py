@@ -4,6 +4,7 @@ Packages, each standing only on those before it:
 
 1. ``host``: this machine, its compiler and its driver, and the programs that are started on it.
 2. ``venv``: an interpreter, and the wheels that uv or pip install into a venv. ``toolkit``: the CUDA toolkit out of packages.
+   ``kinds``: files and models.
 3. ``preflight``: every reason why a bundle cannot be installed here, before anything is written.
 4. ``prefix``: generations, the link that makes one current, receipts and history.
 5. ``environment``: ``env.sh``, caches, and running a program in it.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.index.wheels import fitting_name
 from mirror.connected.kinds import FACETS
 from mirror.connected.kinds.facet import Gathered
+from mirror.connected.models.hub import hub_session
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
@@ -52,7 +53,7 @@ from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
-from mirror.core.kinds import DIRECTORIES, TOOL, WHEEL
+from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
@@ -149,14 +150,17 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = trust.root_documents()
-    with drift_named(locks.rpms, options.wishes.rpm_repo or locks.copy or None):
-        paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress)
+    sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
+    with drift_named(locks.rpms, options.wishes.rpm_repo or locks.copy or None), sessions as session:
+        paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
     contents = look_inside(gathered, store, progress)
     packages = compiled(assembly, contents)
-    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages)
+    found = [finding for facet in FACETS for finding in facet.findings(gathered)]
+    owners = {one.name for one in assembly.of(MODEL)}
+    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     named = tuple(fingerprint(document) for document, _ in roots)

@@ -31,6 +31,7 @@ from mirror.connected.index.pages import Index
 from mirror.connected.locking.copies import Copies
 from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
 from mirror.connected.locking.moves import Move, moves
+from mirror.connected.locking.sides import side_drafts
 from mirror.connected.locking.toolchainlock import left_behind, redist_drafts, rpm_drafts
 from mirror.connected.locking.upgrade import Upgrade
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_lock
@@ -113,6 +114,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         for one in python.kept_out:
             progress.say(f"note: {one}")
         raise
+    drafts += side_drafts(stack, path.parent, options, now, progress)
     drafts += left_behind(stack, path.parent, options)
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)

@@ -27,6 +27,7 @@ from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
 from mirror.connected.stack.file import Stack
+from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 
@@ -60,9 +61,22 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         builds=tuple(builds),
         build_requirements=tuple(item for one in planned for item in one.needed),
         imports=stack.imports,
-        environment=tuple(sorted(item for one in planned for item in one.environment.items())),
+        environment=tuple(sorted(_variables(pair for one in planned for pair in one.environment).items())),
         notes=tuple(dict.fromkeys((*_notes(locks, wishes, note), *index_notes))),
     )
+
+
+def _variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each variable with the path below the generation that it names; two wishes may ask for the same.
+
+    Raises:
+        InvalidDocument: when one variable would have two values.
+    """
+    values: dict[str, str] = {}
+    for variable, path in pairs:
+        if values.setdefault(variable, path) != path:
+            raise InvalidDocument("NAME.toml", variable, f"the variable would name both {values[variable]} and {path}")
+    return values
 
 
 def _stack_of(locks: Locks) -> Stack:

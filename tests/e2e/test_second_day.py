@@ -57,6 +57,16 @@ class Operator:
         command = [*(CUT if can_cut() else []), sys.executable, "-I", self.installer, *words]
         return run(command, self.environment, cwd=self.directory)
 
+    def refused(self, *words: object) -> str:
+        """All that a command says which fails."""
+        command = [*(CUT if can_cut() else []), sys.executable, "-I", self.installer, *words]
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(
+            list(map(str, command)), cwd=self.directory, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode, done.stdout
+        return done.stdout + done.stderr
+
     def installed(self) -> str:
         """The version of idna that a program gets that sources env.sh."""
         script = f'. "{self.prefix}/current/env.sh" && python -c "import idna; print(idna.__version__)"'

@@ -116,6 +116,10 @@ class LoopbackServer:
         data = self.files.get(path)
         return None if data is None else (data, self.types[path])
 
+    def headers(self, path: str) -> dict[str, str]:
+        """More headers of a path that is served."""
+        return {}
+
     def arrive(self, seen: Seen) -> Fault | None:
         """Note a request; the fault that it meets, if any."""
         with self._lock:
@@ -240,7 +244,7 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
                 return
             data, content_type = found
             etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-            headers = {"Content-Type": content_type, "ETag": etag}
+            headers = {"Content-Type": content_type, "ETag": etag, **server.headers(path)}
             start, stop = self._range(len(data), etag) if server.ranges else (0, len(data))
             if server.ranges:
                 headers["Accept-Ranges"] = "bytes"

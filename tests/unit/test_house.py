@@ -31,7 +31,7 @@ ORDER = {
         "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
     ),
     "connected": (
-        "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "locking", "lock",
+        "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
         "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
     ),
     "closed": (

@@ -35,6 +35,8 @@ def sh_script(environment: Environment) -> str:
     ]
     for name, first in environment.prepended().items():
         lines += _sh_prepend(name, shlex.quote(first))
+    if environment.is_data:
+        return "\n".join(lines) + "\n"
     lines += [
         f'case "${{HOME:-}}" in /*) _mirror_cache="$HOME/.cache" ;; *) _mirror_cache={generation}/.cache ;; esac',
         'case "${XDG_CACHE_HOME:-}" in /*) _mirror_cache="$XDG_CACHE_HOME" ;; esac',
@@ -73,6 +75,8 @@ def fish_script(environment: Environment) -> str:
     ]
     for name, first in environment.prepended().items():
         lines += _fish_prepend(name, first.split(":"))
+    if environment.is_data:
+        return "\n".join(lines) + "\n"
     lines += [
         f"set -g _mirror_cache {generation}/.cache",
         """string match -q -- '/*' "$HOME"; and set -g _mirror_cache "$HOME/.cache\"""",

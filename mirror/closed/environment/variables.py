@@ -25,6 +25,7 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.kinds import WHEEL
 
 UNSET = ("PYTHONHOME",)
 """Variables that no program of the generation may see."""
@@ -118,9 +119,18 @@ class Environment:
         inputs += [str(self.generation), *(f"{key}={value}" for key, value in self.manifest.target.to_dict().items())]
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 
+    @property
+    def is_data(self) -> bool:
+        """Whether there is nothing to run in it: files and models alone, to be used beside another stack's environment."""
+        return not self.manifest.of(WHEEL)
+
     def fixed(self) -> dict[str, str]:
-        """Variables with one value."""
-        values = {"MIRROR_GENERATION": str(self.generation), "VIRTUAL_ENV": str(self.venv), **_OFFLINE}
+        """Variables with one value. What the bundle names of its own comes first, so that it replaces none of ours."""
+        values = {name: str(self.generation / path) for name, path in self.manifest.environment}
+        values.update(_OFFLINE)
+        if self.is_data:
+            return values
+        values.update({"MIRROR_GENERATION": str(self.generation), "VIRTUAL_ENV": str(self.venv)})
         architecture = self.manifest.target.cuda_arch
         if architecture:
             # torch and vLLM add the 'a' where a kernel needs it; FlashInfer takes its list literally (CUDA.md B4,
@@ -139,6 +149,8 @@ class Environment:
         ``CPATH`` names the toolkit's include directory alone: its ``cccl`` there would come before the CCCL that
         newer FlashInfer carries and passes with ``-isystem``.
         """
+        if self.is_data:
+            return {}
         own = f"{self.generation}/bin:{self.venv}/bin"  # mirror itself, and no wheel's program of that name
         if not self.cuda_home:
             return {"PATH": own}
@@ -164,6 +176,8 @@ class Environment:
             before = base.get(name, "")
             # Only the very front counts as being there: behind another generation's directories it would lose to them.
             result[name] = before if f"{before}:".startswith(f"{first}:") else ":".join(filter(None, [first, before]))
+        if self.is_data:
+            return result
         result.update({name: str(caches / directory) for name, directory in CACHES.items()})
         models = base.get("MLC_LLM_HOME") or f"{cache_home(base, self.generation)}/mlc_llm"
         result[WEIGHTS] = base.get(WEIGHTS) or f"{models}/model_weights"

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Callable
 
-from mirror.closed.kinds import interpreter, tool, toolchain, wheel
+from mirror.closed.kinds import file, interpreter, model, tool, toolchain, wheel
 from mirror.closed.kinds.site import Site
 
 INSTALL: tuple[Callable[[Site], None], ...] = (
     interpreter.install,
     wheel.install,
     toolchain.install,
+    file.install,
+    model.install,
     tool.install,
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from mirror.closed.kinds.site import Site
 from mirror.closed.preflight import unpacked_limit
 from mirror.closed.venv.interpreter import unpack_interpreter
-from mirror.core.kinds import INTERPRETER
+from mirror.core.kinds import INTERPRETER, WHEEL
 
 
 def install(site: Site) -> None:
-    """Raises as ``unpack_interpreter``."""
+    """Nothing for a bundle without wheels. Raises as ``unpack_interpreter``."""
+    if not site.manifest.of(WHEEL):
+        return
     site.interpreter = site.plan.interpreter
     carried = site.manifest.of(INTERPRETER)
     if site.interpreter or not carried:

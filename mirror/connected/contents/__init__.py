@@ -1,2 +1,2 @@
-"""What is inside the files of a bundle: ``wheelcontents`` and ``packagecontents`` read, ``licences`` names, ``inside`` is
-what was found, ``inspection`` does all of it at once and remembers."""
+"""What is inside the files of a bundle: ``wheelcontents``, ``packagecontents``, ``modelcontents`` and ``filecontents`` read,
+``licences`` names, ``inside`` is what was found, ``inspection`` does all of it at once and remembers."""

@@ -3,11 +3,11 @@ line here."""
 
 from __future__ import annotations
 
-from mirror.connected.kinds import interpreter, redist, rpm, tool, wheel
+from mirror.connected.kinds import file, interpreter, model, redist, rpm, tool, wheel
 from mirror.connected.kinds.facet import Facet
 from mirror.core.kinds import Kind
 
-FACETS: tuple[Facet, ...] = (tool, wheel, rpm, redist, interpreter)
+FACETS: tuple[Facet, ...] = (tool, wheel, rpm, redist, interpreter, file, model)
 """In the bundle's order."""
 
 

@@ -7,7 +7,7 @@ How a kind is wished for is in ``mirror.connected.stack``, how it is pinned in t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Progress
+from mirror.core.vetting.rules import Finding
 
 WEB = ("https://", "http://")
 
@@ -62,7 +63,7 @@ class Planned:
     parts: tuple[Part, ...] = ()
     builds: tuple[Build, ...] = ()
     needed: tuple[Download, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,9 @@ class Facet(Protocol):
     def tasks(self, gathered: Gathered) -> Iterable[Task]:
         """How each file is read through."""
 
+    def findings(self, gathered: Gathered) -> Iterable[Finding]:
+        """What of its files breaks a rule, besides what every wheel is vetted for."""
+
     def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
         """What the world calls it; ``part`` is what it was planned as, unless it was built or made here."""
 
@@ -116,6 +120,11 @@ def generic(artifact: Artifact, version: str = "") -> PackageURL:
 def no_papers(gathered: Gathered) -> Mapping[str, bytes]:
     """For kinds of which the manifest says all."""
     return {}
+
+
+def no_findings(gathered: Gathered) -> Iterable[Finding]:
+    """For kinds that are vetted as wheels are, or judged when they are read."""
+    return ()
 
 
 def no_sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:

@@ -10,7 +10,7 @@ from packageurl import PackageURL
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import Download, redacted
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_papers, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan, UnusableName
 from mirror.connected.stack.file import Stack
@@ -19,6 +19,7 @@ from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
 
 KIND = INTERPRETER
+findings = no_findings
 
 papers = no_papers
 

@@ -9,7 +9,7 @@ from packageurl import PackageURL
 
 from mirror.connected.building.builds import redist_sources
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan
 from mirror.connected.stack.file import Stack
@@ -19,6 +19,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
 
 KIND = REDIST
+findings = no_findings
 
 
 def plan(wanted: Wanted) -> Planned:

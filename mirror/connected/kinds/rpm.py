@@ -8,7 +8,7 @@ from packageurl import PackageURL
 
 from mirror.connected.building.builds import zstd_here
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, no_sizes
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, no_findings, no_sizes
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part
 from mirror.connected.stack.file import Stack
@@ -18,6 +18,7 @@ from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
 from mirror.core.toolkit.rpmsource import TrustedRpm, trusted_rpms
 
 KIND = RPM
+findings = no_findings
 
 sizes = no_sizes
 

@@ -12,7 +12,7 @@ from packageurl import PackageURL
 from mirror import __version__
 from mirror.connected.contents.inspection import Task
 from mirror.connected.kinds import rpm
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_papers, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
 from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
@@ -24,6 +24,7 @@ from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex
 
 KIND = TOOL
+findings = no_findings
 
 _FOR_RPMS = frozenset({"backports-zstd"})
 """Tools that only RPMs need: their payloads may be compressed with zstd, which Python reads from 3.14 on."""
@@ -33,6 +34,8 @@ papers = no_papers
 
 def plan(wanted: Wanted) -> Planned:
     """Raises as ``find_files``."""
+    if not wanted.locks.python.pins:
+        return Planned()  # nothing is to be installed by them
     tools = wanted.wishes.tools or _pinned()
     if not rpm.plan(wanted).parts:
         tools = replace(tools, pins=tuple(pin for pin in tools.pins if pin.name not in _FOR_RPMS))

@@ -10,7 +10,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, paths_of
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Build, Part, Plan
@@ -20,6 +20,7 @@ from mirror.core.kinds import WHEEL
 from mirror.core.names import Sha256Hex, project_name
 
 KIND = WHEEL
+findings = no_findings
 
 
 def plan(wanted: Wanted) -> Planned:

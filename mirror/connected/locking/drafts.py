@@ -13,8 +13,8 @@ from pathlib import Path
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
 from mirror.core.durable import write_file
 
-PARTS = ("python", "build", "rpms")
-"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from."""
+PARTS = ("python", "build", "rpms", "others")
+"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from, ``others`` are the side locks."""
 
 
 @dataclass(frozen=True)

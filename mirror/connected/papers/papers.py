@@ -20,6 +20,7 @@ from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import inspect
 from mirror.connected.contents.licences import licences_txt
+from mirror.connected.contents.modelcontents import with_cards
 from mirror.connected.fetching.store import Store
 from mirror.connected.kinds import FACETS
 from mirror.connected.kinds.facet import Gathered
@@ -39,7 +40,8 @@ from mirror.core.progress import SILENT, Progress
 
 def look_inside(gathered: Gathered, store: Store, progress: Progress = SILENT) -> dict[str, Contents]:
     """What is in each artifact that is a file, by its path in the bundle. Raises ``MirrorError`` as ``inspect`` does."""
-    return inspect(tuple(task for facet in FACETS for task in facet.tasks(gathered)), store, progress)
+    found = inspect(tuple(task for facet in FACETS for task in facet.tasks(gathered)), store, progress)
+    return with_cards(found)
 
 
 def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, Native]:

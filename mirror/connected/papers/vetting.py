@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +100,8 @@ def vet(
     progress: Progress = SILENT,
     packages: Mapping[Artifact, Native] = MappingProxyType({}),
     absent: Iterable[str] = (),
+    found: Sequence[Finding] = (),
+    owners: Iterable[str] = (),
 ) -> Gate:
     """Vet the wheels of a bundle, those of ``tool/`` included, and what the programs of its packages ask for.
 
@@ -107,6 +109,8 @@ def vet(
         wheels: each with its bytes, or where they are.
         stack: the wishes with the waivers; None for a lock made elsewhere, which has none.
         packages: RPMs, component archives and the interpreter, each with what is compiled in it.
+        found: what of other kinds breaks a rule.
+        owners: names of other artifacts, which may have waivers.
         absent: names of packages that the locks pin and this bundle does without; they may have waivers all the same.
 
     Raises:
@@ -118,14 +122,14 @@ def vet(
     if stack:
         # What may be left out by --without may have a waiver all the same.
         optional = [project_name(one.name) for one in stack.optional]
-        names = [*(one.name for one in (*wheels, *packages)), *absent]
+        names = [*(one.name for one in (*wheels, *packages)), *absent, *owners]
         check_projects(stack.waivers, [*map(owner_of, names), *optional], document)
     vetted = _vet_each(wheels, target, progress)
     installed = [one for one in vetted if one.artifact.kind is WHEEL]
     asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
     together, notes = vet_set(installed, target, asked)
     unpacked = {artifact: _unpacked(artifact, native, target) for artifact, native in packages.items()}
-    findings = (*(finding for one in vetted for finding in one.findings), *together, *_above(unpacked, target))
+    findings = (*(finding for one in vetted for finding in one.findings), *together, *_above(unpacked, target), *found)
     waivers = (*stack.waivers, *left_out_by_wish(findings, stack.without, document)) if stack else ()
     judgement = judge(findings, waivers)
     if judgement.open:

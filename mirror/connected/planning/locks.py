@@ -19,10 +19,12 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.connected import lock as locking
+from mirror.connected.locking.sides import SIDES, SideLock
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.stack.file import Stack, read_target
@@ -30,6 +32,7 @@ from mirror.connected.toolchain import filelists, redistlock, rpmlock
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
 from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
@@ -101,6 +104,7 @@ class Locks:
         index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
         redist: the lock of component archives; None likewise.
         news: what a person should know of how they came to be here just now.
+        others: the side locks that are there, by the kind that each pins.
         copy: of the toolchain's repository, that this machine locked them from (URL or directory); empty for none.
     """
 
@@ -116,6 +120,7 @@ class Locks:
     redist: RedistLock | None = None
     news: tuple[str, ...] = ()
     copy: str = ""
+    others: Mapping[Kind, SideLock] = field(default_factory=dict)
 
     def outdated(self) -> tuple[Outdated, ...]:
         """The parts that no longer cover ``NAME.toml``, with each difference."""
@@ -132,6 +137,11 @@ class Locks:
         if self.stack.redist and self.redist:
             issues = redistlock.covers(self.stack.redist, self.redist, self.target)
             found.append(("rpms", f"{self.name}.redist.toml", issues))
+        for side in SIDES:
+            wishes = self.stack.wished(side.kind)
+            if wishes and side.kind in self.others:
+                issues = tuple(side.covers(wishes, self.others[side.kind]))
+                found.append(("others", f"{self.name}.{side.ending}", issues))
         return tuple(Outdated(part, path, tuple(issues)) for part, path, issues in found if issues)
 
     @property
@@ -148,6 +158,7 @@ class Locks:
             "build.txt": self.stack.build and not self.build,
             "rpms.toml": self.stack.rpms and not self.rpms,
             "redist.toml": self.stack.redist and not self.redist,
+            **{one.ending: self.stack.wished(one.kind) and one.kind not in self.others for one in SIDES},
         }
         return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
 
@@ -158,7 +169,7 @@ class Locks:
             epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
         """
         if self.python.locked is not None:
-            others = (one.locked or 0 for one in (self.build, self.rpms, self.redist) if one)
+            others = (one.locked or 0 for one in (self.build, self.rpms, self.redist, *self.others.values()) if one)
             return max((self.python.locked, *others)), ""
         if epoch and re.fullmatch(r"[1-9][0-9]{0,10}", epoch, re.ASCII):
             return int(epoch), ""
@@ -239,8 +250,26 @@ def read_locks(
     if stack.redist and redist.is_file():
         files[redist.name] = _read(redist)
         redist_lock = RedistLock.load(redist)
+    others = {}
+    for side in SIDES:
+        beside = side.path(path.parent, stack.name)
+        if stack.wished(side.kind) and beside.is_file():
+            files[beside.name] = _read(beside)
+            others[side.kind] = side.load(beside)
     python = python.within(environment(stack.target), str(path))
-    locks = Locks(path, stack.name, stack, python, build_lock, rpm_lock, stack.target, files, file_index, redist_lock)
+    locks = Locks(
+        path,
+        stack.name,
+        stack,
+        python,
+        build_lock,
+        rpm_lock,
+        stack.target,
+        files,
+        file_index,
+        redist_lock,
+        others=others,
+    )
     outdated = () if outdated_too else locks.outdated()
     if outdated:
         raise LockOutdated(outdated[0].path, outdated[0].issues)

@@ -112,7 +112,9 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         if wishes.locked:
             raise NotLocked(str(wishes.lock.parent), (wishes.lock.name,))
         progress.say(f"not locked yet: {wishes.lock.name}; locking now")
-        return _lock({"python", "build"} | ({"rpms"} - wishes.without), wishes, wishes.rpm_repo, store, progress)
+        return _lock(
+            {"python", "build", "others"} | ({"rpms"} - wishes.without), wishes, wishes.rpm_repo, store, progress
+        )
     locks = wishes.read(outdated_too=True)
     left_out(wishes.without, locks.stack)
     parts = _outdated(wishes, locks, progress)
@@ -123,7 +125,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     )
     if missing and wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
-    parts |= {"build" if name.endswith(".build.txt") else "rpms" for name in missing}
+    parts |= {_part_of(name) for name in missing}
     if not wishes.locked and not parts & {"python"} and (reachable := _pinnable_now(wishes, locks)):
         missing, parts = (*missing, *reachable), {*parts, "python"}
     if missing:
@@ -137,6 +139,12 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         )
         locks = wishes.read(outdated_too=True)
     return _with_copy(locks, wishes, store)
+
+
+def _part_of(name: str) -> str:
+    """The part of a lock that a file is."""
+    endings = {".build.txt": "build", ".rpms.toml": "rpms", ".redist.toml": "rpms"}
+    return next((part for ending, part in endings.items() if name.endswith(ending)), "others")
 
 
 def known_copy(locks: Locks, store: Store) -> str:

@@ -1,2 +1,2 @@
-"""A stack, as a person writes it: ``file`` is NAME.toml; ``rpmwishes``, ``redistwishes`` and ``waivers`` its tables;
-``without`` what is left out for one run."""
+"""A stack, as a person writes it: ``file`` is NAME.toml; ``rpmwishes``, ``redistwishes``, ``files``, ``models`` and ``waivers``
+its tables; ``tables`` the kinds that have one of their own; ``without`` what is left out for one run."""

@@ -31,9 +31,11 @@ from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.stack.rpmwishes import RpmWishes
+from mirror.connected.stack.tables import TABLES, read_tables
 from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
+from mirror.core.kinds import Kind
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
@@ -87,6 +89,7 @@ class Stack:
         redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
         interpreter: a Python to carry, or None.
         waivers: what the vetting of its wheels finds and somebody accepts.
+        others: wishes of the kinds that have a table of their own.
         digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
     """
 
@@ -107,6 +110,7 @@ class Stack:
     redist: RedistWishes | None = None
     interpreter: InterpreterPin | None = None
     waivers: tuple[ProjectWaiver, ...] = ()
+    others: Mapping[Kind, tuple[Any, ...]] = field(default_factory=dict)
     digest: str = ""
 
     @classmethod
@@ -118,11 +122,15 @@ class Stack:
             InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
         """
         data, document = _load(path)
-        return replace(cls.from_dict(document, path.stem, str(path)), digest=hashlib.sha256(data).hexdigest())
+        return replace(
+            cls.from_dict(document, path.stem, str(path), path.parent), digest=hashlib.sha256(data).hexdigest()
+        )
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], name: str, source: str = "NAME.toml") -> Stack:
-        """Check a parsed file. ``source`` names it in errors.
+    def from_dict(
+        cls, document: Mapping[str, Any], name: str, source: str = "NAME.toml", directory: Path = Path()
+    ) -> Stack:
+        """Check a parsed file. ``source`` names it in errors; paths in it begin at ``directory``.
 
         Raises:
             InvalidDocument: with the path to the fault.
@@ -132,7 +140,17 @@ class Stack:
         except ValueError as exc:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)
-        fields.only("target", "python", "indexes", "build", "rpms", "redist", "interpreter", "waiver")
+        fields.only(
+            "target",
+            "python",
+            "indexes",
+            "build",
+            "rpms",
+            "redist",
+            "interpreter",
+            "waiver",
+            *(one.name for one in TABLES),
+        )
         target = Target.from_fields(fields.table("target"))
         for source_of_cuda in ("rpms", "redist"):
             if source_of_cuda in fields and not target.cuda:
@@ -163,6 +181,7 @@ class Stack:
             redist=RedistWishes.from_fields(fields.table("redist"), target.cuda) if "redist" in fields else None,
             interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
             waivers=read_waivers(fields.tables("waiver")),
+            others=read_tables(fields, directory),
         )
         python.end()
         fields.end()
@@ -187,6 +206,10 @@ class Stack:
         for project in self.settings:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")
+
+    def wished(self, kind: Kind) -> tuple[Any, ...]:
+        """The wishes of a kind that has a table of its own (``mirror.connected.stack.tables``)."""
+        return self.others.get(kind, ())
 
     def index_of(self, project: ProjectName) -> str | None:
         """URL of the index that the project must come from; None for the default one."""

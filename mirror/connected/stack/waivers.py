@@ -1,10 +1,11 @@
-"""``[[waiver]]`` of ``NAME.toml``: what somebody knows of a wheel, and accepts.
+"""``[[waiver]]`` of ``NAME.toml``: what somebody knows of a wheel, a package or a model, and accepts.
 
 What the rules are, and which of them can be waived, is ``mirror.core.vetting.rules``'s; the gate that needs the waivers is
 ``mirror.connected.papers.vetting``'s. ``NAME.toml`` travels in the bundle and is signed, so the waivers are too.
 
-Rules: a waiver names a project, a rule, a reason and a person; a rule that is unknown, or that nobody can waive, is an error,
-as is a project that the stack does not have; a waiver that nothing needs is told, for it would hide what comes next.
+Rules: a waiver names a project (a model by its repository, ``"org/name"``), a rule, a reason and a person; a rule that is
+unknown, or that nobody can waive, is an error, as is a project that the stack does not have; a waiver that nothing needs is
+told, for it would hide what comes next.
 
 Example::
 
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
+from mirror.core.kinds.model import repository_name
 from mirror.core.names import project_name
 from mirror.core.vetting.rules import RULES, Finding, ProjectWaiver
 
@@ -36,7 +38,7 @@ def read_waivers(tables: Iterable[Fields]) -> tuple[ProjectWaiver, ...]:
     waivers: list[ProjectWaiver] = []
     for table in tables:
         table.only("project", "rule", "subject", "reason", "by")
-        project, rule = str(table.checked("project", project_name)), table.text("rule")
+        project, rule = table.checked("project", _owner), table.text("rule")
         if rule not in RULES:
             known = ", ".join(name for name, one in RULES.items() if one.waivable)
             table.fail("rule", f"expected one of {known}; got {rule!r}")
@@ -53,6 +55,10 @@ def read_waivers(tables: Iterable[Fields]) -> tuple[ProjectWaiver, ...]:
             table.fail("rule", f"{rule!r} is waived for {project} already")
         waivers.append((project, waiver))
     return tuple(waivers)
+
+
+def _owner(text: str) -> str:
+    return repository_name(text) if "/" in text else project_name(text)
 
 
 def _said(text: str) -> str:

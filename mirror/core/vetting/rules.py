@@ -1,6 +1,7 @@
-"""The rules that a bundle's wheels and packages are held to, what breaks one, and what somebody accepted nevertheless.
+"""The rules that a bundle's wheels, packages and models are held to, what breaks one, and what somebody accepted nevertheless.
 
-Looking is ``mirror.core.vetting.wheel``'s (one wheel) and ``mirror.core.vetting.together``'s (all of them); both only find.
+Looking is ``mirror.core.vetting.wheel``'s (one wheel), ``mirror.core.vetting.together``'s (all of them) and
+``mirror.core.vetting.modelfile``'s; they only find.
 Whether a finding stands in the way is decided here.
 
 Rules: a finding that no waiver covers refuses the bundle; a waiver is for one project and one rule, and where it names a
@@ -39,6 +40,8 @@ COLLISION = "collision"
 """Its waiver names the project whose files are kept: the closed side installs that one after the others."""
 
 GLIBC_FLOOR = "glibc-floor"
+PICKLE = "pickle"
+SAFETENSORS = "safetensors"
 
 RULES = {
     "zip-structure": Rule("a zip file that two readers could read differently", False),
@@ -76,6 +79,8 @@ RULES = {
     ),
     "startup-hook": Rule("files that Python runs at every start (*.pth, sitecustomize)", True),
     COLLISION: Rule("one path with different bytes in two wheels", True),
+    PICKLE: Rule("model files in the format of Python's pickle, which run code when they are loaded", True),
+    SAFETENSORS: Rule("safetensors files whose header does not describe them", False),
     "package": Rule("an RPM or archive whose signature or digest is not good", False),
     "dossier": Rule("a dossier that says otherwise than the artifact", False),
 }

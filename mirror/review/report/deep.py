@@ -31,12 +31,13 @@ from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
+from mirror.core.kinds import INTERPRETER, MODEL, TOOL, WHEEL
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.toolkit.rpmsource import RpmPackage
+from mirror.core.vetting.modelfile import vet_model_file
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
@@ -139,6 +140,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         dossier.requirements if dossier else (),
     )
     findings = [finding for one in vetted for finding in one.findings]
+    findings += [finding for one in manifest.of(MODEL) for finding in _model_file(bundle, one)]
     findings += [*together, *packages, *_contradictions(vetted, dossier, manifest.target)]
     findings += _above(others, dossier, manifest.target)
     judgement = judge(findings, _waivers(dossier, manifest))
@@ -180,6 +182,11 @@ def _package_jobs(
     for artifact in artifacts:
         if artifact.kind is INTERPRETER:
             yield job(artifact, lambda artifact=artifact: _read_through(bundle, artifact))  # type: ignore[misc]
+
+
+def _model_file(bundle: Bundle, artifact: Artifact) -> list[Finding]:
+    with bundle.open(artifact) as stream:
+        return list(vet_model_file(stream, artifact))
 
 
 def _said_otherwise(dossier: Dossier | None, artifact: Artifact, signer: str) -> str:

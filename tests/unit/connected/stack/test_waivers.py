@@ -84,3 +84,16 @@ def test_the_template_is_what_a_person_would_write() -> None:
     ]
     assert template([hopeless]) == ""
     assert not RULES["zip-structure"].waivable
+
+
+def test_a_model_is_named_by_its_repository() -> None:
+    table = {"project": "Org/Tiny_1", "rule": "pickle", "subject": "model.bin", "reason": "read", "by": "alice"}
+    assert read(table).waivers == (("Org/Tiny_1", Waiver("pickle", "read", "alice", "model.bin")),)
+    with pytest.raises(InvalidDocument, match=r"waiver\[0\]\.project': expected a repository of the hub such as"):
+        read({**table, "project": "a/b/c"})
+
+
+def test_the_waiver_that_is_offered_for_a_pickle_can_be_read_back() -> None:
+    finding = Finding("pickle", "models/org--tiny/a.bin", "org/tiny", "it is one", "a.bin")
+    (offered,) = tomllib.loads(template([finding]))["waiver"]
+    assert read(offered).waivers == (("org/tiny", Waiver("pickle", "...", "...", "a.bin")),)

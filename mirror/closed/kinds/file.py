@@ -1,0 +1,45 @@
+"""Files into a generation: each under ``files/``, where the manifest says, as it is.
+
+Which variables name them is in the manifest too (``Manifest.environment``).
+
+Example::
+
+    install_files(bundle, generation.path, progress)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirror.closed.kinds.copying import copy_artifact
+from mirror.closed.kinds.site import Site
+from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.reader import Bundle
+from mirror.core.kinds import FILE
+from mirror.core.progress import SILENT, Progress
+
+
+def files_bytes(manifest: Manifest) -> int:
+    """What the files of a bundle take on the disk, in bytes."""
+    return sum(artifact.size for artifact in manifest.of(FILE))
+
+
+def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> int:
+    """Copy the files of a verified bundle below a generation, and say how many there are.
+
+    Raises:
+        DigestMismatch: when the bundle has changed since it was verified.
+        Unreadable: when it cannot be read.
+        OSError: when the disk refuses.
+    """
+    files = bundle.manifest.of(FILE)
+    if files:
+        with progress.task("files", files_bytes(bundle.manifest)) as advance:
+            for artifact in files:
+                copy_artifact(bundle, artifact, generation / artifact.path, advance)
+    return len(files)
+
+
+def install(site: Site) -> None:
+    """Raises as ``install_files``."""
+    install_files(site.bundle, site.generation.path, site.progress)
