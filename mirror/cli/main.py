@@ -53,7 +53,8 @@ def overview() -> str:
         if commands:
             lines += ["", f"{title}:", *(item(f"  {one.name:<11} ", one.summary, width) for one in commands)]
     lines += ["", "options:", *(item(f"  {words:<15} ", told, width) for words, told in _OPTIONS)]
-    return paint_headings("\n".join([*lines, "", paragraphs(spoken(_END).replace("`mirror COMMAND", f"`{called()} COMMAND"), width), ""]), sys.stdout)
+    end = spoken(_END).replace("`mirror COMMAND", f"`{called()} COMMAND")
+    return paint_headings("\n".join([*lines, "", paragraphs(end, width), ""]), sys.stdout)
 
 
 _OPTIONS = (
