@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options
+from mirror.core.errors import Unreadable
 from mirror.core.stackfiles import find_stack
 
 if TYPE_CHECKING:
@@ -74,9 +76,23 @@ def run(args: argparse.Namespace) -> int:
         upgrade=Upgrade.of(args.upgrade),
         index_url=args.index_url,
     )
-    locked = lock(find_stack(args.stack).wishes, options, Store.default(), Console())
+    locked = lock(_wishes(args.stack), options, Store.default(), Console())
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
+
+
+def _wishes(word: str) -> Path:
+    """The ``NAME.toml`` of the stack that a word means.
+
+    Raises:
+        Unreadable: when it means another tool's file, which alone says what is wanted but not for which machine.
+    """
+    found = find_stack(word)
+    if found.lock.is_file() and not found.wishes.is_file():
+        error = Unreadable(str(found.lock), "it is no stack's NAME.toml, and there is none beside it")
+        error.hint = f"'mirror init NAME --from {shlex.quote(str(found.lock))}' writes one for what it asks for."
+        raise error
+    return found.wishes
 
 
 def _print(locked: Locked) -> None:

@@ -24,6 +24,9 @@ from mirror.core.nearmiss import did_you_mean
 DIRECTORY = "lockfiles"
 """Where a project keeps its stacks."""
 
+PYPROJECT = "pyproject.toml"
+"""A project's own file, which is no stack's and often lies beside one's."""
+
 _WISHES = re.compile(r"(.+?)(\.rpms|\.redist)?\.toml")
 _LOCK = re.compile(r"(.+?)(\.build|\.files)?\.txt")
 _PYLOCK = re.compile(r"pylock\.(?:(.+)\.)?toml")
@@ -72,7 +75,7 @@ def known_stacks(directory: Path) -> tuple[str, ...]:
 
 def _is_mirrors(found: StackFiles) -> bool:
     """Whether it looks like a stack of ours: beside ``pyproject.toml`` and ``requirements.txt`` lies no other half."""
-    return found.wishes.is_file() and found.wishes.name != "pyproject.toml"
+    return found.wishes.is_file() and found.wishes.name != PYPROJECT
 
 
 def _of_base(base: Path) -> StackFiles:
@@ -83,6 +86,8 @@ def _of_base(base: Path) -> StackFiles:
 
 def _of_file(path: Path) -> StackFiles | None:
     """The stack that one of its files names; None when the name is no such file's."""
+    if path.name == PYPROJECT:
+        return None
     pylock = _PYLOCK.fullmatch(path.name)
     if pylock:
         return StackFiles(path.with_name(f"{pylock[1] or 'pylock'}.toml"), path)

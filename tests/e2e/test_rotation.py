@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,8 @@ def test_the_whole_rotation(tmp_path: Path, builder: Person, operator: Person) -
     for command in ("verify", "install"):
         refused = operator.types(command, "b.tar", code=38)
         assert f"error: the manifest has too few signatures: {missing}\n" in refused
-        assert "hint: Each of those who are missing signs with `mirror approve b.tar --key KEY`" in refused
+        approve = shlex.join([*operator.command, "approve", "b.tar"])
+        assert f"hint: Each of those who are missing signs with `{approve} --key KEY`" in refused
         assert "ok:" not in refused
     assert "intact, but not ok (threshold-not-met): b.tar" in operator.types("verify", "b.tar", code=38)
 

@@ -70,6 +70,20 @@ def test_a_failure_ends_with_its_code_and_the_resolvers_words(
     assert "b was not found" in said
 
 
+def test_another_tools_file_has_no_wishes_to_lock_but_a_stack_can_be_made_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("pyproject.toml", "requirements.in", "theirs.txt"):
+        theirs = tmp_path / name
+        theirs.write_text('[project]\nname = "p"\n')
+        assert main(["lock", str(theirs)]) == 11
+        assert capsys.readouterr().err.splitlines() == [
+            f"error: cannot read {theirs}: it is no stack's NAME.toml, and there is none beside it",
+            f"hint: 'mirror init NAME --from {theirs}' writes one for what it asks for.",
+            "ref: unreadable",
+        ]
+
+
 def test_the_resolvers_offered_are_those_that_there_are() -> None:
     parser = argparse.ArgumentParser()
     lock.configure(parser.add_subparsers())
