@@ -81,7 +81,7 @@ def test_damage_is_found_named_and_repaired_while_a_program_runs(operator: Opera
     assert f"changed    {nvcc} (of cuda-nvcc-13-0-" in told
     assert f"missing    {module} (of mistral_common 1.9.1)" in told
     assert f"changed    {record} (of numpy " in told
-    assert f"missing    {generation}/cuda/lib64 (of the CUDA toolkit)" in told
+    assert f"missing    {generation}/cuda/lib64 (of cuda-" in told  # a link of a package
     assert f"hint: 'python3.9 -I mirror.pyz install --repair BUNDLE --prefix {prefix}'" in done.stderr
     report = json.loads(operator.type(f"{operator.pyz} status --check --json --prefix stack").stdout)
     (check,) = report["stacks"][0]["checks"]
