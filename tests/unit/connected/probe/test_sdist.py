@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from mirror.connected.building.builder import BuildFailed, BuildRequest, BuiltWheel, build_wheel
+from mirror.connected.building.builder import BuildFailed, BuildRequest, BuiltWheel, Toolkit, build_wheel
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.probe.sdist import probe_sdist, probe_version
 from mirror.core.errors import Unwritable
-from mirror.core.names import project_name
+from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target
 
 TARGET = Target("{}.{}".format(*sys.version_info), os.uname().machine, "2.17", gpu="sm_90a", cuda="13.0")
@@ -56,7 +56,7 @@ def build(tmp_path: Path, cuda_home: Path | None, target: Target = TARGET) -> Bu
         requirements=(),
         python=Path(sys.executable),
         target=target,
-        cuda_home=cuda_home,
+        toolkit=Toolkit(cuda_home, Sha256Hex("1" * 64)) if cuda_home else None,
         environment={},
     )
     return build_wheel(wanted, Store(tmp_path / "store"))
