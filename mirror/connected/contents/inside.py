@@ -13,7 +13,6 @@ Example::
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,9 +23,10 @@ from mirror.connected.fetching.download import redacted
 from mirror.core.binaries.elf import MAGIC
 from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.binaries.native import Native, NativeTally
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.fields import Fields, canonical_json, strict_json
 
 FORMAT = "mirror-contents/2"
+_MAX_BYTES = 64 << 20
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
 MAX_WORDS = 300
@@ -74,7 +74,7 @@ class Contents:
         Raises:
             InvalidDocument, ValueError: when it is not what this version writes.
         """
-        fields = Fields(json.loads(data), "contents")  # our own file: strict_json would take longer than the reading
+        fields = Fields(strict_json(data, "contents", _MAX_BYTES), "contents")
         if fields.text("format") != FORMAT:
             raise ValueError(f"expected {FORMAT}")
         native = fields.table("native")

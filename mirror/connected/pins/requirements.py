@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tomllib
 from packaging.markers import Marker
 from packaging.pylock import (
     Package,
@@ -39,9 +38,10 @@ from packaging.version import InvalidVersion, Version
 
 from mirror.connected.pins.markers import holds
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, strict_json
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 
 MAX_BYTES = 16 << 20
 """Largest lock that is read: uv lists every file of a version, some 60 kB a project at worst."""
@@ -311,7 +311,7 @@ class _RequirementsReader(_Reader):
             if key == "locked":
                 self.locked = _seconds(value)
             elif key == "target":
-                self.target = Target.from_fields(Fields(json.loads(value), "target"))
+                self.target = Target.from_fields(Fields(strict_json(value.encode(), "target", MAX_BYTES), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
             elif key == "stack":
@@ -337,8 +337,8 @@ class _PylockReader(_Reader):
             if _CREDENTIALS.search(line):
                 self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
         try:
-            pylock = Pylock.from_dict(tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as exc:
+            pylock = Pylock.from_dict(parse_toml(text.encode(), "pylock", MAX_BYTES))
+        except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
         self.requires_python = str(pylock.requires_python or "")

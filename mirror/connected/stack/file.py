@@ -24,7 +24,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
@@ -36,8 +35,10 @@ from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
 
+_MAX_BYTES = 1 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -115,11 +116,9 @@ class Stack:
         """
         try:
             data = path.read_bytes()
-            document = tomllib.loads(data.decode("utf-8"))
         except OSError as exc:
             raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+        document = parse_toml(data, str(path), _MAX_BYTES)
         return replace(cls.from_dict(document, path.stem, str(path)), digest=hashlib.sha256(data).hexdigest())
 
     @classmethod

@@ -152,7 +152,10 @@ OTHERS = '; sys_platform != "linux"'
 )
 def test_a_project_has_two_pins_only_where_both_have_a_marker(first: str, second: str, fault: tuple[str, ...]) -> None:
     text = f"a==1 {first} --hash=sha256:{A}\na==2 {second} --hash=sha256:{B}\n"
-    assert (issues(text) if fault else parse_lock(text.encode(), "x.txt") and ()) == fault
+    if fault:
+        assert issues(text) == fault
+    else:
+        assert [pin.version for pin in parse_lock(text.encode(), "x.txt").pins] == ["1", "2"]
 
 
 def test_reports_every_fault_at_once() -> None:
