@@ -5,17 +5,17 @@ TOML is ``mirror.core.toml``'s; this module takes the parsed mapping.
 
 Example::
 
-    fields = Fields(strict_json(data, "Manifest", max_bytes=4 << 20), "Manifest")
-    name = fields.text("name")
-    fields.end()
+    fields = Fields.read(data, "Statement", "mirror-review/1", max_bytes=4096)
+    statement = fields.fill(Statement, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NoReturn, TypeVar, cast
 
 from mirror.core.errors import InvalidDocument
 
@@ -74,6 +74,12 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
 
 
+def _version(form: str) -> tuple[str, int]:
+    """``("mirror-root", 1)``; version 0 for what is no format of anything."""
+    family, _, number = form.rpartition("/")
+    return family, int(number) if re.fullmatch("[0-9]{1,9}", number, re.ASCII) else 0
+
+
 class Fields:
     """A mapping whose keys are taken one by one; what is left at ``end()`` is an error.
 
@@ -86,6 +92,31 @@ class Fields:
         if not isinstance(value, dict):
             self.fail("", f"expected a table, got {type(value).__name__}")
         self._left: dict[str, Any] = dict(value)
+
+    @classmethod
+    def read(cls, data: bytes, name: str, formats: str | Collection[str], max_bytes: int) -> Fields:
+        """A JSON document of ours, its ``format`` line taken and known.
+
+        Args:
+            name: what kind of document it is, for errors.
+            formats: the one that its ``format`` must say, or several in their order.
+
+        Raises:
+            InvalidDocument: for what ``strict_json`` refuses, what is no table, and another format.
+        """
+        fields = cls(strict_json(data, name, max_bytes), name)
+        fields.known_format(formats)
+        return fields
+
+    def known_format(self, formats: str | Collection[str]) -> str:
+        """Take the ``format`` line, which must be one of these. Raises InvalidDocument."""
+        known = [formats] if isinstance(formats, str) else list(formats)
+        found = self.text("format")
+        if found not in known:
+            (family, number), (ours, newest) = _version(found), _version(known[-1])
+            step = ": use a newer mirror" if family == ours and number > newest else ""
+            self.fail("format", f"this mirror reads {' and '.join(map(repr, known))}, got {found!r}{step}")
+        return found
 
     def fail(self, key: str, problem: str) -> NoReturn:
         raise InvalidDocument(self.document, self._path(key), problem)
@@ -158,7 +189,32 @@ class Fields:
                 self.fail(f"{key}[{index}]", str(exc))
         return tuple(values)
 
+    def fill(self, kind: type[T], /, **taken: Any) -> T:
+        """A dataclass out of the keys that have the names of its fields, and no others.
+
+        A field of type ``str``, ``int``, ``bool`` or ``tuple[str, ...]`` is read by the getter of that type; one with a default
+        may be missing.
+
+        Args:
+            taken: values that the caller has taken and checked, and those of fields of other types.
+        """
+        for field in dataclasses.fields(cast(Any, kind)):
+            if field.name not in taken:
+                default = () if field.default is dataclasses.MISSING else (field.default,)
+                taken[field.name] = _GETTERS[str(field.type)](self, field.name, *default)
+        self.end()
+        return kind(**taken)
+
     def end(self) -> None:
         """Refuse the keys that nobody took."""
         if self._left:
             self.fail(min(self._left), "unknown key")
+
+
+_GETTERS: dict[str, Callable[..., Any]] = {
+    "str": Fields.text,
+    "int": Fields.number,
+    "bool": Fields.flag,
+    "tuple[str, ...]": Fields.texts,
+}
+"""By the type as a dataclass's annotation spells it."""

@@ -153,15 +153,13 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]
     path.write_text("\n".join(lines) + "\n")
     cache = HOUSE.parent / ".mypy_cache" / "examples"
     silent = ["--follow-imports=silent", "--ignore-missing-imports", "--no-strict-optional", "--no-error-summary"]
-    out, err, _ = api.run(
-        [str(path), "--config-file=", "--python-version=3.11", "--check-untyped-defs", "--show-absolute-path"]
-        + [*silent, f"--cache-dir={cache}"]
-    )
+    strict = ["--python-version=3.11", "--check-untyped-defs", "--show-absolute-path"]
+    out, err, _ = api.run([str(path), "--config-file=", *strict, *silent, f"--cache-dir={cache}"])
     assert not err
     found: dict[str, list[str]] = defaultdict(list)
     for line in out.splitlines():
-        _, number, words = line.removeprefix(str(path)).split(":", 2)
-        found[owner[int(number) - 1]].append(f"{lines[int(number) - 1].strip()}   -> {words.strip()}")
+        _, row, words = line.removeprefix(str(path)).split(":", 2)
+        found[owner[int(row) - 1]].append(f"{lines[int(row) - 1].strip()}   -> {words.strip()}")
     return found
 
 

@@ -41,9 +41,7 @@ def lock_fields(data: bytes, source: str, form: str) -> Fields:
         InvalidDocument: when it is not TOML in UTF-8, or of another format.
     """
     fields = Fields(parse_toml(data, source, _MAX_BYTES), source)
-    found = fields.text("format")
-    if found != form:
-        fields.fail("format", f"this mirror reads {form!r}, got {found!r}")
+    fields.known_format(form)
     return fields
 
 

@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import dataclasses
 from typing import Any
 
 import pytest
@@ -85,3 +88,34 @@ def test_refuses_a_list_with_something_else_than_texts() -> None:
 def test_refuses_a_number_below_its_minimum() -> None:
     with pytest.raises(InvalidDocument, match="expected at least 1, got 0"):
         Fields({"n": 0}, "Thing").number("n", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Thing:
+    name: str
+    sizes: dict[str, int]
+    words: tuple[str, ...] = ()
+    count: int = 3
+    is_odd: bool = False
+
+
+def test_a_dataclass_is_filled_by_its_annotations() -> None:
+    fields = Fields({"name": "a", "words": ["b"], "is_odd": True}, "Thing")
+    assert fields.fill(Thing, sizes={"x": 1}) == Thing("a", {"x": 1}, ("b",), 3, True)
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({}, "Thing invalid at 'name': missing"),
+        ({"name": "a", "words": "b"}, "Thing invalid at 'words': expected list, got str"),
+        ({"name": "a", "count": True}, "Thing invalid at 'count': expected int, got bool"),
+        ({"name": "a", "count": -1}, "Thing invalid at 'count': expected at least 0, got -1"),
+        ({"name": "a", "is_odd": 1}, "Thing invalid at 'is_odd': expected bool, got int"),
+        ({"name": "a", "sizes": {}}, "Thing invalid at 'sizes': unknown key"),
+    ],
+)
+def test_a_key_that_does_not_fit_its_dataclass_is_named(document: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Fields(document, "Thing").fill(Thing, sizes={})
+    assert str(caught.value) == problem
