@@ -204,8 +204,12 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
     """Build a wheel, or take the one that an equal request gave before.
 
     Raises:
-        BuildFailed, BuildRequirementMissing, BuiltWheelUnfit, InvalidSdist, NetworkCutUnavailable: as they say.
-        Unwritable, NoSpace: the store refuses.
+        BuildFailed: no environment could be made, or a hook of the backend ended badly.
+        BuildRequirementMissing: the backend asks for a package that is not pinned.
+        BuiltWheelUnfit: the wheel is not of that project and version, or not for the target.
+        InvalidSdist: the sdist cannot be read or unpacked, or is another project's.
+        NetworkCutUnavailable: this machine has no way to cut a process off from the network.
+        Unreadable: a build requirement or the interpreter cannot be read. Unwritable, NoSpace: the store refuses.
     """
     description = request.describe()
     key = Sha256Hex(hashlib.sha256(canonical_json(description)).hexdigest())
