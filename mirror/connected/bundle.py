@@ -13,7 +13,8 @@ Each step is a module of its own; this one holds their order and nothing else.
 
 Example::
 
-    result = bundle(BundleOptions(lock=Path("lockfiles/h100.txt")))
+    options = BundleOptions(Wishes(Path("lockfiles/h100.txt")), output=Path("h100.tar"))
+    result = bundle(options, Store.default(), TrustStore.default())
     print(result.sha256)
 """
 

@@ -2,7 +2,8 @@
 
 Packages, each standing only on those before it:
 
-1. words: ``errors``, ``names``, ``fields`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``, ``home``.
+1. words: ``errors``, ``names``, ``fields`` and ``toml`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``,
+   ``home``, ``kinds``.
 2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
 3. ``wheels``: a wheel's name, tags, paths, RECORD, versions and requirements.
 4. ``signatures``: Ed25519, OpenSSH's sshsig, OpenPGP.
@@ -13,5 +14,6 @@ Packages, each standing only on those before it:
 9. ``toolkit``: RPMs and component archives as one CUDA tree.
 10. ``vetting``: whether wheels are what they say.
 
-No network, no subprocess, nothing printed; the standard library of Python 3.9, because all of it is carried across the gap.
+No network, no subprocess, nothing printed; the standard library of Python 3.9 (and ``tomli`` below 3.11), because all of it
+is carried across the gap.
 """

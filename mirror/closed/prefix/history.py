@@ -60,18 +60,13 @@ class Event:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Event:
-        event = cls(
-            action=fields.text("action"),
-            at=fields.number("at"),
-            generation=fields.text("generation"),
+        event = fields.fill(
+            cls,
             sequence=fields.number("sequence", minimum=1),
             manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-            signers=fields.texts("signers", ()),
-            reason=fields.text("reason", ""),
         )
         if event.action not in ACTIONS:
             fields.fail("action", f"expected one of {', '.join(ACTIONS)}, got {event.action!r}")
-        fields.end()
         return event
 
 

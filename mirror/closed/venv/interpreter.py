@@ -124,7 +124,7 @@ def ask(path: Path, target: Target) -> Interpreter | str:
         version, machine, abi = str(facts["version"]), str(facts["machine"]), str(facts["abi"])
         implementation, headers, wide = str(facts["implementation"]), bool(facts["headers"]), bool(facts["wide"])
         real = Path(str(facts["path"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         last = finished.tail(1) or f"exit {finished.code}"
         return f"{path} does not answer as a Python does ({last})"
     if implementation != "cpython":

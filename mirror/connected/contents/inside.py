@@ -13,12 +13,11 @@ Example::
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from mirror.connected.fetching.download import redacted
 from mirror.core.binaries.elf import MAGIC
@@ -27,10 +26,10 @@ from mirror.core.binaries.native import Native, NativeTally
 from mirror.core.fields import Fields, canonical_json
 
 FORMAT = "mirror-contents/2"
+_MAX_BYTES = 64 << 20
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
 MAX_WORDS = 300
-_LISTS = ("needs", "offers", "scripts", "setuid", "scriptlets", "faults")
 _IN_MEMORY = 8 << 20
 """A compiled file up to this size is held in memory, a larger one in a temporary file."""
 
@@ -72,25 +71,20 @@ class Contents:
         """Inverse of ``encode``.
 
         Raises:
-            InvalidDocument, ValueError: when it is not what this version writes.
+            InvalidDocument: when it is not what this version writes.
         """
-        fields = Fields(json.loads(data), "contents")  # our own file: strict_json would take longer than the reading
-        if fields.text("format") != FORMAT:
-            raise ValueError(f"expected {FORMAT}")
+        fields = Fields.read(data, "contents", FORMAT, _MAX_BYTES)
         native = fields.table("native")
-        counted = Native(
-            native.number("count"),
-            native.texts("gpus"),
-            _texts_by_name(native.table("libstdcxx")),
-            native.texts("faults"),
-            tuple(GlibcNeed(**_texts_by_name(need)) for need in native.tables("needs")),
+        counted = native.fill(
+            Native,
+            libstdcxx=_texts_by_name(native.table("libstdcxx")),
+            needs=tuple(need.fill(GlibcNeed) for need in native.tables("needs")),
         )
-        words: Any = {key: fields.text(key) for key in ("summary", "homepage", "licence", "licence_stated", "signer")}
-        lists: Any = {key: fields.texts(key) for key in _LISTS}
-        texts = tuple((str(name), str(text)) for name, text in fields.take("texts", list))
-        found = cls(native=counted, texts=texts, **words, **lists)
-        fields.end()
-        return found
+        try:
+            texts = tuple((str(name), str(text)) for name, text in fields.take("texts", list))
+        except (TypeError, ValueError):
+            fields.fail("texts", "expected pairs of texts")
+        return fields.fill(cls, native=counted, texts=texts)
 
 
 def _texts_by_name(fields: Fields) -> dict[str, str]:

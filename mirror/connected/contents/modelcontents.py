@@ -8,7 +8,7 @@ elsewhere.
 
 Example::
 
-    contents = with_cards({artifact.path: read_model_file(source, name, scratch) for ...})
+    contents = with_cards({artifact.path: read_model_file(source, name, scratch) for artifact, source, name in files})
 """
 
 from __future__ import annotations

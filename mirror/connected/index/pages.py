@@ -282,7 +282,7 @@ def parse_page(data: bytes, url: str) -> Page:
             # Five times faster than building the page's tree, and it is the same parser underneath.
             for link in map(_named, parse_links_stream([data], url)):
                 page.setdefault(_version_of(link.text), []).append(link)
-    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedRepoVersionError) as exc:
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)
     return page

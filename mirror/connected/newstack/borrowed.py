@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from packaging.markers import Marker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
@@ -31,6 +30,9 @@ from mirror.connected.pins.requirements import logical_lines
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import project_name
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
+
+_MAX_BYTES = 16 << 20
 
 _FOREIGN = {
     "uv.lock": "it is uv's own lock: uv export --format requirements-txt -o requirements.txt writes one that can be read",
@@ -125,10 +127,7 @@ def _text(path: Path) -> str:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as exc:
-        raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+    return parse_toml(_text(path).encode(), str(path), _MAX_BYTES)
 
 
 def _read_requirements(path: Path, found: Borrowed, group: str, above: frozenset[Path]) -> None:

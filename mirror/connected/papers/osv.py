@@ -11,7 +11,7 @@ goes into the answer.
 Example::
 
     advisories = ask("https://osv.example.org", assembly.carried(), progress)
-    assembly.add_bytes(PATH, advisories.encode())
+    assembly.add_bytes(known.PATH, advisories.encode())
 """
 
 from __future__ import annotations

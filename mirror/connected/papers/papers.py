@@ -8,7 +8,7 @@ Rules: all of it is a function of the locks and the artifacts; no paper speaks o
 
 Example::
 
-    contents = look_inside(assembly, plan, locks, store, progress)
+    contents = look_inside(gathered, store, progress)
     add_papers(assembly, plan, locks, built, gate, contents)
 """
 

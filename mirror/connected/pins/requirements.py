@@ -17,14 +17,12 @@ Example::
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tomllib
 from packaging.markers import Marker
 from packaging.pylock import (
     Package,
@@ -42,9 +40,10 @@ from mirror.connected.pins import foreign
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
 from mirror.core.errors import InvalidDocument, Unreadable
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, strict_json
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 
 __all__ = ["InvalidLock", "Pin", "PythonLock", "exact_version", "logical_lines", "parse_lock", "read_lock"]
 
@@ -232,13 +231,13 @@ class _RequirementsReader(_Reader):
             if key == "locked":
                 self.locked = _seconds(value)
             elif key == "target":
-                self.target = Target.from_fields(Fields(json.loads(value), "target"))
+                self.target = Target.from_fields(Fields(strict_json(value.encode(), "target", MAX_BYTES), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
             elif key == "stack":
                 self.stack = sha256_hex(value)
             elif key == "wishes":
-                parts = Fields(json.loads(value), "wishes")
+                parts = Fields(strict_json(value.encode(), "wishes", MAX_BYTES), "wishes")
                 self.wishes = tuple((part, parts.text(part)) for part in parts.left())
             elif key == "withdrawn":
                 name, _, reason = value.partition(" ")
@@ -261,8 +260,8 @@ class _PylockReader(_Reader):
             if _CREDENTIALS.search(line):
                 self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
         try:
-            pylock = Pylock.from_dict(tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as exc:
+            pylock = Pylock.from_dict(parse_toml(text.encode(), "pylock", MAX_BYTES))
+        except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
         self.requires_python = str(pylock.requires_python or "")

@@ -21,15 +21,14 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tomllib
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from mirror.core.errors import MirrorError
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import ProjectName, project_name
+from mirror.core.toml import parse_toml
 
 MAX_MEMBER_BYTES = 4 << 20
 """Largest PKG-INFO or pyproject.toml that is read."""
@@ -87,7 +86,7 @@ def read_sdist(path: Path) -> Sdist:
         if "PKG-INFO" not in members:
             raise InvalidSdist(path.name, "it holds no PKG-INFO")
         return _described(members["PKG-INFO"], _build_requires(members.get("pyproject.toml")))
-    except (InvalidRequirement, InvalidVersion, ValueError) as exc:
+    except (InvalidDocument, InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
     except (tarfile.TarError, zlib.error, EOFError, OSError) as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
@@ -145,7 +144,7 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
-    document: dict[str, Any] = tomllib.loads(pyproject.decode("utf-8")) if pyproject is not None else {}
+    document = parse_toml(pyproject, "pyproject.toml", MAX_MEMBER_BYTES) if pyproject is not None else {}
     table = document.get("build-system")
     if table is None:
         return _DEFAULT_BUILD_REQUIRES

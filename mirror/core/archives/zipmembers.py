@@ -9,7 +9,7 @@ error of that member, not of the file; encryption and compression other than def
 
 Example::
 
-    for member in zip_members(stream, size):
+    for member in zip_members(stream):
         data = member.read(stream, limit=4 << 20)
 """
 

@@ -8,7 +8,7 @@ such on purpose; what is cut short or contradicts itself is refused.
 
 Example::
 
-    for tag, body in packets(dearmor(data)): ...
+    for tag, body in packets(dearmor(data, "SIGNATURE")): ...
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ the host; digests, and how many bytes an archive may unpack to, from the signed 
 
 Example::
 
-    for source in (*carried_rpms(bundle), *carried_archives(bundle)):
+    for source in carried_rpms(bundle) or carried_archives(bundle):
         source.judge()
 """
 

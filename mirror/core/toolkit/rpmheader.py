@@ -7,7 +7,7 @@ inside the store, aligned, no tag twice), so that getters only have to look.
 
 Example::
 
-    header = Header(reader.header(MAX_BYTES), label)
+    header = Header(reader.header(32 << 20), label)
     header.text(1000)
 """
 

@@ -81,7 +81,7 @@ def trusted_rpms(
         zstd: makes a decompressor for zstd where this Python's standard library has none.
 
     Raises:
-        MirrorError: as ``read_keys`` does.
+        MalformedOpenPgp: ``keys`` cannot be read.
     """
     certificates, pinned = read_keys(keys), tuple(fingerprints)
     return tuple(TrustedRpm(RpmSource.of(source), certificates, pinned, zstd) for source in sources)

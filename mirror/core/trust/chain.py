@@ -123,8 +123,10 @@ def check_chain(documents: Sequence[tuple[bytes, bytes]]) -> tuple[Root, ...]:
         documents: at least one.
 
     Raises:
-        MirrorError: as ``check_root`` and ``check_successor`` do.
-        BrokenChain: also when the first is not version 1.
+        InvalidDocument: one of them is no root.
+        BrokenChain: the first is not version 1, or one is not the next of the one before.
+        NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: one is not signed by enough of its
+            own root role's keys, or of those of the root before it.
     """
     first, *rest = documents
     roots = [check_root(*first)]
@@ -141,7 +143,8 @@ def continued(trusted: Root, documents: Sequence[tuple[bytes, bytes]]) -> Root:
     A chain that ends before ``trusted``, or has another root in its place, proves nothing new: ``trusted`` stays the judge.
 
     Raises:
-        MirrorError: as ``check_successor`` does.
+        InvalidDocument, BrokenChain, NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: one
+            that comes after ``trusted`` does not follow from the one before it (``check_successor``).
     """
     if is_forked(trusted, documents):
         return trusted

@@ -47,7 +47,7 @@ class Texts:
 
     @classmethod
     def of(cls, archive: Archive, info: str, limit: int) -> Texts:
-        """Read them. Raises ``BadZip`` as ``Archive.read`` does."""
+        """Read them. Raises ``BadZip`` for one of more than ``limit`` bytes, or that is not what was announced."""
         members = {member.name: member for member in archive.members}
         wanted = (members.get(f"{info}/{name}") for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt"))
         return cls(*(archive.read(member, limit) if member else None for member in wanted))

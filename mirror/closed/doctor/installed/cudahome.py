@@ -8,7 +8,7 @@ version and nothing else.
 
 Example::
 
-    toolkit = read_toolkit(environment.cuda_home)
+    toolkit = read_toolkit(environment.cuda_home, variables)
     toolkit.nvcc, toolkit.headers               # '13.0', '13.0'
 """
 

@@ -13,7 +13,7 @@ Rules:
 Example::
 
     with open_log(Path("server.log")) as stream:
-        for finding in explain_stream(stream, install_context(generation)).findings: ...
+        for finding in explain_stream(stream, context_of(environment)).findings: ...
 """
 
 from __future__ import annotations
