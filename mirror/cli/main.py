@@ -11,14 +11,12 @@ anything else is a bug and says so (``--debug`` shows the traceback). With ``--j
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mirror import __version__
-from mirror.cli.caller import called, spoken
 from mirror.cli.streams import keep_streams
 from mirror.core.commands import COMMANDS as TABLE
 from mirror.core.commands import ROOMS, find
-from mirror.core.errors import MirrorError
 
 TYPE_CHECKING = False  # importing 'typing' for this costs as much as half of what '--version' does
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ trusted roots (default: ~/.config/mirror)."""
 
 def overview() -> str:
     """The help of ``mirror`` itself: every command that this copy holds, by room, in one line each."""
-    from mirror.cli.caller import spoken
+    from mirror.cli.caller import called, spoken
     from mirror.cli.prose import item, paragraphs
     from mirror.cli.terminal import columns, paint_headings
 
@@ -55,7 +53,8 @@ def overview() -> str:
         if commands:
             lines += ["", f"{title}:", *(item(f"  {one.name:<11} ", one.summary, width) for one in commands)]
     lines += ["", "options:", *(item(f"  {words:<15} ", told, width) for words, told in _OPTIONS)]
-    return paint_headings("\n".join([*lines, "", paragraphs(spoken(_END), width), ""]), sys.stdout)
+    end = spoken(_END).replace("`mirror COMMAND", f"`{called()} COMMAND")
+    return paint_headings("\n".join([*lines, "", paragraphs(end, width), ""]), sys.stdout)
 
 
 _OPTIONS = (
@@ -75,6 +74,7 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     """
     import importlib
 
+    from mirror.cli.caller import called
     from mirror.cli.parsing import Parser, add_talk_options
 
     top = Parser(prog=called(), usage=_USAGE.replace("usage: mirror", called()))
@@ -86,19 +86,6 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
             importlib.import_module(f"mirror.cli.{command}").configure(subparsers)
             add_talk_options(subparsers.choices[command])
     return top
-
-
-def _respell(parsers: Iterable[argparse.ArgumentParser]) -> None:
-    """Help says the commands as the user can type them."""
-    for one in parsers:
-        for name in ("usage", "description", "epilog"):
-            if text := getattr(one, name):
-                setattr(one, name, spoken(text))
-        for action in one._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                _respell(action.choices.values())
-            elif isinstance(action.help, str):
-                action.help = spoken(action.help)
 
 
 def is_available(command: str) -> bool:
@@ -122,21 +109,31 @@ def _is_held(command: str) -> bool:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code; ``argv`` is without the program's name."""
     keep_streams()
-    keep_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
     own = words[: words.index(name)] if name else words or ["--help"]
-    if "--version" in own:
-        print(f"mirror {__version__}")
-        return 0
-    if "-h" in own or "--help" in own:
-        from mirror.cli.pager import show
-
-        return show(overview())
+    debug = "--debug" in own
     try:
-        return _answer(words, name, debug="--debug" in own)
+        if "--version" in own:
+            print(f"mirror {__version__}", flush=True)
+            return 0
+        if "-h" in own or "--help" in own:
+            from mirror.cli.pager import show
+
+            return show(overview())
+        return _answer(words, name, debug)
     except KeyboardInterrupt:  # before anything is imported that could answer it
         return 130
+    except OSError as exc:  # a full disk under `> file`: what a command itself meets is answered before
+        return _unwritten(exc, debug)
+
+
+def _unwritten(exc: OSError, debug: bool) -> int:
+    from mirror.cli import failure
+
+    error = failure.named(exc)
+    failure.tell(error, debug)
+    return error.exit_code
 
 
 def _answer(words: list[str], name: str, debug: bool) -> int:

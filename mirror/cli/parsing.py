@@ -47,7 +47,7 @@ class Formatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=24, width=columns(sys.stdout) - 1)
 
     def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
-        text = super()._format_usage(usage, actions, groups, prefix)
+        text = super()._format_usage(usage and spoken(usage), actions, groups, prefix)
         if max(map(len, text.splitlines())) <= self._width:
             return text
         return item("usage: ", " ".join(text.split()).replace("usage: ", "", 1), self._width) + "\n\n"

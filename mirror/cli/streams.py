@@ -16,7 +16,10 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+
+TYPE_CHECKING = False  # as in mirror.cli.main
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _GONE = (errno.EPIPE, errno.EIO)
 """The reader of a pipe left; the terminal was closed."""
@@ -65,4 +68,4 @@ class Lasting(io.TextIOWrapper):
         os.dup2(sink, self.fileno())
         os.close(sink)
         if error.errno not in _GONE and self.fileno() != 2:  # talk that is lost is no reason to stop working
-            raise error
+            raise OSError(error.errno, error.strerror, "the standard output") from error

@@ -50,12 +50,10 @@ class PreflightFailed(MirrorError):
 
     ref = "preflight-failed"
     exit_code = 90
-    hint = "Nothing was written. Put right what is listed and run the same command again."
 
-    def __init__(self, issues: tuple[str, ...], action: str = "", hint: str = "") -> None:
-        super().__init__(issues, action, hint)
-        self.issues, self.action = issues, action
-        self.hint = hint or type(self).hint
+    issues: tuple[str, ...]
+    action: str = ""
+    hint: str = "Nothing was written. Put right what is listed and run the same command again."
 
     def __str__(self) -> str:
         refused = f"cannot {self.action}" if self.action else "this host cannot take the bundle"
@@ -184,7 +182,7 @@ def check_owner(prefix: Path, action: str) -> None:
     """
     issues = prefix_issues(prefix, is_written=False)
     if issues:
-        raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint_for_others(prefix))
+        raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint_for_others(prefix) or PreflightFailed.hint)
 
 
 def _hint_for_others(prefix: Path) -> str:

@@ -116,7 +116,9 @@ def test_a_stack_that_does_not_say_what_it_is_is_a_problem_and_the_host_is_still
     assert main(["doctor", "--quick"]) == 110
     out = capsys.readouterr().out
     assert "it has no manifest.json; only the host is looked at" in out
-    assert "do:   Run 'mirror install' again" in out
+    assert "do: 'mirror status --check' tells what else is damaged; 'mirror install --repair BUNDLE'" in " ".join(
+        out.split()
+    )
 
 
 def test_two_forms_at_once_are_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

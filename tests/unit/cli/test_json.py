@@ -72,7 +72,8 @@ def test_what_the_review_commands_print(ask: Any, tmp_path: Path, monkeypatch: p
     ask("inspect", new, shape="inspect")
     waiting = ask("verify", new, code=38, shape="verify")
     assert waiting["missing"] and waiting["error"]["ref"] == "threshold-not-met"
-    ask("verify", new, "--policy", policy, code=124, shape="error")
+    judged = ask("verify", new, "--policy", policy, code=123, shape="verify")
+    assert judged["breaches"] and judged["not_judged"]
     ask("diff", old, new, shape="diff")
     ask("report", new, "--since", old, "--policy", policy, "--osv", dump, shape="report")
     ask("rescan", new, "--osv", dump, shape="rescan")
@@ -98,7 +99,8 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     for version, sequence in (("1.0", 1), ("2.0", 2)):
         ask("install", desk.bundle(version, sequence=sequence), "--python", BASE, shape="install")
     ask("verify", desk.bundle("2.0", sequence=2), "--deep", shape="verify")
-    ask("status", shape="status")
+    assert "checks" not in ask("status", shape="status")["stacks"][0]
+    assert ask("status", "--check", shape="status")["stacks"][0]["checks"][0]["damages"] == []
     ask("env", shape="env")
     ask("rollback", shape="rollback")
     ask("gc", "--keep", "0", "--dry-run", shape="gc")
@@ -135,6 +137,8 @@ def test_what_the_connected_commands_print(ask: Any, tmp_path: Path, monkeypatch
         server.add(make_wheel(tmp_path, "a", "1.0"))
         (tmp_path / "demo.toml").write_text(TOML.format(url=server.url))
         ask("lock", tmp_path / "demo.toml", shape="lock")
+        ask("init", tmp_path / "new.toml", shape="init")
+        ask("init", tmp_path / "new.toml", code=10, shape="error")
     ask("bundle", "--lock", tmp_path / "none.txt", code=11, shape="error")
 
 
@@ -176,7 +180,8 @@ def test_what_fails_after_the_result_is_in_the_same_document(capsys: pytest.Capt
     script = (
         "import sys\nfrom mirror.cli import main as door\nimport mirror.cli.rollback as command\n"
         "from mirror.cli.document import print_json\n"
-        "def run(args):\n    print_json({'prefix': '/p', 'before': '1', 'current': '2'})\n    raise OSError(28, 'full', '/p')\n"
+        "facts = {'prefix': '/p', 'before': '1', 'current': '2', 'before_number': 1, 'number': 2}\n"
+        "def run(args):\n    print_json(facts)\n    raise OSError(28, 'full', '/p')\n"
         "command.run = run\nsys.exit(door.main(['rollback', '--json']))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)

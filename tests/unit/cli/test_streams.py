@@ -51,7 +51,10 @@ def test_a_reader_that_goes_away_changes_no_exit_code(place: Path, pipe: str) ->
         assert (done.returncode, done.stderr.count("Traceback")) == (code, 0), words
 
 
-def test_a_full_disk_is_still_an_error(place: Path) -> None:
-    done = shell(place, "mirror status --prefix p --json > /dev/full")
+@pytest.mark.parametrize(
+    "words", ["status --prefix p --json", "status --prefix p", "--version", "--help", "help exit-codes"]
+)
+def test_a_full_disk_is_still_an_error(place: Path, words: str) -> None:
+    done = shell(place, f"mirror {words} > /dev/full")
     assert done.returncode == 10
-    assert "No space left on device" in done.stderr
+    assert done.stderr.startswith("error: cannot write the standard output: No space left on device\n")

@@ -185,9 +185,9 @@ def test_a_bundle_without_the_list_is_refused(desk: Desk, simulator: BundleSimul
 
 def test_the_list_is_read_strictly() -> None:
     entry = {"path": "rpms/a.rpm", "name": "a", "nevra": "a-1-1.x86_64"}
-    document = {"fingerprints": ["AB"], "key": "armored", "rpms": [entry]}
+    document = {"fingerprints": ["AB" * 20], "key": "armored", "rpms": [entry]}
     assert RpmList.from_bytes(canonical_json(document)) == RpmList(
-        ("AB",), "armored", ("rpms/a.rpm",), ("a-1-1.x86_64",)
+        ("AB" * 20,), "armored", ("rpms/a.rpm",), ("a-1-1.x86_64",)
     )
     with pytest.raises(InvalidDocument, match=r"rpms\[0\].more': unknown key"):
         RpmList.from_bytes(canonical_json({**document, "rpms": [{**entry, "more": 1}]}))
