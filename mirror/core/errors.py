@@ -29,6 +29,7 @@ else:
     def dataclass_transform(**_: object) -> object:
         return lambda cls: cls
 
+
 FAMILIES = {"files": 3, "trust": 4, "toolchain": 5, "lock": 6, "bundle": 7, "install": 8, "review": 9}
 """Exit codes that all errors of a family may share: file formats, signatures and roots, RPMs and archives, locking, making a
 bundle, installing and what is installed, reviewing."""

@@ -125,7 +125,9 @@ def errors() -> list[type[MirrorError]]:
 def test_each_error_has_a_ref_of_its_own_and_a_next_step() -> None:
     seen: dict[str, type[MirrorError]] = {}
     for error in errors():
-        assert seen.setdefault(error.ref, error) is error, f"{error.__name__} and {seen[error.ref].__name__} share a ref"
+        assert seen.setdefault(error.ref, error) is error, (
+            f"{error.__name__} and {seen[error.ref].__name__} share a ref"
+        )
         assert error.hint, f"{error.__name__} says no next step"
 
 
@@ -154,7 +156,10 @@ def test_a_new_error_needs_no_code_of_its_own() -> None:
         for ref, code in (("a", FAMILIES["trust"]), ("b", FAMILIES["trust"]), ("c", 14), ("d", 0))
     )
     assert faults_of_codes([*errors(), one, other]) == []
-    assert faults_of_codes([*errors(), copied, unset]) == ["digest-mismatch and c share 14", "d: 0 is no exit code of ours"]
+    assert faults_of_codes([*errors(), copied, unset]) == [
+        "digest-mismatch and c share 14",
+        "d: 0 is no exit code of ours",
+    ]
 
 
 def test_a_unit_test_cannot_leave_the_machine() -> None:
