@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     wishes = Wishes(
         lock=lock,
         locked=args.locked or args.dry_run,
-        rpm_repo=args.rpm_repo,
+        toolchain_repo=args.toolchain_repo,
         without=frozenset(args.without),
         epoch=os.environ.get("SOURCE_DATE_EPOCH"),
         index_url=args.index_url,

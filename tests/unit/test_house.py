@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import tomllib
 
 import mirror
 from mirror.core.commands import COMMANDS
-from mirror.core.errors import MirrorError
+from mirror.core.errors import FAMILIES, MirrorError
 
 HOUSE = Path(mirror.__file__).parent
 MAY_IMPORT = {
@@ -169,13 +169,44 @@ def errors() -> list[type[MirrorError]]:
     return [error for error in found if error.__module__.startswith("mirror.")]
 
 
-def test_each_error_has_a_ref_and_an_exit_code_of_its_own() -> None:
-    seen: dict[object, type[MirrorError]] = {}
+def test_each_error_has_a_ref_of_its_own_and_a_next_step() -> None:
+    seen: dict[str, type[MirrorError]] = {}
     for error in errors():
-        for word in (error.ref, error.exit_code):
-            assert seen.setdefault(word, error) is error, f"{error.__name__} and {seen[word].__name__} share {word}"
-        assert 10 <= error.exit_code <= 125 or error.exit_code in (1, 2, 129, 130, 143)
+        assert seen.setdefault(error.ref, error) is error, (
+            f"{error.__name__} and {seen[error.ref].__name__} share a ref"
+        )
         assert error.hint, f"{error.__name__} says no next step"
+
+
+def faults_of_codes(found: Iterable[type[MirrorError]]) -> list[str]:
+    """What is wrong with the exit codes of errors: a code is one error's own, or its family's."""
+    owners: dict[int, str] = {}
+    faults = []
+    for error in found:
+        if error.exit_code in FAMILIES.values():
+            continue
+        if not (10 <= error.exit_code <= 125 or error.exit_code in (1, 2, 129, 130, 143)):
+            faults.append(f"{error.ref}: {error.exit_code} is no exit code of ours")
+        if owners.setdefault(error.exit_code, error.ref) != error.ref:
+            faults.append(f"{owners[error.exit_code]} and {error.ref} share {error.exit_code}")
+    return faults
+
+
+def test_an_exit_code_is_one_errors_own_or_its_familys() -> None:
+    assert faults_of_codes(errors()) == []
+    assert sorted(FAMILIES.values()) == list(range(3, 10))
+
+
+def test_a_new_error_needs_no_code_of_its_own() -> None:
+    one, other, copied, unset = (
+        type(ref, (MirrorError,), {"__module__": "elsewhere", "ref": ref, "exit_code": code})
+        for ref, code in (("a", FAMILIES["trust"]), ("b", FAMILIES["trust"]), ("c", 14), ("d", 0))
+    )
+    assert faults_of_codes([*errors(), one, other]) == []
+    assert faults_of_codes([*errors(), copied, unset]) == [
+        "digest-mismatch and c share 14",
+        "d: 0 is no exit code of ours",
+    ]
 
 
 def test_a_unit_test_cannot_leave_the_machine() -> None:

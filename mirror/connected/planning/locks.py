@@ -131,12 +131,12 @@ class Locks:
             found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
         if self.stack.rpms and self.rpms:
             issues = rpmlock.covers(self.stack.rpms, self.rpms, self.target.arch)
-            found.append(("rpms", f"{self.name}.rpms.toml", issues))
+            found.append(("toolchain", f"{self.name}.rpms.toml", issues))
             stale = filelists.covers(self.index, self.rpms.pins, self.target) if self.index else ()
-            found.append(("rpms", f"{self.name}.files.txt", stale))
+            found.append(("toolchain", f"{self.name}.files.txt", stale))
         if self.stack.redist and self.redist:
             issues = redistlock.covers(self.stack.redist, self.redist, self.target)
-            found.append(("rpms", f"{self.name}.redist.toml", issues))
+            found.append(("toolchain", f"{self.name}.redist.toml", issues))
         for side in SIDES:
             wishes = self.stack.wished(side.kind)
             if wishes and side.kind in self.others:

@@ -84,7 +84,7 @@ def _names(
 def _repository(text: str) -> str:
     if text.startswith(("/", ".", "~")):
         raise ValueError(
-            f"expected a URL, got the directory {text!r}; a copy is named with --rpm-repo DIR beside the vendor's "
+            f"expected a URL, got the directory {text!r}; a copy is named with --toolchain-repo DIR beside the vendor's "
             f"URL here, or as 'file:///absolute/path'"
         )
     return clean_url(text)

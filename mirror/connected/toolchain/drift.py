@@ -33,12 +33,13 @@ from mirror.core.names import Sha256Hex
 _GONE = (404, 410)
 _TWO_WAYS = (
     "Lock again (mirror lock NAME.toml) to take what the repository has now; to keep what is locked, name a copy of the "
-    "repository that still has it with --rpm-repo DIR."
+    "repository that still has it with --toolchain-repo DIR."
 )
 
 
 _COPY = (
-    "A stack that was locked with --rpm-repo DIR is bundled with it too; --without rpms leaves the CUDA toolchain out."
+    "A stack that was locked with --toolchain-repo DIR is bundled with it too; --without toolchain leaves the CUDA "
+    "toolchain out."
 )
 
 

@@ -37,7 +37,7 @@ from mirror.core.names import Sha256Hex, sha256_hex
 MAX_BYTES = 4 << 20
 """The list of 12.6.3 has 49 kB."""
 
-_WAYS = "Name a copy of its directory with --rpm-repo URL-or-DIR, or go without the toolchain with --without rpms."
+_WAYS = "Name a copy of its directory with --toolchain-repo URL-or-DIR, or go without the toolchain with --without toolchain."
 
 
 class RedistUnreachable(RepositoryUnreachable):

@@ -48,18 +48,17 @@ MAX_PRIMARY_BYTES = 64 << 20
 
 MAX_KEY_LINE = 200
 
-_TWO_WAYS = "Name a copy of the repository with --rpm-repo URL-or-DIR, or go without the RPMs with --without rpms."
-
+_TWO_WAYS = "Name a copy of the repository with --toolchain-repo URL-or-DIR, or go without the CUDA toolchain: --without toolchain."
 
 _UNSIGNED = (
     "A copy needs repodata/repomd.xml.asc and repodata/repomd.xml.key too: copy both from the vendor, with the metadata that "
     "they sign. Where the metadata is the copy's own (createrepo_c), sign it: gpg --armor --detach-sign repodata/repomd.xml; "
     "gpg --armor --export KEY > repodata/repomd.xml.key; and pin that key with --rpm-fingerprint (the RPMs are held to it, "
-    "too). Or go without them: --without rpms."
+    "too). Or go without the CUDA toolchain: --without toolchain."
 )
 _NO_REPODATA = (
-    "Name the directory that holds repodata/, with --rpm-repo URL-or-DIR; a copy without it gets it from the vendor (reposync "
-    "--download-metadata). Or go without the RPMs with --without rpms."
+    "Name the directory that holds repodata/, with --toolchain-repo URL-or-DIR; a copy without it gets it from the vendor "
+    "(reposync --download-metadata). Or go without the CUDA toolchain: --without toolchain."
 )
 
 

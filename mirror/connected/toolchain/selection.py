@@ -66,8 +66,8 @@ class MixedPatchLevels(MirrorError):
     ref = "mixed-patch-levels"
     exit_code = 16
     hint = (
-        "The repository was pruned or re-spun in part. Take a full copy of it with --rpm-repo, or lock again when it is whole: "
-        "headers and libraries of two patch releases fail when they are compiled against each other or loaded."
+        "The repository was pruned or re-spun in part. Take a full copy of it with --toolchain-repo, or lock again when it is "
+        "whole: headers and libraries of two patch releases fail when they are compiled against each other or loaded."
     )
 
     release: str
