@@ -4,7 +4,7 @@
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
 3. Fetch.
 4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
-5. Assemble, vet every wheel, look inside everything and write the papers (dossier, licences, bill of materials).
+5. Assemble, look inside everything, vet every wheel and write the papers (dossier, licences, bill of materials).
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
 7. Make the manifest, sign it, pack.
 8. Verify the result, every byte, and only then give it its name. Who is still to sign is told: others sign beside it.
@@ -38,7 +38,7 @@ from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.pack import pack
 from mirror.connected.papers.osv import ask
-from mirror.connected.papers.papers import add_papers, compiled, look_inside
+from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -159,12 +159,12 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     assembly = assemble(plan, locks, paths, built)
     contents = look_inside(assembly, plan, locks, store, progress)
-    packages = compiled(assembly, contents)
-    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages)
+    wheels = wheels_of(assembly, contents)
+    gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     named = tuple(fingerprint(document) for document, _ in roots)
-    manifest = assembly.manifest(named, plan.imports or _imports(assembly))
+    manifest = assembly.manifest(named, plan.imports or meta.default_imports(wheels))
     if options.policy:
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
@@ -235,8 +235,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
         if part.nevra:
             rpms.append((artifact, part.nevra))
     for wheel in built:
-        facts = meta.wheel_facts(wheel.path)
-        _add_built(assembly, wheel, facts.unpacked_size)
+        _add_built(assembly, wheel, meta.wheel_size(wheel.path))
     _add_texts(assembly, locks, rpms, built)
     if archives and locks.redist:
         _add_redist(assembly, locks.redist, archives)
@@ -303,11 +302,3 @@ def _index_of(assembly: Assembly, lock: RpmLock, target: Target) -> FileIndex:
     sources = [source for rpm in assembly.of(RPM) if isinstance(source := assembly.sources[rpm.path], Path)]
     packages = [rpm.judge() for rpm in trusted_rpms(sources, keys=lock.key, fingerprints=lock.fingerprints)]
     return FileIndex.of_packages(packages, target.cuda, target.arch)
-
-
-def _imports(assembly: Assembly) -> tuple[str, ...]:
-    """What to import after installing when nobody said: the modules of the projects that were asked for."""
-    wheels = {artifact.name: assembly.sources[artifact.path] for artifact in assembly.of(WHEEL)}
-    return meta.default_imports(
-        {name: meta.wheel_facts(path) for name, path in wheels.items() if isinstance(path, Path)}
-    )

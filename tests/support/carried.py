@@ -23,7 +23,7 @@ from mirror.connected.contents.inside import Contents as Found
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
 from mirror.connected.packing.assembly import Assembly
-from mirror.connected.papers.papers import add_papers, compiled, look_inside
+from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import Gate, vet
 from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.planning.locks import Locks
@@ -32,7 +32,7 @@ from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.dossier import Dossier, FileFacts
-from mirror.core.kinds import RPM
+from mirror.core.kinds import INTERPRETER, RPM, TOOL, WHEEL, Kind
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from tests.support.rpms import HOME, Contents, Packager, Program
@@ -84,7 +84,8 @@ class Carried:
         return assemble(self.plan, self.locks, self._paths, self.built)
 
     def gate(self, assembly: Assembly, contents: Mapping[str, Found]) -> Gate:
-        return vet(assembly.wheels(), self.plan.target, self.locks.stack, SILENT, compiled(assembly, contents))
+        wheels = wheels_of(assembly, contents)
+        return vet(wheels, self.plan.target, self.locks.stack, compiled(assembly, contents))
 
     def add_papers(self, store: Store | None = None, progress: Progress = SILENT) -> Assembly:
         """Write the papers into a new assembly."""
@@ -117,8 +118,8 @@ class Carried:
         self._paths[digest] = path
         return Download(f"{HOST}/{path.name}", path.name, digest, path.stat().st_size)
 
-    def _part(self, directory: str, path: Path, name: str, version: str, **more: object) -> Part:
-        return Part(directory, name, version, self._download(path), **more)  # type: ignore[arg-type]
+    def _part(self, kind: Kind, path: Path, name: str, version: str, **more: object) -> Part:
+        return Part(kind, name, version, self._download(path), **more)  # type: ignore[arg-type]
 
     def _wheels(self) -> list[Part]:
         wheels = self.directory / "wheels"
@@ -139,11 +140,11 @@ class Carried:
         site = make_wheel(wheels, "site-only", "1.0")
         made = {"alpha": alpha, "beta": beta, "gamma": gamma, "site-only": site}
         return [
-            self._part("wheels", path, name, path.name.split("-")[1], uploaded=UPLOADED) for name, path in made.items()
+            self._part(WHEEL, path, name, path.name.split("-")[1], uploaded=UPLOADED) for name, path in made.items()
         ]
 
     def _tools(self) -> list[Part]:
-        return [self._part("tool", make_wheel(self.directory / "tools", "uv", "1.0"), "uv", "1.0", uploaded=UPLOADED)]
+        return [self._part(TOOL, make_wheel(self.directory / "tools", "uv", "1.0"), "uv", "1.0", uploaded=UPLOADED)]
 
     def _rpms(self) -> list[Part]:
         (self.directory / "rpms").mkdir()
@@ -171,7 +172,7 @@ class Carried:
         )
         path = self.directory / "rpms" / draft.spec.filename
         path.write_bytes(draft.bytes())
-        return self._part("rpms", path, name, "13.0.88-1", unpacked_size=1, nevra=path.name.removesuffix(".rpm"))
+        return self._part(RPM, path, name, "13.0.88-1", unpacked_size=1, nevra=path.name.removesuffix(".rpm"))
 
     def _interpreter(self) -> Part:
         path, out = self.directory / "cpython-3.11-install_only.tar.gz", io.BytesIO()
@@ -181,7 +182,7 @@ class Carried:
                 info.size, info.mode = len(data), mode
                 tar.addfile(info, io.BytesIO(data))
         path.write_bytes(gzip.compress(out.getvalue(), mtime=0))
-        return self._part("python", path, "python", "3.11")
+        return self._part(INTERPRETER, path, "python", "3.11")
 
     def _locked(self) -> Locks:
         pins = {"alpha": "1.0", "beta": "1.1", "gamma": "1.2", "site-only": "1.0", "delta": "2.0"}

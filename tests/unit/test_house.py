@@ -28,7 +28,7 @@ ORDER = {
     "core": (
         "errors", "nearmiss", "names", "fields", "target", "sizes", "commands", "progress", "durable", "home",
         "stackfiles", "kinds",
-        "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "locking", "lock",

@@ -37,6 +37,7 @@ from mirror.core.kinds import INTERPRETER, REDIST, RPM
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import trusted_rpms
+from mirror.core.wheels.wheelfile import WheelFile
 
 
 def look_inside(
@@ -50,6 +51,13 @@ def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artif
     """What ``look_inside`` found compiled in RPMs, component archives and the interpreter."""
     packages = (*assembly.of(RPM), *assembly.of(REDIST), *assembly.of(INTERPRETER))
     return {artifact: contents[artifact.path].native for artifact in packages}
+
+
+def wheels_of(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, WheelFile]:
+    """What ``look_inside`` read in every wheel, those of ``tool/`` included."""
+    read = {artifact: contents[artifact.path].wheel for artifact in assembly.wheels()}
+    assert None not in read.values(), "every wheel was read"
+    return {artifact: wheel for artifact, wheel in read.items() if wheel}
 
 
 def add_papers(

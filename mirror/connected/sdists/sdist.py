@@ -15,9 +15,7 @@ Example::
 
 from __future__ import annotations
 
-import re
 import tarfile
-import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +26,10 @@ from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from mirror.core.archives.zipdirectory import BadZip
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
+from mirror.core.wheels.wheelfile import read_metadata
 
 MAX_MEMBER_BYTES = 4 << 20
 """Largest PKG-INFO or pyproject.toml that is read."""
@@ -100,15 +100,14 @@ def read_wheel(path: Path) -> Sdist:
         InvalidSdist: as ``read_sdist``.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-            with archive.open(name) as stream:
-                return _described(stream.read(MAX_MEMBER_BYTES), ())
-    except StopIteration as exc:
-        raise InvalidSdist(path.name, "it has no METADATA") from exc
+        with path.open("rb") as stream:
+            metadata = read_metadata(stream)
+        if metadata is None:
+            raise InvalidSdist(path.name, "it has no METADATA")
+        return _described(metadata, ())
     except (InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as exc:
+    except (BadZip, OSError) as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
