@@ -19,7 +19,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("order", permutations(LINES))
+@pytest.mark.parametrize("order", list(permutations(LINES)))
 def test_extras_are_followed_in_whatever_order_the_projects_come(order: tuple[str, ...]) -> None:
     needs = Needs({name: LINES[name] for name in order}, ["A[All]", "=broken"], TARGET)
     assert needs.edges() == {"a": ("b",), "b": ("c",), "c": ("d",), "d": ()}
