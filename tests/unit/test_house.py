@@ -29,7 +29,7 @@ ORDER = {
     "core": (
         "errors", "nearmiss", "names", "fields", "toml", "target", "sizes", "commands", "progress", "durable", "home",
         "stackfiles", "kinds",
-        "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",

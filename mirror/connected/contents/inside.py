@@ -13,25 +13,20 @@ Example::
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, cast
 
 from mirror.connected.fetching.download import redacted
-from mirror.core.binaries.elf import MAGIC
 from mirror.core.binaries.glibc import GlibcNeed
-from mirror.core.binaries.native import Native, NativeTally
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.binaries.native import Native
+from mirror.core.fields import Fields
+from mirror.core.wheels.wheelfile import WheelFile
 
-FORMAT = "mirror-contents/2"
-_MAX_BYTES = 64 << 20
+FORMAT = "mirror-contents/3"
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
+_MAX_BYTES = 64 << 20
 MAX_WORDS = 300
-_IN_MEMORY = 8 << 20
-"""A compiled file up to this size is held in memory, a larger one in a temporary file."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +35,13 @@ class Contents:
 
     Attributes:
         summary, homepage, licence, licence_stated, scripts, setuid, scriptlets, signer: see ``FileFacts``; programs and
-            modes of packages only, for those of wheels are found by whoever vets them.
+            modes of packages only, for those of wheels are found by whoever vets ``wheel``.
         texts: name and text of each licence file.
         needs: requirements (PEP 508) of a wheel, capabilities of an RPM, as they are written.
         offers: capabilities and files by which other RPMs need it.
         native: its compiled files.
         faults: what could not be read; one sentence each.
+        wheel: the wheel as it is vetted, where it is one.
     """
 
     summary: str = ""
@@ -61,10 +57,12 @@ class Contents:
     scriptlets: tuple[str, ...] = ()
     signer: str = ""
     faults: tuple[str, ...] = ()
+    wheel: WheelFile | None = None
 
     def encode(self) -> bytes:
         native = {**vars(self.native), "needs": [vars(need) for need in self.native.needs]}
-        return canonical_json({"format": FORMAT, **vars(self), "native": native})
+        wheel = self.wheel.to_dict() if self.wheel else {}
+        return json.dumps({"format": FORMAT, **vars(self), "native": native, "wheel": wheel}).encode("ascii")
 
     @classmethod
     def parse(cls, data: bytes) -> Contents:
@@ -79,12 +77,15 @@ class Contents:
             Native,
             libstdcxx=_texts_by_name(native.table("libstdcxx")),
             needs=tuple(need.fill(GlibcNeed) for need in native.tables("needs")),
+            machines=_texts_by_name(native.table("machines")),
         )
         try:
             texts = tuple((str(name), str(text)) for name, text in fields.take("texts", list))
         except (TypeError, ValueError):
             fields.fail("texts", "expected pairs of texts")
-        return fields.fill(cls, native=counted, texts=texts)
+        inside = fields.table("wheel")
+        wheel = WheelFile.from_dict(inside, counted) if inside.left() else None
+        return fields.fill(cls, native=counted, texts=texts, wheel=wheel)
 
 
 def _texts_by_name(fields: Fields) -> dict[str, str]:
@@ -108,24 +109,3 @@ def web_address(text: str) -> str:
         return redacted(line)
     except ValueError:
         return ""
-
-
-def count_native(tally: NativeTally, name: str, pieces: Iterator[bytes], scratch: Path) -> None:
-    """Count a file if it is a compiled one.
-
-    Args:
-        pieces: its bytes; read no further than to see that it is none.
-        scratch: a directory for a temporary copy, on a disk that has room for the largest file.
-    """
-    head = b""
-    for piece in pieces:
-        head += piece
-        if len(head) >= len(MAGIC):
-            break
-    if not head.startswith(MAGIC):
-        return
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(scratch)) as copy:
-        copy.write(head)
-        for piece in pieces:
-            copy.write(piece)
-        tally.add(cast(BinaryIO, copy), name)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
-from mirror.connected.contents.wheelcontents import read_wheel
+from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
 from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable
@@ -62,7 +62,7 @@ class Task:
 
     @classmethod
     def of_wheel(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
-        return cls(path, source, sha256, "wheel", lambda scratch, advance: read_wheel(source, scratch, advance))
+        return cls(path, source, sha256, "wheel", lambda scratch, advance: wheel_contents(source, scratch, advance))
 
     @classmethod
     def of_rpm(cls, path: str, source: Path, sha256: Sha256Hex, rpm: TrustedRpm) -> Task:

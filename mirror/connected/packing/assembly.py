@@ -78,10 +78,9 @@ class Assembly:
     def of(self, kind: Kind) -> tuple[Artifact, ...]:
         return self.within(kind.directory)
 
-    def wheels(self) -> dict[Artifact, Source]:
-        """Every wheel that was taken in, those of ``tool/`` included, with its bytes."""
-        taken = (*self.of(TOOL), *self.of(WHEEL))
-        return {artifact: self.sources[artifact.path] for artifact in taken if artifact.filename.endswith(".whl")}
+    def wheels(self) -> tuple[Artifact, ...]:
+        """Every wheel that was taken in, those of ``tool/`` included."""
+        return tuple(one for one in (*self.of(TOOL), *self.of(WHEEL)) if one.filename.endswith(".whl"))
 
     def carried(self) -> tuple[Artifact, ...]:
         """What was taken in outside ``meta/``, in the bundle's order."""

@@ -139,8 +139,10 @@ def read_elf(source: BinaryIO, name: str = "") -> Elf | None:
         OSError: when it cannot be read.
     """
     reader = _Reader(source, name)
-    if reader.size < 20 or reader.read(0, 4) != MAGIC:
+    if reader.size < len(MAGIC) or reader.read(0, len(MAGIC)) != MAGIC:
         return None
+    if reader.size < 20:
+        raise MalformedElf(name, f"it has {reader.size} bytes")
     bits, order = reader.read(4, 2)
     (number,) = struct.unpack(">H" if order == 2 else "<H", reader.read(18, 2))
     machine = _MACHINES.get(number, f"machine {number}")

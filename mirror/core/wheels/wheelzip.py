@@ -104,9 +104,15 @@ class Archive:
         Raises:
             BadZip: as ``content`` does, and for one of more than ``limit`` bytes.
         """
+        self.checked(member, limit)
+        return b"".join(self.content(member))
+
+    @staticmethod
+    def checked(member: Member, limit: int) -> int:
+        """A small member's size. Raises ``BadZip`` for one of more than ``limit`` bytes."""
         if member.size > limit:
             refuse(f"{member.name!r} has {member.size} bytes, at most {limit} are read", "zip-content")
-        return b"".join(self.content(member))
+        return member.size
 
     def _packed(self, member: Member) -> Iterator[bytes]:
         self.stream.seek(member.start)
