@@ -48,7 +48,10 @@ MAX_PRIMARY_BYTES = 64 << 20
 
 MAX_KEY_LINE = 200
 
-_TWO_WAYS = "Name a copy of the repository with --toolchain-repo URL-or-DIR, or go without the CUDA toolchain: --without toolchain."
+_TWO_WAYS = (
+    "Name a copy of the repository with --toolchain-repo URL-or-DIR, or go without the CUDA toolchain: "
+    "--without toolchain."
+)
 
 _UNSIGNED = (
     "A copy needs repodata/repomd.xml.asc and repodata/repomd.xml.key too: copy both from the vendor, with the metadata that "

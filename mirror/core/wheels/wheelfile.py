@@ -105,7 +105,7 @@ class WheelFile:
             "size": self.size,
             "fault": list(self.fault or ()),
             "members": [[one.name, one.size, one.mode, one.has_descriptor, one.sha256.hex()] for one in self.members],
-            "texts": {name: text.decode("utf-8", "surrogateescape") for name, text in self.texts.items()},
+            "texts": {name: text.decode("latin-1") for name, text in self.texts.items()},
             "record": self.record.to_dict(),
         }
 
@@ -120,7 +120,7 @@ class WheelFile:
                 WheelMember(name, size, mode, has_descriptor, bytes.fromhex(sha256))
                 for name, size, mode, has_descriptor, sha256 in fields.take("members", list)
             ),
-            {name: texts.text(name).encode("utf-8", "surrogateescape") for name in texts.left()},
+            {name: texts.text(name).encode("latin-1") for name in texts.left()},
             record=RecordCheck.from_dict(fields.table("record")),
             native=native,
         )
