@@ -1,6 +1,6 @@
 """Where a bundle stands among what a prefix holds and ever held: new, there already, older, or in contradiction.
 
-It decides and changes nothing; what to do with the answer is ``mirror.closed.install``'s.
+It decides and changes nothing; ``mirror.closed.install`` acts on the answer.
 
 Rules (SECURITY.md T4, 14): a bundle older than the newest that was ever installed is refused, also when that one is gone by
 now, unless the operator allows it and says why; two different bundles with one sequence are a contradiction that nobody can

@@ -1,7 +1,7 @@
 """A Hugging Face hub: the files of a repository at one revision, with sizes and digests.
 
-Asking is ``huggingface_hub``'s, which speaks the hub's API; fetching what was locked is ``mirror.connected.fetching.fetch``'s,
-for that is resumed and held to a digest. Which files are wanted is ``mirror.connected.models.selection``'s.
+``huggingface_hub`` speaks the hub's API; ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and
+held to a digest. ``mirror.connected.models.selection`` chooses the files.
 
 Rules: the hub's digest of a large file is taken as it is, at the moment of locking; of a small one the hub knows git's SHA-1
 alone, so it is fetched, held to that, and hashed here. The user's token (``HF_TOKEN``, or what ``hf auth login`` left) goes to

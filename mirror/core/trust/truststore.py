@@ -1,7 +1,7 @@
 """The trust store: the one chain of roots that this user trusts, in a directory of their own.
 
-How one root follows another is ``mirror.core.trust.chain``'s; whether a manifest is signed as a root asks,
-``mirror.core.trust.verdict``'s.
+``mirror.core.trust.chain`` checks that one root follows another, ``mirror.core.trust.verdict`` that a manifest is signed as a
+root asks.
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a store that
 cannot be read, or that is not this user's alone, is an error, never an empty store.
