@@ -9,7 +9,7 @@ those install the same; a prefix holds one stack.
 
 Example::
 
-    found = standing(prefix, manifest, digest)
+    found = check_upgrade(prefix, manifest, digest)
 """
 
 from __future__ import annotations
@@ -89,8 +89,13 @@ class OtherStack(MirrorError):
     installed: str
 
 
-def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False) -> Generation | None:
-    """The bundle's generation if it is there already, None if it is to be installed.
+def check_upgrade(
+    prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False
+) -> Generation | None:
+    """Refuse a bundle that must not be installed here, and find it where it is installed already.
+
+    Returns:
+        The bundle's generation if it is there already, None if it is to be installed.
 
     Args:
         allow_older: whether the operator wants it although a newer one was installed.

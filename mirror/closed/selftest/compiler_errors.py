@@ -1,4 +1,4 @@
-"""What a compiler or a linker complains of, as the package of the toolkit that is missing.
+"""Errors of a compiler or a linker, explained by the package of the toolkit that is missing.
 
 It reads nvcc's, gcc's and ld's own words, looks into the toolkit, and asks ``mirror.core.cuda.components`` which package brings
 what is not there. ``mirror.closed.selftest.compiling`` runs the compilers.
@@ -72,7 +72,7 @@ class Toolkit:
 
 
 def explain(text: str, toolkit: Toolkit) -> tuple[str, ...]:
-    """What is behind a compiler's or a linker's complaint; one sentence for each package, none when nothing is known.
+    """What is behind an error of a compiler or a linker; one sentence for each package, none when nothing is known.
 
     Args:
         text: all that it said.

@@ -56,7 +56,7 @@ class ModelUnavailable(MirrorError):
 
     ref = "model-unavailable"
     exit_code = 25
-    message = "{repository} at {revision} cannot be had from {hub}: {problem}"
+    message = "{repository} at {revision} cannot be fetched from {hub}: {problem}"
 
     repository: str
     revision: str
@@ -123,7 +123,7 @@ def user_token() -> str | None:
     try:
         token = get_token()
     except OIDCError as exc:
-        raise InvalidDocument("HF_OIDC_RESOURCE", "", f"no token can be had by it: {exc}") from exc
+        raise InvalidDocument("HF_OIDC_RESOURCE", "", f"it gives no token: {exc}") from exc
     if token and not _TOKEN.fullmatch(token):  # requests would put the whole of it into its own error
         raise InvalidDocument("HF_TOKEN", "", "a token has printable ASCII characters alone, and no blanks")
     return token

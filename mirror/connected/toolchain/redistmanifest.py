@@ -41,7 +41,7 @@ _WAYS = "Name a copy of its directory with --toolchain-repo URL-or-DIR, or go wi
 
 
 class RedistUnreachable(RepositoryUnreachable):
-    """The list of archives could not be had."""
+    """The list of archives could not be fetched."""
 
     ref = "redist-unreachable"
     exit_code = 101

@@ -47,7 +47,9 @@ MAX_PRIMARY_BYTES = 64 << 20
 
 MAX_KEY_LINE = 200
 
-_TWO_WAYS = "Name a copy of the repository with --toolchain-repo URL-or-DIR, or leave the CUDA toolchain out: --without toolchain."
+_TWO_WAYS = (
+    "Name a copy of the repository with --toolchain-repo URL-or-DIR, or leave the toolchain out: --without toolchain."
+)
 
 _UNSIGNED = (
     "A copy needs repodata/repomd.xml.asc and repodata/repomd.xml.key too: copy both from the vendor, with the metadata that "
@@ -62,7 +64,7 @@ _NO_REPODATA = (
 
 
 class RepositoryUnreachable(MirrorError):
-    """A file of a repository's metadata could not be had.
+    """A file of a repository's metadata could not be fetched.
 
     Attributes:
         place: the host, or the directory of a local copy.

@@ -62,7 +62,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "flashinfer-jit": ("cuobjdump", "culibos-devel"),
     "vllm-source": ("cuobjdump", "culibos-devel"),
 }
-"""What goes with a set where it can be had: the lister of compiled GPUs, and what static CUDA libraries link (CUDA.md A7)."""
+"""What goes with a set where there is one: the lister of compiled GPUs, and what static CUDA libraries link (CUDA.md A7)."""
 
 _FILES: Mapping[str, str] = {
     "bin/nvcc": "nvcc", "bin/nvcc.profile": "nvcc", "bin/cudafe++": "nvcc", "bin/ptxas": "nvcc", "bin/fatbinary": "nvcc",
