@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from mirror.connected.newstack.draft import NewStack
 
 _DESCRIPTION = """\
-Write a new stack: NAME.toml, in lockfiles/ if there is one here, else in this directory. What is there is never written over.
+Write a new stack: NAME.toml, in lockfiles/ if there is one here, else in this directory. An existing file is never overwritten.
 
 The file is commented and can be locked as it is. REQUIREMENTs are written as in a requirements file ("vllm==0.25.1"); --from
-takes over those of a project. What cannot be taken over is told.
+takes over those of a project, and says what it could not take over.
 """
 
 

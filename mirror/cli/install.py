@@ -19,14 +19,14 @@ _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
 root.
 
-It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works.
-Whatever stops it, what was current before still is. Running it again with the same bundle verifies this copy of it
-and changes nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
+It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works. If anything
+stops it, what was current before stays current. Running it again with the same bundle verifies this copy of it and changes
+nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
 """
 
 _EPILOG = """\
-The first time on a host, either trust the root before (mirror trust add) or confirm the one in the bundle with
---fingerprint, told to you by another way than the bundle. Then, in any shell: . PREFIX/current/env.sh
+The first time on a host, either trust the root before (mirror trust add) or confirm the one in the bundle with --fingerprint,
+which you were given by another way than the bundle. Then, in any shell: . PREFIX/current/env.sh
 """
 
 

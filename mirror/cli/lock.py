@@ -38,7 +38,7 @@ def configure(subparsers: Any) -> None:
         "--upgrade",
         nargs="*",
         metavar="PROJECT",
-        help="take the newest versions that fit: of these projects, or without any of everything",
+        help="take the newest versions that fit, of these projects, or of everything when none is named",
     )
     parser.add_argument(
         "--resolver",

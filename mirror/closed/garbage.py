@@ -1,7 +1,7 @@
 """Garbage: generations that are neither current nor the way back, unfinished ones, and caches whose generation is gone.
 
-It decides what may go, and removes it. How a generation goes in a safe order is ``mirror.closed.prefix.generations``'s, who
-uses what is ``mirror.closed.prefix.usage``'s.
+It decides what may go, and removes it. ``mirror.closed.prefix.generations`` removes a generation in a safe order,
+``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
 lock of the prefix is held from the decision to the end; every removal is in the prefix's history first, so that a bundle older

@@ -175,11 +175,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         with open_bundle(draft) as written:
             written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
             written.verify(progress)
-    tallies, stale = _standing(options.output, builder.root)
+    tallies, stale = _who_signed(options.output, builder.root)
     return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, tallies, (*notes, *stale))
 
 
-def _standing(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
+def _who_signed(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
     """Who has signed a new bundle, and a note on what lies beside it and is for another one."""
     with open_bundle(output) as made:
         made.trust(root, required=REVIEW)

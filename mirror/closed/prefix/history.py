@@ -1,8 +1,8 @@
 """The history of a prefix: what was installed, made current and removed, one line each, never rewritten.
 
 It is what remains when generations are gone: the greatest sequence that was ever installed, which an older bundle may not
-undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by. Generations
-themselves are ``mirror.closed.prefix.generations``'s.
+undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by.
+``mirror.closed.prefix.generations`` holds the generations themselves.
 
 Rules: lines are appended and forced to the disk before ``current`` changes; a line cut short by a power loss is the last one
 and is left out; any other damage is an error, never an empty history.

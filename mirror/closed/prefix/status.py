@@ -1,7 +1,7 @@
 """What a prefix holds, and going back to something that it holds.
 
-Reading takes no lock and changes nothing; ``rollback`` only moves the ``current`` link between generations that are
-complete. New generations are ``mirror.closed.install``'s.
+Reading takes no lock and changes nothing; ``rollback`` only moves the ``current`` link between generations that are complete.
+``mirror.closed.install`` makes new generations.
 
 Rule: a rollback never installs and never reads a bundle, so it needs no trust and works when all else is broken
 (SECURITY.md T4).

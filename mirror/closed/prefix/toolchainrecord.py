@@ -1,7 +1,7 @@
 """What a receipt says of the CUDA toolchain: which package each file came from, and what was done besides unpacking.
 
-Unpacking is ``mirror.core.toolkit.toolchain``'s. Rules: files are grouped by their package, so that thousands of paths stay a
-small document; strict as all our documents, ``from_fields`` and ``to_dict`` are inverse.
+``mirror.core.toolkit.toolchain`` unpacks. Rules: files are grouped by their package, so that thousands of paths stay a small
+document; strict as all our documents, ``from_fields`` and ``to_dict`` are inverse.
 
 Example::
 

@@ -1,7 +1,7 @@
 """Unpacking a tar that came from elsewhere: the interpreter's ``install_only`` archive.
 
-Each member is judged by ``mirror.core.archives.tarstream`` just before it is written here. Whether the archive is the signed one is
-the caller's to check, before.
+``mirror.core.archives.tarstream`` judges each member just before it is written here. The caller has checked before that the
+archive is the signed one.
 
 Rules: files are created anew and never through a link, because all symbolic links are made last; a hard link becomes a copy;
 modes keep their execute bit and nothing else.

@@ -1,7 +1,7 @@
 """Building one wheel from its sdist: same request, same bytes, no network.
 
-The room it happens in is ``mirror.connected.building.workshop``'s, the cut ``mirror.connected.building.sandbox``'s; what is
-built in which order is ``mirror.connected.building.builds``'s.
+``mirror.connected.building.workshop`` makes the directory it happens in, ``mirror.connected.building.sandbox`` takes the
+network away, ``mirror.connected.building.builds`` decides what is built in which order.
 
 Rules: the sdist and every build requirement are pinned and hashed; what the backend asks for beyond them is an error that
 names it, never a download; each hook of PEP 517 runs cut off from the network; a finished wheel is judged before it is

@@ -1,7 +1,7 @@
 """Is a wheel that was built here the one that was asked for, and will the target take it?
 
-How it was built is ``mirror.connected.building.builder``'s; which tags a target takes is ``mirror.connected.index.wheels``'s;
-what its compiled files ask of glibc is vetted with all other wheels (``mirror.core.vetting.wheel``).
+``mirror.connected.building.builder`` built it; ``mirror.connected.index.wheels`` knows which tags a target takes; what its
+compiled files ask of glibc is vetted with all other wheels (``mirror.core.vetting.wheel``).
 
 Rules: its name and version are the sdist's (SECURITY.md 46), in its file name and in its METADATA; a tag of it is one of
 the target's; no compiled file in it is for another CPU than the target's, whatever the tag says.

@@ -1,7 +1,7 @@
 """Running a command that cannot reach any network, as an ordinary user.
 
-How the network is given up is ``mirror.connected.building.network_isolation``'s, which runs inside; what is run, and why, is
-the builder's.
+``mirror.connected.building.network_isolation``, which runs inside, gives the network up; the builder decides what is run, and
+why.
 
 Rules: there is no way to run without the cut; the command gets exactly the environment that it is given, and no open file
 but its log; whatever ends the wait ends the command and all its children.

@@ -1,7 +1,7 @@
 """What was found inside one artifact, whatever kind it is of and whatever stack it is for.
 
-Reading it out is ``mirror.connected.contents.wheelcontents``'s and ``mirror.connected.contents.packagecontents``'s,
-remembering it ``mirror.connected.contents.inspection``'s; what it means in one bundle ``mirror.connected.papers.dossier``'s.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` read it out,
+``mirror.connected.contents.inspection`` remembers it; ``mirror.connected.papers.dossier`` says what it means in one bundle.
 
 Rules: a function of the artifact's bytes alone, so that it is found once; the publisher's words are cut to one line without
 control characters, for they end up in tables.

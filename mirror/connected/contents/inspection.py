@@ -1,7 +1,7 @@
 """Reading every artifact of a bundle through, several at a time, and remembering what was found.
 
-What is looked for in each kind of file is ``mirror.connected.contents.wheelcontents``'s and
-``mirror.connected.contents.packagecontents``'s.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` know what to look for in each kind
+of file.
 
 Rules: what was found is remembered under the artifact's digest, the kind that it was read as, and the version of what reads
 it; of an RPM also under the keys that it was judged by; a memory that cannot be read is made anew. The largest file is begun

@@ -1,7 +1,7 @@
 """Licences: from a publisher's words to an SPDX expression, and every licence text of a bundle once.
 
-Where the words and the texts are found in an artifact is ``mirror.connected.contents.wheelcontents``'s and
-``mirror.connected.contents.packagecontents``'s; what a site allows is its policy's.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` find the words and the texts in an
+artifact; a site's policy says what is allowed.
 
 Rules: an expression is taken as it is when it is a valid one (PEP 639); other words count only where they can mean one licence
 and nothing else that the publisher says contradicts them ("BSD" alone means three); otherwise the words stay words, for a

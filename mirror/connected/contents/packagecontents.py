@@ -1,7 +1,7 @@
 """What is inside the files that a toolchain or an interpreter comes in: RPMs, component archives, a Python's tar.
 
-Judging them is ``mirror.core.toolkit.rpmsource``'s, ``mirror.core.toolkit.redist``'s and
-``mirror.core.archives.tarstream``'s; this module reads what they hand on, and of an RPM the words of its header besides.
+``mirror.core.toolkit.rpmsource``, ``mirror.core.toolkit.redist`` and ``mirror.core.archives.tarstream`` judge them; this module
+reads what they hand on, and of an RPM the words of its header besides.
 
 Rules: whatever they refuse is refused here too; every file is read to its end, so that it is held to its digest.
 

@@ -1,7 +1,7 @@
 """The toolchain's lock files, as drafts: ``NAME.rpms.toml`` and ``NAME.files.txt``, or ``NAME.redist.toml``.
 
-What is in each is its own module's (``mirror.connected.toolchain.rpmlock``, ``filelists``, ``redistlock``); that they are
-written with the Python side, ``mirror.connected.lock``'s.
+``mirror.connected.toolchain.rpmlock``, ``filelists`` and ``redistlock`` make the contents; ``mirror.connected.lock`` writes
+them together with the Python side.
 
 Rules: RPMs that were locked stay as long as they answer the wishes and the repository has them, unless they are to be upgraded.
 

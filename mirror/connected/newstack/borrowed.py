@@ -1,7 +1,7 @@
 """Wishes borrowed from a file that a project has already: what ``mirror init --from FILE`` takes over.
 
 Read are requirements files (``.txt``, ``.in``, with what they include), ``pyproject.toml`` (``[project]``, PEP 621) and
-``pylock.toml`` (PEP 751). What a stack's file looks like is ``mirror.connected.newstack.draft``'s.
+``pylock.toml`` (PEP 751). ``mirror.connected.newstack.draft`` writes the stack's file.
 
 Rules: what cannot be taken over is told, each with the reason, and never dropped in silence; no URL with credentials is copied;
 a ``pylock.toml`` is read for the target, as its own installer would for that machine.

@@ -1,7 +1,7 @@
 """Assembly: from files that are here to a manifest, in the bundle's order, and the bytes behind each member.
 
-It decides what goes in and under which path; writing the tar is ``mirror.connected.packing.pack``'s, the texts of ``meta/`` are
-``mirror.connected.packing.meta``'s.
+It decides what goes in and under which path; ``mirror.connected.packing.pack`` writes the tar,
+``mirror.connected.packing.meta`` the texts of ``meta/``.
 
 Rules: nothing of this machine goes in (no path, no time, no user), so that equal locks give equal bytes; each project is
 there once; wheels that were built here say so.

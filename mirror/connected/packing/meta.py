@@ -1,7 +1,7 @@
 """What mirror itself writes into ``meta/``: install.txt, rpms.json, redist.json, provenance.json, SHA256SUMS.
 
 Each function takes values and returns bytes; equal values give equal bytes (no time, no path, no name of this machine).
-Which files go in, and in what order, is ``mirror.connected.bundle``'s.
+``mirror.connected.bundle`` decides which files go in, and in what order.
 
 Example::
 

@@ -1,7 +1,7 @@
 """The lock files of one stack, read together: ``NAME.txt`` and what is beside it.
 
-Reading each format is its own module's; making locks is ``mirror.connected.lock``'s. This one knows which belong together,
-which are missing, and what a lock made elsewhere (by pip-tools, uv, or as a PEP 751 pylock.toml) goes by.
+Each format is read by its own module; ``mirror.connected.lock`` makes locks. This one knows which belong together, which are
+missing, and what a lock made elsewhere (by pip-tools, uv, or as a PEP 751 pylock.toml) goes by.
 
 Rules: a lock that no longer covers ``NAME.toml`` is refused, with each difference; a lock without ``NAME.toml`` is for this
 machine's own platform; the sequence number is the time of locking, the latest of the files'.

@@ -1,6 +1,6 @@
 """Which bundle is wanted, and the locks that it takes: read, and locked first where something is not locked yet.
 
-Reading a stack's lock files is ``mirror.connected.planning.locks``'s, making them ``mirror.connected.lock``'s.
+``mirror.connected.planning.locks`` reads a stack's lock files, ``mirror.connected.lock`` makes them.
 
 Rules: ``--locked`` locks nothing, whatever is missing or changed; a ``NAME.toml`` that changed is locked again with the pins
 of before as preferences, and one whose change no pin hangs on keeps them all; what the user goes without is not missed; an

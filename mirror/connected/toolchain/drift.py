@@ -160,7 +160,7 @@ class _Drift:
         return f"it now has {', '.join(sorted(package.evr for package in others))}"
 
     def packages(self) -> Sequence[RpmPackage]:
-        """What the repository lists now; nothing when its metadata cannot be had, or is not signed by the lock's key."""
+        """What the repository lists now; nothing when its metadata cannot be fetched, or is not signed by the lock's key."""
         if self._packages is None:
             try:
                 with new_session() as session:

@@ -1,8 +1,7 @@
 """An RPM repository: signed metadata that says which RPMs there are, with their digests.
 
-Parsing the signed bytes is ``mirror.connected.toolchain.repodata``'s, choosing among the RPMs
-``mirror.connected.toolchain.closure``'s, bringing them here ``mirror.connected.fetching.fetch``'s; whether an RPM's own
-signature is good is ``mirror.core.toolkit.rpm``'s to say.
+``mirror.connected.toolchain.repodata`` parses the signed bytes, ``mirror.connected.toolchain.closure`` chooses among the RPMs,
+``mirror.connected.fetching.fetch`` brings them; ``mirror.core.toolkit.rpm`` verifies the signature of each RPM.
 
 Rules, in order, each on the very bytes that the one before has judged (SECURITY.md T16, T17, 45):
 (1) the key that the repository offers counts only if its fingerprint is one that the stack pins;
@@ -49,8 +48,7 @@ MAX_PRIMARY_BYTES = 64 << 20
 MAX_KEY_LINE = 200
 
 _TWO_WAYS = (
-    "Name a copy of the repository with --toolchain-repo URL-or-DIR, or go without the CUDA toolchain: "
-    "--without toolchain."
+    "Name a copy of the repository with --toolchain-repo URL-or-DIR, or leave the toolchain out: --without toolchain."
 )
 
 _UNSIGNED = (
@@ -66,7 +64,7 @@ _NO_REPODATA = (
 
 
 class RepositoryUnreachable(MirrorError):
-    """A file of a repository's metadata could not be had.
+    """A file of a repository's metadata could not be fetched.
 
     Attributes:
         place: the host, or the directory of a local copy.

@@ -1,8 +1,8 @@
 """What an advisory database says of a bundle's artifacts, on the day of the database: ``meta/vulnerabilities.json``.
 
 The connected side asks a database when a bundle is made (``mirror.connected.papers.osv``); the review room asks a newer dump
-later (``mirror.review.report.rescan``); both put the answers together with ``mirror.core.advisories.search``. What a site
-makes of them is its policy's.
+later (``mirror.review.report.rescan``); both put the answers together with ``mirror.core.advisories.search``. A site's policy
+decides about them.
 
 Rules: the date is the source's own, never a machine's, so that equal inputs give equal bytes; what was not looked at and what
 could not be told is said, never left out; strict as all our documents.

@@ -1,6 +1,6 @@
 """A member's header in a tar, as GNU tar, Python and libarchive write them: ustar, GNU long names, pax records.
 
-Which members an archive may hold is ``mirror.core.archives.tarstream``'s. This module takes blocks apart, opens nothing and
+``mirror.core.archives.tarstream`` decides which members an archive may hold. This module takes blocks apart, opens nothing and
 trusts nothing in them.
 
 Rules: the checksum is right; numbers are octal digits; names are UTF-8; an extended header names a path or a link's target,

@@ -1,9 +1,9 @@
 """Reading a tar that came from elsewhere, from front to back: the interpreter's archive, NVIDIA's component archives.
 
 ``tarfile`` is not used: it takes a broken header for the end, reads extended headers of any size into memory, and its filters
-let crafted archives out of the target on every Python from 3.9 to 3.13 (SECURITY.md findings 4 and 5). Whether the archive is
-the signed one is the caller's to check, before; writing what it holds is the caller's too. Decompressing is
-``mirror.core.archives.decompress``'s, the form of a header ``mirror.core.archives.tarheader``'s.
+let crafted archives out of the target on every Python from 3.9 to 3.13 (SECURITY.md findings 4 and 5). The caller has checked
+before that the archive is the signed one, and writes what it holds. ``mirror.core.archives.decompress`` decompresses,
+``mirror.core.archives.tarheader`` takes a header apart.
 
 Rules, each judged before a member is handed on:
 (1) names are plain and relative, below the archive's one top directory, which is left out of them;

@@ -60,7 +60,7 @@ class ZipMember:
         """Its bytes.
 
         Raises:
-            NoZip: when they are more than ``limit`` or cannot be had.
+            NoZip: when they are more than ``limit`` or cannot be read.
         """
         if self.flags & 1 or self.method not in (0, 8):
             raise NoZip(f"{self.name}: encrypted, or compressed by method {self.method}")

@@ -1,7 +1,7 @@
 """Native code: how many compiled files an artifact holds, which GPUs they are for, and what they need of the host's libraries.
 
-Reading one ELF file is ``mirror.core.binaries.elf``'s, what it needs of glibc ``mirror.core.binaries.glibc``'s, the GPU code
-in it ``mirror.core.binaries.fatbin``'s; which files there are is told by whoever opens the artifact.
+``mirror.core.binaries.elf`` reads one ELF file, ``mirror.core.binaries.glibc`` what it needs of glibc,
+``mirror.core.binaries.fatbin`` the GPU code in it; whoever opens the artifact tells which files there are.
 
 Rules: files that nothing was proven about are counted and named as faults, never refused here: a damaged test file in a wheel
 is for a person to judge; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;

@@ -1,7 +1,7 @@
 """The manifest: what a bundle holds, in order, and what it is for. Its bytes are what gets signed.
 
-The tar is a function of the manifest (see ``mirror.core.bundle.layout``), so this is the whole truth about a bundle. Who may
-sign it is ``mirror.core.trust.verdict``'s; reading it out of a file is ``mirror.core.bundle.reader``'s.
+The tar is a function of the manifest (see ``mirror.core.bundle.layout``), so this is the whole truth about a bundle.
+``mirror.core.trust.verdict`` decides who may sign it; ``mirror.core.bundle.reader`` reads it out of a file.
 
 Rules: parsed only after its signature was checked; unknown keys and unknown format versions are refused; paths are
 unique also when case is ignored; the order of ``artifacts`` is the order in the tar.

@@ -1,6 +1,6 @@
 """The header structure of RPM packages: numbered entries over one store of bytes.
 
-What the entries mean is ``mirror.core.toolkit.rpm``'s. Nothing here is trusted or trusts.
+``mirror.core.toolkit.rpm`` knows what the entries mean. Nothing here is trusted or trusts.
 
 Rules: the lengths that a structure claims are judged before it is read; every entry is judged when it is parsed (known type,
 inside the store, aligned, no tag twice), so that getters only have to look.

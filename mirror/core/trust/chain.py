@@ -1,6 +1,6 @@
 """The chain of roots: each next one is signed by the one before and by itself, so trust in the first is trust in the last.
 
-It checks documents; where they are kept is ``mirror.core.trust.verdict``'s, how they travel ``mirror.core.bundle.reader``'s.
+It checks documents; ``mirror.core.trust.truststore`` keeps them, ``mirror.core.bundle.reader`` finds them in a bundle.
 
 Rules (TUF specification 5.3.4 to 5.3.7; SECURITY.md T10): the next version is greater by exactly one; the threshold of the
 root role of version N and that of version N+1 have both signed version N+1; signatures over a successor are checked by N

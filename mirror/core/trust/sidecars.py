@@ -6,7 +6,7 @@
 - ``FILE.approval.json``, ``FILE.rejection.json``, ... with ``.json.sig`` beside each: a statement, what its signer decided,
   when, and why. A refusal is a statement alone; with an approval it only tells the time and the note.
 
-Finding and parsing is here; whose signatures count is ``mirror.core.trust.verdict``'s and ``mirror.core.trust.quorum``'s.
+Finding and parsing is here; ``mirror.core.trust.verdict`` and ``mirror.core.trust.quorum`` decide which signatures count.
 
 Rules: what cannot be read, is for another bundle or is damaged is set aside with its reason, and counts for nothing, neither
 for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; of each kind

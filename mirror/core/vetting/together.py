@@ -1,6 +1,6 @@
 """How the wheels of a bundle go together: paths that two of them bring, and what they require of each other.
 
-Each wheel by itself is ``mirror.core.vetting.wheel``'s.
+``mirror.core.vetting.wheel`` judges each wheel by itself.
 
 Rules (SECURITY.md 29 and 43): one path has one content, whichever wheel is installed first; a file is nowhere a directory of
 another wheel; each Requires-Dist that applies on the target is met inside the set, with the extras that are really asked for.

@@ -1,7 +1,7 @@
 """A wheel's zip file, read so strictly that no two readers can see two different wheels in it.
 
-It holds the archive's local headers and its members' bytes; the central directory is ``mirror.core.archives.zipdirectory``'s.
-What a wheel must hold is ``mirror.core.vetting.wheel``'s; which names are plain is ``mirror.core.wheels.paths``'s.
+It holds the archive's local headers and its members' bytes; ``mirror.core.archives.zipdirectory`` reads the central directory.
+``mirror.core.vetting.wheel`` judges what a wheel must hold; ``mirror.core.wheels.paths`` knows which names are plain.
 
 Rules (SECURITY.md 22 to 24 and 47):
 (1) every byte belongs to something: the members lie one after another from the first byte to the central directory, which

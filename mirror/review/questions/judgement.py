@@ -1,6 +1,6 @@
 """What a reviewer holds a bundle against: published vulnerabilities, and their site's policy.
 
-The rules are ``mirror.core.policy.rules``'s, the advisories ``mirror.core.advisories.known``'s; here is only which of them are
+``mirror.core.policy.rules`` holds the rules, ``mirror.core.advisories.known`` the advisories; here is only which of them are
 applied, and what it means that they cannot be.
 
 Rules: newer advisories take the place of the bundle's own; a policy that cannot be applied is said to be so, never taken for

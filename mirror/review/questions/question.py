@@ -1,6 +1,6 @@
 """A question that a reviewer asks of a bundle, and the artifacts that are its answer.
 
-The questions themselves are ``mirror.review.questions.questions``'s; how the answers are shown is the page's.
+``mirror.review.questions.questions`` holds the questions themselves; ``mirror.review.page`` shows the answers.
 
 Rules: a question that cannot be answered says so and is never taken for answered with no; every answer names its artifact;
 nothing here refuses anything.

@@ -1,6 +1,6 @@
 """The files of the generation: whether they still are what was installed.
 
-The comparison is ``mirror.closed.soundness``'s; this says what it found as findings.
+``mirror.closed.soundness`` compares; this module reports what it found as findings.
 
 Rules: a few damaged files are named each, many are counted by package; what could not be checked is a note, never good.
 
