@@ -17,6 +17,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -151,7 +152,7 @@ def read_wheel(
         archive = read_archive(stream)
         return _Reading(archive, keep, scratch).read(advance)
     except BadZip as exc:
-        return WheelFile(stream.seek(0, 2), (exc.rule, str(exc)))
+        return WheelFile(stream.seek(0, os.SEEK_END), (exc.rule, str(exc)))
 
 
 def read_metadata(stream: BinaryIO) -> bytes | None:
@@ -163,12 +164,13 @@ def read_metadata(stream: BinaryIO) -> bytes | None:
     """
     archive = read_archive(stream)
     infos = _infos(member.name for member in archive.members)
-    found = [member for member in archive.members if member.name in [f"{info}/METADATA" for info in infos]]
-    return archive.read(found[0], MAX_TEXT_BYTES) if len(found) == len(infos) == 1 else None
+    wanted = f"{infos[0]}/METADATA" if len(infos) == 1 else ""
+    found = next((member for member in archive.members if member.name == wanted), None)
+    return archive.read(found, MAX_TEXT_BYTES) if found else None
 
 
 def _infos(names: Iterable[str]) -> list[str]:
-    """Directories, and files, for pip counts those too, that are called ``.dist-info`` in whatever case."""
+    """What is called ``.dist-info``, in whatever case; files as well, for pip counts them."""
     tops = {name.partition("/")[0] for name in names}
     return sorted(top for top in tops if top.lower().endswith(".dist-info"))
 
