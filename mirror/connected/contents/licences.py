@@ -173,15 +173,12 @@ def text_of(data: bytes, size: int) -> str:
     """A licence text as it is kept.
 
     Args:
-        data: its first ``MAX_TEXT_BYTES`` bytes, or all of it.
+        data: its beginning, or all of it; no more than ``MAX_TEXT_BYTES`` are kept.
         size: bytes of all of it.
     """
-    text = (
-        data[:MAX_TEXT_BYTES].decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    )
-    note = (
-        f"\n[cut here by mirror: the file has {size} bytes, {MAX_TEXT_BYTES} are kept]" if size > MAX_TEXT_BYTES else ""
-    )
+    kept = data[:MAX_TEXT_BYTES]
+    text = kept.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    note = f"\n[cut here by mirror: the file has {size} bytes, {len(kept)} are kept]" if len(kept) < size else ""
     return text.rstrip() + note + "\n"
 
 

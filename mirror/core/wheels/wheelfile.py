@@ -17,6 +17,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -35,6 +36,9 @@ from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_arc
 TEXTS = ("METADATA", "WHEEL", "entry_points.txt")
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 MAX_TEXT_BYTES = 32 << 20
+MAX_KEPT_BYTES = 64 << 20
+"""Of all members whose beginnings are kept."""
+
 
 Fault = Tuple[str, str]
 """A rule of ``BadZip``, and what breaks it."""
@@ -72,7 +76,7 @@ class WheelFile:
         fault: the rule of zip files that it breaks; then nothing else is known.
         members: in the order of their bytes.
         texts: those of ``TEXTS`` that are in its one ``.dist-info`` directory; none where it has several such directories.
-        kept: beginnings of further members, as they were asked for.
+        kept: beginnings of further members, as they were asked for, up to ``MAX_KEPT_BYTES``.
         record: how RECORD compares with what is there.
         native: its compiled files.
     """
@@ -151,7 +155,7 @@ def read_wheel(
         archive = read_archive(stream)
         return _Reading(archive, keep, scratch).read(advance)
     except BadZip as exc:
-        return WheelFile(stream.seek(0, 2), (exc.rule, str(exc)))
+        return WheelFile(stream.seek(0, os.SEEK_END), (exc.rule, str(exc)))
 
 
 def read_metadata(stream: BinaryIO) -> bytes | None:
@@ -163,12 +167,13 @@ def read_metadata(stream: BinaryIO) -> bytes | None:
     """
     archive = read_archive(stream)
     infos = _infos(member.name for member in archive.members)
-    found = [member for member in archive.members if member.name in [f"{info}/METADATA" for info in infos]]
-    return archive.read(found[0], MAX_TEXT_BYTES) if len(found) == len(infos) == 1 else None
+    wanted = f"{infos[0]}/METADATA" if len(infos) == 1 else ""
+    found = next((member for member in archive.members if member.name == wanted), None)
+    return archive.read(found, MAX_TEXT_BYTES) if found else None
 
 
 def _infos(names: Iterable[str]) -> list[str]:
-    """Directories, and files, for pip counts those too, that are called ``.dist-info`` in whatever case."""
+    """What is called ``.dist-info``, in whatever case; files as well, for pip counts them."""
     tops = {name.partition("/")[0] for name in names}
     return sorted(top for top in tops if top.lower().endswith(".dist-info"))
 
@@ -184,6 +189,7 @@ class _Reading:
         self._record: Record | None = None
         self._found: dict[str, bytes] = {}
         self._kept: dict[str, bytes] = {}
+        self._room = MAX_KEPT_BYTES
         self._digests: dict[str, bytes] = {}
         self._recorded: dict[str, Recorded] = {}
         self._tally = NativeTally(gpus=scratch is not None)
@@ -219,12 +225,14 @@ class _Reading:
         hashes = {one: hashlib.new(one) for one in {"sha256", line.algorithm if line and line.digest else "sha256"}}
         marks = None if self._scratch else Marks(member)
         pieces = self._through(member, marks, tuple(hashes.values()))
-        text, wanted = self._texts.get(name), self._keep(name)
+        text, kept = self._texts.get(name), self._keep(name)
+        wanted = min(kept, self._room)
         head = head_of(pieces, max(len(MAGIC), wanted, self._archive.checked(member, MAX_TEXT_BYTES) if text else 0))
         if text:
             self._found[text] = head
-        if wanted:
+        if kept:
             self._kept[name] = head[:wanted]
+            self._room -= len(self._kept[name])
         if self._scratch:
             self._tally.add_pieces(chain([head], pieces), name, self._scratch)
         for _ in pieces:

@@ -84,6 +84,12 @@ def test_a_text_that_is_too_long_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> 
         read_metadata(io.BytesIO(data))
 
 
+def test_what_is_kept_of_all_members_together_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirror.core.wheels.wheelfile.MAX_KEPT_BYTES", 7)
+    data = zip_bytes([Entry(name, b"words") for name in "abc"])
+    assert read_wheel(io.BytesIO(data), keep=lambda name: 9).kept == {"a": b"words", "b": b"wo", "c": b""}
+
+
 def test_metadata_is_read_alone(tmp_path: Path) -> None:
     stream = Counted(whole(tmp_path))
     metadata = read_metadata(stream)
