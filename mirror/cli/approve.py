@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, out, print_json
 from mirror.cli.signers import print_tallies
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(made.to_dict())
         return 0
     role = " as a builder" if made.role == "builder" else ""
-    print(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
+    out(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
     for path in made.written:
-        print(f"  wrote      {path}")
+        out(f"  wrote      {path}")
     print_tallies(args.bundle, made.tallies)
     return 0
 

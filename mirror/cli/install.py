@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, out, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
 from mirror.core.kinds import KINDS, TOOL, WHEEL
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_document(installed))
     else:
-        print("\n".join(_sentences(installed)))
-        print(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
+        out("\n".join(_sentences(installed)))
+        out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"stacks": [_document(one, checks, args.check) for one, checks in zip(statuses, found)]})
     else:
-        print("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
+        out("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
     damaged = [check for checks in found for check in checks if check.damages]
     if damaged:
         _say_what_to_do(damaged)
