@@ -69,7 +69,7 @@ def test_json_is_for_machines(desk: Desk, home: Path, capsys: pytest.CaptureFixt
 def test_a_prefix_that_is_a_file_has_its_exit_code(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", str(desk.bundle()), "--prefix", str(desk.uv), "--python", str(BASE)]) == 90
     err = capsys.readouterr().err
-    assert f"error: this host cannot take the bundle: the prefix {desk.uv} is not a directory" in err
+    assert f"error: cannot install in {desk.uv}: the prefix {desk.uv} is not a directory" in err
     assert "ref: preflight-failed" in err
 
 
