@@ -24,7 +24,7 @@ _DESCRIPTION = """\
 Fetch what a lock names, build what has no wheel, and write one signed tar for the closed network.
 
 NAME is a stack in lockfiles/ or here; its lock is NAME.txt, and NAME.build.txt and NAME.rpms.toml or NAME.redist.toml lie
-beside it. What is not locked yet, and what NAME.toml has changed since, is locked first; every pin that still holds stays. A
+beside it. What is not locked yet, or changed in NAME.toml since, is locked first; every pin that still holds stays. A
 requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too. The same lock gives the
 same bytes. On first use a builder key and a root are made, and what to carry across is printed.
 """

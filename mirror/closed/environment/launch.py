@@ -25,7 +25,7 @@ from mirror.core.errors import MirrorError
 
 
 class CannotRun(MirrorError):
-    """A program is not there, or is none.
+    """A program is not there, or cannot be run.
 
     Attributes:
         program: as it was named.

@@ -34,7 +34,7 @@ def unpack_tar(archive: Path, root: Path, limit_bytes: int) -> None:
         limit_bytes: the most that all of its files may hold together.
 
     Raises:
-        BadArchive: at the first member that is not allowed; what was written until then is the caller's to remove.
+        BadArchive: at the first member that is not allowed; the caller removes what was written until then.
     """
     links: list[Member] = []
     root.mkdir()

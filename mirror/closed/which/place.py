@@ -43,7 +43,7 @@ class NoFileIndex(MirrorError):
     ref = "no-file-index"
     exit_code = 109
     hint = (
-        "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
+        "A stack without RPMs has none, nor has one that an older mirror made: on the connected machine, "
         "'mirror lock NAME' writes it and 'mirror which FILE --stack NAME' asks it."
     )
     message = "{place} holds no index of the files of CUDA's packages"

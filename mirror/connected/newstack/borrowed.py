@@ -1,6 +1,6 @@
 """Wishes borrowed from a file that a project has already: what ``mirror init --from FILE`` takes over.
 
-Read are requirements files (``.txt``, ``.in``, with what they include), ``pyproject.toml`` (``[project]``, PEP 621) and
+It reads requirements files (``.txt``, ``.in``, with what they include), ``pyproject.toml`` (``[project]``, PEP 621) and
 ``pylock.toml`` (PEP 751). ``mirror.connected.newstack.draft`` writes the stack's file.
 
 Rules: what cannot be taken over is told, each with the reason, and never dropped in silence; no URL with credentials is copied;

@@ -1,8 +1,8 @@
 """The Python lock, ``NAME.txt``: pinned and hashed projects, in the format of pip-tools.
 
-Read here are locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; written is the
-first kind only. ``mirror.connected.pins.pythonlock`` is the model of a lock; ``mirror.connected.lock`` finds which file of an
-index a pin means.
+It reads locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; it writes the first
+kind only. ``mirror.connected.pins.pythonlock`` is the model of a lock; ``mirror.connected.lock`` finds which file of an index a
+pin means.
 
 Rules: a pin has one exact version and sha256 digests, nothing weaker; a project is pinned once; a line that names an index, a
 URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because the stack alone says where files come

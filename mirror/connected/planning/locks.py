@@ -77,7 +77,7 @@ class LockOutdated(MirrorError):
 
 
 class NoPlatform(MirrorError):
-    """A lock made elsewhere has no ``NAME.toml``, and this machine is none that a bundle can be for."""
+    """A lock made elsewhere has no ``NAME.toml``, and no bundle can be for this machine."""
 
     ref = "no-platform"
     exit_code = 59

@@ -48,7 +48,7 @@ class NoSuchKey(MirrorError):
 
 
 class NotARootKey(MirrorError):
-    """A key that holds no root role, neither before nor after, was to sign a root.
+    """A key without the root role, in this root or the one before, was to sign a root.
 
     Attributes:
         signer: the key's fingerprint.

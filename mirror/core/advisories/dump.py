@@ -34,7 +34,7 @@ _CHUNK = 1 << 20
 
 
 class BadDump(MirrorError):
-    """What was given as a dump of an OSV database is none, or cannot be read as a whole.
+    """What was given as a dump of an OSV database is not one, or cannot be read as a whole.
 
     Attributes:
         path: as given.

@@ -46,7 +46,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
 _TAKEN = re.compile(
     r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|CDPATH|CPATH|LIBRARY_PATH|LD_.*|PYTHON.*|VIRTUAL_ENV|CUDA_.*|MIRROR_.*"
 )
-"""What decides which programs and libraries run: no bundle's to say."""
+"""What decides which programs and libraries run: no bundle may set it."""
 
 
 def artifact_path(text: str) -> str:

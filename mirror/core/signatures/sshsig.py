@@ -212,7 +212,7 @@ def verify(message: bytes, armored: bytes, namespace: str) -> PublicKey:
     """Check a signature file over the exact bytes of a message.
 
     Returns:
-        The key that made it. Whether that key is trusted is for the caller to say.
+        The key that made it. The caller decides whether that key is trusted.
 
     Raises:
         UnacceptableSignature: when it is no signature of our kind, or was made for another namespace.

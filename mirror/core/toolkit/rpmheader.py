@@ -27,7 +27,7 @@ _TEXTS = (_STRING, _STRING_ARRAY, _I18N_STRING)
 
 
 class MalformedRpm(MirrorError):
-    """A file is no RPM package, or one that breaks the format.
+    """A file is not an RPM package, or breaks the format.
 
     Attributes:
         name: of the file.

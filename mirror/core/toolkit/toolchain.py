@@ -188,7 +188,7 @@ class _Writer:
             (self._root / link).symlink_to(target)
 
     def _unpack(self, package: Package) -> None:
-        """Write the files that are this package's to write; read the others to their end, for their digests."""
+        """Write the files that this package wins; read the others to their end, for their digests."""
         mine = {file.path: self._root / path for path, (file, owner) in self._plan.files.items() if owner is package}
         for content in package.contents():
             names = (content.file, *content.also)

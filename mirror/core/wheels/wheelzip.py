@@ -151,7 +151,7 @@ def read_archive(stream: BinaryIO) -> Archive:
     """Read an archive's form; no content is looked at.
 
     Args:
-        stream: seekable; it stays the caller's to close.
+        stream: seekable; the caller closes it.
 
     Raises:
         BadZip: at the first rule that it breaks.
