@@ -107,6 +107,15 @@ def test_the_page_of_foreign_locks_names_options_of_mirror_and_of_the_tool_in_it
     assert {*re.findall(r"(?<![\w-])--[a-z][\w-]+", prose)} <= known | of_locks
 
 
+def test_contributing_names_every_package_of_every_room() -> None:
+    block = re.findall(r"```text\n(.*?)```", page("contributing"), re.DOTALL)[0]
+    rooms = dict(re.findall(r"^mirror/(\w+)/(.*?)(?=^mirror/|\Z)", block, re.MULTILINE | re.DOTALL))
+    for room in ("core", "connected", "review", "closed"):
+        packages = {path.parent.name for path in (PAGES.parent / room).glob("*/__init__.py")}
+        named = re.findall(r"^    ((?:\w+(?:, )?)+)", rooms[room], re.MULTILINE)
+        assert {name for names in named for name in names.split(", ")} == packages
+
+
 def test_the_man_page_holds_every_command_and_man_reads_it_without_complaint(tmp_path: Path) -> None:
     text = man_page(parser())
     for name in COMMANDS:
