@@ -14,6 +14,7 @@ from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
 from mirror.core.kinds import KINDS, TOOL, WHEEL
 from mirror.core.policy.document import read_policy
+from mirror.core.sizes import counted
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
@@ -103,7 +104,7 @@ def _sentences(installed: Installed) -> Iterator[str]:
         yield f"the bundle is intact; {this}, is installed already{current}"
         yield f"whether what is installed is intact was not looked at:  {spoken('mirror status --check')} does"
     elif soundness:
-        yield f"repaired {this}: built anew from the bundle{current}, for {len(soundness.damages)} files were damaged"
+        yield f"repaired {this}: built anew from the bundle{current}, for {_were(len(soundness.damages))} damaged"
         yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
     else:
         yield f"installed {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
@@ -115,3 +116,7 @@ def _parts(installed: Installed) -> Iterator[str]:
     for kind in KINDS:
         if kind is not TOOL and kind.name in counts:
             yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind is WHEEL else "")
+
+
+def _were(count: int) -> str:
+    return f"{counted(count, 'file')} {'was' if count == 1 else 'were'}"

@@ -41,6 +41,10 @@ def run(args: argparse.Namespace) -> int:
         out(f"{this} is current already in {result.prefix}")
         return 0
     out(f"{this} is current now in {result.prefix}")
+    if result.repaired_by:
+        out(
+            f"note: it was found damaged, and generation {result.repaired_by} was built to repair it; gc keeps that one"
+        )
     if result.before:
         words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
         words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
