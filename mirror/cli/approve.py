@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, out, print_json
 from mirror.cli.signers import print_tallies
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
@@ -16,10 +16,10 @@ from mirror.review.decisions.approval import Sign, decide
 from mirror.review.decisions.sshkeygen import SshKeygen
 
 _DESCRIPTION = """\
-Sign a bundle that somebody else packed: check it as `mirror verify` does, then sign its manifest and write the signature
-beside it, as FILE.approval.sig (FILE.approval.2.sig and so on when others have signed before). Approvers sign so, and so do
-builders where the root requires more than one: it says for which role your key counts. The bundle keeps its bytes and its
-sha256. Carry the .approval files with it: `mirror verify` and `mirror install` count them.
+Sign a bundle that somebody else packed: check it as `mirror verify` does, then sign its manifest and write the signature beside
+it, as FILE.approval.sig (FILE.approval.2.sig and so on when others have signed before). Approvers sign this way, and builders
+too where the root requires several: the root says for which role your key counts. The bundle keeps its bytes and its sha256.
+Carry the .approval files with it: `mirror verify` and `mirror install` count them.
 
 The key may be a private key's file, or the NAME.pub of a key that an ssh agent holds (hardware keys too). To sign with
 nothing but ssh-keygen (the number is the first, up to 16, that no file there has):
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(made.to_dict())
         return 0
     role = " as a builder" if made.role == "builder" else ""
-    print(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
+    out(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
     for path in made.written:
-        print(f"  wrote      {path}")
+        out(f"  wrote      {path}")
     print_tallies(args.bundle, made.tallies)
     return 0
 

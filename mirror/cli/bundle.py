@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirror.cli.console import Console, human_bytes, print_json
+from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options, url
 from mirror.cli.signers import print_tallies
 from mirror.core.errors import Unreadable
@@ -24,9 +24,9 @@ _DESCRIPTION = """\
 Fetch what a lock names, build what has no wheel, and write one signed tar for the closed network.
 
 NAME is a stack in lockfiles/ or here; its lock is NAME.txt, and NAME.build.txt and NAME.rpms.toml or NAME.redist.toml lie
-beside it. What is not locked yet is locked first; so is what NAME.toml wishes for otherwise than it was locked, and every pin
-that still holds stays. A requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too.
-The same lock gives the same bytes. On first use a builder key and a root are made, and what to carry across is printed.
+beside it. What is not locked yet, or changed in NAME.toml since, is locked first; every pin that still holds stays. A
+requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too. The same lock gives the
+same bytes. On first use a builder key and a root are made, and what to carry across is printed.
 """
 
 
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     wishes = Wishes(
         lock=lock,
         locked=args.locked or args.dry_run,
-        rpm_repo=args.rpm_repo,
+        toolchain_repo=args.toolchain_repo,
         without=frozenset(args.without),
         epoch=os.environ.get("SOURCE_DATE_EPOCH"),
         index_url=args.index_url,
@@ -152,35 +152,35 @@ def _wheelhouse(lock: Path) -> Path | None:
 
 
 def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
-    print(f"{plan.name} for {plan.target}")
+    out(f"{plan.name} for {plan.target}")
     for word, label in (("here", "here already"), ("fetch", "to fetch"), ("build", "to build")):
         group = facts[word]
         size = sum(item.get("size") or 0 for item in group)
-        print(f"\n{label}: {len(group)}" + (f" ({human_bytes(size)})" if size else ""))
+        out(f"\n{label}: {len(group)}" + (f" ({human_bytes(size)})" if size else ""))
         for item in group:
             size_text = human_bytes(item["size"]) if item.get("size") else ""
-            print(f"  {item['file']:<72} {size_text:>10}")
+            out(f"  {item['file']:<72} {size_text:>10}")
     _print_notes(plan.notes)
 
 
 def _print_result(result: Bundled) -> None:
-    print(f"{result.path}  {human_bytes(result.size)}")
-    print(f"  sha256      {result.sha256}")
+    out(f"{result.path}  {human_bytes(result.size)}")
+    out(f"  sha256      {result.sha256}")
     for directory, (count, size) in result.contents().items():
-        print(f"  {directory + '/':<11} {count:>4} files  {human_bytes(size):>10}")
+        out(f"  {directory + '/':<11} {count:>4} files  {human_bytes(size):>10}")
     for path in result.builder.created:
-        print(f"new private key: {path} (back it up; nobody else may read it)")
+        out(f"new private key: {path} (back it up; nobody else may read it)")
     if result.builder.created and result.builder.root.is_one_person:
-        print("note: one person holds every key of this root: whoever has them decides alone what is installed")
+        out("note: one person holds every key of this root: whoever has them decides alone what is installed")
     _print_notes(result.notes)
     if result.missing:
-        print("\nit cannot be installed before others have signed it, too:")
+        out("\nit cannot be installed before others have signed it, too:")
         print_tallies(result.path, result.tallies)
     root, name = result.builder.root, result.path.name
     fingerprint = root.fingerprint
     beside = f", with {name}.approval*" if result.missing else ""
     again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
-    print(f"""
+    out(f"""
 carry across:                            {result.path}{beside}
 carry across once, apart from bundles:   mirror.pyz (mirror installer -o mirror.pyz)
 and, by another way than the files, the root's fingerprint{again}:
@@ -193,4 +193,4 @@ in the closed network:
 
 def _print_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
-        print(f"note: {note}")
+        out(f"note: {note}")

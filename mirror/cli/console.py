@@ -24,7 +24,7 @@ from typing import Callable, Optional, TextIO
 from mirror.cli.caller import spoken
 from mirror.cli.document import print_json as print_json
 from mirror.cli.prose import item
-from mirror.cli.terminal import FAINT, columns, is_terminal, paint, paint_label
+from mirror.cli.terminal import FAINT, GOOD, columns, is_terminal, paint, paint_label
 from mirror.cli.terminal import WARNING as YELLOW
 from mirror.core.progress import Advance
 from mirror.core.sizes import human_bytes as human_bytes
@@ -50,6 +50,24 @@ def is_verbose() -> bool:
 def shown(words: str) -> str:
     """Words of a bundle, a statement or a dump, for a terminal: nothing in them moves the cursor or begins a line of ours."""
     return visible(words).replace("\n", "\n             ")
+
+
+def out(text: str = "") -> None:
+    """A result for people, on stdout. On a terminal a sentence that is too long goes on below, between two words; what is
+    indented or in columns is somebody's to copy or to compare, and stays as it is."""
+    if is_terminal(sys.stdout):
+        text = "\n".join(map(_folded, text.split("\n")))
+    print(text)
+
+
+def _folded(line: str) -> str:
+    wide = columns(sys.stdout)
+    if len(line) >= wide and not line.startswith(" ") and "  " not in line:
+        line = item("", line, wide - 1)
+    for label, colour in (("note:", YELLOW), ("ok:", GOOD)):
+        if line.startswith(label):
+            line = paint_label(line, colour, sys.stdout)
+    return line
 
 
 class _StatusLine:

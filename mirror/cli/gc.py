@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, print_json
+from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Prefix
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             "bytes": report.freed_bytes,
         })  # fmt: skip
     else:
-        print(_text(report, args.dry_run))
+        out(_text(report, args.dry_run))
     return 0
 
 

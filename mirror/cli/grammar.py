@@ -58,6 +58,8 @@ def places(top: argparse.ArgumentParser) -> Iterator[Place]:
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
                 inner = [(word, _told(action, word)) for word in action.choices]
+            elif action.help is argparse.SUPPRESS:
+                continue  # a name of before, which is still taken
             elif action.option_strings:
                 options.append(Option(tuple(action.option_strings), _text(parser, action), _value(action)))
             else:

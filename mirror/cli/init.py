@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirror.cli.console import print_json
+from mirror.cli.console import out, print_json
 
 if TYPE_CHECKING:
     from mirror.connected.newstack.draft import NewStack
 
 _DESCRIPTION = """\
-Write a new stack: NAME.toml, in lockfiles/ if there is one here, else in this directory. What is there is never written over.
+Write a new stack: NAME.toml, in lockfiles/ if there is one here, else in this directory. An existing file is never overwritten.
 
 The file is commented and can be locked as it is. REQUIREMENTs are written as in a requirements file ("vllm==0.25.1"); --from
-takes over those of a project. What cannot be taken over is told.
+takes over those of a project, and says what it could not take over.
 """
 
 
@@ -80,12 +80,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(made: NewStack) -> None:
-    print(f"{made.path}  for {made.stack.target}")
+    out(f"{made.path}  for {made.stack.target}")
     for line in made.left_out:
-        print(f"not taken over: {line}")
+        out(f"not taken over: {line}")
     if made.stack.rpms is None and made.stack.target.gpu:
-        print("note: no CUDA toolchain yet; what compiles kernels there (FlashInfer) needs it: see [rpms] in the file")
+        out("note: no CUDA toolchain yet; what compiles kernels there (FlashInfer) needs it: see [rpms] in the file")
     if made.stack.requirements:
-        print(f"next: {made.next_command}")
+        out(f"next: {made.next_command}")
     else:
-        print(f"next: write what you want into [python].requirements, then: {made.next_command}")
+        out(f"next: write what you want into [python].requirements, then: {made.next_command}")

@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, print_json
+from mirror.cli.console import Console, out, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
 from mirror.core.kinds import KINDS, TOOL, WHEEL
 from mirror.core.policy.document import read_policy
+from mirror.core.sizes import counted
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
 root.
 
-It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works.
-Whatever stops it, what was current before still is. Running it again with the same bundle verifies this copy of it
-and changes nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
+It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works. If anything
+stops it, what was current before stays current. Running it again with the same bundle verifies this copy of it and changes
+nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
 """
 
 _EPILOG = """\
-The first time on a host, either trust the root before (mirror trust add) or confirm the one in the bundle with
---fingerprint, told to you by another way than the bundle. Then, in any shell: . PREFIX/current/env.sh
+The first time on a host, either trust the root before (mirror trust add) or confirm the one in the bundle with --fingerprint,
+which you were given by another way than the bundle. Then, in any shell: . PREFIX/current/env.sh
 """
 
 
@@ -82,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_document(installed))
     else:
-        print("\n".join(_sentences(installed)))
-        print(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
+        out("\n".join(_sentences(installed)))
+        out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
 
@@ -103,7 +104,7 @@ def _sentences(installed: Installed) -> Iterator[str]:
         yield f"the bundle is intact; {this}, is installed already{current}"
         yield f"whether what is installed is intact was not looked at:  {spoken('mirror status --check')} does"
     elif soundness:
-        yield f"repaired {this}: built anew from the bundle{current}, for {len(soundness.damages)} files were damaged"
+        yield f"repaired {this}: built anew from the bundle{current}, for {_were(len(soundness.damages))} damaged"
         yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
     else:
         yield f"installed {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
@@ -115,3 +116,7 @@ def _parts(installed: Installed) -> Iterator[str]:
     for kind in KINDS:
         if kind is not TOOL and kind.name in counts:
             yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind is WHEEL else "")
+
+
+def _were(count: int) -> str:
+    return f"{counted(count, 'file')} {'was' if count == 1 else 'were'}"

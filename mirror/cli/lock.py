@@ -25,7 +25,7 @@ release brings which file, for mirror which); or NAME.redist.toml (NVIDIA's comp
 place of [rpms]. NAME is looked for in lockfiles/, then here.
 
 Versions that are locked already are kept where they still answer; when nothing changes, no file does. --upgrade lets them move:
-of everything, the CUDA toolchain included; or of the projects named alone, and 'rpms' is the toolchain. What moved is told;
+everything, the CUDA toolchain included, or only the projects named ('toolchain' names the CUDA toolchain). What moved is told;
 so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. No package's code is run.
 """
 
@@ -40,7 +40,7 @@ def configure(subparsers: Any) -> None:
         "--upgrade",
         nargs="*",
         metavar="PROJECT",
-        help="take the newest versions that fit: of these projects, or without any of everything",
+        help="take the newest versions that fit, of these projects, or of everything when none is named",
     )
     parser.add_argument(
         "--resolver",
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = LockOptions(
         resolver=args.resolver,
-        rpm_repo=args.rpm_repo,
+        toolchain_repo=args.toolchain_repo,
         rpm_fingerprints=tuple(args.rpm_fingerprint),
         rpms_lock=args.rpms_lock,
         write_rpms_lock=args.write_rpms_lock,

@@ -31,8 +31,8 @@ COMMANDS = tuple(command.name for command in TABLE)
 _USAGE = "usage: mirror [-h | --version] [--debug] [-q | -v] COMMAND"
 
 _END = """\
-`mirror COMMAND --help` shows a command's options, `mirror help` the handbook. Every failure ends with a ref and an exit code of
-its own: `mirror help exit-codes`. Results go to stdout, everything else to stderr. MIRROR_HOME is the directory of keys and
+`mirror COMMAND --help` shows a command's options, `mirror help` the handbook. Every failure ends with its ref and an exit
+code: `mirror help exit-codes`. Results go to stdout, everything else to stderr. MIRROR_HOME is the directory of keys and
 trusted roots (default: ~/.config/mirror)."""
 
 

@@ -1,6 +1,6 @@
 """mirror(1): the man page, made from the same parsers as the help.
 
-Example::
+In a shell::
 
     mirror help --man > ~/.local/share/man/man1/mirror.1
 """

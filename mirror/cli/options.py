@@ -11,13 +11,14 @@ from mirror.core.signatures import fingerprints
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:
-    """Where the RPMs come from, who signs them, and what is done without."""
+    """Where the toolchain comes from, who signs it, and what is done without."""
     parser.add_argument(
-        "--rpm-repo",
+        "--toolchain-repo",
         type=place,
         metavar="URL-or-DIR",
         help="a copy of the RPM repository that NAME.toml names, or of the directory of its redist manifest",
     )
+    parser.add_argument("--rpm-repo", type=place, dest="toolchain_repo", help=argparse.SUPPRESS)  # its name of before
     parser.add_argument(
         "--rpm-fingerprint",
         type=openpgp_fingerprint,
@@ -31,7 +32,7 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PART",
-        help="leave out 'rpms' (no CUDA toolchain), or a requirement that NAME.toml calls optional; may be repeated",
+        help="leave out 'toolchain' (the CUDA toolchain), or a requirement that NAME.toml calls optional; may be repeated",
     )
 
 

@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
         raise Usage(message, self.format_usage().rstrip(), f"{self._meant(message)}`{self.prog} --help` tells more.")
 
     def _meant(self, message: str) -> str:
-        options = [option for action in self._actions for option in action.option_strings]
+        options = [word for one in self._actions if one.help is not argparse.SUPPRESS for word in one.option_strings]
         unknown = re.search(r"unrecognized arguments: .*?(--[\w-]+)", message)
         if unknown:
             return near(unknown[1], options)

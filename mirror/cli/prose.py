@@ -7,6 +7,7 @@ Rules: prose is wrapped to the width; a block is somebody's commands or file and
 
 Example::
 
+    >>> import io
     >>> print(rendered("# Trust\\n\\nSay whom you `trust`.", io.StringIO()))
     Trust
     =====

@@ -33,7 +33,7 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "report",
         description="Check a bundle's signature and every byte, and write all that is known of it into one page of HTML: who "
-        "built it and who signed, what needs eyes, how to check it without mirror, how to approve or refuse it, then each "
+        "built it and who signed, what to look at, how to check it without mirror, how to approve or refuse it, then each "
         "artifact with its licence, origin, digest, why it is there and what was found inside. The page loads nothing and runs "
         "no script. A bundle that nobody approved yet, or that was refused, is reported too: the page says so.",
     )
@@ -96,10 +96,10 @@ def _print(report: Report, output: Path | None) -> None:
     missing = "; ".join(f"{one.who} ({one.role})" for one in report.inventory.missing)
     standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "", missing=missing)
     print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
-    for eye in report.eyes:
-        if eye.findings:
-            print(f"  {len(eye.findings):>4}  {eye.weight:<6}  {visible(eye.title)}")
-    unknown = [eye.title for eye in report.eyes if eye.unknown]
+    for question in report.questions:
+        if question.findings:
+            print(f"  {len(question.findings):>4}  {question.weight:<6}  {visible(question.title)}")
+    unknown = [question.title for question in report.questions if question.unknown]
     if unknown:
         print(f"  not looked for: {', '.join(unknown)}")
     if output:

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import print_json
+from mirror.cli.console import out, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.prefix.status import choose_prefix, roll_back
 
@@ -38,12 +38,16 @@ def run(args: argparse.Namespace) -> int:
         return 0
     this = f"generation {result.number} ({result.current})"
     if result.before == result.current:
-        print(f"{this} is current already in {result.prefix}")
+        out(f"{this} is current already in {result.prefix}")
         return 0
-    print(f"{this} is current now in {result.prefix}")
+    out(f"{this} is current now in {result.prefix}")
+    if result.repaired_by:
+        out(
+            f"note: it was found damaged, and generation {result.repaired_by} was built to repair it; gc keeps that one"
+        )
     if result.before:
         words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
         words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
-        print(f"before it was {result.before_number} ({result.before}); to go back there:")
-        print("  " + spoken(" ".join([*words, "--to", str(result.before_number)])))
+        out(f"before it was {result.before_number} ({result.before}); to go back there:")
+        out("  " + spoken(" ".join([*words, "--to", str(result.before_number)])))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirror.cli.console import shown
+from mirror.cli.console import out, shown
 from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import signing_command
@@ -21,19 +21,19 @@ def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
             if one.threshold
             else names or "none required"
         )
-        print(f"  {one.role + ':':<10} {counted}")
+        out(f"  {one.role + ':':<10} {counted}")
     short = [one for one in tallies if one.still]
     for one in short:
-        print(f"  missing:   {one.who} ({one.role})")
+        out(f"  missing:   {one.who} ({one.role})")
     if short:
-        print(f"  next:      {signing_command(bundle)}")
-        print("             by each who is missing; KEY is their key's file, or NAME.pub of a key in an ssh agent")
+        out(f"  next:      {signing_command(bundle)}")
+        out("             by each who is missing; KEY is their key's file, or NAME.pub of a key in an ssh agent")
 
 
 def print_signers(bundle: Path, inventory: Inventory) -> None:
     """Who signed, who is still to sign, what they said, and what counted for nothing."""
     print_tallies(bundle, inventory.tallies)
     for who, said in inventory.statements:
-        print(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {shown(said.note)}" if said.note else ""))
+        out(f"  {said.decision + ':':<10} {who}, {utc(said.at)}" + (f": {shown(said.note)}" if said.note else ""))
     for line in inventory.ignored:
-        print(f"  ignored:   {shown(line)}")
+        out(f"  ignored:   {shown(line)}")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
 from mirror.closed.soundness import Soundness, check_generation
+from mirror.core.sizes import counted
 
 _DESCRIPTION = """\
 Show what is installed: one stack, by its name or its prefix, or every stack in the default place. The number of a
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"stacks": [_document(one, checks, args.check) for one, checks in zip(statuses, found)]})
     else:
-        print("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
+        out("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
     damaged = [check for checks in found for check in checks if check.damages]
     if damaged:
         _say_what_to_do(damaged)
@@ -132,7 +133,7 @@ def _checked(check: Soundness) -> Iterator[str]:
         yield f"{damage.kind:<10} {shown(str(check.generation / damage.path))}{owner}"
     yield from (f"unchecked  {reason}" for reason in check.unchecked)
     if check.damages:
-        yield f"{name} is damaged: {len(check.damages)} of {check.checked} files are not as they were installed"
+        yield f"{name} is damaged: {len(check.damages)} of {counted(check.checked, 'file')} not as installed"
     elif check.unchecked:
         yield f"{name}: no damage was found, but not all of it could be checked"
     else:

@@ -11,7 +11,7 @@ from typing import Any
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.cli.parsing import Usage
-from mirror.core.bundle.offered_roots import read_offer
+from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.root import ROLES, Key, Root, utc
 from mirror.core.trust.truststore import TrustStore
@@ -189,7 +189,9 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
 def _add(args: argparse.Namespace, store: TrustStore) -> int:
     if args.role:
         return _draft(args, store)
-    _print(store.add_chain(read_offer(args.file), args.fingerprint or ""), store, args.json)
+    _print(
+        store.add_chain(read_offered_roots(args.file), confirmed_fingerprint=args.fingerprint or ""), store, args.json
+    )
     return 0
 
 

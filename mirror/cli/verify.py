@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, human_bytes, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
@@ -55,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
         manifest = inventory.manifest
         holds = f"{counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
         if against is None:
-            print(f"ok: {args.bundle} is intact: {holds}")
+            out(f"ok: {args.bundle} is intact: {holds}")
         else:
-            print(f"intact, but not ok ({against.ref}): {args.bundle}: {holds}")
+            out(f"intact, but not ok ({against.ref}): {args.bundle}: {holds}")
         print_signers(args.bundle, inventory)
-        print(f"  locked:    {inventory.locked}")
-        print(f"  manifest:  sha256 {inventory.manifest_sha256}")
+        out(f"  locked:    {inventory.locked}")
+        out(f"  manifest:  sha256 {inventory.manifest_sha256}")
         if deep:
             _print_deep(deep)
         if policy:
@@ -88,19 +88,19 @@ def _against(
 
 
 def _print_policy(verdict: Verdict) -> None:
-    print(f"  policy:    {len(verdict.breaches) or 'nothing'} against it")
+    out(f"  policy:    {len(verdict.breaches) or 'nothing'} against it")
     for one in verdict.missing:
-        print(f"  unjudged:  it carries {one}")
+        out(f"  unjudged:  it carries {one}")
 
 
 def _print_deep(deep: Deep) -> None:
     count, files = deep.wheels
-    print(f"  inside:    {counted(count, 'wheel')} with {counted(files, 'file')}, {counted(deep.packages, 'package')}")
+    out(f"  inside:    {counted(count, 'wheel')} with {counted(files, 'file')}, {counted(deep.packages, 'package')}")
     for finding, (_, waiver) in deep.judgement.waived:
-        print(
+        out(
             f"  waived:    {shown(f'{finding.rule}: {finding}')}\n             {shown(f'{waiver.by}: {waiver.reason}')}"
         )
     for finding in deep.judgement.open:
-        print(f"  REFUSED:   {shown(f'{finding.rule}: {finding}')}")
+        out(f"  REFUSED:   {shown(f'{finding.rule}: {finding}')}")
     for note in deep.notes:
-        print(f"  note:      {shown(note)}")
+        out(f"  note:      {shown(note)}")

@@ -20,8 +20,8 @@ _DESCRIPTION = """\
 Say which RPM of the CUDA toolkit brings a file, whether this stack has it, and what to add to NAME.toml if not.
 
 FILE is a header as it is included (nv/target, cuda_fp8.h), a library or soname (libcublasLt.so, libnvrtc.so.13, -lcublas), a
-program (ptxas), or a path. Asked is the installed stack; with --bundle a bundle before it is installed (its signature is
-checked first); with --stack what is locked on the connected machine. Nothing is read over a network.
+program (ptxas), or a path. It asks the installed stack; with --bundle a bundle before it is installed (its signature is checked
+first); with --stack what is locked on the connected machine. Nothing is read over a network.
 """
 
 

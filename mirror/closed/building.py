@@ -1,8 +1,7 @@
 """Building a generation: interpreter, venv, toolkit, ``env.sh``, self-test, receipt, in its final place.
 
-It joins the modules of this room into one generation. Whether it may be built at all, its directory, and its
-completion are ``mirror.closed.install``'s and ``mirror.closed.prefix.generations``'s; when anything here fails, the directory
-goes.
+It joins the modules of this room into one generation. ``mirror.closed.install`` decides whether it may be built,
+``mirror.closed.prefix.generations`` makes its directory and completes it; when anything here fails, the directory goes.
 
 Rules: each kind of artifact installs its own (``mirror.closed.kinds``); all that is temporary lies in ``.work``.
 

@@ -1,7 +1,7 @@
 """Garbage: generations that are neither current nor the way back, unfinished ones, and caches whose generation is gone.
 
-It decides what may go, and removes it. How a generation goes in a safe order is ``mirror.closed.prefix.generations``'s, who
-uses what is ``mirror.closed.prefix.usage``'s.
+It decides what may go, and removes it. ``mirror.closed.prefix.generations`` removes a generation in a safe order,
+``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
 lock of the prefix is held from the decision to the end; every removal is in the prefix's history first, so that a bundle older
@@ -122,12 +122,17 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     )  # without a current one the newest is the one to go back to
     before = stack.before(anchor) if anchor else ()
     ways_back = before[:keep]
-    candidates = [generation for generation in installed if generation != anchor and generation not in ways_back]
+    repair = stack.replaced_by(anchor) if anchor else None
+    held = (anchor, *ways_back, repair)
+    candidates = [generation for generation in installed if generation not in held]
     users = processes_below(generation.path for generation in candidates)
     goes, stays = [], []
     for generation in installed:
         if generation == anchor:
             stays.append(Item("generation", generation.path, "it is current" if current else "it is the newest"))
+        elif generation == repair:
+            why = f"it was built to repair generation {stack.number(anchor) if anchor else 0}, which is current"
+            stays.append(Item("generation", generation.path, why))
         elif generation in ways_back:
             stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
         elif why := _in_use(users[generation.path], is_held(generation.path)):

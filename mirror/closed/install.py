@@ -38,7 +38,7 @@ from mirror.closed.prefix.history import record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.soundness import Soundness, check_generation
-from mirror.closed.upgrade_check import standing
+from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
@@ -149,7 +149,7 @@ class _Job:
         return Identity.of(self.manifest.sequence, self.digest)
 
     def install(self) -> Installed:
-        if found := self._standing():
+        if found := self._check_upgrade():
             self._verify()  # this file, not the one that was installed then
             if read_receipt(found).manifest_sha256 != self.digest:
                 self.progress.say("the bundle differs from what is installed in nothing but the roots that it carries")
@@ -157,7 +157,7 @@ class _Job:
         host, plan = self._plan()
         self._verify()
         with self.prefix.lock() as lock:
-            found = self._standing()  # another run may have been faster
+            found = self._check_upgrade()  # another run may have been faster
             chosen = found or self._build(plan, host, lock)
             self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
         return self._told(chosen, was_installed=found is not None)
@@ -179,9 +179,9 @@ class _Job:
                     self.prefix.activate(newest)
         return replace(self._told(newest, was_installed=False), soundness=soundness)
 
-    def _standing(self) -> Generation | None:
+    def _check_upgrade(self) -> Generation | None:
         older = bool(self.options.allow_older.strip())  # blanks are no reason
-        return standing(self.prefix, self.manifest, self.digest, older)
+        return check_upgrade(self.prefix, self.manifest, self.digest, older)
 
     def _newest_build(self) -> Generation:
         builds = self.prefix.builds_of(self._identity)
@@ -256,7 +256,7 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
         MirrorError: as ``mirror.core.trust.verdict`` says.
     """
     if fingerprint and bundle.root_documents:
-        root = store.add_chain(bundle.root_documents, fingerprint)
+        root = store.add_chain(bundle.root_documents, confirmed_fingerprint=fingerprint)
     else:
         root = store.load_root()
         if fingerprint not in ("", root.fingerprint):

@@ -1,7 +1,7 @@
 """Preflight: every reason why a bundle cannot be installed here, found together and before anything is written.
 
-It holds the judgement of a host, a prefix and its disk against a manifest that is trusted already. The facts come
-from ``mirror.closed.host.machine`` and ``mirror.closed.venv.interpreter``; acting on them is ``mirror.closed.install``'s.
+It judges a host, a prefix and its disk against a manifest that is trusted already. The facts come from
+``mirror.closed.host.machine`` and ``mirror.closed.venv.interpreter``; ``mirror.closed.install`` acts on them.
 
 Rules: it writes nothing; all faults are raised together, each one sentence that names both sides; what only might
 disturb (a driver that is too old, running as root) is a note and no fault.

@@ -1,6 +1,6 @@
 """Whether a generation still is what was installed: each file and link compared with its digest, one read of all of it.
 
-It compares and changes nothing; building anew is ``mirror.closed.install``'s.
+It compares and changes nothing; ``mirror.closed.install`` builds anew.
 
 Whom it believes, in this order: the receipt, which holds the digest of the seal; the seal (``mirror.closed.prefix.seal``),
 which holds the digest of each RECORD and of all that no RECORD lists; and each RECORD that is as it was sealed, of its wheel.

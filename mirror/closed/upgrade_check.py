@@ -1,6 +1,6 @@
 """Where a bundle stands among what a prefix holds and ever held: new, there already, older, or in contradiction.
 
-It decides and changes nothing; what to do with the answer is ``mirror.closed.install``'s.
+It decides and changes nothing; ``mirror.closed.install`` acts on the answer.
 
 Rules (SECURITY.md T4, 14): a bundle older than the newest that was ever installed is refused, also when that one is gone by
 now, unless the operator allows it and says why; two different bundles with one sequence are a contradiction that nobody can
@@ -9,7 +9,7 @@ those install the same; a prefix holds one stack.
 
 Example::
 
-    found = standing(prefix, manifest, digest)
+    found = check_upgrade(prefix, manifest, digest)
 """
 
 from __future__ import annotations
@@ -89,8 +89,13 @@ class OtherStack(MirrorError):
     installed: str
 
 
-def standing(prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False) -> Generation | None:
-    """The bundle's generation if it is there already, None if it is to be installed.
+def check_upgrade(
+    prefix: Prefix, manifest: Manifest, digest: Sha256Hex, allow_older: bool = False
+) -> Generation | None:
+    """Refuse a bundle that must not be installed here, and find it where it is installed already.
+
+    Returns:
+        The bundle's generation if it is there already, None if it is to be installed.
 
     Args:
         allow_older: whether the operator wants it although a newer one was installed.

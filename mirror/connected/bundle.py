@@ -4,7 +4,7 @@
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
 3. Fetch.
 4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
-5. Assemble, vet every wheel, look inside everything and write the papers (dossier, licences, bill of materials).
+5. Assemble, look inside everything, vet every wheel and write the papers (dossier, licences, bill of materials).
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
 7. Make the manifest, sign it, pack.
 8. Verify the result, every byte, and only then give it its name. Who is still to sign is told: others sign beside it.
@@ -13,7 +13,8 @@ Each step is a module of its own; this one holds their order and nothing else.
 
 Example::
 
-    result = bundle(BundleOptions(lock=Path("lockfiles/h100.txt")))
+    options = BundleOptions(Wishes(Path("lockfiles/h100.txt")), output=Path("h100.tar"))
+    result = bundle(options, Store.default(), TrustStore.default())
     print(result.sha256)
 """
 
@@ -40,7 +41,7 @@ from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.pack import pack
 from mirror.connected.papers.osv import ask
-from mirror.connected.papers.papers import add_papers, compiled, look_inside
+from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -151,20 +152,20 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = trust.root_documents()
     sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
-    with drift_named(locks.rpms, options.wishes.rpm_repo or locks.copy or None), sessions as session:
+    with drift_named(locks.rpms, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
     contents = look_inside(gathered, store, progress)
-    packages = compiled(assembly, contents)
+    wheels = wheels_of(assembly, contents)
     found = [finding for facet in FACETS for finding in facet.findings(gathered)]
     owners = {one.name for one in assembly.of(MODEL)}
-    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages, locks.packages, found, owners)
+    gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     named = tuple(fingerprint(document) for document, _ in roots)
-    manifest = assembly.manifest(named, plan.imports or _imports(assembly))
+    manifest = assembly.manifest(named, plan.imports or meta.default_imports(wheels))
     if options.policy:
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
@@ -174,11 +175,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         with open_bundle(draft) as written:
             written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
             written.verify(progress)
-    tallies, stale = _standing(options.output, builder.root)
+    tallies, stale = _who_signed(options.output, builder.root)
     return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, tallies, (*notes, *stale))
 
 
-def _standing(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
+def _who_signed(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
     """Who has signed a new bundle, and a note on what lies beside it and is for another one."""
     with open_bundle(output) as made:
         made.trust(root, required=REVIEW)
@@ -267,11 +268,3 @@ def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tu
 def _paper(assembly: Assembly, artifact: Artifact) -> bytes:
     source = assembly.sources[artifact.path]
     return source if isinstance(source, bytes) else source.read_bytes()
-
-
-def _imports(assembly: Assembly) -> tuple[str, ...]:
-    """What to import after installing when nobody said: the modules of the projects that were asked for."""
-    wheels = {artifact.name: assembly.sources[artifact.path] for artifact in assembly.of(WHEEL)}
-    return meta.default_imports(
-        {name: meta.wheel_facts(path) for name, path in wheels.items() if isinstance(path, Path)}
-    )

@@ -39,7 +39,7 @@ from mirror.connected.resolving.coverage import covers, covers_builds, wish_dige
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
-from mirror.connected.stack.without import RPMS, left_out
+from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.durable import write_file
 from mirror.core.names import project_name
@@ -143,8 +143,8 @@ def restamp(path: Path, now: int | None = None) -> None:
 def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: Store) -> None:
     """The bundle of this lock takes the toolchain from the same copy."""
     for file in files:
-        if options.rpm_repo and file.path.name.endswith((".rpms.toml", ".redist.toml")) and file.path.is_file():
-            Copies(store).remember(file.path, options.rpm_repo)
+        if options.toolchain_repo and file.path.name.endswith((".rpms.toml", ".redist.toml")) and file.path.is_file():
+            Copies(store).remember(file.path, options.toolchain_repo)
 
 
 def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
@@ -238,4 +238,4 @@ def _python_side(
 def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
     """Every name that an upgrade may have."""
     asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
-    return asked.union(*(one.versions for one in previous), [RPMS] if stack.rpms else [])
+    return asked.union(*(one.versions for one in previous), [TOOLCHAIN] if stack.rpms else [])

@@ -2,16 +2,19 @@
 
 Packages, each standing only on those before it:
 
-1. words: ``errors``, ``names``, ``fields`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``, ``home``.
+1. words: ``errors``, ``names``, ``fields`` and ``toml`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``,
+   ``home``, ``kinds``.
 2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
-3. ``wheels``: a wheel's name, tags, paths, RECORD, versions and requirements.
-4. ``signatures``: Ed25519, OpenSSH's sshsig, OpenPGP.
-5. ``trust``: who may sign what, whether enough of them did, and the chain of roots.
-6. ``bundle``: the manifest, the one legal tar, and the dossier beside them.
-7. ``advisories`` and ``policy``: what is known against a bundle's files, and what a site allows.
-8. ``binaries`` and ``cuda``: compiled files, for which GPUs they hold code, and what NVIDIA's releases and parts are called.
+3. ``binaries``: compiled files, what they ask of a host, and for which GPUs they hold code.
+4. ``wheels``: a wheel's name, tags, paths, versions and requirements, and the one reader of the file.
+5. ``signatures``: Ed25519, OpenSSH's sshsig, OpenPGP.
+6. ``trust``: who may sign what, whether enough of them did, and the chain of roots.
+7. ``bundle``: the manifest, the one legal tar, and the dossier beside them.
+8. ``advisories`` and ``policy``: what is known against a bundle's files, and what a site allows; ``cuda``: what NVIDIA's
+   releases and parts are called.
 9. ``toolkit``: RPMs and component archives as one CUDA tree.
 10. ``vetting``: whether wheels are what they say.
 
-No network, no subprocess, nothing printed; the standard library of Python 3.9, because all of it is carried across the gap.
+No network, no subprocess, nothing printed; the standard library of Python 3.9 (and ``tomli`` below 3.11), because all of it
+is carried across the gap.
 """

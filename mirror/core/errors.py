@@ -4,15 +4,17 @@ A failure has an exit code, a kebab-case ``ref``, one sentence that names both s
 step. Each module defines the errors that it raises; this one holds only their root and the few that any module may
 raise. The library raises; only ``mirror.cli`` prints and exits.
 
-Exit codes are unique and never reused, so that scripts can rely on them. Ranges: 10-29 formats and files, 30-39 trust,
-40-49 RPMs and toolchain, 50-69 lock, 70-89 plan, fetch, build and pack, 90-119 the closed side, 120-125 review.
-2 is a usage error (argparse), 130 and 143 are SIGINT and SIGTERM.
+The ``ref`` is an error's identity: each has its own, and it never changes. An exit code, once given, never changes either,
+so that scripts can rely on it. Codes from 10 to 125 belong to one error each: 10-29 formats and files, 30-39 trust, 40-49
+RPMs and toolchain, 50-69 lock, 70-89 plan, fetch, build and pack, 90-119 the closed side, 120-125 review. They are used up:
+a new error takes its family's code out of ``FAMILIES``, which it shares with others. 2 is a usage error (argparse), 130 and
+143 are SIGINT and SIGTERM.
 
 Example::
 
     class DigestMismatch(MirrorError):
         ref = "digest-mismatch"
-        exit_code = 21
+        exit_code = FAMILIES["files"]
         hint = "Copy the bundle again."
 """
 
@@ -26,6 +28,11 @@ else:
 
     def dataclass_transform(**_: object) -> object:
         return lambda cls: cls
+
+
+FAMILIES = {"files": 3, "trust": 4, "toolchain": 5, "lock": 6, "bundle": 7, "install": 8, "review": 9}
+"""Exit codes that all errors of a family may share: file formats, signatures and roots, RPMs and archives, locking, making a
+bundle, installing and what is installed, reviewing."""
 
 
 @dataclass_transform(eq_default=False)

@@ -1,30 +1,29 @@
 """Reading untyped documents (JSON, TOML) into typed values, with the path to the fault in each error.
 
-Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. TOML
-text is parsed by the caller (``tomllib`` is not on the closed side); this module takes the parsed mapping.
+Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. The text of
+TOML is ``mirror.core.toml``'s; this module takes the parsed mapping.
 
 Example::
 
-    fields = Fields(strict_json(data, "Manifest", max_bytes=4 << 20), "Manifest")
-    name = fields.text("name")
-    fields.end()
+    fields = Fields.read(data, "Statement", "mirror-review/1", max_bytes=4096)
+    statement = fields.fill(Statement, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NoReturn, TypeVar, cast
 
 from mirror.core.errors import InvalidDocument
 from mirror.core.nearmiss import did_you_mean
 
 T = TypeVar("T")
 
-MAX_DEPTH = 16
-"""Deepest nesting of a JSON document of ours (SECURITY.md T12)."""
-
 _MAX_INT_DIGITS = 18
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
@@ -32,7 +31,7 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
 
     Raises:
         InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers
-            of more than 18 digits, lone surrogates, or nesting deeper than ``MAX_DEPTH``.
+            of more than 18 digits, lone surrogates, or nesting deeper than Python follows (about a thousand levels).
     """
 
     def refuse(problem: str) -> NoReturn:
@@ -54,42 +53,32 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
 
     if len(data) > max_bytes:
         refuse(f"it has {len(data)} bytes, more than the {max_bytes} allowed")
-    _check_depth(data, refuse)
     try:
-        text = data.decode("utf-8")
         value = json.loads(
-            text, object_pairs_hook=pairs, parse_int=integer, parse_float=no_number, parse_constant=no_number
+            data.decode("utf-8"),
+            object_pairs_hook=pairs,
+            parse_int=integer,
+            parse_float=no_number,
+            parse_constant=no_number,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates fail here
+        if _SURROGATE.search(data):  # UTF-8 has none; an escape may be one half of a pair alone, and fails here
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        refuse("nested too deep")
     except (UnicodeError, ValueError) as exc:
         refuse(f"not valid JSON: {exc}")
     return value
 
 
-def _check_depth(data: bytes, refuse: Callable[[str], NoReturn]) -> None:
-    """Bound the nesting before the parser sees it: CPython's raises RecursionError on deep documents."""
-    depth, in_string, escaped = 0, False, False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                refuse(f"nested deeper than {MAX_DEPTH} levels")
-        elif byte in b"]}":
-            depth -= 1
-
-
 def canonical_json(value: object) -> bytes:
     """The one encoding that we write: sorted keys, two spaces, ASCII, a final newline."""
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _version(form: str) -> tuple[str, int]:
+    """``("mirror-root", 1)``; version 0 for what is no format of anything."""
+    family, _, number = form.rpartition("/")
+    return family, int(number) if re.fullmatch("[0-9]{1,9}", number, re.ASCII) else 0
 
 
 class Fields:
@@ -105,6 +94,31 @@ class Fields:
             self.fail("", f"expected a table, got {type(value).__name__}")
         self._left: dict[str, Any] = dict(value)
         self._asked: set[str] = set()
+
+    @classmethod
+    def read(cls, data: bytes, name: str, formats: str | Collection[str], max_bytes: int) -> Fields:
+        """A JSON document of ours, its ``format`` line taken and known.
+
+        Args:
+            name: what kind of document it is, for errors.
+            formats: the one that its ``format`` must say, or several in their order.
+
+        Raises:
+            InvalidDocument: for what ``strict_json`` refuses, what is no table, and another format.
+        """
+        fields = cls(strict_json(data, name, max_bytes), name)
+        fields.known_format(formats)
+        return fields
+
+    def known_format(self, formats: str | Collection[str]) -> str:
+        """Take the ``format`` line, which must be one of these. Raises InvalidDocument."""
+        known = [formats] if isinstance(formats, str) else list(formats)
+        found = self.text("format")
+        if found not in known:
+            (family, number), (ours, newest) = _version(found), _version(known[-1])
+            step = ": use a newer mirror" if family == ours and number > newest else ""
+            self.fail("format", f"this mirror reads {' and '.join(map(repr, known))}, got {found!r}{step}")
+        return found
 
     def fail(self, key: str, problem: str) -> NoReturn:
         raise InvalidDocument(self.document, self._path(key), problem)
@@ -193,6 +207,22 @@ class Fields:
                 self.fail(f"{key}[{index}]", str(exc))
         return tuple(values)
 
+    def fill(self, kind: type[T], /, **taken: Any) -> T:
+        """A dataclass out of the keys that have the names of its fields, and no others.
+
+        A field of type ``str``, ``int``, ``bool`` or ``tuple[str, ...]`` is read by the getter of that type; one with a default
+        may be missing.
+
+        Args:
+            taken: values that the caller has taken and checked, and those of fields of other types.
+        """
+        for field in dataclasses.fields(cast(Any, kind)):
+            if field.name not in taken:
+                default = () if field.default is dataclasses.MISSING else (field.default,)
+                taken[field.name] = _GETTERS[str(field.type)](self, field.name, *default)
+        self.end()
+        return kind(**taken)
+
     def end(self) -> None:
         """Refuse the keys that nobody took."""
         if self._left:
@@ -200,3 +230,12 @@ class Fields:
 
     def _unknown(self, key: str) -> NoReturn:
         self.fail(key, f"unknown key{did_you_mean(key, self._asked - {key})}")
+
+
+_GETTERS: dict[str, Callable[..., Any]] = {
+    "str": Fields.text,
+    "int": Fields.number,
+    "bool": Fields.flag,
+    "tuple[str, ...]": Fields.texts,
+}
+"""By the type as a dataclass's annotation spells it."""

@@ -1,7 +1,7 @@
 """Which stack a word means: the files of NAME, wherever a command takes a stack.
 
-What is in the files is ``mirror.connected.stack.file``'s and ``mirror.connected.planning.locks``'s; an installed stack is
-found by ``mirror.closed.prefix.status``.
+``mirror.connected.stack.file`` and ``mirror.connected.planning.locks`` read the files; ``mirror.closed.prefix.status`` finds an
+installed stack.
 
 Rules: a name is looked for in ``lockfiles/``, then in the working directory; a path to any of a stack's files, or to where
 they are without an ending, means the same stack; what is not there is refused with both places, and with what is near.

@@ -1,7 +1,6 @@
 """HTML that cannot be broken out of: plain text is escaped wherever it is put, and nothing hides in it.
 
-It holds one function that makes an element, and one that makes a text readable; which page they add up to is
-``mirror.review.page``'s.
+It holds one function that makes an element, and one that makes a text readable; ``mirror.review.page`` makes a page of them.
 
 Rules: a ``str`` is text and is escaped, only ``Html`` is markup, and only this module makes ``Html`` of text; characters that
 show nothing, or that change how their neighbours are shown (controls, bidirectional overrides, zero-width marks), are written

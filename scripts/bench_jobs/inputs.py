@@ -90,7 +90,7 @@ class Inputs:
 
     def _made_bundle(self) -> Path:
         path = self.work / f"{self.stack.stem}{'-without-rpms' if self._without_rpms else ''}.tar"
-        rpms = ("--without", "rpms") if self._without_rpms else ("--rpm-repo", str(self._rpms()))
+        rpms = ("--without", "toolchain") if self._without_rpms else ("--toolchain-repo", str(self._rpms()))
         self._run("bundling", *MIRROR, "bundle", "--lock", str(self.stack), "-o", str(path), *rpms)
         return path
 

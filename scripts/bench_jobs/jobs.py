@@ -43,11 +43,11 @@ def lock(inputs: Inputs) -> Job:
     strategy = ("--index-strategy", "unsafe-best-match") if indexes else ()
     uv = _line("uv", "pip", "compile", "--quiet", "--generate-hashes", *for_target, *strategy, *here)
     pip = _line("pip-compile", "--quiet", "--generate-hashes", *here)
-    ours = _line(*MIRROR, "lock", inputs.toml.name, "--without", "rpms")
+    ours = _line(*MIRROR, "lock", inputs.toml.name, "--without", "toolchain")
     goal = Goal("the real stack in 10 s")
     return Job(
         "lock",
-        Command("mirror lock --without rpms", f"{_line('cp', inputs.toml, '.')}; exec {ours}", online=True),
+        Command("mirror lock --without toolchain", f"{_line('cp', inputs.toml, '.')}; exec {ours}", online=True),
         (
             Command("uv pip compile --generate-hashes", f"{copy}; {uv}", ("uv",), goal, online=True),
             Command("pip-compile --generate-hashes", f"{copy}; {pip}", ("pip-compile",), goal, online=True),

@@ -37,7 +37,7 @@ def fetch(lock: Path) -> None:
     from mirror.connected.prepare import prepare
 
     store = Store.default()
-    plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"rpms"})), store)
+    plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"toolchain"})), store)
     wanted = [part.download for part in plan.of(WHEEL)]
     bring([*wanted, *(build.sdist for build in plan.builds if build.sdist)], store)
 

@@ -36,7 +36,7 @@ def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> N
     directory.mkdir(parents=True)
     keys = directory / "keys"
     environment = {**os.environ, "MIRROR_HOME": str(keys)}
-    copy = ["--rpm-repo", str(repository)]
+    copy = ["--toolchain-repo", str(repository)]
     options = [*copy, "--python", str(python)]
     with tempfile.TemporaryDirectory(dir=directory) as name:
         work = Path(name)

@@ -89,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, rpm_repository: Path) -> Made
     bundle, installer = directory / "bundle.tar", directory / "mirror.pyz"
     mirror = [sys.executable, "-m", "mirror.cli.main"]
     lock = HOUSE / "lockfiles" / "quickstart.txt"
-    words = ["bundle", "--lock", lock, "--locked", "--rpm-repo", rpm_repository, "-o", bundle, "--json"]
+    words = ["bundle", "--lock", lock, "--locked", "--toolchain-repo", rpm_repository, "-o", bundle, "--json"]
     result = json.loads(run([*mirror, *words], {"MIRROR_HOME": str(home)}))
     run([*mirror, "installer", "-o", installer])
     return Made(bundle, installer, result["root_fingerprint"], home, rpm_repository, result)

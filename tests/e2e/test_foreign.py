@@ -352,7 +352,7 @@ def test_a_copy_of_a_repository_without_its_signature_is_called_unsigned(desk: D
     rpm_stack(desk, vendor)
     write_repository(desk.path / "copy", RPMS, vendor)
     (desk.path / "copy" / "repodata" / lacking).unlink()
-    said = desk.mirror("lock", "demo.toml", "--rpm-repo", desk.path / "copy")
+    said = desk.mirror("lock", "demo.toml", "--toolchain-repo", desk.path / "copy")
     assert said.code == 61
     assert f"has no good signature by a pinned key: there is no repodata/{lacking} beside it" in said.err
     assert "copy both from the vendor" in said.err
@@ -361,7 +361,7 @@ def test_a_copy_of_a_repository_without_its_signature_is_called_unsigned(desk: D
 def test_a_directory_that_is_no_repository_is_called_so(desk: Desk) -> None:
     rpm_stack(desk, Vendor())
     (desk.path / "copy").mkdir()
-    said = desk.mirror("lock", "demo.toml", "--rpm-repo", desk.path / "copy")
+    said = desk.mirror("lock", "demo.toml", "--toolchain-repo", desk.path / "copy")
     assert said.code == 60
     assert "hint: Name the directory that holds repodata/" in said.err
 
@@ -370,7 +370,7 @@ def test_the_rpms_of_hermetos_lock_are_taken_and_written(desk: Desk) -> None:
     vendor = Vendor()
     rpm_stack(desk, vendor)
     write_repository(desk.path / "copy", RPMS, vendor)
-    repository = ("--rpm-repo", desk.path / "copy")
+    repository = ("--toolchain-repo", desk.path / "copy")
     said = desk.mirror("lock", "demo.toml", *repository, "--write-rpms-lock", "newest.yaml")
     assert said.code == 0, said.err
     assert "two-2.0-1.x86_64.rpm" in (desk.path / "newest.yaml").read_text()
@@ -416,7 +416,7 @@ def test_what_is_no_usable_rpms_lock_is_named(desk: Desk, old: str, new: str, pr
         f"  - url: https://vendor.invalid/rhel9/x86_64/one-1.0-1.x86_64.rpm\n    checksum: sha256:{A}\n"
     )
     desk.write("rpms.lock.yaml", text.replace(old, new))
-    said = desk.mirror("lock", "demo.toml", "--rpm-repo", desk.path / "copy", "--rpms-lock", "rpms.lock.yaml")
+    said = desk.mirror("lock", "demo.toml", "--toolchain-repo", desk.path / "copy", "--rpms-lock", "rpms.lock.yaml")
     assert said.code in (12, 17)
     assert problem in said.err
     assert not (desk.path / "demo.rpms.toml").exists()

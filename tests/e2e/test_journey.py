@@ -108,7 +108,7 @@ def test_the_same_lock_gives_the_same_bytes_elsewhere(made: Made, tmp_path: Path
         "LANG": "de_DE.UTF-8",
     }
     output = tmp_path / "again.tar"
-    words = ["bundle", "--lock", locks / "quickstart.txt", "--rpm-repo", rpms, "-o", output, "--json"]
+    words = ["bundle", "--lock", locks / "quickstart.txt", "--toolchain-repo", rpms, "-o", output, "--json"]
     previous = os.umask(0o077)
     try:
         result = json.loads(run([sys.executable, "-m", "mirror.cli.main", *words], environment, cwd=tmp_path))

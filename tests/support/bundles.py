@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirror.connected.packing.meta import install_txt, rpms_json, wheel_facts
+from mirror.connected.packing.meta import install_txt, rpms_json, wheel_size
 from mirror.connected.packing.pack import Source, pack
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.kinds import DIRECTORIES, WHEEL
@@ -67,7 +67,7 @@ class BundleSimulator:
     def add_wheel(self, wheel: Path, directory: str = "wheels") -> Artifact:
         """Take in a wheel; into ``tool`` for uv and pip."""
         project, version = wheel.name.split("-")[:2]
-        name, size = project.replace("_", "-").lower(), wheel_facts(wheel).unpacked_size
+        name, size = project.replace("_", "-").lower(), wheel_size(wheel)
         return self.add(f"{directory}/{wheel.name}", wheel, name, version, unpacked_size=size)
 
     def add_rpms(self, rpms: Sequence[Path], key: str, fingerprint: str) -> None:

@@ -24,7 +24,7 @@ from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
 from mirror.connected.kinds.facet import Gathered
 from mirror.connected.packing.assembly import Assembly
-from mirror.connected.papers.papers import add_papers, compiled, look_inside
+from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import Gate, vet
 from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.planning.locks import Locks
@@ -85,7 +85,8 @@ class Carried:
         return assemble(self.plan, self.locks, self._paths, self.built)
 
     def gate(self, assembly: Assembly, contents: Mapping[str, Found]) -> Gate:
-        return vet(assembly.wheels(), self.plan.target, self.locks.stack, SILENT, compiled(assembly, contents))
+        wheels = wheels_of(assembly, contents)
+        return vet(wheels, self.plan.target, self.locks.stack, compiled(assembly, contents))
 
     def add_papers(self, store: Store | None = None, progress: Progress = SILENT) -> Assembly:
         """Write the papers into a new assembly."""

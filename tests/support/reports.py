@@ -91,12 +91,16 @@ def report_of(
 
 
 def found(report: Report) -> dict[str, list[str]]:
-    """What needs eyes: the artifacts' paths by question."""
-    return {eye.key: [finding.path for finding in eye.findings] for eye in report.eyes if eye.findings}
+    """What a reviewer looks at: the artifacts' paths by question."""
+    return {
+        question.key: [finding.path for finding in question.findings]
+        for question in report.questions
+        if question.findings
+    }
 
 
 def details(report: Report, key: str) -> list[str]:
-    return [finding.detail for eye in report.eyes if eye.key == key for finding in eye.findings]
+    return [finding.detail for question in report.questions if question.key == key for finding in question.findings]
 
 
 def artifact_paths(artifacts: tuple[Artifact, ...]) -> list[str]:

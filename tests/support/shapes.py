@@ -91,6 +91,8 @@ def faults(document: Any) -> list[str]:
 
 def _compare(shape: Shape, value: Any, where: str) -> Iterator[str]:
     kinds = shape.types.split(" or ")
+    if "anything" in kinds:
+        return
     if isinstance(value, list):
         listed = next((kind[8:] for kind in kinds if kind.startswith("list of ")), None)
         if listed is None:
@@ -101,8 +103,6 @@ def _compare(shape: Shape, value: Any, where: str) -> Iterator[str]:
         return
     named = next((shapes()[kind] for kind in kinds if kind in shapes()), None)
     wanted = tuple(one for kind in kinds for one in _TYPES.get(kind, (dict,) if kind in shapes() else ()))
-    if "anything" in kinds:
-        return
     if not isinstance(value, wanted) or (isinstance(value, bool) and "yes/no" not in kinds):
         yield f"{where}: {value!r} is not {shape.types}"
     elif isinstance(value, dict):

@@ -7,14 +7,15 @@ import importlib
 import pkgutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import mirror
 from mirror.core.commands import COMMANDS
-from mirror.core.errors import MirrorError
+from mirror.core.errors import FAMILIES, MirrorError
 
 HOUSE = Path(mirror.__file__).parent
 MAY_IMPORT = {
@@ -26,9 +27,9 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "nearmiss", "names", "fields", "target", "sizes", "commands", "progress", "durable", "home",
+        "errors", "nearmiss", "names", "fields", "toml", "target", "sizes", "commands", "progress", "durable", "home",
         "stackfiles", "kinds",
-        "archives", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "binaries", "cuda", "toolkit", "vetting",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
@@ -90,7 +91,7 @@ def test_within_a_room_imports_only_point_down(path: Path) -> None:
 def test_a_folder_holds_what_one_look_takes_in(room: str) -> None:
     for folder in [HOUSE / room, *(path.parent for path in (HOUSE / room).rglob("__init__.py"))]:
         entries = [path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
-        assert len(entries) <= 24, f"{folder.relative_to(HOUSE)} has {len(entries)} entries"
+        assert len(entries) <= 25, f"{folder.relative_to(HOUSE)} has {len(entries)} entries"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,53 @@ def test_a_folder_holds_what_one_look_takes_in(room: str) -> None:
 )
 def test_the_closed_side_needs_no_third_party_code(path: Path) -> None:
     allowed = set(sys.stdlib_module_names) | {"mirror"}
+    # The one exception: TOML is in the standard library from 3.11 on, and before it is this, which mirror.pyz carries.
+    allowed |= {"tomli"} if path == HOUSE / "core" / "toml.py" else set()
     assert {name.split(".")[0] for name in imports(path)} <= allowed
+
+
+BARE_PARSING = {
+    "core/fields.py": "strict_json itself",
+    "core/toml.py": "parse_toml itself",
+    "core/advisories/record.py": "records of others, which hold floats too; its faults are ValueError, deep nesting too",
+    "connected/papers/osv.py": "a server's answer, whose faults are BadReply, deep nesting too",
+    "connected/index/pages.py": "a server's page with what else indexes add; its faults are BadReply, deep nesting too",
+    "connected/papers/sbom.py": "what a library of ours wrote a line before",
+    "closed/doctor/host/driverapi.py": "what a child process answers; whatever is wrong in it is one answer, deep nesting too",
+    "closed/venv/interpreter.py": "what a program answers; whatever is wrong in it is one answer, deep nesting too",
+}
+"""Modules that call a parser of JSON or TOML themselves, and why they may."""
+
+
+def parses(path: Path) -> bool:
+    """Whether a module calls ``loads`` or ``load`` of json, tomllib or tomli, under whatever name."""
+    tree = ast.parse(path.read_text())
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (alias.name if isinstance(node, ast.Import) else node.module) in ("json", "tomllib", "tomli")
+    }
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(
+        (isinstance(one, ast.Name) and one.id in names & {"loads", "load"})
+        or (isinstance(one, ast.Attribute) and one.attr in ("loads", "load") and ast.unparse(one.value) in names)
+        for one in called
+    )
+
+
+def test_documents_are_read_by_strict_json_and_parse_toml() -> None:
+    """Elsewhere a document nested too deep, or a number of 5,000 digits, would be a traceback."""
+    assert {path.relative_to(HOUSE).as_posix() for path in MODULES if parses(path)} == set(BARE_PARSING)
+
+
+def test_tomli_is_pinned_alike_wherever_it_is_named() -> None:
+    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["project"]
+    (wanted,) = {line.partition(";")[0] for line in project["dependencies"] if line.startswith("tomli==")}
+    version = wanted.removeprefix("tomli==")
+    assert f"tomli-{version}.dist-info/licenses/LICENSE" in (HOUSE / "connected" / "tomli.txt").read_text()
+    assert wanted in (HOUSE / "connected" / "packing" / "installer.py").read_text()
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if room(p) != "cli"], ids=lambda p: str(p.relative_to(HOUSE)))
@@ -122,13 +169,44 @@ def errors() -> list[type[MirrorError]]:
     return [error for error in found if error.__module__.startswith("mirror.")]
 
 
-def test_each_error_has_a_ref_and_an_exit_code_of_its_own() -> None:
-    seen: dict[object, type[MirrorError]] = {}
+def test_each_error_has_a_ref_of_its_own_and_a_next_step() -> None:
+    seen: dict[str, type[MirrorError]] = {}
     for error in errors():
-        for word in (error.ref, error.exit_code):
-            assert seen.setdefault(word, error) is error, f"{error.__name__} and {seen[word].__name__} share {word}"
-        assert 10 <= error.exit_code <= 125 or error.exit_code in (1, 2, 129, 130, 143)
+        assert seen.setdefault(error.ref, error) is error, (
+            f"{error.__name__} and {seen[error.ref].__name__} share a ref"
+        )
         assert error.hint, f"{error.__name__} says no next step"
+
+
+def faults_of_codes(found: Iterable[type[MirrorError]]) -> list[str]:
+    """What is wrong with the exit codes of errors: a code is one error's own, or its family's."""
+    owners: dict[int, str] = {}
+    faults = []
+    for error in found:
+        if error.exit_code in FAMILIES.values():
+            continue
+        if not (10 <= error.exit_code <= 125 or error.exit_code in (1, 2, 129, 130, 143)):
+            faults.append(f"{error.ref}: {error.exit_code} is no exit code of ours")
+        if owners.setdefault(error.exit_code, error.ref) != error.ref:
+            faults.append(f"{owners[error.exit_code]} and {error.ref} share {error.exit_code}")
+    return faults
+
+
+def test_an_exit_code_is_one_errors_own_or_its_familys() -> None:
+    assert faults_of_codes(errors()) == []
+    assert sorted(FAMILIES.values()) == list(range(3, 10))
+
+
+def test_a_new_error_needs_no_code_of_its_own() -> None:
+    one, other, copied, unset = (
+        type(ref, (MirrorError,), {"__module__": "elsewhere", "ref": ref, "exit_code": code})
+        for ref, code in (("a", FAMILIES["trust"]), ("b", FAMILIES["trust"]), ("c", 14), ("d", 0))
+    )
+    assert faults_of_codes([*errors(), one, other]) == []
+    assert faults_of_codes([*errors(), copied, unset]) == [
+        "digest-mismatch and c share 14",
+        "d: 0 is no exit code of ours",
+    ]
 
 
 def test_a_unit_test_cannot_leave_the_machine() -> None:

@@ -50,7 +50,7 @@ def test_every_link_in_the_readme_leads_somewhere() -> None:
 
 
 def test_the_readme_is_short_and_the_handbook_has_the_rest() -> None:
-    assert len(README.splitlines()) < 160
+    assert len(README.splitlines()) < 170
     assert all(f"mirror/help/{topic}.md" in README for topic in TOPICS)
 
 

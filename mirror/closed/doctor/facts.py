@@ -63,7 +63,7 @@ def read_facts(
     receipt: Receipt | None = None,
     progress: Progress = SILENT,
 ) -> Facts:
-    """Read everything that is small; the libraries of the stack are ``mirror.closed.doctor.installed.binaries``'s.
+    """Read everything that is small; ``mirror.closed.doctor.installed.binaries`` reads the libraries of the stack.
 
     Args:
         environment: of the generation; None to look at the host only.

@@ -1,6 +1,6 @@
 """The host itself, judged: GPUs and driver, the calling shell, disks, memory and limits, compilers.
 
-It joins the modules that know one of these each. What is installed is ``mirror.closed.doctor.stack``'s.
+It joins the modules that know one of these each. ``mirror.closed.doctor.stack`` checks what is installed.
 
 Rule: a part that cannot be looked at is told as such, and stops no other.
 

@@ -1,8 +1,9 @@
 """The installed stack, judged: the toolkit, the packages, the libraries, the caches.
 
-It joins the modules that know one of these each; whether it works is ``mirror.closed.doctor.trial``'s to find out.
+It joins the modules that know one of these each; ``mirror.closed.doctor.trial`` tries whether the stack works.
 
-Rule: as ``mirror.closed.doctor.machine``'s. The libraries are read once, some 500 of them, and that is what takes the time.
+Rule: the same as in ``mirror.closed.doctor.machine``. The libraries are read once, some 500 of them, and that is what takes the
+time.
 
 Example::
 

@@ -1,7 +1,7 @@
 """JIT cache directories of this user: whose each is, and which of them nobody needs any more.
 
-Where they lie and how they are named is ``mirror.closed.environment.variables``'s. Stale caches of other makers are
-``mirror.closed.doctor.installed.caches``'s; these cannot be stale, but they outlive their generation.
+``mirror.closed.environment.variables`` chooses their places and names. ``mirror.closed.doctor.installed.caches`` finds stale
+caches of other makers; these cannot be stale, but they outlive their generation.
 
 Rules: only directories that are named like ours, belong to this user and are no links are looked at; a cache is kept when
 its link ``generation`` leads to an installed one or its key is one's, when a process uses it, and when somebody has put models

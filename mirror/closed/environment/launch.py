@@ -1,9 +1,8 @@
 """Running a program in the environment of a generation, in place of this one.
 
-Which variables that sets is ``mirror.closed.environment.variables``'s. The program replaces this process, so signals, the
-terminal, exit
-code and process id are its own: a service manager sees the server and nothing between. It holds the generation for as long as
-it runs (``mirror.closed.prefix.usage``), so that ``mirror gc`` does not take it away.
+``mirror.closed.environment.variables`` says which variables that sets. The program replaces this process, so signals, the
+terminal, exit code and process id are its own: a service manager sees the server and nothing between. It holds the generation
+for as long as it runs (``mirror.closed.prefix.usage``), so that ``mirror gc`` does not take it away.
 
 Example::
 
@@ -26,7 +25,7 @@ from mirror.core.errors import MirrorError
 
 
 class CannotRun(MirrorError):
-    """A program is not there, or is none.
+    """A program is not there, or cannot be run.
 
     Attributes:
         program: as it was named.

@@ -8,7 +8,7 @@ called, so that what mirror prints can be typed.
 
 Example::
 
-    write_launcher(generation, [Path(sys.executable), interpreter.path])
+    write_launcher(generation, [Path(sys.executable), interpreter.path], prefix)
 """
 
 from __future__ import annotations

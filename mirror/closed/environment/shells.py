@@ -1,9 +1,9 @@
 """How each shell says the environment of a generation.
 
-Which variables there are is ``mirror.closed.environment.variables``'s. For sh (with bash, dash and zsh) and fish it is a
-script that any user may source at any time, so their home, cache directory and search paths are looked up when it runs;
-``env.sh`` and ``env.fish`` of a generation are these. csh has no words for that which survive its ``eval`` of one line, so it
-is told final values, for the user who asks; JSON is for programs.
+``mirror.closed.environment.variables`` says which variables there are. For sh (with bash, dash and zsh) and fish it is a script
+that any user may source at any time, so their home, cache directory and search paths are looked up when it runs; ``env.sh`` and
+``env.fish`` of a generation are these. csh has no words for that which survive its ``eval`` of one line, so it is told final
+values, for the user who asks; JSON is for programs.
 
 Rules: a script is safe to source twice, after another generation's, under ``set -eu`` and with any characters in any value;
 it leaves no variable of its own behind; an empty element of a search path would mean the current directory, so none is made.

@@ -1,7 +1,7 @@
 """The environment of a generation: which variables it sets, for whom, and why.
 
-How a shell says them is ``mirror.closed.environment.shells``'s, where JIT caches lie is
-``mirror.closed.environment.caches``'s. The facts behind each variable are in CUDA.md B3, B4, C4, C5, D and E.
+``mirror.closed.environment.shells`` writes them for each shell, ``mirror.closed.environment.caches`` holds the JIT caches. The
+facts behind each variable are in CUDA.md B3, B4, C4, C5, D and E.
 
 Rules (DESIGN.md section 6): ``CUDA_HOME`` is one fixed string, the generation's real path, because FlashInfer
 compares it as a string; the toolkit's lib directory is for building (``LIBRARY_PATH``) and stays off

@@ -1,6 +1,6 @@
 """The GPU driver of this host against the CUDA release of a bundle, in one sentence.
 
-What each release asks of a driver is ``mirror.core.cuda.releases``'s; reading the host's is ``mirror.closed.host.machine``'s.
+``mirror.core.cuda.releases`` knows what each release asks of a driver; ``mirror.closed.host.machine`` reads the host's.
 
 Rule: a driver is never a reason to refuse a bundle, for the administrator may replace it later; it is said so that nobody can
 overlook it.

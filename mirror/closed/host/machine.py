@@ -1,7 +1,7 @@
 """The machine that a bundle is installed on: its architecture, C library, compiler, GPU driver and disks.
 
-Facts only, read without running anything and without network. Whether they fit a bundle is
-``mirror.closed.preflight``'s to say. Which Python interpreters there are is ``mirror.closed.venv.interpreter``'s.
+Facts only, read without running anything and without network. ``mirror.closed.preflight`` judges whether they fit a bundle.
+``mirror.closed.venv.interpreter`` finds the Python interpreters.
 
 Rule: a fact that cannot be read is None or empty, never an exception; the one who needs it decides.
 

@@ -1,6 +1,6 @@
 """A check of the self-test and how it ended.
 
-The checks themselves are ``mirror.closed.selftest.selftest``'s and ``mirror.closed.selftest.compiling``'s.
+``mirror.closed.selftest.selftest`` and ``mirror.closed.selftest.compiling`` run the checks.
 
 Rule: what a host lacks (a GPU, its driver, a compiler) makes a check skipped, in plain words; only what is broken makes it
 failed.

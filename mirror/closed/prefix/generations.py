@@ -1,10 +1,10 @@
 """A prefix: the directory that holds a stack's generations, and the one link that says which of them is current.
 
-``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; a repair is built
-beside what it repairs, as ``<sequence>-<digest12>.2``, and takes its place when ``current`` moves. ``COMPLETE`` is written
-last; then ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state stands, and what has no ``COMPLETE``
-is garbage to the next run (DESIGN.md section 6, SECURITY.md 2.4). What a generation holds is the business of
-``mirror.closed.building``; whether a prefix may be used at all is ``mirror.closed.preflight``'s.
+``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; a repair is built beside
+what it repairs, as ``<sequence>-<digest12>.2``, and takes its place when ``current`` moves. ``COMPLETE`` is written last; then
+``<prefix>/current`` is replaced in one step. Killed anywhere, the old state stands, and what has no ``COMPLETE`` is garbage to
+the next run (DESIGN.md section 6, SECURITY.md 2.4). ``mirror.closed.building`` fills a generation; ``mirror.closed.preflight``
+decides whether a prefix may be used at all.
 
 Rules: a complete generation is never written to by us again; only the holder of the lock creates, removes or
 activates; the lock is the kernel's (flock), so a dead holder's is free.

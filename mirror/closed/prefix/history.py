@@ -1,8 +1,8 @@
 """The history of a prefix: what was installed, made current and removed, one line each, never rewritten.
 
 It is what remains when generations are gone: the greatest sequence that was ever installed, which an older bundle may not
-undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by. Generations
-themselves are ``mirror.closed.prefix.generations``'s.
+undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by.
+``mirror.closed.prefix.generations`` holds the generations themselves.
 
 Rules: lines are appended and forced to the disk before ``current`` changes; a line cut short by a power loss is the last one
 and is left out; any other damage is an error, never an empty history.
@@ -60,18 +60,13 @@ class Event:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Event:
-        event = cls(
-            action=fields.text("action"),
-            at=fields.number("at"),
-            generation=fields.text("generation"),
+        event = fields.fill(
+            cls,
             sequence=fields.number("sequence", minimum=1),
             manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-            signers=fields.texts("signers", ()),
-            reason=fields.text("reason", ""),
         )
         if event.action not in ACTIONS:
             fields.fail("action", f"expected one of {', '.join(ACTIONS)}, got {event.action!r}")
-        fields.end()
         return event
 
 

@@ -1,6 +1,6 @@
 """The lock of a prefix: one run of mirror at a time creates, removes or activates generations there.
 
-What is done under it is ``mirror.closed.prefix.generations``'s.
+``mirror.closed.prefix.generations`` works under it.
 
 Rules: the lock is the kernel's (flock), so a dead holder's is free; who waits would wait for hours, so nobody does; the file
 stays, for a program that was started under the lock may still hold it.

@@ -1,6 +1,6 @@
 """The generations of a prefix among each other: their numbers, which is current, which was repaired, and what comes before.
 
-Numbers come from ``mirror.closed.prefix.history``; what a generation tells of itself is ``mirror.closed.prefix.receipt``'s.
+``mirror.closed.prefix.history`` keeps the numbers; ``mirror.closed.prefix.receipt`` keeps what a generation tells of itself.
 
 Rules: "before" means installed before, so that an older bundle that was allowed on top of a newer one goes back to that one; a
 generation that was built anew from the same bundle has replaced the one before it, which is no way back any more.

@@ -24,7 +24,7 @@ from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.core.errors import Unreadable
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.toolkit.toolchain import Unpacked
 
@@ -93,37 +93,18 @@ class Receipt:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        fields = Fields(strict_json(data, "Receipt", _MAX_BYTES), "Receipt")
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
-        receipt = cls(
+        fields = Fields.read(data, "Receipt", FORMAT, _MAX_BYTES)
+        return fields.fill(
+            cls,
             name=fields.checked("name", stack_name),
             sequence=fields.number("sequence", minimum=1),
             manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-            generation=fields.text("generation"),
-            installed=fields.number("installed"),
-            python=fields.text("python"),
-            python_version=fields.text("python_version"),
-            python_origin=fields.text("python_origin"),
-            installer=fields.text("installer"),
-            signers=fields.texts("signers"),
             counts=_counts(fields),
-            mirror=fields.text("mirror"),
-            checks=tuple(
-                Check(item.text("name"), item.text("outcome"), item.text("detail", ""))
-                for item in fields.tables("checks")
-            ),
-            notes=fields.texts("notes", ()),
-            allowed_older=fields.text("allowed_older", ""),
-            approvers=fields.texts("approvers", ()),
-            repairs=fields.text("repairs", ""),
-            size=fields.number("size", 0),
+            checks=tuple(item.fill(Check) for item in fields.tables("checks")),
             files_sha256=fields.checked("files_sha256", sha256_hex) if "files_sha256" in fields else "",
             toolchain=ToolchainRecord.from_fields(fields.table("toolchain")) if "toolchain" in fields else None,
+            format=FORMAT,
         )
-        fields.end()
-        return receipt
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_bytes``, before encoding."""

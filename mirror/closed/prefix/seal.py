@@ -1,8 +1,8 @@
 """The seal of a generation: the digest of each file and the target of each link that no sealed RECORD vouches for.
 
 It is made when a generation is built and lies in it as ``files.json``; the receipt holds its digest. What a wheel brought is
-vouched for by the wheel's own RECORD, so of those thousands of files only the RECORDs are digested here. Comparing a generation
-with its seal is ``mirror.closed.soundness``'s.
+vouched for by the wheel's own RECORD, so of those thousands of files only the RECORDs are digested here.
+``mirror.closed.soundness`` compares a generation with its seal.
 
 Rules: compiled bytecode, caches and the files that are written after the seal are not in it; a path of which two RECORDs say
 different things (one wheel's file was chosen over another's) is; links are never followed.

@@ -1,7 +1,7 @@
 """What a prefix holds, and going back to something that it holds.
 
-Reading takes no lock and changes nothing; ``rollback`` only moves the ``current`` link between generations that are
-complete. New generations are ``mirror.closed.install``'s.
+Reading takes no lock and changes nothing; ``rollback`` only moves the ``current`` link between generations that are complete.
+``mirror.closed.install`` makes new generations.
 
 Rule: a rollback never installs and never reads a bundle, so it needs no trust and works when all else is broken
 (SECURITY.md T4).
@@ -199,6 +199,7 @@ class RolledBack:
         prefix: where.
         before, current: names; ``before`` is empty when none was current.
         before_number, number: theirs; 0 of none.
+        repaired_by: number of the one that was built to repair what is current now; 0 when there is none.
     """
 
     prefix: Path
@@ -206,6 +207,7 @@ class RolledBack:
     current: str
     before_number: int = 0
     number: int = 0
+    repaired_by: int = 0
 
 
 def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> RolledBack:
@@ -229,7 +231,9 @@ def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> RolledBack:
             record(prefix, "rolled-back", chosen, int(time.time()), reason)
             prefix.activate(chosen)
     before = (current.name, stack.number(current)) if current else ("", 0)
-    return RolledBack(prefix.root, before[0], chosen.name, before[1], stack.number(chosen))
+    repair = stack.replaced_by(chosen)
+    repaired_by = stack.number(repair) if repair else 0
+    return RolledBack(prefix.root, before[0], chosen.name, before[1], stack.number(chosen), repaired_by)
 
 
 def _before(stack: Stack) -> Generation:

@@ -1,7 +1,7 @@
 """What a receipt says of the CUDA toolchain: which package each file came from, and what was done besides unpacking.
 
-Unpacking is ``mirror.core.toolkit.toolchain``'s. Rules: files are grouped by their package, so that thousands of paths stay a
-small document; strict as all our documents, ``from_fields`` and ``to_dict`` are inverse.
+``mirror.core.toolkit.toolchain`` unpacks. Rules: files are grouped by their package, so that thousands of paths stay a small
+document; strict as all our documents, ``from_fields`` and ``to_dict`` are inverse.
 
 Example::
 
@@ -50,18 +50,12 @@ class ToolchainRecord:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        packages, dangling = [], []
-        for item in fields.tables("packages"):
-            packages.append(Unpacked(item.text("nevra"), item.checked("sha256", sha256_hex), item.texts("files")))
-            item.end()
-        for item in fields.tables("dangling"):
-            dangling.append(
-                Dangling(item.text("path"), item.text("target"), item.text("owner"), item.text("package", ""))
-            )
-            item.end()
-        lists = {key: fields.texts(key, ()) for key in ("made", "dropped", "scriptlets", "tamed")}
-        fields.end()
-        return cls(tuple(packages), dangling=tuple(dangling), **lists)
+        packages = tuple(
+            item.fill(Unpacked, sha256=item.checked("sha256", sha256_hex)) for item in fields.tables("packages")
+        )
+        return fields.fill(
+            cls, packages=packages, dangling=tuple(item.fill(Dangling) for item in fields.tables("dangling"))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_fields``."""

@@ -1,6 +1,6 @@
 """Directory trees that mirror has made: removing one, measuring it, and getting one onto the disk.
 
-Which trees, and when, is ``mirror.closed.prefix.generations``'s.
+``mirror.closed.prefix.generations`` decides which trees, and when.
 
 Rules: links are never followed; a failed flush is an error and is never tried again.
 

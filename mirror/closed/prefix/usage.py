@@ -1,7 +1,6 @@
 """Who uses a directory right now: processes, as /proc shows them, and locks that are held on a generation.
 
-It holds the looking, and the lock that a program started by ``mirror run`` keeps. What follows from it is
-``mirror.closed.garbage``'s.
+It finds the users, and holds the lock that a program started by ``mirror run`` keeps. ``mirror.closed.garbage`` acts on it.
 
 Rules: what cannot be seen counts as no use: of other users' processes only the command line shows, and their lock when they
 were started by ``mirror run``; nothing waits.

@@ -1,7 +1,7 @@
-"""What a compiler or a linker complains of, as the package of the toolkit that is missing.
+"""Errors of a compiler or a linker, explained by the package of the toolkit that is missing.
 
 It reads nvcc's, gcc's and ld's own words, looks into the toolkit, and asks ``mirror.core.cuda.components`` which package brings
-what is not there. Running the compilers is ``mirror.closed.selftest.compiling``'s.
+what is not there. ``mirror.closed.selftest.compiling`` runs the compilers.
 
 Rules: a file that no table knows is not explained at all, never guessed; a file that is there is not said to be missing; one
 sentence for each package, whatever it lacks.
@@ -72,7 +72,7 @@ class Toolkit:
 
 
 def explain(text: str, toolkit: Toolkit) -> tuple[str, ...]:
-    """What is behind a compiler's or a linker's complaint; one sentence for each package, none when nothing is known.
+    """What is behind an error of a compiler or a linker; one sentence for each package, none when nothing is known.
 
     Args:
         text: all that it said.

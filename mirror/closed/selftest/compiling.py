@@ -1,8 +1,8 @@
 """The compiler's part of the self-test: nvcc, FlashInfer's flags and plain g++ against the unpacked toolkit.
 
-It holds which compilations are tried and what their outcome means. What is compiled is ``mirror.closed.selftest.samples``',
-which host compiler is used ``mirror.closed.host.hostcompiler``'s, what a complaint means
-``mirror.closed.selftest.compiler_errors``'.
+It holds which compilations are tried and what their outcome means. ``mirror.closed.selftest.samples`` holds what is compiled,
+``mirror.closed.host.hostcompiler`` chooses the host compiler, ``mirror.closed.selftest.compiler_errors`` explains what a
+compiler says.
 
 Rules: each check works in a directory of its own, so that all may run at once; a failed one shows the program's last words
 and then, where it is known, the package that is missing; a host without a fitting compiler is no failure.

@@ -1,6 +1,6 @@
 """What the self-test compiles: small programs, each with what goes missing most often, and FlashInfer's own command lines.
 
-Compiling them is ``mirror.closed.selftest.compiling``'s.
+``mirror.closed.selftest.compiling`` compiles them.
 
 Rule: the kernel computes something that can be checked, so that on a host with a GPU it can also be run.
 

@@ -1,8 +1,8 @@
 """The CUDA toolkit: the bundle's RPMs or component archives, unpacked into a generation without rpm and without root.
 
-It hands the packages (``mirror.core.toolkit.carried``), straight out of the bundle, to ``mirror.core.toolkit.toolchain``,
-which checks each again, its digest and an RPM's vendor's signature, and unpacks. Using the toolkit is
-``mirror.closed.environment.variables``'s and ``mirror.closed.selftest.selftest``'s.
+It hands the packages (``mirror.core.toolkit.carried``), straight out of the bundle, to ``mirror.core.toolkit.toolchain``, which
+checks each again, its digest and an RPM's vendor's signature, and unpacks. ``mirror.closed.environment.variables`` and
+``mirror.closed.selftest.selftest`` use the toolkit.
 
 Rules:
 (1) which keys are trusted comes from the signed ``rpms.json``, never from an RPM or from the host;

@@ -13,7 +13,7 @@ and no file but its pipes; it never outlives its stream.
 Example::
 
     zstd = ZstdFinder(interpreter.path, wheel, work)
-    trusted_rpms(sources, keys=..., fingerprints=..., zstd=zstd)
+    trusted_rpms(sources, keys=armored, fingerprints=pinned, zstd=zstd)
 """
 
 from __future__ import annotations

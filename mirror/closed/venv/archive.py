@@ -1,7 +1,7 @@
 """Unpacking a tar that came from elsewhere: the interpreter's ``install_only`` archive.
 
-Each member is judged by ``mirror.core.archives.tarstream`` just before it is written here. Whether the archive is the signed one is
-the caller's to check, before.
+``mirror.core.archives.tarstream`` judges each member just before it is written here. The caller has checked before that the
+archive is the signed one.
 
 Rules: files are created anew and never through a link, because all symbolic links are made last; a hard link becomes a copy;
 modes keep their execute bit and nothing else.
@@ -34,7 +34,7 @@ def unpack_tar(archive: Path, root: Path, limit_bytes: int) -> None:
         limit_bytes: the most that all of its files may hold together.
 
     Raises:
-        BadArchive: at the first member that is not allowed; what was written until then is the caller's to remove.
+        BadArchive: at the first member that is not allowed; the caller removes what was written until then.
     """
     links: list[Member] = []
     root.mkdir()

@@ -1,7 +1,7 @@
 """The Python that the venv is made from: one of the host's, or the one that the bundle carries.
 
-It holds how interpreters are found, asked what they are, and judged against the target; a carried archive's
-unpacking is ``mirror.closed.venv.archive``'s, the venv ``mirror.closed.venv.venv``'s.
+It finds interpreters, asks them what they are, and judges them against the target. ``mirror.closed.venv.archive`` unpacks one
+that the bundle carries, ``mirror.closed.venv.venv`` makes the venv.
 
 Rules: an interpreter is asked, never guessed from its name; it must be CPython of the target's minor version and
 architecture, 64 bit, with the ordinary ABI (wheels fit no other). The host's comes first, because its owner keeps it
@@ -124,7 +124,7 @@ def ask(path: Path, target: Target) -> Interpreter | str:
         version, machine, abi = str(facts["version"]), str(facts["machine"]), str(facts["abi"])
         implementation, headers, wide = str(facts["implementation"]), bool(facts["headers"]), bool(facts["wide"])
         real = Path(str(facts["path"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         last = finished.tail(1) or f"exit {finished.code}"
         return f"{path} does not answer as a Python does ({last})"
     if implementation != "cpython":

@@ -11,7 +11,7 @@ with different bytes, those whose files are kept come last, for uv installs side
 Example::
 
     installer = choose_installer(tools, work)
-    make_venv(installer, interpreter, venv, work, requirements, links)
+    make_venv(installer, venv)
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """A place to ask for files: an installed generation, a bundle that is not installed yet, or a lock; each has a file index.
 
-The index's format is ``mirror.core.toolkit.fileindex``'s, what is asked and answered ``mirror.closed.which.search``'s.
+``mirror.core.toolkit.fileindex`` holds the index's format, ``mirror.closed.which.search`` answers from it.
 
-Rules: of a bundle, the signature and the index's digest are checked before it is believed; that its other members are intact is
-``mirror verify``'s to say. An install that came without an index is asked by its receipt, which knows the files that were
-unpacked and no others.
+Rules: of a bundle, the signature and the index's digest are checked before it is believed; ``mirror verify`` checks its other
+members. An install that came without an index is asked by its receipt, which knows the files that were unpacked and no others.
 
 Example::
 
@@ -44,7 +43,7 @@ class NoFileIndex(MirrorError):
     ref = "no-file-index"
     exit_code = 109
     hint = (
-        "A stack without RPMs has none, and none had those made by older versions of mirror: on the connected machine, "
+        "A stack without RPMs has none, nor has one that an older mirror made: on the connected machine, "
         "'mirror lock NAME' writes it and 'mirror which FILE --stack NAME' asks it."
     )
     message = "{place} holds no index of the files of CUDA's packages"

@@ -1,7 +1,7 @@
 """``mirror which``: which package brings a file, whether this stack has it, and what to write into ``NAME.toml`` if not.
 
 It joins the packages that an index names (``mirror.core.toolkit.filesearch``) with what no package brings: links that mirror
-makes, the GPU driver's files, the files of the venv's wheels. Where the index comes from is ``mirror.closed.which.place``'s.
+makes, the GPU driver's files, the files of the venv's wheels. ``mirror.closed.which.place`` finds the index.
 
 Rules: nothing is changed and nothing outside the place is asked; a file that nobody brings is an error, with what comes near.
 

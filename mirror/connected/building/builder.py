@@ -1,7 +1,7 @@
 """Building one wheel from its sdist: same request, same bytes, no network.
 
-The room it happens in is ``mirror.connected.building.workshop``'s, the cut ``mirror.connected.building.sandbox``'s; what is
-built in which order is ``mirror.connected.building.builds``'s.
+``mirror.connected.building.workshop`` makes the directory it happens in, ``mirror.connected.building.sandbox`` takes the
+network away, ``mirror.connected.building.builds`` decides what is built in which order.
 
 Rules: the sdist and every build requirement are pinned and hashed; what the backend asks for beyond them is an error that
 names it, never a download; each hook of PEP 517 runs cut off from the network; a finished wheel is judged before it is
@@ -41,17 +41,31 @@ from mirror.connected.pins.markers import environment
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.durable import write_file
-from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fields import canonical_json
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 
 RECORD_FORMAT = "mirror-build/1"
+_MAX_RECORD_BYTES = 1 << 20
 _TAIL_LINES = 20
 _NO_NETWORK = re.compile(
     r"Network is unreachable|Temporary failure in name resolution|Name or service not known|Could not resolve host"
 )
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """An unpacked CUDA toolkit that wheels are built with.
+
+    Attributes:
+        home: its top directory, on this machine.
+        sha256: of all that it was unpacked from: two toolkits with one digest are the same, wherever they lie.
+    """
+
+    home: Path
+    sha256: Sha256Hex
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class BuildRequest:
         requirements: wheels of the pinned build requirements, likewise.
         python: interpreter of the target's minor version.
         target: the machine that the wheel is for.
-        cuda_home: unpacked CUDA toolkit; None when the build needs none.
+        toolkit: the CUDA toolkit; None when the build needs none.
         environment: variables from ``NAME.toml``; they win over ours.
     """
 
@@ -77,7 +91,7 @@ class BuildRequest:
     requirements: tuple[Path, ...]
     python: Path
     target: Target
-    cuda_home: Path | None
+    toolkit: Toolkit | None
     environment: Mapping[str, str]
 
     def describe(self) -> dict[str, Any]:
@@ -100,7 +114,7 @@ class BuildRequest:
             "python": _python_version(self.python),
             "machine": platform.machine(),
             "target": self.target.to_dict(),
-            "toolkit": _toolkit_digest(self.cuda_home) if self.cuda_home else "",
+            "toolkit": self.toolkit.sha256 if self.toolkit else "",
             "environment": dict(self.environment),
         }
 
@@ -190,8 +204,12 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
     """Build a wheel, or take the one that an equal request gave before.
 
     Raises:
-        BuildFailed, BuildRequirementMissing, BuiltWheelUnfit, InvalidSdist, NetworkCutUnavailable: as they say.
-        Unwritable, NoSpace: the store refuses.
+        BuildFailed: no environment could be made, or a hook of the backend ended badly.
+        BuildRequirementMissing: the backend asks for a package that is not pinned.
+        BuiltWheelUnfit: the wheel is not of that project and version, or not for the target.
+        InvalidSdist: the sdist cannot be read or unpacked, or is another project's.
+        NetworkCutUnavailable: this machine has no way to cut a process off from the network.
+        Unreadable: a build requirement or the interpreter cannot be read. Unwritable, NoSpace: the store refuses.
     """
     description = request.describe()
     key = Sha256Hex(hashlib.sha256(canonical_json(description)).hexdigest())
@@ -218,10 +236,11 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
 def _kept(request: BuildRequest, directory: Path) -> BuiltWheel | None:
     """The outcome of an earlier equal request, if it is still what it was."""
     try:
-        record = json.loads((directory / "build.json").read_bytes())
-        if file_sha256(directory / record["wheel"]) != record["sha256"]:
+        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", _MAX_RECORD_BYTES)
+        fields = Fields(record, "build.json")
+        if file_sha256(directory / fields.text("wheel")) != fields.text("sha256"):
             return None
-    except (OSError, ValueError):
+    except (OSError, InvalidDocument):
         return None
     return _built(request, directory, record)
 
@@ -246,7 +265,8 @@ class _Build:
             try:
                 if not self.room.furnish(request.python, request.requirements, stream):
                     raise self.failed("no environment for the build could be made")
-                variables = self.room.environment(request.target, request.cuda_home, source.epoch)
+                home = request.toolkit.home if request.toolkit else None
+                variables = self.room.environment(request.target, home, source.epoch)
                 wheel = self.hooks(source.root, {**variables, **request.environment}, stream)
                 check_built_wheel(wheel, request.project, request.version, request.target)
             finally:
@@ -341,12 +361,3 @@ def _python_version(python: Path) -> str:
         return " ".join(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split())
     except (OSError, subprocess.SubprocessError) as exc:
         raise Unreadable(str(python), f"it is no Python that runs here ({exc})") from exc
-
-
-def _toolkit_digest(home: Path) -> str:
-    """A digest over the names and sizes of a toolkit's files, wherever it was unpacked."""
-    digest = hashlib.sha256()
-    for path in sorted(home.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            digest.update(f"{path.relative_to(home)}\0{path.stat().st_size}\n".encode())
-    return digest.hexdigest()

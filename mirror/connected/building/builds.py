@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mirror.connected.building.builder import BuildRequest, BuiltWheel, build_wheel
+from mirror.connected.building.builder import BuildRequest, BuiltWheel, Toolkit, build_wheel
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -78,7 +78,7 @@ def build_wheels(
     if not plan.builds:
         return ()
     interpreter = find_python(plan.target, python)
-    cuda_home = _toolchain(plan, locks, paths, store, progress)
+    toolkit = _toolkit(plan, locks, paths, store, progress)
     requirements = tuple(paths[item.sha256] for item in plan.build_requirements)
     built = []
     with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
@@ -92,7 +92,7 @@ def build_wheels(
                 requirements=requirements if build.sdist else (),
                 python=interpreter,
                 target=plan.target,
-                cuda_home=cuda_home,
+                toolkit=toolkit,
                 environment=dict(build.environment),
             )
             built.append(build_wheel(request, store, progress=progress))
@@ -129,17 +129,18 @@ def _version(python: Path) -> str:
         return ""
 
 
-def _toolchain(
+def _toolkit(
     plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress
-) -> Path | None:
-    """The CUDA home unpacked from the plan's RPMs or component archives; None when it has none."""
+) -> Toolkit | None:
+    """The CUDA toolkit unpacked from the plan's RPMs or component archives; None when it has none."""
     parts = plan.toolchain
     if not parts:
         return None
-    key = hashlib.sha256("\n".join(sorted(part.download.sha256 for part in parts)).encode()).hexdigest()
+    names = "\n".join(sorted(part.download.sha256 for part in parts))
+    key = Sha256Hex(hashlib.sha256(f"{plan.target.cuda} {plan.target.arch}\n{names}".encode()).hexdigest())
     home = store.root / "toolchains" / key[:16]
     if home.is_dir():
-        return home
+        return Toolkit(home, key)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
         draft = Path(scratch) / "cuda"
@@ -149,7 +150,7 @@ def _toolchain(
         except OSError:  # another run was faster; its tree is as good
             if not home.is_dir():
                 raise
-    return home
+    return Toolkit(home, key)
 
 
 def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tuple[PackageSource, ...]:

@@ -1,7 +1,7 @@
 """Is a wheel that was built here the one that was asked for, and will the target take it?
 
-How it was built is ``mirror.connected.building.builder``'s; which tags a target takes is ``mirror.connected.index.wheels``'s;
-what its compiled files ask of glibc is vetted with all other wheels (``mirror.core.vetting.wheel``).
+``mirror.connected.building.builder`` built it; ``mirror.connected.index.wheels`` knows which tags a target takes; what its
+compiled files ask of glibc is vetted with all other wheels (``mirror.core.vetting.wheel``).
 
 Rules: its name and version are the sdist's (SECURITY.md 46), in its file name and in its METADATA; a tag of it is one of
 the target's; no compiled file in it is for another CPU than the target's, whatever the tag says.
@@ -13,22 +13,17 @@ Example::
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from email.parser import BytesHeaderParser
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from mirror.connected.index.wheels import target_tags
-from mirror.core.binaries.elf import CPUS, MAGIC, Elf, MalformedElf, read_elf
+from mirror.core.binaries.elf import CPUS
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
+from mirror.core.wheels.wheelfile import read_wheel
 
 
 class BuiltWheelUnfit(MirrorError):
@@ -68,15 +63,17 @@ def check_built_wheel(path: Path, project: ProjectName, version: str, target: Ta
         raise BuiltWheelUnfit(
             path.name, f"is for {', '.join(sorted(str(tag) for tag in tags))}", f"the target is {target}"
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_identity(path.name, *_metadata_identity(archive, path.name), project, version)
-            for member, elf in _elf_files(archive):
-                if elf.machine in CPUS and elf.machine != target.arch:
-                    needs, promise = f"needs {elf.machine} for {member}", f"the target promises {target.arch}"
-                    raise BuiltWheelUnfit(path.name, needs, promise)
-    except (zipfile.BadZipFile, MalformedElf) as exc:
-        raise BuiltWheelUnfit(path.name, f"cannot be read: {exc}", f"{project} {version} was built") from exc
+    with path.open("rb") as stream:
+        wheel = read_wheel(stream)
+    for problem in (*(wheel.fault or ())[1:], *wheel.native.faults):
+        raise BuiltWheelUnfit(path.name, f"cannot be read: {problem}", f"{project} {version} was built")
+    if "METADATA" not in wheel.texts:
+        raise BuiltWheelUnfit(path.name, "holds no METADATA, or several", "a wheel holds one")
+    metadata = wheel.headers("METADATA")
+    _check_identity(path.name, str(metadata["Name"]), str(metadata["Version"]), project, version)
+    for machine, member in wheel.native.machines.items():
+        if machine in CPUS and machine != target.arch:
+            raise BuiltWheelUnfit(path.name, f"needs {machine} for {member}", f"the target promises {target.arch}")
 
 
 def _check_identity(wheel: str, name: str, found: str, project: ProjectName, version: str) -> None:
@@ -86,25 +83,3 @@ def _check_identity(wheel: str, name: str, found: str, project: ProjectName, ver
         same = False
     if not same:
         raise BuiltWheelUnfit(wheel, f"says it is {name} {found}", f"the sdist is {project} {version}")
-
-
-def _metadata_identity(archive: zipfile.ZipFile, wheel: str) -> tuple[str, str]:
-    paths = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
-    if len(paths) != 1:
-        raise BuiltWheelUnfit(wheel, f"holds {len(paths)} METADATA files", "a wheel holds one")
-    fields = BytesHeaderParser().parsebytes(archive.read(paths[0]))
-    return str(fields["Name"]), str(fields["Version"])
-
-
-def _elf_files(archive: zipfile.ZipFile) -> Iterator[tuple[str, Elf]]:
-    """What each compiled file says of itself; it is copied, for a CUDA library may be larger than we want to hold in memory."""
-    for member in archive.infolist():
-        with archive.open(member) as packed:
-            if packed.read(len(MAGIC)) != MAGIC:
-                continue
-        with tempfile.TemporaryFile() as stream, archive.open(member) as packed:
-            shutil.copyfileobj(packed, stream, 1 << 20)
-            elf = read_elf(stream, member.filename)
-            if elf is None:
-                raise MalformedElf(member.filename, "it is cut short")
-            yield member.filename, elf

@@ -1,7 +1,7 @@
 """The inside of ``mirror.connected.building.sandbox``: give up the network, then become the given command.
 
-Run by path in a process of its own (``python -I cut.py REPORT_FD COMMAND...``), so it imports the standard library alone;
-unshare(2) wants a process with one thread, which the caller may not be.
+Run by path in a process of its own (``python -I network_isolation.py REPORT_FD COMMAND...``), so it imports the standard
+library alone; unshare(2) wants a process with one thread, which the caller may not be.
 
 Two fences, the first that works:
 

@@ -1,10 +1,10 @@
 """Running a command that cannot reach any network, as an ordinary user.
 
-How the network is given up is ``mirror.connected.building.network_isolation``'s, which runs inside; what is run, and why, is
-the builder's.
+``mirror.connected.building.network_isolation``, which runs inside, gives the network up; the builder decides what is run, and
+why.
 
-Rules: there is no way to run without the cut; the command gets exactly the environment that it is given, and no open file
-but its log; whatever ends the wait ends the command and all its children.
+Rules: there is no way to run without that isolation; the command gets exactly the environment that it is given, and no open
+file but its log; whatever ends the wait ends the command and all its children.
 
 Example::
 
@@ -21,12 +21,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.connected.building import network_isolation as cut
+from mirror.connected.building import network_isolation
 from mirror.core.errors import MirrorError
 
 
 class NetworkCutUnavailable(MirrorError):
-    """This machine lets us cut off no network, so nothing is built here.
+    """This machine cannot cut a build off from the network, so nothing is built here.
 
     Attributes:
         reason: each way that was tried and the kernel's words.
@@ -65,7 +65,7 @@ def run_cut_off(
         NetworkCutUnavailable: the command was not run.
     """
     reading, writing = os.pipe()
-    inside = [sys.executable, "-I", str(Path(cut.__file__)), str(writing), without, *command]
+    inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), str(writing), without, *command]
     with open(reading, "rb") as report:
         try:
             process = subprocess.Popen(

@@ -1,7 +1,6 @@
 """The room in which one wheel is built: its directory, its interpreter with the pinned requirements, its environment.
 
-What happens in it is ``mirror.connected.building.builder``'s; that no network reaches it is
-``mirror.connected.building.sandbox``'s.
+``mirror.connected.building.builder`` works in it; ``mirror.connected.building.sandbox`` keeps the network out.
 
 Rules: the directory has one fixed name for one request and one store, so that a path which gets into the outcome is always
 the same; nothing of the caller's environment comes in; the interpreter sees the pinned wheels and nothing else.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mirror.connected.contents.inside import Contents, count_native, words
+from mirror.connected.contents.inside import Contents, words
 from mirror.connected.contents.licences import MAX_TEXT_BYTES, is_licence_file, text_of
 from mirror.connected.stack.files import FileWish
 from mirror.core.binaries.native import NativeTally
@@ -32,7 +32,7 @@ def read_file(source: Path, name: str, scratch: Path) -> Contents:
     if is_licence_file(name):
         return Contents(texts=((name, read_text(source)),))
     tally = NativeTally()
-    count_native(tally, name, _pieces(source), scratch)
+    tally.add_pieces(_pieces(source), name, scratch)
     return Contents(native=tally.native())
 
 

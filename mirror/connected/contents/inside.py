@@ -1,7 +1,7 @@
 """What was found inside one artifact, whatever kind it is of and whatever stack it is for.
 
-Reading it out is ``mirror.connected.contents.wheelcontents``'s and ``mirror.connected.contents.packagecontents``'s,
-remembering it ``mirror.connected.contents.inspection``'s; what it means in one bundle ``mirror.connected.papers.dossier``'s.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` read it out,
+``mirror.connected.contents.inspection`` remembers it; ``mirror.connected.papers.dossier`` says what it means in one bundle.
 
 Rules: a function of the artifact's bytes alone, so that it is found once; the publisher's words are cut to one line without
 control characters, for they end up in tables.
@@ -14,25 +14,19 @@ Example::
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from mirror.connected.fetching.download import redacted
-from mirror.core.binaries.elf import MAGIC
 from mirror.core.binaries.glibc import GlibcNeed
-from mirror.core.binaries.native import Native, NativeTally
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.binaries.native import Native
+from mirror.core.fields import Fields
+from mirror.core.wheels.wheelfile import WheelFile
 
-FORMAT = "mirror-contents/2"
+FORMAT = "mirror-contents/4"
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
+_MAX_BYTES = 64 << 20
 MAX_WORDS = 300
-_LISTS = ("needs", "offers", "scripts", "setuid", "scriptlets", "faults")
-_IN_MEMORY = 8 << 20
-"""A compiled file up to this size is held in memory, a larger one in a temporary file."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,13 @@ class Contents:
 
     Attributes:
         summary, homepage, licence, licence_stated, scripts, setuid, scriptlets, signer: see ``FileFacts``; programs and
-            modes of packages only, for those of wheels are found by whoever vets them.
+            modes of packages only, for those of wheels are found by whoever vets ``wheel``.
         texts: name and text of each licence file.
         needs: requirements (PEP 508) of a wheel, capabilities of an RPM, as they are written.
         offers: capabilities and files by which other RPMs need it.
         native: its compiled files.
         faults: what could not be read; one sentence each.
+        wheel: the wheel as it is vetted, where it is one.
     """
 
     summary: str = ""
@@ -62,35 +57,35 @@ class Contents:
     scriptlets: tuple[str, ...] = ()
     signer: str = ""
     faults: tuple[str, ...] = ()
+    wheel: WheelFile | None = None
 
     def encode(self) -> bytes:
         native = {**vars(self.native), "needs": [vars(need) for need in self.native.needs]}
-        return canonical_json({"format": FORMAT, **vars(self), "native": native})
+        wheel = self.wheel.to_dict() if self.wheel else {}
+        return json.dumps({"format": FORMAT, **vars(self), "native": native, "wheel": wheel}).encode("ascii")
 
     @classmethod
     def parse(cls, data: bytes) -> Contents:
         """Inverse of ``encode``.
 
         Raises:
-            InvalidDocument, ValueError: when it is not what this version writes.
+            InvalidDocument: when it is not what this version writes.
         """
-        fields = Fields(json.loads(data), "contents")  # our own file: strict_json would take longer than the reading
-        if fields.text("format") != FORMAT:
-            raise ValueError(f"expected {FORMAT}")
+        fields = Fields.read(data, "contents", FORMAT, _MAX_BYTES)
         native = fields.table("native")
-        counted = Native(
-            native.number("count"),
-            native.texts("gpus"),
-            _texts_by_name(native.table("libstdcxx")),
-            native.texts("faults"),
-            tuple(GlibcNeed(**_texts_by_name(need)) for need in native.tables("needs")),
+        counted = native.fill(
+            Native,
+            libstdcxx=_texts_by_name(native.table("libstdcxx")),
+            needs=tuple(need.fill(GlibcNeed) for need in native.tables("needs")),
+            machines=_texts_by_name(native.table("machines")),
         )
-        words: Any = {key: fields.text(key) for key in ("summary", "homepage", "licence", "licence_stated", "signer")}
-        lists: Any = {key: fields.texts(key) for key in _LISTS}
-        texts = tuple((str(name), str(text)) for name, text in fields.take("texts", list))
-        found = cls(native=counted, texts=texts, **words, **lists)
-        fields.end()
-        return found
+        try:
+            texts = tuple((str(name), str(text)) for name, text in fields.take("texts", list))
+        except (TypeError, ValueError):
+            fields.fail("texts", "expected pairs of texts")
+        inside = fields.table("wheel")
+        wheel = WheelFile.from_dict(inside, counted) if inside.left() else None
+        return fields.fill(cls, native=counted, texts=texts, wheel=wheel)
 
 
 def _texts_by_name(fields: Fields) -> dict[str, str]:
@@ -114,24 +109,3 @@ def web_address(text: str) -> str:
         return redacted(line)
     except ValueError:
         return ""
-
-
-def count_native(tally: NativeTally, name: str, pieces: Iterator[bytes], scratch: Path) -> None:
-    """Count a file if it is a compiled one.
-
-    Args:
-        pieces: its bytes; read no further than to see that it is none.
-        scratch: a directory for a temporary copy, on a disk that has room for the largest file.
-    """
-    head = b""
-    for piece in pieces:
-        head += piece
-        if len(head) >= len(MAGIC):
-            break
-    if not head.startswith(MAGIC):
-        return
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(scratch)) as copy:
-        copy.write(head)
-        for piece in pieces:
-            copy.write(piece)
-        tally.add(cast(BinaryIO, copy), name)

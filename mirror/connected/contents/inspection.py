@@ -1,7 +1,7 @@
 """Reading every artifact of a bundle through, several at a time, and remembering what was found.
 
-What is looked for in each kind of file is ``mirror.connected.contents.wheelcontents``'s and
-``mirror.connected.contents.packagecontents``'s.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` know what to look for in each kind
+of file.
 
 Rules: what was found is remembered under the artifact's digest, the kind that it was read as, and the version of what reads
 it; of an RPM also under the keys that it was judged by; a memory that cannot be read is made anew. The largest file is begun
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
-from mirror.connected.contents.wheelcontents import read_wheel
+from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
 from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable
@@ -62,7 +62,7 @@ class Task:
 
     @classmethod
     def of_wheel(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
-        return cls(path, source, sha256, "wheel", lambda scratch, advance: read_wheel(source, scratch, advance))
+        return cls(path, source, sha256, "wheel", lambda scratch, advance: wheel_contents(source, scratch, advance))
 
     @classmethod
     def of_rpm(cls, path: str, source: Path, sha256: Sha256Hex, rpm: TrustedRpm) -> Task:

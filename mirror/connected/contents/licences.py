@@ -1,7 +1,7 @@
 """Licences: from a publisher's words to an SPDX expression, and every licence text of a bundle once.
 
-Where the words and the texts are found in an artifact is ``mirror.connected.contents.wheelcontents``'s and
-``mirror.connected.contents.packagecontents``'s; what a site allows is its policy's.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` find the words and the texts in an
+artifact; a site's policy says what is allowed.
 
 Rules: an expression is taken as it is when it is a valid one (PEP 639); other words count only where they can mean one licence
 and nothing else that the publisher says contradicts them ("BSD" alone means three); otherwise the words stay words, for a
@@ -173,15 +173,12 @@ def text_of(data: bytes, size: int) -> str:
     """A licence text as it is kept.
 
     Args:
-        data: its first ``MAX_TEXT_BYTES`` bytes, or all of it.
+        data: its beginning, or all of it; no more than ``MAX_TEXT_BYTES`` are kept.
         size: bytes of all of it.
     """
-    text = (
-        data[:MAX_TEXT_BYTES].decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    )
-    note = (
-        f"\n[cut here by mirror: the file has {size} bytes, {MAX_TEXT_BYTES} are kept]" if size > MAX_TEXT_BYTES else ""
-    )
+    kept = data[:MAX_TEXT_BYTES]
+    text = kept.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    note = f"\n[cut here by mirror: the file has {size} bytes, {len(kept)} are kept]" if len(kept) < size else ""
     return text.rstrip() + note + "\n"
 
 

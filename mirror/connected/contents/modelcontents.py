@@ -1,6 +1,6 @@
 """What is inside the files of a model: its card's words, its licence texts, what its tensors are.
 
-Whether a file is what its name says, and whether it runs code, is ``mirror.core.vetting.modelfile``'s.
+``mirror.core.vetting.modelfile`` judges whether a file is what its name says, and whether it runs code.
 
 Rules: the card is ``README.md`` at the top of the repository, whose front matter (YAML between two lines of dashes) names the
 licence; what it says holds for every file of the repository. Weights are not read through: their bytes are held to their digest
@@ -8,7 +8,7 @@ elsewhere.
 
 Example::
 
-    contents = with_cards({artifact.path: read_model_file(source, name, scratch) for ...})
+    contents = with_cards({artifact.path: read_model_file(source, name, scratch) for artifact, source, name in files})
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is inside the files that a toolchain or an interpreter comes in: RPMs, component archives, a Python's tar.
 
-Judging them is ``mirror.core.toolkit.rpmsource``'s, ``mirror.core.toolkit.redist``'s and
-``mirror.core.archives.tarstream``'s; this module reads what they hand on, and of an RPM the words of its header besides.
+``mirror.core.toolkit.rpmsource``, ``mirror.core.toolkit.redist`` and ``mirror.core.archives.tarstream`` judge them; this module
+reads what they hand on, and of an RPM the words of its header besides.
 
 Rules: whatever they refuse is refused here too; every file is read to its end, so that it is held to its digest.
 
@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mirror.connected.contents.inside import Contents, count_native, web_address, words
+from mirror.connected.contents.inside import Contents, web_address, words
 from mirror.connected.contents.licences import MAX_TEXT_BYTES, is_licence_file, licence_of, text_of
+from mirror.core.archives.pieces import head_of
 from mirror.core.archives.tarstream import TarStream
 from mirror.core.binaries.native import NativeTally
 from mirror.core.toolkit.package import Package, PackageFile
@@ -107,18 +108,9 @@ def _read(files: Iterable[tuple[PackageFile, Iterator[bytes]]], scratch: Path) -
     tally, texts = NativeTally(), {}
     for file, pieces in files:
         if is_licence_file(file.path) and stat.S_ISREG(file.mode):
-            texts[file.path] = text_of(_head(pieces, MAX_TEXT_BYTES), file.size)
+            texts[file.path] = text_of(head_of(pieces, MAX_TEXT_BYTES), file.size)
         elif stat.S_ISREG(file.mode):
-            count_native(tally, file.path, pieces, scratch)
+            tally.add_pieces(pieces, file.path, scratch)
         for _ in pieces:
             pass  # to its end: only then is its digest judged
     return Contents(texts=tuple(sorted(texts.items())), native=tally.native())
-
-
-def _head(pieces: Iterator[bytes], limit: int) -> bytes:
-    taken = b""
-    for piece in pieces:
-        taken += piece
-        if len(taken) >= limit:
-            break
-    return taken

@@ -1,6 +1,6 @@
 """One file to bring here: where it is, what it is called, and which bytes it must have.
 
-What has it already is ``mirror.connected.fetching.store``'s to know; bringing it is ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.fetching.store`` knows what is here already; ``mirror.connected.fetching.fetch`` brings the rest.
 
 Rules: digest and size come from a lock, never from the server that offers the bytes (SECURITY.md T13). A URL is shown only
 through ``redacted``, for an index's URL may hold a password (SECURITY.md T23).

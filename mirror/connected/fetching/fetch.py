@@ -1,6 +1,6 @@
 """Bringing many files into the store: in parallel, resumed, and judged by their digest alone.
 
-What one request may do is ``mirror.connected.fetching.transport``'s; where files lie is ``mirror.connected.fetching.store``'s.
+``mirror.connected.fetching.transport`` makes the requests; ``mirror.connected.fetching.store`` keeps the files.
 
 Rules: bytes are hashed as they arrive; half a file stays as a ``.part`` that the next run goes on from, after reading it
 again from byte 0 (SECURITY.md 56); a file takes its name when its digest is the locked one, never before; one process

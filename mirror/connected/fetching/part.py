@@ -1,6 +1,6 @@
 """A file that is on its way here: what has come of it, its running digest, and who may append to it.
 
-Which requests bring the bytes is ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.fetching.fetch`` makes the requests that bring the bytes.
 
 Rules: what an earlier run left is hashed again from byte 0 (SECURITY.md 56); bytes past the locked size are never written;
 a part that cannot become the locked file is emptied, so that the next attempt starts afresh; one process at a time.

@@ -1,6 +1,6 @@
 """What is here already: files by digest, wheels built here, and the user's wheelhouse.
 
-Bringing files is ``mirror.connected.fetching.fetch``'s, building wheels ``mirror.connected.building.builder``'s.
+``mirror.connected.fetching.fetch`` brings files, ``mirror.connected.building.builder`` builds wheels.
 
 Rules: a file's directory is its sha256, so one name can never mean two contents; it keeps its real name inside, for tools
 read wheel tags from it; it is renamed into place only after its digest was checked. A wheelhouse belongs to the user: it is

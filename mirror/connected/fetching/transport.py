@@ -1,6 +1,6 @@
 """One request to a server: the session, the limits, and the names of what goes wrong.
 
-Many files at once, with resume and digests, are ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.fetching.fetch`` brings many files at once, with resume and digests.
 
 Rules: the machine's own proxies and CA bundle are honoured; redirects lead to http(s) only; nothing is decoded, for
 we asked for ``identity``; every reply has a size limit and a lowest speed (SECURITY.md 50); URLs are shown without

@@ -9,7 +9,7 @@ that is told too, for a project comes from one index only (SECURITY.md T14).
 
 Example::
 
-    stack, notes = with_default_index(stack, index_url=None)
+    locked_from, notes = with_default_index(stack, index_url=None)
 """
 
 from __future__ import annotations

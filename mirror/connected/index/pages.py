@@ -1,7 +1,6 @@
 """What an index offers: the files of a project, read from its simple pages (HTML or JSON).
 
-Which of them fits the target is ``mirror.connected.index.wheels``'s to say; bringing one is
-``mirror.connected.fetching.fetch``'s.
+``mirror.connected.index.wheels`` finds which of them fit the target; ``mirror.connected.fetching.fetch`` brings one.
 
 Rules: a digest on a page serves to find a file again, and becomes a lock's at most at the moment of locking: it never
 replaces one that a lock names (SECURITY.md T13). Each project comes from one index only (T14). Files whose names do not parse,
@@ -282,7 +281,7 @@ def parse_page(data: bytes, url: str) -> Page:
             # Five times faster than building the page's tree, and it is the same parser underneath.
             for link in map(_named, parse_links_stream([data], url)):
                 page.setdefault(_version_of(link.text), []).append(link)
-    except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedRepoVersionError) as exc:
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)
     return page

@@ -24,9 +24,9 @@ findings = no_findings
 
 def plan(wanted: Wanted) -> Planned:
     lock, wishes = wanted.locks.redist, wanted.wishes
-    if lock is None or wishes.goes_without_rpms:
+    if lock is None or wishes.goes_without_toolchain:
         return Planned()
-    downloads, sources = lock.downloads(wishes.rpm_repo or wanted.locks.copy or None), lock.downloads(None)
+    downloads, sources = lock.downloads(wishes.toolchain_repo or wanted.locks.copy or None), lock.downloads(None)
     return Planned(
         tuple(
             Part(KIND, pin.name, pin.version, item, source=source.shown_url)

@@ -25,9 +25,9 @@ sizes = no_sizes
 
 def plan(wanted: Wanted) -> Planned:
     lock, wishes = wanted.locks.rpms, wanted.wishes
-    if lock is None or wishes.goes_without_rpms:
+    if lock is None or wishes.goes_without_toolchain:
         return Planned()
-    downloads, sources = lock.downloads(wishes.rpm_repo or wanted.locks.copy or None), lock.downloads(None)
+    downloads, sources = lock.downloads(wishes.toolchain_repo or wanted.locks.copy or None), lock.downloads(None)
     return Planned(
         tuple(
             Part(KIND, pin.name, f"{pin.version}-{pin.release}", item, pin.installed_size, pin.nevra, source.shown_url)

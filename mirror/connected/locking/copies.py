@@ -1,4 +1,4 @@
-"""Copies of toolchain repositories (``--rpm-repo``) that stacks were locked from, remembered on this machine.
+"""Copies of toolchain repositories (``--toolchain-repo``) that stacks were locked from, remembered on this machine.
 
 A lock names the vendor's repository and never a copy, so that both give one lock; without this memory, the bundle of a lock
 made from a copy would go to the vendor's host, which may be out of reach.

@@ -13,8 +13,8 @@ from pathlib import Path
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
 from mirror.core.durable import write_file
 
-PARTS = ("python", "build", "rpms", "others")
-"""What can be locked on its own; ``rpms`` is the toolchain, wherever it comes from, ``others`` are the side locks."""
+PARTS = ("python", "build", "toolchain", "others")
+"""What can be locked on its own; ``toolchain`` is the CUDA toolchain, wherever it comes from, ``others`` are the side locks."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class LockOptions:
 
     Attributes:
         resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
-        rpm_repo: URL or directory of a copy that stands in for the RPM repository; None for the repository itself.
+        toolchain_repo: URL or directory of a copy of the toolchain's repository; None for the repository itself.
         rpm_fingerprints: of the keys that sign that copy, when those are not the ones that ``NAME.toml`` pins.
         rpms_lock: a ``rpms.lock.yaml`` (``mirror.connected.toolchain.hermeto``) that names the only RPMs which may be chosen.
         write_rpms_lock: where to write the RPMs as such a file, too.
-        without: ``"rpms"``, and optional requirements, that are left out.
+        without: ``"toolchain"``, and optional requirements, that are left out.
         parts: which of ``PARTS`` to lock; the files of the others stay as they are.
         now: the time of locking, in seconds since 1970 UTC; the clock's when None.
         upgrade: which of the versions that were locked before are forgotten.
@@ -35,7 +35,7 @@ class LockOptions:
     """
 
     resolver: str = "uv"
-    rpm_repo: str | None = None
+    toolchain_repo: str | None = None
     rpm_fingerprints: tuple[str, ...] = ()
     rpms_lock: Path | None = None
     write_rpms_lock: Path | None = None

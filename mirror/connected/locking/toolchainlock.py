@@ -1,7 +1,7 @@
 """The toolchain's lock files, as drafts: ``NAME.rpms.toml`` and ``NAME.files.txt``, or ``NAME.redist.toml``.
 
-What is in each is its own module's (``mirror.connected.toolchain.rpmlock``, ``filelists``, ``redistlock``); that they are
-written with the Python side, ``mirror.connected.lock``'s.
+``mirror.connected.toolchain.rpmlock``, ``filelists`` and ``redistlock`` make the contents; ``mirror.connected.lock`` writes
+them together with the Python side.
 
 Rules: RPMs that were locked stay as long as they answer the wishes and the repository has them, unless they are to be upgraded.
 
@@ -36,7 +36,7 @@ def rpm_drafts(
 ) -> tuple[list[Draft], tuple[Move, ...]]:
     """``NAME.rpms.toml`` and ``NAME.files.txt``, if the stack wants RPMs."""
     wishes = stack.rpms
-    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
+    if wishes is None or "toolchain" not in options.parts or "toolchain" in options.without:
         return [], ()
     path, target = directory / f"{stack.name}.rpms.toml", stack.target
     try:
@@ -44,13 +44,13 @@ def rpm_drafts(
     except InvalidDocument as exc:
         progress.say(f"{exc}; it is made anew")
         old = None
-    progress.say(f"closing over {len(wishes.packages)} RPMs of {options.rpm_repo or wishes.repository}")
+    progress.say(f"closing over {len(wishes.packages)} RPMs of {options.toolchain_repo or wishes.repository}")
     with new_session() as session:
         read: Read = cache(partial(get_bytes, session))  # the index is of the very metadata that was locked from
         new = lock_rpms(
             wishes,
             target.arch,
-            location=options.rpm_repo,
+            location=options.toolchain_repo,
             read=read,
             now=now,
             release=target.cuda,
@@ -78,13 +78,13 @@ def _allowed(stack: Stack, options: LockOptions, read: Read, progress: Progress)
     if options.rpms_lock is None or stack.rpms is None:
         return None
     named = hermeto.read_rpms_lock(options.rpms_lock, stack.target.arch)
-    repository = open_repository(options.rpm_repo or stack.rpms.repository, stack.rpms.fingerprints, read)
+    repository = open_repository(options.toolchain_repo or stack.rpms.repository, stack.rpms.fingerprints, read)
     return named.among(repository, stack.rpms.repository, progress)
 
 
 def left_behind(stack: Stack, directory: Path, options: LockOptions) -> list[Draft]:
     """Lock files of a toolchain that the stack does not want any more: they go, where they can be read as such."""
-    if "rpms" not in options.parts:
+    if "toolchain" not in options.parts:
         return []
     readers: list[tuple[str, bool, Callable[[Path], object]]] = [
         ("rpms.toml", stack.rpms is None, RpmLock.load),
@@ -106,13 +106,13 @@ def left_behind(stack: Stack, directory: Path, options: LockOptions) -> list[Dra
 def redist_drafts(stack: Stack, directory: Path, options: LockOptions, now: int, progress: Progress) -> list[Draft]:
     """``NAME.redist.toml``, if the stack wants component archives."""
     wishes = stack.redist
-    if wishes is None or "rpms" not in options.parts or "rpms" in options.without:
+    if wishes is None or "toolchain" not in options.parts or "toolchain" in options.without:
         return []
     path = directory / f"{stack.name}.redist.toml"
-    progress.say(f"choosing component archives of {options.rpm_repo or wishes.manifest}")
+    progress.say(f"choosing component archives of {options.toolchain_repo or wishes.manifest}")
     with new_session() as session:
         read = partial(get_bytes, session)
-        new = lock_redist(wishes, stack.target, location=options.rpm_repo, read=read, now=now)
+        new = lock_redist(wishes, stack.target, location=options.toolchain_repo, read=read, now=now)
     try:
         old = RedistLock.load(path) if path.is_file() else new
     except InvalidDocument as exc:
@@ -136,7 +136,7 @@ def _files_draft(
         old = None
     if old and old.source == FILELISTS and not filelists.covers(old, lock.pins, stack.target):
         return Draft(path, old.encode(), old.count)
-    location = options.rpm_repo or stack.rpms.repository
+    location = options.toolchain_repo or stack.rpms.repository
     repository = open_repository(location, stack.rpms.fingerprints, read)
     try:
         new = filelists.index_of(repository, location, lock.pins, stack.target, read)

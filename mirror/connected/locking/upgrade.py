@@ -3,8 +3,8 @@
 A resolver prefers what was locked; what it is not shown, it chooses anew. Everything else keeps its version as far as the new
 ones let it.
 
-Rules: no name means everything, the toolchain included; ``rpms`` is the toolchain; a name that is in no lock of the stack is
-refused, with what may have been meant.
+Rules: no name means everything, the toolchain included; ``toolchain`` is the CUDA toolchain; a name that is in no lock of the
+stack is refused, with what may have been meant.
 
 Example::
 
@@ -17,10 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from packaging.utils import canonicalize_name
-
 from mirror.connected.pins.requirements import parse_lock
-from mirror.connected.stack.without import RPMS, UnknownPart
+from mirror.connected.stack.without import TOOLCHAIN, UnknownPart, part_name
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Upgrade:
 
     Attributes:
         everything: whether all is.
-        names: projects, normalised, and ``rpms``; of no meaning beside ``everything``.
+        names: projects, normalised, and ``toolchain``; of no meaning beside ``everything``.
     """
 
     everything: bool = False
@@ -40,12 +38,12 @@ class Upgrade:
         """What a command line says: None for no ``--upgrade``, no words for everything."""
         if words is None:
             return cls()
-        names = frozenset(str(canonicalize_name(word)) for word in words)
+        names = frozenset(map(part_name, words))
         return cls(not names, names)
 
     @property
     def moves_toolchain(self) -> bool:
-        return self.everything or RPMS in self.names
+        return self.everything or TOOLCHAIN in self.names
 
     def remaining(self, data: bytes, source: str) -> bytes:
         """The bytes of a lock without the pins that are to move. Raises InvalidLock."""
@@ -61,7 +59,7 @@ class Upgrade:
         """Refuse a name that the stack has not.
 
         Args:
-            known: every project that is locked or asked for, and ``rpms`` when there is a toolchain.
+            known: every project that is locked or asked for, and ``toolchain`` when there is a toolchain.
 
         Raises:
             UnknownPart: for the first one.

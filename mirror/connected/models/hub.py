@@ -1,7 +1,7 @@
 """A Hugging Face hub: the files of a repository at one revision, with sizes and digests.
 
-Asking is ``huggingface_hub``'s, which speaks the hub's API; fetching what was locked is ``mirror.connected.fetching.fetch``'s,
-for that is resumed and held to a digest. Which files are wanted is ``mirror.connected.models.selection``'s.
+``huggingface_hub`` speaks the hub's API; ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and
+held to a digest. ``mirror.connected.models.selection`` chooses the files.
 
 Rules: the hub's digest of a large file is taken as it is, at the moment of locking; of a small one the hub knows git's SHA-1
 alone, so it is fetched, held to that, and hashed here. The user's token (``HF_TOKEN``, or what ``hf auth login`` left) goes to
@@ -56,7 +56,7 @@ class ModelUnavailable(MirrorError):
 
     ref = "model-unavailable"
     exit_code = 25
-    message = "{repository} at {revision} cannot be had from {hub}: {problem}"
+    message = "{repository} at {revision} cannot be fetched from {hub}: {problem}"
 
     repository: str
     revision: str
@@ -123,7 +123,7 @@ def user_token() -> str | None:
     try:
         token = get_token()
     except OIDCError as exc:
-        raise InvalidDocument("HF_OIDC_RESOURCE", "", f"no token can be had by it: {exc}") from exc
+        raise InvalidDocument("HF_OIDC_RESOURCE", "", f"it gives no token: {exc}") from exc
     if token and not _TOKEN.fullmatch(token):  # requests would put the whole of it into its own error
         raise InvalidDocument("HF_TOKEN", "", "a token has printable ASCII characters alone, and no blanks")
     return token

@@ -1,7 +1,7 @@
 """The model lock, ``NAME.models.toml``: every file of every repository, pinned by path, size and digest.
 
-Asking the hub is ``mirror.connected.models.hub``'s, choosing ``mirror.connected.models.selection``'s, bringing the files
-``mirror.connected.fetching.fetch``'s.
+``mirror.connected.models.hub`` asks the hub, ``mirror.connected.models.selection`` chooses, ``mirror.connected.fetching.fetch``
+brings the files.
 
 Rules: the lock names the hub of ``NAME.toml``, also when another stood in for it, so that both give the same lock; a bundle is
 made from it without asking the hub's API again; equal locks have equal bytes.

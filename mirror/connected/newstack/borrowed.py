@@ -1,7 +1,7 @@
 """Wishes borrowed from a file that a project has already: what ``mirror init --from FILE`` takes over.
 
-Read are requirements files (``.txt``, ``.in``, with what they include), ``pyproject.toml`` (``[project]``, PEP 621) and
-``pylock.toml`` (PEP 751). What a stack's file looks like is ``mirror.connected.newstack.draft``'s.
+It reads requirements files (``.txt``, ``.in``, with what they include), ``pyproject.toml`` (``[project]``, PEP 621) and
+``pylock.toml`` (PEP 751). ``mirror.connected.newstack.draft`` writes the stack's file.
 
 Rules: what cannot be taken over is told, each with the reason, and never dropped in silence; no URL with credentials is copied;
 a ``pylock.toml`` is read for the target, as its own installer would for that machine.
@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from packaging.markers import Marker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
@@ -31,6 +30,9 @@ from mirror.connected.pins.requirements import logical_lines
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import project_name
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
+
+_MAX_BYTES = 16 << 20
 
 _FOREIGN = {
     "uv.lock": "it is uv's own lock: uv export --format requirements-txt -o requirements.txt writes one that can be read",
@@ -125,10 +127,7 @@ def _text(path: Path) -> str:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as exc:
-        raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+    return parse_toml(_text(path).encode(), str(path), _MAX_BYTES)
 
 
 def _read_requirements(path: Path, found: Borrowed, group: str, above: frozenset[Path]) -> None:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -28,6 +27,7 @@ from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import stack_name
 from mirror.core.stackfiles import DIRECTORY
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 
 PYTHON, ARCH, GLIBC, CUDA = "3.11", "x86_64", "2.31", "13.0"
 _BEFORE_13 = "12.8"
@@ -117,7 +117,7 @@ def new_stack(word: str, choices: Choices) -> NewStack:
             raise _unfit("python.requirements", f"expected a requirement such as 'vllm==0.25.1', got {text!r}") from exc
         borrowed.add(text)
     text = _text(path.stem, target, choices, borrowed)
-    stack = Stack.from_dict(tomllib.loads(text), path.stem, str(path))
+    stack = Stack.from_dict(parse_toml(text.encode(), str(path), len(text) * 4), path.stem, str(path))
     try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(text)

@@ -1,7 +1,7 @@
 """Assembly: from files that are here to a manifest, in the bundle's order, and the bytes behind each member.
 
-It decides what goes in and under which path; writing the tar is ``mirror.connected.packing.pack``'s, the texts of ``meta/`` are
-``mirror.connected.packing.meta``'s.
+It decides what goes in and under which path; ``mirror.connected.packing.pack`` writes the tar,
+``mirror.connected.packing.meta`` the texts of ``meta/``.
 
 Rules: nothing of this machine goes in (no path, no time, no user), so that equal locks give equal bytes; each project is
 there once; wheels that were built here say so.
@@ -78,10 +78,9 @@ class Assembly:
     def of(self, kind: Kind) -> tuple[Artifact, ...]:
         return self.within(kind.directory)
 
-    def wheels(self) -> dict[Artifact, Source]:
-        """Every wheel that was taken in, those of ``tool/`` included, with its bytes."""
-        taken = (*self.of(TOOL), *self.of(WHEEL))
-        return {artifact: self.sources[artifact.path] for artifact in taken if artifact.filename.endswith(".whl")}
+    def wheels(self) -> tuple[Artifact, ...]:
+        """Every wheel that was taken in, those of ``tool/`` included."""
+        return tuple(one for one in (*self.of(TOOL), *self.of(WHEEL)) if one.filename.endswith(".whl"))
 
     def carried(self) -> tuple[Artifact, ...]:
         """What was taken in outside ``meta/``, in the bundle's order."""

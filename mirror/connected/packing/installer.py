@@ -1,8 +1,9 @@
 """The companion installer: ``mirror.pyz``, a zipapp of the closed side.
 
-It holds ``core``, ``review``, ``closed``, their commands and the pages of ``mirror help``, nothing of the connected room and no
-third-party code, and runs under ``python3.9 -I``. Its bytes are a function of mirror's sources: members are sorted, stored
-without compression (zlib's output differs between its versions) and carry one date.
+It holds ``core``, ``review``, ``closed``, their commands and the pages of ``mirror help``, nothing of the connected room, and
+runs under ``python3.9 -I``. The one package of others in it is tomli, which reads TOML below Python 3.11: taken from where
+mirror's dependencies are installed, held to the digests in ``tomli.txt``. So its bytes are a function of mirror's sources:
+members are sorted, stored without compression (zlib's output differs between its versions) and carry one date.
 
 Example::
 
@@ -11,14 +12,17 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from mirror.core.commands import COMMANDS
 from mirror.core.durable import write_file
+from mirror.core.errors import Unreadable
 
 ROOMS = ("core", "review", "closed", "help")
 """What it holds besides ``cli``: rooms, and the pages of ``mirror help``."""
@@ -43,9 +47,13 @@ sys.exit(code)
 
 
 def installer_bytes() -> bytes:
-    """The zipapp, ready to be written and marked executable."""
+    """The zipapp, ready to be written and marked executable.
+
+    Raises:
+        Unreadable: tomli is not installed here as it is pinned.
+    """
     package = files("mirror")
-    members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes()}
+    members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes(), **_tomli()}
     for room in ROOMS:
         members.update(_sources(package / room, f"mirror/{room}"))
     members.update(_sources(package / "cli", "mirror/cli"))
@@ -60,6 +68,28 @@ def installer_bytes() -> bytes:
             info.create_system, info.external_attr = 3, 0o100644 << 16
             archive.writestr(info, members[name])
     return buffer.getvalue()
+
+
+def _tomli() -> dict[str, bytes]:
+    """The pinned files of tomli, and its licence."""
+    lines = (files("mirror.connected") / "tomli.txt").read_text(encoding="ascii").splitlines()
+    found = {}
+    for digest, name in (line.split("  ") for line in lines if not line.startswith("#")):
+        try:
+            found[name] = Path(str(distribution("tomli").locate_file(name))).read_bytes()
+        except (PackageNotFoundError, OSError) as exc:
+            raise _unfit(name, "it is not installed") from exc
+        if hashlib.sha256(found[name]).hexdigest() != digest:
+            raise _unfit(name, "its sha256 is not the one that mirror pins")
+    return found
+
+
+def _unfit(name: str, problem: str) -> Unreadable:
+    error = Unreadable(name, problem)
+    error.hint = (
+        "mirror.pyz carries this file. Install mirror's dependencies again, or this one: pip install tomli==2.4.1"
+    )
+    return error
 
 
 def _sources(room: Traversable, name: str) -> dict[str, bytes]:
@@ -77,6 +107,7 @@ def write_installer(output: Path) -> None:
     """Write ``mirror.pyz``, executable.
 
     Raises:
+        Unreadable: tomli is not installed here as it is pinned.
         Unwritable: when the directory or the disk refuses.
     """
     write_file(output, installer_bytes(), mode=0o755)

@@ -1,7 +1,7 @@
 """What mirror itself writes into ``meta/``: install.txt, rpms.json, redist.json, provenance.json, SHA256SUMS.
 
 Each function takes values and returns bytes; equal values give equal bytes (no time, no path, no name of this machine).
-Which files go in, and in what order, is ``mirror.connected.bundle``'s.
+``mirror.connected.bundle`` decides which files go in, and in what order.
 
 Example::
 
@@ -10,12 +10,7 @@ Example::
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +18,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mirror.core.archives.tarstream import measure
+from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import MirrorError
 from mirror.core.fields import canonical_json
+from mirror.core.kinds import WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
-
-
-class UnreadableWheel(MirrorError):
-    """A wheel has the locked bytes, but is no zip file with a METADATA in it.
-
-    Attributes:
-        filename: of the wheel.
-        problem: what is wrong inside.
-    """
-
-    ref = "unreadable-wheel"
-    exit_code = 24
-    hint = (
-        "It was published like that: leave that project out of the stack, or pin another version of it, and lock again."
-    )
-    message = "{filename} is no wheel that can be read: {problem}"
-
-    filename: str
-    problem: str
+from mirror.core.wheels.wheelfile import WheelFile
 
 
 def install_txt(wheels: Iterable[Artifact]) -> bytes:
@@ -97,64 +75,17 @@ def provenance(locks: Mapping[str, Sha256Hex], builds: Sequence[Mapping[str, Any
     return canonical_json({"mirror": tool, "locks": dict(locks), "builds": [dict(build) for build in builds]})
 
 
-@dataclass(frozen=True)
-class WheelFacts:
-    """What the bundle needs to know from inside a wheel.
-
-    Attributes:
-        modules: top-level modules and packages that can be imported.
-        requires: names of the projects that it may depend on, extras left aside.
-        unpacked_size: bytes of its files once installed.
-    """
-
-    modules: tuple[str, ...]
-    requires: frozenset[str]
-    unpacked_size: int
-
-
-def wheel_facts(path: Path) -> WheelFacts:
-    """Read a wheel's central directory and METADATA (PEP 427). The file's digest has been checked before.
-
-    Raises:
-        UnreadableWheel: when it is no zip file, or has no METADATA that can be read.
-    """
-    with _opened(path) as archive:
-        names = archive.namelist()
-        metadata = [name for name in names if name.endswith(".dist-info/METADATA") and name.count("/") == 1]
-        if not metadata:
-            raise UnreadableWheel(path.name, "it has no .dist-info/METADATA")
-        headers = BytesHeaderParser().parsebytes(archive.read(metadata[0]))
-        size = _unpacked_size(archive)
-    return WheelFacts(
-        modules=tuple(sorted({module for name in names if (module := _module(name))})),
-        requires=frozenset(_required(str(text) for text in headers.get_all("Requires-Dist", []))),
-        unpacked_size=size,
-    )
-
-
 def wheel_size(path: Path) -> int:
-    """Bytes of a wheel's files once installed, told by its central directory alone.
+    """Bytes of a wheel's files once installed, told by its central directory alone; 0 when that cannot be relied on.
 
     Raises:
-        UnreadableWheel: when it is no zip file.
+        OSError: when the file cannot be read.
     """
-    with _opened(path) as archive:
-        return _unpacked_size(archive)
-
-
-def _unpacked_size(archive: zipfile.ZipFile) -> int:
-    return sum(info.file_size for info in archive.infolist())
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A wheel's zip file; whatever zipfile cannot read in it has one name."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    # zipfile's words for damage, a cut member, an unknown compression, and encryption.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as exc:
-        raise UnreadableWheel(path.name, str(exc) or type(exc).__name__) from exc
+        with path.open("rb") as stream:
+            return sum(member.size for member in read_directory(stream)[0])
+    except BadZip:
+        return 0  # whoever vets it refuses it by that rule, with all else that is refused
 
 
 def _required(lines: Iterable[str]) -> Iterator[str]:
@@ -185,7 +116,10 @@ def _module(member: str) -> str:
     return name if name.isidentifier() and not name.startswith("_") else ""
 
 
-def default_imports(wheels: Mapping[str, WheelFacts]) -> tuple[str, ...]:
-    """The modules of those wheels that no other wheel of the set requires: what the user asked for by name."""
-    required = {name for owner, facts in wheels.items() for name in facts.requires if name != owner}
-    return tuple(sorted({module for name, facts in wheels.items() if name not in required for module in facts.modules}))
+def default_imports(wheels: Mapping[Artifact, WheelFile]) -> tuple[str, ...]:
+    """The modules of those projects that no other wheel of the set requires: what the user asked for by name."""
+    installed = {canonicalize_name(one.name): wheel for one, wheel in wheels.items() if one.kind is WHEEL}
+    needs = {name: wheel.headers("METADATA").get_all("Requires-Dist", []) for name, wheel in installed.items()}
+    required = {other for name, lines in needs.items() for other in _required(map(str, lines)) if other != name}
+    members = (one.name for name, wheel in installed.items() if name not in required for one in wheel.members)
+    return tuple(sorted({module for member in members if (module := _module(member))}))

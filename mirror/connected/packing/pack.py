@@ -6,7 +6,7 @@ and signed before: every digest is known from the locks, and a source that has c
 
 Example::
 
-    pack(manifest_bytes, signatures, roots, sources, Path("bundle.tar"))
+    pack(manifest, manifest_bytes, signatures, roots, sources, Path("bundle.tar"))
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Filling the dossier: for each artifact of a bundle, what the people who decide about it want to know.
 
-What is inside an artifact is ``mirror.connected.contents.inspection``'s and what of it was judged
-``mirror.connected.papers.vetting``'s; who needs whom ``mirror.connected.papers.edges``'s. This module puts it together with
-what the locks and the builds know. The document itself is ``mirror.core.bundle.dossier``'s.
+``mirror.connected.contents.inspection`` finds what is inside an artifact, ``mirror.connected.papers.vetting`` judges it, and
+``mirror.connected.papers.edges`` knows who needs whom. This module puts it together with what the locks and the builds know.
+``mirror.core.bundle.dossier`` is the document itself.
 
 Rules: equal locks and artifacts give equal dossiers: what changes on an index after the time of locking (a withdrawal) is
 taken from the lock, never from a page; nothing of this machine goes in; what could not be read is a note.

@@ -1,17 +1,17 @@
 """Asking an advisory database about what goes into a bundle: an OSV-style API, or a dump that was downloaded before.
 
-Reading a dump is ``mirror.core.advisories.dump``'s, which the review room uses too; the answer is a document,
+``mirror.core.advisories.dump``, which the review room uses too, reads a dump; the answer is a document,
 ``mirror.core.advisories.known``.
 The API: POST /v1/querybatch gives the ids for each project and version, GET /v1/vulns/ID each record.
 
-Rules: which database is asked is the user's to say, none is asked by default; the records' own ranges decide, as they will in
-the closed network, and where the database names a record that they do not hold to, that is told; nothing of when it was asked
-goes into the answer.
+Rules: the user chooses the database, none is asked by default; the records' own ranges decide, as they will in the closed
+network, and where the database names a record that they do not hold to, that is told; nothing of when it was asked goes into
+the answer.
 
 Example::
 
     advisories = ask("https://osv.example.org", assembly.carried(), progress)
-    assembly.add_bytes(PATH, advisories.encode())
+    assembly.add_bytes(known.PATH, advisories.encode())
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Rules: all of it is a function of the locks and the artifacts; no paper speaks o
 
 Example::
 
-    contents = look_inside(assembly, plan, locks, store, progress)
+    contents = look_inside(gathered, store, progress)
     add_papers(assembly, plan, locks, built, gate, contents)
 """
 
@@ -36,6 +36,7 @@ from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import TOOL, WHEEL
 from mirror.core.progress import SILENT, Progress
+from mirror.core.wheels.wheelfile import WheelFile
 
 
 def look_inside(gathered: Gathered, store: Store, progress: Progress = SILENT) -> dict[str, Contents]:
@@ -48,6 +49,13 @@ def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artif
     """What ``look_inside`` found compiled in what is no wheel."""
     packages = (one for one in assembly.carried() if one.kind not in (TOOL, WHEEL) and one.path in contents)
     return {artifact: contents[artifact.path].native for artifact in packages}
+
+
+def wheels_of(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, WheelFile]:
+    """What ``look_inside`` read in every wheel, those of ``tool/`` included."""
+    read = {artifact: contents[artifact.path].wheel for artifact in assembly.wheels()}
+    assert None not in read.values(), "every wheel was read"
+    return {artifact: wheel for artifact, wheel in read.items() if wheel}
 
 
 def add_papers(

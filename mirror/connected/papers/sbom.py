@@ -1,6 +1,6 @@
 """The bill of materials: every file that a bundle carries, once, as CycloneDX 1.6 in JSON.
 
-The facts in it are the dossier's, the names ``mirror.connected.papers.purls``'s, the format ``cyclonedx-python-lib``'s.
+The dossier holds the facts in it, ``mirror.connected.papers.purls`` makes the names, ``cyclonedx-python-lib`` the format.
 
 Rules: a component for each artifact outside ``meta/``, under its path. The files of ``meta/`` are words about those, and this
 document is one of them: the signed manifest names them all by digest, so that no document has to hold its own. The same bundle

@@ -1,46 +1,38 @@
 """The gate before packing: every wheel of the bundle is vetted, and nothing is packed that nobody answers for.
 
-One wheel is judged by ``mirror.core.vetting.wheel``, the set by ``mirror.core.vetting.together``; ``mirror verify --deep``
-does the same on the finished bundle. Packages of the toolchain and the interpreter were judged when they were read; what
-their programs ask of the host's C library is held against the target here. Which waivers there are is
-``mirror.connected.stack.waivers``'s.
+Reading is ``mirror.connected.contents.inspection``'s; one wheel is judged by ``mirror.core.vetting.wheel``, the set by
+``mirror.core.vetting.together``; ``mirror verify --deep`` does the same on the finished bundle, with a reading of its own.
+Packages of the toolchain and the interpreter were judged when they were read; what their programs ask of the host's C library
+is held against the target here. Which waivers there are is ``mirror.connected.stack.waivers``'s.
 
-Rules: wheels are judged side by side, the largest first; all that is refused is told at once; a waiver that covers nothing is
-told.
+Rules: all that is refused is told at once; a waiver that covers nothing is told.
 
 Example::
 
-    gate = vet(assembly.wheels(), plan.target, locks.stack, progress, packages)
+    gate = vet(wheels_of(assembly, contents), plan.target, locks.stack, packages)
     gate.judgement.waived
 """
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 
-from mirror.connected.packing.pack import Source
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
 from mirror.core.binaries.glibc import GlibcNeed, newest_glibc
 from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import project_name
-from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, judge, owner_of
 from mirror.core.vetting.together import vet_set
-from mirror.core.vetting.wheel import Vetted, vet_wheel
-
-MAX_JOBS = 8
+from mirror.core.vetting.wheel import Vetted, judge_wheel
+from mirror.core.wheels.wheelfile import WheelFile
 
 
 class WheelsRefused(MirrorError):
@@ -94,10 +86,9 @@ class Gate:
 
 
 def vet(
-    wheels: Mapping[Artifact, Source],
+    wheels: Mapping[Artifact, WheelFile],
     target: Target,
     stack: Stack | None,
-    progress: Progress = SILENT,
     packages: Mapping[Artifact, Native] = MappingProxyType({}),
     absent: Iterable[str] = (),
     found: Sequence[Finding] = (),
@@ -106,7 +97,7 @@ def vet(
     """Vet the wheels of a bundle, those of ``tool/`` included, and what the programs of its packages ask for.
 
     Args:
-        wheels: each with its bytes, or where they are.
+        wheels: each with what was read in it.
         stack: the wishes with the waivers; None for a lock made elsewhere, which has none.
         packages: RPMs, component archives and the interpreter, each with what is compiled in it.
         found: what of other kinds breaks a rule.
@@ -116,7 +107,6 @@ def vet(
     Raises:
         WheelsRefused: when something is found that no waiver covers.
         InvalidDocument: when a waiver is for a project that is not there.
-        Unreadable: when a file is not there any more.
     """
     document = f"{stack.name}.toml" if stack else "NAME.toml"
     if stack:
@@ -124,7 +114,7 @@ def vet(
         optional = [project_name(one.name) for one in stack.optional]
         names = [*(one.name for one in (*wheels, *packages)), *absent, *owners]
         check_projects(stack.waivers, [*map(owner_of, names), *optional], document)
-    vetted = _vet_each(wheels, target, progress)
+    vetted = [judge_wheel(wheels[one], one, target) for one in sorted(wheels, key=lambda one: one.path)]
     installed = [one for one in vetted if one.artifact.kind is WHEEL]
     asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
     together, notes = vet_set(installed, target, asked)
@@ -153,30 +143,6 @@ def _above(packages: Mapping[Artifact, Iterable[GlibcNeed]], target: Target) -> 
         if above:
             more = f" (and {len(above) - 1} more of its files)" if len(above) > 1 else ""
             yield Finding(GLIBC_FLOOR, artifact.path, owner_of(artifact.name), above[-1].above(target) + more)
-
-
-def _vet_each(wheels: Mapping[Artifact, Source], target: Target, progress: Progress) -> tuple[Vetted, ...]:
-    largest_first = sorted(wheels, key=lambda artifact: -artifact.size)
-    with (
-        progress.task("vet", sum(artifact.size for artifact in wheels)) as advance,
-        ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool,
-    ):
-        try:
-            jobs = [pool.submit(_vet_one, one, wheels[one], target, advance) for one in largest_first]
-            return tuple(sorted((job.result() for job in jobs), key=lambda one: one.artifact.path))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _vet_one(artifact: Artifact, source: Source, target: Target, advance: Callable[[int], object]) -> Vetted:
-    if not isinstance(source, Path):
-        return vet_wheel(io.BytesIO(source), artifact, target, advance)
-    try:
-        with source.open("rb") as stream:
-            return vet_wheel(stream, artifact, target, advance)
-    except OSError as exc:
-        raise Unreadable(str(source), exc.strerror or str(exc)) from exc
 
 
 def _notes(judgement: Judgement, document: str) -> Iterable[str]:

@@ -1,7 +1,6 @@
 """Files that other tools write and that are no lock for mirror, each with the command that makes one of it.
 
-Reading what is a lock is ``mirror.connected.pins.requirements``'s; this module only names what is not, so that a person is
-sent on.
+``mirror.connected.pins.requirements`` reads what is a lock; this module only names what is not, so that a person is sent on.
 
 Rules: a file is told by its contents first, then by its name; each step is a command of the tool that wrote the file.
 

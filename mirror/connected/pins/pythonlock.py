@@ -1,6 +1,6 @@
 """A Python lock as a value: its pins, and which of them are for a target.
 
-Reading one from a file is ``mirror.connected.pins.requirements``'s.
+``mirror.connected.pins.requirements`` reads one from a file.
 
 Rules: nothing of a lock is left out in silence: what is not for the target, or of an extra or a group that nobody asked for, is
 told with its marker; a lock of which nothing is left is refused.

@@ -1,13 +1,13 @@
 """The Python lock, ``NAME.txt``: pinned and hashed projects, in the format of pip-tools.
 
-Read here are locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; written is
-the first kind only. What a lock is, is ``mirror.connected.pins.pythonlock``'s; which file of an index a pin means is
-``mirror.connected.lock``'s to find.
+It reads locks that mirror wrote, ones that pip-tools or uv wrote elsewhere, and PEP 751's ``pylock.toml``; it writes the first
+kind only. ``mirror.connected.pins.pythonlock`` is the model of a lock; ``mirror.connected.lock`` finds which file of an index a
+pin means.
 
 Rules: a pin has one exact version and sha256 digests, nothing weaker; a project is pinned once; a line that names an index, a
-URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because where files come from is the stack's
-to say. The file travels in the bundle as it is: one with credentials anywhere in it is refused, and they are never echoed.
-Every fault of a file is reported at once.
+URL, a path, a VCS or an environment variable is refused (SECURITY.md 38, 41, 42), because the stack alone says where files come
+from. The file travels in the bundle as it is: one with credentials anywhere in it is refused, and they are never echoed. Every
+fault of a file is reported at once.
 
 Example::
 
@@ -17,14 +17,12 @@ Example::
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tomllib
 from packaging.markers import Marker
 from packaging.pylock import (
     Package,
@@ -42,9 +40,10 @@ from mirror.connected.pins import foreign
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
 from mirror.core.errors import InvalidDocument, Unreadable
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, strict_json
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 
 __all__ = ["InvalidLock", "Pin", "PythonLock", "exact_version", "logical_lines", "parse_lock", "read_lock"]
 
@@ -232,13 +231,13 @@ class _RequirementsReader(_Reader):
             if key == "locked":
                 self.locked = _seconds(value)
             elif key == "target":
-                self.target = Target.from_fields(Fields(json.loads(value), "target"))
+                self.target = Target.from_fields(Fields(strict_json(value.encode(), "target", MAX_BYTES), "target"))
             elif key == "unpinned":
                 self.unpinned.append(value)
             elif key == "stack":
                 self.stack = sha256_hex(value)
             elif key == "wishes":
-                parts = Fields(json.loads(value), "wishes")
+                parts = Fields(strict_json(value.encode(), "wishes", MAX_BYTES), "wishes")
                 self.wishes = tuple((part, parts.text(part)) for part in parts.left())
             elif key == "withdrawn":
                 name, _, reason = value.partition(" ")
@@ -261,8 +260,8 @@ class _PylockReader(_Reader):
             if _CREDENTIALS.search(line):
                 self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
         try:
-            pylock = Pylock.from_dict(tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as exc:
+            pylock = Pylock.from_dict(parse_toml(text.encode(), "pylock", MAX_BYTES))
+        except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
         self.requires_python = str(pylock.requires_python or "")

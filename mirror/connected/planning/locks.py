@@ -1,7 +1,7 @@
 """The lock files of one stack, read together: ``NAME.txt`` and what is beside it.
 
-Reading each format is its own module's; making locks is ``mirror.connected.lock``'s. This one knows which belong together,
-which are missing, and what a lock made elsewhere (by pip-tools, uv, or as a PEP 751 pylock.toml) goes by.
+Each format is read by its own module; ``mirror.connected.lock`` makes locks. This one knows which belong together, which are
+missing, and what a lock made elsewhere (by pip-tools, uv, or as a PEP 751 pylock.toml) goes by.
 
 Rules: a lock that no longer covers ``NAME.toml`` is refused, with each difference; a lock without ``NAME.toml`` is for this
 machine's own platform; the sequence number is the time of locking, the latest of the files'.
@@ -77,7 +77,7 @@ class LockOutdated(MirrorError):
 
 
 class NoPlatform(MirrorError):
-    """A lock made elsewhere has no ``NAME.toml``, and this machine is none that a bundle can be for."""
+    """A lock made elsewhere has no ``NAME.toml``, and no bundle can be for this machine."""
 
     ref = "no-platform"
     exit_code = 59
@@ -131,12 +131,12 @@ class Locks:
             found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
         if self.stack.rpms and self.rpms:
             issues = rpmlock.covers(self.stack.rpms, self.rpms, self.target.arch)
-            found.append(("rpms", f"{self.name}.rpms.toml", issues))
+            found.append(("toolchain", f"{self.name}.rpms.toml", issues))
             stale = filelists.covers(self.index, self.rpms.pins, self.target) if self.index else ()
-            found.append(("rpms", f"{self.name}.files.txt", stale))
+            found.append(("toolchain", f"{self.name}.files.txt", stale))
         if self.stack.redist and self.redist:
             issues = redistlock.covers(self.stack.redist, self.redist, self.target)
-            found.append(("rpms", f"{self.name}.redist.toml", issues))
+            found.append(("toolchain", f"{self.name}.redist.toml", issues))
         for side in SIDES:
             wishes = self.stack.wished(side.kind)
             if wishes and side.kind in self.others:

@@ -1,6 +1,6 @@
 """The files that a lock's pins mean, found on their index once and remembered.
 
-Choosing among an index's files is ``mirror.connected.index.choice``'s; fetching them ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.index.choice`` chooses among an index's files; ``mirror.connected.fetching.fetch`` brings them.
 
 Rules: what was found is remembered by everything that it depends on (the lock's pins, the target, the indexes), so a second
 run asks no index; a URL that may hold a secret is never written down; sizes are hints for people, digests come from the lock.

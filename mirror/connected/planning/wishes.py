@@ -1,6 +1,6 @@
 """Which bundle is wanted, and the locks that it takes: read, and locked first where something is not locked yet.
 
-Reading a stack's lock files is ``mirror.connected.planning.locks``'s, making them ``mirror.connected.lock``'s.
+``mirror.connected.planning.locks`` reads a stack's lock files, ``mirror.connected.lock`` makes them.
 
 Rules: ``--locked`` locks nothing, whatever is missing or changed; a ``NAME.toml`` that changed is locked again with the pins
 of before as preferences, and one whose change no pin hangs on keeps them all; what the user goes without is not missed; an
@@ -29,7 +29,7 @@ from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.planning.locks import LockOutdated, Locks, read_locks, stack_path
 from mirror.connected.resolving.pinning import OPTIONAL_PATIENCE
-from mirror.connected.stack.without import left_out
+from mirror.connected.stack.without import TOOLCHAIN, left_out, part_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
@@ -42,11 +42,11 @@ class Wishes:
     Attributes:
         lock: ``NAME.txt``, another tool's lock with hashes, or a ``pylock.toml``.
         locked: lock nothing; a missing lock is an error.
-        rpm_repo: URL or directory of a copy of the RPM repository; None for the repository itself.
-        without: ``"rpms"``, and names of optional requirements.
+        toolchain_repo: URL or directory of a copy of the toolchain's repository; None for the repository itself.
+        without: ``"toolchain"``, and names of optional requirements.
         epoch: ``SOURCE_DATE_EPOCH``, the sequence number of a lock that holds no time of locking.
         index_url: the index that stands in for the default one; None for what ``NAME.toml`` says.
-        rpm_fingerprints: of the keys that sign ``rpm_repo``, when those are not the ones that ``NAME.toml`` pins.
+        rpm_fingerprints: of the keys that sign ``toolchain_repo``, when those are not the ones that ``NAME.toml`` pins.
         target: a TOML file with the ``[target]`` of a lock that has no ``NAME.toml``; None for this machine.
         extras: of a ``pylock.toml`` that are wanted.
         groups: of its dependency groups that are wanted; None for its default ones.
@@ -55,7 +55,7 @@ class Wishes:
 
     lock: Path
     locked: bool = False
-    rpm_repo: str | None = None
+    toolchain_repo: str | None = None
     without: frozenset[str] = frozenset()
     epoch: str | None = None
     index_url: str | None = None
@@ -77,8 +77,8 @@ class Wishes:
         )
 
     @property
-    def goes_without_rpms(self) -> bool:
-        return "rpms" in self.without
+    def goes_without_toolchain(self) -> bool:
+        return TOOLCHAIN in map(part_name, self.without)
 
 
 class NotLocked(MirrorError):
@@ -112,16 +112,15 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         if wishes.locked:
             raise NotLocked(str(wishes.lock.parent), (wishes.lock.name,))
         progress.say(f"not locked yet: {wishes.lock.name}; locking now")
-        return _lock(
-            {"python", "build", "others"} | ({"rpms"} - wishes.without), wishes, wishes.rpm_repo, store, progress
-        )
+        parts = {"python", "build", "others"} | (set() if wishes.goes_without_toolchain else {TOOLCHAIN})
+        return _lock(parts, wishes, wishes.toolchain_repo, store, progress)
     locks = wishes.read(outdated_too=True)
     left_out(wishes.without, locks.stack)
     parts = _outdated(wishes, locks, progress)
     missing = tuple(
         name
         for name in locks.missing()
-        if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_rpms)
+        if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_toolchain)
     )
     if missing and wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
@@ -131,7 +130,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     if missing:
         progress.say(f"not locked yet: {', '.join(missing)}; locking now")
     if parts:
-        return _lock(parts, wishes, wishes.rpm_repo or known_copy(locks, store) or None, store, progress)
+        return _lock(parts, wishes, wishes.toolchain_repo or known_copy(locks, store) or None, store, progress)
     if not wishes.locked and _is_only_worded_anew(locks):
         restamp(wanted)
         progress.say(
@@ -143,7 +142,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
 
 def _part_of(name: str) -> str:
     """The part of a lock that a file is."""
-    endings = {".build.txt": "build", ".rpms.toml": "rpms", ".redist.toml": "rpms"}
+    endings = {".build.txt": "build", ".rpms.toml": TOOLCHAIN, ".redist.toml": TOOLCHAIN}
     return next((part for ending, part in endings.items() if name.endswith(ending)), "others")
 
 
@@ -159,9 +158,9 @@ def known_copy(locks: Locks, store: Store) -> str:
 
 def _with_copy(locks: Locks, wishes: Wishes, store: Store) -> Locks:
     """The locks, with the copy that their toolchain is taken from when nobody names another."""
-    copy = "" if wishes.rpm_repo or wishes.goes_without_rpms else known_copy(locks, store)
+    copy = "" if wishes.toolchain_repo or wishes.goes_without_toolchain else known_copy(locks, store)
     shown = redacted(copy) if "://" in copy else copy
-    note = f"the CUDA toolchain comes from {shown}, which it was locked from; --rpm-repo names another place"
+    note = f"the CUDA toolchain comes from {shown}, which it was locked from; --toolchain-repo names another place"
     return replace(locks, copy=copy, news=(*locks.news, note)) if copy else locks
 
 
@@ -171,7 +170,7 @@ def _outdated(wishes: Wishes, locks: Locks, progress: Progress) -> set[str]:
     Raises:
         LockOutdated: when nothing may be locked, or the lock is another tool's, which mirror does not write over.
     """
-    found = [one for one in locks.outdated() if not (one.part == "rpms" and wishes.goes_without_rpms)]
+    found = [one for one in locks.outdated() if not (one.part == TOOLCHAIN and wishes.goes_without_toolchain)]
     if found and (wishes.locked or locks.python.locked is None):
         error = LockOutdated(found[0].path, tuple(issue for one in found for issue in one.issues))
         if not wishes.locked:
@@ -195,9 +194,9 @@ def _is_only_worded_anew(locks: Locks) -> bool:
     return locks.stack is not None and locks.python.stack not in ("", locks.stack.digest)
 
 
-def _lock(parts: set[str], wishes: Wishes, rpm_repo: str | None, store: Store, progress: Progress) -> Locks:
+def _lock(parts: set[str], wishes: Wishes, toolchain_repo: str | None, store: Store, progress: Progress) -> Locks:
     options = LockOptions(
-        rpm_repo=rpm_repo,
+        toolchain_repo=toolchain_repo,
         rpm_fingerprints=wishes.rpm_fingerprints,
         without=wishes.without,
         parts=frozenset(parts),
@@ -207,7 +206,7 @@ def _lock(parts: set[str], wishes: Wishes, rpm_repo: str | None, store: Store, p
     for move in locked.moved:
         progress.say(f"  {move}")
     news = (*map(str, locked.kept_out), *locked.notes)
-    locks = wishes.read(outdated_too=wishes.goes_without_rpms)
+    locks = wishes.read(outdated_too=wishes.goes_without_toolchain)
     return _with_copy(replace(locks, news=news), wishes, store)
 
 

@@ -1,8 +1,8 @@
 """The probe: a source distribution of ours that proves a GPU build from end to end.
 
 It holds the recipe for packing the tree in ``mirror/connected/probe/source/``: a kernel of about 60 lines, an in-tree PEP 517
-backend without requirements, and a module that launches the kernel on each GPU. Building it into a wheel is
-``mirror.connected.building.builder``'s, like any other sdist.
+backend without requirements, and a module that launches the kernel on each GPU. ``mirror.connected.building.builder`` builds it
+into a wheel, like any other sdist.
 
 Rules: the bytes depend on the tree alone, not on the machine or its zlib, so that a lock can name their digest.
 

@@ -1,7 +1,7 @@
 """The Python side of a lock: from a stack's wishes to pins, each with the one file that the target takes.
 
-It goes by the index's pages, a resolver's choice of versions and the sdists' own words. Files on this disk, and the time of
-locking, are ``mirror.connected.lock``'s.
+It goes by the index's pages, a resolver's choice of versions and the sdists' own words. ``mirror.connected.lock`` reads and
+writes the files on this disk, and knows the time of locking.
 
 Rules: exact pins that the target cannot take are refused before a resolver refuses them in its own words; an optional
 requirement whose index is out of reach is set aside, never an error; no code of any package is run.

@@ -15,21 +15,25 @@ Example::
 
 from __future__ import annotations
 
-import re
-import tarfile
-import zipfile
-import zlib
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tomllib
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from mirror.core.errors import MirrorError
+from mirror.core.archives.tarstream import BadArchive, TarStream
+from mirror.core.archives.zipdirectory import BadZip
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import ProjectName, project_name
+from mirror.core.toml import parse_toml
+from mirror.core.wheels.wheelfile import read_metadata
+
+MAX_BYTES = 8 << 30
+"""The most that an sdist may unpack to (SECURITY.md T8)."""
 
 MAX_MEMBER_BYTES = 4 << 20
 """Largest PKG-INFO or pyproject.toml that is read."""
@@ -87,10 +91,25 @@ def read_sdist(path: Path) -> Sdist:
         if "PKG-INFO" not in members:
             raise InvalidSdist(path.name, "it holds no PKG-INFO")
         return _described(members["PKG-INFO"], _build_requires(members.get("pyproject.toml")))
-    except (InvalidRequirement, InvalidVersion, ValueError) as exc:
+    except (InvalidDocument, InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as exc:
+    except OSError as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TarStream]:
+    """An sdist's archive, every member judged before it is handed on.
+
+    Raises:
+        InvalidSdist: when it holds what must not be unpacked, or is damaged.
+        OSError: when it cannot be opened.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield TarStream(stream, path.name, MAX_BYTES, "gzip")
+    except BadArchive as exc:
+        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc.problem}") from exc
 
 
 def read_wheel(path: Path) -> Sdist:
@@ -100,15 +119,14 @@ def read_wheel(path: Path) -> Sdist:
         InvalidSdist: as ``read_sdist``.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-            with archive.open(name) as stream:
-                return _described(stream.read(MAX_MEMBER_BYTES), ())
-    except StopIteration as exc:
-        raise InvalidSdist(path.name, "it has no METADATA") from exc
+        with path.open("rb") as stream:
+            metadata = read_metadata(stream)
+        if metadata is None:
+            raise InvalidSdist(path.name, "it has no METADATA")
+        return _described(metadata, ())
     except (InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as exc:
+    except (BadZip, OSError) as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
@@ -128,24 +146,18 @@ def _described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdis
 def _members(path: Path) -> dict[str, bytes]:
     """The two documents at the archive's top directory."""
     found: dict[str, bytes] = {}
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            directory, _, name = member.name.partition("/")
-            if name not in ("PKG-INFO", "pyproject.toml") or not directory or not member.isfile():
-                continue
-            if member.size > MAX_MEMBER_BYTES:
-                raise InvalidSdist(
-                    path.name, f"{name} has {member.size} bytes, more than the {MAX_MEMBER_BYTES} allowed"
-                )
-            if name in found:
-                raise InvalidSdist(path.name, f"it holds {name} twice")
-            stream = archive.extractfile(member)
-            found[name] = stream.read() if stream else b""
+    with opened(path) as tar:
+        for member in tar:
+            if member.path in ("PKG-INFO", "pyproject.toml") and stat.S_ISREG(member.mode):
+                if member.size > MAX_MEMBER_BYTES:
+                    what = f"{member.path} has {member.size} bytes, more than the {MAX_MEMBER_BYTES} allowed"
+                    raise InvalidSdist(path.name, what)
+                found[member.path] = b"".join(tar.content())
     return found
 
 
 def _build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
-    document: dict[str, Any] = tomllib.loads(pyproject.decode("utf-8")) if pyproject is not None else {}
+    document = parse_toml(pyproject, "pyproject.toml", MAX_MEMBER_BYTES) if pyproject is not None else {}
     table = document.get("build-system")
     if table is None:
         return _DEFAULT_BUILD_REQUIRES

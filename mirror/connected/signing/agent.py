@@ -1,7 +1,7 @@
 """An ssh-agent: signs with keys that this process never sees, hardware and forwarded ones included.
 
-It holds two requests of the agent protocol (draft-ietf-sshm-ssh-agent): which keys are there, and sign this. Files of keys
-are ``mirror.connected.signing.signers``'s.
+It holds two requests of the agent protocol (draft-ietf-sshm-ssh-agent): which keys are there, and sign this.
+``mirror.connected.signing.signers`` reads files of keys.
 
 Rules: answers are bounded; the agent's signature is only returned, its maker checks it; an agent that waits for a person to
 confirm is given two minutes.

@@ -37,7 +37,7 @@ _MAX_BYTES = 16 << 10
 
 
 class KeyExists(MirrorError):
-    """A new key would take an existing file's place."""
+    """A new key would replace an existing file."""
 
     ref = "key-exists"
     exit_code = 85
@@ -82,7 +82,7 @@ class UnusableKey(MirrorError):
 
 
 class LockedKey(MirrorError):
-    """A private key whose passphrase is needed and was not given, or not rightly.
+    """A private key needs its passphrase, and none or a wrong one was given.
 
     Attributes:
         path: the key's file.

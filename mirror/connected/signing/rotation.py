@@ -1,7 +1,7 @@
 """Rotation: the next root, drafted, signed by the holders of the root keys, and trusted when enough of them have signed.
 
 A draft lies in the trust store as ``next-root.json`` with its signatures in ``next-root.sig``. Holders who work elsewhere get
-both files, sign, and send them back. What makes a root follow another is ``mirror.core.trust.chain``'s.
+both files, sign, and send them back. ``mirror.core.trust.chain`` checks that a root follows another.
 
 Rules: a draft is always a whole root, one version after the trusted one; changing it throws its signatures away; nothing is
 trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced; a draft
@@ -48,7 +48,7 @@ class NoSuchKey(MirrorError):
 
 
 class NotARootKey(MirrorError):
-    """A key that holds no root role, neither before nor after, was to sign a root.
+    """A key without the root role, in this root or the one before, was to sign a root.
 
     Attributes:
         signer: the key's fingerprint.

@@ -1,7 +1,7 @@
 """Signing: what makes signatures, and the builder's keys and first root.
 
-It holds signers, which stand on a key file or an agent. Key files themselves are ``mirror.connected.signing.keyfile``'s,
-checking signatures is ``mirror.core.signatures.sshsig``'s, deciding whose count is ``mirror.core.trust.verdict``'s.
+It holds signers, which stand on a key file or an agent. ``mirror.connected.signing.keyfile`` reads and writes key files,
+``mirror.core.signatures.sshsig`` checks signatures, ``mirror.core.trust.verdict`` decides which of them count.
 
 Rules: a signature is verified before it is handed out, and is byte for byte what ``ssh-keygen -Y sign`` writes; keys are
 only made where there were none; the root and the builder have a key each.

@@ -24,7 +24,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
@@ -39,9 +38,11 @@ from mirror.core.kinds import Kind
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
+from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
 
 _PYTHON_KEYS = ("requirements", "optional", "constraints", "build", "without", "imports", "cutoff", "index")
+_MAX_BYTES = 1 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -261,11 +262,9 @@ def read_target(path: Path) -> Target:
 def _load(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         data = path.read_bytes()
-        return data, tomllib.loads(data.decode("utf-8"))
     except OSError as exc:
         raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise InvalidDocument(str(path), "", f"not valid TOML: {exc}") from exc
+    return data, parse_toml(data, str(path), _MAX_BYTES)
 
 
 def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = None) -> tuple[Requirement, ...]:

@@ -1,10 +1,10 @@
 """The files that a stack wishes for: ``[[files]]`` in ``NAME.toml``, what a server reads by its path and no package brings.
 
-A tokenizer's vocabulary, a chat template: ``sha256`` pins it, so that there is no lock of its own. Fetching it is
-``mirror.connected.fetching.fetch``'s, copying it into a generation ``mirror.closed.kinds.file``'s.
+A tokenizer's vocabulary, a chat template: ``sha256`` pins it, so that there is no lock of its own.
+``mirror.connected.fetching.fetch`` fetches it, ``mirror.closed.kinds.file`` copies it into a generation.
 
-Rules: a file comes from one place, a URL or a path beside ``NAME.toml``; no two go to one place, nor one below another; what
-variables name them is ``mirror.connected.stack.environment``'s to hold together.
+Rules: a file comes from one place, a URL or a path beside ``NAME.toml``; no two go to one place, nor one below another;
+``mirror.connected.stack.environment`` checks the variables that name them.
 
 Example::
 

@@ -1,7 +1,6 @@
 """The models that a stack wishes for: ``[[models]]`` in ``NAME.toml``, repositories of a Hugging Face hub.
 
-Which files a repository has is ``mirror.connected.models.hub``'s to ask, and ``mirror.connected.models.modellock``'s to write
-down.
+``mirror.connected.models.hub`` asks which files a repository has, ``mirror.connected.models.modellock`` writes them down.
 
 Rules: a revision is a commit, never a branch or a tag; one revision of a repository. ``include`` and ``exclude`` are patterns
 as the hub's library takes them (``*`` crosses slashes). What is taken are the files that one of ``include`` matches (all,

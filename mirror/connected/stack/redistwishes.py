@@ -2,7 +2,7 @@
 
 NVIDIA lists its archives in ``redistrib_X.Y.Z.json`` and signs neither the list nor the archives. So the digest of the list,
 pinned here by whoever writes the file, is all that vouches for them: it is the trust anchor, where ``[rpms]`` has the vendor's
-key. Which archives answer the wishes is ``mirror.connected.toolchain.redistmanifest``'s.
+key. ``mirror.connected.toolchain.redistmanifest`` finds the archives that answer the wishes.
 
 Rules: components are the words of ``[rpms]`` (a set or a role, resolved for ``[target].cuda``) or keys of the list; what
 belongs to the host's driver is refused.

@@ -1,7 +1,7 @@
 """The RPM wishes of a stack: ``[rpms]`` in ``NAME.toml``, where the toolchain comes from and what it is to hold.
 
-What NVIDIA calls a component in which release is ``mirror.core.cuda.components``'s; which RPMs answer the wishes in a
-repository is ``mirror.connected.toolchain.selection``'s.
+``mirror.core.cuda.components`` knows what NVIDIA calls a component in which release; ``mirror.connected.toolchain.selection``
+finds the RPMs of a repository that answer the wishes.
 
 Rules: components are named without a release, for the release is ``[target].cuda``; a word that means nothing there is refused
 with what there is; packages may be named beside them, or instead.
@@ -84,7 +84,7 @@ def _names(
 def _repository(text: str) -> str:
     if text.startswith(("/", ".", "~")):
         raise ValueError(
-            f"expected a URL, got the directory {text!r}; a copy is named with --rpm-repo DIR beside the vendor's "
+            f"expected a URL, got the directory {text!r}; a copy is named with --toolchain-repo DIR beside the vendor's "
             f"URL here, or as 'file:///absolute/path'"
         )
     return clean_url(text)

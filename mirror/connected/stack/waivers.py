@@ -1,7 +1,7 @@
 """``[[waiver]]`` of ``NAME.toml``: what somebody knows of a wheel, a package or a model, and accepts.
 
-What the rules are, and which of them can be waived, is ``mirror.core.vetting.rules``'s; the gate that needs the waivers is
-``mirror.connected.papers.vetting``'s. ``NAME.toml`` travels in the bundle and is signed, so the waivers are too.
+``mirror.core.vetting.rules`` holds the rules, and which of them can be waived; ``mirror.connected.papers.vetting`` is the gate
+that needs the waivers. ``NAME.toml`` travels in the bundle and is signed, so the waivers are too.
 
 Rules: a waiver names a project (a model by its repository, ``"org/name"``), a rule, a reason and a person; a rule that is
 unknown, or that nobody can waive, is an error, as is a project that the stack does not have; a waiver that nothing needs is

@@ -1,11 +1,12 @@
 """``--without``: what a person leaves out of a stack that can do without it.
 
-Rules: ``rpms`` is the toolchain, wherever it comes from, which any stack can go without; every other word is a requirement
-that ``NAME.toml`` calls optional, in whatever spelling of its name.
+Rules: ``toolchain`` is the CUDA toolchain, wherever it comes from, which any stack can go without (``rpms``, as older
+mirrors called it, means the same); every other word is a requirement that ``NAME.toml`` calls optional, in whatever spelling
+of its name.
 
 Example::
 
-    left_out({"rpms", "FlashInfer_JIT.cache"}, stack)     # frozenset({"rpms", "flashinfer-jit-cache"})
+    left_out({"toolchain", "FlashInfer_JIT.cache"}, stack)     # frozenset({"toolchain", "flashinfer-jit-cache"})
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from mirror.core.errors import MirrorError
 from mirror.core.names import project_name
 from mirror.core.nearmiss import did_you_mean
 
-RPMS = "rpms"
+TOOLCHAIN = "toolchain"
+_OLD_WORD = "rpms"
 
 
 class UnknownPart(MirrorError):
@@ -42,7 +44,7 @@ class UnknownPart(MirrorError):
     def __post_init__(self) -> None:
         if self.option != "--without":
             self.hint = (
-                "Name a project of the lock, or 'rpms' for the CUDA toolchain; --upgrade alone moves everything."
+                "Name a project of the lock, or 'toolchain' for the CUDA toolchain; --upgrade alone moves everything."
             )
 
     def __str__(self) -> str:
@@ -52,6 +54,12 @@ class UnknownPart(MirrorError):
                 f"--without names {self.name!r}; this stack can go without {', '.join(self.known) or 'nothing'}{near}"
             )
         return f"{self.option} names {self.name!r}, which is not in this stack{near}"
+
+
+def part_name(word: str) -> str:
+    """The normal name of a part, as people write it."""
+    name = str(canonicalize_name(word))
+    return TOOLCHAIN if name == _OLD_WORD else name
 
 
 def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:
@@ -64,11 +72,11 @@ def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:
         UnknownPart: when the stack cannot go without something that is named.
     """
     optional = tuple(str(project_name(item.name)) for item in stack.optional) if stack else ()
-    known = (*([RPMS] if stack and (stack.rpms or stack.redist) else []), *optional)
+    known = (*([TOOLCHAIN] if stack and (stack.rpms or stack.redist) else []), *optional)
     parts = set()
     for name in sorted(names):
-        part = str(canonicalize_name(name))
-        if part != RPMS and part not in optional:
+        part = part_name(name)
+        if part != TOOLCHAIN and part not in optional:
             raise UnknownPart(name, known)
         parts.add(part)
     return frozenset(parts)

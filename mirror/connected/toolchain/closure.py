@@ -1,7 +1,7 @@
 """The closure: which RPMs of a repository the wanted ones need, newest first, all of one CUDA release.
 
-The choice is libsolv's, the solver inside dnf and zypper; this module decides what the solver is told. Whether what it chose
-makes one toolkit is ``mirror.connected.toolchain.selection``'s to judge. Nothing is read or fetched here.
+libsolv, the solver inside dnf and zypper, makes the choice; this module decides what the solver is told.
+``mirror.connected.toolchain.selection`` judges whether what it chose makes one toolkit. Nothing is read or fetched here.
 
 Rules (CUDA.md A3):
 - a requirement is followed when it names a package. Sonames, paths, ``rpmlib(...)`` and whatever else has parentheses are

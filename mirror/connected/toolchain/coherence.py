@@ -2,7 +2,7 @@
 
 ``cuda-cudart`` 12.8.90 beside ``cuda-cudart-devel`` 12.8.57, seen in the wild, are not. A repository holds several patch levels
 of a release side by side, is pruned and is re-spun, and NVIDIA's RPMs ask for each other by ``>=`` at most (CUDA.md A1, A3).
-Choosing among the levels is ``mirror.connected.toolchain.selection``'s; this module judges.
+This module judges; ``mirror.connected.toolchain.selection`` chooses among the levels.
 
 Rules:
 (a) parts of one component have one version: ``X`` and ``X-devel``; ``cuda-nvcc``, ``cuda-crt`` and ``cuda-nvvm`` (``libnvvm``);

@@ -33,12 +33,13 @@ from mirror.core.names import Sha256Hex
 _GONE = (404, 410)
 _TWO_WAYS = (
     "Lock again (mirror lock NAME.toml) to take what the repository has now; to keep what is locked, name a copy of the "
-    "repository that still has it with --rpm-repo DIR."
+    "repository that still has it with --toolchain-repo DIR."
 )
 
 
 _COPY = (
-    "A stack that was locked with --rpm-repo DIR is bundled with it too; --without rpms leaves the CUDA toolchain out."
+    "A stack that was locked with --toolchain-repo DIR is bundled with it too; --without toolchain leaves the CUDA "
+    "toolchain out."
 )
 
 
@@ -159,7 +160,7 @@ class _Drift:
         return f"it now has {', '.join(sorted(package.evr for package in others))}"
 
     def packages(self) -> Sequence[RpmPackage]:
-        """What the repository lists now; nothing when its metadata cannot be had, or is not signed by the lock's key."""
+        """What the repository lists now; nothing when its metadata cannot be fetched, or is not signed by the lock's key."""
         if self._packages is None:
             try:
                 with new_session() as session:

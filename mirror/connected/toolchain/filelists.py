@@ -1,7 +1,7 @@
 """A repository's ``filelists.xml``: which package holds which file, made into a lock's file index.
 
-Whose the metadata is was judged by ``mirror.connected.toolchain.repository``, which also fetches it; the index is
-``mirror.core.toolkit.fileindex``'s; when it is made and written, ``mirror.connected.lock`` decides.
+``mirror.connected.toolchain.repository`` fetches the metadata and has checked its signature; ``mirror.core.toolkit.fileindex``
+is the index; ``mirror.connected.lock`` decides when it is made and written.
 
 Rules: ``filelists.xml`` has the size and digest that the signed ``repomd.xml`` names, as ``primary.xml`` has; a package's files
 are looked up by its sha256 of ``primary.xml``, so the two cannot disagree about which package is meant; besides what is locked,

@@ -1,6 +1,6 @@
 """``rpms.lock.yaml``, the RPM lock that Hermeto prefetches from (``rpm-lockfile-prototype`` writes it): read and written.
 
-Which RPMs a stack needs, and whether they are signed, stays ``mirror.connected.toolchain.rpmlock``'s: such a file only
+``mirror.connected.toolchain.rpmlock`` still decides which RPMs a stack needs, and whether they are signed: such a file only
 narrows down which RPMs of the stack's repository are looked at.
 
 Rules: an entry counts by its sha256, which the repository's signed metadata lists too; what is of other repositories is left

@@ -15,10 +15,11 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tomllib
-
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields
+from mirror.core.toml import parse_toml
+
+_MAX_BYTES = 16 << 20
 
 
 def read_lock_file(path: Path) -> bytes:
@@ -39,14 +40,8 @@ def lock_fields(data: bytes, source: str, form: str) -> Fields:
     Raises:
         InvalidDocument: when it is not TOML in UTF-8, or of another format.
     """
-    try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise InvalidDocument(source, "", f"not valid TOML: {exc}") from exc
-    fields = Fields(document, source)
-    found = fields.text("format")
-    if found != form:
-        fields.fail("format", f"this mirror reads {form!r}, got {found!r}")
+    fields = Fields(parse_toml(data, source, _MAX_BYTES), source)
+    fields.known_format(form)
     return fields
 
 

@@ -1,7 +1,6 @@
 """The redist lock, ``NAME.redist.toml``: every component archive of the toolchain, pinned by place, size and digest.
 
-Reading NVIDIA's list is ``mirror.connected.toolchain.redistmanifest``'s, bringing the archives
-``mirror.connected.fetching.fetch``'s.
+``mirror.connected.toolchain.redistmanifest`` reads NVIDIA's list, ``mirror.connected.fetching.fetch`` brings the archives.
 
 Rules: the lock names the list of ``NAME.toml``, also when a local copy stood in for it, so that both give the same lock; a
 bundle is made from it without reading the list again; equal locks have equal bytes. What vouches for all of it is the list's

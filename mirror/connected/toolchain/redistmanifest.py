@@ -1,7 +1,7 @@
 """NVIDIA's ``redistrib_X.Y.Z.json``: which component archives a CUDA release has, for which platform, with their digests.
 
-What is wanted of it is ``mirror.connected.stack.redistwishes``'s, keeping it ``mirror.connected.toolchain.redistlock``'s,
-bringing the archives ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.stack.redistwishes`` says what is wanted of it, ``mirror.connected.toolchain.redistlock`` keeps the choice,
+``mirror.connected.fetching.fetch`` brings the archives.
 
 Rules, in order:
 (1) the file's bytes have the digest that the stack pins; nothing of it is parsed before. Nobody signs it: the pin is all;
@@ -37,11 +37,11 @@ from mirror.core.names import Sha256Hex, sha256_hex
 MAX_BYTES = 4 << 20
 """The list of 12.6.3 has 49 kB."""
 
-_WAYS = "Name a copy of its directory with --rpm-repo URL-or-DIR, or go without the toolchain with --without rpms."
+_WAYS = "Name a copy of its directory with --toolchain-repo URL-or-DIR, or go without the toolchain with --without toolchain."
 
 
 class RedistUnreachable(RepositoryUnreachable):
-    """The list of archives could not be had."""
+    """The list of archives could not be fetched."""
 
     ref = "redist-unreachable"
     exit_code = 101

@@ -1,6 +1,6 @@
 """One of NVIDIA's component archives as its list or a lock describes it, without its bytes.
 
-Reading the list is ``mirror.connected.toolchain.redistmanifest``'s, the archive itself ``mirror.core.toolkit.redist``'s.
+``mirror.connected.toolchain.redistmanifest`` reads the list, ``mirror.core.toolkit.redist`` the archive itself.
 
 Rule: a location stays below the list's directory (SECURITY.md 45).
 

@@ -1,7 +1,7 @@
 """Repository metadata as bytes: ``repomd.xml`` and ``primary.xml``, parsed by createrepo_c and checked field by field.
 
-Fetching them and judging their signature and digests is ``mirror.connected.toolchain.repository``'s: what comes here is what
-the repository's maker signed. That makes it authentic, not harmless.
+``mirror.connected.toolchain.repository`` fetches them and checks their signature and digests: what comes here is what the
+repository's maker signed. That makes it authentic, not harmless.
 
 Rules: every location stays below its repository, on its host (SECURITY.md 45); one name, version, release and architecture
 has one digest; sizes and counts are bounded before anything is unpacked.
@@ -41,7 +41,7 @@ class LocationEscapes(MirrorError):
 
     ref = "rpm-location-escapes"
     exit_code = 63
-    hint = "No honest repository does this. Tell the repository's maker, and use another copy with --rpm-repo."
+    hint = "No honest repository does this. Tell the repository's maker, and use another copy with --toolchain-repo."
     message = "{url}: the location of {what} is {location!r}, which leads out of {url}"
 
     url: str
@@ -54,7 +54,9 @@ class ContradictoryPackages(MirrorError):
 
     ref = "rpm-contradictory-packages"
     exit_code = 64
-    hint = "One of the two is not what it says. Use a copy of the repository that has one of them, with --rpm-repo."
+    hint = (
+        "One of the two is not what it says. Use a copy of the repository that has one of them, with --toolchain-repo."
+    )
     message = "{url}: {nevra} is listed with sha256 {first} and with sha256 {second}"
 
     url: str
@@ -68,7 +70,7 @@ class InvalidRepodata(MirrorError):
 
     ref = "invalid-rpm-repodata"
     exit_code = 65
-    hint = "Use another copy of the repository with --rpm-repo; one made by createrepo_c with sha256 checksums is read."
+    hint = "Use another copy of the repository with --toolchain-repo; one made by createrepo_c with sha256 checksums is read."
     message = "{url}: {problem}"
 
     url: str

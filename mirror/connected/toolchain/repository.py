@@ -1,8 +1,7 @@
 """An RPM repository: signed metadata that says which RPMs there are, with their digests.
 
-Parsing the signed bytes is ``mirror.connected.toolchain.repodata``'s, choosing among the RPMs
-``mirror.connected.toolchain.closure``'s, bringing them here ``mirror.connected.fetching.fetch``'s; whether an RPM's own
-signature is good is ``mirror.core.toolkit.rpm``'s to say.
+``mirror.connected.toolchain.repodata`` parses the signed bytes, ``mirror.connected.toolchain.closure`` chooses among the RPMs,
+``mirror.connected.fetching.fetch`` brings them; ``mirror.core.toolkit.rpm`` verifies the signature of each RPM.
 
 Rules, in order, each on the very bytes that the one before has judged (SECURITY.md T16, T17, 45):
 (1) the key that the repository offers counts only if its fingerprint is one that the stack pins;
@@ -48,23 +47,24 @@ MAX_PRIMARY_BYTES = 64 << 20
 
 MAX_KEY_LINE = 200
 
-_TWO_WAYS = "Name a copy of the repository with --rpm-repo URL-or-DIR, or go without the RPMs with --without rpms."
-
+_TWO_WAYS = (
+    "Name a copy of the repository with --toolchain-repo URL-or-DIR, or leave the toolchain out: --without toolchain."
+)
 
 _UNSIGNED = (
     "A copy needs repodata/repomd.xml.asc and repodata/repomd.xml.key too: copy both from the vendor, with the metadata that "
     "they sign. Where the metadata is the copy's own (createrepo_c), sign it: gpg --armor --detach-sign repodata/repomd.xml; "
     "gpg --armor --export KEY > repodata/repomd.xml.key; and pin that key with --rpm-fingerprint (the RPMs are held to it, "
-    "too). Or go without them: --without rpms."
+    "too). Or go without the CUDA toolchain: --without toolchain."
 )
 _NO_REPODATA = (
-    "Name the directory that holds repodata/, with --rpm-repo URL-or-DIR; a copy without it gets it from the vendor (reposync "
-    "--download-metadata). Or go without the RPMs with --without rpms."
+    "Name the directory that holds repodata/, with --toolchain-repo URL-or-DIR; a copy without it gets it from the vendor "
+    "(reposync --download-metadata). Or go without the CUDA toolchain: --without toolchain."
 )
 
 
 class RepositoryUnreachable(MirrorError):
-    """A file of a repository's metadata could not be had.
+    """A file of a repository's metadata could not be fetched.
 
     Attributes:
         place: the host, or the directory of a local copy.

@@ -1,7 +1,7 @@
 """The RPM lock, ``NAME.rpms.toml``: every RPM of the toolchain's closure, pinned by name, version, place, size and digest.
 
-Reading repositories is ``mirror.connected.toolchain.repository``'s, choosing packages
-``mirror.connected.toolchain.selection``'s, bringing them ``mirror.connected.fetching.fetch``'s.
+``mirror.connected.toolchain.repository`` reads repositories, ``mirror.connected.toolchain.selection`` chooses packages,
+``mirror.connected.fetching.fetch`` brings them.
 
 Rules: the lock names the repository of ``NAME.toml``, also when a local copy stood in for it, so that both give the same
 lock; it holds the key that signs the RPMs, so that a bundle is made from it without reading the repository again, and from

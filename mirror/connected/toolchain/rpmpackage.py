@@ -1,7 +1,7 @@
 """One RPM as a repository or a lock describes it, without its bytes.
 
-Reading repositories is ``mirror.connected.toolchain.repository``'s, choosing among packages
-``mirror.connected.toolchain.closure``'s; the RPM file itself is ``mirror.core.toolkit.rpm``'s.
+``mirror.connected.toolchain.repository`` reads repositories, ``mirror.connected.toolchain.closure`` chooses among packages;
+``mirror.core.toolkit.rpm`` reads the RPM file itself.
 
 Rules: a location stays below its repository (SECURITY.md 45); Obsoletes, Conflicts and weak dependencies are left out on
 purpose. They govern what one system-wide installation may hold, and a newer release's Obsoletes would hide the release that

@@ -1,8 +1,7 @@
 """The selection: the RPMs of a repository that answer a stack's wishes, complete and of one patch release.
 
-Closing over requirements is ``mirror.connected.toolchain.closure``'s, judging patch levels
-``mirror.connected.toolchain.coherence``'s. This module tells what is missing, and asks the solver again when the newest
-packages do not make one toolkit.
+``mirror.connected.toolchain.closure`` closes over requirements, ``mirror.connected.toolchain.coherence`` judges patch levels.
+This module tells what is missing, and asks the solver again when the newest packages do not make one toolkit.
 
 Rules: every component that the wishes need is in the selection, or a named error says which RPM is missing and what it would
 bring; the newest closure is taken when it is of one patch release, else the newest that is, and a note says so; never one that
@@ -66,8 +65,8 @@ class MixedPatchLevels(MirrorError):
     ref = "mixed-patch-levels"
     exit_code = 16
     hint = (
-        "The repository was pruned or re-spun in part. Take a full copy of it with --rpm-repo, or lock again when it is whole: "
-        "headers and libraries of two patch releases fail when they are compiled against each other or loaded."
+        "The repository was pruned or re-spun in part. Take a full copy of it with --toolchain-repo, or lock again when it is "
+        "whole: headers and libraries of two patch releases fail when they are compiled against each other or loaded."
     )
 
     release: str

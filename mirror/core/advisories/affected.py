@@ -1,6 +1,6 @@
 """The versions of a project that an OSV record is about: listed one by one, and in ranges between events.
 
-Reading them out of a record is ``mirror.core.advisories.record``'s.
+``mirror.core.advisories.record`` reads them out of a record.
 
 Rules: the evaluation algorithm of the OSV schema; versions are compared as PEP 440 orders them; the local part of ours
 (``+cu130``) is left aside, for publishers of vulnerabilities know no builds; what is listed is affected whatever the ranges

@@ -1,6 +1,6 @@
 """A downloaded dump of an OSV database: a directory of ``*.json``, or the ``all.zip`` of an ecosystem as OSV publishes it.
 
-What a record says is ``mirror.core.advisories.record``'s; putting the answers together ``mirror.core.advisories.search``'s.
+``mirror.core.advisories.record`` reads one record; ``mirror.core.advisories.search`` puts the answers together.
 
 Rules: a dump is a stranger's file: it is streamed, one record at a time, each under a limit; a record that cannot be read is
 counted, and a dump without any is refused; equal dumps give equal answers, wherever they lie and in whatever order a disk
@@ -34,7 +34,7 @@ _CHUNK = 1 << 20
 
 
 class BadDump(MirrorError):
-    """What was given as a dump of an OSV database is none, or cannot be read as a whole.
+    """What was given as a dump of an OSV database is not one, or cannot be read as a whole.
 
     Attributes:
         path: as given.

@@ -1,8 +1,8 @@
 """What an advisory database says of a bundle's artifacts, on the day of the database: ``meta/vulnerabilities.json``.
 
 The connected side asks a database when a bundle is made (``mirror.connected.papers.osv``); the review room asks a newer dump
-later (``mirror.review.report.rescan``); both put the answers together with ``mirror.core.advisories.search``. What a site
-makes of them is its policy's.
+later (``mirror.review.report.rescan``); both put the answers together with ``mirror.core.advisories.search``. A site's policy
+decides about them.
 
 Rules: the date is the source's own, never a machine's, so that equal inputs give equal bytes; what was not looked at and what
 could not be told is said, never left out; strict as all our documents.
@@ -19,7 +19,7 @@ from typing import Any
 
 from mirror.core.advisories.cvss import SEVERITIES
 from mirror.core.bundle.manifest import artifact_path
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 
 FORMAT = "mirror-vulnerabilities/1"
 PATH = "meta/vulnerabilities.json"
@@ -128,19 +128,15 @@ class Advisories:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        document = Fields(strict_json(data, "Advisories", MAX_BYTES), "Advisories")
-        found = document.text("format")
-        if found != FORMAT:
-            document.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
-        advisories = cls(
+        document = Fields.read(data, "Advisories", FORMAT, MAX_BYTES)
+        return document.fill(
+            cls,
             source=_source(document.table("source")),
             looked_at=document.all_checked("looked_at", artifact_path),
             not_covered=tuple(_remark(item) for item in document.tables("not_covered")),
             unjudged=tuple(_remark(item) for item in document.tables("unjudged")),
             findings=tuple(_finding(item) for item in document.tables("findings")),
         )
-        document.end()
-        return advisories
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())
@@ -185,25 +181,11 @@ def _source(item: Fields) -> Source:
 
 
 def _remark(item: Fields) -> Remark:
-    remark = Remark(item.checked("path", artifact_path), item.text("reason"), item.text("id", ""))
-    item.end()
-    return remark
+    return item.fill(Remark, path=item.checked("path", artifact_path))
 
 
 def _finding(item: Fields) -> Finding:
-    finding = Finding(
-        path=item.checked("path", artifact_path),
-        project=item.text("project"),
-        version=item.text("version"),
-        id=item.text("id"),
-        aliases=item.texts("aliases", ()),
-        severity=item.text("severity"),
-        score=item.text("score", ""),
-        summary=item.text("summary", ""),
-        fixed=item.texts("fixed", ()),
-        modified=item.text("modified", ""),
-    )
+    finding = item.fill(Finding, path=item.checked("path", artifact_path), severity=item.text("severity"))
     if finding.severity not in SEVERITIES:
         item.fail("severity", f"expected one of {', '.join(SEVERITIES)}, got {finding.severity!r}")
-    item.end()
     return finding

@@ -1,7 +1,7 @@
 """One OSV record: which versions of which Python projects a vulnerability affects, and how bad it is.
 
-Whether a version is in its ranges is ``mirror.core.advisories.affected``'s to say; reading many records out of a dump is
-``mirror.core.advisories.dump``'s, putting those of a bundle together ``mirror.core.advisories.search``'s.
+``mirror.core.advisories.affected`` decides whether a version is in its ranges; ``mirror.core.advisories.dump`` reads many
+records out of a dump, ``mirror.core.advisories.search`` puts those of a bundle together.
 The format: https://ossf.github.io/osv-schema/.
 
 Rules: records come from strangers: what is no record is refused with a reason, texts are cut and lose what a terminal would

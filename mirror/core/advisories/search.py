@@ -1,6 +1,6 @@
 """Putting together what an advisory database says of a bundle's artifacts, record by record.
 
-The result is a document, ``mirror.core.advisories.known``; what one record says is ``mirror.core.advisories.record``'s.
+The result is a document, ``mirror.core.advisories.known``; ``mirror.core.advisories.record`` reads one record.
 
 Rules: only what matches is kept, so that a database of any size takes no memory; the order in which records come does not
 matter; names of one thing (GHSA, CVE, PYSEC) are one finding, with the worst severity that any of them states.

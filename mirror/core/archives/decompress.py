@@ -1,6 +1,6 @@
 """Decompressing one stream: gzip, bzip2, xz, lzma or none, by the standard library's decompressors.
 
-What is inside is the caller's to judge (``mirror.core.toolkit.payload``, ``mirror.core.archives.tarstream``).
+The caller (``mirror.core.toolkit.payload``, ``mirror.core.archives.tarstream``) judges what is inside.
 
 Rules: memory is bounded: an xz dictionary of 96 MiB at most, and pieces no larger than asked for; the stream is one stream,
 whole, with nothing after it.

@@ -1,6 +1,6 @@
 """A member's header in a tar, as GNU tar, Python and libarchive write them: ustar, GNU long names, pax records.
 
-Which members an archive may hold is ``mirror.core.archives.tarstream``'s. This module takes blocks apart, opens nothing and
+``mirror.core.archives.tarstream`` decides which members an archive may hold. This module takes blocks apart, opens nothing and
 trusts nothing in them.
 
 Rules: the checksum is right; numbers are octal digits; names are UTF-8; an extended header names a path or a link's target,
@@ -38,6 +38,7 @@ class Header:
         mode: permission bits.
         size: bytes of content that follow, before padding.
         link: target of a link as it stands there.
+        time: of the last change, in whole seconds since 1970 UTC; 0 where the field is no octal number.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Header:
     mode: int
     size: int
     link: str
+    time: int = 0
 
 
 def read_header(block: bytes) -> Header:
@@ -60,9 +62,8 @@ def read_header(block: bytes) -> Header:
     name = _field(block[:100])
     if block[257:263] == b"ustar\0" and (prefix := _field(block[345:500])):
         name = f"{prefix}/{name}"
-    return Header(
-        name, block[156:157], _number(block[100:108]) & 0o7777, _number(block[124:136]), _field(block[157:257])
-    )
+    mode, size, time = _number(block[100:108]), _number(block[124:136]), _OCTAL.fullmatch(block[136:148])
+    return Header(name, block[156:157], mode & 0o7777, size, _field(block[157:257]), int(time[1], 8) if time else 0)
 
 
 def pax_names(data: bytes) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,9 @@
 """Reading a tar that came from elsewhere, from front to back: the interpreter's archive, NVIDIA's component archives.
 
 ``tarfile`` is not used: it takes a broken header for the end, reads extended headers of any size into memory, and its filters
-let crafted archives out of the target on every Python from 3.9 to 3.13 (SECURITY.md findings 4 and 5). Whether the archive is
-the signed one is the caller's to check, before; writing what it holds is the caller's too. Decompressing is
-``mirror.core.archives.decompress``'s, the form of a header ``mirror.core.archives.tarheader``'s.
+let crafted archives out of the target on every Python from 3.9 to 3.13 (SECURITY.md findings 4 and 5). The caller has checked
+before that the archive is the signed one, and writes what it holds. ``mirror.core.archives.decompress`` decompresses,
+``mirror.core.archives.tarheader`` takes a header apart.
 
 Rules, each judged before a member is handed on:
 (1) names are plain and relative, below the archive's one top directory, which is left out of them;
@@ -87,6 +87,7 @@ class Member:
         size: bytes of content; of a hard link, those of its file.
         link: target of a symbolic link, as it is written.
         original: path of the earlier file that a hard link is another name of; empty otherwise.
+        time: of the last change, in seconds since 1970 UTC; 0 where it is not told.
     """
 
     path: str
@@ -94,6 +95,7 @@ class Member:
     size: int = 0
     link: str = ""
     original: str = ""
+    time: int = 0
 
 
 def measure(stream: Readable, label: str, limit_bytes: int) -> int:
@@ -113,14 +115,17 @@ class TarStream:
         label: of the archive, for messages.
         limit_bytes: the most that all of its files may hold together.
         compressor: what it is compressed with; empty to go by its first bytes.
+
+    Attributes:
+        top: the directory that all of it is in; None before the first member.
     """
 
     def __init__(self, stream: Readable, label: str, limit_bytes: int, compressor: str = "") -> None:
-        self._label, self._room = label, limit_bytes
+        self._label, self._limit, self._room = label, limit_bytes, limit_bytes
         self._source = Decompressed(stream, self._damaged, compressor)
         self._read = self._source.read
         self._left = self._padding = 0
-        self._top: str | None = None
+        self.top: str | None = None
         self._known: dict[str, Member] = {}
 
     def refuse(self, problem: str) -> NoReturn:
@@ -217,9 +222,9 @@ class TarStream:
             self.refuse(f"{header.name!r} is no file and has content")
         self._room -= member.size
         if self._room < 0:
-            self.refuse("it holds more bytes than its signed size allows")
+            self.refuse(f"it holds more bytes than the {self._limit} that are allowed")
         self._note(member, header.name)
-        return member
+        return replace(member, time=header.time)
 
     def _inside(self, name: str, member: str) -> str:
         """Rule 1: a name without the archive's top directory."""
@@ -228,10 +233,10 @@ class TarStream:
             self.refuse(f"the name {member[:100]!r}... has {len(name)} characters, more than {MAX_NAME}")
         if not all(part.isprintable() and part not in ("", ".", "..") and len(part) < 256 for part in parts):
             self.refuse(f"{member!r} names a place outside, or no plain one ({name!r})")
-        if self._top is None:
-            self._top = parts[0]
-        if parts[0] != self._top:
-            self.refuse(f"{member!r} is not below the one top directory {self._top!r}")
+        if self.top is None:
+            self.top = parts[0]
+        if parts[0] != self.top:
+            self.refuse(f"{member!r} is not below the one top directory {self.top!r}")
         return "/".join(parts[1:])
 
     def _link(self, path: str, header: Header) -> str:

@@ -1,6 +1,6 @@
 """The central directory of a zip file, read so strictly that every reader finds the same one.
 
-Local headers and contents are ``mirror.core.wheels.wheelzip``'s.
+``mirror.core.wheels.wheelzip`` reads local headers and contents.
 
 Rules (SECURITY.md 22 to 24): the archive ends with its end, without a comment, and the directory ends where that begins; a
 ZIP64 end says what the plain one says; each entry has one name in one encoding, each extra field once, a known method, and the

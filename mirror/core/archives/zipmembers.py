@@ -9,7 +9,7 @@ error of that member, not of the file; encryption and compression other than def
 
 Example::
 
-    for member in zip_members(stream, size):
+    for member in zip_members(stream):
         data = member.read(stream, limit=4 << 20)
 """
 
@@ -60,7 +60,7 @@ class ZipMember:
         """Its bytes.
 
         Raises:
-            NoZip: when they are more than ``limit`` or cannot be had.
+            NoZip: when they are more than ``limit`` or cannot be read.
         """
         if self.flags & 1 or self.method not in (0, 8):
             raise NoZip(f"{self.name}: encrypted, or compressed by method {self.method}")

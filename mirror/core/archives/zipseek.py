@@ -1,6 +1,6 @@
 """A member of a wheel as a stream that can be read at any place, after its content went by once.
 
-The first pass over a member is ``mirror.core.wheels.wheelzip``'s; while it lasts, the decompressor's state is put down every
+``mirror.core.wheels.wheelzip`` makes the first pass over a member; while it lasts, the decompressor's state is put down every
 few mebibytes. A look at a compiled file needs some pages at its beginning, its middle and its end: each is decompressed again
 from the nearest of those states, and nothing of a library of a gigabyte is written or held.
 

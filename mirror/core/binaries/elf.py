@@ -1,7 +1,7 @@
 """ELF: what a compiled file needs of others and offers to them, read from its headers.
 
 It holds the dynamic section, the symbol versions and the place of each section of a 64 bit little-endian file; of a file of
-another class only its machine. GPU code inside is ``mirror.core.binaries.fatbin``'s; whether a host has what is needed is
+another class only its machine. ``mirror.core.binaries.fatbin`` reads the GPU code inside; whether a host has what is needed is
 decided elsewhere.
 
 Rules: the source is any seekable stream (a file, a member read into memory) and may be hostile: every offset and count is
@@ -139,8 +139,10 @@ def read_elf(source: BinaryIO, name: str = "") -> Elf | None:
         OSError: when it cannot be read.
     """
     reader = _Reader(source, name)
-    if reader.size < 20 or reader.read(0, 4) != MAGIC:
+    if reader.size < len(MAGIC) or reader.read(0, len(MAGIC)) != MAGIC:
         return None
+    if reader.size < 20:
+        raise MalformedElf(name, f"it has {reader.size} bytes")
     bits, order = reader.read(4, 2)
     (number,) = struct.unpack(">H" if order == 2 else "<H", reader.read(18, 2))
     machine = _MACHINES.get(number, f"machine {number}")

@@ -1,8 +1,8 @@
 """glibc: the newest version of the C library that a compiled file asks for, held against what the target promises.
 
 The loader refuses a file when the host's C library lacks a symbol version that the file names, whatever the wheel's tag or the
-package's metadata promise. Reading the file is ``mirror.core.binaries.elf``'s; which files count, and what is done about one,
-is decided by whoever opens the artifact.
+package's metadata promise. ``mirror.core.binaries.elf`` reads the file; whoever opens the artifact decides which files count,
+and what is done about one.
 
 Rules: needs that are marked as weak do not count, for the loader starts such a file nevertheless; a file without symbol
 versions (a static program, one for musl) asks nothing of glibc; a marker that stands for an ability of the loader counts as the

@@ -1,7 +1,7 @@
 """Native code: how many compiled files an artifact holds, which GPUs they are for, and what they need of the host's libraries.
 
-Reading one ELF file is ``mirror.core.binaries.elf``'s, what it needs of glibc ``mirror.core.binaries.glibc``'s, the GPU code
-in it ``mirror.core.binaries.fatbin``'s; which files there are is told by whoever opens the artifact.
+``mirror.core.binaries.elf`` reads one ELF file, ``mirror.core.binaries.glibc`` what it needs of glibc,
+``mirror.core.binaries.fatbin`` the GPU code in it; whoever opens the artifact tells which files there are.
 
 Rules: files that nothing was proven about are counted and named as faults, never refused here: a damaged test file in a wheel
 is for a person to judge; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;
@@ -19,11 +19,15 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, cast
 
-from mirror.core.binaries.elf import CUDA, Elf, MalformedElf, read_elf
+from mirror.core.archives.pieces import head_of
+from mirror.core.archives.zipseek import TooScattered
+from mirror.core.binaries.elf import CUDA, MAGIC, Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, read_images
 from mirror.core.binaries.glibc import GlibcNeed, glibc_need
 
@@ -35,6 +39,9 @@ _NOTE_BYTES = 4096
 _NOTED = re.compile(rb"-arch[ =](sm_[1-9][0-9]{1,2}[af]?)\b")
 _NEW_FLAGS = 8
 """ABI version of a cubin from which on the flags name the architecture in their second byte (CUDA 12.9, 13)."""
+
+_IN_MEMORY = 8 << 20
+"""A compiled file up to this size is held in memory, a larger one in a temporary file."""
 
 _LIBSTDCXX = re.compile(r"GLIBCXX_(\d{1,3}(?:\.\d{1,3}){1,2})")
 
@@ -49,6 +56,7 @@ class Native:
         libstdcxx: the newest symbol version of libstdc++ that is asked for, by machine: ``{"x86_64": "3.4.29"}``.
         faults: one sentence for each file that begins as ELF and is not sound, in order.
         needs: what each file that asks for something of glibc asks for, in order of path.
+        machines: the first file for each machine: ``{"x86_64": "a/_C.so"}``.
     """
 
     count: int = 0
@@ -56,13 +64,20 @@ class Native:
     libstdcxx: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     needs: tuple[GlibcNeed, ...] = ()
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
 class NativeTally:
-    """Counts the compiled files of one artifact, one after another."""
+    """Counts the compiled files of one artifact, one after another.
 
-    def __init__(self) -> None:
+    Args:
+        gpus: whether to read what GPU code they hold, for which all of a file is gone through.
+    """
+
+    def __init__(self, gpus: bool = True) -> None:
+        self._reads_gpus = gpus
         self._count = 0
+        self._machines: dict[str, str] = {}
         self._gpus: set[str] = set()
         self._needs: list[GlibcNeed] = []
         self._libstdcxx: dict[str, tuple[int, ...]] = {}
@@ -80,17 +95,35 @@ class NativeTally:
         """
         try:
             elf = read_elf(stream, name)
-            if elf is not None and elf.machine == CUDA:
-                self._gpus.update(_cubin(stream, elf))
+            if elf is None:
                 return
-            self._count += elf is not None
-            if elf is not None:
+            if elf.machine != CUDA:
+                self._count += 1
+                self._machines.setdefault(elf.machine, name)
                 self._take_needs(elf, stream, name)
-                for section in _FAT_SECTIONS:
-                    if section in elf.sections:
-                        self._gpus.update(image.arch for image in read_images(stream, elf.sections[section], name))
-        except MalformedElf as exc:
+            if self._reads_gpus:
+                self._gpus.update(_gpus(stream, elf, name))
+        except (MalformedElf, TooScattered) as exc:
             self._faults.append(str(exc))
+
+    def add_pieces(self, pieces: Iterator[bytes], name: str, scratch: Path) -> None:
+        """Take in a file that goes by but once; it is copied if it is a compiled one.
+
+        Args:
+            pieces: its bytes; read no further than to see that it is none.
+            scratch: a directory for a temporary copy, on a disk that has room for the largest file.
+
+        Raises:
+            OSError: as ``add`` does, and when the copy cannot be written.
+        """
+        head = head_of(pieces, len(MAGIC))
+        if not head.startswith(MAGIC):
+            return
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(scratch)) as copy:
+            copy.write(head)
+            for piece in pieces:
+                copy.write(piece)
+            self.add(cast(BinaryIO, copy), name)
 
     def _take_needs(self, elf: Elf, stream: BinaryIO, name: str) -> None:
         need = glibc_need(stream, elf, name)
@@ -108,6 +141,7 @@ class NativeTally:
             _spelt(self._libstdcxx),
             tuple(sorted(self._faults)),
             tuple(sorted(self._needs, key=lambda need: need.path)),
+            self._machines,
         )
 
 
@@ -127,6 +161,16 @@ def _spelt(newest: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
 def _gpu_order(arch: str) -> tuple[str, int, str]:
     kind, _, number = arch.partition("_")
     return ("" if kind == "sm" else kind), int(number.rstrip("af")), number
+
+
+def _gpus(stream: BinaryIO, elf: Elf, name: str) -> Iterator[str]:
+    """The architectures of a file's GPU code."""
+    if elf.machine == CUDA:
+        yield from _cubin(stream, elf)
+        return
+    for section in _FAT_SECTIONS:
+        if section in elf.sections:
+            yield from (image.arch for image in read_images(stream, elf.sections[section], name))
 
 
 def _cubin(stream: BinaryIO, elf: Elf) -> tuple[str, ...]:

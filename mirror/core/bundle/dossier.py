@@ -15,12 +15,12 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import KINDS
 
 FORMAT = "mirror-dossier/1"
@@ -105,22 +105,11 @@ class FileFacts:
 
     @classmethod
     def from_fields(cls, item: Fields) -> FileFacts:
-        values: dict[str, Any] = {"path": item.checked("path", artifact_path), "kind": item.text("kind")}
-        if values["kind"] not in (names := [kind.name for kind in KINDS]):
-            item.fail("kind", f"expected one of {', '.join(names)}, got {values['kind']!r}")
-        for one in fields(cls)[2:]:
-            if one.name == "waivers":
-                values["waivers"] = (
-                    tuple(_waiver(waiver) for waiver in item.tables("waivers")) if "waivers" in item else ()
-                )
-            elif isinstance(one.default, tuple):
-                values[one.name] = item.texts(one.name, ())
-            elif isinstance(one.default, int):
-                values[one.name] = item.number(one.name, 0)
-            else:
-                values[one.name] = item.text(one.name, "")
-        item.end()
-        return cls(**values)
+        kind = item.text("kind")
+        if kind not in (names := [kind.name for kind in KINDS]):
+            item.fail("kind", f"expected one of {', '.join(names)}, got {kind!r}")
+        waivers = tuple(waiver.fill(Waiver) for waiver in item.tables("waivers"))
+        return item.fill(cls, path=item.checked("path", artifact_path), kind=kind, waivers=waivers)
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_fields``; what is empty is left out."""
@@ -131,12 +120,6 @@ class FileFacts:
             if value:
                 found[key] = list(value) if isinstance(value, tuple) else value
         return found
-
-
-def _waiver(item: Fields) -> Waiver:
-    waiver = Waiver(item.text("rule"), item.text("reason"), item.text("by"), item.text("subject", ""))
-    item.end()
-    return waiver
 
 
 @dataclass(frozen=True)
@@ -163,17 +146,9 @@ class Dossier:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        document = Fields(strict_json(data, "Dossier", MAX_BYTES), "Dossier")
-        found = document.text("format")
-        if found != FORMAT:
-            document.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
-        dossier = cls(
-            requirements=document.texts("requirements"),
-            packages=document.texts("packages"),
-            files=tuple(FileFacts.from_fields(item) for item in document.tables("files")),
-            notes=document.texts("notes", ()),
-        )
-        document.end()
+        document = Fields.read(data, "Dossier", FORMAT, MAX_BYTES)
+        files = tuple(FileFacts.from_fields(item) for item in document.tables("files"))
+        dossier = document.fill(cls, files=files, format=FORMAT)
         paths = [one.path for one in dossier.files]
         if len(set(paths)) != len(paths):
             raise InvalidDocument("Dossier", "files", "two of them have one path")

@@ -1,7 +1,7 @@
 """The manifest: what a bundle holds, in order, and what it is for. Its bytes are what gets signed.
 
-The tar is a function of the manifest (see ``mirror.core.bundle.layout``), so this is the whole truth about a bundle. Who may
-sign it is ``mirror.core.trust.verdict``'s; reading it out of a file is ``mirror.core.bundle.reader``'s.
+The tar is a function of the manifest (see ``mirror.core.bundle.layout``), so this is the whole truth about a bundle.
+``mirror.core.trust.verdict`` decides who may sign it; ``mirror.core.bundle.reader`` reads it out of a file.
 
 Rules: parsed only after its signature was checked; unknown keys and unknown format versions are refused; paths are
 unique also when case is ignored; the order of ``artifacts`` is the order in the tar.
@@ -46,7 +46,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
 _TAKEN = re.compile(
     r"PATH|HOME|SHELL|IFS|ENV|BASH_ENV|CDPATH|CPATH|LIBRARY_PATH|LD_.*|PYTHON.*|VIRTUAL_ENV|CUDA_.*|MIRROR_.*"
 )
-"""What decides which programs and libraries run: no bundle's to say."""
+"""What decides which programs and libraries run: no bundle may set it."""
 
 
 def artifact_path(text: str) -> str:
@@ -129,18 +129,10 @@ class Artifact:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Artifact:
-        artifact = cls(
-            path=fields.checked("path", artifact_path),
-            size=fields.number("size"),
-            sha256=fields.checked("sha256", sha256_hex),
-            name=fields.text("name"),
-            version=fields.text("version", ""),
-            origin=fields.text("origin", MADE),
-            unpacked_size=fields.number("unpacked_size", 0),
-        )
+        path, digest = fields.checked("path", artifact_path), fields.checked("sha256", sha256_hex)
+        artifact = fields.fill(cls, path=path, sha256=digest)
         if artifact.size > MAX_ARTIFACT_BYTES:
             fields.fail("size", f"a tar member holds at most {MAX_ARTIFACT_BYTES} bytes, got {artifact.size}")
-        fields.end()
         return artifact
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,22 +171,16 @@ class Manifest:
             InvalidDocument: with the path to the fault.
         """
         fields = Fields(strict_json(data, "Manifest", MAX_BYTES), "Manifest")
-        found = fields.text("format")
-        if found not in FORMATS:
-            fields.fail(
-                "format", f"this mirror reads {' and '.join(FORMATS)}, got {found!r}: it needs a newer mirror.pyz"
-            )
-        manifest = cls(
+        found = fields.known_format(FORMATS)
+        manifest = fields.fill(
+            cls,
             name=fields.checked("name", stack_name),
             sequence=fields.number("sequence", minimum=1),
             target=Target.from_fields(fields.table("target")),
             artifacts=tuple(Artifact.from_fields(item) for item in fields.tables("artifacts")),
             roots=fields.all_checked("roots", sha256_hex),
-            imports=fields.texts("imports", ()),
-            tool=fields.text("tool", ""),
             environment=_environment(fields.table("environment")) if "environment" in fields else (),
         )
-        fields.end()
         if found != manifest.format:
             fields.fail("format", f"what it holds is of {manifest.format!r}, got {found!r}")
         manifest.check()

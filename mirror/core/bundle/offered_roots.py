@@ -4,7 +4,7 @@ Whether to believe it is left to ``TrustStore.add_chain``, which wants its finge
 
 Example::
 
-    store.add_chain(read_offer(Path("bundle.tar")), fingerprint)
+    store.add_chain(read_offered_roots(Path("bundle.tar")), confirmed_fingerprint=fingerprint)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mirror.core.trust.chain import Documents
 from mirror.core.trust.root import MAX_ROOT_BYTES
 
 
-def read_offer(path: Path) -> Documents:
+def read_offered_roots(path: Path) -> Documents:
     """The chain of roots that a bundle carries, or ``NAME.json`` with ``NAME.sig`` beside it.
 
     Returns:

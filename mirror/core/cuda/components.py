@@ -1,8 +1,8 @@
 """The components of a CUDA toolkit: what NVIDIA's packages are called in each release, what each is known to bring.
 
-A component is named here by its role, ``"nvvm"``, which stays while the package's name changes from release to release
-(CUDA.md A2). Which packages a repository offers is ``mirror.connected.toolchain.closure``'s, what a given RPM holds is its
-header's; this table is for the time before there is an RPM (a stack's wishes) and after it is missing (a compiler's complaint).
+A component is named here by its role, ``"nvvm"``, which stays while the package's name changes from release to release (CUDA.md
+A2). ``mirror.connected.toolchain.closure`` knows which packages a repository offers, and an RPM's header what it holds; this
+table is for the time before there is an RPM (a stack's wishes) and after it is missing (a compiler's error).
 
 Rule: where a file is not in the table, it is said to be unknown, never guessed.
 
@@ -62,7 +62,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "flashinfer-jit": ("cuobjdump", "culibos-devel"),
     "vllm-source": ("cuobjdump", "culibos-devel"),
 }
-"""What goes with a set where it can be had: the lister of compiled GPUs, and what static CUDA libraries link (CUDA.md A7)."""
+"""What goes with a set where there is one: the lister of compiled GPUs, and what static CUDA libraries link (CUDA.md A7)."""
 
 _FILES: Mapping[str, str] = {
     "bin/nvcc": "nvcc", "bin/nvcc.profile": "nvcc", "bin/cudafe++": "nvcc", "bin/ptxas": "nvcc", "bin/fatbinary": "nvcc",

@@ -1,6 +1,6 @@
 """GPUs by the name that people call them, with what a target has to say of each.
 
-What a target is, is ``mirror.core.target``'s; what the closed host's driver reports, ``mirror.closed.doctor``'s.
+``mirror.core.target`` is a target; ``mirror.closed.doctor`` asks the closed host's driver for its GPUs.
 
 Rules: names are lower case without the maker's; an architecture-specific capability (``sm_90a``) where the kernels of
 inference stacks use what only it has; a name that is not here is unknown, never guessed.

@@ -1,9 +1,8 @@
 """What NVIDIA calls a toolkit component in ``redistrib_X.Y.Z.json``, beside what its RPM packages are called.
 
-Roles and RPM names are ``mirror.core.cuda.components``'s. An archive holds what several RPMs hold: runtime and devel
-together, the driver's stub with the runtime, and before 13.0 the whole compiler in ``cuda_nvcc`` (CUDA.md A9; the manifests
-from 12.6.3 to 13.4.2 were compared, and a listing of 12.6.3's archives: ``libcuda.so`` and ``libculibos.a`` lie in
-``cuda_cudart``).
+``mirror.core.cuda.components`` holds roles and RPM names. An archive holds what several RPMs hold: runtime and devel together,
+the driver's stub with the runtime, and before 13.0 the whole compiler in ``cuda_nvcc`` (CUDA.md A9; the manifests from 12.6.3
+to 13.4.2 were compared, and a listing of 12.6.3's archives: ``libcuda.so`` and ``libculibos.a`` lie in ``cuda_cudart``).
 
 Rule: where a role is not in the table, there is none; nothing is guessed.
 

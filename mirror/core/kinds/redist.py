@@ -1,4 +1,4 @@
-"""NVIDIA's component archives: the CUDA toolchain where no RPM repository can be had."""
+"""NVIDIA's component archives: the CUDA toolchain where no RPM repository can be reached."""
 
 from mirror.core.kinds.kind import Kind
 

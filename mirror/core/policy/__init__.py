@@ -1,1 +1,1 @@
-"""A site's rules: ``plaintoml`` and ``spdx`` read them, ``document`` is policy.toml, ``rules`` holds a bundle against it."""
+"""A site's rules: ``document`` is policy.toml, ``spdx`` its licences, ``rules`` holds a bundle against it."""

@@ -47,9 +47,10 @@ from typing import Any, Callable, Optional, Union
 from mirror.core.advisories.cvss import SEVERITIES
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
-from mirror.core.policy.plaintoml import MAX_BYTES, parse_toml
 from mirror.core.policy.spdx import licence_name
+from mirror.core.toml import parse_toml
 
+MAX_BYTES = 1 << 20
 FILE_RULES = ("hooks", "native", "setuid", "unsigned", "built")
 
 
@@ -122,7 +123,7 @@ class Policy:
         Raises:
             InvalidDocument: with the line, or the path to the fault.
         """
-        value = parse_toml(data, name)
+        value = parse_toml(data, name, MAX_BYTES)
         document = Fields(value, name)
         document.only("licences", "vulnerabilities", "waivers", "files")
         policy = cls(

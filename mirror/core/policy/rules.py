@@ -1,6 +1,6 @@
 """Holding a bundle against a site's policy: every breach at once, each a sentence that names both sides.
 
-The policy's file is ``mirror.core.policy.document``'s. The facts are the bundle's own, signed with it: its dossier and its
+``mirror.core.policy.document`` reads the policy's file. The facts are the bundle's own, signed with it: its dossier and its
 advisories.
 
 Rules: a rule whose facts the bundle does not carry is not taken for kept: the others are applied, and it is said what could not

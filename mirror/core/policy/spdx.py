@@ -1,7 +1,7 @@
 """SPDX licence expressions, evaluated: do these licences allow what this expression says?
 
-Whether a name is one that SPDX knows is the connected side's to check, when it writes an expression down
-(``mirror.connected.contents.licences``); here a name counts only as allowed or not.
+The connected side checks that SPDX knows a name, when it writes an expression down (``mirror.connected.contents.licences``);
+here a name counts only as allowed or not.
 
 Rules (SPDX specification, annex D): OR binds weaker than AND, WITH strongest; names match whatever their case; an exception
 only adds permissions, so a licence that is allowed is allowed with every exception, and ``NAME+`` is allowed where ``NAME`` is;

@@ -11,7 +11,7 @@ compared as bytes, so a non-canonical R never matches. The equation is the one w
 Example::
 
     if not verify(public, message, signature):
-        raise BadSignature(...)
+        raise BadSignature(fingerprint, "it is not over these bytes")
 """
 
 from __future__ import annotations

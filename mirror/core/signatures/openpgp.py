@@ -1,8 +1,7 @@
 """OpenPGP signatures over files, as vendors make them over RPM headers and repositories, in the standard library.
 
-What the bytes look like is ``mirror.core.signatures.packets``'s; which of a vendor's keys may sign is
-``mirror.core.signatures.pgpkeys``'s; which fingerprints count is the caller's, out of a stack or a signed bundle, never out
-of the repository that offers the key.
+``mirror.core.signatures.packets`` parses the bytes; ``mirror.core.signatures.pgpkeys`` finds which of a vendor's keys may sign;
+the caller says which fingerprints count, out of a stack or a signed bundle, never out of the repository that offers the key.
 
 Rules:
 (1) only a key whose primary fingerprint is pinned counts; other keys in a file are read past;

@@ -1,6 +1,6 @@
 """OpenPGP's wire format: ASCII armor, packets, numbers, and what a signature packet says (RFC 4880, RFC 9580).
 
-Parses only, and trusts nothing: whether a signature is good, and whose key it needs, is ``mirror.core.signatures.openpgp``'s.
+Parses only, and trusts nothing: ``mirror.core.signatures.openpgp`` decides whether a signature is good, and which key it needs.
 
 Rules: every length is checked before it is used; partial and indeterminate lengths, which only streams need, are refused;
 a number has no leading zero bits; input has a cap. Packets of a version that we do not know are passed over, for keys hold
@@ -8,7 +8,7 @@ such on purpose; what is cut short or contradicts itself is refused.
 
 Example::
 
-    for tag, body in packets(dearmor(data)): ...
+    for tag, body in packets(dearmor(data, "SIGNATURE")): ...
 """
 
 from __future__ import annotations

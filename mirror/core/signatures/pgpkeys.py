@@ -1,7 +1,7 @@
 """Public keys of OpenPGP version 4: their fingerprint, what they have signed, and which of them may sign.
 
-The wire format is ``mirror.core.signatures.packets``'s; signatures over files, and which fingerprints count,
-``mirror.core.signatures.openpgp``'s.
+``mirror.core.signatures.packets`` parses the wire format; ``mirror.core.signatures.openpgp`` checks signatures over files, and
+which fingerprints count.
 
 Rules:
 (1) a subkey counts only with a binding signature of the primary that lets it sign and a signature of its own that agrees

@@ -3,9 +3,9 @@
 It holds public keys, the wire format and verification. Making signatures is left to ``mirror.connected.signing.signers`` or to
 ``ssh-keygen -Y sign``; whose signature counts is left to ``mirror.core.trust.verdict``.
 
-Rules, stricter than ssh-keygen's: key type ``ssh-ed25519`` and hash ``sha512`` only; nothing reserved, nothing trailing;
-the armor is the one that ssh-keygen writes (LF, lines of 70), so a signature has one spelling; the namespace is the
-caller's, never the file's. A ``PublicKey`` of small order cannot be made.
+Rules, stricter than ssh-keygen's: key type ``ssh-ed25519`` and hash ``sha512`` only; nothing reserved, nothing trailing; the
+armor is the one that ssh-keygen writes (LF, lines of 70), so a signature has one spelling; the caller names the namespace,
+never the file. A ``PublicKey`` of small order cannot be made.
 
 Example::
 
@@ -212,7 +212,7 @@ def verify(message: bytes, armored: bytes, namespace: str) -> PublicKey:
     """Check a signature file over the exact bytes of a message.
 
     Returns:
-        The key that made it. Whether that key is trusted is for the caller to say.
+        The key that made it. The caller decides whether that key is trusted.
 
     Raises:
         UnacceptableSignature: when it is no signature of our kind, or was made for another namespace.

@@ -1,6 +1,6 @@
 """The CUDA packages that a bundle carries, as sources: the reading of ``meta/rpms.json`` and ``meta/redist.json``.
 
-What an RPM or an archive may hold is ``mirror.core.toolkit.rpm``'s and ``mirror.core.toolkit.redist``'s; the closed side
+``mirror.core.toolkit.rpm`` and ``mirror.core.toolkit.redist`` decide what an RPM or an archive may hold; the closed side
 unpacks them (``mirror.closed.toolkit.unpacking``), a reviewer judges them without (``mirror.review.report.deep``).
 
 Rules: which keys are trusted, and which archive is which component, comes from the signed lists, never from a package or from
@@ -8,7 +8,7 @@ the host; digests, and how many bytes an archive may unpack to, from the signed 
 
 Example::
 
-    for source in (*carried_rpms(bundle), *carried_archives(bundle)):
+    for source in carried_rpms(bundle) or carried_archives(bundle):
         source.judge()
 """
 

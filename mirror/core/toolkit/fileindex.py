@@ -2,8 +2,8 @@
 
 A repository's filelists are pruned whenever it changes, so what they said when a stack was locked is kept with the lock. It is
 read by people too: packages in order of name, ``+`` for those of the bundle, ``-`` for the others of the release; below each
-its directories, and in them one file a line. Making it from a repository is ``mirror.connected.toolchain.filelists``', asking
-it ``mirror.core.toolkit.filesearch``'s.
+its directories, and in them one file a line. ``mirror.connected.toolchain.filelists`` makes it from a repository,
+``mirror.core.toolkit.filesearch`` searches it.
 
 Rules: paths are those below ``/usr/local/cuda-X.Y`` that compilers, linkers and shells look at (``kept_path``); there is one
 way to write an index, so that equal indexes have equal bytes, and any other is refused when it is read.

@@ -1,8 +1,8 @@
 """Asking a file index: from a file as somebody misses it to the packages that bring it.
 
 What is asked may be a header as it is included (``nv/target``, ``<cuda_fp8.h>``), a library as a linker or a loader names it
-(``-lcublas``, ``libcublasLt.so``, ``libnvrtc.so.13``), a program (``ptxas``), a directory (``cub``) or a full path. What lies
-outside the index (the driver, links that mirror makes, wheels) is ``mirror.closed.which.search``'s.
+(``-lcublas``, ``libcublasLt.so``, ``libnvrtc.so.13``), a program (``ptxas``), a directory (``cub``) or a full path.
+``mirror.closed.which.search`` finds what lies outside the index (the driver, links that mirror makes, wheels).
 
 Rules: whole path components are compared, from the end; a library is asked for by its linker name or the beginning of its
 version, which finds the file and the links to it alike; there are no wildcards; nothing is guessed: what only comes near is

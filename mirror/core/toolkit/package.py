@@ -1,8 +1,8 @@
 """A package of a CUDA toolchain: files with paths, modes and digests, whose contents can be streamed.
 
-What kind of file it came in is not told here: ``mirror.core.toolkit.rpmsource`` makes packages of RPMs. What goes where in
-the tree is ``mirror.core.toolkit.tree``'s, writing it ``mirror.core.toolkit.toolchain``'s; both know packages by these words
-only.
+What kind of file it came in is not told here: ``mirror.core.toolkit.rpmsource`` makes packages of RPMs.
+``mirror.core.toolkit.tree`` plans what goes where in the tree, ``mirror.core.toolkit.toolchain`` writes it; both know packages
+by these words only.
 
 Rules for whoever makes a package of another kind of file:
 (1) ``judge`` proves whose it is and what it holds before it returns: nothing is written before every source was judged;

@@ -1,7 +1,7 @@
 """A package's archive: its digest checked, decompressed, and compared with the signed header, file by file.
 
-Headers are ``mirror.core.toolkit.rpm``'s, the archive's form ``mirror.core.archives.cpio``'s; writing files is
-``mirror.core.toolkit.toolchain``'s.
+``mirror.core.toolkit.rpm`` reads headers, ``mirror.core.archives.cpio`` the archive's members;
+``mirror.core.toolkit.toolchain`` writes files.
 
 Rules:
 (1) where the header names the compressed archive's digest, all of it is hashed before the first byte is decompressed;

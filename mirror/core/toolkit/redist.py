@@ -2,7 +2,7 @@
 
 They hold what RPMs hold, in a plainer layout: ``include`` and ``lib`` in place of ``targets/<triplet>/include`` and ``lib``
 (CUDA.md A9). This module says where each file belongs and hands it on behind the words of ``mirror.core.toolkit.package``;
-which members an archive may have is ``mirror.core.archives.tarstream``'s, the tree ``mirror.core.toolkit.tree``'s.
+``mirror.core.archives.tarstream`` decides which members an archive may have, ``mirror.core.toolkit.tree`` plans the tree.
 
 Nobody signs these archives: the digest counts, which the signed manifest (or the lock) names, and nothing else vouches.
 

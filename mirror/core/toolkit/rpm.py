@@ -1,7 +1,8 @@
 """RPM packages: whose they are and what they hold, without rpm.
 
-A package is a lead (ignored), a signature header, a main header and a compressed archive. This module reads the headers; the
-archive is ``mirror.core.toolkit.payload``'s, unpacking into a tree ``mirror.core.toolkit.toolchain``'s.
+A package is a lead (ignored), a signature header, a main header and a compressed archive. This module reads the headers and
+verifies the signer; ``mirror.core.toolkit.payload`` reads the archive, ``mirror.core.toolkit.toolchain`` unpacks it into a
+tree.
 
 Rules, in order:
 (1) lengths are judged before anything is read: a header of 16 MiB at most, a signature header of 8 MiB;

@@ -1,13 +1,13 @@
 """The header structure of RPM packages: numbered entries over one store of bytes.
 
-What the entries mean is ``mirror.core.toolkit.rpm``'s. Nothing here is trusted or trusts.
+``mirror.core.toolkit.rpm`` knows what the entries mean. Nothing here is trusted or trusts.
 
 Rules: the lengths that a structure claims are judged before it is read; every entry is judged when it is parsed (known type,
 inside the store, aligned, no tag twice), so that getters only have to look.
 
 Example::
 
-    header = Header(reader.header(MAX_BYTES), label)
+    header = Header(reader.header(32 << 20), label)
     header.text(1000)
 """
 
@@ -27,7 +27,7 @@ _TEXTS = (_STRING, _STRING_ARRAY, _I18N_STRING)
 
 
 class MalformedRpm(MirrorError):
-    """A file is no RPM package, or one that breaks the format.
+    """A file is not an RPM package, or breaks the format.
 
     Attributes:
         name: of the file.

@@ -1,7 +1,7 @@
 """RPM files as the packages of a toolchain: judged once, then read again for their contents.
 
-Whose an RPM is, is ``mirror.core.toolkit.rpm``'s to say, what its archive holds ``mirror.core.toolkit.payload``'s; this
-module joins the two behind the words of ``mirror.core.toolkit.package``.
+``mirror.core.toolkit.rpm`` verifies the signer, ``mirror.core.toolkit.payload`` reads the archive; this module joins the two
+behind the words of ``mirror.core.toolkit.package``.
 
 Rules:
 (1) the header's signature, then the archive's digest; where the source names a sha256 or a NEVRA, the very bytes that were
@@ -81,7 +81,7 @@ def trusted_rpms(
         zstd: makes a decompressor for zstd where this Python's standard library has none.
 
     Raises:
-        MirrorError: as ``read_keys`` does.
+        MalformedOpenPgp: ``keys`` cannot be read.
     """
     certificates, pinned = read_keys(keys), tuple(fingerprints)
     return tuple(TrustedRpm(RpmSource.of(source), certificates, pinned, zstd) for source in sources)

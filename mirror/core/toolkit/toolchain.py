@@ -1,9 +1,9 @@
 """A CUDA toolchain out of packages, without rpm and without root.
 
-Whose a package is and what it holds is told by its kind (``mirror.core.toolkit.rpmsource``), what goes where is
-``mirror.core.toolkit.tree``'s, the links that scriptlets would have made ``mirror.core.cuda.links``'s.
-``usr/local/cuda-X.Y/<rest>`` of a package becomes ``<root>/<rest>``; the tree can be moved as a whole, for nvcc finds its
-parts from where it lies (CUDA.md A5).
+A package's own kind (``mirror.core.toolkit.rpmsource``) verifies who made it and what it holds, ``mirror.core.toolkit.tree``
+plans what goes where, ``mirror.core.cuda.links`` knows the links that scriptlets would have made. ``usr/local/cuda-X.Y/<rest>``
+of a package becomes ``<root>/<rest>``; the tree can be moved as a whole, for nvcc finds its parts from where it lies (CUDA.md
+A5).
 
 Rules:
 (1) every package is judged before anything is written, and the whole tree is planned from what was judged;
@@ -188,7 +188,7 @@ class _Writer:
             (self._root / link).symlink_to(target)
 
     def _unpack(self, package: Package) -> None:
-        """Write the files that are this package's to write; read the others to their end, for their digests."""
+        """Write the files that this package wins; read the others to their end, for their digests."""
         mine = {file.path: self._root / path for path, (file, owner) in self._plan.files.items() if owner is package}
         for content in package.contents():
             names = (content.file, *content.also)

@@ -1,6 +1,6 @@
 """The tree that packages make together, decided from what they say of their files.
 
-Writing it is ``mirror.core.toolkit.toolchain``'s. Nothing here opens a file.
+``mirror.core.toolkit.toolchain`` writes it. Nothing here opens a file.
 
 Rules:
 (1) only what lies below ``/usr/local/cuda-X.Y`` of the target's CUDA release is part of the tree; the rest is listed;

@@ -1,6 +1,6 @@
 """The chain of roots: each next one is signed by the one before and by itself, so trust in the first is trust in the last.
 
-It checks documents; where they are kept is ``mirror.core.trust.verdict``'s, how they travel ``mirror.core.bundle.reader``'s.
+It checks documents; ``mirror.core.trust.truststore`` keeps them, ``mirror.core.bundle.reader`` finds them in a bundle.
 
 Rules (TUF specification 5.3.4 to 5.3.7; SECURITY.md T10): the next version is greater by exactly one; the threshold of the
 root role of version N and that of version N+1 have both signed version N+1; signatures over a successor are checked by N
@@ -123,8 +123,10 @@ def check_chain(documents: Sequence[tuple[bytes, bytes]]) -> tuple[Root, ...]:
         documents: at least one.
 
     Raises:
-        MirrorError: as ``check_root`` and ``check_successor`` do.
-        BrokenChain: also when the first is not version 1.
+        InvalidDocument: one of them is no root.
+        BrokenChain: the first is not version 1, or one is not the next of the one before.
+        NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: one is not signed by enough of its
+            own root role's keys, or of those of the root before it.
     """
     first, *rest = documents
     roots = [check_root(*first)]
@@ -141,7 +143,8 @@ def continued(trusted: Root, documents: Sequence[tuple[bytes, bytes]]) -> Root:
     A chain that ends before ``trusted``, or has another root in its place, proves nothing new: ``trusted`` stays the judge.
 
     Raises:
-        MirrorError: as ``check_successor`` does.
+        InvalidDocument, BrokenChain, NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: one
+            that comes after ``trusted`` does not follow from the one before it (``check_successor``).
     """
     if is_forked(trusted, documents):
         return trusted

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.sshsig import PublicKey
 
@@ -128,10 +128,7 @@ class Root:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        fields = Fields(strict_json(data, "Root", MAX_ROOT_BYTES), "Root")
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
+        fields = Fields.read(data, "Root", FORMAT, MAX_ROOT_BYTES)
         version = fields.number("version")
         expires = fields.number("expires") if "expires" in fields else None
         roles = fields.table("roles")

@@ -6,7 +6,7 @@
 - ``FILE.approval.json``, ``FILE.rejection.json``, ... with ``.json.sig`` beside each: a statement, what its signer decided,
   when, and why. A refusal is a statement alone; with an approval it only tells the time and the note.
 
-Finding and parsing is here; whose signatures count is ``mirror.core.trust.verdict``'s and ``mirror.core.trust.quorum``'s.
+Finding and parsing is here; ``mirror.core.trust.verdict`` and ``mirror.core.trust.quorum`` decide which signatures count.
 
 Rules: what cannot be read, is for another bundle or is damaged is set aside with its reason, and counts for nothing, neither
 for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; of each kind
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
@@ -73,23 +73,14 @@ class Statement:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        fields = Fields(strict_json(data, "Statement", MAX_STATEMENT_BYTES), "Statement")
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}: use a newer mirror")
-        statement = cls(
-            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-            decision=fields.text("decision"),
-            at=fields.number("at"),
-            note=fields.text("note", ""),
-        )
+        fields = Fields.read(data, "Statement", FORMAT, MAX_STATEMENT_BYTES)
+        statement = fields.fill(cls, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
         if statement.decision not in (APPROVED, REJECTED):
             fields.fail("decision", f"expected {APPROVED!r} or {REJECTED!r}, got {statement.decision!r}")
         if statement.at > 253_402_300_799:
             fields.fail("at", f"expected seconds since 1970, got {statement.at}")
         if len(statement.note) > MAX_NOTE or _UNSEEN.search(statement.note):
             fields.fail("note", f"expected at most {MAX_NOTE} printable characters")
-        fields.end()
         return statement
 
     def encode(self) -> bytes:

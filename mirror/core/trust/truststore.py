@@ -1,7 +1,7 @@
 """The trust store: the one chain of roots that this user trusts, in a directory of their own.
 
-How one root follows another is ``mirror.core.trust.chain``'s; whether a manifest is signed as a root asks,
-``mirror.core.trust.verdict``'s.
+``mirror.core.trust.chain`` checks that one root follows another, ``mirror.core.trust.verdict`` that a manifest is signed as a
+root asks.
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a store that
 cannot be read, or that is not this user's alone, is an error, never an empty store.
@@ -77,7 +77,7 @@ class UnconfirmedRoot(MirrorError):
     """A root was offered whose fingerprint nobody confirmed.
 
     Attributes:
-        told: the fingerprint that the user gave; empty for none.
+        given: the fingerprint that the user gave; empty for none.
         found: the fingerprint of the root that was offered.
     """
 
@@ -88,14 +88,14 @@ class UnconfirmedRoot(MirrorError):
         "the builder's machine) and give it with --fingerprint."
     )
 
-    told: str
+    given: str
     found: Sha256Hex
 
     def __str__(self) -> str:
         # The found one is never shown: whoever copies it from here has confirmed nothing.
-        if not self.told:
+        if not self.given:
             return "a root is trusted for the first time only by its fingerprint, and none was given"
-        return f"the root offered is not the one whose fingerprint you gave, {grouped(self.told)}"
+        return f"the root offered is not the one whose fingerprint you gave, {grouped(self.given)}"
 
 
 class OtherRootTrusted(MirrorError):
@@ -183,31 +183,31 @@ class TrustStore:
         """
         return check_chain(self.root_documents())[-1]
 
-    def add_root(self, document: bytes, signatures: bytes, told: str = "") -> Root:
+    def add_root(self, document: bytes, signatures: bytes, confirmed_fingerprint: str = "") -> Root:
         """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
 
         Args:
             document, signatures: as ``mirror.core.trust.chain.check_root``.
-            told: as in ``add_chain``.
+            confirmed_fingerprint: as in ``add_chain``.
 
         Raises:
             MirrorError: as ``add_chain``.
         """
-        return self.add_chain(((document, signatures),), told)
+        return self.add_chain(((document, signatures),), confirmed_fingerprint)
 
-    def add_chain(self, documents: Documents, told: str = "") -> Root:
+    def add_chain(self, documents: Documents, confirmed_fingerprint: str = "") -> Root:
         """Trust a chain of roots, or what it adds to the one that is trusted.
 
         Args:
             documents: from version 1 on; where something is trusted already, also from a later one on.
-            told: the fingerprint of one of them, 64 hex digits, told by another way than the documents; needed unless the
-                chain goes on from one that is trusted already.
+            confirmed_fingerprint: of one of them, 64 hex digits, which the user got by another way than the documents; needed
+                unless the chain goes on from one that is trusted already.
 
         Returns:
             The newest root that is trusted now.
 
         Raises:
-            UnconfirmedRoot: when no document is the one that the user was told of.
+            UnconfirmedRoot: when no document has the confirmed fingerprint.
             OtherRootTrusted: when this host trusts another first root.
             RootForked: when it trusts another root of one of the versions.
             BrokenChain: when it does not go on from what is trusted.
@@ -217,9 +217,9 @@ class TrustStore:
         trusted = self.root_documents() if self.has_root() else ()
         if trusted:
             check_chain(trusted)  # a damaged store is an error, never a store that trusts something else
-        # (1) These bytes are the ones that the user was told of, now or before.
-        if told not in offered and (told or not trusted):
-            raise UnconfirmedRoot(told, offered[-1])
+        # (1) These bytes are the ones that the user confirmed, now or before.
+        if confirmed_fingerprint not in offered and (confirmed_fingerprint or not trusted):
+            raise UnconfirmedRoot(confirmed_fingerprint, offered[-1])
         first = Root.parse(documents[0][0]).version if trusted else 1
         if first > len(trusted) + 1:
             raise BrokenChain(len(trusted) + 1, first)

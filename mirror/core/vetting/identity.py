@@ -1,6 +1,6 @@
 """What a wheel's metadata says it is, held against what it is called and what it is for.
 
-It holds the reading of METADATA, WHEEL and entry_points.txt. File names and tags are ``mirror.core.wheels.tags``'s, the rest of
+It holds the meaning of METADATA, WHEEL and entry_points.txt. File names and tags are ``mirror.core.wheels.tags``'s, the rest of
 the wheel ``mirror.core.vetting.wheel``'s.
 
 Rules (SECURITY.md 26, 38, 39, 40 and 46): name and version are the same inside, in the file name and in the manifest, however
@@ -9,7 +9,7 @@ one; each script has a plain name and calls an object of a module. What uv or pi
 
 Example::
 
-    identity, faults = look_at_identity(Texts.of(archive, "a-1.dist-info", 1 << 20), artifact, target)
+    identity, faults = look_at_identity(wheel, artifact, target)
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from email.parser import BytesHeaderParser
-from typing import Optional
 
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.wheels.tags import WheelName, expanded, target_tags
 from mirror.core.wheels.versions import same_version, satisfies
-from mirror.core.wheels.wheelzip import Archive
+from mirror.core.wheels.wheelfile import WheelFile
 
 _SCRIPT = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _DOTTED = r"[A-Za-z_]\w*(?:\.\w+)*"
@@ -34,23 +32,6 @@ _EXTRA = r"\s*\w+\s*"
 _CALL = re.compile(rf"{_DOTTED}:{_DOTTED}\s*(?:\[{_EXTRA}(?:,{_EXTRA})*\])?")
 _GROUP = re.compile(r"\[[^\[\]]*[^\[\]\s][^\[\]]*\]")
 _GROUPS = ("console_scripts", "gui_scripts")
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The documents of a ``.dist-info`` directory, as bytes; None for one that is not there."""
-
-    metadata: Optional[bytes]
-    wheel: Optional[bytes]
-    record: Optional[bytes]
-    entry_points: Optional[bytes]
-
-    @classmethod
-    def of(cls, archive: Archive, info: str, limit: int) -> Texts:
-        """Read them. Raises ``BadZip`` as ``Archive.read`` does."""
-        members = {member.name: member for member in archive.members}
-        wanted = (members.get(f"{info}/{name}") for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt"))
-        return cls(*(archive.read(member, limit) if member else None for member in wanted))
 
 
 @dataclass(frozen=True)
@@ -76,18 +57,19 @@ class Identity:
             return False
 
 
-def look_at_identity(texts: Texts, artifact: Artifact, target: Target) -> tuple[Identity, list[tuple[str, str]]]:
+def look_at_identity(wheel: WheelFile, artifact: Artifact, target: Target) -> tuple[Identity, list[tuple[str, str]]]:
     """Read the metadata: what it says, and what is wrong with it as ``(rule, what)``."""
     faults = list(_name_faults(artifact, target))
-    if texts.metadata is None or texts.wheel is None:
-        missing = "METADATA" if texts.metadata is None else "WHEEL"
-        return Identity(), [*faults, ("wheel-format", f"its .dist-info has no {missing}")]
-    for name, text in (("METADATA", texts.metadata), ("WHEEL", texts.wheel)):
-        faults += [("wheel-format", f"its {name} is not UTF-8: {problem}")] if (problem := _no_utf8(text)) else []
-    metadata, wheel = (BytesHeaderParser().parsebytes(text) for text in (texts.metadata, texts.wheel))
+    for name in ("METADATA", "WHEEL"):
+        if name not in wheel.texts:
+            return Identity(), [*faults, ("wheel-format", f"its .dist-info has no {name}")]
+    for name in ("METADATA", "WHEEL"):
+        problem = _no_utf8(wheel.texts[name])
+        faults += [("wheel-format", f"its {name} is not UTF-8: {problem}")] if problem else []
+    metadata = wheel.headers("METADATA")
     faults += _metadata_faults(metadata, artifact, target)
-    faults += _wheel_faults(wheel, artifact)
-    scripts, more = _scripts(texts.entry_points or b"")
+    faults += _wheel_faults(wheel.headers("WHEEL"), artifact)
+    scripts, more = _scripts(wheel.texts.get("entry_points.txt", b""))
     requires = tuple(str(line) for line in metadata.get_all("Requires-Dist", []))
     return Identity(requires, scripts), [*faults, *more]
 

@@ -1,6 +1,6 @@
 """Whether a file of a model is what its name says, and whether loading it runs code that came with it.
 
-What a rule refuses, and who may accept it, is ``mirror.core.vetting.rules``'s.
+``mirror.core.vetting.rules`` holds what a rule refuses, and who may accept it.
 
 Rules: a file is one of pickle's by its name or by its first bytes, whatever it is called; a safetensors file has a header that
 describes it. Python modules of a repository are no finding: nothing runs them unless it is told to trust remote code.

@@ -1,8 +1,7 @@
 """The rules that a bundle's wheels, packages and models are held to, what breaks one, and what somebody accepted nevertheless.
 
-Looking is ``mirror.core.vetting.wheel``'s (one wheel), ``mirror.core.vetting.together``'s (all of them) and
-``mirror.core.vetting.modelfile``'s; they only find.
-Whether a finding stands in the way is decided here.
+``mirror.core.vetting.wheel`` looks at one wheel, ``mirror.core.vetting.together`` at all of them,
+``mirror.core.vetting.modelfile`` at a model's files; they only find. Whether a finding stands in the way is decided here.
 
 Rules: a finding that no waiver covers refuses the bundle; a waiver is for one project and one rule, and where it names a
 subject, for that alone; some rules have no waiver, for behind them nobody can say what would be installed.

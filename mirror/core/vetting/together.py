@@ -1,6 +1,6 @@
 """How the wheels of a bundle go together: paths that two of them bring, and what they require of each other.
 
-Each wheel by itself is ``mirror.core.vetting.wheel``'s.
+``mirror.core.vetting.wheel`` judges each wheel by itself.
 
 Rules (SECURITY.md 29 and 43): one path has one content, whichever wheel is installed first; a file is nowhere a directory of
 another wheel; each Requires-Dist that applies on the target is met inside the set, with the extras that are really asked for.
@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from mirror.core.target import Target
 from mirror.core.vetting.rules import Finding
 from mirror.core.vetting.wheel import Vetted
-from mirror.core.wheels.requirement import Requirement, marker_values
+from mirror.core.wheels.needs import Needs
+from mirror.core.wheels.requirement import Requirement
 
 
 def vet_set(
@@ -73,14 +74,13 @@ def _collision(one: Vetted, other: Vetted, paths: Sequence[str]) -> Finding:
 
 def _unmet(wheels: Sequence[Vetted], target: Target, requirements: Iterable[str]) -> Iterator[Finding]:
     versions = {wheel.project: wheel.artifact.version for wheel in wheels}
-    values = marker_values(target)
-    extras = _extras(wheels, values, requirements)
+    needs = Needs({wheel.project: wheel.requires for wheel in wheels}, requirements, target)
     for wheel in wheels:
         said = set()
         for line in wheel.requires:
             try:
                 wanted = Requirement.parse(line)
-                if not wanted.applies(values, sorted(extras[wheel.project])):
+                if not needs.applies(wheel.project, wanted):
                     continue
                 version = versions.get(wanted.name)
                 if version is not None and wanted.is_met_by(version):
@@ -92,36 +92,3 @@ def _unmet(wheels: Sequence[Vetted], target: Target, requirements: Iterable[str]
                 said.add(what)
                 subject = wanted.name if wanted else ""
                 yield Finding("requires-unmet", wheel.artifact.path, wheel.project, what, subject)
-
-
-def _extras(wheels: Sequence[Vetted], values: dict[str, str], requirements: Iterable[str]) -> dict[str, set[str]]:
-    """The extras of each project that the stack, or another wheel of it, asks for."""
-    extras: dict[str, set[str]] = defaultdict(set)
-    for requirement in _readable(requirements):
-        extras[requirement.name].update(requirement.extras)
-    lines = {wheel.project: tuple(_readable(wheel.requires)) for wheel in wheels}
-    grew = True
-    while grew:
-        grew = False
-        for project, wanted in lines.items():
-            for requirement in wanted:
-                new = set(requirement.extras) - extras[requirement.name]
-                if new and _applies(requirement, values, extras[project]):
-                    extras[requirement.name] |= new
-                    grew = True
-    return extras
-
-
-def _readable(lines: Iterable[str]) -> Iterator[Requirement]:
-    for line in lines:
-        try:
-            yield Requirement.parse(line)
-        except ValueError:
-            continue  # told by whoever holds the wheel to its requirements
-
-
-def _applies(requirement: Requirement, values: dict[str, str], extras: Iterable[str]) -> bool:
-    try:
-        return requirement.applies(values, extras)
-    except ValueError:
-        return False

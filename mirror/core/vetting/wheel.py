@@ -1,12 +1,11 @@
 """Vetting: is a wheel what it says it is, to the last file, before any installer sees it?
 
 It holds the judging of one wheel, in order: the zip's form, its names, its metadata, its contents against RECORD, what its
-compiled files ask of glibc, and what it puts where. How two wheels go together is ``mirror.core.vetting.together``'s; whether a
-finding stands in the way is ``mirror.core.vetting.rules``'s.
+compiled files ask of glibc, and what it puts where. Reading it is ``mirror.core.wheels.wheelfile``'s; how two wheels go
+together is ``mirror.core.vetting.together``'s; whether a finding stands in the way is ``mirror.core.vetting.rules``'s.
 
-Rules (SECURITY.md 2.3, 22 to 28, 39, 46 and 47): nothing is unpacked, each content is streamed through hashes once, and of a
-compiled file some pages are read again; a wheel whose form cannot be relied on is judged no further; what is found is told,
-never raised.
+Rules (SECURITY.md 2.3, 22 to 28, 39, 46 and 47): a judgement takes what was read, the target and the manifest's word, and opens
+no file; a wheel whose form cannot be relied on is judged no further; what is found is told, never raised.
 
 Example::
 
@@ -23,14 +22,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Callable
 
-from mirror.core.archives.zipseek import TooScattered
-from mirror.core.binaries.elf import MAGIC, MalformedElf, read_elf
-from mirror.core.binaries.glibc import GlibcNeed, glibc_need
+from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
-from mirror.core.vetting.identity import Identity, Texts, look_at_identity
+from mirror.core.vetting.identity import Identity, look_at_identity
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding
 from mirror.core.wheels.paths import (
     INSTALLERS_FILES,
@@ -41,16 +38,13 @@ from mirror.core.wheels.paths import (
     nested,
     oddity_of,
 )
-from mirror.core.wheels.record import Record
-from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_archive
+from mirror.core.wheels.wheelfile import SIGNATURES, WheelFile, WheelMember, read_wheel
 
 MAX_RATIO = 60
 """Deflate reaches 1,032; real wheels of more than ``SMALL_BYTES`` stay below 10."""
 
 SMALL_BYTES = 64 << 20
 
-_MAX_TEXT_BYTES = 32 << 20
-_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _SETUID = stat.S_ISUID | stat.S_ISGID
 
 
@@ -88,30 +82,38 @@ class Vetted:
 def vet_wheel(
     stream: BinaryIO, artifact: Artifact, target: Target, advance: Callable[[int], object] = lambda amount: None
 ) -> Vetted:
-    """Look at everything in a wheel.
+    """Read a wheel, and judge it.
 
     Args:
         stream: seekable, over the wheel's bytes, whose digest has been checked.
-        artifact: what the manifest says it is. Wheels of ``tool/`` are judged in themselves; those of ``wheels/`` also as
-            something that is installed.
         advance: told the bytes of the wheel that were looked at.
 
     Raises:
         OSError: when the stream cannot be read.
     """
-    vetting = _Vetting(artifact, target, advance)
-    try:
-        vetting.look(read_archive(stream))
-    except BadZip as exc:
-        vetting.found(exc.rule, str(exc))
+    return judge_wheel(read_wheel(stream, advance), artifact, target)
+
+
+def judge_wheel(wheel: WheelFile, artifact: Artifact, target: Target) -> Vetted:
+    """Look at everything in a wheel that was read.
+
+    Args:
+        artifact: what the manifest says it is. Wheels of ``tool/`` are judged in themselves; those of ``wheels/`` also as
+            something that is installed.
+    """
+    vetting = _Vetting(artifact, target)
+    if wheel.fault:
+        vetting.found(*wheel.fault)
+    else:
+        vetting.look(wheel)
     return vetting.result()
 
 
 class _Vetting:
     """One wheel being judged."""
 
-    def __init__(self, artifact: Artifact, target: Target, advance: Callable[[int], object]) -> None:
-        self.artifact, self.target, self._advance = artifact, target, advance
+    def __init__(self, artifact: Artifact, target: Target) -> None:
+        self.artifact, self.target = artifact, target
         self.project = project_name(artifact.name)
         self.is_installed = artifact.kind is WHEEL
         self.is_built = artifact.origin == BUILT
@@ -150,36 +152,41 @@ class _Vetting:
             tuple(self._unread),
         )
 
-    def look(self, archive: Archive) -> None:
-        self._look_at_sizes(archive)
-        if not self._look_at_names(archive.members):
+    def look(self, wheel: WheelFile) -> None:
+        self._look_at_sizes(wheel)
+        if not self._look_at_names(wheel.members):
             return  # paths that cannot be relied on: what is where cannot be told
-        info = self._own_info(archive.members)
+        info = self._own_info(wheel.infos)
         if info is None:
             return
-        texts = Texts.of(archive, info, _MAX_TEXT_BYTES)
-        identity, faults = look_at_identity(texts, self.artifact, self.target)
+        identity, faults = look_at_identity(wheel, self.artifact, self.target)
         for rule, what in faults:
             self.found(rule, what)
-        record = self._record(texts)
-        digests = self._hash(archive, record, info)
+        digests = {member.name: member.sha256 for member in wheel.members if not member.is_directory}
         self._files = len(digests)
+        self._look_at_native(wheel)
+        self._look_at_record(wheel)
+        self.found_in(
+            "record-signature",
+            "a signature that no installer checks",
+            {f"{info}/{one}" for one in SIGNATURES} & {*digests},
+        )
         layout = WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
-        self._look_at_directories(archive.members, layout)
+        self._look_at_directories(wheel.members, layout)
         self._lay_out(digests, identity, layout)
 
-    def _look_at_sizes(self, archive: Archive) -> None:
-        described = [member.name for member in archive.members if member.descriptor]
+    def _look_at_sizes(self, wheel: WheelFile) -> None:
+        described = [member.name for member in wheel.members if member.has_descriptor]
         self.found_in("zip-data-descriptor", "sizes only follow their member (data descriptors)", described)
-        if archive.unpacked > SMALL_BYTES and archive.unpacked > archive.size * MAX_RATIO:
-            self.found("zip-size", f"{archive.size} bytes unpack to {archive.unpacked}")
-        if self.artifact.unpacked_size not in (0, archive.unpacked):
+        unpacked = wheel.unpacked_size
+        if unpacked > SMALL_BYTES and unpacked > wheel.size * MAX_RATIO:
+            self.found("zip-size", f"{wheel.size} bytes unpack to {unpacked}")
+        if self.artifact.unpacked_size not in (0, unpacked):
             self.found(
-                "unpacked-size",
-                f"it unpacks to {archive.unpacked} bytes, the manifest says {self.artifact.unpacked_size}",
+                "unpacked-size", f"it unpacks to {unpacked} bytes, the manifest says {self.artifact.unpacked_size}"
             )
 
-    def _look_at_names(self, members: Sequence[Member]) -> bool:
+    def _look_at_names(self, members: Sequence[WheelMember]) -> bool:
         escapes = [(name, why) for name in (member.name for member in members) if (why := escape_of(name))]
         for name, why in escapes[:1]:
             more = f" (and {len(escapes) - 1} more such names)" if len(escapes) > 1 else ""
@@ -195,11 +202,8 @@ class _Vetting:
         self._setuid += [member.name for member in members if member.mode & _SETUID and not member.is_directory]
         return not escapes
 
-    def _own_info(self, members: Sequence[Member]) -> str | None:
+    def _own_info(self, infos: Sequence[str]) -> str | None:
         """The one ``.dist-info`` directory, which must be the wheel's own."""
-        # pip counts a file of such a name, too.
-        tops = {member.name.partition("/")[0] for member in members}
-        infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))
         if len(infos) != 1:
             self.found(
                 "dist-info", f"it has {len(infos)} .dist-info directories ({', '.join(infos) or 'none'}), not one"
@@ -213,74 +217,27 @@ class _Vetting:
             return None
         return infos[0]
 
-    def _record(self, texts: Texts) -> Record:
-        if texts.record is None:
-            self.found("record-missing", "it has no RECORD")
-            return Record({})
-        try:
-            return Record.parse(texts.record)
-        except (ValueError, UnicodeDecodeError) as exc:
-            self.found("record-missing", f"its RECORD cannot be read: {exc}")
-            return Record({})
-
-    def _hash(self, archive: Archive, record: Record, info: str) -> dict[str, bytes]:
-        """Stream each content once, and hold RECORD against it; the SHA-256 of each file."""
-        digests, wrong, unlisted, weak = {}, [], [], []
-        exempt = {f"{info}/{name}" for name in ("RECORD", *_SIGNATURES)}
-        signatures = []
-        for member in archive.members:
-            if member.is_directory:
-                continue
-            line = record.lines.get(member.name)
-            more = line.algorithm if line and line.digest and line.algorithm != "sha256" else ""
-            hashes = {name: hashlib.new(name) for name in ("sha256", *([more] if more else []))}
-            marks, head = Marks(member), b""
-            for piece in archive.content(member, marks):
-                head = head if len(head) >= len(MAGIC) else head + piece[: len(MAGIC)]
-                for one in hashes.values():
-                    one.update(piece)
-            self._advance(member.packed)
-            if head.startswith(MAGIC):
-                self._look_at_native(archive.seekable(member, marks), member.name)
-            digests[member.name] = hashes["sha256"].digest()
-            if member.name in exempt:
-                signatures += [member.name] * (not member.name.endswith("/RECORD"))
-            elif line is None:
-                unlisted.append(member.name)
-            elif not line.digest:
-                weak.append(member.name)
-            elif hashes[line.algorithm].digest() != line.digest or line.size not in (None, member.size):
-                wrong.append(member.name)
-        if record.lines:
-            self.found_in("record-incomplete", "RECORD does not list", unlisted)
-            self.found_in("record-weak", "no SHA-256 or better in RECORD", weak)
-            self.found_in("record-mismatch", "other bytes than RECORD says", wrong)
-            escaping = {path for path in record.lines if escape_of(path)}
-            self.found_in("record-path", "RECORD lists paths outside of the wheel", escaping)
-            directories = {member.name.rstrip("/") for member in archive.members if member.is_directory}
-            known = {*digests, *directories, *exempt, *escaping}
-            self.found_in(
-                "record-stale", "RECORD lists what is not there", {p.rstrip("/") for p in record.lines} - known
-            )
-        self.found_in("record-signature", "a signature that no installer checks", signatures)
-        return digests
-
-    def _look_at_native(self, stream: BinaryIO, name: str) -> None:
-        """Whether a compiled file starts on the oldest C library that the target promises."""
-        try:
-            elf = read_elf(stream, name)
-            need = glibc_need(stream, elf, name) if elf and elf.machine == self.target.arch else None
-        except (MalformedElf, TooScattered) as exc:
-            self._unread.append(str(exc))
-            return
-        if need:
-            self._glibc.append(need)
+    def _look_at_native(self, wheel: WheelFile) -> None:
+        """Whether its compiled files start on the oldest C library that the target promises."""
+        self._unread += wheel.native.faults
+        self._glibc += [need for need in wheel.native.needs if need.machine == self.target.arch]
+        # The C library of the machine that built it is what it asks for, and building it elsewhere is the way out.
+        where = "; it was built here: build it on a system as old as that" if self.is_built else ""
+        for need in self._glibc:
             if what := need.above(self.target):
-                # The C library of the machine that built it is what it asks for, and building it elsewhere is the way out.
-                where = "; it was built here: build it on a system as old as that" if self.is_built else ""
-                self.found(GLIBC_FLOOR, what + where, name)
+                self.found(GLIBC_FLOOR, what + where, need.path)
 
-    def _look_at_directories(self, members: Iterable[Member], layout: WheelLayout) -> None:
+    def _look_at_record(self, wheel: WheelFile) -> None:
+        record = wheel.record
+        if record.problem:
+            self.found("record-missing", record.problem)
+        self.found_in("record-incomplete", "RECORD does not list", record.unlisted)
+        self.found_in("record-weak", "no SHA-256 or better in RECORD", record.weak)
+        self.found_in("record-mismatch", "other bytes than RECORD says", record.wrong)
+        self.found_in("record-path", "RECORD lists paths outside of the wheel", record.outside)
+        self.found_in("record-stale", "RECORD lists what is not there", record.stale)
+
+    def _look_at_directories(self, members: Iterable[WheelMember], layout: WheelLayout) -> None:
         """Directories that installers do not take, though nothing may be in them."""
         for member in members:
             if member.is_directory and (problem := layout.fault_of(member.name)):

@@ -1,2 +1,3 @@
-"""Wheels as text: ``versions``, ``requirement`` and ``tags`` (what ``packaging`` does where it is there; its last release for
-Python 3.9 is frozen), ``paths``, ``record``, and ``wheelzip``, the strict reader of the file."""
+"""Wheels, as text: ``versions``, ``requirement`` and ``tags`` (what ``packaging`` does where it is there; its last release for
+Python 3.9 is frozen), ``needs`` (who needs whom), ``paths``, ``record``; and the file: ``wheelzip``, its strict form, and
+``wheelfile``, all that is in it."""

@@ -1,6 +1,6 @@
 """The paths in a wheel: which are plain, and where an installer puts each file below a venv (PEP 427, 491).
 
-What is in the files is ``mirror.core.vetting.wheel``'s.
+``mirror.core.vetting.wheel`` judges what is in the files.
 
 Rules (SECURITY.md 21 and 27): a path stays below where it is put; what only surprises (a trailing dot, two names that differ
 in case) is told apart from what escapes; a ``.data`` directory has the scheme keys that installers know and no other.

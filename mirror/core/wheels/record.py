@@ -1,6 +1,6 @@
 """RECORD: a wheel's own list of its files and their digests (PEP 376, 427), and how it compares with what is there.
 
-Hashing the files is the caller's (``mirror.core.vetting.wheel``); pip installs a wheel whose RECORD is wrong without a word
+Hashing the files is the caller's (``mirror.core.wheels.wheelfile``); pip installs a wheel whose RECORD is wrong without a word
 (SECURITY.md finding 6).
 
 Rules (SECURITY.md 25): every file is listed with a SHA-256 or better, and its size where one is given; RECORD itself has
@@ -9,7 +9,7 @@ neither; ``RECORD.jws`` and ``RECORD.p7s`` need no line.
 Example::
 
     record = Record.parse(data)
-    record.algorithms()       # {"sha256"}
+    record.check(files, directories=(), exempt={"a-1.dist-info/RECORD"}).wrong       # ("a.py",)
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Optional
+
+from mirror.core.fields import Fields
+from mirror.core.wheels.paths import escape_of
 
 STRONG = ("sha256", "sha384", "sha512")
 
@@ -43,6 +46,42 @@ class Line:
     algorithm: str
     digest: bytes
     size: Optional[int]
+
+
+class Recorded(NamedTuple):
+    """A file as it is: its bytes, and its digest by the algorithm that RECORD names for it."""
+
+    size: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class RecordCheck:
+    """How RECORD compares with what is there.
+
+    Attributes:
+        problem: why there is nothing to compare; empty when there is.
+        unlisted: files that it does not list.
+        weak: files without a SHA-256 or better.
+        wrong: files with another digest or size.
+        outside: what it lists outside of the wheel.
+        stale: what it lists and is not there.
+    """
+
+    problem: str = ""
+    unlisted: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, fields: Fields) -> RecordCheck:
+        lists = (fields.texts(name) for name in ("unlisted", "weak", "wrong", "outside", "stale"))
+        return cls(fields.text("problem"), *lists)
 
 
 @dataclass(frozen=True)
@@ -72,9 +111,28 @@ class Record:
             raise ValueError(str(exc)) from exc
         return cls(lines)
 
-    def algorithms(self) -> frozenset[str]:
-        """The strong algorithms that its digests are of."""
-        return frozenset(line.algorithm for line in self.lines.values() if line.digest)
+    def check(self, files: Mapping[str, Recorded], directories: Iterable[str], exempt: Collection[str]) -> RecordCheck:
+        """Hold it against what is there.
+
+        Args:
+            files: every file, each digest by the algorithm of its line, if that is strong.
+            directories: paths that need no line and may have one.
+            exempt: files that need no line.
+        """
+        unlisted, weak, wrong = [], [], []
+        for path, found in files.items():
+            line = self.lines.get(path)
+            if path in exempt:
+                continue
+            if line is None:
+                unlisted.append(path)
+            elif not line.digest:
+                weak.append(path)
+            elif found.digest != line.digest or line.size not in (None, found.size):
+                wrong.append(path)
+        outside = {path for path in self.lines if escape_of(path)}
+        stale = {path.rstrip("/") for path in self.lines} - {*files, *directories, *exempt, *outside}
+        return RecordCheck("", *(tuple(sorted(found)) for found in (unlisted, weak, wrong, outside, stale)))
 
 
 def _line(row: list[str]) -> Line:

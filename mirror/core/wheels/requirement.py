@@ -1,7 +1,7 @@
 """Requirements and their markers (PEP 508), for the side that has no ``packaging``.
 
-On the connected side ``packaging`` decides; this module answers the same for what the wheels of a bundle ask of each other,
-and a test holds the two against each other. Versions are ``mirror.core.wheels.versions``'s.
+On the connected side ``packaging`` decides; this module answers the same for what the wheels of a bundle ask of each other, and
+a test holds the two against each other. ``mirror.core.wheels.versions`` compares versions.
 
 Rules: a marker is evaluated by a target's description alone, whatever machine this runs on; what cannot be read is an error,
 never skipped.

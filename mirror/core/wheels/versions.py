@@ -1,7 +1,7 @@
 """Versions and version specifiers (PEP 440), for the side that has no ``packaging``.
 
-On the connected side ``packaging`` decides; this module answers the same, and a test holds the two against each other. Which
-requirement applies where is ``mirror.core.wheels.requirement``'s.
+On the connected side ``packaging`` decides; this module answers the same, and a test holds the two against each other.
+``mirror.core.wheels.requirement`` decides which requirement applies where.
 
 Rules: pre-releases satisfy a specifier like any other version, for what is judged here was chosen already; what is no version
 satisfies only ``===``.

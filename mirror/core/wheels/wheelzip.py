@@ -1,7 +1,7 @@
 """A wheel's zip file, read so strictly that no two readers can see two different wheels in it.
 
-It holds the archive's local headers and its members' bytes; the central directory is ``mirror.core.archives.zipdirectory``'s.
-What a wheel must hold is ``mirror.core.vetting.wheel``'s; which names are plain is ``mirror.core.wheels.paths``'s.
+It holds the archive's local headers and its members' bytes; ``mirror.core.archives.zipdirectory`` reads the central directory.
+``mirror.core.vetting.wheel`` judges what a wheel must hold; ``mirror.core.wheels.paths`` knows which names are plain.
 
 Rules (SECURITY.md 22 to 24 and 47):
 (1) every byte belongs to something: the members lie one after another from the first byte to the central directory, which
@@ -104,9 +104,15 @@ class Archive:
         Raises:
             BadZip: as ``content`` does, and for one of more than ``limit`` bytes.
         """
+        self.checked(member, limit)
+        return b"".join(self.content(member))
+
+    @staticmethod
+    def checked(member: Member, limit: int) -> int:
+        """A small member's size. Raises ``BadZip`` for one of more than ``limit`` bytes."""
         if member.size > limit:
             refuse(f"{member.name!r} has {member.size} bytes, at most {limit} are read", "zip-content")
-        return b"".join(self.content(member))
+        return member.size
 
     def _packed(self, member: Member) -> Iterator[bytes]:
         self.stream.seek(member.start)
@@ -145,7 +151,7 @@ def read_archive(stream: BinaryIO) -> Archive:
     """Read an archive's form; no content is looked at.
 
     Args:
-        stream: seekable; it stays the caller's to close.
+        stream: seekable; the caller closes it.
 
     Raises:
         BadZip: at the first rule that it breaks.

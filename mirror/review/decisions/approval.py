@@ -2,9 +2,9 @@
 
 Approving is signing: as an approver, or as a builder other than the one who packed it. The root says for which a key counts.
 
-What may lie beside a bundle, and its form, is ``mirror.core.trust.sidecars``'s; whose word counts is
-``mirror.core.trust.verdict``'s. Making a signature is the caller's: a key file, an agent, or the reviewer's own
-``ssh-keygen`` (``mirror.review.decisions.sshkeygen``).
+``mirror.core.trust.sidecars`` knows what may lie beside a bundle, and its form; ``mirror.core.trust.verdict`` decides which
+signatures count. The caller makes the signature: with a key file, an agent, or the reviewer's own ``ssh-keygen``
+(``mirror.review.decisions.sshkeygen``).
 
 Rules: only a bundle that a builder signed and whose every byte was checked is approved; only a key that the root names as a
 builder's or an approver's approves, any key of the root's refuses; every signature is verified before it is written; nothing

@@ -1,6 +1,6 @@
 """The review report as one page of HTML: first what a reviewer decides by, then the proofs, then everything.
 
-- ``summary``: the first screen: what it is, who signed, what needs eyes.
+- ``summary``: the first screen: what it is, who signed, what to look at.
 - ``findings``: the answers one by one, and what changed since the earlier bundle.
 - ``deciding``: how to approve, refuse, and check without mirror.
 - ``artifacts``: a row for each artifact.
@@ -37,7 +37,7 @@ def page(report: Report) -> str:
     sections = {
         "summary": ("Summary", summary(report)),
         "changes": ("What changed", changes(report)),
-        "eyes": ("What needs eyes", findings(report)),
+        "questions": ("What to look at", findings(report)),
         "decide": ("Decide", deciding(report)),
         "artifacts": ("Every artifact", artifacts(report)),
         "documents": ("Documents", documents(report)),

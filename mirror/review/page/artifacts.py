@@ -17,7 +17,7 @@ from mirror.core.kinds import KINDS, TOOL
 from mirror.core.sizes import counted, human_bytes
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
-from mirror.review.page.findings import anchor, eye_anchor
+from mirror.review.page.findings import anchor, question_anchor
 from mirror.review.page.summary import digest
 from mirror.review.questions.diff import place
 from mirror.review.questions.paths import ASKED, CARRIED, UNKNOWN, Reason
@@ -31,7 +31,7 @@ _SHOWN = 8
 
 def artifacts(report: Report) -> Html:
     """A table for each directory of the bundle."""
-    weights = {eye.key: (eye.weight, eye.title) for eye in report.eyes}
+    weights = {question.key: (question.weight, question.title) for question in report.questions}
     tables = []
     for kind in (*KINDS[1:], TOOL):
         rows = [row for row in report.rows if row.artifact.kind is kind]
@@ -70,10 +70,11 @@ def _name(row: Row, weights: dict[str, tuple[str, str]]) -> Iterator[Content]:
     yield element("strong", word(artifact.name))
     yield " "
     yield word(artifact.version)
-    marks = [(key, *weights[key]) for key in row.eyes if weights[key][0] != KNOW]
+    marks = [(key, *weights[key]) for key in row.questions if weights[key][0] != KNOW]
     if marks:
         links = (
-            element("a", title, href=f"#{eye_anchor(key)}", class_=f"mark {weight}") for key, weight, title in marks
+            element("a", title, href=f"#{question_anchor(key)}", class_=f"mark {weight}")
+            for key, weight, title in marks
         )
         yield element("span", join(links, " "), class_="marks")
     if facts and facts.summary:

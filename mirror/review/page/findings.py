@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mirror.core.sizes import counted, human_bytes
 from mirror.review.markup import Html, element, join, word
 from mirror.review.questions.diff import Change, Changes
-from mirror.review.questions.question import KNOW, Eye, Finding
+from mirror.review.questions.question import KNOW, Finding, Question
 from mirror.review.report.report import Report
 
 _WEIGHTS = {"decide": "decide about it", "look": "look at it", "know": "good to know"}
@@ -39,43 +39,43 @@ def anchor(path: str) -> str:
     return f"a-{path}"
 
 
-def eye_anchor(key: str) -> str:
+def question_anchor(key: str) -> str:
     """The id of an answer: what changed has a section of its own."""
-    return f"changes-{key}" if key in _GROUPS else f"eye-{key}"
+    return f"changes-{key}" if key in _GROUPS else f"question-{key}"
 
 
 def findings(report: Report) -> Html:
     """Every question that found something, but for those of the section about changes."""
-    found = [eye for eye in report.eyes if eye.findings and eye.key not in _GROUPS]
+    found = [question for question in report.questions if question.findings and question.key not in _GROUPS]
     if not found:
         return element(
             "p", "Nothing that was looked for was found. What could not be looked for stands in the summary."
         )
     names = {row.artifact.path: f"{row.artifact.name} {row.artifact.version}".rstrip() for row in report.rows}
-    return join(_answer(report, eye, names) for eye in found)
+    return join(_answer(report, question, names) for question in found)
 
 
-def _answer(report: Report, eye: Eye, names: dict[str, str]) -> Html:
+def _answer(report: Report, question: Question, names: dict[str, str]) -> Html:
     """One item for each finding, so that the heading's count is what the reader counts."""
-    title = element("span", _WEIGHTS[eye.weight], class_=f"weight {eye.weight}")
+    title = element("span", _WEIGHTS[question.weight], class_=f"weight {question.weight}")
     return element(
         "section",
-        element("h3", f"{eye.title} ({len(eye.findings)}) ", title),
-        element("p", eye.why + _source(report, eye)),
-        *(_single(eye, names) if eye.weight == KNOW else _grouped(eye, names)),
-        id=eye_anchor(eye.key),
+        element("h3", f"{question.title} ({len(question.findings)}) ", title),
+        element("p", question.why + _source(report, question)),
+        *(_single(question, names) if question.weight == KNOW else _grouped(question, names)),
+        id=question_anchor(question.key),
         class_="answer",
     )
 
 
-def _single(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
-    yield element("ul", *(_item(finding, names) for finding in eye.findings), class_="found narrow")
+def _single(question: Question, names: dict[str, str]) -> Iterator[Html]:
+    yield element("ul", *(_item(finding, names) for finding in question.findings), class_="found narrow")
 
 
-def _grouped(eye: Eye, names: dict[str, str]) -> Iterator[Html]:
+def _grouped(question: Question, names: dict[str, str]) -> Iterator[Html]:
     """The same words of many artifacts are told once, above their list."""
     alike: dict[str, list[Finding]] = {}
-    for finding in eye.findings:
+    for finding in question.findings:
         alike.setdefault(finding.detail, []).append(finding)
     single = [_item(found[0], names) for words, found in alike.items() if words and len(found) == 1]
     if single:
@@ -91,11 +91,12 @@ def _item(finding: Finding, names: dict[str, str]) -> Html:
     return element("li", _to_row(finding.path, names), ": " if words else None, words)
 
 
-def _source(report: Report, eye: Eye) -> str:
+def _source(report: Report, question: Question) -> str:
     """By what an answer was found, where it is not the bundle alone."""
-    if eye.key == "policy":
-        return f" By {report.held.policy}."
-    return f" By {report.held.advisories.source}." if eye.key == "vulnerable" and report.held.advisories else ""
+    if question.key == "policy":
+        return f" By {report.policy_result.policy}."
+    advisories = report.policy_result.advisories
+    return f" By {advisories.source}." if question.key == "vulnerable" and advisories else ""
 
 
 def _to_row(path: str, names: dict[str, str]) -> Html:
@@ -124,8 +125,8 @@ def _groups(report: Report) -> Iterator[Html]:
     for group, title in _GROUPS.items():
         found = getattr(report.changes, group)
         if found:
-            yield element("h3", f"{title} ({len(found)})", id=eye_anchor(group))
-            why = next((eye.why for eye in report.eyes if eye.key == group), None)
+            yield element("h3", f"{title} ({len(found)})", id=question_anchor(group))
+            why = next((question.why for question in report.questions if question.key == group), None)
             yield element("p", why) if why else element("p", _WITHOUT_QUESTION[group])
             yield element("ul", *(_change(change) for change in found), class_="found")
     for title, facts in (("Licence reads differently", report.changes.licences), ("Also", report.changes.facts)):

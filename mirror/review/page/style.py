@@ -61,7 +61,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none; ma
 .facts dd { margin: 0; }
 .yes { color: var(--good); font-weight: 600; }
 .no { color: var(--decide); font-weight: 600; }
-.eyes h3 { margin-top: 0; }
+.questions h3 { margin-top: 0; }
 .counts { list-style: none; margin: 0; padding: 0; }
 .counts li { border-left: 4px solid; border-top: 1px solid var(--line); padding: .3rem 0 .3rem .7rem; }
 .counts .decide, .mark.decide { border-left-color: var(--decide); }

@@ -17,9 +17,9 @@ from mirror.core.target import Target
 from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import utc
 from mirror.review.markup import Content, Html, element, join, word
-from mirror.review.page.findings import eye_anchor
+from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place
-from mirror.review.questions.question import Eye
+from mirror.review.questions.question import Question
 from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report, Signatory
 
 _GPUS = {
@@ -68,14 +68,14 @@ def _lacking(one: Tally) -> str:
 
 
 def summary(report: Report) -> Html:
-    """Facts on one side, what needs eyes on the other."""
+    """Facts on one side, what to look at on the other."""
     facts = element(
         "dl",
         *(element("div", element("dt", name), element("dd", value)) for name, value in _facts(report)),
         class_="facts",
     )
-    eyes = element("div", element("h3", "What needs eyes"), *_eyes(report), class_="eyes")
-    return element("div", facts, eyes, class_="columns")
+    questions = element("div", element("h3", "What to look at"), *_questions(report), class_="questions")
+    return element("div", facts, questions, class_="columns")
 
 
 def _facts(report: Report) -> Iterator[tuple[str, Content]]:
@@ -108,8 +108,8 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
     yield "From", _origins(report)
     if report.since and report.changes:
         yield "Since", _since(report)
-    against = [str(report.held.advisories.source)] if report.held.advisories else []
-    against += [report.held.policy] if report.held.policy else []
+    against = [str(report.policy_result.advisories.source)] if report.policy_result.advisories else []
+    against += [report.policy_result.policy] if report.policy_result.policy else []
     if against:
         yield "Held against", "; ".join(against)
     yield "Checked", "the signatures, and every byte against the signed list, when this report was made"
@@ -173,7 +173,7 @@ def _origins(report: Report) -> Html:
 def _since(report: Report) -> Html:
     assert report.since and report.changes, "asked only with an earlier bundle"
     counted = [(group, len(getattr(report.changes, group))) for group in report.changes.GROUPS]
-    words = [element("a", f"{count} {group}", href=f"#{eye_anchor(group)}") for group, count in counted if count]
+    words = [element("a", f"{count} {group}", href=f"#{question_anchor(group)}") for group, count in counted if count]
     signers = report.since.signers
     if signers is None:
         who = "a manifest alone: nobody's signature was checked"
@@ -191,18 +191,18 @@ def _since(report: Report) -> Html:
     )
 
 
-def _eyes(report: Report) -> Iterator[Html]:
-    found = [eye for eye in report.eyes if eye.findings]
+def _questions(report: Report) -> Iterator[Html]:
+    found = [question for question in report.questions if question.findings]
     if not found:
         yield element("p", element("strong", "Nothing that was looked for was found."))
-    yield element("ul", *(_eye(eye) for eye in found), class_="counts") if found else element("p")
+    yield element("ul", *(_question(question) for question in found), class_="counts") if found else element("p")
     unknown: dict[str, list[str]] = {}
-    for eye in report.eyes:
-        if eye.unknown:
-            unknown.setdefault(eye.unknown, []).append(_inner(eye.title))
+    for question in report.questions:
+        if question.unknown:
+            unknown.setdefault(question.unknown, []).append(_inner(question.title))
     for reason, titles in unknown.items():
         yield element("p", element("strong", "Not looked for"), f" ({reason}): {', '.join(titles)}.", class_="unknown")
-    clean = [_inner(eye.title) for eye in report.eyes if not eye.findings and not eye.unknown]
+    clean = [_inner(question.title) for question in report.questions if not question.findings and not question.unknown]
     if clean:
         yield element("p", element("strong", "Looked for, nothing found"), f": {', '.join(clean)}.", class_="clean")
 
@@ -212,18 +212,18 @@ def _inner(title: str) -> str:
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
-def _eye(eye: Eye) -> Html:
+def _question(question: Question) -> Html:
     return element(
         "li",
         element(
             "a",
-            element("span", str(len(eye.findings)), class_="count"),
+            element("span", str(len(question.findings)), class_="count"),
             " ",
-            element("strong", eye.title),
-            href=f"#{eye_anchor(eye.key)}",
+            element("strong", question.title),
+            href=f"#{question_anchor(question.key)}",
         ),
-        element("span", eye.why, class_="why"),
-        class_=eye.weight,
+        element("span", question.why, class_="why"),
+        class_=question.weight,
     )
 
 

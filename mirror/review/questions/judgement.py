@@ -1,6 +1,6 @@
 """What a reviewer holds a bundle against: published vulnerabilities, and their site's policy.
 
-The rules are ``mirror.core.policy.rules``'s, the advisories ``mirror.core.advisories.known``'s; here is only which of them are
+``mirror.core.policy.rules`` holds the rules, ``mirror.core.advisories.known`` the advisories; here is only which of them are
 applied, and what it means that they cannot be.
 
 Rules: newer advisories take the place of the bundle's own; a policy that cannot be applied is said to be so, never taken for
@@ -8,7 +8,7 @@ kept; the day is an argument, for it decides what is ignored until a date.
 
 Example::
 
-    Judgement(policy=read_policy(path), policy_file=path.name, today="2026-11-21").held(contents, carried)
+    Judgement(policy=read_policy(path), policy_file=path.name, today="2026-11-21").apply(contents, carried)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mirror.review.questions.contents import Contents
 
 
 @dataclass(frozen=True)
-class Held:
-    """The outcome.
+class PolicyResult:
+    """What the advisories and the policy say of a bundle.
 
     Attributes:
         advisories: those that count; None when nobody asked a database.
@@ -53,16 +53,16 @@ class Judgement:
     policy_file: str = "policy.toml"
     today: str = ""
 
-    def held(self, contents: Contents, carried: Advisories | None) -> Held:
-        """Hold a bundle against it.
+    def apply(self, contents: Contents, carried: Advisories | None) -> PolicyResult:
+        """Judge a bundle by it.
 
         Args:
             carried: the bundle's own advisories.
         """
         advisories = self.advisories or carried
         if self.policy is None:
-            return Held(advisories)
+            return PolicyResult(advisories)
         words = f"{self.policy_file} on {self.today}" if self.today else self.policy_file
         verdict = hold(contents.manifest, contents.dossier, advisories, self.policy, self.today)
         lacking = str(FactsMissing(verdict.missing)) if verdict.missing else ""
-        return Held(advisories, verdict.breaches, lacking, words)
+        return PolicyResult(advisories, verdict.breaches, lacking, words)

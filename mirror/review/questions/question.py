@@ -1,13 +1,13 @@
-"""What needs eyes: a question that a reviewer asks of a bundle, and the artifacts that are its answer.
+"""A question that a reviewer asks of a bundle, and the artifacts that are its answer.
 
-The questions themselves are ``mirror.review.questions.questions``'s; how the answers are shown is the page's.
+``mirror.review.questions.questions`` holds the questions themselves; ``mirror.review.page`` shows the answers.
 
 Rules: a question that cannot be answered says so and is never taken for answered with no; every answer names its artifact;
 nothing here refuses anything.
 
 Example::
 
-    Eye("yanked", LOOK, "Withdrawn by its publisher", "...", (Finding("wheels/a-1-py3-none-any.whl", "broken metadata"),))
+    Question("yanked", LOOK, "Withdrawn by its publisher", "...", (Finding("wheels/a-1-py3-none-any.whl", "broken metadata"),))
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from mirror.core.bundle.manifest import Artifact
 from mirror.review.questions.contents import Contents
 from mirror.review.questions.diff import Changes
-from mirror.review.questions.judgement import Held
+from mirror.review.questions.judgement import PolicyResult
 from mirror.review.questions.paths import Reason
 
 DECIDE, LOOK, KNOW = "decide", "look", "know"
@@ -27,20 +27,20 @@ DECIDE, LOOK, KNOW = "decide", "look", "know"
 
 
 @dataclass(frozen=True)
-class Seen:
+class Subject:
     """What the questions are asked of.
 
     Attributes:
         contents: the bundle.
         reasons: why each artifact is in it, by its path.
         changes: since an earlier bundle; None without one.
-        held: what it was held against, and what came of it.
+        policy_result: what the advisories and the policy say of it.
     """
 
     contents: Contents
     reasons: Mapping[str, Reason]
     changes: Changes | None = None
-    held: Held = field(default_factory=Held)
+    policy_result: PolicyResult = field(default_factory=PolicyResult)
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -50,14 +50,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Finding:
-    """One artifact that needs eyes, by its path in the bundle, and what was found; ``detail`` may be empty."""
+    """One artifact to look at, by its path in the bundle, and what was found; ``detail`` may be empty."""
 
     path: str
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class Eye:
+class Question:
     """One question and its answer.
 
     Attributes:

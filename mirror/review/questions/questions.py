@@ -6,7 +6,7 @@ Rules: as ``mirror.review.questions.question``; each question is about one thing
 
 Example::
 
-    [eye.title for eye in look(Seen(contents, reasons, changes)) if eye.findings]
+    [question.title for question in look(Subject(contents, reasons, changes)) if question.findings]
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import BUILT
 from mirror.core.sizes import counted
 from mirror.review.questions.paths import UNKNOWN
-from mirror.review.questions.question import DECIDE, KNOW, LOOK, Eye, Finding, Seen
+from mirror.review.questions.question import DECIDE, KNOW, LOOK, Finding, Question, Subject
 
 
-def look(seen: Seen) -> tuple[Eye, ...]:
+def look(subject: Subject) -> tuple[Question, ...]:
     """Ask every question, in the reviewer's order; the answers are also those that found nothing."""
-    return tuple(_ask(seen, *question) for question in _QUESTIONS)
+    return tuple(_ask(subject, *question) for question in _QUESTIONS)
 
 
-def _ask(seen: Seen, key: str, weight: str, needs: str, answer: _Answer, title: str, why: str) -> Eye:
-    lacking = _lacking(seen, needs)
+def _ask(subject: Subject, key: str, weight: str, needs: str, answer: _Answer, title: str, why: str) -> Question:
+    lacking = _lacking(subject, needs)
     # Of a policy, what can be judged is told, and what cannot.
-    return Eye(key, weight, title, why, tuple(answer(seen)) if not lacking or needs == "policy" else (), lacking)
+    return Question(
+        key, weight, title, why, tuple(answer(subject)) if not lacking or needs == "policy" else (), lacking
+    )
 
 
-def _lacking(seen: Seen, needs: str) -> str:
+def _lacking(subject: Subject, needs: str) -> str:
     there = {
         "": True,
-        "dossier": seen.contents.dossier,
-        "older": seen.changes,
-        "advisories": seen.held.advisories,
-        "policy": not seen.held.lacking,
+        "dossier": subject.contents.dossier,
+        "older": subject.changes,
+        "advisories": subject.policy_result.advisories,
+        "policy": not subject.policy_result.lacking,
     }
-    return "" if there[needs] else _LACKING.get(needs, seen.held.lacking)
+    return "" if there[needs] else _LACKING.get(needs, subject.policy_result.lacking)
 
 
 _LACKING = {
@@ -56,8 +58,8 @@ _LACKING = {
 def _of_facts(told: Callable[[FileFacts], str]) -> _Answer:
     """A question that an artifact's facts answer by themselves, with a detail or with nothing."""
 
-    def answer(seen: Seen) -> Iterator[Finding]:
-        for facts in seen.contents.dossier.files if seen.contents.dossier else ():
+    def answer(subject: Subject) -> Iterator[Finding]:
+        for facts in subject.contents.dossier.files if subject.contents.dossier else ():
             detail = told(facts)
             if detail:
                 yield Finding(facts.path, detail)
@@ -68,8 +70,8 @@ def _of_facts(told: Callable[[FileFacts], str]) -> _Answer:
 def _changed(group: str) -> _Answer:
     """The artifacts of one group of changes, each with what was there before."""
 
-    def answer(seen: Seen) -> Iterator[Finding]:
-        for change in getattr(seen.changes, group):
+    def answer(subject: Subject) -> Iterator[Finding]:
+        for change in getattr(subject.changes, group):
             old, new = change.old, change.new
             words = []
             if old and old.version != new.version:
@@ -84,36 +86,36 @@ def _changed(group: str) -> _Answer:
     return answer
 
 
-def _breaches(seen: Seen) -> Iterator[Finding]:
-    for breach in seen.held.breaches or ():
-        artifact = seen.contents.manifest.find(breach.path)
+def _breaches(subject: Subject) -> Iterator[Finding]:
+    for breach in subject.policy_result.breaches or ():
+        artifact = subject.contents.manifest.find(breach.path)
         title = f"{artifact.name} {artifact.version}".strip() if artifact else ""
         # Without the artifact's name, which a finding has already, the same words of many can be told once.
         words = breach.words[len(title) :].lstrip(": ") if breach.words.startswith(title) else breach.words
         yield Finding(breach.path, f"{breach.rule}: {words}")
 
 
-def _vulnerabilities(seen: Seen) -> Iterator[Finding]:
-    found = seen.held.advisories.findings if seen.held.advisories else ()
+def _vulnerabilities(subject: Subject) -> Iterator[Finding]:
+    found = subject.policy_result.advisories.findings if subject.policy_result.advisories else ()
     for one in sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.path, one.id)):
         fixed = f"fixed in {_listed(one.fixed[:3])}" if one.fixed else "no fixed version is named"
         score, summary = (f" {one.score}" if one.score else ""), (f": {one.summary}" if one.summary else "")
         yield Finding(one.path, f"{one.severity}{score}, {one.id}, {fixed}{summary}")
 
 
-def _unjudged(seen: Seen) -> Iterator[Finding]:
-    for one in seen.held.advisories.unjudged if seen.held.advisories else ():
+def _unjudged(subject: Subject) -> Iterator[Finding]:
+    for one in subject.policy_result.advisories.unjudged if subject.policy_result.advisories else ():
         yield Finding(one.path, f"{one.id}: {one.reason}" if one.id else one.reason)
 
 
-def _not_covered(seen: Seen) -> Iterator[Finding]:
-    for one in seen.held.advisories.not_covered if seen.held.advisories else ():
+def _not_covered(subject: Subject) -> Iterator[Finding]:
+    for one in subject.policy_result.advisories.not_covered if subject.policy_result.advisories else ():
         yield Finding(one.path, one.reason)
 
 
-def _gpu_missing(seen: Seen) -> Iterator[Finding]:
-    gpu = seen.contents.manifest.target.gpu
-    for facts in seen.contents.dossier.files if seen.contents.dossier and gpu else ():
+def _gpu_missing(subject: Subject) -> Iterator[Finding]:
+    gpu = subject.contents.manifest.target.gpu
+    for facts in subject.contents.dossier.files if subject.contents.dossier and gpu else ():
         if facts.gpus and not any(_serves(arch, gpu) for arch in facts.gpus):
             yield Finding(facts.path, f"has {', '.join(facts.gpus)}")
 
@@ -125,33 +127,33 @@ def _serves(arch: str, gpu: str) -> bool:
         return False
 
 
-def _glibc_above(seen: Seen) -> Iterator[Finding]:
-    target = seen.contents.manifest.target
-    for facts in seen.contents.dossier.files if seen.contents.dossier else ():
+def _glibc_above(subject: Subject) -> Iterator[Finding]:
+    target = subject.contents.manifest.target
+    for facts in subject.contents.dossier.files if subject.contents.dossier else ():
         if is_above(facts.glibc, target):
             yield Finding(facts.path, f"needs glibc {facts.glibc}")
 
 
-def _built(seen: Seen) -> Iterator[Finding]:
-    for artifact in seen.artifacts:
+def _built(subject: Subject) -> Iterator[Finding]:
+    for artifact in subject.artifacts:
         if artifact.origin == BUILT:
-            facts = seen.contents.facts(artifact.path)
+            facts = subject.contents.facts(artifact.path)
             source = facts.source_sha256 if facts else ""
             yield Finding(artifact.path, f"from the source with sha256 {source}" if source else "")
 
 
-def _local(seen: Seen) -> Iterator[Finding]:
-    return (Finding(one.path, one.origin) for one in seen.artifacts if one.origin.startswith("file:"))
+def _local(subject: Subject) -> Iterator[Finding]:
+    return (Finding(one.path, one.origin) for one in subject.artifacts if one.origin.startswith("file:"))
 
 
-def _unexplained(seen: Seen) -> Iterator[Finding]:
-    return (Finding(one.path) for one in seen.artifacts if seen.reasons[one.path].kind == UNKNOWN)
+def _unexplained(subject: Subject) -> Iterator[Finding]:
+    return (Finding(one.path) for one in subject.artifacts if subject.reasons[one.path].kind == UNKNOWN)
 
 
-def _undescribed(seen: Seen) -> Iterator[Finding]:
-    assert seen.contents.dossier, "asked only where there is one"
-    described = {facts.path for facts in seen.contents.dossier.files}
-    there = {artifact.path for artifact in seen.artifacts}
+def _undescribed(subject: Subject) -> Iterator[Finding]:
+    assert subject.contents.dossier, "asked only where there is one"
+    described = {facts.path for facts in subject.contents.dossier.files}
+    there = {artifact.path for artifact in subject.artifacts}
     yield from (Finding(path, "the dossier says nothing of it") for path in sorted(there - described))
     yield from (
         Finding(path, "the dossier tells of it, and it is not in the bundle") for path in sorted(described - there)
@@ -164,18 +166,18 @@ def _unsigned(facts: FileFacts) -> str:
     return "an RPM without a signature" if facts.kind == "rpm" else "an archive; its publisher signs none"
 
 
-def _waived(seen: Seen) -> Iterator[Finding]:
-    for facts in seen.contents.dossier.files if seen.contents.dossier else ():
+def _waived(subject: Subject) -> Iterator[Finding]:
+    for facts in subject.contents.dossier.files if subject.contents.dossier else ():
         for waiver in facts.waivers:
-            subject = f" ({waiver.subject})" if waiver.subject else ""
-            yield Finding(facts.path, f"{waiver.rule}{subject}: {waiver.reason} \u2014 accepted by {waiver.by}")
+            of_what = f" ({waiver.subject})" if waiver.subject else ""
+            yield Finding(facts.path, f"{waiver.rule}{of_what}: {waiver.reason} \u2014 accepted by {waiver.by}")
 
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
-_Answer = Callable[[Seen], Iterable[Finding]]
+_Answer = Callable[[Subject], Iterable[Finding]]
 
 _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     (

@@ -1,7 +1,7 @@
 """What a bundle holds, as a reviewer sees it: counts, sizes, origins, what was built here.
 
-An inventory is made from a manifest whose signature has been checked; whether the bytes behind it are intact is
-``Bundle.verify``'s to say, and ``complete`` tells whether that was done. How it is shown is the CLI's.
+An inventory is made from a manifest whose signature has been checked; ``Bundle.verify`` checks whether the bytes behind it are
+intact, and ``complete`` tells whether that was done. The CLI shows it.
 
 Example::
 

@@ -12,7 +12,7 @@
 - ``eyes``: each question with ``key``, ``weight``, ``title``, ``why``, ``findings`` (``path``, ``detail``), ``unknown``;
 - ``since``: null, or ``file``, ``approved_by`` and ``changes`` (as ``mirror diff --json``);
 - ``artifacts``: those outside ``meta/`` with what the manifest tells, ``facts`` from the dossier, ``why`` (``kind``, ``path``,
-  ``words``) and the ``eyes`` that they concern;
+  ``words``) and the keys of the questions (``eyes``) that they concern;
 - ``documents``: ``path``, ``size``, ``sha256`` of what is in ``meta/``;
 - ``advisories``: null, or as ``meta/vulnerabilities.json``; ``policy``: null, or which one it was held against;
   ``recipes`` (scripts of sh, by the program they
@@ -49,9 +49,9 @@ from mirror.review.decisions.commands import Commands, commands
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
 from mirror.review.questions.contents import Contents
 from mirror.review.questions.diff import Changes, compare
-from mirror.review.questions.judgement import Held, Judgement
+from mirror.review.questions.judgement import Judgement, PolicyResult
 from mirror.review.questions.paths import Reason, reasons
-from mirror.review.questions.question import Eye, Seen
+from mirror.review.questions.question import Question, Subject
 from mirror.review.questions.questions import look
 from mirror.review.report.inventory import Inventory, take_inventory
 
@@ -72,18 +72,18 @@ class Row:
         facts: from the dossier; None when it tells nothing of it.
         why: why it is in the bundle.
         log: path of its build log in the bundle; empty when it came as it is.
-        eyes: the keys of the questions that found something.
+        questions: the keys of the questions that found something.
     """
 
     artifact: Artifact
     facts: FileFacts | None
     why: Reason
     log: str = ""
-    eyes: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         facts = self.facts.to_dict() if self.facts else None
-        return {**self.artifact.to_dict(), "facts": facts, "why": self.why.to_dict(), "eyes": list(self.eyes)}
+        return {**self.artifact.to_dict(), "facts": facts, "why": self.why.to_dict(), "eyes": list(self.questions)}
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ class Report:
         root: the one that judged.
         dossier: what it says of its artifacts; None when it says nothing.
         rows: its artifacts outside ``meta/``, in order.
-        eyes: every question with its answer.
+        questions: every question with its answer.
         commands, recipes: how to decide, and how to check without mirror (by the program that it needs).
         refusal: the refusal that stands; None without one.
         since, changes: the earlier bundle and what changed; None without one.
-        held: what it was held against: advisories, policy.
+        policy_result: what the advisories and the policy say of it.
         logs, licences: texts for people, cut where they are too long.
     """
 
@@ -119,13 +119,13 @@ class Report:
     root: Root
     dossier: Dossier | None
     rows: tuple[Row, ...]
-    eyes: tuple[Eye, ...]
+    questions: tuple[Question, ...]
     commands: Commands
     recipes: Mapping[str, str]
     refusal: BundleRejected | None = None
     since: Contents | None = None
     changes: Changes | None = None
-    held: Held = field(default_factory=Held)
+    policy_result: PolicyResult = field(default_factory=PolicyResult)
     logs: Mapping[str, str] = field(default_factory=dict)
     licences: str = ""
 
@@ -167,12 +167,12 @@ class Report:
             "root": {"version": self.root.version, "fingerprint": self.root.fingerprint, "expires": self.root.expires},
             "dossier": dossier is not None,
             **{key: list(getattr(dossier, key, ())) for key in ("requirements", "packages", "notes")},
-            "eyes": [eye.to_dict() for eye in self.eyes],
+            "eyes": [question.to_dict() for question in self.questions],
             "since": self._since(),
             "artifacts": [row.to_dict() for row in self.rows],
             "documents": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in self.documents],
-            "advisories": self.held.advisories.to_dict() if self.held.advisories else None,
-            "policy": self.held.policy or None,
+            "advisories": self.policy_result.advisories.to_dict() if self.policy_result.advisories else None,
+            "policy": self.policy_result.policy or None,
             "recipes": dict(self.recipes),
             "commands": vars(self.commands),
         }
@@ -210,16 +210,16 @@ def make_report(
     contents = _contents(bundle, inventory)
     why = reasons(inventory.manifest, contents.dossier)
     changes = compare(since, contents) if since else None
-    held = (judgement or Judgement()).held(contents, _carried(bundle))
-    eyes = look(Seen(contents, why, changes, held))
-    rows = _rows(contents, why, eyes)
+    policy_result = (judgement or Judgement()).apply(contents, _carried(bundle))
+    questions = look(Subject(contents, why, changes, policy_result))
+    rows = _rows(contents, why, questions)
     return Report(
         file=bundle.path.name,
         inventory=inventory,
         root=judge,
         dossier=contents.dossier,
         rows=rows,
-        eyes=eyes,
+        questions=questions,
         commands=commands(bundle.path, bundle.digest),
         recipes={
             "ssh-keygen": with_ssh_keygen(bundle.path.name, judge),
@@ -228,7 +228,7 @@ def make_report(
         refusal=_refusal(bundle, judge),
         since=since,
         changes=changes,
-        held=held,
+        policy_result=policy_result,
         logs={row.log: _text(bundle, row.log, MAX_LOG_BYTES) for row in rows if row.log},
         licences=_text(bundle, dossiers.LICENCES, MAX_LICENCES_BYTES),
     )
@@ -246,11 +246,11 @@ def _carried(bundle: Bundle) -> Advisories | None:
     return Advisories.parse(bundle.read(carried)) if carried else None
 
 
-def _rows(contents: Contents, why: Mapping[str, Reason], eyes: tuple[Eye, ...]) -> tuple[Row, ...]:
+def _rows(contents: Contents, why: Mapping[str, Reason], questions: tuple[Question, ...]) -> tuple[Row, ...]:
     found: dict[str, list[str]] = {}
-    for eye in eyes:
-        for path in dict.fromkeys(finding.path for finding in eye.findings):
-            found.setdefault(path, []).append(eye.key)
+    for question in questions:
+        for path in dict.fromkeys(finding.path for finding in question.findings):
+            found.setdefault(path, []).append(question.key)
     documents = {one.path for one in contents.manifest.within("meta")}
     rows = []
     for artifact in contents.manifest.artifacts:

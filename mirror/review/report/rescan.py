@@ -1,6 +1,6 @@
 """Judging a bundle again, offline, with a newer dump of an advisory database: what has become known since it was made.
 
-Reading the dump is ``mirror.core.advisories.dump``'s; what a site makes of it is its policy's (``mirror.core.policy.rules``).
+``mirror.core.advisories.dump`` reads the dump; a site's policy (``mirror.core.policy.rules``) decides about it.
 
 Rules: the bundle is trusted before anything in it is read, and is not changed; what it was said to be free of then is compared
 with what is known now, by every name that a vulnerability has; a dump that is older than the bundle's own is told.

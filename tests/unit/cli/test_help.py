@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mirror
-from mirror.cli.help import TOPICS, page, title
+from mirror.cli.help import DOCUMENTS, TOPICS, page, title
 from mirror.cli.main import COMMANDS, main, parser
 from mirror.cli.manpage import man_page
 from mirror.cli.parsing import leaves
@@ -95,9 +95,25 @@ def test_every_command_that_a_page_names_is_there() -> None:
 def test_every_option_that_a_page_names_is_one_of_a_command() -> None:
     known = {word for _, one in leaves(parser(), "") for action in one._actions for word in action.option_strings}
     foreign = {"--version", "--no-index", "--find-links", "--require-hashes"}
-    for topic in TOPICS:
+    for topic in sorted({*TOPICS} - {"foreign-locks", *DOCUMENTS}):
         for word in re.findall(r"(?<![\w-])--[a-z][\w-]+", page(topic)):
             assert word in known | foreign, f"{topic}: {word}"
+
+
+def test_the_page_of_foreign_locks_names_options_of_mirror_and_of_the_tool_in_its_line() -> None:
+    known = {word for _, one in leaves(parser(), "") for action in one._actions for word in action.option_strings}
+    prose = re.sub(r"```text\n.*?```", "", page("foreign-locks"), flags=re.DOTALL)
+    of_locks = {"--extra-index-url", "--find-links", "--require-hashes", "--pre", "--prefer-binary", "--only-binary"}
+    assert {*re.findall(r"(?<![\w-])--[a-z][\w-]+", prose)} <= known | of_locks
+
+
+def test_contributing_names_every_package_of_every_room() -> None:
+    block = re.findall(r"```text\n(.*?)```", page("contributing"), re.DOTALL)[0]
+    rooms = dict(re.findall(r"^mirror/(\w+)/(.*?)(?=^mirror/|\Z)", block, re.MULTILINE | re.DOTALL))
+    for room in ("core", "connected", "review", "closed"):
+        packages = {path.parent.name for path in (PAGES.parent / room).glob("*/__init__.py")}
+        named = re.findall(r"^    ((?:\w+(?:, )?)+)", rooms[room], re.MULTILINE)
+        assert {name for names in named for name in names.split(", ")} == packages
 
 
 def test_the_man_page_holds_every_command_and_man_reads_it_without_complaint(tmp_path: Path) -> None:

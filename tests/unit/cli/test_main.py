@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,9 @@ from mirror.cli.grammar import places
 from mirror.cli.main import COMMANDS, main, overview, parser
 from mirror.connected.packing.installer import installer_bytes, write_installer
 from mirror.core.commands import COMMANDS as TABLE
+from tests.unit.test_house import HOUSE
+
+TOMLI = HOUSE / "connected" / "tomli.txt"
 
 
 def mirror(*words: object) -> subprocess.CompletedProcess[str]:
@@ -152,7 +159,68 @@ def test_what_is_said_of_an_interrupted_command_is_true_of_it(command: str, hint
 
 def test_the_installer_is_the_same_bytes_each_time_and_holds_nothing_of_the_connected_room(pyz: Path) -> None:
     assert pyz.read_bytes() == installer_bytes()
-    assert b"mirror/connected/" not in pyz.read_bytes()
+    with zipfile.ZipFile(pyz) as archive:
+        assert not [name for name in archive.namelist() if name.startswith("mirror/connected/")]
+
+
+def test_the_installer_carries_tomli_as_it_is_pinned_and_its_licence(pyz: Path) -> None:
+    pinned = [line.split("  ") for line in TOMLI.read_text().splitlines() if not line.startswith("#")]
+    with zipfile.ZipFile(pyz) as archive:
+        assert {name for name in archive.namelist() if not name.startswith("mirror/")} == {
+            "__main__.py",
+            *(name for _, name in pinned),
+        }
+        for digest, name in pinned:
+            assert hashlib.sha256(archive.read(name)).hexdigest() == digest
+        assert b"Permission is hereby granted" in archive.read(pinned[0][1])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda path: path.unlink(), "it is not installed"),
+        (lambda path: path.write_text("other"), "its sha256 is not the one that mirror pins"),
+    ],
+)
+def test_no_installer_is_made_with_another_tomli(
+    tmp_path: Path, change: Callable[[Path], object], problem: str
+) -> None:
+    """Beside a copy of tomli's files that comes first on the path, and one of them is gone or altered."""
+    for name in (line.split("  ")[1] for line in TOMLI.read_text().splitlines() if not line.startswith("#")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(Path(str(distribution("tomli").locate_file(name))).read_bytes())
+    (tmp_path / "tomli-2.4.1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tomli\nVersion: 2.4.1\n")
+    change(tmp_path / "tomli" / "_re.py")
+    command = [sys.executable, "-m", "mirror.cli.main", "installer", "-o", str(tmp_path / "mirror.pyz")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 11
+    assert done.stderr.splitlines() == [
+        f"error: cannot read tomli/_re.py: {problem}",
+        "hint: mirror.pyz carries this file. Install mirror's dependencies again, or this one: pip install tomli==2.4.1",
+        "ref: unreadable",
+    ]
+    assert not (tmp_path / "mirror.pyz").exists()
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11"])
+def test_a_policy_is_read_by_the_installer_on_every_python(pyz: Path, tmp_path: Path, version: str) -> None:
+    """By tomli in it below 3.11, isolated from all that is installed; its faults and its limits have names there too."""
+    python = next(iter(sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))), None)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    ask = "import sys; sys.path.insert(0, sys.argv[1]); from mirror.core.policy.document import Policy\n"
+    ask += "from mirror.core.errors import InvalidDocument\n"
+    ask += "print(Policy.parse(b'[waivers]\\nby = [\"alice\"] # x').waivers, sys.modules.get('tomli'))\n"
+    ask += "for text in (b'a = ' + b'[' * 100000, b'a = ' + b'9' * 5000, b'a = 1 2'):\n"
+    ask += "  try: Policy.parse(text)\n"
+    ask += "  except InvalidDocument as exc: print(exc)\n"
+    done = subprocess.run([python, "-I", "-c", ask, pyz], capture_output=True, text=True, check=True)
+    read, deep, long, bad = done.stdout.splitlines()
+    carried = "None" if version == "3.11" else f"<module 'tomli' from '{pyz}/tomli/__init__.py'>"
+    assert read == f"('alice',) {carried}"
+    assert deep == "policy.toml invalid: nested too deep"
+    assert long.startswith("policy.toml invalid: ")
+    assert bad.startswith("policy.toml invalid: not valid TOML: Expected newline or end of document after a statement")
 
 
 def test_the_installer_runs_isolated(pyz: Path) -> None:

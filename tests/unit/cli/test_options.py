@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.main import main
+from mirror.cli.grammar import places
+from mirror.cli.main import main, parser
 from mirror.cli.options import openpgp_fingerprint, place, url
 
 
@@ -21,9 +22,13 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--rpm-repo", "ftp://example.org/", "argument --rpm-repo: expected a URL that begins with https://"),
-        ("--rpm-repo", "https:///rhel9", "argument --rpm-repo: expected a URL that begins with https://"),
-        ("--rpm-repo", "nowhere/rhel9", "argument --rpm-repo: there is no directory 'nowhere/rhel9'"),
+        (
+            "--toolchain-repo",
+            "ftp://example.org/",
+            "argument --toolchain-repo: expected a URL that begins with https://",
+        ),
+        ("--toolchain-repo", "https:///rhel9", "argument --toolchain-repo: expected a URL that begins with https://"),
+        ("--toolchain-repo", "nowhere/rhel9", "argument --toolchain-repo: there is no directory 'nowhere/rhel9'"),
         (
             "--rpm-fingerprint",
             "D42D0685",
@@ -40,6 +45,15 @@ def test_a_wrong_value_is_refused_first(
     capsys: pytest.CaptureFixture[str], command: tuple[str, ...], option: str, value: str, message: str
 ) -> None:
     assert message in refused(capsys, *command, option, value)
+
+
+@pytest.mark.parametrize("command", [("lock", "demo.toml"), ("bundle", "--lock", "demo.txt")])
+def test_the_name_of_before_of_an_option_is_taken_and_never_shown(command: tuple[str, ...], tmp_path: Path) -> None:
+    assert parser().parse_args([*command, "--rpm-repo", str(tmp_path)]).toolchain_repo == str(tmp_path)
+    place_of = next(one for one in places(parser()) if one.name == command[0])
+    assert "--rpm-repo" not in place_of.parser.format_help()
+    assert not any("--rpm-repo" in option.words for option in place_of.options)
+    assert "--rpm-repo" not in str(place_of.argument)
 
 
 @pytest.mark.parametrize("value", ["ftp://me:secret@example.org/", "me:secret@example.org", "http://[secret/"])

@@ -183,6 +183,21 @@ def test_numbers_stay_through_repair_and_gc(desk: Desk) -> None:
     assert read_stack(prefix).numbers[current(desk).name] == 3
 
 
+def test_gc_keeps_the_repair_of_a_damaged_generation_that_somebody_went_back_to(desk: Desk) -> None:
+    """It is newer than the current one, and the only one that is whole."""
+    prefix = Prefix(desk.path / "p")
+    desk.install(desk.bundle())
+    module(current(desk)).write_text("")
+    desk.install(desk.bundle(), repair=True)
+    assert roll_back(prefix, "1").repaired_by == 2
+    report = collect([prefix], keep=0)
+    assert report.removed == ()
+    assert [item.why for item in report.kept] == [
+        "it is current",
+        "it was built to repair generation 1, which is current",
+    ]
+
+
 def test_only_what_is_installed_can_be_repaired(desk: Desk) -> None:
     desk.install(desk.bundle("1.0"))
     with pytest.raises(NoSuchGeneration, match=r"holds no generation of this bundle .* so there is none to repair"):

@@ -394,9 +394,9 @@ def test_filelists_that_were_changed_lock_nothing(house: House, indexed: Path) -
     refused(house, MetadataMismatch)
 
 
-def test_without_rpms_the_repository_is_not_asked(house: House, tmp_path: Path) -> None:
+def test_without_the_toolchain_the_repository_is_not_asked(house: House, tmp_path: Path) -> None:
     with_rpms(house, tmp_path / "nowhere", "AB" * 20)
-    house.lock(without=("rpms",))
+    house.lock(without=("toolchain",))
     assert house.files() == ["demo.build.txt", "demo.toml", "demo.txt"]
 
 
@@ -405,11 +405,11 @@ def test_a_repository_out_of_reach_leaves_the_python_side_locked(house: House, t
     with pytest.raises(RepositoryUnreachable) as caught:
         house.lock()
     assert "repodata/repomd.xml" in str(caught.value)
-    assert "--rpm-repo" in caught.value.hint and "--without rpms" in caught.value.hint
+    assert "--toolchain-repo" in caught.value.hint and "--without toolchain" in caught.value.hint
     assert house.files() == ["demo.build.txt", "demo.toml", "demo.txt"]
 
     write_repository(tmp_path / "copy", toolkit("13.0"), vendor)
-    locked = house.lock(rpm_repo=str(tmp_path / "copy"))
+    locked = house.lock(toolchain_repo=str(tmp_path / "copy"))
     assert [file.changed for file in locked.files] == [False, False, True]
 
 
@@ -424,5 +424,7 @@ def test_the_quickstart_lock_is_what_the_index_gives(tmp_path: Path) -> None:
     """The committed locks answer their stacks: locking again keeps every byte of them."""
     for source in (Path(__file__).parents[3] / "lockfiles").glob("quickstart*"):
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    locked = lock(tmp_path / "quickstart.toml", LockOptions(without=frozenset({"rpms"})), Store(tmp_path / "store"))
+    locked = lock(
+        tmp_path / "quickstart.toml", LockOptions(without=frozenset({"toolchain"})), Store(tmp_path / "store")
+    )
     assert [file.changed for file in locked.files] == [False, False]

@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import dataclasses
 from typing import Any
 
 import pytest
@@ -19,8 +22,9 @@ def parse(text: str) -> Any:
         ('{"a": 1e999}', "the number 1e999 is not a whole number"),
         ('{"a": 1.5}', "the number 1.5 is not a whole number"),
         ('{"a": ' + "9" * 5000 + "}", "a number has 5000 digits"),
-        ("[" * 100_000 + "]" * 100_000, "nested deeper than 16 levels"),
-        ('{"a":' * 17 + "1" + "}" * 17, "nested deeper than 16 levels"),
+        ("[" * 100_000 + "]" * 100_000, "nested too deep"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deep"),
+        ('[{"a":' * 100_000, "nested too deep"),
         ('"\\ud800"', "not valid JSON"),
         ('\ufeff{"a": 1}', "not valid JSON"),
         ('"\ud800"', "not valid JSON"),
@@ -90,3 +94,34 @@ def test_a_key_that_nobody_knows_is_named_before_one_that_is_missing() -> None:
     with pytest.raises(InvalidDocument) as caught:
         Fields({"requirments": []}, "demo.toml", "python").only("requirements", "optional")
     assert str(caught.value) == ("demo.toml invalid at 'python.requirments': unknown key; did you mean requirements?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Thing:
+    name: str
+    sizes: dict[str, int]
+    words: tuple[str, ...] = ()
+    count: int = 3
+    is_odd: bool = False
+
+
+def test_a_dataclass_is_filled_by_its_annotations() -> None:
+    fields = Fields({"name": "a", "words": ["b"], "is_odd": True}, "Thing")
+    assert fields.fill(Thing, sizes={"x": 1}) == Thing("a", {"x": 1}, ("b",), 3, True)
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({}, "Thing invalid at 'name': missing"),
+        ({"name": "a", "words": "b"}, "Thing invalid at 'words': expected list, got str"),
+        ({"name": "a", "count": True}, "Thing invalid at 'count': expected int, got bool"),
+        ({"name": "a", "count": -1}, "Thing invalid at 'count': expected at least 0, got -1"),
+        ({"name": "a", "is_odd": 1}, "Thing invalid at 'is_odd': expected bool, got int"),
+        ({"name": "a", "sizes": {}}, "Thing invalid at 'sizes': unknown key"),
+    ],
+)
+def test_a_key_that_does_not_fit_its_dataclass_is_named(document: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Fields(document, "Thing").fill(Thing, sizes={})
+    assert str(caught.value) == problem

@@ -162,17 +162,21 @@ def test_everything_that_was_asked_for_is_on_it(report: Report, parsed: Page) ->
 def test_the_summary_counts_each_finding_and_links_to_it(report: Report, rendered: str, parsed: Page) -> None:
     summary = Page(rendered[rendered.index('<section id="summary"') : rendered.index('<section id="changes"')])
     links = [str(link["href"]) for link in summary.all("a")]
-    for eye in report.eyes:
-        key = f"#changes-{eye.key}" if eye.key in ("added", "updated", "rebuilt", "replaced") else f"#eye-{eye.key}"
-        assert (key in links) == bool(eye.findings), eye.key
-        if eye.findings:
-            assert f"{len(eye.findings)} {eye.title}{eye.why}" in summary.text
+    for question in report.questions:
+        key = (
+            f"#changes-{question.key}"
+            if question.key in ("added", "updated", "rebuilt", "replaced")
+            else f"#question-{question.key}"
+        )
+        assert (key in links) == bool(question.findings), question.key
+        if question.findings:
+            assert f"{len(question.findings)} {question.title}{question.why}" in summary.text
     assert "Looked for, nothing found" in summary.text
 
 
 def test_what_changed_comes_before_the_rest(rendered: str) -> None:
     order = re.findall(r'<section id="([a-z]+)"', rendered)
-    assert order == ["summary", "changes", "eyes", "decide", "artifacts", "documents", "logs", "licences"]
+    assert order == ["summary", "changes", "questions", "decide", "artifacts", "documents", "logs", "licences"]
 
 
 def test_a_build_log_is_folded_away_and_shows_its_control_characters(rendered: str, parsed: Page) -> None:
@@ -225,7 +229,7 @@ def plain(case: Case, since: Contents | None = None) -> Page:
     return Page(page(case.report(since)))
 
 
-def test_a_page_in_which_nothing_needs_eyes_says_so(tmp_path: Path) -> None:
+def test_a_page_in_which_nothing_is_to_be_looked_at_says_so(tmp_path: Path) -> None:
     case = Case(tmp_path)
     case.add(A)
     text = plain(case).text
@@ -463,14 +467,14 @@ def test_each_count_is_the_number_of_rows_below_it(tmp_path: Path, of_each: int)
             counted += 1
     groups = [group for group in Changes.GROUPS if report.changes and getattr(report.changes, group)]
     assert len(groups) == (7 if of_each else 0)
-    answered = {eye.key for eye in report.eyes if eye.findings} - set(groups)
+    answered = {question.key for question in report.questions if question.findings} - set(groups)
     tables = {row.artifact.directory for row in report.rows}
     facts = [one for one in (report.changes.licences, report.changes.facts) if one] if report.changes else []
     assert counted == len(groups) + len(answered) + len(tables) + len(facts)
     summary = Page(rendered[rendered.index('<section id="summary"') : rendered.index('<section id="changes"')])
-    for eye in report.eyes:
-        if eye.findings:
-            assert f"{len(eye.findings)} {eye.title}{eye.why}" in summary.text
+    for question in report.questions:
+        if question.findings:
+            assert f"{len(question.findings)} {question.title}{question.why}" in summary.text
     for group in groups:
         assert f"{of_each} {group}" in summary.text or group == "added"
     told = report.to_dict()

@@ -1,6 +1,6 @@
 """The directories that compilers and servers write to: whether they can, and whether what they wrote can be run.
 
-It holds the probes and their judgement. Which directories matter is the caller's to say.
+It holds the probes and their judgement. The caller chooses the directories.
 
 Rules: a probe writes one file of a megabyte without a name, or one that is removed at once, and nothing else; a directory
 that does not exist yet is judged by its nearest parent that does; permissions are tried, not computed, because a quota, a

@@ -109,7 +109,7 @@ def ask_driver(variables: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> A
             release=f"{version // 1000}.{version % 1000 // 10}" if version else "",
             gpus=tuple(Gpu(str(model), str(capability)) for model, capability in facts["devices"]),
         )
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return Answer(-1, finished.tail(1) or f"the process that asked ended with {finished.code}")
 
 

@@ -1,7 +1,7 @@
 """The GPUs, their driver and its devices, from what the kernel says of them.
 
-It holds the facts. Their judgement is ``mirror.closed.doctor.host.driver``'s; what the driver itself answers,
-``mirror.closed.doctor.host.driverapi``'s.
+It holds the facts. ``mirror.closed.doctor.host.driver`` judges them; ``mirror.closed.doctor.host.driverapi`` asks the driver
+itself.
 
 Rules: files of ``/proc``, ``/sys`` and ``/dev`` are read and nothing is started, for a sick GPU can hang whoever opens it; a
 fact that cannot be read is empty; compute capabilities come from the model's name (CUDA.md A12) until the driver tells them.

@@ -1,7 +1,7 @@
 """Search paths of the calling shell: what is found in place of the stack's own libraries and modules.
 
-It holds ``LD_LIBRARY_PATH``, ``LD_PRELOAD`` and ``PYTHONPATH``. Which of the stack's libraries a directory shadows is
-``mirror.closed.doctor.installed.linking``'s to say, for that takes a look at both.
+It holds ``LD_LIBRARY_PATH``, ``LD_PRELOAD`` and ``PYTHONPATH``. ``mirror.closed.doctor.installed.linking``, which looks at the
+host and the stack, finds which of the stack's libraries a directory shadows.
 
 Rule: only what is there counts: a directory that does not exist shadows nothing.
 

@@ -6,7 +6,7 @@ Rule: what cannot be read is not judged.
 
 Example::
 
-    for finding in judge_resources(read_resources(), os.environ): ...
+    for finding in judge_resources(read_resources(has_loopback=True), os.environ): ...
 """
 
 from __future__ import annotations

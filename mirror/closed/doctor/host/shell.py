@@ -1,7 +1,7 @@
 """The environment of the shell that a server would be started from.
 
-It holds which of its variables hurt a CUDA stack, and why; search paths are ``mirror.closed.doctor.host.paths``'s, proxies
-``mirror.closed.doctor.host.proxies``'s.
+It holds which of its variables hurt a CUDA stack, and why. ``mirror.closed.doctor.host.paths`` judges search paths,
+``mirror.closed.doctor.host.proxies`` proxies.
 
 Rules: variables are judged as they are now: when ``env.sh`` of the generation was sourced, its values must still stand; when it
 was not, those that it sets anyway are not held against the shell.

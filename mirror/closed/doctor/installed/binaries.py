@@ -8,7 +8,7 @@ only headers are read, several at once; a file that cannot be read is kept with 
 
 Example::
 
-    for binary in scan([generation / "venv", generation / "cuda"]): ...
+    for binary in scan([generation / "venv", generation / "cuda"]).binaries: ...
 """
 
 from __future__ import annotations

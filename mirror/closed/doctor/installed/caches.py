@@ -1,7 +1,7 @@
 """JIT caches that hurt without a word: compiled with another toolkit than today's, or locked by somebody (rows 57 and 58).
 
-It holds the looking; what the rows say is ``mirror.closed.doctor.log.symptoms.flashinfer``'s. Caches of this install's own,
-which lie under the toolchain's digest, are ``mirror.closed.environment.variables``'s and cannot be stale.
+It finds them; ``mirror.closed.doctor.log.symptoms.flashinfer`` holds the words. Caches of this install itself lie under the
+toolchain's digest (``mirror.closed.environment.variables``) and cannot be stale.
 
 Rules:
 (1) nothing is changed: files are opened for reading, a lock is asked for without waiting, shared, and let go at once;

@@ -1,14 +1,14 @@
 """An installed CUDA toolkit: is it whole, of one release, startable, and does it lead somewhere.
 
-It holds the look at the tree. Whether it compiles and links for the target is the self-test's, which architecture its
-libraries are for ``mirror.closed.doctor.installed.linking``'s.
+It looks at the tree. The self-test finds whether it compiles and links for the target;
+``mirror.closed.doctor.installed.linking`` finds which architecture its libraries are for.
 
 Rules: a file that is missing is named with the package that is known to bring it, never with a guess; nvcc is asked for its
 version and nothing else.
 
 Example::
 
-    toolkit = read_toolkit(environment.cuda_home)
+    toolkit = read_toolkit(environment.cuda_home, variables)
     toolkit.nvcc, toolkit.headers               # '13.0', '13.0'
 """
 

@@ -1,6 +1,6 @@
 """The files of the generation: whether they still are what was installed.
 
-The comparison is ``mirror.closed.soundness``'s; this says what it found as findings.
+``mirror.closed.soundness`` compares; this module reports what it found as findings.
 
 Rules: a few damaged files are named each, many are counted by package; what could not be checked is a note, never good.
 
@@ -32,7 +32,7 @@ def judge_files(generation: Generation, progress: Progress = SILENT) -> Iterator
         yield Finding(
             PROBLEM,
             "files",
-            f"{len(found.damages)} of {found.checked} files are not as they were installed: {counted}{more}",
+            f"{len(found.damages)} of {found.checked} files not as installed: {counted}{more}",
             cause="a disk, a copy or somebody who may write there has changed them",
             proof="\n".join(f"{damage.kind}: {generation.path / damage.path}" for damage in found.damages[:_NAMED]),
             fix=f"'mirror install --repair BUNDLE --prefix {generation.path.parents[1]}', with the bundle that it came from; "

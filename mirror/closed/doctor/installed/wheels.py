@@ -1,7 +1,6 @@
 """What is installed in the venv, as its metadata says: projects, versions, and whether they belong together.
 
-It holds the projects and the checks on their versions. What is in their libraries is
-``mirror.closed.doctor.installed.binaries``'s.
+It holds the projects and the checks on their versions. ``mirror.closed.doctor.installed.binaries`` reads their libraries.
 
 Rules: nothing is imported, for importing torch takes seconds and may fail for the very reason that is looked for; METADATA and
 ``torch/version.py`` are read as text; what cannot be read is not there.

@@ -1,6 +1,6 @@
 """What a log says, once it is searched: sightings of symptoms, and what to do when there are none.
 
-It holds the result; the search is ``mirror.closed.doctor.log.log``'s.
+It holds the result; ``mirror.closed.doctor.log.log`` searches.
 
 Rule: an explanation always has a finding: a log without a known word is said to be unknown, never to be good.
 

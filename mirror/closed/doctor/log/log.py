@@ -1,7 +1,7 @@
 """What a server's log says: which symptoms stand in it, where first, how often, and which of them explains the others.
 
-It holds the search and the order. The symptoms are ``mirror.closed.doctor.log.symptoms``'s, reading the log is
-``mirror.closed.doctor.log.logtext``'s.
+It holds the search and the order. ``mirror.closed.doctor.log.symptoms`` holds the symptoms,
+``mirror.closed.doctor.log.logtext`` reads the log.
 
 Rules:
 (1) a log is read once and never held; each fragment is looked for in a whole block at a time, a pattern only where its
@@ -13,7 +13,7 @@ Rules:
 Example::
 
     with open_log(Path("server.log")) as stream:
-        for finding in explain_stream(stream, install_context(generation)).findings: ...
+        for finding in explain_stream(stream, context_of(environment)).findings: ...
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A symptom: words that a tool prints, and what they mean (a row of CUDA.md section E).
 
-It holds what a row is made of and how its sentences are filled in. The rows are ``mirror.closed.doctor.log.symptoms``'s,
-finding them in a log ``mirror.closed.doctor.log.log``'s, rows without words ``mirror.closed.doctor.installed.caches``'s.
+It holds what a row is made of and how its sentences are filled in. ``mirror.closed.doctor.log.symptoms`` holds the rows,
+``mirror.closed.doctor.log.log`` finds them in a log, and ``mirror.closed.doctor.installed.caches`` uses the rows without words.
 
 Rules:
 (1) a row is looked at only where one of its fragments stands: its pattern begins with the fragment, its lead ends there,

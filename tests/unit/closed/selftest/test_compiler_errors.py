@@ -58,7 +58,7 @@ def toolkit(tmp_path: Path) -> Toolkit:
          f"libcublasLt.so.13 is missing: libcublas-13-0 brings it; {LOCK}"),
     ],
 )  # fmt: skip
-def test_a_complaint_names_the_package(toolkit: Toolkit, file: str, text: str, sentence: str) -> None:
+def test_a_compiler_error_names_the_package(toolkit: Toolkit, file: str, text: str, sentence: str) -> None:
     (toolkit.home / file).unlink()
     found = explain(text.format(home=toolkit.home), toolkit)
     assert found[:1] == ((sentence,) if sentence else ())
@@ -78,7 +78,7 @@ def test_a_toolkit_of_component_archives_names_the_component(toolkit: Toolkit) -
     assert sentence == "nv/target is missing: cuda_cccl brings it; add it to [redist] and lock again"
 
 
-def test_all_packages_that_are_missing_are_told_at_the_first_complaint(toolkit: Toolkit) -> None:
+def test_all_packages_that_are_missing_are_told_at_the_first_error(toolkit: Toolkit) -> None:
     for file in ("include/nv/target", "nvvm/bin/cicc", "nvvm/libdevice/libdevice.10.bc", "lib64/libcudart_static.a"):
         (toolkit.home / file).unlink()
     found = explain("fatal error: nv/target: No such file or directory", toolkit)

@@ -21,6 +21,7 @@ from mirror.connected.building.builder import (
     BuildRequest,
     BuildRequirementMissing,
     BuiltWheel,
+    Toolkit,
     build_wheel,
 )
 from mirror.connected.building.builtwheel import BuiltWheelUnfit
@@ -30,7 +31,7 @@ from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.index.pages import Index
 from mirror.connected.sdists.sdist import InvalidSdist
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
-from mirror.core.names import project_name
+from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target
 from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata
 
@@ -45,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def request(
-    sdist: Path, *requirements: Path, environment: Mapping[str, str] | None = None, cuda_home: Path | None = None
+    sdist: Path, *requirements: Path, environment: Mapping[str, str] | None = None, toolkit: Toolkit | None = None
 ) -> BuildRequest:
     return BuildRequest(
         project=project_name("left-pad"),
@@ -55,7 +56,7 @@ def request(
         requirements=requirements,
         python=Path(sys.executable),
         target=TARGET,
-        cuda_home=cuda_home,
+        toolkit=toolkit,
         environment=environment or {},
     )
 
@@ -96,6 +97,28 @@ def test_a_kept_wheel_that_has_rotten_is_built_again(tmp_path: Path, store: Stor
     first.path.write_bytes(b"rotten")
     assert build_wheel(request(sdist(tmp_path)), store) == first
     assert file_sha256(first.path) == first.sha256
+
+
+@pytest.mark.parametrize("record", [b"[]", b"{}", b'{"wheel": 1}', b"[" * 100_000, b"\xff", b""])
+def test_a_kept_record_that_has_rotten_is_built_again(tmp_path: Path, store: Store, record: bytes) -> None:
+    first = build_wheel(request(sdist(tmp_path)), store)
+    (first.path.parent / "build.json").write_bytes(record)
+    assert build_wheel(request(sdist(tmp_path)), store) == first
+
+
+def test_another_toolkit_is_another_build_though_its_files_have_the_same_names_and_sizes(
+    tmp_path: Path, store: Store
+) -> None:
+    homes = [tmp_path / name / "bin" for name in ("one", "other", "copy")]
+    for home, text in zip(homes, ("one!!", "other", "other")):
+        home.mkdir(parents=True)
+        (home / "nvcc").write_text(text)
+    one, other, copy = (
+        build_wheel(request(sdist(tmp_path), toolkit=Toolkit(home.parent, Sha256Hex(digit * 64))), store)
+        for home, digit in zip(homes, "122")
+    )
+    assert other.path.parent != one.path.parent
+    assert copy == other
 
 
 def test_another_setting_is_another_build(tmp_path: Path, store: Store) -> None:
@@ -164,7 +187,8 @@ def test_the_build_sees_the_target_and_the_toolkit_and_nothing_of_the_caller(
     monkeypatch.setenv("INDEX_PASSWORD", "secret")
     home = tmp_path / "cuda"
     (home / "bin").mkdir(parents=True)
-    seen = seen_environment(build_wheel(request(sdist(tmp_path, SHOW_ENVIRONMENT), cuda_home=home), store))
+    wanted = request(sdist(tmp_path, SHOW_ENVIRONMENT), toolkit=Toolkit(home, Sha256Hex("1" * 64)))
+    seen = seen_environment(build_wheel(wanted, store))
     assert "INDEX_PASSWORD" not in seen
     assert seen["TORCH_CUDA_ARCH_LIST"] == seen["FLASHINFER_CUDA_ARCH_LIST"] == "9.0a"
     assert seen["CMAKE_CUDA_ARCHITECTURES"] == seen["CUDAARCHS"] == "90a"

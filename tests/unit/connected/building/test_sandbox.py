@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building import network_isolation as cut
+from mirror.connected.building import network_isolation
 from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
 
 FENCES = pytest.mark.parametrize("without", ["", "namespace"], ids=["namespace", "seccomp"])
@@ -183,12 +183,12 @@ def test_a_kernel_that_refuses_both_fences_is_told_in_its_words(tmp_path: Path) 
 
 def test_no_filter_is_guessed_for_an_unknown_machine() -> None:
     with pytest.raises(OSError, match="no filter is known for riscv64"):
-        cut.network_filter("riscv64")
+        network_isolation.network_filter("riscv64")
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_every_jump_of_the_filter_lands_inside_it(machine: str) -> None:
-    code = cut.network_filter(machine)
+    code = network_isolation.network_filter(machine)
     count = len(code) // 8
     for index in range(count):
         operation, if_true, if_false = code[index * 8], code[index * 8 + 2], code[index * 8 + 3]

@@ -21,6 +21,8 @@ from mirror.core.target import Target
 from mirror.core.toolkit.payload import PayloadMismatch
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import trusted_rpms
+from mirror.core.wheels.record import RecordCheck
+from mirror.core.wheels.wheelfile import WheelFile, WheelMember
 from tests.support.redist import archive
 from tests.support.rpms import DIRECTORY, HOME, Link, Packager, Program
 from tests.support.wheels import make_wheel, sha256_of
@@ -35,12 +37,27 @@ FULL = Contents(
     texts=(("LICENSE", "MIT\n"), ("NOTICE", "é\n")),
     needs=("b",),
     offers=("/a",),
-    native=Native(2, ("sm_90",), {"aarch64": "3.4"}, ("x",), (GlibcNeed("a.so", "x86_64", "GLIBC_2.28", "fcntl64"),)),
+    native=Native(
+        2,
+        ("sm_90",),
+        {"aarch64": "3.4"},
+        ("x",),
+        (GlibcNeed("a.so", "x86_64", "GLIBC_2.28", "fcntl64"),),
+        {"x86_64": "a.so"},
+    ),
     scripts=("a",),
     setuid=("s",),
     scriptlets=("post",),
     signer="AB",
     faults=("broken",),
+)
+WHEEL = WheelFile(
+    9,
+    None,
+    (WheelMember("a/", 0, 0o40755, False, b""), WheelMember("a/b\u202e.py", 1, 0o100644, True, bytes(range(32)))),
+    {"METADATA": b"Author: J\xf6rg\r\n"},
+    record=RecordCheck("", ("a",), ("b",), ("c",), ("d",), ("e",)),
+    native=FULL.native,
 )
 
 
@@ -64,6 +81,8 @@ def memories(store: Store) -> list[Path]:
 def test_what_was_found_is_written_and_read_back() -> None:
     assert Contents.parse(FULL.encode()) == FULL
     assert Contents.parse(Contents().encode()) == Contents()
+    for wheel in (WHEEL, WheelFile(1, ("zip-structure", "it is none"), native=FULL.native)):
+        assert Contents.parse(replace(FULL, wheel=wheel).encode()) == replace(FULL, wheel=wheel)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", FULL.encode().replace(FORMAT.encode(), b"mirror-contents/0")])
@@ -97,6 +116,7 @@ def test_what_a_wheel_holds_is_found(store: Store, tmp_path: Path) -> None:
     ]
     found = read(store, task_of(make_wheel(tmp_path, "a", "1", files=files, said=said, requires=["b"])))
     assert found.native == Native(gpus=("sm_100a",))
+    assert found.wheel and found.wheel.texts.keys() == {"METADATA", "WHEEL"} and found.wheel.record == RecordCheck()
     assert found.texts == (("a-1.dist-info/licenses/LICENSE", "text\n"),)
     assert (found.summary, found.homepage, found.needs) == ("two words", "https://h.example.org/", ("b",))
 
@@ -105,11 +125,11 @@ def test_what_is_no_zip_file_is_a_fault_and_no_error(store: Store, tmp_path: Pat
     wheel = tmp_path / "a-1-py3-none-any.whl"
     wheel.write_bytes(b"not a zip file")
     assert read(store, task_of(wheel)).faults == (
-        "a-1-py3-none-any.whl cannot be read as a zip file: File is not a zip file",
+        "a-1-py3-none-any.whl cannot be read: it is too short to be a zip file",
     )
 
 
-def test_a_broken_member_is_named_and_the_others_are_read(store: Store, tmp_path: Path) -> None:
+def test_a_wheel_with_a_broken_member_is_not_relied_on(store: Store, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "a", "1", files={"a/LICENSE": b"x" * 999, "a/k.cubin": cubin(0x06005A04)})
     with zipfile.ZipFile(wheel) as archive:
         member = archive.getinfo("a/LICENSE")
@@ -117,8 +137,9 @@ def test_a_broken_member_is_named_and_the_others_are_read(store: Store, tmp_path
     data[member.header_offset + 30 + len("a/LICENSE")] ^= 0xFF
     wheel.write_bytes(data)
     found = read(store, task_of(wheel))
-    assert found.native.gpus == ("sm_90",)
-    assert [fault.split(":")[0] for fault in found.faults] == ["a/LICENSE cannot be read"]
+    assert len(found.faults) == 1 and "'a/LICENSE'" in found.faults[0]
+    assert found.wheel and found.wheel.fault and (found.wheel.members, found.texts) == ((), ())
+    assert read(store, task_of(wheel)) == found
 
 
 def test_an_rpm_by_other_keys_is_read_anew_and_refused(store: Store, tmp_path: Path) -> None:

@@ -156,11 +156,12 @@ def test_two_pins_that_both_hold_are_refused(server: LoopbackIndex) -> None:
         find(lock, stack(server))
 
 
-def test_a_cutoff_hides_what_came_later_and_what_has_no_date(server: LoopbackIndex, tmp_path: Path) -> None:
+def test_a_cutoff_hides_what_came_then_or_later_and_what_has_no_date(server: LoopbackIndex, tmp_path: Path) -> None:
     old = make_wheel(tmp_path, "a", "1.0")
     server.add(old, upload_time="2026-01-01T00:00:00Z")
     server.add(make_wheel(tmp_path, "a", "1.0", build="2"), upload_time="2026-03-01T00:00:00Z")
     server.add(make_wheel(tmp_path, "a", "1.0", build="3"), upload_time="")
+    server.add(make_wheel(tmp_path, "a", "1.0", build="4"), upload_time="2026-02-01T00:00:00Z")  # at the very moment
     wishes = stack(server, cutoff="2026-02-01T00:00:00Z")
     with Index.of(wishes) as index:
         assert choose_versions([(A, "1.0")], wishes, index)[A].filename == old.name

@@ -117,7 +117,7 @@ def test_the_toolchain_moves_with_everything_or_by_its_name_alone(house: House) 
     write_repository(place, (*toolkit("13.0"), *newer), vendor)
     assert house.lock().moved == ()
     assert house.lock("a", upgrade=True).moved == ()
-    moved = house.lock("rpms", upgrade=True).moved
+    moved = house.lock("toolchain", upgrade=True).moved
     assert {move.part for move in moved} == {"rpms"}
     assert "13.0.99" in {pin.version for pin in RpmLock.load(house.directory / "demo.rpms.toml").pins}
 

@@ -64,7 +64,8 @@ def test_an_unknown_repository_is_named(hub: LoopbackHub) -> None:
     with pytest.raises(ModelUnavailable) as caught:
         digests(hub, "org/none", REVISION)
     assert str(caught.value) == (
-        f"org/none at {REVISION} cannot be had from {hub.origin}: the hub knows no such repository, asked without a token (401)"
+        f"org/none at {REVISION} cannot be fetched from {hub.origin}: "
+        "the hub knows no such repository, asked without a token (401)"
     )
     assert f"Look whether there is a {hub.origin}/org/none." in caught.value.hint
 
@@ -231,7 +232,9 @@ def test_a_shell_that_was_made_for_a_closed_network_is_named() -> None:
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1].endswith("cannot be had from http://127.0.0.1:9: HF_HUB_OFFLINE is set here")
+    assert done.stderr.splitlines()[-1].endswith(
+        "cannot be fetched from http://127.0.0.1:9: HF_HUB_OFFLINE is set here"
+    )
 
 
 def test_a_proxy_that_refuses_is_not_taken_for_the_models_owner(hub: LoopbackHub) -> None:

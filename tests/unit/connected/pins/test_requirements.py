@@ -138,6 +138,27 @@ def test_refuses_a_line_that_is_no_pin(line: str, issue: str) -> None:
     assert "secret" not in found[0]
 
 
+LINUX = '; sys_platform == "linux"'
+OTHERS = '; sys_platform != "linux"'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fault"),
+    [
+        ("", LINUX, ("line 2: a==2 is pinned to 1 already",)),
+        (LINUX, "", ("line 2: a==2 is pinned to 1 already",)),
+        ("", "", ("line 2: a==2 is pinned to 1 already",)),
+        (LINUX, OTHERS, ()),
+    ],
+)
+def test_a_project_has_two_pins_only_where_both_have_a_marker(first: str, second: str, fault: tuple[str, ...]) -> None:
+    text = f"a==1 {first} --hash=sha256:{A}\na==2 {second} --hash=sha256:{B}\n"
+    if fault:
+        assert issues(text) == fault
+    else:
+        assert [pin.version for pin in parse_lock(text.encode(), "x.txt").pins] == ["1", "2"]
+
+
 def test_reports_every_fault_at_once() -> None:
     text = f"a==1\nb==1 --hash=sha256:{A}\n-e .\nB==2 --hash=sha256:{B}\n"
     with pytest.raises(InvalidLock) as caught:

@@ -196,11 +196,12 @@ def test_the_copy_that_a_toolchain_was_locked_from_is_remembered(house: House) -
     vendor, copy = Vendor(), house.directory / "copy"
     write_repository(copy, toolkit("13.0"), vendor)
     with_rpms(house, "https://rpms.example.org/rhel9", vendor)
-    house.bundle(rpm_repo=str(copy))
+    house.bundle(toolchain_repo=str(copy))
     locks = house.bundle()
     assert locks.copy == str(copy)
     assert (
-        f"the CUDA toolchain comes from {copy}, which it was locked from; --rpm-repo names another place" in locks.news
+        f"the CUDA toolchain comes from {copy}, which it was locked from; --toolchain-repo names another place"
+        in locks.news
     )
     assert str(copy).encode() not in b"".join(path.read_bytes() for path in house.directory.glob("demo.*"))
     copy.rename(house.directory / "elsewhere")

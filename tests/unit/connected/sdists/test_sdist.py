@@ -58,9 +58,9 @@ INFO = b"Metadata-Version: 2.2\nName: a\nVersion: 1.0\n"
     ("members", "message"),
     [
         ([("a-1.0/x", b"")], "it holds no PKG-INFO"),
-        ([("PKG-INFO", INFO)], "it holds no PKG-INFO"),
+        ([("PKG-INFO", INFO)], "'PKG-INFO' is no directory, as its name says"),
         ([("a-1.0/sub/PKG-INFO", INFO)], "it holds no PKG-INFO"),
-        ([("a-1.0/PKG-INFO", INFO), ("a-1.0/PKG-INFO", INFO)], "it holds PKG-INFO twice"),
+        ([("a-1.0/PKG-INFO", INFO), ("a-1.0/PKG-INFO", INFO)], "'a-1.0/PKG-INFO' occurs twice"),
         ([("a-1.0/PKG-INFO", b"Name: a\n")], "its description cannot be read: Invalid version: ''"),
         ([("a-1.0/PKG-INFO", b"Name: ../a\nVersion: 1\n")], "expected a project name, got '../a'"),
         ([("a-1.0/PKG-INFO", INFO + b"Requires-Dist: =\n")], "its description cannot be read"),

@@ -81,7 +81,7 @@ def test_an_rpm_that_was_replaced_by_a_newer_one_is_pruned(
         f"{NVCC} is locked (sha256 {sha256_in(lock, NVCC)}) and gone from {url}: it now has 13.0.99-1"
     )
     assert "mirror lock NAME.toml" in error.hint
-    assert "--rpm-repo DIR" in error.hint
+    assert "--toolchain-repo DIR" in error.hint
     assert isinstance(error.__cause__, HttpRefused)
 
 

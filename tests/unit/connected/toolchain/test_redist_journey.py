@@ -168,8 +168,8 @@ def test_a_copy_on_a_disk_gives_the_same_lock_and_the_same_bundle(world: World) 
     assert len(world.asked("/redist/")) == 1 + 3
     world.server.seen.clear()
     lock_file.unlink()
-    world.lock(now=times, rpm_repo=str(world.copy), parts=frozenset({"rpms"}))
-    second = world.bundle("c.tar", "other store", locked=True, rpm_repo=str(world.copy))
+    world.lock(now=times, toolchain_repo=str(world.copy), parts=frozenset({"toolchain"}))
+    second = world.bundle("c.tar", "other store", locked=True, toolchain_repo=str(world.copy))
     assert world.asked("/redist/") == []
     assert lock_file.read_bytes() == before
     assert second.sha256 == first.sha256
@@ -203,15 +203,15 @@ def test_a_missing_lock_is_named_when_nothing_may_be_locked(world: World) -> Non
 
 
 def test_the_stack_can_go_without_its_toolchain(world: World) -> None:
-    world.lock(without=frozenset({"rpms"}))
+    world.lock(without=frozenset({"toolchain"}))
     assert not (world.path / "demo.redist.toml").exists()
     plan, _ = prepare(
-        world.options("b.tar", locked=True, without=frozenset({"rpms"})).wishes, Store(world.path / "store")
+        world.options("b.tar", locked=True, without=frozenset({"toolchain"})).wishes, Store(world.path / "store")
     )
     assert (plan.of(REDIST), plan.builds) == ((), ())
-    assert "carries no CUDA toolchain (--without rpms)" in plan.notes
+    assert "carries no CUDA toolchain (--without toolchain)" in plan.notes
     assert world.asked("/redist/") == []
-    with pytest.raises(UnknownPart, match="can go without rpms"):
+    with pytest.raises(UnknownPart, match="can go without toolchain"):
         world.lock(without=frozenset({"left-pad"}))
 
 

@@ -241,7 +241,7 @@ def test_a_list_out_of_reach_says_how_to_go_on(tmp_path: Path, copy: Path, read:
     with pytest.raises(RedistUnreachable) as caught:
         lock_redist(asked, TARGET, location=str(tmp_path / "nowhere"), read=read, now=NOW)
     assert str(caught.value).startswith(f"cannot get redistrib_12.6.3.json from the directory {tmp_path}/nowhere/: ")
-    assert "--rpm-repo" in caught.value.hint and "--without rpms" in caught.value.hint
+    assert "--toolchain-repo" in caught.value.hint and "--without toolchain" in caught.value.hint
 
 
 # What a person writes.

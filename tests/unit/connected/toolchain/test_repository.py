@@ -108,8 +108,8 @@ def test_a_host_that_is_not_there_is_named_with_the_file_and_the_two_ways_on(ven
         open_repository(f"{gone}/rhel9/", [vendor.fingerprint], read)
     words = f"cannot get repodata/repomd.xml of the RPM repository from {gone.removeprefix('http://')}: "
     assert str(caught.value).startswith(words)
-    assert "--rpm-repo URL-or-DIR" in caught.value.hint
-    assert "--without rpms" in caught.value.hint
+    assert "--toolchain-repo URL-or-DIR" in caught.value.hint
+    assert "--without toolchain" in caught.value.hint
 
 
 def test_a_server_without_metadata_is_named(repo: Path, vendor: Vendor, read: Read) -> None:

@@ -156,7 +156,7 @@ def test_refuses_a_member(members: Iterable[Raw], problem: str) -> None:
 
 def test_refuses_more_bytes_than_are_signed_before_reading_them() -> None:
     assert read(tar(*GOOD), limit=2003)
-    assert refusal(tar(*GOOD), limit=2002) == "it holds more bytes than its signed size allows"
+    assert refusal(tar(*GOOD), limit=2002) == "it holds more bytes than the 2002 that are allowed"
 
 
 def test_refuses_more_members_than_anybody_needs(monkeypatch: pytest.MonkeyPatch) -> None:

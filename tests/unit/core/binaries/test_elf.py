@@ -110,7 +110,7 @@ def test_of_another_class_only_the_machine_is_read(library: Path) -> None:
     assert read_elf(io.BytesIO(bytes(data))) == Elf("s390x", 64)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"#!/bin/sh\nexit 0 # padded", b"PK\x03\x04" + bytes(100)])
+@pytest.mark.parametrize("data", [b"", b"\x7fEL", b"#!/bin/sh\nexit 0 # padded", b"PK\x03\x04" + bytes(100)])
 def test_what_is_no_elf_is_nothing(data: bytes) -> None:
     assert read_elf(io.BytesIO(data)) is None
 
@@ -188,6 +188,8 @@ def test_headers_that_are_odd_are_named(
 
 
 def test_a_header_that_is_cut_is_named(library: Path) -> None:
+    with pytest.raises(MalformedElf, match="no sound ELF file: it has 19 bytes"):
+        read_elf(io.BytesIO(library.read_bytes()[:19]))
     with pytest.raises(MalformedElf, match="its header has 64 bytes, the file has 40"):
         read_elf(io.BytesIO(library.read_bytes()[:40]))
 

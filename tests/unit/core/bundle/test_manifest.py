@@ -40,7 +40,7 @@ def test_equal_manifests_have_equal_bytes() -> None:
     [
         (
             edited(format="mirror-bundle/3"),
-            "this mirror reads mirror-bundle/1 and mirror-bundle/2, got 'mirror-bundle/3'",
+            "this mirror reads 'mirror-bundle/1' and 'mirror-bundle/2', got 'mirror-bundle/3'",
         ),
         (edited(format="mirror-bundle/2"), "what it holds is of 'mirror-bundle/1', got 'mirror-bundle/2'"),
         (edited(roots=["x"]), "at 'roots[0]': expected 64 hex digits, got 'x'"),

@@ -6,7 +6,7 @@ import pytest
 
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BadLayout
-from mirror.core.bundle.offered_roots import read_offer
+from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.trust.root import MAX_ROOT_BYTES
 from tests.support.keys import make_root, sign_root
@@ -26,43 +26,43 @@ def bundle(*roots: tuple[bytes, bytes]) -> bytes:
 def test_a_bundle_offers_its_chain(tmp_path: Path) -> None:
     first, second = sign_root(make_root()), sign_root(make_root(version=2))
     (tmp_path / "b.tar").write_bytes(bundle(first, second))
-    assert read_offer(tmp_path / "b.tar") == (first, second)
+    assert read_offered_roots(tmp_path / "b.tar") == (first, second)
 
 
 def test_a_document_is_offered_with_the_signatures_beside_it(tmp_path: Path) -> None:
     document, signatures = sign_root(make_root())
     (tmp_path / "1.json").write_bytes(document)
     (tmp_path / "1.sig").write_bytes(signatures)
-    assert read_offer(tmp_path / "1.json") == ((document, signatures),)
+    assert read_offered_roots(tmp_path / "1.json") == ((document, signatures),)
 
 
 def test_missing_signatures_are_named(tmp_path: Path) -> None:
     (tmp_path / "root.json").write_bytes(make_root().encode())
     with pytest.raises(Unreadable) as caught:
-        read_offer(tmp_path / "root.json")
+        read_offered_roots(tmp_path / "root.json")
     assert str(caught.value) == f"cannot read {tmp_path}/root.sig: No such file or directory"
 
 
 def test_a_bundle_without_a_root_offers_none(tmp_path: Path) -> None:
     (tmp_path / "b.tar").write_bytes(bundle())
     with pytest.raises(InvalidDocument, match=r"Bundle invalid at 'ROOT/1\.json': missing"):
-        read_offer(tmp_path / "b.tar")
+        read_offered_roots(tmp_path / "b.tar")
 
 
 @pytest.mark.parametrize("data", [b"", b"rubbish", b"\0" * 2048])
 def test_a_file_that_is_neither_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(BadLayout):
-        read_offer(tmp_path / "x")
+        read_offered_roots(tmp_path / "x")
 
 
 def test_an_endless_document_is_not_read_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes(b"{" + b" " * (1 << 20))
     (tmp_path / "1.sig").touch()
-    assert len(read_offer(tmp_path / "1.json")[0][0]) == MAX_ROOT_BYTES + 1
+    assert len(read_offered_roots(tmp_path / "1.json")[0][0]) == MAX_ROOT_BYTES + 1
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_path_that_is_no_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(Unreadable):
-        read_offer(tmp_path / name)
+        read_offered_roots(tmp_path / name)

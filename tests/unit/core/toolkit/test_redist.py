@@ -179,7 +179,7 @@ def test_other_bytes_than_the_signed_ones_are_never_decompressed(root: Path) -> 
         ({"lib/a": Link("../../x")}, "link out of the archive"),
         ({"lib": Link("bin"), "lib/x": b""}, "both a directory and something else"),
         ({"bin/a": HardLink("bin/none")}, "hard link to .* which is no file before it"),
-        ({"bin/a": b"x" * ((1 << 20) + 1)}, "more bytes than its signed size allows"),
+        ({"bin/a": b"x" * ((1 << 20) + 1)}, "more bytes than the"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -193,6 +193,8 @@ def test_refuses_packages_that_do_not_fit(
         ("lib64", ".."),
         ("lib64", "../cuda-12.8"),
         ("a/b/lib64", "../../../x"),
+        ("a/lib64", "../.."),
+        ("a/lib64", "../../cuda-12.8/lib64"),
         ("lib64", "targets/../.."),
         ("lib64", "targets/../lib"),
         ("lib64", "a\nb"),

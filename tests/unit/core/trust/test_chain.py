@@ -33,6 +33,13 @@ def test_a_chain_that_ends_earlier_changes_nothing() -> None:
     assert continued(FIRST, ()) == FIRST
 
 
+def test_a_chain_with_another_root_in_its_place_proves_nothing_however_well_it_goes_on() -> None:
+    """Its third root is signed by the second that we trust; the second in it is not that one."""
+    fork = sign_root(make_root(root=role("rita"), builder=role("eve"), version=2), ("root", "rita"))
+    assert continued(SECOND, (CHAIN[0], fork, CHAIN[2])) == SECOND
+    assert continued(SECOND, CHAIN) == THIRD
+
+
 @pytest.mark.parametrize(
     ("signers", "error"),
     [

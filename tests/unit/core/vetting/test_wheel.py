@@ -180,6 +180,7 @@ def _swapped(text: str) -> str:
         ({}, _swapped, "record-mismatch"),
         ({}, lambda text: text.replace(",20\n", ",21\n"), "record-mismatch"),
         ({}, lambda text: "\n".join(text.splitlines()[1:]) + "\n", "record-incomplete"),
+        ({}, lambda text: "", "record-incomplete"),
         ({}, lambda text: text + "gone.py,,\n", "record-stale"),
         ({}, lambda text: text + "../../../bin/python,,\n", "record-path"),
         ({}, lambda text: text + "/etc/passwd,,\n", "record-path"),

@@ -20,13 +20,11 @@ def test_lines_are_read_with_quotes_and_without_sizes() -> None:
         "c.py": Line("c.py", "sha256", DIGEST, None),
         "x-1.dist-info/RECORD": Line("x-1.dist-info/RECORD", "", b"", None),
     }
-    assert record.algorithms() == {"sha256"}
 
 
 def test_row_25_a_weak_digest_counts_as_none() -> None:
     record = Record.parse(b"a,md5=abc,1\nb,sha1=abc,1\n")
     assert [(line.algorithm, line.digest) for line in record.lines.values()] == [("md5", b""), ("sha1", b"")]
-    assert record.algorithms() == frozenset()
 
 
 @pytest.mark.parametrize(

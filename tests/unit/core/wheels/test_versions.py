@@ -22,6 +22,30 @@ def _version(random: random.Random) -> str:
     return "".join(parts)
 
 
+def _near(limit: str, random: random.Random) -> str:
+    """A version beside another: its release, one zero more or less, the next or the one before; its parts or others."""
+    at = Theirs(limit)
+    numbers = list(at.release)
+    step = random.choice(("same", "same", "same", "longer", "shorter", "next", "before"))
+    if step == "longer":
+        numbers.append(random.choice((0, 0, 1)))
+    elif step == "shorter" and len(numbers) > 1:
+        numbers.pop()
+    elif step == "next":
+        numbers[-1] += 1
+    elif step == "before":
+        numbers[-1] = max(numbers[-1] - 1, 0)
+    own = (
+        "".join(map(str, at.pre or ())),
+        "" if at.post is None else f".post{at.post}",
+        "" if at.dev is None else f".dev{at.dev}",
+        f"+{at.local}" if at.local else "",
+    )
+    others = map(random.choice, (_PRE, _POST, _DEV, _LOCAL))
+    parts = (mine if random.random() < 0.7 else other for mine, other in zip(own, others, strict=True))
+    return f"{at.epoch}!{'.'.join(map(str, numbers))}{''.join(parts)}"
+
+
 def _theirs(version: str, specifier: str) -> bool | None:
     try:
         return SpecifierSet(specifier).contains(version, prereleases=True)
@@ -50,8 +74,9 @@ def test_specifiers_hold_where_they_hold_for_packaging(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(10_000):
         operator = chance.choice(("~=", "==", "!=", "<=", ">=", "<", ">", "==="))
-        specifier = operator + _version(chance) + chance.choice(("", "", ".*"))
-        version = _version(chance)
+        limit = _version(chance)
+        specifier = operator + limit + chance.choice(("", "", ".*"))
+        version = _near(limit, chance) if chance.random() < 0.7 else _version(chance)
         assert _ours(version, specifier) == _theirs(version, specifier), (version, specifier)
 
 

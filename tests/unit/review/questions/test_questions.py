@@ -21,17 +21,17 @@ Z = "redist/cuda_crt-1-archive.tar.xz"
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    """A bundle in which nothing needs eyes: a wheel and an RPM, all known and well."""
+    """A bundle in which there is nothing to look at: a wheel and an RPM, all known and well."""
     case = Case(tmp_path)
     case.add(A)
     case.add(R)
     return case
 
 
-def test_a_bundle_in_which_nothing_needs_eyes(case: Case) -> None:
+def test_a_bundle_in_which_nothing_is_to_be_looked_at(case: Case) -> None:
     report = case.report()
     assert found(report) == {}
-    assert {eye.key for eye in report.eyes if eye.unknown} == {
+    assert {question.key for question in report.questions if question.unknown} == {
         "replaced", "added", "updated", "relabelled", "rebuilt", "vulnerable", "unjudged", "not-covered", "policy",
     }  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_a_bundle_in_which_nothing_needs_eyes(case: Case) -> None:
     ],
     ids=str,
 )
-def test_a_fact_that_needs_eyes_is_found_once(case: Case, facts: dict[str, Any], key: str, detail: str) -> None:
+def test_a_fact_to_look_at_is_found_once(case: Case, facts: dict[str, Any], key: str, detail: str) -> None:
     path = "wheels/b-1-py3-none-any.whl"
     case.add(path, **facts)
     report = case.report()
@@ -72,7 +72,7 @@ def test_each_waiver_is_told_with_its_reason_and_its_author(case: Case) -> None:
         "record-incomplete: known \u2014 accepted by alice",
         "hook (a.pth): needed \u2014 accepted by bob",
     ]
-    assert [len(eye.findings) for eye in report.eyes if eye.findings] == [2]
+    assert [len(question.findings) for question in report.questions if question.findings] == [2]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,9 @@ def test_without_a_dossier_nothing_is_taken_for_clean(case: Case) -> None:
     case.add("wheels/b-1-py3-none-any.whl", origin="built")
     report = case.report()
     assert found(report) == {"built-here": ["wheels/b-1-py3-none-any.whl"]}
-    unknown = {eye.key for eye in report.eyes if eye.unknown.startswith("the bundle carries no dossier")}
+    unknown = {
+        question.key for question in report.questions if question.unknown.startswith("the bundle carries no dossier")
+    }
     assert unknown >= {"yanked", "hooks", "setuid", "no-licence", "native", "gpu", "glibc", "unsigned", "waived"}
 
 
@@ -189,7 +191,7 @@ def test_vulnerabilities_are_told_the_worst_first(case: Case) -> None:
         "critical 9.8, CVE-2026-2, fixed in 1.1, 2.0: runs anything",
         "low, CVE-2026-1, no fixed version is named",
     ]
-    assert [len(eye.findings) for eye in report.eyes if eye.findings] == [2]
+    assert [len(question.findings) for question in report.questions if question.findings] == [2]
 
 
 def test_what_the_advisories_leave_open_is_told(case: Case) -> None:
@@ -204,7 +206,7 @@ def test_what_the_advisories_leave_open_is_told(case: Case) -> None:
 def test_advisories_that_found_nothing_are_an_answer(case: Case) -> None:
     report = case.report(judgement=advisories())
     assert found(report) == {}
-    assert not next(eye for eye in report.eyes if eye.key == "vulnerable").unknown
+    assert not next(question for question in report.questions if question.key == "vulnerable").unknown
 
 
 def policy(path: Path, text: str) -> Judgement:
@@ -216,24 +218,28 @@ def test_breaches_of_the_policy_are_told(case: Case, tmp_path: Path) -> None:
     report = case.report(judgement=policy(tmp_path / "p.toml", '[licences]\nallowed = ["Apache-2.0"]\n'))
     assert found(report) == {"policy": [A, R]}
     assert details(report, "policy")[0] == "licences: is under 'MIT', the policy allows Apache-2.0"
-    assert report.held.policy == "site.toml on 2026-11-21"
+    assert report.policy_result.policy == "site.toml on 2026-11-21"
 
 
 def test_a_policy_that_is_kept_is_an_answer(case: Case, tmp_path: Path) -> None:
     report = case.report(judgement=policy(tmp_path / "p.toml", '[licences]\nallowed = ["MIT"]\n'))
     assert found(report) == {}
-    assert not next(eye for eye in report.eyes if eye.key == "policy").unknown
+    assert not next(question for question in report.questions if question.key == "policy").unknown
 
 
 def test_a_policy_that_cannot_be_applied_is_not_taken_for_kept(case: Case, tmp_path: Path) -> None:
     report = case.report(judgement=policy(tmp_path / "p.toml", '[vulnerabilities]\nblock = ["high"]\n'))
-    unknown = next(eye for eye in report.eyes if eye.key == "policy").unknown
+    unknown = next(question for question in report.questions if question.key == "policy").unknown
     assert unknown.startswith("the policy cannot be applied: the bundle carries no meta/vulnerabilities.json")
 
 
 def test_questions_are_told_apart_and_the_weighty_ones_come_first(case: Case) -> None:
-    eyes = case.report().eyes
-    assert len({eye.key for eye in eyes}) == len({eye.title for eye in eyes}) == len(eyes)
-    order = [[DECIDE, LOOK, KNOW].index(eye.weight) for eye in eyes]
+    questions = case.report().questions
+    assert (
+        len({question.key for question in questions})
+        == len({question.title for question in questions})
+        == len(questions)
+    )
+    order = [[DECIDE, LOOK, KNOW].index(question.weight) for question in questions]
     assert order == sorted(order)
-    assert all(eye.why.endswith((".", "?")) for eye in eyes)
+    assert all(question.why.endswith((".", "?")) for question in questions)

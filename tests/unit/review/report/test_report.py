@@ -149,7 +149,7 @@ def test_the_vulnerabilities_that_it_carries_are_told_and_newer_ones_take_their_
 
 def test_each_row_knows_which_questions_it_answers(case: Case) -> None:
     case.add(BUILT, origin="built", native=1)
-    assert [row.eyes for row in case.report().rows] == [(), ("built-here", "native")]
+    assert [row.questions for row in case.report().rows] == [(), ("built-here", "native")]
 
 
 def test_the_recipes_and_commands_are_of_this_bundle_and_root(case: Case) -> None:
@@ -200,7 +200,7 @@ def written(case: Case, mirror_home: Path, tmp_path: Path, monkeypatch: pytest.M
     return case.write()
 
 
-def test_the_page_is_written_here_and_the_words_say_what_needs_eyes(
+def test_the_page_is_written_here_and_the_words_say_what_to_look_at(
     case: Case, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", str(written)]) == 0
@@ -275,7 +275,7 @@ def test_a_newer_dump_takes_the_place_of_what_the_bundle_knows(
     Path("dump/record.json").write_text(json.dumps(record))
     assert main(["report", str(written), "--osv", "dump", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [eye["key"] for eye in told["eyes"] if eye["findings"]] == ["vulnerable"]
+    assert [question["key"] for question in told["eyes"] if question["findings"]] == ["vulnerable"]
     assert told["advisories"]["source"]["date"] == "2026-11-20T08:00:00Z"
 
 
