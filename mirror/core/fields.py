@@ -1,7 +1,7 @@
 """Reading untyped documents (JSON, TOML) into typed values, with the path to the fault in each error.
 
-Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none. The text of
-TOML is ``mirror.core.toml``'s; this module takes the parsed mapping.
+Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refused, for a signed file has none.
+``mirror.core.toml`` parses the text of TOML; this module takes the parsed mapping.
 
 Example::
 

@@ -1,6 +1,6 @@
 """TOML that somebody wrote: people's files, locks, and ``pyproject.toml`` of strangers.
 
-What the values mean is the caller's to say, mostly with ``mirror.core.fields.Fields``.
+The caller decides what the values mean, mostly with ``mirror.core.fields.Fields``.
 
 Rules: what ``tomllib`` refuses is ``InvalidDocument``, and so is what it would choke on: nesting deeper than Python follows,
 numbers beyond TOML's 64 bits, and dotted keys so long that they take the square of their length in memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import socket
 import sys
 from collections.abc import Iterable, Iterator
@@ -207,6 +208,12 @@ def test_a_new_error_needs_no_code_of_its_own() -> None:
         "digest-mismatch and c share 14",
         "d: 0 is no exit code of ours",
     ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_a_docstring_says_what_a_module_does_rather_than_whose_a_thing_is(path: Path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert re.findall(r"``mirror\.[\w.]+``'s?(?!\w)", said) == []
 
 
 def test_a_unit_test_cannot_leave_the_machine() -> None:

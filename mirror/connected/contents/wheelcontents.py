@@ -1,7 +1,7 @@
 """What is inside a wheel: what its publisher says in METADATA, its licence texts, its compiled files.
 
-Reading the file is ``mirror.core.wheels.wheelfile``'s. Whether it is a sound wheel, and what it does to an environment, is
-``mirror.core.vetting.wheel``'s, which takes the same reading.
+``mirror.core.wheels.wheelfile`` reads the file. ``mirror.core.vetting.wheel``, which takes the same reading, judges whether it
+is a sound wheel, and what it does to an environment.
 
 Example::
 

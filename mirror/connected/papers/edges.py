@@ -1,7 +1,7 @@
 """Who needs whom within one bundle: the edges on which a reviewer finds out why a file is there.
 
-Requirements are read by ``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents``; which of
-them count on the target, ``mirror.core.wheels.needs`` says; whether they are met at all was the lock's to settle.
+``mirror.connected.contents.wheelcontents`` and ``mirror.connected.contents.packagecontents`` read the requirements;
+``mirror.core.wheels.needs`` says which of them count on the target; the lock has settled whether they are met at all.
 
 Rules: names that are not in the bundle are left out, for they are the host's or nobody's; a project does not need itself.
 

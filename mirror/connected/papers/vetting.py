@@ -1,9 +1,9 @@
 """The gate before packing: every wheel of the bundle is vetted, and nothing is packed that nobody answers for.
 
-Reading is ``mirror.connected.contents.inspection``'s; one wheel is judged by ``mirror.core.vetting.wheel``, the set by
-``mirror.core.vetting.together``; ``mirror verify --deep`` does the same on the finished bundle, with a reading of its own.
-Packages of the toolchain and the interpreter were judged when they were read; what their programs ask of the host's C library
-is held against the target here. Which waivers there are is ``mirror.connected.stack.waivers``'s.
+``mirror.connected.contents.inspection`` reads; ``mirror.core.vetting.wheel`` judges one wheel, ``mirror.core.vetting.together``
+the set; ``mirror verify --deep`` does the same on the finished bundle, with a reading of its own. Packages of the toolchain and
+the interpreter were judged when they were read; what their programs ask of the host's C library is held against the target
+here. ``mirror.connected.stack.waivers`` reads the waivers.
 
 Rules: all that is refused is told at once; a waiver that covers nothing is told.
 

@@ -1,7 +1,7 @@
 """Unpacking an sdist: every member judged, then all of it written.
 
-Judging is ``mirror.core.archives.tarstream``'s; what an sdist says of itself is ``mirror.connected.sdists.sdist``'s; building
-it is ``mirror.connected.building.builder``'s.
+``mirror.core.archives.tarstream`` judges the members; ``mirror.connected.sdists.sdist`` reads what an sdist says of itself;
+``mirror.connected.building.builder`` builds it.
 
 Rules (SECURITY.md T18, 19-21, DESIGN.md section 5): the archive is read through and judged before anything is written; links
 are made last, so that nothing is ever written through one. Modes are 0644 or 0755 whatever the archive or the umask says, and

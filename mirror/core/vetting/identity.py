@@ -1,7 +1,7 @@
 """What a wheel's metadata says it is, held against what it is called and what it is for.
 
-It holds the meaning of METADATA, WHEEL and entry_points.txt. File names and tags are ``mirror.core.wheels.tags``'s, the rest of
-the wheel ``mirror.core.vetting.wheel``'s.
+It holds the meaning of METADATA, WHEEL and entry_points.txt. ``mirror.core.wheels.tags`` parses file names and tags,
+``mirror.core.vetting.wheel`` judges the rest of the wheel.
 
 Rules (SECURITY.md 26, 38, 39, 40 and 46): name and version are the same inside, in the file name and in the manifest, however
 they are spelt; METADATA, WHEEL and entry_points.txt are UTF-8; WHEEL names the file name's tags, of which the target takes

@@ -1,8 +1,8 @@
 """Vetting: is a wheel what it says it is, to the last file, before any installer sees it?
 
 It holds the judging of one wheel, in order: the zip's form, its names, its metadata, its contents against RECORD, what its
-compiled files ask of glibc, and what it puts where. Reading it is ``mirror.core.wheels.wheelfile``'s; how two wheels go
-together is ``mirror.core.vetting.together``'s; whether a finding stands in the way is ``mirror.core.vetting.rules``'s.
+compiled files ask of glibc, and what it puts where. ``mirror.core.wheels.wheelfile`` reads it; ``mirror.core.vetting.together``
+judges how wheels go together; ``mirror.core.vetting.rules`` decides whether a finding stands in the way.
 
 Rules (SECURITY.md 2.3, 22 to 28, 39, 46 and 47): a judgement takes what was read, the target and the manifest's word, and opens
 no file; a wheel whose form cannot be relied on is judged no further; what is found is told, never raised.

@@ -1,8 +1,7 @@
 """A wheel, read once: all that anybody asks of its bytes, for whoever judges it, describes it or installs it.
 
-It holds the one pass over a wheel, member by member, and what is found in it. The form of the zip is
-``mirror.core.wheels.wheelzip``'s; what of it is refused, for which target and under which name, is
-``mirror.core.vetting.wheel``'s.
+It holds the one pass over a wheel, member by member, and what is found in it. ``mirror.core.wheels.wheelzip`` checks the form
+of the zip; ``mirror.core.vetting.wheel`` decides what of it is refused, for which target and under which name.
 
 Rules: a function of the bytes alone, so that it may be remembered by their digest; each content is inflated once, RECORD first,
 for it says which digests the others need; nothing is unpacked; a wheel whose form breaks a rule has its fault and nothing else.
