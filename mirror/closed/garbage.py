@@ -100,8 +100,8 @@ def collect(
         with prefix.lock():
             goes, stays = _judge(prefix, keep)
             for generation, item in goes:
-                progress.say(f"removing {item.path}: {item.why}")
                 if not dry_run:
+                    progress.say(f"removing {item.path}: {item.why}")
                     record(prefix, "removed", generation, int(clock()))
                     prefix.remove(generation)
             removed += [item for _, item in goes] + _unfinished(prefix, dry_run, progress)
@@ -165,9 +165,9 @@ def _unfinished(prefix: Prefix, dry_run: bool, progress: Progress) -> list[Item]
         Item("unfinished", path, "left by a run that was killed", disk_usage(path))
         for path in map(prefix.path_of, prefix.leftovers())
     ]
-    for item in found:
-        progress.say(f"removing {item.path}: {item.why}")
     if not dry_run:
+        for item in found:
+            progress.say(f"removing {item.path}: {item.why}")
         prefix.sweep()
     return found
 
@@ -190,9 +190,9 @@ def _collect_caches(
             stays.append(Item("cache", path, why))
             continue
         item = Item("cache", path, "its generation is gone", disk_usage(path))
-        progress.say(f"removing {item.path}: {item.why}")
         goes.append(item)
         if not dry_run:
+            progress.say(f"removing {item.path}: {item.why}")
             _remove_cache(path)
     return goes, stays
 

@@ -209,7 +209,8 @@ class _Job:
     def _build(self, plan: preflight.Plan, host: Host, lock: int, repairs: str = "") -> Generation:
         for name in self.prefix.sweep():
             self.progress.say(f"removed {name}, which an earlier run has left unfinished")
-        with self.prefix.building(self._identity, self.digest) as generation:
+        taken = read_stack(self.prefix).numbers if repairs else ()  # a repair is newer than all that it repairs
+        with self.prefix.building(self._identity, self.digest, taken) as generation:
             options = self.options
             building = Building(
                 self.bundle, generation, plan, host, lock, options.jobs, self.progress, options.allow_older, repairs

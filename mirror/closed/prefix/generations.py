@@ -24,7 +24,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -276,16 +276,19 @@ class Prefix:
             raise Unwritable(str(exc.filename or generation.path), exc.strerror or str(exc)) from exc
 
     @contextmanager
-    def building(self, identity: Identity, manifest_sha256: Sha256Hex) -> Iterator[Generation]:
+    def building(
+        self, identity: Identity, manifest_sha256: Sha256Hex, taken: Collection[str] = ()
+    ) -> Iterator[Generation]:
         """Make a generation's directory; complete it when the block ends well, remove it when it does not.
 
         Args:
             identity: which bundle; where that one has a directory already, another is made beside it.
+            taken: names of generations that are gone, which are not to be used again.
 
         Raises:
             Unwritable: when the disk refuses.
         """
-        while os.path.lexists(self.generation(identity).path):
+        while os.path.lexists(self.generation(identity).path) or str(identity) in taken:
             identity = replace(identity, build=identity.build + 1)
         generation = self.generation(identity)
         try:

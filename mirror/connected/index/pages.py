@@ -58,6 +58,9 @@ JOBS = 8
 
 _ENDINGS = (".whl", ".tar.gz")
 
+_MAX_ROOT_BYTES = 2 << 20
+"""Largest answer of an index's own URL that is looked at for links to files."""
+
 MAX_PAGE_BYTES = 64 << 20
 """Largest page that is read; the largest seen on the package index has 20 MB."""
 
@@ -251,7 +254,11 @@ class Index:
     def _is_page(self, url: str, project: ProjectName) -> bool:
         """Whether what is called an index is a page with links to files of the project."""
         try:
-            return bool(_of_project(self._links(url), project))
+            if urlsplit(url).scheme == "file":
+                return bool(_of_project(self._links(url), project))
+            # The root of a whole index has tens of megabytes, which nobody is to wait for.
+            data = get_bytes(self._session, url, _MAX_ROOT_BYTES, PATIENCE)
+            return bool(_of_project(parse_page(data, url), project))
         except Interrupted:
             raise
         except MirrorError:

@@ -163,7 +163,8 @@ def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:
     for number, (signature, statement) in enumerate(_places(bundle, kind)):
         if number != 1 and not any(path.exists() for path in (signature, statement)):
             return signature, statement
-    raise FileExistsError(17, f"there are {MAX} of them already", str(bundle))
+    words = f"{MAX} files {bundle.name}.{kind}* lie beside it; remove those of earlier bundles, which count for nothing here"
+    raise FileExistsError(17, words, str(bundle))
 
 
 def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:

@@ -66,7 +66,7 @@ class NoTrustedRoot(MirrorError):
     exit_code = 33
     hint = (
         "Run `mirror trust add BUNDLE --fingerprint HEX` with the fingerprint that the builder told you by another way "
-        "than the bundle; on the builder's own machine, `mirror trust init`."
+        "than the bundle; the builder's own machine makes a root with the first bundle."
     )
     message = "no root is trusted yet: none in {directory}"
 
