@@ -115,7 +115,7 @@ def _host_issues(target: Target, host: Host) -> list[str]:
 
 
 def _python_issues(manifest: Manifest, search: Search) -> list[str]:
-    if search.found or manifest.of(INTERPRETER) or not manifest.of(WHEEL):
+    if search.found or manifest.of(INTERPRETER) or manifest.is_data:
         return []
     looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
     wanted = manifest.target.python
@@ -125,7 +125,7 @@ def _python_issues(manifest: Manifest, search: Search) -> list[str]:
 def _tool_issues(manifest: Manifest) -> list[str]:
     carried = {artifact.name for artifact in manifest.of(TOOL)}
     issues: list[str] = []
-    if not manifest.of(WHEEL):
+    if manifest.is_data:
         return issues
     if not carried & {"uv", "pip"}:
         issues.append("the bundle carries neither uv nor pip, so nothing can install its wheels")

@@ -25,7 +25,6 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.kinds import WHEEL
 
 UNSET = ("PYTHONHOME",)
 """Variables that no program of the generation may see."""
@@ -122,7 +121,7 @@ class Environment:
     @property
     def is_data(self) -> bool:
         """Whether there is nothing to run in it: files and models alone, to be used beside another stack's environment."""
-        return not self.manifest.of(WHEEL)
+        return self.manifest.is_data
 
     def fixed(self) -> dict[str, str]:
         """Variables with one value. What the bundle names of its own comes first, so that it replaces none of ours."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from mirror.closed.kinds.site import Site
 from mirror.closed.preflight import unpacked_limit
 from mirror.closed.venv.interpreter import unpack_interpreter
-from mirror.core.kinds import INTERPRETER, WHEEL
+from mirror.core.kinds import INTERPRETER
 
 
 def install(site: Site) -> None:
-    """Nothing for a bundle without wheels. Raises as ``unpack_interpreter``."""
-    if not site.manifest.of(WHEEL):
+    """Nothing for a bundle of data alone. Raises as ``unpack_interpreter``."""
+    if site.manifest.is_data:
         return
     site.interpreter = site.plan.interpreter
     carried = site.manifest.of(INTERPRETER)

@@ -21,7 +21,7 @@ from typing import Any
 from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.kinds import DIRECTORIES, META, Kind, kind_of
+from mirror.core.kinds import DIRECTORIES, FILE, META, MODEL, TOOL, Kind, kind_of
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.target import Target
 
@@ -252,6 +252,12 @@ class Manifest:
     def carries_toolchain(self) -> bool:
         """Whether there is a CUDA toolchain in it: RPMs, or NVIDIA's component archives."""
         return bool(self.toolchain)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it holds files and models alone: nothing that runs, to be used beside another stack."""
+        kinds = {artifact.kind for artifact in self.artifacts}
+        return bool(kinds & {FILE, MODEL}) and kinds <= {None, TOOL, FILE, MODEL}
 
     @property
     def total_bytes(self) -> int:
