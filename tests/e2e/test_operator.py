@@ -59,7 +59,7 @@ def test_damage_is_found_named_and_repaired_while_a_program_runs(operator: Opera
     generation = (prefix / "current").resolve()
     assert "is whole: all " in operator.ask(f"{operator.pyz} status --check --prefix stack")
     running = subprocess.Popen(
-        [generation / "venv/bin/python", "-c", "import time; print('up', flush=True); time.sleep(60); import numpy"],
+        [generation / "venv/bin/python", "-c", "import time; print('up', flush=True); time.sleep(600); import numpy"],
         stdout=subprocess.PIPE,
     )
     assert running.stdout is not None
