@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mirror.cli.console import out, shown
-from mirror.core.trust.quorum import Tally
+from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import signing_command
 from mirror.review.report.inventory import Inventory
@@ -22,7 +22,7 @@ def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
             else names or "none required"
         )
         out(f"  {one.role + ':':<10} {counted}")
-    short = [one for one in tallies if one.still]
+    short = unmet(tallies)
     for one in short:
         out(f"  missing:   {one.who} ({one.role})")
     if short:

@@ -60,7 +60,7 @@ from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.chain import fingerprint
-from mirror.core.trust.quorum import Tally
+from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
@@ -115,7 +115,7 @@ class Bundled:
     @property
     def missing(self) -> tuple[Tally, ...]:
         """Roles of which more must sign before it can be installed."""
-        return tuple(one for one in self.tallies if one.still)
+        return unmet(self.tallies)
 
     def contents(self) -> dict[str, tuple[int, int]]:
         """For each directory that is not empty: count and bytes."""

@@ -19,14 +19,13 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.models.hub import HubRepository, file_url, hub_of
 from mirror.connected.models.selection import select
 from mirror.connected.stack.models import HUB, ModelWish, hub_url
-from mirror.connected.toolchain.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
+from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.fields import Fields
 from mirror.core.kinds.model import bundle_path, repository_name, revision_hex
@@ -137,7 +136,7 @@ def _file(fields: Fields, repository: str) -> ModelFile:
 
 
 @dataclass(frozen=True)
-class ModelLock:
+class ModelLock(LockFile):
     """The contents of ``NAME.models.toml``.
 
     Attributes:
@@ -147,16 +146,6 @@ class ModelLock:
 
     locked: int
     pins: tuple[ModelPin, ...]
-
-    @classmethod
-    def load(cls, path: Path) -> ModelLock:
-        """Read a lock file.
-
-        Raises:
-            Unreadable: when the file cannot be read.
-            InvalidDocument: with the path to the fault.
-        """
-        return cls.parse(read_lock_file(path), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "NAME.models.toml") -> ModelLock:

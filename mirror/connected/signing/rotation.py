@@ -25,7 +25,7 @@ from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.signatures import sshsig
 from mirror.core.trust.chain import BrokenChain, check_successor
-from mirror.core.trust.quorum import Tally, tally
+from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
 from mirror.core.trust.truststore import TrustStore
 
@@ -221,8 +221,7 @@ class Rotation:
 def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[bytes]) -> tuple[Tally, ...]:
     """Which of the two root roles still lack signatures."""
     signers = {sshsig.verify(document, block, NAMESPACE) for block in blocks}
-    both = (tally(f"holder of root version {one.version}", one.root, signers) for one in (before, root))
-    return tuple(one for one in both if one.still)
+    return unmet(tally(f"holder of root version {one.version}", one.root, signers) for one in (before, root))
 
 
 def _read(path: Path) -> bytes:

@@ -4,16 +4,18 @@ What a lock holds is its own module's (``mirror.connected.toolchain.rpmlock``, `
 
 Example::
 
-    fields = lock_fields(read_lock_file(path), str(path), "mirror-rpms/1")
+    fields = lock_fields(data, "demo.rpms.toml", "mirror-rpms/1")
     seconds(fields)      # of its "locked" line
 """
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Self
 
 from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields
@@ -22,12 +24,31 @@ from mirror.core.toml import parse_toml
 _MAX_BYTES = 16 << 20
 
 
-def read_lock_file(path: Path) -> bytes:
-    """The bytes of a lock file. Raises Unreadable."""
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+class LockFile(ABC):
+    """A lock that is a file of its own, beside the stack's."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a lock file.
+
+        Raises:
+            Unreadable: when the file cannot be read.
+            InvalidDocument: with the path to the fault.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        return cls.parse(data, str(path))
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, data: bytes, source: str) -> Self:
+        """The lock in these bytes. ``source`` names the file in errors.
+
+        Raises:
+            InvalidDocument: with the path to the fault.
+        """
 
 
 def lock_fields(data: bytes, source: str, form: str) -> Fields:

@@ -18,11 +18,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from mirror.connected.fetching.download import Download, clean_url
 from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.toolchain.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
+from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
 from mirror.connected.toolchain.redistmanifest import is_of, open_manifest, redist_base
 from mirror.connected.toolchain.redistpin import RedistPin
 from mirror.connected.toolchain.repository import Read
@@ -39,7 +38,7 @@ _HEAD = (
 
 
 @dataclass(frozen=True)
-class RedistLock:
+class RedistLock(LockFile):
     """The contents of ``NAME.redist.toml``.
 
     Attributes:
@@ -57,16 +56,6 @@ class RedistLock:
     locked: int
     wanted: tuple[str, ...]
     pins: tuple[RedistPin, ...]
-
-    @classmethod
-    def load(cls, path: Path) -> RedistLock:
-        """Read a lock file.
-
-        Raises:
-            Unreadable: when the file cannot be read.
-            InvalidDocument: with the path to the fault.
-        """
-        return cls.parse(read_lock_file(path), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "NAME.redist.toml") -> RedistLock:

@@ -19,13 +19,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from mirror.connected.fetching.download import Download, clean_url
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain.closure import one_release
 from mirror.connected.toolchain.coherence import disagreements
-from mirror.connected.toolchain.locktoml import lock_fields, locked_line, moved, one_a_line, read_lock_file, seconds
+from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
 from mirror.connected.toolchain.rpmpackage import (
     RpmPin,
@@ -48,7 +47,7 @@ _HEAD = (
 
 
 @dataclass(frozen=True)
-class RpmLock:
+class RpmLock(LockFile):
     """The contents of ``NAME.rpms.toml``.
 
     Attributes:
@@ -66,16 +65,6 @@ class RpmLock:
     wanted: tuple[str, ...]
     key: str
     pins: tuple[RpmPin, ...]
-
-    @classmethod
-    def load(cls, path: Path) -> RpmLock:
-        """Read a lock file.
-
-        Raises:
-            Unreadable: when the file cannot be read.
-            InvalidDocument: with the path to the fault.
-        """
-        return cls.parse(read_lock_file(path), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "NAME.rpms.toml") -> RpmLock:

@@ -12,7 +12,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,11 @@ class Tally:
         return {"threshold": self.threshold, "signed": list(self.signed), "not_signed": list(self.missing)}
 
 
+def unmet(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    """Those that still lack signatures."""
+    return tuple(one for one in tallies if one.still)
+
+
 class ThresholdNotMet(MirrorError):
     """Too few of a role's keys have signed.
 
@@ -148,7 +153,7 @@ class Signers:
     @property
     def shortfalls(self) -> tuple[Tally, ...]:
         """Roles of which too few have signed, where that was not required."""
-        return tuple(one for one in self.tallies if one.still)
+        return unmet(self.tallies)
 
 
 def check_quorum(

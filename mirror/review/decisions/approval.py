@@ -26,7 +26,7 @@ from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
-from mirror.core.trust.quorum import Tally
+from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
 from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command
 from mirror.core.trust.verdict import REVIEW
@@ -82,7 +82,7 @@ class Decision:
     @property
     def missing(self) -> tuple[Tally, ...]:
         """Roles that still lack signatures."""
-        return tuple(one for one in self.tallies if one.still)
+        return unmet(self.tallies)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
-from mirror.core.trust.quorum import Tally
+from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import Root, utc
 from mirror.core.trust.sidecars import Statement
 from mirror.core.trust.verdict import REVIEW
@@ -53,7 +53,7 @@ class Inventory:
     @property
     def missing(self) -> tuple[Tally, ...]:
         """Roles of which too few have signed."""
-        return tuple(one for one in self.tallies if one.still)
+        return unmet(self.tallies)
 
     @property
     def locked(self) -> str:
