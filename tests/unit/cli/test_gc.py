@@ -29,10 +29,12 @@ def test_every_stack_is_swept_when_none_is_named(home: Path, capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert f"would remove generation {gone[0].path} (" in out
     assert out.splitlines()[-1].startswith("would free ")
-    assert f"removing {gone[1].path}: older than what is kept" in err
+    assert "removing" not in err
     assert all(generation.is_complete for generation in gone)
     assert main(["gc"]) == 0
-    assert "kept generation" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "kept generation" in out
+    assert f"removing {gone[1].path}: older than what is kept" in err
     assert [len(prefix.installed()) for prefix in prefixes] == [2, 2]
     assert main(["gc", "h100", "--keep", "0"]) == 0
     assert [len(prefix.installed()) for prefix in prefixes] == [1, 2]
