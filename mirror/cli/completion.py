@@ -114,13 +114,20 @@ def script(shell: str, found: Sequence[Place]) -> str:
     return SCRIPTS[shell](found)
 
 
-def _bash(found: Sequence[Place]) -> str:
-    values, words = [], []
+def _value_cases(found: Sequence[Place], complete: Callable[[Value], str]) -> str:
+    """The arms of a ``case`` of bash or zsh: what completes the value after each option that takes one."""
+    arms = []
     for place in found:
         for option in place.options:
             if option.value != FLAG:
                 pattern = "|".join(f'"{place.name}:{word}"' for word in option.words)
-                values.append(f"        {pattern}) {_bash_value(option.value)}; return ;;")
+                arms.append(f"        ({pattern}) {complete(option.value)}; return ;;")
+    return "\n".join(arms)
+
+
+def _bash(found: Sequence[Place]) -> str:
+    words = []
+    for place in found:
         plain = " ".join(word for word, _ in place.inner)
         options = " ".join(word for option in place.options for word in option.words)
         values_of = f"[[ $current == -* ]] || {{ {_bash_value(place.argument)}; return; }}; " if not plain else ""
@@ -128,7 +135,9 @@ def _bash(found: Sequence[Place]) -> str:
         words.append(
             f'        "{place.name}") {values_of}local words; {offer}; COMPREPLY=($(compgen -W "$words" -- "$current")) ;;'
         )
-    return _BASH.format(steps=_steps(found), values="\n".join(values), words="\n".join(words), names=NAMES)
+    return _BASH.format(
+        steps=_steps(found), values=_value_cases(found, _bash_value), words="\n".join(words), names=NAMES
+    )
 
 
 def _bash_value(value: Value) -> str:
@@ -138,19 +147,15 @@ def _bash_value(value: Value) -> str:
 
 
 def _zsh(found: Sequence[Place]) -> str:
-    values, words = [], []
+    words = []
     for place in found:
-        for option in place.options:
-            if option.value != FLAG:
-                pattern = "|".join(f'"{place.name}:{word}"' for word in option.words)
-                values.append(f"        ({pattern}) {_zsh_value(option.value)}; return ;;")
         inner = " ".join(_zsh_item(word, told) for word, told in place.inner)
         options = " ".join(_zsh_item(word, option.told) for option in place.options for word in option.words)
         argument = (
             "" if place.inner else f"; [[ ${{words[CURRENT]}} == -* ]] || {{ {_zsh_value(place.argument)}; return }}"
         )
         words.append(f'        ("{place.name}") inner=({inner}); options=({options}){argument} ;;')
-    return _ZSH.format(steps=_steps(found), values="\n".join(values), words="\n".join(words), names=NAMES)
+    return _ZSH.format(steps=_steps(found), values=_value_cases(found, _zsh_value), words="\n".join(words), names=NAMES)
 
 
 def _zsh_item(word: str, told: str) -> str:
