@@ -1,4 +1,5 @@
-"""Who must sign changes: rotated to two approvers and two builders, bundled, signed by several people, installed, a key lost.
+"""Who must sign changes: rotated to two approvers and two builders, bundled, signed by several people, installed, a key lost;
+refused by one who may, and taken back.
 
 Every step is a command as its user types it: the builders' and approvers' `mirror`, the operator's `mirror.pyz` on the oldest
 Python. Nothing of the test makes or signs a bundle in their place.
@@ -21,6 +22,7 @@ import pytest
 
 from tests.e2e.conftest import find_python
 from tests.support.agents import add_key, ssh_agent
+from tests.support.osv import record, write_dump
 
 pytestmark = pytest.mark.index
 
@@ -245,6 +247,30 @@ def test_a_bundle_of_the_time_before_is_signed_by_the_new_ones(builder: Person, 
     operator.gets(*carried(before))
     operator.types("install", "b.tar")  # who has not heard of the new root is not asked more than the old one asks
     assert operator.json("trust", "show")["version"] == 1
+
+
+def test_an_approver_refuses_and_takes_it_back(builder: Person, operator: Person) -> None:
+    rotate(builder, "--threshold", "approver=1")
+    made = bundle(builder)
+    dump = write_dump(builder.desk / "dump", record("GHSA-1", "six"))
+    assert "GHSA-1" in builder.types("rescan", "b.tar", "--osv", dump)
+    builder.types("approve", "b.tar", "--key", "bob")
+    assert "alice" in builder.types("reject", "b.tar", "--key", "alice", "--note", "GHSA-1 is in it")
+
+    # One signature would be enough, and one refusal is too many: nobody installs it, and everyone is told why.
+    operator.gets(*carried(made))
+    for command in ("verify", "install"):
+        refused = operator.types(command, "b.tar", code=118)
+        assert "error: alice refused this bundle at " in refused
+        assert ": GHSA-1 is in it\n" in refused
+        assert "approve" in refused
+
+    builder.types("approve", "b.tar", "--key", "alice", "--note", "it is not reachable")
+    assert "ok: b.tar is intact" in builder.types("verify", "b.tar")
+    operator.gets(*carried(made))
+    operator.types("install", "b.tar")
+    signed = operator.json("verify", "b.tar")["signers"]
+    assert signed["approver"] == ["alice", "bob"]
 
 
 def test_the_second_builder_packs_and_the_first_signs_beside_it(builder: Person, operator: Person) -> None:
