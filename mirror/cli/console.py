@@ -27,7 +27,7 @@ from mirror.cli.prose import item
 from mirror.cli.terminal import FAINT, GOOD, columns, is_terminal, paint, paint_label
 from mirror.cli.terminal import WARNING as YELLOW
 from mirror.core.progress import Advance
-from mirror.core.sizes import human_bytes as human_bytes
+from mirror.core.words import human_bytes as human_bytes
 from mirror.review.markup import visible
 
 _REDRAW_S = 0.1

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
-from mirror.core.sizes import counted
 from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import counted
 from mirror.review.questions.contents import read_contents
 from mirror.review.questions.diff import Changes, compare
 

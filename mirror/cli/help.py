@@ -11,7 +11,7 @@ from mirror.cli.pager import show
 from mirror.cli.parsing import Usage, leaves
 from mirror.cli.prose import rendered
 from mirror.core.commands import find
-from mirror.core.nearmiss import near
+from mirror.core.words import near
 
 DOCUMENTS = ("design", "security", "cuda")
 """Pages that the sources cite, as DESIGN.md, SECURITY.md and CUDA.md, by their sections and rows."""

@@ -10,8 +10,8 @@ from mirror.cli.console import human_bytes, print_json
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.manifest import BUILT
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.sizes import counted
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import counted
 from mirror.review.report.inventory import Inventory, take_inventory
 
 

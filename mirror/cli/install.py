@@ -14,7 +14,7 @@ from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
 from mirror.core.kinds import KINDS, TOOL, WHEEL
 from mirror.core.policy.document import read_policy
-from mirror.core.sizes import counted
+from mirror.core.words import counted
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without

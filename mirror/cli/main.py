@@ -192,7 +192,7 @@ def _parsed(words: list[str], name: str) -> argparse.Namespace:
 
 def _unknown(name: str) -> MirrorError:
     from mirror.cli.parsing import Usage
-    from mirror.core.nearmiss import near
+    from mirror.core.words import near
 
     return Usage(f"there is no command {name!r}", _USAGE, f"{near(name, COMMANDS)}{Usage.hint}")
 

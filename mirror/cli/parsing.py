@@ -17,7 +17,7 @@ from mirror.cli.caller import spoken
 from mirror.cli.prose import item, paragraphs
 from mirror.cli.terminal import columns, paint_headings
 from mirror.core.errors import MirrorError
-from mirror.core.nearmiss import near
+from mirror.core.words import near
 
 
 class Usage(MirrorError):

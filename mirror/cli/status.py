@@ -16,7 +16,7 @@ from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
 from mirror.closed.soundness import Soundness, check_generation
-from mirror.core.sizes import counted
+from mirror.core.words import counted
 
 _DESCRIPTION = """\
 Show what is installed: one stack, by its name or its prefix, or every stack in the default place. The number of a

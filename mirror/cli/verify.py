@@ -12,12 +12,12 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
 from mirror.core.policy.document import read_policy
 from mirror.core.policy.rules import Verdict, judge
-from mirror.core.sizes import counted
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Sidecars, signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import check_refusals
+from mirror.core.words import counted
 from mirror.review.report.deep import Deep, NotWaived, look_deep
 from mirror.review.report.inventory import Inventory, take_inventory
 

@@ -2,8 +2,8 @@
 
 Packages, each standing only on those before it:
 
-1. words: ``errors``, ``names``, ``fields`` and ``toml`` (strict documents), ``target``, ``sizes``, ``progress``, ``durable``,
-   ``home``, ``kinds``.
+1. what all use: ``errors``, ``words``, ``names``, ``fields`` and ``toml`` (strict documents), ``target``, ``progress``,
+   ``durable``, ``home``, ``signals``, ``kinds``.
 2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
 3. ``binaries``: compiled files, what they ask of a host, and for which GPUs they hold code.
 4. ``wheels``: a wheel's name, tags, paths, versions and requirements, and the one reader of the file.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn, TypeVar, cast
 
 from mirror.core.errors import InvalidDocument
-from mirror.core.nearmiss import did_you_mean
+from mirror.core.words import did_you_mean
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import Unreadable
-from mirror.core.nearmiss import did_you_mean
+from mirror.core.words import did_you_mean
 
 DIRECTORY = "lockfiles"
 """Where a project keeps its stacks."""

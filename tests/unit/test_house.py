@@ -28,7 +28,7 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "nearmiss", "names", "fields", "toml", "target", "sizes", "commands", "progress", "durable", "home",
+        "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "durable", "home", "signals",
         "stackfiles", "kinds",
         "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
     ),

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from mirror.core.errors import Unwritable
+from mirror.core.signals import held_signals
 
 _KEPT_BYTES = 64 << 10
 
@@ -92,27 +93,27 @@ def run(
         Unwritable: when there is no directory for temporary files.
     """
     with _temporary_file() as output, _temporary_file() as errors:
+        process = None
         try:
-            process = subprocess.Popen(
-                list(command),
-                env=dict(environment),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                pass_fds=tuple(inherited),
-                start_new_session=True,
-            )
-        except OSError as exc:
-            return Finished(CANNOT_START, "", f"{command[0]}: {exc.strerror or exc}")
-        try:
+            with held_signals():
+                process = subprocess.Popen(
+                    list(command),
+                    env=dict(environment),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    pass_fds=tuple(inherited),
+                    start_new_session=True,
+                )
             code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            _end(process)
             code = TIMED_OUT
-        except BaseException:
-            _end(process)
-            raise
+        except OSError as exc:
+            return Finished(CANNOT_START, "", f"{command[0]}: {exc.strerror or exc}")
+        finally:
+            if process is not None and process.returncode is None:
+                _end(process)
         late = f"\nended after {timeout_s:.0f} s without a result" if code == TIMED_OUT else ""
         return Finished(code, _tail(output), _tail(errors) + late)
 

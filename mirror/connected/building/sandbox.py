@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from mirror.connected.building import network_isolation
 from mirror.core.errors import MirrorError
+from mirror.core.signals import held_signals
 
 
 class NetworkCutUnavailable(MirrorError):
@@ -67,27 +68,30 @@ def run_cut_off(
     reading, writing = os.pipe()
     inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), str(writing), without, *command]
     with open(reading, "rb") as report:
+        process = None
         try:
-            process = subprocess.Popen(
-                inside,
-                cwd=cwd,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(writing,),
-                umask=0o022,
-                start_new_session=True,
-            )
-        finally:
-            os.close(writing)
-        try:
+            with held_signals():
+                try:
+                    process = subprocess.Popen(
+                        inside,
+                        cwd=cwd,
+                        env=dict(environment),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        pass_fds=(writing,),
+                        umask=0o022,
+                        start_new_session=True,
+                    )
+                finally:
+                    os.close(writing)
             said = report.read().decode("utf-8", "replace")  # ends when the command begins, or the helper ends
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
-            # Interrupted, or daemons left behind: the group's number is ours as long as its leader is not reaped.
-            os.killpg(process.pid, signal.SIGKILL)
-            status = process.wait()
+            if process is not None:
+                # Interrupted, or daemons left behind: the group's number is ours as long as its leader is not reaped.
+                os.killpg(process.pid, signal.SIGKILL)
+                status = process.wait()
     if not said.startswith("cut off by "):
         raise NetworkCutUnavailable(said or f"the process that cuts it off ended with status {status}")
     return status if status >= 0 else 128 - status

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import project_name
-from mirror.core.nearmiss import did_you_mean
+from mirror.core.words import did_you_mean
 
 TOOLCHAIN = "toolchain"
 _OLD_WORD = "rpms"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror.core.nearmiss import did_you_mean
+from mirror.core.words import did_you_mean
 
 
 @dataclass(frozen=True)

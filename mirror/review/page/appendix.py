@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from mirror.core.bundle.dossier import LICENCES, PATH
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.sizes import human_bytes
+from mirror.core.words import human_bytes
 from mirror.review.markup import Html, element, join
 from mirror.review.page.findings import anchor
 from mirror.review.page.summary import digest

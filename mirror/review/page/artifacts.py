@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.kinds import KINDS, TOOL
-from mirror.core.sizes import counted, human_bytes
 from mirror.core.trust.root import utc
+from mirror.core.words import counted, human_bytes
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import anchor, question_anchor
 from mirror.review.page.summary import digest

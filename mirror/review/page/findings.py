@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mirror.core.sizes import counted, human_bytes
+from mirror.core.words import counted, human_bytes
 from mirror.review.markup import Html, element, join, word
 from mirror.review.questions.diff import Change, Changes
 from mirror.review.questions.question import KNOW, Finding, Question

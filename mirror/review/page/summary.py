@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from mirror.core.kinds import KINDS, META, TOOL
 from mirror.core.signatures.fingerprints import grouped
-from mirror.core.sizes import counted, human_bytes
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Tally
 from mirror.core.trust.root import utc
+from mirror.core.words import counted, human_bytes
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place

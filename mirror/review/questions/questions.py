@@ -19,7 +19,7 @@ from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import is_above
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import BUILT
-from mirror.core.sizes import counted
+from mirror.core.words import counted
 from mirror.review.questions.paths import UNKNOWN
 from mirror.review.questions.question import DECIDE, KNOW, LOOK, Finding, Question, Subject
 

@@ -72,6 +72,31 @@ def test_a_signal_to_us_ends_the_program_too(tmp_path: Path) -> None:
     assert_gone(int(pid.read_text()))
 
 
+@pytest.mark.parametrize(
+    "call", ["command.run(LINE, {})", "sandbox.run_cut_off(LINE, cwd=Path(), environment={}, log=LOG)"]
+)
+def test_a_signal_while_the_program_starts_ends_it_too(tmp_path: Path, call: str) -> None:
+    """It has begun, and nobody knows its number yet."""
+    source = (
+        "import os, signal, subprocess, sys\n"
+        "from pathlib import Path\n"
+        "from mirror.closed.host import command\n"
+        "from mirror.connected.building import sandbox\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "class Slow(subprocess.Popen):\n"
+        "    def __init__(self, *args, **how):\n"
+        "        super().__init__(*args, **how)\n"
+        "        Path('pid').write_text(str(self.pid))\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "subprocess.Popen = Slow\n"
+        "LINE, LOG = ['/bin/sleep', '1000'], sys.stderr.buffer\n"
+        f"{call}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 143
+    assert_gone(int((tmp_path / "pid").read_text()))
+
+
 def assert_gone(pid: int) -> None:
     """A killed process may stay a moment as a zombie of whoever adopts it."""
     for _ in range(100):

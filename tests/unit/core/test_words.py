@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.nearmiss import did_you_mean, meant
+from mirror.core.words import did_you_mean, meant
 
 
 @pytest.mark.parametrize(

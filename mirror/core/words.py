@@ -1,12 +1,14 @@
-"""Near misses: what may have been meant by a word that is not known.
+"""Words for people: sizes and counts the same wherever one reads them, and what may have been meant by a word not known.
 
-One rule for commands, options, keys of a TOML file, stacks and projects. What is known, and what becomes of the word, is the
-caller's business.
+One rule of near misses for commands, options, keys of a TOML file, stacks and projects. What is known, and what becomes of
+the word, is the caller's business.
 
 Rules: only what is close is offered, and nothing is ever taken in a word's place.
 
 Example::
 
+    >>> human_bytes(1536)
+    '1.5 KiB'
     >>> meant("bundel", ["bundle", "lock"])
     'bundle'
     >>> did_you_mean("h10", ["h100", "quickstart"])
@@ -21,6 +23,20 @@ from collections.abc import Iterable
 _CLOSE = 0.6
 _SHORTEST = 3
 """Letters of a word that may stand for the beginning of another."""
+
+
+def human_bytes(size: float) -> str:
+    """Bytes in the largest unit that leaves at least one before the point."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.2f} GiB"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``"1 file"``, ``"2 files"``; ``many`` where an s is not all that differs."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def meant(word: str, known: Iterable[str]) -> str:
