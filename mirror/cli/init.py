@@ -83,7 +83,7 @@ def _print(made: NewStack) -> None:
     out(f"{made.path}  for {made.stack.target}")
     for line in made.left_out:
         out(f"not taken over: {line}")
-    if made.stack.rpms is None and made.stack.target.gpu:
+    if made.stack.toolchain is None and made.stack.target.gpu:
         out("note: no CUDA toolchain yet; what compiles kernels there (FlashInfer) needs it: see [rpms] in the file")
     if made.stack.requirements:
         out(f"next: {made.next_command}")

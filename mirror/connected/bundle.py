@@ -152,7 +152,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = trust.root_documents()
     sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
-    with drift_named(locks.rpms, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
+    with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     gathered = assemble(plan, locks, paths, built)

@@ -4,8 +4,8 @@
 2. Refuse exact pins that the target cannot take, and set optional requirements aside whose index cannot be reached.
 3. Resolve versions, and choose the one file of each: ``NAME.txt``.
 4. The same for what the builds need: ``NAME.build.txt``.
-5. Close over the RPMs that are wanted: ``NAME.rpms.toml``; and keep which RPM brings which file: ``NAME.files.txt``.
-   Or choose among NVIDIA's component archives: ``NAME.redist.toml``.
+5. Ask whoever offers the other kinds (``mirror.connected.locking.kinds``): close over the RPMs that are wanted, choose among
+   NVIDIA's component archives, pin the files of models.
 
 Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers, unless it is to
@@ -30,9 +30,8 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
 from mirror.connected.locking.copies import Copies
 from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
+from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
-from mirror.connected.locking.sides import side_drafts
-from mirror.connected.locking.toolchainlock import left_behind, redist_drafts, rpm_drafts
 from mirror.connected.locking.upgrade import Upgrade
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_lock
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
@@ -103,23 +102,22 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
     now = int(time.time()) if options.now is None else options.now
     python = _python_side(stack, wish_digests(written), path.parent, options, now, store, progress)
     drafts, moved = list(python.drafts), python.moved
-    try:
-        toolchain, rpms_moved = rpm_drafts(stack, path.parent, options, now, progress)
-        drafts += toolchain
-        drafts += redist_drafts(stack, path.parent, options, now, progress)
-    except RepositoryUnreachable:
-        for draft in drafts:
-            draft.write()
-            progress.say(f"{draft.path} is locked; {stack.name}.{'rpms' if stack.rpms else 'redist'}.toml is not")
-        for one in python.kept_out:
-            progress.say(f"note: {one}")
-        raise
-    drafts += side_drafts(stack, path.parent, options, now, progress)
-    drafts += left_behind(stack, path.parent, options)
+    for one in LOCKS:
+        try:
+            of_kind = kind_drafts(one, stack, path.parent, options, now, progress)
+        except RepositoryUnreachable:
+            for draft in python.drafts:
+                draft.write()
+                progress.say(f"{draft.path} is locked; {one.file.path(Path(), stack.name)} is not")
+            for kept_out in python.kept_out:
+                progress.say(f"note: {kept_out}")
+            raise
+        drafts += of_kind.drafts
+        moved += of_kind.moved
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)
-    notes = (*notes, *_not_moved(stack, (*moved, *rpms_moved), options.upgrade))
-    return Locked(stack.name, files, python.unpinned, (*moved, *rpms_moved), python.kept_out, notes)
+    notes = (*notes, *_not_moved(stack, moved, options.upgrade))
+    return Locked(stack.name, files, python.unpinned, moved, python.kept_out, notes)
 
 
 def restamp(path: Path, now: int | None = None) -> None:
@@ -142,8 +140,9 @@ def restamp(path: Path, now: int | None = None) -> None:
 
 def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: Store) -> None:
     """The bundle of this lock takes the toolchain from the same copy."""
+    endings = tuple(f".{one.file.ENDING}" for one in LOCKS if one.part == TOOLCHAIN)
     for file in files:
-        if options.toolchain_repo and file.path.name.endswith((".rpms.toml", ".redist.toml")) and file.path.is_file():
+        if options.toolchain_repo and file.path.name.endswith(endings) and file.path.is_file():
             Copies(store).remember(file.path, options.toolchain_repo)
 
 
@@ -238,4 +237,5 @@ def _python_side(
 def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
     """Every name that an upgrade may have."""
     asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
-    return asked.union(*(one.versions for one in previous), [TOOLCHAIN] if stack.rpms else [])
+    leaves_choice = stack.toolchain is not None and stack.toolchain.LEAVES_CHOICE
+    return asked.union(*(one.versions for one in previous), [TOOLCHAIN] if leaves_choice else [])

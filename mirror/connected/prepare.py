@@ -100,9 +100,9 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
     for pin in locks.python.pins:
         if str(pin.name) in {str(canonicalize_name(name)) for name in wishes.without}:
             yield f"goes without {pin.name}, which {locks.path.name} pins (--without)"
-    if locks.stack and (locks.stack.rpms or locks.stack.redist) and wishes.goes_without_toolchain:
+    if locks.stack and locks.stack.toolchain and wishes.goes_without_toolchain:
         yield "carries no CUDA toolchain (--without toolchain)"
-    if locks.rpms and not locks.index and not wishes.goes_without_toolchain:
+    if locks.toolchain and locks.toolchain.LISTS_FILES and not locks.index and not wishes.goes_without_toolchain:
         yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
     if locks.stack is None:
         whose = f"the one that {wishes.target.name} says" if wishes.target else "this machine's platform"

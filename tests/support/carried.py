@@ -203,7 +203,8 @@ class Carried:
         rpm_lock = RpmLock("https://rpms.example.org/", fingerprints, 1, wanted, self.packager.armored, tuple(rpms))
         python = parse_lock(text, "demo.txt")
         files = {"demo.txt": text}
-        return Locks(self.directory / "demo.txt", "demo", self.stack, python, None, rpm_lock, self.stack.target, files)
+        path, pinned = self.directory / "demo.txt", {RPM: rpm_lock}
+        return Locks(path, "demo", self.stack, python, None, self.stack.target, files, pinned=pinned)
 
     def _built(self, project: str, version: str, source: str) -> BuiltWheel:
         path = make_wheel(self.directory / "built", project, version, said=["License: MIT"])

@@ -13,6 +13,7 @@ import tomllib
 
 from mirror.cli.help import TOPICS, page
 from mirror.connected.stack.file import Stack
+from mirror.core.kinds import INTERPRETER
 from mirror.core.policy.document import Policy
 
 HOUSE = Path(__file__).parents[2]
@@ -68,4 +69,4 @@ def test_the_sample_stack_is_a_stack() -> None:
     document = tomllib.loads(sample("stack").replace('sha256 = "..."', f'sha256 = "{"0" * 64}"'))
     stack = Stack.from_dict(document, "sample")
     assert (stack.target.cuda, stack.build) == ("12.8", ("mistral-common",))
-    assert stack.interpreter is not None
+    assert INTERPRETER in stack.wishes

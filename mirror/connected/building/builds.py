@@ -15,7 +15,6 @@ Example::
 from __future__ import annotations
 
 import hashlib
-import importlib
 import shutil
 import subprocess
 import sys
@@ -28,15 +27,10 @@ from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.connected.probe.sdist import probe_sdist
-from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import REDIST, RPM
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
-from mirror.core.toolkit.package import PackageSource
-from mirror.core.toolkit.redist import RedistSource
-from mirror.core.toolkit.rpmsource import trusted_rpms
 from mirror.core.toolkit.toolchain import unpack_toolchain
 
 
@@ -134,7 +128,7 @@ def _toolkit(
 ) -> Toolkit | None:
     """The CUDA toolkit unpacked from the plan's RPMs or component archives; None when it has none."""
     parts = plan.toolchain
-    if not parts:
+    if not parts or locks.toolchain is None:
         return None
     names = "\n".join(sorted(part.download.sha256 for part in parts))
     key = Sha256Hex(hashlib.sha256(f"{plan.target.cuda} {plan.target.arch}\n{names}".encode()).hexdigest())
@@ -144,34 +138,12 @@ def _toolkit(
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
         draft = Path(scratch) / "cuda"
-        unpack_toolchain(_packages(plan, locks, paths), draft, plan.target, progress=progress)
+        unpack_toolchain(
+            tuple(locks.toolchain.sources(paths, plan.target).values()), draft, plan.target, progress=progress
+        )
         try:
             draft.rename(home)
         except OSError:  # another run was faster; its tree is as good
             if not home.is_dir():
                 raise
     return Toolkit(home, key)
-
-
-def _packages(plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path]) -> tuple[PackageSource, ...]:
-    """What the toolchain is unpacked from."""
-    if locks.rpms is None:
-        return redist_sources(plan, paths)
-    rpms = [paths[part.download.sha256] for part in plan.of(RPM)]
-    return trusted_rpms(rpms, keys=locks.rpms.key, fingerprints=locks.rpms.fingerprints, zstd=zstd_here)
-
-
-def redist_sources(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> tuple[RedistSource, ...]:
-    """The plan's component archives, by the files that were fetched."""
-    return tuple(
-        RedistSource.of_file(paths[part.download.sha256], part.download.sha256, part.name, part.version, plan.target)
-        for part in plan.of(REDIST)
-    )
-
-
-def zstd_here() -> Decompressor:
-    """``backports.zstd``, which pyproject.toml asks for below Python 3.14."""
-    try:
-        return ModuleDecompressor(importlib.import_module("backports.zstd"))
-    except ImportError as exc:
-        raise LookupError("backports.zstd is not installed") from exc

@@ -26,7 +26,7 @@ findings = no_findings
 
 
 def plan(wanted: Wanted) -> Planned:
-    wishes: tuple[FileWish, ...] = wanted.stack.wished(KIND)
+    wishes: tuple[FileWish, ...] = wanted.stack.wishes.get(KIND, ())
     parts = tuple(Part(KIND, one.name, "", one.download(), source=one.origin, place=one.to) for one in wishes)
     return Planned(parts, environment=[pair for one in wishes for pair in one.variables])
 
@@ -37,7 +37,7 @@ def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int
 
 
 def tasks(gathered: Gathered) -> Iterable[Task]:
-    wishes = {one.path: one for one in (gathered.locks.stack.wished(KIND) if gathered.locks.stack else ())}
+    wishes = {one.path: one for one in (gathered.locks.stack.wishes.get(KIND, ()) if gathered.locks.stack else ())}
     for artifact, source in gathered.files(KIND):
         wish = wishes[artifact.path]
         depends = f"file {wish.name} {wish.licence} {wish.summary}"

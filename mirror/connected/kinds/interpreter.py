@@ -14,6 +14,7 @@ from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan, UnusableName
 from mirror.connected.stack.file import Stack
+from mirror.connected.stack.interpreter import InterpreterPin
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
@@ -26,7 +27,7 @@ papers = no_papers
 
 def plan(wanted: Wanted) -> Planned:
     """Raises ``UnusableName`` when the URL ends in no plain file name."""
-    pin = wanted.stack.interpreter
+    pin: InterpreterPin | None = wanted.stack.wishes.get(KIND)
     if pin is None:
         return Planned()
     filename = unquote(urlsplit(pin.url).path.rpartition("/")[2])  # a build's "+" travels as %2B

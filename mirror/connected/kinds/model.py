@@ -29,10 +29,9 @@ sizes = no_sizes
 
 
 def plan(wanted: Wanted) -> Planned:
-    lock = wanted.locks.others.get(KIND)
-    if lock is None:
+    lock = wanted.locks.pinned.get(KIND)
+    if not isinstance(lock, ModelLock):
         return Planned()
-    assert isinstance(lock, ModelLock), "the table of side locks says so"
     parts = tuple(
         Part(
             KIND,
@@ -46,7 +45,7 @@ def plan(wanted: Wanted) -> Planned:
         for pin in lock.pins
         for file in pin.files
     )
-    wishes: tuple[ModelWish, ...] = wanted.stack.wished(KIND)
+    wishes: tuple[ModelWish, ...] = wanted.stack.wishes.get(KIND, ())
     return Planned(parts, environment=[pair for one in wishes for pair in one.variables])
 
 

@@ -7,57 +7,50 @@ from pathlib import Path
 
 from packageurl import PackageURL
 
-from mirror.connected.building.builds import redist_sources
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, paths_of
+from mirror.connected.kinds.packages import index_of, plan_packages, sources
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan
 from mirror.connected.stack.file import Stack
+from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import REDIST
 from mirror.core.names import Sha256Hex
-from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
+from mirror.core.toolkit.fileindex import BUNDLED
+from mirror.core.toolkit.redist import RedistSource
 
 KIND = REDIST
 findings = no_findings
 
 
 def plan(wanted: Wanted) -> Planned:
-    lock, wishes = wanted.locks.redist, wanted.wishes
-    if lock is None or wishes.goes_without_toolchain:
-        return Planned()
-    downloads, sources = lock.downloads(wishes.toolchain_repo or wanted.locks.copy or None), lock.downloads(None)
-    return Planned(
-        tuple(
-            Part(KIND, pin.name, pin.version, item, source=source.shown_url)
-            for pin, item, source in zip(lock.pins, downloads, sources, strict=True)
-        )
-    )
+    return plan_packages(KIND, wanted)
 
 
 def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
     """As the closed side will judge the archives."""
-    return {one.sha256: one.judge().unpacked_size for one in redist_sources(plan, paths)}
+    return {
+        part.download.sha256: RedistSource.of_file(path, part.download.sha256, part.name, part.version, plan.target)
+        .judge()
+        .unpacked_size
+        for part, path in paths_of(plan, KIND, paths)
+    }
 
 
 def papers(gathered: Gathered) -> Mapping[str, bytes]:
     """The lock for the closed side, and which component brings which file."""
-    lock, archives = gathered.locks.redist, gathered.assembly.of(KIND)
-    if not archives or lock is None:
+    lock, archives = gathered.locks.toolchain, gathered.assembly.of(KIND)
+    if not archives or not isinstance(lock, RedistLock):
         return {}
-    target = gathered.plan.target
-    judged = [one.judge() for one in redist_sources(gathered.plan, gathered.paths)]
-    return {
-        "meta/redist.json": meta.redist_json(lock.manifest, lock.sha256, lock.release, archives),
-        BUNDLED: FileIndex.of_packages(judged, target.cuda, target.arch).encode(),
-    }
+    listed = meta.redist_json(lock.manifest, lock.sha256, lock.release, archives)
+    return {"meta/redist.json": listed, BUNDLED: index_of(gathered).encode()}
 
 
 def tasks(gathered: Gathered) -> Iterable[Task]:
-    places = {artifact.sha256: (artifact, source) for artifact, source in gathered.files(KIND)}
-    for archive in redist_sources(gathered.plan, gathered.paths):
-        artifact, source = places[archive.sha256]
-        yield Task.of_archive(artifact.path, source, archive)
+    for artifact, path, archive in sources(gathered, KIND):
+        assert isinstance(archive, RedistSource), "it is pinned by a RedistLock"
+        yield Task.of_archive(artifact.path, path, archive)
 
 
 def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:

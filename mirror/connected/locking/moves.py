@@ -21,7 +21,7 @@ class Move:
         name: the project's, or the package's.
         old: version before; empty when it was not locked.
         new: version now; empty when it is locked no more.
-        part: one of ``mirror.connected.lock.PARTS``.
+        part: ``"python"``, ``"build"``, or the directory of the kind that is pinned, ``"rpms"``.
     """
 
     name: str

@@ -16,26 +16,35 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.models.hub import HubRepository, file_url, hub_of
 from mirror.connected.models.selection import select
 from mirror.connected.stack.models import HUB, ModelWish, hub_url
-from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
+from mirror.connected.toolchain.lockfile import (
+    LockFile,
+    locked_line,
+    moved,
+    once_in_order,
+    one_a_line,
+    seconds,
+    table_lines,
+)
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.fields import Fields
+from mirror.core.kinds import MODEL, Kind
 from mirror.core.kinds.model import bundle_path, repository_name, revision_hex
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
 from mirror.core.vetting.rules import ProjectWaiver
 
-FORMAT = "mirror-models/1"
 _JOBS = 8
-_HEAD = "# The models of a stack, written by `mirror lock`. Change NAME.toml and lock again rather than editing this file.\n"
 
 
 @dataclass(frozen=True)
@@ -103,15 +112,13 @@ class ModelPin:
             files=(),
         )
         files = tuple(_file(table, pin.repository) for table in fields.tables("file"))
-        names = [file.path for file in files]
-        if not names or names != sorted(set(names)):
-            fields.fail("file", "expected at least one, each path once, in order")
+        once_in_order(fields, "file", [file.path for file in files], "path")
         fields.end()
         return replace(pin, files=files)
 
     def lines(self) -> Iterator[str]:
         """Its table, as the lock's text has it."""
-        yield "[[model]]"
+        yield from ("", "[[model]]")
         yield f"repository = {json.dumps(self.repository)}"
         yield f"revision = {json.dumps(self.revision)}"
         if self.endpoint != HUB:
@@ -120,9 +127,7 @@ class ModelPin:
             if patterns:
                 yield f"{key} = {one_a_line(patterns)}"
         for file in self.files:
-            yield ""
-            yield "[[model.file]]"
-            yield from (f"{key} = {json.dumps(value)}" for key, value in vars(file).items())
+            yield from table_lines("model.file", file)
 
 
 def _file(fields: Fields, repository: str) -> ModelFile:
@@ -144,39 +149,46 @@ class ModelLock(LockFile):
         pins: the repositories, in order.
     """
 
+    KIND: ClassVar[Kind] = MODEL
+    TITLE: ClassVar[str] = "models"
+    FORMAT: ClassVar[str] = "mirror-models/1"
+    ENDING: ClassVar[str] = "models.toml"
+
     locked: int
     pins: tuple[ModelPin, ...]
 
     @classmethod
-    def parse(cls, data: bytes, source: str = "NAME.models.toml") -> ModelLock:
-        """Inverse of ``encode``. ``source`` names the file in errors.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = lock_fields(data, source, FORMAT)
+    def from_fields(cls, fields: Fields) -> ModelLock:
         lock = cls(seconds(fields), tuple(ModelPin.from_fields(table) for table in fields.tables("model")))
-        names = [pin.repository for pin in lock.pins]
-        if not names or names != sorted(set(names)):
-            fields.fail("model", "expected at least one, each repository once, in order")
-        fields.end()
+        once_in_order(fields, "model", [pin.repository for pin in lock.pins], "repository")
         return lock
 
-    def encode(self) -> bytes:
-        """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
-        lines = [f"format = {json.dumps(FORMAT)}", locked_line(self.locked)]
+    def lines(self) -> Iterator[str]:
+        yield locked_line(self.locked)
         for pin in self.pins:
-            lines += ["", *pin.lines()]
-        return (_HEAD + "\n".join(lines) + "\n").encode("utf-8")
+            yield from pin.lines()
 
     @property
     def count(self) -> int:
-        """How many files it pins."""
         return sum(len(pin.files) for pin in self.pins)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return {pin.repository: pin.revision for pin in self.pins}
 
     def downloads(self) -> tuple[Download, ...]:
         """What to fetch, in order; from the hub that ``HF_ENDPOINT`` names, where that stands in for huggingface.co."""
         return tuple(pin.download(file) for pin in self.pins for file in pin.files)
+
+    def _differences(self, wishes: Sequence[ModelWish], target: Target) -> Iterator[str]:
+        pins = {pin.repository: pin for pin in self.pins}
+        yield from moved([wish.repository for wish in wishes], list(pins))
+        for wish in wishes:
+            pin = pins.get(wish.repository)
+            for what in ("revision", "endpoint", "include", "exclude") if pin else ():
+                wanted, locked = getattr(wish, what), getattr(pin, what)
+                if wanted != locked:
+                    yield f"the stack wants {wish.repository} with {what} {_said(wanted)}, the lock has {_said(locked)}"
 
 
 def lock_models(
@@ -210,22 +222,6 @@ def _pin(wish: ModelWish, waivers: Iterable[ProjectWaiver], patience: Patience, 
             digests = list(pool.map(repository.sha256, chosen))
     files = tuple(ModelFile(one.path, one.size, digest) for one, digest in zip(chosen, digests, strict=True))
     return ModelPin(wish.repository, wish.revision, wish.endpoint, wish.include, wish.exclude, files)
-
-
-def covers(wishes: Sequence[ModelWish], lock: ModelLock) -> tuple[str, ...]:
-    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them."""
-    return tuple(_differences(wishes, lock))
-
-
-def _differences(wishes: Sequence[ModelWish], lock: ModelLock) -> Iterator[str]:
-    pins = {pin.repository: pin for pin in lock.pins}
-    yield from moved([wish.repository for wish in wishes], list(pins))
-    for wish in wishes:
-        pin = pins.get(wish.repository)
-        for what in ("revision", "endpoint", "include", "exclude") if pin else ():
-            wanted, locked = getattr(wish, what), getattr(pin, what)
-            if wanted != locked:
-                yield f"the stack wants {wish.repository} with {what} {_said(wanted)}, the lock has {_said(locked)}"
 
 
 def _said(value: str | tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import REDIST, RPM, WHEEL, Kind, kind_of
+from mirror.core.kinds import WHEEL, kind_of
 from mirror.core.names import project_name
 from mirror.core.vetting.wheel import Vetted
 
@@ -49,7 +49,7 @@ def make_dossier(
         gate: what the vetting of the wheels found, and what of it was waived.
     """
     found = {artifact.path: contents.get(artifact.path, _OURSELVES) for artifact in artifacts}
-    edges = {**_wheel_edges(artifacts, found, locks), **_rpm_edges(artifacts, found)}
+    edges = {**_wheel_edges(artifacts, found, locks), **_package_edges(artifacts, found)}
     filler = _Filler(plan, locks, {WHEEL.path(wheel.path.name): wheel for wheel in built}, gate)
     files = tuple(filler.facts(one, found[one.path], edges.get(one.path, ())) for one in artifacts)
     return Dossier(
@@ -103,12 +103,8 @@ def build_log(wheel: BuiltWheel) -> str:
     return f"meta/build-{wheel.project}.log"
 
 
-def _of(artifacts: Iterable[Artifact], kind: Kind) -> dict[str, Artifact]:
-    return {artifact.name: artifact for artifact in artifacts if artifact.kind is kind}
-
-
 def _projects(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    return {project_name(name): artifact for name, artifact in _of(artifacts, WHEEL).items()}
+    return {project_name(artifact.name): artifact for artifact in artifacts if artifact.kind is WHEEL}
 
 
 def _wheel_edges(
@@ -121,11 +117,11 @@ def _wheel_edges(
     return {artifact.path: edges[name] for name, artifact in wheels.items()}
 
 
-def _rpm_edges(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> dict[str, tuple[str, ...]]:
-    rpms = _of(artifacts, RPM)
-    needs = {name: found[artifact.path].needs for name, artifact in rpms.items()}
-    edges = package_edges(needs, {name: found[artifact.path].offers for name, artifact in rpms.items()})
-    return {artifact.path: edges[name] for name, artifact in rpms.items()}
+def _package_edges(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> dict[str, tuple[str, ...]]:
+    packages = {one.name: one for one in artifacts if one.kind and one.kind.is_toolchain}
+    needs = {name: found[artifact.path].needs for name, artifact in packages.items()}
+    edges = package_edges(needs, {name: found[artifact.path].offers for name, artifact in packages.items()})
+    return {artifact.path: edges[name] for name, artifact in packages.items()}
 
 
 def _requirements(artifacts: Iterable[Artifact], edges: Mapping[str, tuple[str, ...]], locks: Locks) -> tuple[str, ...]:
@@ -142,9 +138,7 @@ def _requirements(artifacts: Iterable[Artifact], edges: Mapping[str, tuple[str, 
 
 def _packages(artifacts: Iterable[Artifact], locks: Locks) -> tuple[str, ...]:
     carried = {artifact.kind for artifact in artifacts}
-    if locks.rpms and RPM in carried:
-        return locks.rpms.wanted
-    return locks.redist.wanted if locks.redist and REDIST in carried else ()
+    return locks.toolchain.wanted if locks.toolchain and locks.toolchain.KIND in carried else ()
 
 
 def _faults(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> Iterable[str]:

@@ -38,7 +38,7 @@ from mirror.connected.stack.file import Stack
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.fields import canonical_json
-from mirror.core.kinds import RPM, WHEEL, kind_of
+from mirror.core.kinds import KINDS, WHEEL, kind_of
 
 PATH = "meta/sbom.cdx.json"
 
@@ -168,6 +168,6 @@ def _depend(
         needed.update(others)
         bom.register_dependency(components[artifact.path], [components[path] for path in others])
     asked = {(WHEEL, canonicalize_name(Requirement(text).name)) for text in dossier.requirements}
-    asked |= {(RPM, canonicalize_name(name)) for name in dossier.packages}
+    asked |= {(kind, canonicalize_name(name)) for kind in KINDS if kind.is_toolchain for name in dossier.packages}
     roots = [path for key, path in places.items() if key in asked or path not in needed]
     bom.register_dependency(root, [components[path] for path in roots])

@@ -20,17 +20,16 @@ import platform
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mirror.connected import lock as locking
-from mirror.connected.locking.sides import SIDES, SideLock
+from mirror.connected.locking.kinds import LOCKS
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.stack.file import Stack, read_target
-from mirror.connected.toolchain import filelists, redistlock, rpmlock
-from mirror.connected.toolchain.redistlock import RedistLock
-from mirror.connected.toolchain.rpmlock import RpmLock
+from mirror.connected.toolchain import filelists
+from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
@@ -98,13 +97,11 @@ class Locks:
         stack: the wishes; None for a lock made elsewhere.
         python: the Python lock.
         build: build requirements; None while they are not locked, or when nothing is built.
-        rpms: the RPM lock; None likewise.
         target: the machine it is for.
         files: the bytes of every file read, by name: they travel in ``meta/``.
         index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
-        redist: the lock of component archives; None likewise.
         news: what a person should know of how they came to be here just now.
-        others: the side locks that are there, by the kind that each pins.
+        pinned: the locks of other kinds that are there, by the kind that each pins.
         copy: of the toolchain's repository, that this machine locked them from (URL or directory); empty for none.
     """
 
@@ -113,14 +110,12 @@ class Locks:
     stack: Stack | None
     python: PythonLock
     build: PythonLock | None
-    rpms: RpmLock | None
     target: Target
     files: dict[str, bytes]
     index: FileIndex | None = None
-    redist: RedistLock | None = None
     news: tuple[str, ...] = ()
     copy: str = ""
-    others: Mapping[Kind, SideLock] = field(default_factory=dict)
+    pinned: Mapping[Kind, LockFile] = field(default_factory=dict)
 
     def outdated(self) -> tuple[Outdated, ...]:
         """The parts that no longer cover ``NAME.toml``, with each difference."""
@@ -129,38 +124,38 @@ class Locks:
         found = [("python", str(self.path), locking.covers(self.stack, self.python))]
         if self.build:
             found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
-        if self.stack.rpms and self.rpms:
-            issues = rpmlock.covers(self.stack.rpms, self.rpms, self.target.arch)
-            found.append(("toolchain", f"{self.name}.rpms.toml", issues))
-            stale = filelists.covers(self.index, self.rpms.pins, self.target) if self.index else ()
+        for one in LOCKS:
+            lock, path = self.pinned.get(one.file.KIND), one.file.path(Path(), self.name)
+            if lock and one.file.KIND in self.stack.wishes:
+                issues = lock.differences(self.stack.wishes[one.file.KIND], self.target)
+                found.append((one.part, str(path), issues))
+        if self.index and self.toolchain:
+            stale = filelists.covers(self.index, self.toolchain.pins, self.target)
             found.append(("toolchain", f"{self.name}.files.txt", stale))
-        if self.stack.redist and self.redist:
-            issues = redistlock.covers(self.stack.redist, self.redist, self.target)
-            found.append(("toolchain", f"{self.name}.redist.toml", issues))
-        for side in SIDES:
-            wishes = self.stack.wished(side.kind)
-            if wishes and side.kind in self.others:
-                issues = tuple(side.covers(wishes, self.others[side.kind]))
-                found.append(("others", f"{self.name}.{side.ending}", issues))
         return tuple(Outdated(part, path, tuple(issues)) for part, path, issues in found if issues)
 
     @property
+    def toolchain(self) -> ToolchainLock | None:
+        """The lock of the CUDA toolchain; None while it is not locked, or when none is wanted."""
+        return next((lock for lock in self.pinned.values() if isinstance(lock, ToolchainLock)), None)
+
+    @property
     def packages(self) -> tuple[str, ...]:
-        """The names of the RPMs or component archives that are pinned."""
-        lock = self.rpms or self.redist
-        return tuple(pin.name for pin in lock.pins) if lock else ()
+        """The names of the toolchain's packages that are pinned."""
+        return tuple(self.toolchain.versions) if self.toolchain else ()
 
     def missing(self) -> tuple[str, ...]:
         """The lock files that the stack needs and that are not there."""
         if self.stack is None:
             return ()
         wanted = {
-            "build.txt": self.stack.build and not self.build,
-            "rpms.toml": self.stack.rpms and not self.rpms,
-            "redist.toml": self.stack.redist and not self.redist,
-            **{one.ending: self.stack.wished(one.kind) and one.kind not in self.others for one in SIDES},
+            "build.txt": bool(self.stack.build and not self.build),
+            **{one.file.ENDING: self._lacks(one.file.KIND) for one in LOCKS},
         }
         return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
+
+    def _lacks(self, kind: Kind) -> bool:
+        return self.stack is not None and kind in self.stack.wishes and kind not in self.pinned
 
     def sequence(self, epoch: str | None) -> tuple[int, str]:
         """The bundle's sequence number, in seconds since 1970 UTC, and a note when it is not a time of locking.
@@ -169,7 +164,7 @@ class Locks:
             epoch: ``SOURCE_DATE_EPOCH``, for locks that hold no time.
         """
         if self.python.locked is not None:
-            others = (one.locked or 0 for one in (self.build, self.rpms, self.redist, *self.others.values()) if one)
+            others = (one.locked or 0 for one in (self.build, *self.pinned.values()) if one)
             return max((self.python.locked, *others)), ""
         if epoch and re.fullmatch(r"[1-9][0-9]{0,10}", epoch, re.ASCII):
             return int(epoch), ""
@@ -225,51 +220,30 @@ def read_locks(
         if not python.pins:
             raise InvalidLock(str(path), ("it pins nothing",))
         held = python.within(environment(meant), str(path))
-        return Locks(path, _foreign_name(path), None, held, None, None, meant, files)
+        return Locks(path, _foreign_name(path), None, held, None, meant, files)
     if target is not None:
         raise InvalidDocument(
             str(target), "target", f"{wishes.name} beside the lock has a [target] already: leave --target out"
         )
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     files[wishes.name] = _read(wishes)
-    build, rpms = path.with_name(f"{stack.name}.build.txt"), path.with_name(f"{stack.name}.rpms.toml")
-    build_lock = rpm_lock = None
+    build = path.with_name(f"{stack.name}.build.txt")
+    build_lock = None
     if stack.build and build.is_file():
         files[build.name] = _read(build)
         build_lock = parse_lock(files[build.name], str(build))
-    if stack.rpms and rpms.is_file():
-        files[rpms.name] = _read(rpms)
-        rpm_lock = RpmLock.load(rpms)
-    index = path.with_name(f"{stack.name}.files.txt")
-    file_index = None
-    if rpm_lock and index.is_file():
-        files[index.name] = _read(index)
-        file_index = FileIndex.parse(files[index.name], str(index))
-    redist = path.with_name(f"{stack.name}.redist.toml")
-    redist_lock = None
-    if stack.redist and redist.is_file():
-        files[redist.name] = _read(redist)
-        redist_lock = RedistLock.load(redist)
-    others = {}
-    for side in SIDES:
-        beside = side.path(path.parent, stack.name)
-        if stack.wished(side.kind) and beside.is_file():
+    pinned = {}
+    for one in LOCKS:
+        beside = one.file.path(path.parent, stack.name)
+        if one.file.KIND in stack.wishes and beside.is_file():
             files[beside.name] = _read(beside)
-            others[side.kind] = side.load(beside)
+            pinned[one.file.KIND] = one.file.parse(files[beside.name], str(beside))
     python = python.within(environment(stack.target), str(path))
-    locks = Locks(
-        path,
-        stack.name,
-        stack,
-        python,
-        build_lock,
-        rpm_lock,
-        stack.target,
-        files,
-        file_index,
-        redist_lock,
-        others=others,
-    )
+    locks = Locks(path, stack.name, stack, python, build_lock, stack.target, files, pinned=pinned)
+    index = path.with_name(f"{stack.name}.files.txt")
+    if locks.toolchain and locks.toolchain.LISTS_FILES and index.is_file():
+        files[index.name] = _read(index)
+        locks = replace(locks, index=FileIndex.parse(files[index.name], str(index)))
     outdated = () if outdated_too else locks.outdated()
     if outdated:
         raise LockOutdated(outdated[0].path, outdated[0].issues)

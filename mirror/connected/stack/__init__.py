@@ -1,2 +1,3 @@
-"""A stack, as a person writes it: ``file`` is NAME.toml; ``rpmwishes``, ``redistwishes``, ``files``, ``models`` and ``waivers``
-its tables; ``tables`` the kinds that have one of their own; ``without`` what is left out for one run."""
+"""A stack, as a person writes it: ``file`` is NAME.toml; ``tables`` the kinds of artifacts that have a table of their own
+(``rpmwishes`` and ``redistwishes``, which are a ``toolchain``, ``interpreter``, ``files``, ``models``); ``waivers`` another; ``without``
+what is left out for one run."""

@@ -1,6 +1,6 @@
 """A stack: what a person writes in ``lockfiles/NAME.toml``.
 
-It holds wishes (requirements, an interpreter, and RPMs, see ``mirror.connected.stack.rpmwishes``), never their resolution:
+It holds wishes (requirements, and what ``mirror.connected.stack.tables`` reads for the other kinds), never their resolution:
 that is in the lock files beside it (``mirror.connected.lock``). The closed side never reads this file; what it needs is in
 the signed manifest.
 
@@ -28,15 +28,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
-from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.stack.tables import TABLES, read_tables
+from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
-from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex, stack_name
-from mirror.core.signatures.fingerprints import openpgp_fingerprint
+from mirror.core.names import ProjectName, project_name, stack_name
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
@@ -44,14 +42,6 @@ from mirror.core.vetting.rules import ProjectWaiver
 _PYTHON_KEYS = ("requirements", "optional", "constraints", "build", "without", "imports", "cutoff", "index")
 _MAX_BYTES = 1 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class InterpreterPin:
-    """A relocatable Python archive to carry, for hosts that have no Python for the target."""
-
-    url: str
-    sha256: Sha256Hex
 
 
 @dataclass(frozen=True)
@@ -86,11 +76,8 @@ class Stack:
         pages: names of those that are one page of links, as pip's ``--find-links`` reads it, and no simple index.
         index_names: which index a project comes from; a project that is not named comes from the default index.
         settings: build settings by project.
-        rpms: the toolchain as RPMs, or None.
-        redist: the toolchain as NVIDIA's component archives, or None; never beside ``rpms``.
-        interpreter: a Python to carry, or None.
         waivers: what the vetting of its wheels finds and somebody accepts.
-        others: wishes of the kinds that have a table of their own.
+        wishes: of the kinds that have a table of their own (``mirror.connected.stack.tables``), as far as they are wished for.
         digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
     """
 
@@ -107,11 +94,8 @@ class Stack:
     pages: frozenset[str] = frozenset()
     index_names: Mapping[ProjectName, str] = field(default_factory=dict)
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
-    rpms: RpmWishes | None = None
-    redist: RedistWishes | None = None
-    interpreter: InterpreterPin | None = None
     waivers: tuple[ProjectWaiver, ...] = ()
-    others: Mapping[Kind, tuple[Any, ...]] = field(default_factory=dict)
+    wishes: Mapping[Kind, Any] = field(default_factory=dict)
     digest: str = ""
 
     @classmethod
@@ -141,25 +125,9 @@ class Stack:
         except ValueError as exc:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)
-        fields.only(
-            "target",
-            "python",
-            "indexes",
-            "build",
-            "rpms",
-            "redist",
-            "interpreter",
-            "waiver",
-            *(one.name for one in TABLES),
-        )
+        fields.only("target", "python", "indexes", "build", "waiver", *(one.name for one in TABLES))
         target = Target.from_fields(fields.table("target"))
-        for source_of_cuda in ("rpms", "redist"):
-            if source_of_cuda in fields and not target.cuda:
-                fields.fail(
-                    "target.cuda", f"missing: a stack with [{source_of_cuda}] says which CUDA release they are of"
-                )
-        if "rpms" in fields and "redist" in fields:
-            fields.fail("redist", "the toolchain comes from one place: leave out [rpms] or [redist]")
+        wishes = read_tables(fields, target, directory)
         indexes, pages = _indexes(fields.table("indexes"))
         python = fields.table("python")
         python.only(*_PYTHON_KEYS)
@@ -178,11 +146,8 @@ class Stack:
             pages=pages,
             index_names=_index_names(python.table("index"), indexes),
             settings=settings,
-            rpms=RpmWishes.from_fields(fields.table("rpms"), target.cuda) if "rpms" in fields else None,
-            redist=RedistWishes.from_fields(fields.table("redist"), target.cuda) if "redist" in fields else None,
-            interpreter=_interpreter(fields.table("interpreter")) if "interpreter" in fields else None,
             waivers=read_waivers(fields.tables("waiver")),
-            others=read_tables(fields, directory),
+            wishes=wishes,
         )
         python.end()
         fields.end()
@@ -208,9 +173,10 @@ class Stack:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")
 
-    def wished(self, kind: Kind) -> tuple[Any, ...]:
-        """The wishes of a kind that has a table of its own (``mirror.connected.stack.tables``)."""
-        return self.others.get(kind, ())
+    @property
+    def toolchain(self) -> ToolchainWishes | None:
+        """The CUDA toolchain that is wanted; None for none."""
+        return next((wish for wish in self.wishes.values() if isinstance(wish, ToolchainWishes)), None)
 
     def index_of(self, project: ProjectName) -> str | None:
         """URL of the index that the project must come from; None for the default one."""
@@ -229,18 +195,16 @@ class Stack:
         return next((version for version in versions if version), None)
 
     def signed_by(self, fingerprints: tuple[str, ...]) -> Stack:
-        """The stack with other keys pinned for its RPMs: those of a copy of the repository. None given changes nothing.
+        """The stack with other keys pinned for its toolchain: those of a copy of the repository. None given changes nothing.
 
         Raises:
             InvalidDocument: when one is no fingerprint.
         """
-        if not fingerprints or self.rpms is None:
-            return self
-        try:
-            pinned = tuple(openpgp_fingerprint(text) for text in fingerprints)
-        except ValueError as exc:
-            raise InvalidDocument("RPM fingerprint", "", str(exc)) from exc
-        return replace(self, rpms=replace(self.rpms, fingerprints=pinned))
+        signed = {
+            kind: wish.signed_by(fingerprints) if isinstance(wish, ToolchainWishes) else wish
+            for kind, wish in self.wishes.items()
+        }
+        return replace(self, wishes=signed)
 
     def is_built(self, project: ProjectName) -> bool:
         """Whether the project is built from its sdist for the target."""
@@ -354,10 +318,3 @@ def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
             fields.fail(key, str(exc))
         table.end()
     return settings
-
-
-def _interpreter(fields: Fields) -> InterpreterPin:
-    fields.only("url", "sha256")
-    pin = InterpreterPin(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
-    fields.end()
-    return pin

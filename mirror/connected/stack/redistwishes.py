@@ -20,8 +20,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mirror.connected.fetching.download import clean_url
+from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.core.cuda.components import component
 from mirror.core.cuda.redistnames import redist_name_of
 from mirror.core.fields import Fields
@@ -36,7 +38,7 @@ _HOST = re.compile(
 
 
 @dataclass(frozen=True)
-class RedistWishes:
+class RedistWishes(ToolchainWishes):
     """The CUDA toolchain that is wanted.
 
     Attributes:
@@ -47,6 +49,8 @@ class RedistWishes:
         extras: keys that are taken where the list has them.
     """
 
+    LEAVES_CHOICE: ClassVar[bool] = False
+
     manifest: str
     sha256: Sha256Hex
     components: tuple[str, ...]
@@ -54,19 +58,15 @@ class RedistWishes:
     extras: tuple[str, ...] = ()
 
     @property
+    def source(self) -> str:
+        return self.manifest
+
+    @property
     def filename(self) -> str:
         return self.manifest.rpartition("/")[2]
 
     @classmethod
     def from_fields(cls, fields: Fields, release: str) -> RedistWishes:
-        """Read and check a ``[redist]`` table.
-
-        Args:
-            release: the target's CUDA release, ``"13.0"``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
         fields.only("manifest", "sha256", "components")
         manifest = fields.checked("manifest", _manifest_url)
         if "sha256" not in fields:

@@ -18,10 +18,14 @@ Example::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from mirror.connected.fetching.download import clean_url
+from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.core.cuda.components import Component, component
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 
@@ -29,7 +33,7 @@ _RPM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class RpmWishes:
+class RpmWishes(ToolchainWishes):
     """The CUDA toolchain that is wanted.
 
     Attributes:
@@ -40,6 +44,8 @@ class RpmWishes:
         extras: names that are taken where the repository has them.
     """
 
+    LEAVES_CHOICE: ClassVar[bool] = True
+
     repository: str
     fingerprints: tuple[str, ...]
     packages: tuple[str, ...]
@@ -48,14 +54,6 @@ class RpmWishes:
 
     @classmethod
     def from_fields(cls, fields: Fields, release: str) -> RpmWishes:
-        """Read and check a ``[rpms]`` table.
-
-        Args:
-            release: the target's CUDA release, ``"13.0"``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
         fields.only("repository", "fingerprints", "components", "packages")
         repository = fields.checked("repository", _repository)
         if "fingerprints" not in fields:
@@ -69,6 +67,17 @@ class RpmWishes:
         if not components and not packages:
             fields.fail("components", "missing: expected at least one component, such as 'flashinfer-jit', or package")
         return cls(repository, fingerprints, *_names(components, packages))
+
+    @property
+    def source(self) -> str:
+        return self.repository
+
+    def signed_by(self, fingerprints: Iterable[str]) -> RpmWishes:
+        try:
+            pinned = tuple(openpgp_fingerprint(text) for text in fingerprints)
+        except ValueError as exc:
+            raise InvalidDocument("RPM fingerprint", "", str(exc)) from exc
+        return replace(self, fingerprints=pinned or self.fingerprints)
 
 
 def _names(

@@ -72,7 +72,7 @@ def left_out(names: Iterable[str], stack: Stack | None) -> frozenset[str]:
         UnknownPart: when the stack cannot go without something that is named.
     """
     optional = tuple(str(project_name(item.name)) for item in stack.optional) if stack else ()
-    known = (*([TOOLCHAIN] if stack and (stack.rpms or stack.redist) else []), *optional)
+    known = (*([TOOLCHAIN] if stack and stack.toolchain else []), *optional)
     parts = set()
     for name in sorted(names):
         part = part_name(name)

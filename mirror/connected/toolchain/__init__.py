@@ -2,5 +2,5 @@
 
 RPMs: ``rpmpackage``, ``repodata`` and ``repository`` read a signed repository, ``closure``, ``coherence`` and ``selection``
 choose, ``filelists`` keeps which RPM brings which file, ``rpmlock`` writes it down, ``drift`` tells what has changed since.
-NVIDIA's archives: ``redistmanifest``, ``redistpin``, ``redistlock``. ``locktoml`` is what both locks share.
+NVIDIA's archives: ``redistmanifest``, ``redistpin``, ``redistlock``. ``lockfile`` is what locks of kinds share.
 """

@@ -24,6 +24,7 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.part import DownloadMismatch
 from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated, get_bytes, new_session
+from mirror.connected.toolchain.lockfile import ToolchainLock
 from mirror.connected.toolchain.repository import open_repository, repository_url
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin
@@ -86,11 +87,11 @@ class RpmRespun(MirrorError):
 
 
 @contextmanager
-def drift_named(lock: RpmLock | None, location: str | None) -> Iterator[None]:
+def drift_named(lock: ToolchainLock | None, location: str | None) -> Iterator[None]:
     """Fetch under this: a failure that the repository's drift explains is raised as that.
 
     Args:
-        lock: whose RPMs are fetched, among other files; None for none.
+        lock: whose packages are fetched, among other files; only a repository of RPMs is known to move on.
         location: a copy's URL or directory that stands in for the repository; None for the repository itself.
 
     Raises:
@@ -99,7 +100,7 @@ def drift_named(lock: RpmLock | None, location: str | None) -> Iterator[None]:
     try:
         yield
     except MirrorError as error:
-        if lock is None:
+        if not isinstance(lock, RpmLock):
             raise
         named = _Drift(lock, location).named(error)
         if named is error:

@@ -8,7 +8,7 @@ digest, pinned in ``NAME.toml``: NVIDIA signs neither the list nor the archives.
 
 Example::
 
-    lock = lock_redist(stack.redist, target, location=None, read=read, now=int(time.time()))
+    lock = lock_redist(wishes, target, location=None, read=read, now=int(time.time()))
     path.write_bytes(lock.encode())
     fetch(RedistLock.load(path).downloads(location=None), store, jobs=8)
 """
@@ -16,29 +16,36 @@ Example::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
-from mirror.connected.fetching.download import Download, clean_url
+from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
+from mirror.connected.toolchain.lockfile import (
+    ToolchainLock,
+    locked_line,
+    moved,
+    once_in_order,
+    one_a_line,
+    seconds,
+    table_lines,
+)
 from mirror.connected.toolchain.redistmanifest import is_of, open_manifest, redist_base
 from mirror.connected.toolchain.redistpin import RedistPin
 from mirror.connected.toolchain.repository import Read
-from mirror.connected.toolchain.rpmpackage import location_url, rpm_version
+from mirror.connected.toolchain.rpmpackage import rpm_version
 from mirror.core.cuda.redistnames import PLATFORMS
+from mirror.core.fields import Fields
+from mirror.core.kinds import REDIST, Kind
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.target import Target
-
-FORMAT = "mirror-redist/1"
-_HEAD = (
-    "# The component archives of a stack, written by `mirror lock`. Change NAME.toml and lock again rather than editing this "
-    "file.\n"
-)
+from mirror.core.toolkit.redist import RedistSource
 
 
 @dataclass(frozen=True)
-class RedistLock(LockFile):
+class RedistLock(ToolchainLock):
     """The contents of ``NAME.redist.toml``.
 
     Attributes:
@@ -50,6 +57,12 @@ class RedistLock(LockFile):
         pins: the archives, in order of name.
     """
 
+    KIND: ClassVar[Kind] = REDIST
+    TITLE: ClassVar[str] = "component archives"
+    FORMAT: ClassVar[str] = "mirror-redist/1"
+    ENDING: ClassVar[str] = "redist.toml"
+    LISTS_FILES: ClassVar[bool] = False
+
     manifest: str
     sha256: Sha256Hex
     release: str
@@ -58,13 +71,7 @@ class RedistLock(LockFile):
     pins: tuple[RedistPin, ...]
 
     @classmethod
-    def parse(cls, data: bytes, source: str = "NAME.redist.toml") -> RedistLock:
-        """Inverse of ``encode``. ``source`` names the file in errors.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = lock_fields(data, source, FORMAT)
+    def from_fields(cls, fields: Fields) -> RedistLock:
         lock = cls(
             manifest=fields.checked("manifest", clean_url),
             sha256=fields.checked("sha256", sha256_hex),
@@ -73,34 +80,38 @@ class RedistLock(LockFile):
             wanted=fields.texts("wanted"),
             pins=tuple(RedistPin.from_fields(table) for table in fields.tables("component")),
         )
-        names = [pin.name for pin in lock.pins]
-        if not names or names != sorted(set(names)):
-            fields.fail("component", "expected at least one, each name once, in order")
-        fields.end()
+        once_in_order(fields, "component", [pin.name for pin in lock.pins])
         return lock
 
-    def encode(self) -> bytes:
-        """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
-        lines = [
-            f"format = {json.dumps(FORMAT)}",
-            f"manifest = {json.dumps(self.manifest)}",
-            f"sha256 = {json.dumps(self.sha256)}",
-            f"release = {json.dumps(self.release)}",
-            locked_line(self.locked),
-            f"wanted = {one_a_line(self.wanted)}",
-        ]
+    def lines(self) -> Iterator[str]:
+        yield f"manifest = {json.dumps(self.manifest)}"
+        yield f"sha256 = {json.dumps(self.sha256)}"
+        yield f"release = {json.dumps(self.release)}"
+        yield locked_line(self.locked)
+        yield f"wanted = {one_a_line(self.wanted)}"
         for pin in self.pins:
-            lines += ["", "[[component]]", *(f"{key} = {json.dumps(value)}" for key, value in vars(pin).items())]
-        return (_HEAD + "\n".join(lines) + "\n").encode("utf-8")
+            yield from table_lines("component", pin)
 
-    def downloads(self, location: str | None) -> tuple[Download, ...]:
-        """What to fetch, in order of name.
+    def base(self, location: str | None) -> str:
+        return redist_base(self.manifest, location)
 
-        Args:
-            location: a copy's URL or directory that stands in for the list's own; None for that itself.
-        """
-        base = redist_base(self.manifest, location)
-        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in self.pins)
+    def sources(self, paths: Mapping[Sha256Hex, Path], target: Target) -> Mapping[Sha256Hex, RedistSource]:
+        return {
+            pin.sha256: RedistSource.of_file(paths[pin.sha256], pin.sha256, pin.name, pin.version, target)
+            for pin in self.pins
+            if pin.sha256 in paths
+        }
+
+    def _differences(self, wishes: RedistWishes, target: Target) -> Iterator[str]:
+        if wishes.manifest != self.manifest:
+            yield f"the stack names the list {wishes.manifest}, the lock {self.manifest}"
+        if wishes.sha256 != self.sha256:
+            yield f"the stack pins the list by sha256 {wishes.sha256}, the lock is of {self.sha256}"
+        if not is_of(self.release, target.cuda):
+            yield f"the stack's target is CUDA {target.cuda}, the lock is of {self.release}"
+        yield from moved(wishes.components, self.wanted)
+        for other in sorted({pin.platform for pin in self.pins} - {PLATFORMS[target.arch]}):
+            yield f"the stack's target is {target.arch}, the locked archives are for {other}"
 
 
 def lock_redist(wishes: RedistWishes, target: Target, *, location: str | None, read: Read, now: int) -> RedistLock:
@@ -118,20 +129,3 @@ def lock_redist(wishes: RedistWishes, target: Target, *, location: str | None, r
     manifest = open_manifest(wishes, location, read)
     pins = manifest.select(wishes, PLATFORMS[target.arch], target.cuda)
     return RedistLock(wishes.manifest, wishes.sha256, manifest.release, now, wishes.components, pins)
-
-
-def covers(wishes: RedistWishes, lock: RedistLock, target: Target) -> tuple[str, ...]:
-    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them."""
-    return tuple(_differences(wishes, lock, target))
-
-
-def _differences(wishes: RedistWishes, lock: RedistLock, target: Target) -> Iterator[str]:
-    if wishes.manifest != lock.manifest:
-        yield f"the stack names the list {wishes.manifest}, the lock {lock.manifest}"
-    if wishes.sha256 != lock.sha256:
-        yield f"the stack pins the list by sha256 {wishes.sha256}, the lock is of {lock.sha256}"
-    if not is_of(lock.release, target.cuda):
-        yield f"the stack's target is CUDA {target.cuda}, the lock is of {lock.release}"
-    yield from moved(wishes.components, lock.wanted)
-    for other in sorted({pin.platform for pin in lock.pins} - {PLATFORMS[target.arch]}):
-        yield f"the stack's target is {target.arch}, the locked archives are for {other}"

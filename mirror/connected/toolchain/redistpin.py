@@ -50,6 +50,19 @@ class RedistPin:
     sha256: Sha256Hex
 
     @property
+    def shown_version(self) -> str:
+        return self.version
+
+    @property
+    def nevra(self) -> str:
+        return ""
+
+    @property
+    def installed_size(self) -> int:
+        """Unknown until its archive is read."""
+        return 0
+
+    @property
     def filename(self) -> str:
         return self.location.rpartition("/")[2]
 

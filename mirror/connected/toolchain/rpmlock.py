@@ -9,45 +9,54 @@ its pins even when the repository has moved on; equal locks have equal bytes.
 
 Example::
 
-    lock = lock_rpms(stack.rpms, "x86_64", location=None, read=read, now=int(time.time()))
+    lock = lock_rpms(wishes, target, location=None, read=read, now=int(time.time()))
     path.write_bytes(lock.encode())
     fetch(RpmLock.load(path).downloads(location=None), store, jobs=8)
 """
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
-from mirror.connected.fetching.download import Download, clean_url
+from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain.closure import one_release
 from mirror.connected.toolchain.coherence import disagreements
-from mirror.connected.toolchain.locktoml import LockFile, lock_fields, locked_line, moved, one_a_line, seconds
+from mirror.connected.toolchain.lockfile import (
+    ToolchainLock,
+    locked_line,
+    moved,
+    once_in_order,
+    one_a_line,
+    seconds,
+    table_lines,
+)
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
 from mirror.connected.toolchain.rpmpackage import (
     RpmPin,
-    location_url,
     rpm_location,
     rpm_name,
     rpm_version,
     toolkit_release,
 )
 from mirror.connected.toolchain.selection import select
+from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
 from mirror.core.fields import Fields
+from mirror.core.kinds import RPM, Kind
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint
-
-FORMAT = "mirror-rpms/1"
-_HEAD = (
-    "# The RPMs of a stack, written by `mirror lock`. Change NAME.toml and lock again rather than editing this file.\n"
-)
+from mirror.core.target import Target
+from mirror.core.toolkit.rpmsource import TrustedRpm, trusted_rpms
 
 
 @dataclass(frozen=True)
-class RpmLock(LockFile):
+class RpmLock(ToolchainLock):
     """The contents of ``NAME.rpms.toml``.
 
     Attributes:
@@ -59,6 +68,12 @@ class RpmLock(LockFile):
         pins: the closure, in order of name.
     """
 
+    KIND: ClassVar[Kind] = RPM
+    TITLE: ClassVar[str] = "RPMs"
+    FORMAT: ClassVar[str] = "mirror-rpms/1"
+    ENDING: ClassVar[str] = "rpms.toml"
+    LISTS_FILES: ClassVar[bool] = True
+
     repository: str
     fingerprints: tuple[str, ...]
     locked: int
@@ -67,13 +82,7 @@ class RpmLock(LockFile):
     pins: tuple[RpmPin, ...]
 
     @classmethod
-    def parse(cls, data: bytes, source: str = "NAME.rpms.toml") -> RpmLock:
-        """Inverse of ``encode``. ``source`` names the file in errors.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = lock_fields(data, source, FORMAT)
+    def from_fields(cls, fields: Fields) -> RpmLock:
         lock = cls(
             repository=fields.checked("repository", clean_url),
             fingerprints=fields.all_checked("fingerprints", openpgp_fingerprint),
@@ -83,48 +92,66 @@ class RpmLock(LockFile):
             pins=tuple(_pin(table) for table in fields.tables("package")),
         )
         names = [pin.name for pin in lock.pins]
-        if names != sorted(set(names)):
-            fields.fail("package", "expected each name once, in order")
+        once_in_order(fields, "package", names)
         if not lock.fingerprints:
             fields.fail("fingerprints", "expected at least one")
         for name in lock.wanted:
             if name not in names:
                 fields.fail("wanted", f"{name} has no [[package]]")
-        fields.end()
         return lock
 
-    def encode(self) -> bytes:
-        """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
-        lines = [
-            f"format = {json.dumps(FORMAT)}",
-            f"repository = {json.dumps(self.repository)}",
-            f"fingerprints = {json.dumps(self.fingerprints)}",
-            locked_line(self.locked),
-            f"wanted = {one_a_line(self.wanted)}",
-            f"key = '''\n{self.key}'''",
-        ]
+    def lines(self) -> Iterator[str]:
+        yield f"repository = {json.dumps(self.repository)}"
+        yield f"fingerprints = {json.dumps(self.fingerprints)}"
+        yield locked_line(self.locked)
+        yield f"wanted = {one_a_line(self.wanted)}"
+        yield f"key = '''\n{self.key}'''"
         for pin in self.pins:
-            lines += ["", "[[package]]", *(f"{key} = {json.dumps(value)}" for key, value in vars(pin).items())]
-        return (_HEAD + "\n".join(lines) + "\n").encode("utf-8")
+            yield from table_lines("package", pin)
 
-    def downloads(self, location: str | None) -> tuple[Download, ...]:
-        """What to fetch, in order of name.
+    def base(self, location: str | None) -> str:
+        return repository_url(location or self.repository)
 
-        Args:
-            location: a copy's URL or directory that stands in for the repository; None for the repository itself.
-        """
-        base = repository_url(location or self.repository)
-        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in self.pins)
+    def sources(self, paths: Mapping[Sha256Hex, Path], target: Target) -> Mapping[Sha256Hex, TrustedRpm]:
+        here = [pin.sha256 for pin in self.pins if pin.sha256 in paths]
+        rpms = trusted_rpms(
+            [paths[digest] for digest in here], keys=self.key, fingerprints=self.fingerprints, zstd=zstd_here
+        )
+        return dict(zip(here, rpms, strict=True))
+
+    def _differences(self, wishes: RpmWishes, target: Target) -> Iterator[str]:
+        if repository_url(wishes.repository) != repository_url(self.repository):
+            yield f"the stack names the repository {wishes.repository}, the lock {self.repository}"
+        for fingerprint in self.fingerprints:
+            if fingerprint not in wishes.fingerprints:
+                pinned = " or ".join(map(grouped, wishes.fingerprints))
+                yield f"the lock was signed by key {grouped(fingerprint)}, the stack pins {pinned}"
+        yield from moved(wishes.packages, self.wanted)
+        names = {pin.name for pin in self.pins}
+        for name in wishes.needed:
+            if name not in names:
+                yield f"the stack needs {name}, which is not locked"
+        for release in sorted({toolkit_release(name) for name in self.wanted} - {""}):
+            yield from disagreements(self.pins, release)
+        for other in sorted({pin.arch for pin in self.pins} - {target.arch, "noarch"}):
+            yield f"the stack's target is {target.arch}, the locked RPMs are for {other}"
+
+
+def zstd_here() -> Decompressor:
+    """``backports.zstd``, which pyproject.toml asks for below Python 3.14. Raises LookupError where it is not installed."""
+    try:
+        return ModuleDecompressor(importlib.import_module("backports.zstd"))
+    except ImportError as exc:
+        raise LookupError("backports.zstd is not installed") from exc
 
 
 def lock_rpms(
     wishes: RpmWishes,
-    arch: str,
+    target: Target,
     *,
     location: str | None,
     read: Read,
     now: int,
-    release: str = "",
     allowed: Collection[Sha256Hex] | None = None,
     previous: RpmLock | None = None,
     progress: Progress = SILENT,
@@ -132,11 +159,10 @@ def lock_rpms(
     """Pin the closure of what a stack wants.
 
     Args:
-        arch: the target's, as ``uname -m`` prints it.
+        target: packages of another CUDA release than its own are refused, where it names one.
         location: a copy's URL or directory that stands in for the repository; None for the repository itself.
         read: gives the bytes behind a URL, see ``mirror.connected.toolchain.repository``.
         now: the time of locking, in seconds since 1970 UTC.
-        release: the target's CUDA release; when given, packages of another one are refused.
         allowed: digests of the only RPMs that may be chosen; None for all that the repository offers.
         previous: the lock of before, which stays as long as it answers the wishes and the repository has its packages; None
             takes the newest.
@@ -149,11 +175,13 @@ def lock_rpms(
     """
     repository = open_repository(location or wishes.repository, wishes.fingerprints, read)
     packages = tuple(one for one in repository.packages if allowed is None or one.sha256 in allowed)
-    one_release(wishes.packages, release)
-    answers = previous and not covers(wishes, previous, arch) and previous.fingerprints == (repository.fingerprint,)
+    one_release(wishes.packages, target.cuda)
+    answers = (
+        previous and not previous.differences(wishes, target) and previous.fingerprints == (repository.fingerprint,)
+    )
     if previous and answers and {package.pin() for package in packages}.issuperset(previous.pins):
         return previous
-    selected = select(packages, wishes, arch, release)
+    selected = select(packages, wishes, target.arch, target.cuda)
     for note in selected.notes:
         progress.say(note)
     return RpmLock(
@@ -164,33 +192,6 @@ def lock_rpms(
         key=repository.key,
         pins=tuple(package.pin() for package in sorted(selected.packages, key=lambda package: package.name)),
     )
-
-
-def covers(wishes: RpmWishes, lock: RpmLock, arch: str) -> tuple[str, ...]:
-    """Where a lock no longer answers the wishes: one sentence for each difference, none when it covers them.
-
-    Args:
-        arch: the target's.
-    """
-    return tuple(_differences(wishes, lock, arch))
-
-
-def _differences(wishes: RpmWishes, lock: RpmLock, arch: str) -> Iterator[str]:
-    if repository_url(wishes.repository) != repository_url(lock.repository):
-        yield f"the stack names the repository {wishes.repository}, the lock {lock.repository}"
-    for fingerprint in lock.fingerprints:
-        if fingerprint not in wishes.fingerprints:
-            pinned = " or ".join(map(grouped, wishes.fingerprints))
-            yield f"the lock was signed by key {grouped(fingerprint)}, the stack pins {pinned}"
-    yield from moved(wishes.packages, lock.wanted)
-    names = {pin.name for pin in lock.pins}
-    for name in wishes.needed:
-        if name not in names:
-            yield f"the stack needs {name}, which is not locked"
-    for release in sorted({toolkit_release(name) for name in lock.wanted} - {""}):
-        yield from disagreements(lock.pins, release)
-    for other in sorted({pin.arch for pin in lock.pins} - {arch, "noarch"}):
-        yield f"the stack's target is {arch}, the locked RPMs are for {other}"
 
 
 def _pin(fields: Fields) -> RpmPin:

@@ -117,6 +117,10 @@ class RpmPin:
         return f"{self.epoch}:{self.version}-{self.release}" if self.epoch else f"{self.version}-{self.release}"
 
     @property
+    def shown_version(self) -> str:
+        return f"{self.version}-{self.release}"
+
+    @property
     def nevra(self) -> str:
         return f"{self.name}-{self.evr}.{self.arch}"
 

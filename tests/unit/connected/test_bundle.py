@@ -382,7 +382,8 @@ class Toolchain:
         lock = RpmLock(url, (packager.fingerprint,), 1, wanted, packager.armored, tuple(pins))
         python = parse_lock(b"# none\n", "demo.txt")
         self.locks = Locks(
-            directory / "demo.txt", "demo", None, python, None, lock, self.target, {"demo.txt": b"# none\n"}
+            *(directory / "demo.txt", "demo", None, python, None, self.target, {"demo.txt": b"# none\n"}),
+            pinned={RPM: lock},
         )
 
     def members(self, locks: Locks) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from mirror.connected.prepare import make_plan
 from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
-from mirror.core.kinds import INTERPRETER, TOOL
+from mirror.core.kinds import INTERPRETER, RPM, TOOL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
@@ -106,7 +106,9 @@ def test_a_decompressor_for_rpms_is_carried_only_with_rpms(tmp_path: Path) -> No
         both = parse_lock(tools.encode("tools") + line.encode(), "tools.txt")
         without = read_locks(lock)
         pin = RpmPin("a", 0, "1", "1", "x86_64", "a.rpm", 1, Sha256Hex("0" * 64), 1)
-        rpms = replace(without, rpms=RpmLock("https://rpms.example.org/", ("AB",), 1, ("a",), "armored", (pin,)))
+        rpms = replace(
+            without, pinned={RPM: RpmLock("https://rpms.example.org/", ("AB",), 1, ("a",), "armored", (pin,))}
+        )
         plans = [make_plan(locks, Wishes(lock, tools=both), Store(tmp_path / "store")) for locks in (without, rpms)]
     assert [[part.name for part in plan.of(TOOL)] for plan in plans] == [["uv"], ["backports-zstd", "uv"]]
 

@@ -13,13 +13,15 @@ from mirror.connected.fetching.part import DownloadMismatch
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.store import Store
 from mirror.connected.models.hub import hub_session
-from mirror.connected.models.modellock import ModelLock, covers, lock_models
+from mirror.connected.models.modellock import ModelLock, lock_models
 from mirror.connected.models.selection import ModelRefused
 from mirror.connected.stack.models import ModelWish
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.target import Target
 from tests.support.hub import LoopbackHub, make_model
 
+TARGET = Target("3.11", "x86_64", "2.28", cuda="13.0")
 NOW = 1_795_225_800  # 2026-11-21T01:50:00Z
 ONCE = Patience(attempts=1)
 MODEL = make_model()
@@ -131,22 +133,22 @@ def test_a_pickle_stands_in_the_way_of_locking_until_it_is_waived(hub: LoopbackH
 
 
 def test_a_lock_covers_the_wishes_that_it_was_made_from(wish: ModelWish, lock: ModelLock) -> None:
-    assert covers([wish], lock) == ()
-    assert covers([replace(wish, variable="MODEL")], lock) == ()  # it changes no file
+    assert lock.differences([wish], TARGET) == ()
+    assert lock.differences([replace(wish, variable="MODEL")], TARGET) == ()  # it changes no file
 
 
 def test_each_difference_is_one_sentence(wish: ModelWish, lock: ModelLock) -> None:
     changed = replace(
         wish, revision="f" * 40, endpoint="https://hub.example.org", include=("*.json",), exclude=("a", "b")
     )
-    assert covers([changed, ModelWish("a/b", "0" * 40)], lock) == (
+    assert lock.differences([changed, ModelWish("a/b", "0" * 40)], TARGET) == (
         "the stack wants a/b, which is not locked",
         f"the stack wants org/tiny with revision {'f' * 40}, the lock has {wish.revision}",
         "the stack wants org/tiny with endpoint https://hub.example.org, the lock has https://huggingface.co",
         "the stack wants org/tiny with include [*.json], the lock has []",
         "the stack wants org/tiny with exclude [a, b], the lock has []",
     )
-    assert covers([], lock) == ("org/tiny is locked, and the stack no longer wants it",)
+    assert lock.differences([], TARGET) == ("org/tiny is locked, and the stack no longer wants it",)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_the_toolchain_is_there_when_it_is_asked_for(here: Path, capsys: pytest.
     init(capsys, "demo", "--gpu", "gh200", "--toolchain")
     stack = Stack.load(here / "demo.toml")
     assert (stack.target.arch, stack.target.gpu, stack.target.cuda) == ("aarch64", "sm_90a", "13.0")
-    assert stack.rpms is not None and stack.rpms.repository.endswith("/rhel9/sbsa/")
+    assert stack.toolchain is not None and stack.toolchain.source.endswith("/rhel9/sbsa/")
 
 
 @pytest.mark.parametrize("words", [(), ("--gpu", "h100"), ("--cuda", "12.8"), ("a", "--gpu", "v100")])
@@ -158,7 +158,7 @@ def test_every_comment_that_says_how_says_what_is_read(
     settings = [line[2:] if line.startswith(("# gpu", "# cuda", "# [", "# repository", "# fingerprints", "# components",
                                              "# constraints", "# build", "# imports")) else line for line in lines]  # fmt: skip
     (here / "all.toml").write_text("\n".join(settings))
-    assert Stack.load(here / "all.toml").rpms is not None
+    assert Stack.load(here / "all.toml").toolchain is not None
 
 
 def test_it_goes_to_lockfiles_where_there_is_one_and_writes_nothing_over(

@@ -182,12 +182,12 @@ def test_rpms_that_are_added_changed_and_removed_are_locked_again(house: House) 
     vendor, place = Vendor(), house.directory / "rpms"
     write_repository(place, toolkit("13.0"), vendor)
     with_rpms(house, place.as_uri(), vendor)
-    assert house.bundle().rpms is not None
+    assert house.bundle().toolchain is not None
     with_rpms(house, place.as_uri(), vendor, '"cuda-nvcc-13-0", "cuda-nvrtc-13-0"')
     locks = house.bundle()
-    assert locks.rpms is not None and "cuda-nvrtc-13-0" in locks.rpms.wanted
+    assert locks.toolchain is not None and "cuda-nvrtc-13-0" in locks.toolchain.wanted
     house.write(WISHES)
-    assert house.bundle().rpms is None
+    assert house.bundle().toolchain is None
     house.lock()
     assert not (house.directory / "demo.rpms.toml").exists()
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from mirror.connected.stack.file import InterpreterPin, Stack
+from mirror.connected.stack.file import Stack
+from mirror.connected.stack.interpreter import InterpreterPin
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.kinds import INTERPRETER, RPM
 from mirror.core.names import project_name
 
 TARGET = {"python": "3.11", "arch": "x86_64", "glibc": "2.28", "cuda": "13.0"}
@@ -66,9 +68,9 @@ def test_reads_every_table(tmp_path: Path) -> None:
     assert read.cutoff == datetime(2026, 10, 31, 23, tzinfo=timezone.utc)
     assert read.settings_of(project_name("left-pad")).environment == (("A", "1"), ("B", "2"))
     assert [str(one) for one in read.settings_of(project_name("left-pad")).requires] == ["cython"]
-    assert read.rpms is not None
-    assert read.rpms.packages == ("cuda-nvcc-13-0",)
-    assert read.interpreter == InterpreterPin("https://example.org/python.tar.gz", "ab" * 32)  # type: ignore[arg-type]  # plain text
+    assert read.toolchain is read.wishes[RPM]
+    assert read.wishes[RPM].packages == ("cuda-nvcc-13-0",)
+    assert read.wishes[INTERPRETER] == InterpreterPin("https://example.org/python.tar.gz", "ab" * 32)  # type: ignore[arg-type]  # plain text
 
 
 @pytest.mark.parametrize(
@@ -156,9 +158,8 @@ def test_a_file_that_is_not_there_or_no_toml_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["h100", "h100-cu130", "quickstart"])
 def test_the_stacks_that_we_ship_are_good(name: str) -> None:
     read = Stack.load(LOCKFILES / f"{name}.toml")
-    assert read.rpms is not None
     release = read.target.cuda.replace(".", "-")
-    assert all(package.endswith(release) for package in read.rpms.packages)
+    assert all(package.endswith(release) for package in read.wishes[RPM].packages)
 
 
 def test_what_the_host_brings_is_not_asked_for_too() -> None:

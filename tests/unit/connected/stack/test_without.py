@@ -13,6 +13,7 @@ from mirror.connected.planning.wishes import Wishes
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.stack.without import UnknownPart, left_out
+from mirror.core.kinds import RPM
 from mirror.core.target import Target
 
 STACK = Stack(
@@ -20,7 +21,7 @@ STACK = Stack(
     Target("3.11", "x86_64", "2.28", cuda="13.0"),
     (Requirement("a==1"),),
     optional=(Requirement("Jit.Cache==2"),),
-    rpms=RpmWishes("https://example.org/", ("AB" * 20,), ("cuda-nvcc-13-0",)),
+    wishes={RPM: RpmWishes("https://example.org/", ("AB" * 20,), ("cuda-nvcc-13-0",))},
 )
 
 
@@ -36,7 +37,7 @@ def test_what_is_not_optional_is_answered_with_what_is() -> None:
 
 
 def test_a_stack_without_a_toolchain_can_go_without_it() -> None:
-    assert left_out({"toolchain"}, replace(STACK, rpms=None)) == left_out({"toolchain"}, None) == {"toolchain"}
+    assert left_out({"toolchain"}, replace(STACK, wishes={})) == left_out({"toolchain"}, None) == {"toolchain"}
 
 
 def test_the_toolchains_name_of_before_is_taken() -> None:

@@ -19,6 +19,7 @@ from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain.drift import RpmPruned, RpmRespun, drift_named
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.errors import MirrorError
+from mirror.core.target import Target
 from tests.support.index import LoopbackServer
 from tests.support.repos import Rpm, Vendor, toolkit, write_repository
 
@@ -54,7 +55,13 @@ def lock(server: LoopbackServer, tmp_path: Path, vendor: Vendor) -> RpmLock:
         publish(server, tmp_path / "repo", vendor, toolkit("13.0")), (vendor.fingerprint,), ("cuda-nvcc-13-0",)
     )
     with new_session() as session:
-        return lock_rpms(wishes, "x86_64", location=None, read=partial(get_bytes, session), now=1)
+        return lock_rpms(
+            wishes,
+            Target("3.11", "x86_64", "2.28", cuda="13.0"),
+            location=None,
+            read=partial(get_bytes, session),
+            now=1,
+        )
 
 
 def sha256_in(lock: RpmLock, nevra: str) -> str:

@@ -249,8 +249,7 @@ def test_a_hostile_archive_is_refused_when_the_bundle_is_made(world: World) -> N
     bad = archive(world.copy / relative, {"lib/a": Link("/etc/passwd")})
     entry = {"relative_path": relative, "sha256": sha256_of(bad), "size": str(bad.stat().st_size)}
     listed = write_redist(world.copy, "12.6.3", HERE.arch, cuda_cccl={"version": "12.6.77", PLATFORM: entry})
-    pinned = Stack.load(world.toml).redist
-    assert pinned is not None
+    pinned = Stack.load(world.toml).wishes[REDIST]
     world.toml.write_text(world.toml.read_text().replace(pinned.sha256, sha256_of(listed)))
     world.serve()
     refused(world, BadArchive, r"cuda_cccl-bad\.tar\.xz cannot be unpacked: .* is a link to the absolute path")
@@ -272,8 +271,8 @@ def test_the_toolchain_comes_from_one_place(world: World) -> None:
 def test_a_lock_of_another_release_does_not_cover_the_stack(world: World) -> None:
     world.lock()
     locks = read_locks(world.path / "demo.txt")
-    assert locks.redist is not None and locks.missing() == ()
-    (world.path / "demo.redist.toml").write_bytes(replace(locks.redist, release="12.8.1").encode())
+    assert isinstance(locks.toolchain, RedistLock) and locks.missing() == ()
+    (world.path / "demo.redist.toml").write_bytes(replace(locks.toolchain, release="12.8.1").encode())
     with pytest.raises(LockOutdated, match=r"target is CUDA 12\.6, the lock is of 12\.8\.1"):
         read_locks(world.path / "demo.txt")
 

@@ -16,7 +16,7 @@ import tomllib
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.toolchain.redistlock import RedistLock, covers, lock_redist
+from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.redistmanifest import (
     InvalidRedist,
     RedistComponentMissing,
@@ -280,9 +280,9 @@ def test_a_table_that_says_something_else_is_refused(changes: dict[str, Any], pr
 
 def test_a_lock_covers_its_wishes_until_one_side_changes(lock: RedistLock, copy: Path) -> None:
     asked = wishes(copy / "redistrib_12.6.3.json", "flashinfer-jit")
-    assert covers(asked, lock, TARGET) == ()
+    assert lock.differences(asked, TARGET) == ()
     later = replace(asked, manifest=PLACE + "b.json", sha256=lock.pins[0].sha256, components=("nvcc",))
-    assert covers(later, lock, replace(TARGET, cuda="12.8", arch="aarch64")) == (
+    assert lock.differences(later, replace(TARGET, cuda="12.8", arch="aarch64")) == (
         f"the stack names the list {PLACE}b.json, the lock {lock.manifest}",
         f"the stack pins the list by sha256 {later.sha256}, the lock is of {lock.sha256}",
         "the stack's target is CUDA 12.8, the lock is of 12.6.3",

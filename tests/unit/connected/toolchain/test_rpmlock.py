@@ -15,15 +15,18 @@ from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain.repository import Read
-from mirror.connected.toolchain.rpmlock import RpmLock, covers, lock_rpms
+from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.cuda.components import packages_of
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.kinds import RPM
 from mirror.core.signatures.fingerprints import grouped
+from mirror.core.target import Target
 from tests.support.index import LoopbackServer
 from tests.support.repos import DRIVER, Vendor, toolkit, write_repository
 
 REPOSITORY = "https://rpms.example.org/rhel9/x86_64/"
 LOCKFILES = Path(__file__).parents[4] / "lockfiles"
+TARGET = Target("3.11", "x86_64", "2.28", cuda="13.0")
 NOW = 1_795_225_800  # 2026-11-21T01:50:00Z
 
 
@@ -51,7 +54,7 @@ def wishes(vendor: Vendor) -> RpmWishes:
 
 @pytest.fixture
 def lock(copy: Path, wishes: RpmWishes, read: Read) -> RpmLock:
-    return lock_rpms(wishes, "x86_64", location=str(copy), read=read, now=NOW)
+    return lock_rpms(wishes, TARGET, location=str(copy), read=read, now=NOW)
 
 
 def test_the_lock_holds_the_closure_and_who_signed_it(lock: RpmLock, vendor: Vendor) -> None:
@@ -107,7 +110,7 @@ def test_a_copy_and_the_repository_itself_give_the_same_lock(
             if path.is_file():
                 server.serve(f"/rhel9/{path.relative_to(copy)}", path.read_bytes())
         itself = RpmWishes(f"{server.origin}/rhel9", (vendor.fingerprint,), lock.wanted)
-        there = lock_rpms(itself, "x86_64", location=None, read=read, now=NOW)
+        there = lock_rpms(itself, TARGET, location=None, read=read, now=NOW)
     assert replace(there, repository=REPOSITORY) == lock
 
 
@@ -130,16 +133,16 @@ def test_downloads_come_from_a_copy_that_stands_in(lock: RpmLock, copy: Path, re
 def test_a_repository_without_a_final_slash_is_the_same_one(lock: RpmLock, wishes: RpmWishes) -> None:
     bare = replace(lock, repository=REPOSITORY.rstrip("/"))
     assert bare.downloads(None) == lock.downloads(None)
-    assert covers(wishes, bare, "x86_64") == ()
+    assert bare.differences(wishes, TARGET) == ()
 
 
 def test_a_fresh_lock_covers_its_wishes(lock: RpmLock, wishes: RpmWishes) -> None:
-    assert covers(wishes, lock, "x86_64") == ()
+    assert lock.differences(wishes, TARGET) == ()
 
 
 def test_each_difference_from_the_wishes_is_told(lock: RpmLock) -> None:
     wishes = RpmWishes("https://other.example/", ("A" * 40,), ("cuda-nvcc-13-0", "cuda-nvrtc-devel-13-0"))
-    assert covers(wishes, lock, "x86_64") == (
+    assert lock.differences(wishes, TARGET) == (
         f"the stack names the repository https://other.example/, the lock {REPOSITORY}",
         f"the lock was signed by key {grouped(lock.fingerprints[0])}, the stack pins {grouped('A' * 40)}",
         "the stack wants cuda-nvrtc-devel-13-0, which is not locked",
@@ -149,12 +152,12 @@ def test_each_difference_from_the_wishes_is_told(lock: RpmLock) -> None:
 
 def test_a_lock_that_lacks_what_a_component_needs_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
     needed = replace(wishes, needed=("cuda-crt-13-0", "cuda-nvrtc-13-0"))
-    assert covers(needed, lock, "x86_64") == ("the stack needs cuda-nvrtc-13-0, which is not locked",)
+    assert lock.differences(needed, TARGET) == ("the stack needs cuda-nvrtc-13-0, which is not locked",)
 
 
 def test_a_lock_of_two_patch_levels_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
     pins = tuple(replace(pin, version="13.0.88") if pin.name == "cuda-cudart-devel-13-0" else pin for pin in lock.pins)
-    (difference,) = covers(wishes, replace(lock, pins=pins), "x86_64")
+    (difference,) = replace(lock, pins=pins).differences(wishes, TARGET)
     assert difference.startswith(
         "cuda-cudart-13-0 is 13.0.96 (CUDA 13.0.2, 13.0.3) beside cuda-cudart-devel-13-0 13.0.88"
     )
@@ -163,13 +166,14 @@ def test_a_lock_of_two_patch_levels_covers_nothing(lock: RpmLock, wishes: RpmWis
 def test_the_lock_that_we_ship_covers_its_stack() -> None:
     stack = Stack.load(LOCKFILES / "quickstart.toml")
     lock = RpmLock.load(LOCKFILES / "quickstart.rpms.toml")
-    assert stack.rpms is not None
-    assert set(packages_of("nvcc", stack.target.cuda)) <= set(stack.rpms.needed)
-    assert covers(stack.rpms, lock, stack.target.arch) == ()
+    assert set(packages_of("nvcc", stack.target.cuda)) <= set(stack.wishes[RPM].needed)
+    assert lock.differences(stack.wishes[RPM], stack.target) == ()
 
 
 def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: RpmWishes) -> None:
-    assert covers(wishes, lock, "aarch64") == ("the stack's target is aarch64, the locked RPMs are for x86_64",)
+    assert lock.differences(wishes, replace(TARGET, arch="aarch64")) == (
+        "the stack's target is aarch64, the locked RPMs are for x86_64",
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,12 @@ def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: R
         ("epoch = 0", "epoch = 0\ncolour = 1", "package[0].colour", "unknown key"),
         ('fingerprints = ["', 'fingerprints = [] # ["', "fingerprints", "expected at least one"),
         ('  "cuda-nvcc-13-0",', '  "cuda-gdb-13-0",', "wanted", "cuda-gdb-13-0 has no [[package]]"),
-        ('name = "cuda-crt-13-0"', 'name = "cuda-nvcc-13-0"', "package", "expected each name once, in order"),
+        (
+            'name = "cuda-crt-13-0"',
+            'name = "cuda-nvcc-13-0"',
+            "package",
+            "expected at least one, each name once, in order",
+        ),
     ],
 )
 def test_a_lock_that_was_edited_wrongly_is_refused_with_the_place(
