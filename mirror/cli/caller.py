@@ -32,7 +32,7 @@ def spoken(text: str) -> str:
     name = called()
     if name == OWN:
         return text
-    return _COMMAND.sub(lambda found: name if _holds(found[1]) else found[0], text)
+    return _COMMAND.sub(lambda found: name if holds(found[1]) else found[0], text)
 
 
 @cache
@@ -72,5 +72,6 @@ def typed_words() -> list[str]:
         return []
 
 
-def _holds(command: str) -> bool:
-    return command != "main" and importlib.util.find_spec(f"mirror.cli.{command}") is not None
+def holds(command: str) -> bool:
+    """Whether this copy of mirror has the command: ``mirror.pyz`` lacks those of the connected room."""
+    return importlib.util.find_spec(f"mirror.cli.commands.{command}") is not None

@@ -83,7 +83,7 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     subparsers = top.add_subparsers(prog=called(), title="commands", dest="command", metavar="COMMAND", required=True)
     for command in commands:
         if is_available(command):
-            importlib.import_module(f"mirror.cli.{command}").configure(subparsers)
+            importlib.import_module(f"mirror.cli.commands.{command}").configure(subparsers)
             add_talk_options(subparsers.choices[command])
     return top
 
@@ -96,14 +96,14 @@ def is_available(command: str) -> bool:
     return _is_new_enough() and _is_held(command)
 
 
+def _is_held(command: str) -> bool:
+    from mirror.cli.caller import holds
+
+    return holds(command)
+
+
 def _is_new_enough() -> bool:
     return sys.version_info >= (3, 11)
-
-
-def _is_held(command: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(f"mirror.cli.{command}") is not None
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.help import DOCUMENTS, page
+from mirror.cli.commands.help import DOCUMENTS, page
 from mirror.closed.doctor.log.symptoms import SYMPTOMS
 
 HOUSE = Path(__file__).parents[2]

@@ -41,6 +41,10 @@ ORDER = {
         "kinds", "building", "upgrade_check", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),
+    "cli": (
+        "streams", "terminal", "prose", "pager", "caller", "document", "console", "signers", "options", "parsing", "failure",
+        "main", "grammar", "manpage", "commands",
+    ),
 }  # fmt: skip
 """The packages and modules of each room from the ground up: each may import those before it, and no other."""
 BARE = ("core", "review", "closed")

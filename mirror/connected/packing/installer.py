@@ -59,7 +59,7 @@ def installer_bytes() -> bytes:
     members.update(_sources(package / "cli", "mirror/cli"))
     for command in COMMANDS:
         if not command.is_carried:
-            del members[f"mirror/cli/{command.name}.py"]
+            del members[f"mirror/cli/commands/{command.name}.py"]
     buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
