@@ -32,11 +32,11 @@ from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
 from mirror.closed.toolkit.unpacking import dangling_notes
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
-from mirror.core.durable import write_file
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import write_file
 from mirror.core.toolkit import fileindex
 
 

@@ -42,12 +42,12 @@ from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.durable import write_file
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures.fingerprints import grouped
+from mirror.core.system.durable import write_file
 from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import check_refusals
 

@@ -52,13 +52,13 @@ from mirror.connected.toolchain.drift import drift_named
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.durable import sync_directory
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import sync_directory
 from mirror.core.trust.chain import fingerprint
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root

@@ -40,9 +40,9 @@ from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
-from mirror.core.durable import write_file
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 

@@ -3,7 +3,7 @@
 Packages, each standing only on those before it:
 
 1. what all use: ``errors``, ``words``, ``names``, ``fields`` and ``toml`` (strict documents), ``target``, ``progress``,
-   ``durable``, ``home``, ``signals``, ``kinds``.
+   ``system``, ``kinds``, ``stackfiles``.
 2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
 3. ``binaries``: compiled files, what they ask of a host, and for which GPUs they hold code.
 4. ``wheels``: a wheel's name, tags, paths, versions and requirements, and the one reader of the file.
@@ -14,6 +14,7 @@ Packages, each standing only on those before it:
    releases and parts are called.
 9. ``toolkit``: RPMs and component archives as one CUDA tree.
 10. ``vetting``: whether wheels are what they say.
+11. ``logs``: what a log of a server, a compiler or an installer says.
 
 No network, no subprocess, nothing printed; the standard library of Python 3.9 (and ``tomli`` below 3.11), because all of it
 is carried across the gap.

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import Unreadable
+from mirror.core.kinds import KINDS
 from mirror.core.words import did_you_mean
 
 DIRECTORY = "lockfiles"
@@ -27,7 +28,7 @@ DIRECTORY = "lockfiles"
 PYPROJECT = "pyproject.toml"
 """A project's own file, which is no stack's and often lies beside one's."""
 
-_WISHES = re.compile(r"(.+?)(\.rpms|\.redist)?\.toml")
+_WISHES = re.compile(rf"(.+?)(\.(?:{'|'.join(kind.directory for kind in KINDS)}))?\.toml")
 _LOCK = re.compile(r"(.+?)(\.build|\.files)?\.txt")
 _PYLOCK = re.compile(r"pylock\.(?:(.+)\.)?toml")
 _HINT = "'mirror init NAME' writes a new stack; a path to a stack's NAME.toml or NAME.txt names one that is elsewhere."

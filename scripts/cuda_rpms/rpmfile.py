@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from mirror.core.durable import replacing
+from mirror.core.system.durable import replacing
 
 from .openpgp import RsaKey, SigningKey
 

@@ -1,7 +1,7 @@
 """The doctor's rows and the tests that they have: excerpts of logs, and tests that make the real fault.
 
 ``tests/vectors/logs`` holds what the tools print; a test that makes a row's fault says so with ``@made("16")``. Both are read
-by ``tests/unit/closed/doctor/test_symptoms.py``, which holds that no row is without, and by ``scripts/doctor-table``.
+by ``tests/unit/core/logs/test_symptoms.py``, which holds that no row is without, and by ``scripts/doctor-table``.
 
 Example::
 
@@ -19,7 +19,7 @@ from typing import Callable, TypeVar
 
 TESTS = Path(__file__).parents[1]
 LOGS = TESTS / "vectors" / "logs"
-MAKERS = TESTS / "unit" / "closed" / "doctor"
+MAKERS = (TESTS / "unit" / "core" / "logs", TESTS / "unit" / "closed" / "doctor")
 
 ROWS = (*(str(number) for number in range(1, 45)), "44b", *(str(number) for number in range(45, 67)))
 """Of CUDA.md section E."""
@@ -73,7 +73,7 @@ def made(*rows: str) -> Callable[[_Test], _Test]:
 def made_tests() -> Mapping[str, list[str]]:
     """Row -> the tests that make its fault, as ``test_file.py::test_name``; read from the source, nothing is imported."""
     found: dict[str, list[str]] = {}
-    for path in sorted(MAKERS.rglob("test_*.py")):
+    for path in sorted(path for place in MAKERS for path in place.rglob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "made":

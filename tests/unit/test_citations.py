@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.commands.help import DOCUMENTS, page
-from mirror.closed.doctor.log.symptoms import SYMPTOMS
+from mirror.core.logs.symptoms import SYMPTOMS
 
 HOUSE = Path(__file__).parents[2]
 NAMES = "|".join(topic.upper() for topic in DOCUMENTS)

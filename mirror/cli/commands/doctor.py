@@ -17,10 +17,6 @@ from mirror.cli.terminal import BAD, FAINT, paint
 from mirror.cli.terminal import GOOD as GREEN
 from mirror.cli.terminal import WARNING as YELLOW
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.closed.doctor.log.explanation import Explanation
-from mirror.closed.doctor.log.log import explain_stream
-from mirror.closed.doctor.log.logtext import open_log
 from mirror.closed.doctor.page import page
 from mirror.closed.doctor.trial import context_of
 from mirror.closed.environment.variables import Environment, load_environment
@@ -28,6 +24,10 @@ from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
+from mirror.core.logs.explanation import Explanation
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.log import explain_stream
+from mirror.core.logs.logtext import open_log
 
 _STYLES = {PROBLEM: BAD, WARNING: YELLOW, GOOD: GREEN}
 

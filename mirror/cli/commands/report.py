@@ -9,9 +9,9 @@ from typing import Any
 
 from mirror.cli.console import Console, print_json
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.durable import write_file
 from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy
+from mirror.core.system.durable import write_file
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
 from mirror.review.markup import visible

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mirror.closed.doctor.facts import Facts, read_facts
-from mirror.closed.doctor.finding import PROBLEM, Finding
 from mirror.closed.doctor.installed.files import judge_files
 from mirror.closed.doctor.machine import guarded, judge_machine
 from mirror.closed.doctor.stack import judge_stack
@@ -26,6 +25,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.prefix.generations import generation_at
 from mirror.closed.prefix.receipt import Receipt
 from mirror.core.errors import MirrorError
+from mirror.core.logs.finding import PROBLEM, Finding
 from mirror.core.progress import SILENT, Progress
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mirror.closed.doctor.facts import Facts
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host import disks
 from mirror.closed.doctor.host.driver import judge_devices, what_it_allows
 from mirror.closed.doctor.host.driverapi import judge_answer
@@ -27,6 +26,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.hostcompiler import ceiling_of
 from mirror.closed.venv.interpreter import Interpreter, ask
 from mirror.core.errors import MirrorError
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _COMPILING = frozenset({
     "deep-gemm", "deepspeed", "exllamav2", "flashinfer-python", "sglang", "tensorrt-llm", "torch", "vllm", "xformers",

@@ -24,9 +24,9 @@ from pathlib import Path
 from mirror import __version__
 from mirror.closed.doctor.checkup import Checkup
 from mirror.closed.doctor.facts import Facts
-from mirror.closed.doctor.finding import PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.proxies import proxies
 from mirror.core.cuda.releases import newest_release
+from mirror.core.logs.finding import PROBLEM, WARNING, Finding
 
 MAX_LINES, MAX_COLUMNS = 60, 100
 

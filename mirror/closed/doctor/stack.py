@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirror.closed.doctor.facts import Facts
-from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.driver import judge_driver
 from mirror.closed.doctor.installed.binaries import Scan, scan
 from mirror.closed.doctor.installed.caches import cache_roots, held_locks, stale_caches
@@ -29,6 +28,7 @@ from mirror.closed.doctor.installed.wheels import Installed, judge_installed
 from mirror.closed.doctor.machine import guarded
 from mirror.closed.environment.variables import Environment
 from mirror.closed.prefix.receipt import Receipt
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
 from mirror.core.progress import SILENT, Progress
 
 

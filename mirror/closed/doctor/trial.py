@@ -17,14 +17,14 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
-from mirror.closed.doctor.log.log import explain
-from mirror.closed.doctor.log.symptom import Context
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.selftest.selftest import FAILED, Check, self_test
 from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.kinds import REDIST, RPM
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.core.logs.log import explain
+from mirror.core.logs.symptom import Context
 from mirror.core.progress import SILENT, Progress
 
 

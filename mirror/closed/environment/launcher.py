@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation
-from mirror.core.durable import write_file
+from mirror.core.system.durable import write_file
 
 CARRIED = "tool/mirror.pyz"
 """In a bundle."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from mirror.core.errors import Unwritable
-from mirror.core.signals import held_signals
+from mirror.core.system.signals import held_signals
 
 _KEPT_BYTES = 64 << 10
 

@@ -23,12 +23,12 @@ from mirror.closed.kinds.copying import copy_artifact
 from mirror.closed.kinds.site import Site
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
-from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import MODEL
 from mirror.core.kinds.model import bundle_path, cache_folder, repository_name, revision_hex, snapshot_folder
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import write_file
 
 
 @dataclass(frozen=True)

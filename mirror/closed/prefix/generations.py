@@ -31,10 +31,10 @@ from pathlib import Path
 
 from mirror.closed.prefix.lock import holding
 from mirror.closed.prefix.tree import remove_tree, sync_tree
-from mirror.core.durable import sync_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
-from mirror.core.home import expand_home, home_directory
 from mirror.core.names import Sha256Hex
+from mirror.core.system.durable import sync_directory, write_file
+from mirror.core.system.home import expand_home, home_directory
 
 _NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})(?:\.([2-9]|[1-9][0-9]{1,3}))?", re.ASCII)
 

@@ -17,7 +17,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mirror.core.durable import sync_directory
+from mirror.core.system.durable import sync_directory
 
 
 def remove_tree(path: Path) -> None:

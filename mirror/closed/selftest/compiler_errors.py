@@ -1,7 +1,7 @@
 """Errors of a compiler or a linker, explained by the package of the toolkit that is missing.
 
-It reads nvcc's, gcc's and ld's own words, looks into the toolkit, and asks ``mirror.core.cuda.components`` which package brings
-what is not there. ``mirror.closed.selftest.compiling`` runs the compilers.
+``mirror.core.logs.compilerwords`` reads nvcc's, gcc's and ld's own words; this looks into the toolkit, and asks
+``mirror.core.cuda.components`` which package brings what is not there. ``mirror.closed.selftest.compiling`` runs the compilers.
 
 Rules: a file that no table knows is not explained at all, never guessed; a file that is there is not said to be missing; one
 sentence for each package, whatever it lacks.
@@ -15,20 +15,14 @@ Example::
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.cuda.components import bringer
 from mirror.core.cuda.redistnames import redist_name_of
+from mirror.core.logs.compilerwords import missed
 
-_HEADER = re.compile(r"fatal error: (\S+?): No such file or directory")
-_LIBRARY = re.compile(r"(?:cannot find|unable to find library) -l([\w.+-]+)")
-_NEEDED = re.compile(r"(lib[\w.+-]+\.so[\w.]*), needed by \S+, not found")
-_PROGRAM = re.compile(
-    r"^sh: (?:line )?(?:\d+: )?(\S+): (?:not found|command not found|No such file or directory)", re.M
-)
 _ESSENTIAL = (
     "bin/cudafe++",
     "bin/ptxas",
@@ -78,7 +72,7 @@ def explain(text: str, toolkit: Toolkit) -> tuple[str, ...]:
         text: all that it said.
     """
     sentences: dict[str, str] = {}
-    for file in _missed(text, toolkit):
+    for file in (_in(toolkit, file) for file in missed(text)):
         if place := _elsewhere(file, toolkit.home):
             sentences.setdefault(file, f"{file} is at {place}, where this compiler does not look")
         elif sentence := missing(file, toolkit):
@@ -106,16 +100,12 @@ def missing(file: str, toolkit: Toolkit) -> str:
     return f"{what}: {package} brings it; add it to {toolkit.table} and lock again"
 
 
-def _missed(text: str, toolkit: Toolkit) -> Iterator[str]:
-    """The files that the text says were not found."""
-    yield from _HEADER.findall(text)
-    yield from (f"lib{name}.so" for name in _LIBRARY.findall(text))
-    yield from _NEEDED.findall(text)
-    for program in _PROGRAM.findall(text):
-        path = os.path.normpath(program)
-        roots = {str(toolkit.home), os.path.realpath(toolkit.home)}
-        root = next((root for root in roots if path.startswith(f"{root}/")), "")
-        yield os.path.relpath(path, root) if root else path
+def _in(toolkit: Toolkit, file: str) -> str:
+    """A program of the toolkit by its place there; anything else as it is."""
+    path = os.path.normpath(file)
+    roots = {str(toolkit.home), os.path.realpath(toolkit.home)}
+    root = next((root for root in roots if path.startswith(f"{root}/")), "")
+    return os.path.relpath(path, root) if root else file
 
 
 def _absent(toolkit: Toolkit) -> Iterator[str]:

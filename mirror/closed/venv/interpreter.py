@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mirror.closed.venv.archive import BadArchive, unpack_tar
 from mirror.closed.host.command import clean_environment, run
-from mirror.core.home import NoHome, home_directory
+from mirror.core.system.home import NoHome, home_directory
 from mirror.core.target import Target
 
 _ASK = """\

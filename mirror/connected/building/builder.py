@@ -40,11 +40,11 @@ from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
-from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 
 RECORD_FORMAT = "mirror-build/1"

@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from mirror.connected.building import network_isolation
 from mirror.core.errors import MirrorError
-from mirror.core.signals import held_signals
+from mirror.core.system.signals import held_signals
 
 
 class NetworkCutUnavailable(MirrorError):

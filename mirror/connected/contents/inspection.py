@@ -27,10 +27,10 @@ from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
 from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
-from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import write_file
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import TrustedRpm
 

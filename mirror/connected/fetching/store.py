@@ -28,9 +28,9 @@ from typing import NoReturn
 
 import platformdirs
 
-from mirror.core.durable import sync_directory
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
+from mirror.core.system.durable import sync_directory
 
 
 class NoSpace(MirrorError):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.store import Store
-from mirror.core.durable import write_file
+from mirror.core.system.durable import write_file
 
 
 class Copies:

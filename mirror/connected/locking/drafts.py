@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
-from mirror.core.durable import write_file
+from mirror.core.system.durable import write_file
 
 PARTS = ("python", "build", "toolchain", "others")
 """What can be locked on its own; ``toolchain`` is the CUDA toolchain, wherever it comes from, ``others`` are the side locks."""

@@ -21,8 +21,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from mirror.core.commands import COMMANDS
-from mirror.core.durable import write_file
 from mirror.core.errors import Unreadable
+from mirror.core.system.durable import write_file
 
 ROOMS = ("core", "review", "closed", "help")
 """What it holds besides ``cli``: rooms, and the pages of ``mirror help``."""

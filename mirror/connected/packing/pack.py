@@ -21,10 +21,10 @@ from typing import BinaryIO
 
 from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Artifact, Manifest
-from mirror.core.durable import replacing
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import replacing
 
 Source = Path | bytes
 """Where an artifact's bytes come from: a file of the store, or bytes that mirror made."""

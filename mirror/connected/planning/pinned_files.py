@@ -27,12 +27,12 @@ from mirror.connected.index.pages import Index
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.planning.plan import Part
 from mirror.connected.stack.file import Stack
-from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.kinds import WHEEL, Kind
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import write_file
 
 _JOBS = 16
 _MAX_BYTES = 16 << 20

@@ -20,7 +20,7 @@ import zlib
 from email.parser import HeaderParser
 from pathlib import Path
 
-from mirror.core.durable import write_file
+from mirror.core.system.durable import write_file
 
 _TREE = Path(__file__).parent / "source"
 _FILES = (

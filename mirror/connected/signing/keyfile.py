@@ -26,9 +26,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.durable import make_private_directory, sync_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.signatures.sshsig import PublicKey, take_string
+from mirror.core.system.durable import make_private_directory, sync_directory, write_file
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 _END = b"-----END OPENSSH PRIVATE KEY-----\n"

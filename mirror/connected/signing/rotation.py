@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.durable import write_file
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.signatures import sshsig
+from mirror.core.system.durable import write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc

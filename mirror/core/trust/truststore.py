@@ -19,11 +19,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from mirror.core.durable import make_private_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.home import home_directory
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.fingerprints import grouped
+from mirror.core.system.durable import make_private_directory, write_file
+from mirror.core.system.home import home_directory
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.durable import write_file
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
+from mirror.core.system.durable import write_file
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
 from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.host.machine import nearest_existing
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _PROBE_BYTES = 1 << 20
 _MIN_INODES = 10_000

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.nvidia import Nvidia, counted
 from mirror.core.cuda.releases import driver_floor, native_driver, newest_release, version_tuple
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _MODULE = "/proc/driver/nvidia"
 

@@ -21,9 +21,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, counted
 from mirror.closed.host.command import TIMED_OUT, run
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
 
 _TIMEOUT_S = 60
 """An HGX machine without persistence mode takes some 20 s to wake all its GPUs."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
 
 _SHADOWED = ("torch", "vllm", "flashinfer", "triton", "sglang", "numpy", "transformers")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mirror.closed.doctor.finding import NOTE, WARNING, Finding
+from mirror.core.logs.finding import NOTE, WARNING, Finding
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 

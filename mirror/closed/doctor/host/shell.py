@@ -19,10 +19,10 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.paths import judge_paths
 from mirror.closed.doctor.host.proxies import judge_proxies
 from mirror.closed.environment.variables import Environment
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _SHOWN = 4
 _SWITCHES = {

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.host.command import run
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _FLOOR = 9
 """C++17 kernels need it in practice (CUDA.md A10)."""

@@ -1,6 +1,6 @@
 """JIT caches that hurt without a word: compiled with another toolkit than today's, or locked by somebody (rows 57 and 58).
 
-It finds them; ``mirror.closed.doctor.log.symptoms.flashinfer`` holds the words. Caches of this install itself lie under the
+It finds them; ``mirror.core.logs.symptoms.flashinfer`` holds the words. Caches of this install itself lie under the
 toolchain's digest (``mirror.closed.environment.variables``) and cannot be stale.
 
 Rules:
@@ -28,10 +28,10 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Callable
 
-from mirror.closed.doctor.finding import Finding
-from mirror.closed.doctor.log.symptom import Context
-from mirror.closed.doctor.log.symptoms import BY_ROW
 from mirror.core.binaries.elf import MalformedElf, read_elf
+from mirror.core.logs.finding import Finding
+from mirror.core.logs.symptom import Context
+from mirror.core.logs.symptoms import BY_ROW
 
 _MOST = 5000
 """Compiled operations that are looked at in one cache; a full FlashInfer cache has about 700."""

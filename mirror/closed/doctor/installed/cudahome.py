@@ -20,10 +20,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.host.command import run
 from mirror.core.cuda.components import bringer, release_pair
 from mirror.core.cuda.releases import first_release
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _COMPILER = {
     "bin/nvcc": "24", "bin/nvcc.profile": "5", "bin/ptxas": "8", "bin/fatbinary": "8", "bin/cudafe++": "8",

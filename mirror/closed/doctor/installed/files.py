@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, Finding
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.soundness import check_generation
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
 from mirror.core.progress import SILENT, Progress
 
 _NAMED = 5

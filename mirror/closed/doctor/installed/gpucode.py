@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.installed.binaries import Binary, Scan
 from mirror.core.binaries.fatbin import Image
 from mirror.core.cuda.releases import native_driver, version_tuple
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _CHOOSERS = ("nvidia-", "pynvvideocodec", "torchcodec")
 

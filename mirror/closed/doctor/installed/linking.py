@@ -18,13 +18,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.paths import library_path
 from mirror.closed.doctor.installed.binaries import Binary, Scan
 from mirror.closed.doctor.installed.hostlibraries import Libraries
 from mirror.closed.host.machine import Host
 from mirror.core.binaries.elf import MalformedElf, defined_symbols
 from mirror.core.binaries.glibc import glibc_version
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _CUDA = re.compile(r"lib(cudart|cublas|cublasLt|cusparse|cusparseLt|cusolver|cufft|curand|nvrtc|nvJitLink|cupti|cudnn|nccl|"
                    r"nvshmem_host|cufile)\.so\.(\d+)(\.\d+)*")  # fmt: skip

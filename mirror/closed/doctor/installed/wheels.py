@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.cuda.releases import version_tuple
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _HEAD_BYTES = 256 << 10
 _PIN = re.compile(r"Requires-Dist:\s*torch\s*\(?==\s*([\w.+]+)\)?\s*(;.*)?$", re.MULTILINE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.checkup import ProblemsFound, examine
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM
 from mirror.core.target import Target
 from tests.support.stacks import Stack, torch_version
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.facts import Facts, read_facts
-from mirror.closed.doctor.finding import GOOD, LEVELS, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.driverapi import Answer
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.doctor.host.resources import Resources
@@ -16,6 +15,7 @@ from mirror.closed.doctor.host.toolbox import Toolbox
 from mirror.closed.doctor.machine import guarded, judge_machine
 from mirror.closed.host.machine import Host
 from mirror.core.errors import Unreadable
+from mirror.core.logs.finding import GOOD, LEVELS, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.target import Target
 from tests.support.stacks import Stack
 

@@ -8,7 +8,6 @@ import pytest
 
 from mirror.closed.doctor.checkup import Checkup
 from mirror.closed.doctor.facts import Facts
-from mirror.closed.doctor.finding import PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.driverapi import Answer
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.doctor.host.resources import Resources
@@ -16,6 +15,7 @@ from mirror.closed.doctor.host.toolbox import Compiler, Toolbox
 from mirror.closed.doctor.installed.wheels import read_installed
 from mirror.closed.doctor.page import MAX_COLUMNS, MAX_LINES, page
 from mirror.closed.host.machine import Host
+from mirror.core.logs.finding import PROBLEM, WARNING, Finding
 from tests.support.stacks import Stack, torch_version
 
 NOW = 1_795_000_000

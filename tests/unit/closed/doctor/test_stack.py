@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.facts import Facts, read_facts
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.doctor.stack import judge_stack
 from mirror.closed.prefix.receipt import Receipt
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.names import Sha256Hex
 from tests.support.libraries import make_library
 from tests.support.stacks import Stack, torch_version

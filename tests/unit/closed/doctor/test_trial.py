@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, PROBLEM
 from mirror.closed.doctor.trial import context_of, try_out
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import read_host
+from mirror.core.logs.finding import GOOD, PROBLEM
 from mirror.core.target import Target
 from tests.support.stacks import Stack
 

@@ -11,8 +11,8 @@ import pytest
 from mirror.closed.prefix.generations import Generation, Identity, Prefix, default_prefix
 from mirror.closed.prefix.lock import PrefixBusy
 from mirror.core.errors import Unreadable, Unwritable
-from mirror.core.home import NoHome
 from mirror.core.names import Sha256Hex
+from mirror.core.system.home import NoHome
 
 DIGEST, OTHER = Sha256Hex("ab" * 32), Sha256Hex("cd" * 32)
 

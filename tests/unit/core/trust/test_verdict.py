@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
-from mirror.core.home import NoHome
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.sshsig import SignatureMismatch, UnacceptableSignature
+from mirror.core.system.home import NoHome
 from mirror.core.trust.chain import BrokenChain, check_root
 from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.disks import (
     CACHE,
     TEMPORARY,
@@ -22,6 +21,7 @@ from mirror.closed.doctor.host.disks import (
     probe,
     temporary_directory,
 )  # fmt: skip
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 HOUSE = Path(__file__).parents[5]
 LOOK = """\

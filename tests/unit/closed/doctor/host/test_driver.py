@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.driver import judge_devices, judge_driver, what_it_allows
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 NODES = ("/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl")
 H100 = Gpu("NVIDIA H100 80GB HBM3", "9.0")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING
 from mirror.closed.doctor.host.driverapi import Answer, ask_driver, can_be_asked, judge_answer
 from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.host.command import TIMED_OUT
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING
 
 NODES = ("/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl")
 HERE = Nvidia(driver="580.65.06", gpus=(Gpu("NVIDIA H100", "9.0"),), nodes=NODES)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirror.closed.doctor.finding import GOOD, PROBLEM, WARNING
 from mirror.closed.doctor.host.paths import judge_paths, library_path
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING
 
 
 def test_stubs_are_a_problem_wherever_they_are(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.closed.doctor.finding import NOTE, WARNING
 from mirror.closed.doctor.host.proxies import judge_proxies, proxies, redacted
+from mirror.core.logs.finding import NOTE, WARNING
 
 
 @pytest.mark.parametrize(

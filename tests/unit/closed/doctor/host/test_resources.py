@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.resources import Resources, judge_resources, read_resources
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 GIB = 1 << 30
 

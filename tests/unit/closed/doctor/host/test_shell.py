@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.shell import is_sourced, judge_shell
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from tests.support.stacks import NVCC, Stack
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.host.toolbox import (
     judge_compilers,
     judge_headers,
     judge_ninja,
     read_toolbox,
 )
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 GCC = "gcc (GCC) 11.4.1 20231218 (Red Hat 11.4.1-3)"
 NEW = "gcc (Debian 16.1.0-2) 16.1.0"

@@ -13,8 +13,8 @@ from typing import IO
 
 import pytest
 
-from mirror.closed.doctor.finding import WARNING
 from mirror.closed.doctor.installed.caches import cache_roots, held_locks, stale_caches
+from mirror.core.logs.finding import WARNING
 from tests.support.symptoms import made
 
 NINJA = "ninja_required_version = 1.3\nname = {name}\ncuda_home = {home}\ncxx = c++\nnvcc = $cuda_home/bin/nvcc\n\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.installed.cudahome import Toolkit, headers_release, judge_toolkit, read_toolkit
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from tests.support.stacks import NVCC, Stack
 
 

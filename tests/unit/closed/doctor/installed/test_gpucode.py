@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.installed.binaries import Binary, Scan
 from mirror.closed.doctor.installed.gpucode import judge_code, judge_unread
 from mirror.core.binaries.elf import Elf
 from mirror.core.binaries.fatbin import Image
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 SITE = Path("/site")
 

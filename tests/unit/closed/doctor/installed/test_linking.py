@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.installed.binaries import Scan, scan
 from mirror.closed.doctor.installed.hostlibraries import read_libraries
 from mirror.closed.doctor.installed.linking import (
@@ -18,6 +17,7 @@ from mirror.closed.doctor.installed.linking import (
     judge_shadows,
 )
 from mirror.closed.host.machine import read_host
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from tests.support.libraries import make_library
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.closed.doctor.installed.wheels import Installed, judge_installed, read_installed
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from tests.support.stacks import Stack, torch_version
 
 HOUSE = Path(__file__).parents[5]

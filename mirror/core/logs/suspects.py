@@ -16,7 +16,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-from mirror.closed.doctor.log.logtext import Block
+from mirror.core.logs.logtext import Block
 
 _ALARMS = (
     "rror:", "Error", "ERROR", "fatal", "FATAL", "Fatal", "CRITICAL", "Exception", "Traceback", "Segmentation fault",

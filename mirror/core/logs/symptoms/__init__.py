@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mirror.closed.doctor.log.symptom import Symptom
-from mirror.closed.doctor.log.symptoms.compiling import SYMPTOMS as E1
-from mirror.closed.doctor.log.symptoms.consequences import SYMPTOMS as CONSEQUENCES
-from mirror.closed.doctor.log.symptoms.driver import SYMPTOMS as E5
-from mirror.closed.doctor.log.symptoms.flashinfer import SYMPTOMS as E6
-from mirror.closed.doctor.log.symptoms.link import SYMPTOMS as E2
-from mirror.closed.doctor.log.symptoms.load import SYMPTOMS as E4
-from mirror.closed.doctor.log.symptoms.tools import SYMPTOMS as E3
+from mirror.core.logs.symptom import Symptom
+from mirror.core.logs.symptoms.compiling import SYMPTOMS as E1
+from mirror.core.logs.symptoms.consequences import SYMPTOMS as CONSEQUENCES
+from mirror.core.logs.symptoms.driver import SYMPTOMS as E5
+from mirror.core.logs.symptoms.flashinfer import SYMPTOMS as E6
+from mirror.core.logs.symptoms.link import SYMPTOMS as E2
+from mirror.core.logs.symptoms.load import SYMPTOMS as E4
+from mirror.core.logs.symptoms.tools import SYMPTOMS as E3
 
 __all__ = ["BY_ROW", "CONSEQUENCES", "SYMPTOMS"]
 

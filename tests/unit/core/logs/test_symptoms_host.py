@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from mirror.closed.doctor.finding import Finding
-from mirror.closed.doctor.log.log import explain
-from mirror.closed.doctor.log.symptom import Context
+from mirror.core.logs.finding import Finding
+from mirror.core.logs.log import explain
+from mirror.core.logs.symptom import Context
 from tests.support.symptoms import made
 
 INSTALL = Context("13.0")

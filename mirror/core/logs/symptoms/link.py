@@ -6,9 +6,17 @@ which is told, and the plain one (16) is what remains (CUDA.md A4, B5).
 
 from __future__ import annotations
 
-from mirror.closed.doctor.log.symptom import HEADER_FRAGMENTS, Context, Groups, Symptom, header_pattern
+from mirror.core.logs.compilerwords import (
+    HEADER_FRAGMENTS,
+    LIBRARY_FRAGMENTS,
+    NEEDED_FRAGMENT,
+    NEEDED_LEAD,
+    NEEDED_PATTERN,
+    header_pattern,
+    library_pattern,
+)
+from mirror.core.logs.symptom import Context, Groups, Symptom
 
-_LINKER = ("cannot find -l", "unable to find library -l")
 _MATH_HEADERS = (
     r"(?:cublas|cusparse|cusolver|curand|cufft|nvrtc|nvJitLink|nvml|nvtx3/|cupti|cuda_profiler_api)[\w./-]{0,80}"
 )
@@ -28,11 +36,6 @@ def _has_no_runtime(context: Context, groups: Groups) -> bool:
     return "cuda-cudart-devel" in stems and "cuda-cudart" not in stems
 
 
-def _missing(names: str) -> str:
-    """A pattern for libraries that the linker did not find; its group ``lib`` is the name after -l."""
-    return rf"(?:cannot find|unable to find library) -l:?(?:lib)?(?P<lib>{names})(?:\.so|\.a)?(?![\w.-])"
-
-
 SYMPTOMS = (
     Symptom(
         "16",
@@ -41,8 +44,8 @@ SYMPTOMS = (
         "no directory of -L or LIBRARY_PATH holds a libcudart.so without version (LD_LIBRARY_PATH does not count for linking)",
         "g++ -shared -x c /dev/null -o /dev/null -L$CUDA_HOME/lib64 -lcudart; ls -lL $CUDA_HOME/lib64/libcudart.so",
         "export LIBRARY_PATH=$CUDA_HOME/lib64 ('. env.sh' does); if the file is missing, {bring}",
-        _LINKER,
-        _missing("cudart"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cudart"),
         file="libcudart.so",
     ),
     Symptom(
@@ -52,8 +55,8 @@ SYMPTOMS = (
         "libcudart.so is a link of the -devel package, and the runtime package with the file it leads to is missing",
         "readlink -e $CUDA_HOME/lib64/libcudart.so || echo dangling",
         "{bring}",
-        _LINKER,
-        _missing("cudart"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cudart"),
         file="libcudart.so.",
         over=("16",),
         holds=_has_no_runtime,
@@ -65,8 +68,8 @@ SYMPTOMS = (
         "the driver's stub library is missing, or lib64/stubs is not among the -L directories",
         "ls $CUDA_HOME/lib64/stubs/libcuda.so",
         "{bring}; link with -L$CUDA_HOME/lib64/stubs, and never put stubs on LD_LIBRARY_PATH",
-        _LINKER,
-        _missing("cuda"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cuda"),
         file="lib/stubs/libcuda.so",
     ),
     Symptom(
@@ -76,8 +79,8 @@ SYMPTOMS = (
         "the runtime's -devel package, which holds lib{lib}.a, was not unpacked",
         "ls $CUDA_HOME/lib64/lib{lib}.a",
         "{bring}",
-        _LINKER,
-        _missing("cudart_static|cudadevrt"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cudart_static|cudadevrt"),
         file="lib/lib{lib}.a",
     ),
     Symptom(
@@ -87,8 +90,8 @@ SYMPTOMS = (
         "the library's -devel package, with the name to link by, was not unpacked (or leads to a runtime package that was not)",
         "ls -lL $CUDA_HOME/lib64/lib{lib}.so",
         "{bring}",
-        _LINKER,
-        _missing("cublas|cublasLt|cusparse|cusolver|curand|cufft|nvrtc|nvrtc-builtins|nvJitLink"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cublas|cublasLt|cusparse|cusolver|curand|cufft|nvrtc|nvrtc-builtins|nvJitLink"),
         file="lib{lib}.so",
     ),
     Symptom(
@@ -108,9 +111,9 @@ SYMPTOMS = (
         _INDIRECT_CAUSE,
         _INDIRECT_CHECK,
         _INDIRECT_FIX,
-        (", needed by ",),
-        r", needed by [^\n]{1,300}?, not found",
-        lead=r"(?P<library>lib[\w.+-]{1,80})$",
+        (NEEDED_FRAGMENT,),
+        NEEDED_PATTERN,
+        lead=NEEDED_LEAD,
     ),
     Symptom(
         "21",
@@ -130,8 +133,8 @@ SYMPTOMS = (
         "ls -d {path}; ls $(dirname {path})/lib",
         "use this install's toolkit ('. env.sh' sets CUDA_HOME); or make the names: ln -s lib lib64 and ln -s libcudart.so.13 "
         "libcudart.so in that tree",
-        _LINKER,
-        _missing("cudart"),
+        LIBRARY_FRAGMENTS,
+        library_pattern("cudart"),
         near=r"-L(?P<path>[^\s'\"]{0,200}/nvidia/(?:cu1\d|cuda_runtime)/lib64)",
         over=("16", "17"),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror.core.signals import held_signals
+from mirror.core.system.signals import held_signals
 
 
 @pytest.fixture

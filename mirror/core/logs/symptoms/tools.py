@@ -5,7 +5,8 @@ Rule: what torch or FlashInfer say of a GPU on a machine without one misleads (3
 
 from __future__ import annotations
 
-from mirror.closed.doctor.log.symptom import HEADER_FRAGMENTS, Symptom, header_pattern
+from mirror.core.logs.compilerwords import HEADER_FRAGMENTS, header_pattern
+from mirror.core.logs.symptom import Symptom
 
 _BUILD_STEPS = r"to build (?:wheel|editable)|build_(?:wheel|editable)|build-env|setup\.py|metadata-generation-failed"
 

@@ -6,8 +6,8 @@ them.
 
 from __future__ import annotations
 
-from mirror.closed.doctor.finding import NOTE, WARNING
-from mirror.closed.doctor.log.symptom import Symptom
+from mirror.core.logs.finding import NOTE, WARNING
+from mirror.core.logs.symptom import Symptom
 
 _TRIO = "python -m pip list | grep -i flashinfer"
 

@@ -1,7 +1,7 @@
 """What a server's log says: which symptoms stand in it, where first, how often, and which of them explains the others.
 
-It holds the search and the order. ``mirror.closed.doctor.log.symptoms`` holds the symptoms,
-``mirror.closed.doctor.log.logtext`` reads the log.
+It holds the search and the order. ``mirror.core.logs.symptoms`` holds the symptoms,
+``mirror.core.logs.logtext`` reads the log.
 
 Rules:
 (1) a log is read once and never held; each fragment is looked for in a whole block at a time, a pattern only where its
@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
-from mirror.closed.doctor.finding import LEVELS
-from mirror.closed.doctor.log.explanation import Explanation, Sighting
-from mirror.closed.doctor.log.logtext import Block, blocks, stream_lines, text_lines
-from mirror.closed.doctor.log.suspects import Suspects, shown
-from mirror.closed.doctor.log.symptom import Context, Symptom, package_of
-from mirror.closed.doctor.log.symptoms import CONSEQUENCES, SYMPTOMS
+from mirror.core.logs.explanation import Explanation, Sighting
+from mirror.core.logs.finding import LEVELS
+from mirror.core.logs.logtext import Block, blocks, stream_lines, text_lines
+from mirror.core.logs.suspects import Suspects, shown
+from mirror.core.logs.symptom import Context, Symptom, package_of
+from mirror.core.logs.symptoms import CONSEQUENCES, SYMPTOMS
 
 _AHEAD, _BACK = 600, 400
 """Characters around a fragment in which a pattern is looked for."""

@@ -5,7 +5,7 @@ Rule: they are told after what explains them; alone they say only that the cause
 
 from __future__ import annotations
 
-from mirror.closed.doctor.log.symptom import consequence
+from mirror.core.logs.symptom import consequence
 
 SYMPTOMS = (
     consequence("vLLM", "the engine did not start", "Engine core initialization failed", "EngineCore failed to start"),

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.finding import NOTE, WARNING
-from mirror.closed.doctor.log.log import explain, explain_stream
-from mirror.closed.doctor.log.logtext import BLOCK, PIECE, CompressedLog, DamagedLog, blocks, open_log, stream_lines
-from mirror.closed.doctor.log.symptom import Context
-from mirror.closed.doctor.log.symptoms import SYMPTOMS
 from mirror.core.errors import Unreadable
+from mirror.core.logs.finding import NOTE, WARNING
+from mirror.core.logs.log import explain, explain_stream
+from mirror.core.logs.logtext import BLOCK, PIECE, CompressedLog, DamagedLog, blocks, open_log, stream_lines
+from mirror.core.logs.symptom import Context
+from mirror.core.logs.symptoms import SYMPTOMS
 
 NO_CUDART = "/usr/bin/ld: cannot find -lcudart: No such file or directory"
 NO_TARGET = "/opt/cuda/include/cuda_fp16.h:4492:10: fatal error: nv/target: No such file or directory"
@@ -325,7 +325,7 @@ def test_a_device_that_never_ends_is_refused(device: str) -> None:
 
 
 def test_standard_input_by_its_name_is_read_whatever_it_is() -> None:
-    words = "from pathlib import Path; from mirror.closed.doctor.log.logtext import open_log\n"
+    words = "from pathlib import Path; from mirror.core.logs.logtext import open_log\n"
     words += "with open_log(Path('/dev/stdin')) as stream: print(len(stream.read()))"
     done = subprocess.run([sys.executable, "-c", words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("0\n", "")

@@ -5,7 +5,7 @@ Rule: these are the host's affair; the fix says what a user can do, and what to 
 
 from __future__ import annotations
 
-from mirror.closed.doctor.log.symptom import Symptom
+from mirror.core.logs.symptom import Symptom
 
 _BLIND = ("31", "32")
 """What FlashInfer's and torch's builds say when no GPU can be seen."""

@@ -1,6 +1,6 @@
 """A log's text: any file or stream, in blocks that are quick to search.
 
-It holds how a log is read: compressed or not, with lines of any length and bytes of any kind. ``mirror.closed.doctor.log.log``
+It holds how a log is read: compressed or not, with lines of any length and bytes of any kind. ``mirror.core.logs.log``
 finds what its words mean.
 
 Rules:

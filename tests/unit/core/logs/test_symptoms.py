@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.log.log import explain
-from mirror.closed.doctor.log.symptom import Context, Symptom, bring, package_of
-from mirror.closed.doctor.log.symptoms import BY_ROW, CONSEQUENCES, SYMPTOMS
+from mirror.core.logs.log import explain
+from mirror.core.logs.symptom import Context, Symptom, bring, package_of
+from mirror.core.logs.symptoms import BY_ROW, CONSEQUENCES, SYMPTOMS
 from tests.support.symptoms import ROWS, Excerpt, excerpts, made_tests
 
 EXCERPTS = excerpts()
@@ -125,7 +125,7 @@ def test_words_of_a_log_are_quoted_where_they_become_a_command() -> None:
 
 
 def test_the_table_has_a_line_for_each_row() -> None:
-    script = Path(__file__).parents[5] / "scripts" / "doctor-table"
+    script = Path(__file__).parents[4] / "scripts" / "doctor-table"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     head, rule, *lines = done.stdout.splitlines()
     assert head.count("|") == rule.count("|") == 6

@@ -5,7 +5,7 @@ Rule: a disk's own words (43, 44) explain what fails after them.
 
 from __future__ import annotations
 
-from mirror.closed.doctor.log.symptom import Symptom
+from mirror.core.logs.symptom import Symptom
 
 _FILE = r"(?:(?P<file>/[^\s:'\"]{1,300}): )?$"
 """How the loader names the file before it says what is wrong with it."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.durable import make_private_directory, replacing, write_file
 from mirror.core.errors import Unwritable
+from mirror.core.system.durable import make_private_directory, replacing, write_file
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_an_error_about_another_file_passes_through(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     """A file size limit gives the same kind of error as a full disk: write(2) refuses half way."""
     code = (
-        "import resource, signal, sys; from pathlib import Path; from mirror.core.durable import write_file\n"
+        "import resource, signal, sys; from pathlib import Path; from mirror.core.system.durable import write_file\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "from mirror.core.errors import Unwritable\n"
         "try: write_file(Path(sys.argv[1]), bytes(5000))\n"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from mirror.closed.doctor.log.symptom import HEADER_FRAGMENTS, Symptom, header_pattern
+from mirror.core.logs.compilerwords import HEADER_FRAGMENTS, PART_ENDS, header_pattern
+from mirror.core.logs.symptom import Symptom
 
 _RUNTIME_HEADERS = (
     r"cuda\.h|cuda_runtime_api\.h|cuda_(?:fp16|bf16|fp8)\.h|cooperative_groups\.h"
@@ -112,7 +113,7 @@ SYMPTOMS = (
         "$CUDA_HOME/bin/nvcc --dryrun -arch=sm_90 -c x.cu 2>&1 | grep -o '[^ ]*{part}'; ls $CUDA_HOME/bin",
         "{bring}",
         ("ptxas: ", "fatbinary: ", "cudafe++: ", "nvlink: ", "bin2c: "),
-        r"(?P<part>ptxas|fatbinary|cudafe\+\+|nvlink|bin2c): (?:command )?(?:not found|No such file)",
+        rf"(?P<part>ptxas|fatbinary|cudafe\+\+|nvlink|bin2c): {PART_ENDS}",
         file="bin/{part}",
     ),
     Symptom(

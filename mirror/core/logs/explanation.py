@@ -1,6 +1,6 @@
 """What a log says, once it is searched: sightings of symptoms, and what to do when there are none.
 
-It holds the result; ``mirror.closed.doctor.log.log`` searches.
+It holds the result; ``mirror.core.logs.log`` searches.
 
 Rule: an explanation always has a finding: a log without a known word is said to be unknown, never to be good.
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mirror.closed.doctor.finding import WARNING, Finding
-from mirror.closed.doctor.log.suspects import Suspect
+from mirror.core.logs.finding import WARNING, Finding
+from mirror.core.logs.suspects import Suspect
 
 _SEND = (
     "send its maintainers what 'mirror doctor' prints, the command that started the server, its version and the log from "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.home import NoHome, expand_home, home_directory
+from mirror.core.system.home import NoHome, expand_home, home_directory
 
 
 def test_home_is_where_HOME_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802

@@ -1,7 +1,7 @@
 """A symptom: words that a tool prints, and what they mean (a row of CUDA.md section E).
 
-It holds what a row is made of and how its sentences are filled in. ``mirror.closed.doctor.log.symptoms`` holds the rows,
-``mirror.closed.doctor.log.log`` finds them in a log, and ``mirror.closed.doctor.installed.caches`` uses the rows without words.
+It holds what a row is made of and how its sentences are filled in. ``mirror.core.logs.symptoms`` holds the rows,
+``mirror.core.logs.log`` finds them in a log, and ``mirror.closed.doctor.installed.caches`` uses the rows without words.
 
 Rules:
 (1) a row is looked at only where one of its fragments stands: its pattern begins with the fragment, its lead ends there,
@@ -25,8 +25,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable
 
-from mirror.closed.doctor.finding import NOTE, PROBLEM, Finding
 from mirror.core.cuda.components import bringer
+from mirror.core.logs.finding import NOTE, PROBLEM, Finding
 
 
 @dataclass(frozen=True)
@@ -161,19 +161,3 @@ def bring(file: str, context: Context) -> str:
             f"'. {context.env_script}'"
         )
     return f'add "{package}" to packages under [rpms] in NAME.toml, then lock, bundle and install again'
-
-
-HEADER_FRAGMENTS = ("fatal error: ", "cannot open source file ", "could not open source file ")
-"""How gcc and clang, EDG (nvcc, nvrtc) say that a header is missing."""
-
-
-def header_pattern(names: str) -> str:
-    """A pattern for a missing header; its group ``file`` is the header.
-
-    Args:
-        names: a regular expression for the header as it is included.
-    """
-    return (
-        rf"(?:fatal error: '?|(?:cannot|could not) open source file \")(?P<file>{names})"
-        r"(?:: No such file|' file not found|\")"
-    )

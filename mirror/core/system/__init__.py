@@ -1,0 +1,1 @@
+"""What touches the operating system: files that are written whole (``durable``), the user's home, signals that wait."""
