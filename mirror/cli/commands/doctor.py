@@ -143,7 +143,8 @@ def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:
 def _text(finding: Finding) -> list[str]:
     row = f"  [E{finding.row}]" if finding.row else ""
     level = paint(f"{finding.level:<8}", _STYLES.get(finding.level, FAINT), sys.stdout)
-    lines = [f"{level} {finding.subject}: {finding.what}{row}"]
+    certainty = f" ({finding.certainty})" if finding.certainty else ""
+    lines = [f"{level} {finding.subject}{certainty}: {finding.what}{row}"]
     if finding.level == GOOD:
         return lines
     labels = {"why": finding.cause, "seen": finding.proof, "do": finding.fix}

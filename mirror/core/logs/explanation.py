@@ -12,10 +12,12 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mirror.core.logs.finding import WARNING, Finding
+from mirror.core.logs.ending import Failure
+from mirror.core.logs.finding import NOTE, WARNING, Finding
+from mirror.core.logs.layers import MAY_BE, UNKNOWN
 from mirror.core.logs.suspects import Suspect
 
 _SEND = (
@@ -33,15 +35,24 @@ class Sighting:
         line: the number of the first line that has it.
         text: of that line, what is around it.
         count: how many lines have it.
+        is_survived: whether the program went on after it, by its own word or as the log shows.
     """
 
     finding: Finding
     line: int
     text: str
     count: int
+    is_survived: bool = False
+
+    @property
+    def told(self) -> Finding:
+        """The finding; of what was survived, a note."""
+        if not self.is_survived:
+            return self.finding
+        return replace(self.finding, level=NOTE, what=f"survived: {self.finding.what}", certainty=MAY_BE)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**self.finding.to_dict(), "line": self.line, "text": self.text, "count": self.count}
+        return {**self.told.to_dict(), "line": self.line, "text": self.text, "count": self.count}
 
 
 @dataclass(frozen=True)
@@ -51,32 +62,39 @@ class Explanation:
     Attributes:
         sightings: of rows, first cause first.
         consequences: sightings of words that are never a cause.
-        suspects: lines that look like errors; only where there are no sightings of rows.
+        suspects: lines that look like errors; only where nothing is known of what ended it.
         lines: how many lines the log has.
+        general: what a general rule says of the end; only where there are no sightings.
+        survived: sightings of rows that ended nothing.
+        deciding: the line that decided, as far as its form tells; None where no line looks like a failure.
     """
 
     sightings: tuple[Sighting, ...]
     consequences: tuple[Sighting, ...]
     suspects: tuple[Suspect, ...]
     lines: int
+    general: Finding | None = None
+    survived: tuple[Sighting, ...] = ()
+    deciding: Failure | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
-        told = tuple(sighting.finding for sighting in (*self.sightings, *self.consequences))
-        return told if self.sightings else (self._unknown(), *told)
+        causes = tuple(sighting.told for sighting in self.sightings) or (self.general or self._unknown(),)
+        return (*causes, *(sighting.told for sighting in (*self.consequences, *self.survived)))
 
     def _unknown(self) -> Finding:
-        proof = "\n".join(f"line {suspect.line}: {suspect.text}" for suspect in self.suspects)
+        decided = [f"line {self.deciding.line} decided: {self.deciding.text}"] if self.deciding else []
+        others = [one for one in self.suspects if self.deciding is None or one.line != self.deciding.line]
+        proof = "\n".join([*decided, *(f"line {suspect.line}: {suspect.text}" for suspect in others)])
         if self.consequences:
             what = f"the log ({self.lines} lines) says that it failed, and nowhere why in words that are known here"
         elif self.suspects:
             what = f"the log ({self.lines} lines) has no words that are known here; some lines look like errors"
         else:
             what = f"the log ({self.lines} lines) has no words that are known here, and none that look like an error"
-        return Finding(
-            WARNING, "log", what, "the cause is not one of CUDA.md E, or it was written to another log", proof, _SEND
-        )
+        why = "the cause is not one of CUDA.md E, or it was written to another log"
+        return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -84,4 +102,7 @@ class Explanation:
             "sightings": [sighting.to_dict() for sighting in self.sightings],
             "consequences": [sighting.to_dict() for sighting in self.consequences],
             "suspects": [vars(suspect) for suspect in self.suspects],
+            "survived": [sighting.to_dict() for sighting in self.survived],
+            **({"general": self.general.to_dict()} if self.general else {}),
+            **({"deciding": {"line": self.deciding.line, "text": self.deciding.text}} if self.deciding else {}),
         }

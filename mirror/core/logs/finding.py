@@ -32,6 +32,9 @@ class Finding:
         proof: what was read or run to know it, so that somebody else can look too.
         fix: the next step; empty when there is none to take.
         row: of CUDA.md section E, ``"46"``, ``"44b"``; empty when none speaks of it.
+        key: of a log's finding, the name of its cause in one word; empty elsewhere.
+        layer: of a log's finding, one of ``mirror.core.logs.layers.LAYERS``; empty elsewhere.
+        certainty: ``"may be"`` where what was seen allows another explanation, ``"unknown"`` where it allows none; else empty.
     """
 
     level: str
@@ -41,6 +44,9 @@ class Finding:
     proof: str = ""
     fix: str = ""
     row: str = ""
+    key: str = ""
+    layer: str = ""
+    certainty: str = ""
 
     def to_dict(self) -> dict[str, str]:
         return {key: value for key, value in asdict(self).items() if value}

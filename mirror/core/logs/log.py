@@ -8,7 +8,10 @@ Rules:
     fragment stands, and only so often in a line: time grows with the log's size and with nothing else;
 (2) a symptom that is seen a thousand times is one finding, with its first line and the number of lines;
 (3) what explains others comes first; words that are never a cause come last, and alone they are called what they are;
-(4) a log without a known word is said to be unknown, and the lines that look like errors are shown.
+(4) what a program survived, by its own word or because it went on, is told as that and never as the cause
+    (``mirror.core.logs.ending``);
+(5) where no known text ended it, a general rule says the layer (``mirror.core.logs.rules``); where none fits either, the line
+    that decided is shown and called unknown.
 
 Example::
 
@@ -24,9 +27,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
+from mirror.core.logs.ending import Ending
 from mirror.core.logs.explanation import Explanation, Sighting
-from mirror.core.logs.finding import LEVELS
+from mirror.core.logs.finding import LEVELS, Finding
 from mirror.core.logs.logtext import Block, blocks, stream_lines, text_lines
+from mirror.core.logs.origin import origin
+from mirror.core.logs.rules import judge
 from mirror.core.logs.suspects import Suspects, shown
 from mirror.core.logs.symptom import Context, Symptom, package_of
 from mirror.core.logs.symptoms import CONSEQUENCES, SYMPTOMS
@@ -64,14 +70,33 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
 
 
 def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
-    search, tally, suspects, last = _Search(), _Tally(context), Suspects(), 0
+    search, tally, suspects, ending, last = _Search(), _Tally(context), Suspects(), Ending(), 0
     for block in blocks(lines):
         tally.learn(block)
         tally.add(search.hits(block))
         suspects.add(block)
+        ending.add(block)
         last = block.last_line
-    sightings, consequences = tally.result()
-    return Explanation(sightings, consequences, () if sightings else suspects.result(), last)
+    sightings, consequences = tally.result(ending)
+    causes = tuple(one for one in sightings if not one.is_survived)
+    survived = tuple(one for one in sightings if one.is_survived)
+    if survived and not causes and not ending.failures:
+        causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
+    general = None if causes else _general(ending)
+    known = causes or general
+    return Explanation(
+        causes, consequences, () if known else suspects.result(), last, general, survived, ending.deciding
+    )
+
+
+def _general(ending: Ending) -> Finding | None:
+    """What the first line of the end that any general rule fits says."""
+    for failure in ending.failures:
+        judged = judge(failure.message)
+        if judged:
+            rule, groups = judged
+            return rule.finding(groups, f"line {failure.line}: {failure.text}")
+    return None
 
 
 @dataclass(frozen=True)
@@ -79,11 +104,14 @@ class _Rule:
     symptom: Symptom
     pattern: re.Pattern[str] | None
     lead: re.Pattern[str] | None
+    unless: re.Pattern[str] | None
     near: re.Pattern[str] | None
 
     def judge(self, block: Block, at: int, start: int) -> dict[str, str] | None:
         """The groups found when the symptom stands at ``at``, in the line from ``start``; None when it does not stand there."""
         groups: dict[str, str] = {}
+        if self.unless and self.unless.search(block.folded, max(start, at - _BACK), _line_end(block, at)):
+            return None
         if self.pattern:
             match = self.pattern.match(block.folded, at, at + _AHEAD)
             if match is None:
@@ -95,6 +123,11 @@ class _Rule:
                 return None
             groups = _named({**before.groupdict(), **(match.groupdict() if self.pattern and match else {})})
         return groups
+
+
+def _line_end(block: Block, at: int) -> int:
+    end = block.folded.find("\n", at, at + _AHEAD)
+    return end if end >= 0 else at + _AHEAD
 
 
 def _named(groups: Mapping[str, str | None]) -> dict[str, str]:
@@ -111,7 +144,7 @@ def _rules() -> Mapping[str, tuple[_Rule, ...]]:
     """Fragment -> the rules that look where it stands."""
     found: dict[str, list[_Rule]] = {}
     for symptom in (*SYMPTOMS, *CONSEQUENCES):
-        expressions = (symptom.pattern, symptom.lead, symptom.near)
+        expressions = (symptom.pattern, symptom.lead, symptom.unless, symptom.near)
         rule = _Rule(symptom, *(re.compile(text, re.MULTILINE) if text else None for text in expressions))
         for fragment in symptom.fragments:
             found.setdefault(fragment, []).append(rule)
@@ -128,6 +161,12 @@ class _Hit:
     at: int
     line: int
     text: str = ""
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether the line is no warning, and nothing less, by its logger's word."""
+        _, start, end = self.block.line(self.at)
+        return origin(self.block.folded[start : min(end, start + _BACK)]).level == "ERROR"
 
     def shown(self) -> _Hit:
         """The same with what is shown of its line."""
@@ -185,6 +224,7 @@ class _Tally:
         self._first: dict[tuple[str, str], _Hit] = {}
         self._count: dict[tuple[str, str], int] = {}
         self._last: dict[tuple[str, str], int] = {}
+        self._gravest: dict[tuple[str, str], int] = {}
 
     def learn(self, block: Block) -> None:
         """Without an install, the first toolkit that the log names by its directory tells the release."""
@@ -214,17 +254,24 @@ class _Tally:
             return
         if key not in self._first:
             self._first[key] = hit.shown()
+        if hit.is_grave:
+            self._gravest[key] = hit.line
         self._last[key] = hit.line
         self._count[key] = self._count.get(key, 0) + 1
 
-    def result(self) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
+    def result(self, ending: Ending) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
         """Sightings of rows, first cause first, and of consequences."""
-        depths = _depths({hit.symptom for hit in self._first.values()})
+        self._survived = {key for key in self._first if self._gravest.get(key, 0) <= ending.survived_to}
+        depths = _depths({hit.symptom for key, hit in self._first.items() if key not in self._survived})
         told = sorted(
             self._first.items(),
-            key=lambda item: (depths[item[1].symptom][0], -LEVELS.index(item[1].symptom.level), item[1].line),
+            key=lambda item: (
+                depths.get(item[1].symptom, _ALONE)[0],
+                -LEVELS.index(item[1].symptom.level),
+                item[1].line,
+            ),
         )
-        sightings = [(hit, self._sighting(key, hit, depths[hit.symptom][1])) for key, hit in told]
+        sightings = [(hit, self._sighting(key, hit, depths.get(hit.symptom, _ALONE)[1])) for key, hit in told]
         return (
             tuple(sighting for hit, sighting in sightings if hit.symptom.row),
             tuple(sighting for hit, sighting in sightings if not hit.symptom.row),
@@ -234,7 +281,10 @@ class _Tally:
         count = self._count[key]
         often = f" ({count} lines have it)" if count > 1 else ""
         finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)
-        return Sighting(finding, hit.line, hit.text, count)
+        return Sighting(finding, hit.line, hit.text, count, key in self._survived)
+
+
+_ALONE = (0, "")
 
 
 def _depths(seen: set[Symptom]) -> dict[Symptom, tuple[int, str]]:

@@ -27,6 +27,7 @@ from typing import Callable
 
 from mirror.core.cuda.components import bringer
 from mirror.core.logs.finding import NOTE, PROBLEM, Finding
+from mirror.core.logs.layers import OF_SUBJECT, PACKAGE
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Symptom:
         fragments: one of them stands wherever the symptom does; none for a symptom that prints nothing.
         pattern: a regular expression that must match from the fragment's start on; empty when the fragment is enough.
         lead: one that must match right before the fragment, in its line; written with ``$`` at its end.
+        unless: a regular expression that must not match in the line.
         near: a regular expression that must match in the few thousand characters before; its last match's groups count.
         file: what is missing, for ``{rpm}``; may hold groups.
         over: rows that say less about the same line: they are not told for a line that has this one.
@@ -81,12 +83,18 @@ class Symptom:
     fragments: tuple[str, ...] = ()
     pattern: str = ""
     lead: str = ""
+    unless: str = ""
     near: str = ""
     file: str = ""
     over: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     holds: Callable[[Context, Groups], bool] | None = None
     level: str = PROBLEM
+
+    @property
+    def layer(self) -> str:
+        """What fails; empty for words that are never a cause."""
+        return OF_SUBJECT.get(self.subject, PACKAGE) if self.row else ""
 
     @property
     def names_rpm(self) -> bool:
@@ -116,7 +124,9 @@ class Symptom:
         if follows:
             cause = f"row {follows} explains it; if it stays when that is mended: {cause}"
         proof = f"{proof}\nto be sure: {check}" if check else proof
-        return Finding(self.level, self.subject, what, cause, proof, fix, self.row)
+        return Finding(
+            self.level, self.subject, what, cause, proof, fix, self.row, f"E{self.row}" if self.row else "", self.layer
+        )
 
 
 def consequence(subject: str, what: str, *fragments: str) -> Symptom:

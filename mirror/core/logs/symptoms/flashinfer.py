@@ -161,5 +161,6 @@ SYMPTOMS = (
         r"Could not find a version that satisfies the requirement "
         r"(?P<requirement>(?:setuptools|wheel|build|hatchling|flit[-_]core|poetry[-_]core|"
         r"scikit[-_]build[-_]core|meson[-_]python|maturin|pdm[-_]backend|cmake|ninja|setuptools[-_]scm)\b[^\s(]{0,60})",
+        unless=r"\(from (?!build|versions)",
     ),
 )

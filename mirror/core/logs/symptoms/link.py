@@ -67,7 +67,8 @@ SYMPTOMS = (
         "the linker did not find -lcuda",
         "the driver's stub library is missing, or lib64/stubs is not among the -L directories",
         "ls $CUDA_HOME/lib64/stubs/libcuda.so",
-        "{bring}; link with -L$CUDA_HOME/lib64/stubs, and never put stubs on LD_LIBRARY_PATH",
+        "{bring}; export LIBRARY_PATH=$CUDA_HOME/lib64/stubs ('. env.sh' does; Triton's own gcc line takes no -L), and never "
+        "put stubs on LD_LIBRARY_PATH",
         LIBRARY_FRAGMENTS,
         library_pattern("cuda"),
         file="lib/stubs/libcuda.so",
@@ -136,6 +137,18 @@ SYMPTOMS = (
         LIBRARY_FRAGMENTS,
         library_pattern("cudart"),
         near=r"-L(?P<path>[^\s'\"]{0,200}/nvidia/(?:cu1\d|cuda_runtime)/lib64)",
+        over=("16", "17"),
+    ),
+    Symptom(
+        "22",
+        "CUDA_HOME",
+        "the linker was sent to a lib64 that a conda environment does not have: {path}",
+        "CUDA_HOME names a conda environment, whose libraries lie in lib or targets/*/lib",
+        "ls -d {path}; echo $CUDA_HOME",
+        "use this install's toolkit ('. env.sh' sets CUDA_HOME), or unset CUDA_HOME",
+        LIBRARY_FRAGMENTS,
+        library_pattern("cudart"),
+        near=r"-L(?P<path>[^\s'\"]{0,200}/\w{0,40}(?:conda|miniforge|mambaforge)\w{0,40}/[^\s'\"]{0,200}lib64)\b",
         over=("16", "17"),
     ),
     Symptom(

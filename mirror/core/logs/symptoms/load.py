@@ -76,7 +76,7 @@ SYMPTOMS = (
         "python -c 'import torch; print(torch.__version__, torch._C._GLIBCXX_USE_CXX11_ABI)'; c++filt {symbol}",
         "install the extension that was built for this torch, or build it again (build in [python] of NAME.toml)",
         ("undefined symbol: _Z",),
-        r"undefined symbol: (?P<symbol>_Z\w{0,40}?(?:5torch|3c10|2at|6caffe2|5cuda|Ss)\w{0,300})",
+        r"undefined symbol: (?P<symbol>_Z(?:N?K?(?:5torch|3c10|2at|6caffe2)\w{0,300}|\w{0,200}?Ss\w{0,200}))",
         lead=_FILE,
     ),
     Symptom(
@@ -109,6 +109,7 @@ SYMPTOMS = (
         "free space, or move the caches: export FLASHINFER_WORKSPACE_BASE VLLM_CACHE_ROOT TRITON_CACHE_DIR TMPDIR",
         ("No space left on device", "Disk quota exceeded"),
         r"(?:No space left on device|Disk quota exceeded)(?:: '(?P<file>[^'\n]{1,300}))?",
+        unless=r"/dev/shm|shmutils|shared memory|posix_fallocate|nccl-shm",  # noqa: S108 - no directory that we write to
         explains=("14",),
     ),
     Symptom(

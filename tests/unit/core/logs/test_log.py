@@ -133,7 +133,7 @@ def test_an_unknown_log_shows_what_looks_like_an_error_and_what_to_send() -> Non
     assert [(suspect.line, suspect.text) for suspect in explanation.suspects] == [(3, "ValueError: shape 3 of 4")]
     (finding,) = explanation.findings
     assert finding.what == "the log (5 lines) has no words that are known here; some lines look like errors"
-    assert finding.proof == "line 3: ValueError: shape 3 of 4"
+    assert finding.proof == "line 3 decided: ValueError: shape 3 of 4"
     assert "'mirror doctor'" in finding.fix and "the command that started the server" in finding.fix
 
 

@@ -1,0 +1,181 @@
+"""What ended a program: of all lines of a log that look like failures, those that belong to its end.
+
+A server survives much: what it says as a warning, what it retries, what fails before it goes on. It then ends of one thing,
+which several processes tell, each with a traceback, and which others tell again as their own failure. This finds the
+beginning of that end.
+
+Rules: a line that its logger calls information or a warning ended nothing; failures are one end as long as nothing but
+shutting down stands between them; in one end the first failure is the cause, for in a chain of tracebacks the innermost
+stands first; a line that only says that something failed before (``consequences``) is never the cause.
+
+Example::
+
+    ending = Ending()
+    for block in blocks(lines): ending.add(block)
+    ending.failures[0].text
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+
+from mirror.core.logs.logtext import Block
+from mirror.core.logs.origin import origin
+from mirror.core.logs.suspects import shown
+from mirror.core.logs.symptoms.consequences import FRAGMENTS as CONSEQUENCES
+
+_ALARMS = (
+    "rror", "xception", "atal", "illed", "NCCL WARN", "FAILED", "annot ", "ould not", "ouldn't", "not found", "o such ",
+    "o space left", "ermission denied", "refused", "imed out", "ut of memory", "o matching", "unsatisf", "ailed to",
+    "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
+    "dumped", "terminate called",
+)  # fmt: skip
+"""Parts of words, without the letter that may be a capital."""
+
+_A_BLOCK = 12
+"""Lines that are looked at of each alarm in each block, from its beginning, and as many from its end."""
+
+_FIRST, _LAST = 48, 48
+"""Failures that are kept of one end."""
+
+_STOPPING = (
+    "[Ss]hut|SHUT|xit|ermin|estroy|lean|[Kk]ill|[Ff]ail|[Ss]top|[Ee]rror|Waiting for (?:app|conn)|Finished|Cancel"
+)
+_LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|Decode batch|Prefill batch|throughput)(?![^\n]{{0,200}}(?:{_STOPPING}))")
+_SIGNS = 4
+"""So many lines of a program that goes on, and what was before was survived."""
+
+_NOISE = re.compile(
+    r"Traceback \(most recent|\s+File \"|\s*\^|\s*raise\b|\s*$|FAILED: |Last error:|The above exception|During handling of"
+    r"|Error details|\s*(?:\.\.\.|return|self\.|for |with |await |assert |from |import |if |try|except|def |class |\d+ \|)"
+)
+_EXCEPTION = re.compile(
+    r"(?:- |E {3}|Caused by: |Error: |panicked at )?"
+    r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Timeout|Failure|Refused|Enabled)\b"
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A line that says that something failed.
+
+    Attributes:
+        line: its number.
+        text: what is shown of it.
+        message: all of it (2,000 characters at most) without what loggers put before it, quotes made plain.
+        process: who says it; empty where the line does not tell.
+    """
+
+    line: int
+    text: str
+    message: str
+    process: str
+
+    @property
+    def is_exception(self) -> bool:
+        """Whether it begins as an exception's own line does."""
+        return _EXCEPTION.match(self.message) is not None
+
+
+class Ending:
+    """Collects failures block by block, and forgets those after which the program went on."""
+
+    def __init__(self) -> None:
+        self._first: list[Failure] = []
+        self._last: deque[Failure] = deque(maxlen=_LAST)
+        self._signs = 0
+        self._consequence: Failure | None = None
+        self.survived_to = 0
+        """The last line of a failure after which the program went on; 0 for none."""
+
+    def add(self, block: Block) -> None:
+        """Look through the next block."""
+        places: set[int] = set()
+        for alarm in _ALARMS:
+            places.update(_places(block.folded, alarm))
+        lines = {place[1]: (*place, at) for at in sorted(places, reverse=True) for place in [block.line(at)]}
+        position = 0
+        for start in sorted(lines):
+            number, _, end, at = lines[start]
+            failure = _failure(block, number, start, end, at)
+            if failure is None:
+                continue
+            self._signs += _signs(block.folded, position, start)
+            position = end
+            self._note(failure)
+        self._signs += _signs(block.folded, position, len(block.folded))
+
+    def _note(self, failure: Failure) -> None:
+        if any(words in failure.message for words in CONSEQUENCES):
+            self._consequence = self._consequence or failure
+            return
+        if self._signs >= _SIGNS:
+            self.survived_to = max((one.line for one in self.failures), default=self.survived_to)
+            self._first.clear()
+            self._last.clear()
+            self._consequence = None
+        self._signs = 0
+        if len(self._first) < _FIRST:
+            self._first.append(failure)
+        else:
+            self._last.append(failure)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Those of the end, in order; consequences are not among them."""
+        return (*self._first, *self._last)
+
+    @property
+    def deciding(self) -> Failure | None:
+        """The line to show where no rule knows one: the first exception of the end, or else its first failure."""
+        exceptions = [
+            one for one in self.failures if one.is_exception and len(one.message.partition(":")[2].strip()) > 1
+        ]
+        return next(iter((*exceptions, *self.failures)), self._consequence)
+
+
+def _places(text: str, alarm: str) -> list[int]:
+    """Where an alarm stands: its first lines and its last ones."""
+    found: list[int] = []
+    at = text.find(alarm)
+    while at >= 0 and len(found) < _A_BLOCK:
+        found.append(at)
+        end = text.find("\n", at)
+        at = text.find(alarm, end) if end >= 0 else -1
+    at = text.rfind(alarm) if len(found) == _A_BLOCK else -1
+    for _ in range(_A_BLOCK):
+        if at < 0 or at in found:
+            break
+        found.append(at)
+        start = text.rfind("\n", 0, at)
+        at = text.rfind(alarm, 0, start) if start >= 0 else -1
+    return found
+
+
+def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failure | None:
+    whole = block.folded[start : min(end, start + 4000)]
+    said = origin(whole)
+    if said.level != "ERROR" or _NOISE.match(said.message):
+        return None
+    message = said.message[:2000]
+    if _BARE.fullmatch(message):
+        frames = block.folded[max(0, start - _FRAMES) : start].splitlines()[-_FRAME_LINES:]
+        message = f"{message}: {' | '.join(origin(line).message.strip() for line in frames)}"
+    return Failure(number, shown(block.text, at, start, end), message, said.process)
+
+
+_BARE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception):?\s*")
+"""An exception without words: then its traceback's last lines are what it says."""
+
+_FRAMES, _FRAME_LINES = 1000, 4
+
+
+def _signs(text: str, start: int, end: int) -> int:
+    count = 0
+    for _ in _LIFE.finditer(text, start, end):
+        count += 1
+        if count >= _SIGNS:
+            break
+    return count

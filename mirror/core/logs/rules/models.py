@@ -1,0 +1,155 @@
+"""Models: their files, their code, their description, and the vocabularies beside them."""
+
+from __future__ import annotations
+
+from mirror.core.logs.layers import MODEL, NETWORK, SETTINGS
+from mirror.core.logs.rules.rule import Rule
+
+RULES = (
+    Rule(
+        "vocabulary-offline",
+        NETWORK,
+        (
+            r"tiktoken",
+            r"vocab(?:ulary)? file",
+            r"HarmonyError",
+            r"openaipublic",
+            r"o200k_base",
+            r"cl100k_base",
+        ),
+        "a tokenizer's vocabulary could not be downloaded",
+        "tiktoken and openai-harmony fetch it at first use; nothing is fetched in a closed network",
+        "echo $TIKTOKEN_ENCODINGS_BASE $TIKTOKEN_RS_CACHE_DIR $TIKTOKEN_CACHE_DIR",
+        "carry the file ([[files]] with directory_variable = TIKTOKEN_ENCODINGS_BASE in NAME.toml) and start "
+        "with '. env.sh'",
+    ),
+    Rule(
+        "model-not-here",
+        MODEL,
+        (
+            r"offline mode is enabled",
+            r"OfflineModeIsEnabled",
+            r"LocalEntryNotFoundError",
+            r"couldn't connect to '?https?://",
+            r"HF_HUB_OFFLINE",
+            r"cannot find the requested files in the (?:local|disk) cache",
+            r"not the path to a directory containing a file named",
+            (
+                r"(?:[Mm]ax retries|ConnectionError|ConnectTimeout|NameResolutionError|LocalEntry|Cannot reach|"
+                r"Failed to resolve|HTTPSConnectionPool|Connection to).{0,200}(?:huggingface\.co|hf\.co|hf-mirror|"
+                r"modelscope\.cn)"
+            ),
+            (
+                r"(?:huggingface\.co|hf\.co|hf-mirror|modelscope\.cn).{0,300}(?:offline|resolve|timed out|unreachable|"
+                r"refused|reset)"
+            ),
+            r"is not a local folder and is not a valid model identifier",
+            r"Repository Not Found",
+            r"couldn't find (?:it|them) in the cached files",
+        ),
+        "a model, or a file of one, is wanted from a hub, and is not on this host",
+        "it is named as the hub names it, and the hub's cache here does not hold it (or not this revision, or "
+        "not this file)",
+        "ls $HF_HUB_CACHE $HF_HOME/hub ~/.cache/huggingface/hub; echo $HF_HUB_OFFLINE $HF_HOME",
+        "give the server the local path of the model's directory; to carry one: [[models]] in NAME.toml, then '. "
+        "env.sh' sets HF_HUB_CACHE",
+    ),
+    Rule(
+        "remote-code",
+        MODEL,
+        (
+            r"trust_remote_code",
+            r"contains custom code which must be executed",
+            r"dynamic_module_utils",
+            r"transformers_modules",
+        ),
+        "the model brings code of its own, which was not allowed to run, or is not here",
+        "its config names Python files of the repository; offline they must lie beside it",
+        "ls the model's directory for *.py; grep auto_map in its config.json",
+        "carry those files with the model, read them, and start with --trust-remote-code if they may run",
+        is_certain=False,
+    ),
+    Rule(
+        "model-damaged",
+        MODEL,
+        (
+            r"SafetensorError",
+            r"deserializing header",
+            r"MetadataIncompleteBuffer",
+            r"InvalidHeaderDeserialization",
+            r"PytorchStreamReader failed",
+            r"invalid load key",
+            r"version https://git-lfs",
+            r"git-lfs\.github",
+            r"Error while deserializ",
+            r"unexpected end of (?:data|file)",
+            r"HeaderTooLarge",
+            r"HeaderTooSmall",
+        ),
+        "a file of the model's weights is damaged, cut short, or only a git-lfs pointer",
+        "it was not copied whole",
+        "ls -l the model's directory; head -c 120 the file that is named; sha256sum it against its source",
+        "copy it again and compare its sha256; a file of about 130 bytes is a git-lfs pointer",
+    ),
+    Rule(
+        "model-files-missing",
+        MODEL,
+        (
+            r"does not appear to have a file named",
+            (
+                r"(?:config\.json|tokenizer[\w.]*|generation_config\.json|preprocessor_config\.json|\.safetensors|\.gguf|"
+                r"model\.index)\S*'?.{0,60}(?:not found|No such file|does not exist|missing)"
+            ),
+            r"No such file or directory: '[^']*(?:config\.json|tokenizer|\.safetensors|\.bin|\.gguf)",
+            r"Cannot find any model weights",
+            r"Can't load (?:the )?(?:tokenizer|config\w*|feature extractor|image processor)",
+            r"Couldn't instantiate the backend tokenizer",
+            r"is not a (?:valid )?(?:directory|JSON file)",
+            r"[Mm]odel path .{0,80}(?:not exist|not found)",
+            r"Incorrect path_or_model_id",
+            r"Repo id must be in the form",
+        ),
+        "a file of the model is missing, or the model's path is wrong",
+        "the directory does not hold what the server looks for, or the path was misspelt and taken for a hub's name",
+        "ls -l the path that was given to --model",
+        "give the path of the directory that has config.json, the tokenizer's files and the weights",
+    ),
+    Rule(
+        "model-unknown",
+        MODEL,
+        (
+            r"Model architectures? .{0,120}(?:not supported|are not supported|failed to be inspected)",
+            r"model type .{0,60}(?:does not recognize|not recognize)",
+            r"does not recognize this architecture",
+            r"Unrecognized (?:model|configuration class)",
+            r"not supported for now",
+            r"No model_type",
+            r"KeyError: '(?:model|layers|transformer)\.",
+            r"Cannot find model module",
+            r"Unknown quantization",
+            r"[Qq]uantization .{0,60}(?:not supported|is not)",
+            r"size mismatch for",
+            r"shape .{0,60}(?:mismatch|does not match)",
+            r"no module or parameter named",
+        ),
+        "this release of the server does not know the model, or its weights do not fit its description",
+        "the model is newer than transformers or the server, or its files are of two versions",
+        "python -m pip list | grep -i -E 'transformers|vllm|sglang'; grep -E "
+        "'architectures|model_type|transformers_version|quant' in its config.json",
+        "lock a newer server and transformers, or take the model's revision that goes with this one",
+        is_certain=False,
+    ),
+    Rule(
+        "heads-not-divisible",
+        SETTINGS,
+        (
+            r"must be divisible by",
+            r"not divisible by",
+            r"is not divisible",
+        ),
+        "the model cannot be split as it was asked for",
+        "heads, layers or sizes of the model are no multiple of the parallel size",
+        "grep -E 'num_attention_heads|num_key_value_heads|intermediate_size' in the model's config.json",
+        "choose a --tensor-parallel-size that divides them",
+    ),
+)

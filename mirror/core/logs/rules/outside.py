@@ -1,0 +1,74 @@
+"""What is said when nothing nearer was: settings that are refused, the network, packages that do not go together."""
+
+from __future__ import annotations
+
+from mirror.core.logs.layers import NETWORK, PACKAGE, SETTINGS
+from mirror.core.logs.rules.rule import Rule
+
+RULES = (
+    Rule(
+        "usage",
+        SETTINGS,
+        (
+            r"unrecognized arguments",
+            r"error: argument ",
+            r"invalid choice:",
+            r"the following arguments are required",
+            r"No such option",
+            r"[Uu]nknown (?:argument|option|flag)",
+            r"User-specified max_model_len",
+            r"ValidationError",
+            r"validation error",
+            r"Extra inputs are not permitted",
+            r"[Uu]nsupported (?:value|backend|attention)",
+            r"Invalid (?:value|attention backend)",
+            r"Selected backend .{0,80}not valid",
+            r"is not a valid (?:value|\w*[Bb]ackend)",
+            r"Unknown (?:attention )?backend",
+        ),
+        "the server does not take an option or value as it was given",
+        "its name or its value is of another release, or it does not go with the model",
+        "the command with --help; its version",
+        "correct the option that the line names; options move between releases, so read the help of the one that "
+        "is installed",
+    ),
+    Rule(
+        "network-out",
+        NETWORK,
+        (
+            (
+                r"(?:Name or service not known|[Tt]emporary failure in name resolution|NameResolutionError|getaddrinfo|"
+                r"Could not resolve host|nodename nor servname|dns error|failed to lookup address|"
+                r"[Nn]etwork is unreachable|No route to host|Max retries exceeded|ConnectTimeout|ReadTimeout|ProxyError|"
+                r"Tunnel connection failed|error sending request for url|Connection (?:refused|timed out|reset)|URLError|"
+                r"urlopen error|[Ff]ailed to (?:download|fetch)|SSLCertVerificationError|"
+                r"CERTIFICATE_VERIFY_FAILED)(?:.{0,200}?(?P<host>https?://[\w.-]+|host='[\w.-]+'))?"
+            ),
+        ),
+        "something was wanted from the network, which does not answer here: {host}",
+        "a closed network has no way out; what is fetched at first use must be carried, or switched off",
+        "grep -n -E 'https?://' in the log around this line; env | grep -i proxy",
+        "find what asks for it and carry it ([[files]], [[models]]), or switch it off ('. env.sh' sets "
+        "HF_HUB_OFFLINE and its like)",
+        is_certain=False,
+    ),
+    Rule(
+        "package-versions",
+        PACKAGE,
+        (
+            r"(?:requires|but you have|is required for|but found|incompatible|mismatch).{0,80}(?:==|>=|<=|<|version)",
+            r"version .{0,60}(?:mismatch|does not match|incompatible)",
+            r"DistributionNotFound",
+            r"VersionConflict",
+            r"PackageNotFoundError",
+            r"No package metadata was found",
+            r"is not compatible with",
+        ),
+        "two packages of the venv do not go together, or one is missing",
+        "they were not locked together, or the venv was changed after it was installed",
+        "python -m pip check; python -m pip list",
+        "install from the lock again (mirror install, mirror status --check); change versions in NAME.toml and "
+        "lock again",
+        is_certain=False,
+    ),
+)
