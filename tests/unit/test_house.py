@@ -115,6 +115,7 @@ BARE_PARSING = {
     "core/fields.py": "strict_json itself",
     "core/toml.py": "parse_toml itself",
     "core/advisories/record.py": "records of others, which hold floats too; its faults are ValueError, deep nesting too",
+    "core/logs/logtext.py": "a line of a collector; one that is no JSON stays as it is, deep nesting too",
     "connected/papers/osv.py": "a server's answer, whose faults are BadReply, deep nesting too",
     "connected/index/pages.py": "a server's page with what else indexes add; its faults are BadReply, deep nesting too",
     "connected/papers/sbom.py": "what a library of ours wrote a line before",

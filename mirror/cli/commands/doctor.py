@@ -17,6 +17,7 @@ from mirror.cli.terminal import BAD, FAINT, paint
 from mirror.cli.terminal import GOOD as GREEN
 from mirror.cli.terminal import WARNING as YELLOW
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
+from mirror.closed.doctor.here import looks
 from mirror.closed.doctor.page import page
 from mirror.closed.doctor.trial import context_of
 from mirror.closed.environment.variables import Environment, load_environment
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     environment, receipt, first = _load(generation)
     explanation = _explained(args.log, environment) if args.log is not None else None
     if explanation and not args.page:
-        _print_explanation(explanation, args.json)
+        seen = looks(explanation.findings, os.environ, environment)
+        _print_explanation(explanation, seen, args.json)
         return _code(explanation.findings)
     checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
     checkup = Checkup(checkup.facts, (*first, *checkup.findings))
@@ -121,12 +123,16 @@ def _code(findings: Iterable[Finding]) -> int:
     return ProblemsFound.exit_code if any(finding.level == PROBLEM for finding in findings) else 0
 
 
-def _print_explanation(explanation: Explanation, as_json: bool) -> None:
+def _print_explanation(explanation: Explanation, seen: tuple[Finding, ...], as_json: bool) -> None:
     if as_json:
-        print_json(explanation.to_dict(), "doctor-log")
+        print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
         return
     for finding in explanation.findings:
         print(spoken("\n".join(_text(finding))))
+    if seen:
+        print("\nlooked at on this host:")
+        for finding in seen:
+            print(spoken("\n".join(_text(finding))))
 
 
 def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:

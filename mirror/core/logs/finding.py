@@ -33,6 +33,7 @@ class Finding:
         fix: the next step; empty when there is none to take.
         row: of CUDA.md section E, ``"46"``, ``"44b"``; empty when none speaks of it.
         key: of a log's finding, the name of its cause in one word; empty elsewhere.
+        about: of a log's finding, the path, library or name that it speaks of; empty elsewhere.
         layer: of a log's finding, one of ``mirror.core.logs.layers.LAYERS``; empty elsewhere.
         certainty: ``"may be"`` where what was seen allows another explanation, ``"unknown"`` where it allows none; else empty.
     """
@@ -45,6 +46,7 @@ class Finding:
     fix: str = ""
     row: str = ""
     key: str = ""
+    about: str = ""
     layer: str = ""
     certainty: str = ""
 

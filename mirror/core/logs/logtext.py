@@ -5,7 +5,8 @@ finds what its words mean.
 
 Rules:
 (1) a log is read once, front to back, and never more of it is held than a block; the number of each line is known;
-(2) colours are taken away, quotes made plain, and bytes that are no UTF-8 replaced; a character stays one character;
+(2) what a collector wrapped in JSON is unwrapped, colours are taken away, quotes made plain, and bytes that are no UTF-8
+    replaced;
 (3) a line that is too long for a block is cut, with enough of the first piece repeated that no fragment is cut in two.
 
 Example::
@@ -20,6 +21,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import json
 import lzma
 import os
 import re
@@ -168,6 +170,8 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
     """Lines in blocks."""
     before, texts, starts, numbers, size = "", [], [], [], 0
     for number, line in lines:
+        if line.startswith('{"'):
+            line = _message(line)
         if "\x1b" in line:
             line = _COLOUR.sub("", line)
         line = line.replace("\n", " ")
@@ -181,6 +185,21 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
             before, texts, starts, numbers, size = block.folded[-BEFORE:] + "\n", [], [], [], 0
     if texts:
         yield _block(texts, before, starts, numbers)
+
+
+def _message(line: str) -> str:
+    """The message of a line that a collector wrote as JSON (``journalctl -o json``, a container's log); else the line."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    for key in ("MESSAGE", "log", "message", "msg"):
+        message = told.get(key) if isinstance(told, dict) else None
+        if isinstance(message, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in message):
+            message = bytes(message).decode("utf-8", "replace")  # journald's form of what is no plain text
+        if isinstance(message, str):
+            return message.rstrip("\n")
+    return line
 
 
 def _block(texts: list[str], before: str, starts: list[int], numbers: list[int]) -> Block:

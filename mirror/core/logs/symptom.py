@@ -125,7 +125,10 @@ class Symptom:
             cause = f"row {follows} explains it; if it stays when that is mended: {cause}"
         proof = f"{proof}\nto be sure: {check}" if check else proof
         return Finding(
-            self.level, self.subject, what, cause, proof, fix, self.row, f"E{self.row}" if self.row else "", self.layer
+            *(self.level, self.subject, what, cause, proof, fix, self.row),
+            key=f"E{self.row}" if self.row else "",
+            about=file or groups.get("path") or groups.get("library", ""),
+            layer=self.layer,
         )
 
 

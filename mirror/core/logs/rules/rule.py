@@ -47,6 +47,7 @@ class Rule:
             f"{proof}{check}",
             _filled(self.fix, typed),
             key=self.cause,
+            about=next((value for value in groups.values() if value), ""),
             layer=self.layer,
             certainty="" if self.is_certain else MAY_BE,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import subprocess
@@ -354,3 +355,21 @@ def test_an_explanation_as_json() -> None:
     assert (told["lines"], told["sightings"][0]["row"], told["sightings"][0]["line"]) == (2, "16", 1)
     assert told["consequences"][0]["subject"] == "ninja"
     assert explain(["ValueError: x"]).to_dict()["suspects"] == [{"line": 1, "text": "ValueError: x"}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps({"__REALTIME_TIMESTAMP": "1", "MESSAGE": NO_CUDART}),
+        json.dumps({"log": f"{NO_CUDART}\n", "stream": "stderr", "time": "2026-01-01T00:00:00Z"}),
+        json.dumps({"MESSAGE": list(NO_CUDART.encode())}),
+    ],
+)
+def test_lines_that_a_collector_wrapped_in_json_are_unwrapped(line: str) -> None:
+    (sighting,) = explain([CALM, line]).sightings
+    assert (sighting.finding.row, sighting.line, sighting.text) == ("16", 2, NO_CUDART)
+
+
+@pytest.mark.parametrize("line", ['{"MESSAGE": 3}', '{"a": ', '{"MESSAGE": [300]}', '{"x":' * 3000])
+def test_what_only_looks_like_json_stays_as_it_is(line: str) -> None:
+    assert rows([f"{line} {NO_CUDART}"]) == ["16"]

@@ -1,0 +1,173 @@
+"""What a log's finding is about, looked at on this host: the checks that it names, where they need no program.
+
+The log may be of another host, or the fault be gone since; so what is found here is told beside the cause, as what is so now.
+
+Rules: only what the finding is about is looked at; nothing is changed; what cannot be read is not told.
+
+Example::
+
+    for found in looks(explanation.findings, os.environ, environment): ...
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Callable, Optional
+
+from mirror.closed.doctor.host.disks import judge_shared_memory, probe
+from mirror.closed.doctor.host.paths import judge_paths, library_path
+from mirror.closed.doctor.host.resources import judge_resources, read_resources
+from mirror.closed.doctor.host.shell import judge_shell
+from mirror.closed.doctor.installed.hostlibraries import read_libraries
+from mirror.closed.doctor.installed.wheels import judge_installed, read_installed
+from mirror.closed.environment.variables import Environment
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.core.logs.layers import DISK, LOADER, PACKAGE, TOOLKIT
+
+Look = Callable[[Finding, Mapping[str, str], Optional[Environment]], Iterable[Finding]]
+
+_CUDA_LIBRARIES = (
+    "libcudart.so*",
+    "libcublas*.so*",
+    "libnvJitLink.so*",
+    "libcudnn*.so*",
+    "libnccl.so*",
+    "libnvrtc.so*",
+)
+
+
+def looks(
+    findings: Iterable[Finding], variables: Mapping[str, str], environment: Environment | None
+) -> tuple[Finding, ...]:
+    """What is so on this host, of what the problems of a log are about: each once.
+
+    Args:
+        variables: the calling shell's.
+        environment: of the generation that the log may be from; None for none.
+    """
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        if finding.level == PROBLEM:
+            for look in (_BY_KEY.get(finding.key), _BY_LAYER.get(finding.layer)):
+                for seen in look(finding, variables, environment) if look else ():
+                    if seen.level != GOOD or look is not _BY_LAYER.get(finding.layer):
+                        found.setdefault((seen.subject, seen.what), seen)
+    return tuple(found.values())
+
+
+def _here(subject: str, what: str, proof: str) -> Finding:
+    return Finding(NOTE, subject, f"on this host {what}", proof=proof)
+
+
+def _shared_memory(
+    finding: Finding, variables: Mapping[str, str], environment: Environment | None
+) -> Iterator[Finding]:
+    yield judge_shared_memory(probe(Path("/dev/shm")))  # noqa: S108 - the name, nothing is made there
+
+
+def _disk(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    if finding.about.startswith("/"):
+        place = probe(Path(finding.about).parent)
+        if place.write_error:
+            yield _here(
+                str(place.nearest), f"cannot be written: {os.strerror(place.write_error)}", f"a file in {place.nearest}"
+            )
+        else:
+            inodes = f" and {place.free_inodes} files" if place.free_inodes >= 0 else ""
+            yield _here(str(place.nearest), f"has room for {place.free_bytes >> 20} MiB{inodes}", f"df {place.nearest}")
+
+
+def _no_name(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    try:
+        yield _here("user", f"user {os.getuid()} is {pwd.getpwuid(os.getuid()).pw_name}", "the passwd file")
+    except KeyError:
+        yield _here("user", f"user {os.getuid()} has no entry in the passwd file", "the passwd file")
+
+
+def _library(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    name = finding.about
+    if not name.startswith("lib"):
+        return
+    found = read_libraries(variables).find(name)
+    if found:
+        yield _here(name, f"the loader finds {found}", "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories")
+        return
+    places = sorted(environment.venv.rglob(f"{name}*"))[:3] if environment else []
+    if places:
+        yield _here(
+            name,
+            f"only the venv has it: {', '.join(map(str, places))}",
+            f"find {environment.venv}" if environment else "",
+        )
+    else:
+        yield _here(
+            name, "the loader finds no such library", "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories"
+        )
+
+
+def _shadows(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    for directory in library_path(variables):
+        held = sorted({path.name for pattern in _CUDA_LIBRARIES for path in directory.glob(pattern)})
+        if held:
+            yield _here(
+                "LD_LIBRARY_PATH", f"{directory} holds {', '.join(held[:4])}, before the venv's own", "LD_LIBRARY_PATH"
+            )
+
+
+def _search_paths(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
+    return judge_paths(variables)
+
+
+def _limits(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
+    return (
+        one
+        for one in judge_resources(read_resources(True), variables)
+        if one.subject in ("open files", "locked memory")
+    )
+
+
+def _memory(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
+    return (one for one in judge_resources(read_resources(True), variables) if one.subject == "memory")
+
+
+def _toolkit(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    yield from judge_shell(variables, environment)
+    if finding.key in ("no-nvcc", "E24", "E25"):
+        nvcc = shutil.which("nvcc", path=variables.get("PATH", ""))
+        home = variables.get("CUDA_HOME", "")
+        yield _here(
+            "nvcc",
+            f"{nvcc or 'no nvcc'} is on PATH, and CUDA_HOME is {home or 'not set'}",
+            "command -v nvcc; echo $CUDA_HOME",
+        )
+
+
+def _packages(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
+    if environment is None:
+        return ()
+    return judge_installed(read_installed(environment.venv), environment.manifest.target.cuda)
+
+
+_BY_KEY: Mapping[str, Look] = {
+    "shm-too-small": _shared_memory,
+    "no-passwd-entry": _no_name,
+    "host-library-missing": _library,
+    "package-library-missing": _library,
+    "driver-library-missing": _library,
+    "E38": _library,
+    "cuda-library-shadowed": _shadows,
+    "E39": _shadows,
+    "E41": _shadows,
+    "open-files": _limits,
+    "locked-memory": _limits,
+    "host-memory": _memory,
+    "E62": _memory,
+}
+"""The look that a cause asks for."""
+
+_BY_LAYER: Mapping[str, Look] = {DISK: _disk, LOADER: _search_paths, TOOLKIT: _toolkit, PACKAGE: _packages}
+"""The look that a whole layer asks for; only what is not good is told."""
