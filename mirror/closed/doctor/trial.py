@@ -61,9 +61,9 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
 def _told(check: Check, environment: Environment) -> Finding:
     if check.outcome != FAILED:
         return Finding(NOTE if check.detail else GOOD, "self-test", str(check))
-    sightings = explain(check.detail.splitlines(), context_of(environment)).sightings
-    last = check.detail.strip().rpartition("\n")[2]
-    if not sightings:
+    first = explain(check.detail.splitlines(), context_of(environment)).findings[0]
+    if not first.key:
+        last = check.detail.strip().rpartition("\n")[2]
         return Finding(PROBLEM, "self-test", f"{check.name} failed", cause="its last words are the proof", proof=last)
-    first = sightings[0].finding
-    return replace(first, what=f"{check.name} failed: {first.what}", proof=sightings[0].text)
+    seen = first.proof.partition(": ")[2].partition("\n")[0]
+    return replace(first, what=f"{check.name} failed: {first.what}", proof=seen)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.command import Finished, clean_environment, run
+from mirror.core.logs.log import meaning
 from mirror.core.errors import MirrorError
 
 _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")
@@ -50,7 +51,7 @@ class InstallerFailed(MirrorError):
     tail: str
 
     def context(self) -> str:
-        return self.tail
+        return "\n".join(filter(None, [self.tail, meaning(self.tail)]))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.logs.log import meaning
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -168,7 +169,8 @@ class BuildFailed(MirrorError):
             )
 
     def context(self) -> str:
-        return "\n".join(self._text().splitlines()[-_TAIL_LINES:])
+        text = self._text()
+        return "\n".join(filter(None, [*text.splitlines()[-_TAIL_LINES:], meaning(text)]))
 
     def _text(self) -> str:
         try:

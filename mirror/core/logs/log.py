@@ -69,6 +69,14 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
     return _explain(stream_lines(stream), context)
 
 
+def meaning(text: str) -> str:
+    """What the words of a program that failed mean, in a line for the end of an error; empty where nothing is known."""
+    first = explain(text.splitlines()).findings[0]
+    if not first.key:
+        return ""
+    return f"which {'may mean' if first.certainty else 'means'}: {first.what}; {first.cause}"
+
+
 def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
     search, tally, suspects, ending, last = _Search(), _Tally(context), Suspects(), Ending(), 0
     for block in blocks(lines):

@@ -43,10 +43,22 @@ def test_what_fails_is_explained_as_a_log_would_be(stack: Stack) -> None:
     assert found.fix
 
 
-def test_what_nobody_knows_shows_its_last_words(stack: Stack) -> None:
+def test_what_fails_by_its_form_is_explained_too(stack: Stack) -> None:
     (found,) = try_out(importing(stack, "no_such_module_anywhere"), read_host())
-    assert (found.level, found.what) == (PROBLEM, "import no_such_module_anywhere failed")
+    assert (found.level, found.layer) == (PROBLEM, "Python package")
+    assert found.what.startswith(
+        "import no_such_module_anywhere failed: the Python module no_such_module_anywhere is not"
+    )
     assert "No module named" in found.proof
+
+
+def test_what_nobody_knows_shows_its_last_words(stack: Stack) -> None:
+    python = stack.venv / "bin/python"
+    python.unlink()
+    python.write_text("#!/bin/sh\necho 'WeirdError: the moon is full' >&2\nexit 1\n")
+    python.chmod(0o755)
+    (found,) = try_out(importing(stack, "torch"), read_host())
+    assert (found.level, found.what, found.proof) == (PROBLEM, "import torch failed", "WeirdError: the moon is full")
 
 
 def test_the_context_of_a_stack_names_its_packages(stack: Stack) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.logs.log import explain
+from mirror.core.logs.log import explain, meaning
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import RULES, judge
 
@@ -170,3 +170,13 @@ def test_rules_have_names_of_their_own_and_quote_what_a_log_says() -> None:
 @pytest.mark.parametrize("line", ["", "everything is fine", "done in 3 s", "loaded 4 shards"])
 def test_a_calm_line_is_of_no_rule(line: str) -> None:
     assert judge(line) is None
+
+
+def test_the_words_of_a_program_that_failed_are_given_a_meaning() -> None:
+    assert meaning(f"building\n{NO_NUMA}").startswith(
+        "which means: libnuma.so.1 was not found when a program was loaded; "
+    )
+    assert meaning("ERROR: No matching distribution found for outlines").startswith(
+        "which means: the wheelhouse lacks outlines; "
+    )
+    assert meaning("nobody knows") == ""
