@@ -27,8 +27,9 @@ from mirror.core.logs.suspects import shown
 from mirror.core.logs.symptoms.consequences import FRAGMENTS as CONSEQUENCES
 
 _ALARMS = (
-    "rror", "xception", "atal", "illed", "NCCL WARN", "FAILED", "annot ", "ould not", "ouldn't", "not found", "o such ",
-    "o space left", "ermission denied", "refused", "imed out", "ut of memory", "o matching", "unsatisf", "ailed to",
+    "rror", "ERROR", "xception", "atal", "illed", "NCCL WARN", "FAILED", "annot ", "ould not", "ouldn't", "not found",
+    "o such ", "not exist",
+    "o space left", "ermission denied", "refused", "imed out", "imeout", "ut of memory", "o matching", "unsatisf", "ailed",
     "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
     "dumped", "terminate called",
 )  # fmt: skip
@@ -46,6 +47,9 @@ _STOPPING = (
 _LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|Decode batch|Prefill batch|throughput)(?![^\n]{{0,200}}(?:{_STOPPING}))")
 _SIGNS = 4
 """So many lines of a program that goes on, and what was before was survived."""
+
+_TAIL_TRIES = 40
+"""Lines of a block's end that are looked at for its last word."""
 
 _NOISE = re.compile(
     r"Traceback \(most recent|\s+File \"|\s*\^|\s*raise\b|\s*$|FAILED: |Last error:|The above exception|During handling of"
@@ -87,6 +91,8 @@ class Ending:
         self._last: deque[Failure] = deque(maxlen=_LAST)
         self._signs = 0
         self._consequence: Failure | None = None
+        self.last: Failure | None = None
+        """The last line that is neither calm nor part of a traceback."""
         self.survived_to = 0
         """The last line of a failure after which the program went on; 0 for none."""
 
@@ -106,6 +112,19 @@ class Ending:
             position = end
             self._note(failure)
         self._signs += _signs(block.folded, position, len(block.folded))
+        self._remember_last(block)
+
+    def _remember_last(self, block: Block) -> None:
+        end = len(block.folded)
+        for _ in range(_TAIL_TRIES):
+            start = block.folded.rfind("\n", 0, end) + 1
+            failure = _failure(block, block.line(start)[0], start, end, start)
+            if failure:
+                self.last = failure
+                return
+            if start == 0:
+                return
+            end = start - 1
 
     def _note(self, failure: Failure) -> None:
         if any(words in failure.message for words in CONSEQUENCES):
@@ -133,7 +152,7 @@ class Ending:
         exceptions = [
             one for one in self.failures if one.is_exception and len(one.message.partition(":")[2].strip()) > 1
         ]
-        return next(iter((*exceptions, *self.failures)), self._consequence)
+        return next(iter((*exceptions, *self.failures)), self._consequence or self.last)
 
 
 def _places(text: str, alarm: str) -> list[int]:

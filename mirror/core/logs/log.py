@@ -33,7 +33,7 @@ from mirror.core.logs.finding import LEVELS, Finding
 from mirror.core.logs.logtext import Block, blocks, stream_lines, text_lines
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import judge
-from mirror.core.logs.suspects import Suspects, shown
+from mirror.core.logs.suspects import Suspect, Suspects, shape, shown
 from mirror.core.logs.symptom import Context, Symptom, package_of
 from mirror.core.logs.symptoms import CONSEQUENCES, SYMPTOMS
 
@@ -91,19 +91,30 @@ def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
     if survived and not causes and not ending.failures:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
-    known = causes or general
-    return Explanation(
-        causes, consequences, () if known else suspects.result(), last, general, survived, ending.deciding
-    )
+    shown = () if causes or general else _in_order(suspects.result(), ending)
+    return Explanation(causes, consequences, shown, last, general, survived, ending.deciding)
+
+
+def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:
+    """Lines that look like errors, with the first failures of the end among them; the log's last word where there are none."""
+    found = list(suspects)
+    last = [ending.last] if ending.last and not (suspects or ending.failures) else []
+    for failure in (*ending.failures[:_SHOWN], *last):
+        if all(shape(one.text) != shape(failure.text) for one in found):
+            found.append(Suspect(failure.line, failure.text))
+    return tuple(sorted(found, key=lambda one: one.line))
+
+
+_SHOWN = 3
+"""Failures of an end that are shown where nothing is known of it."""
 
 
 def _general(ending: Ending) -> Finding | None:
     """What the first line of the end that any general rule fits says."""
-    for failure in ending.failures:
-        judged = judge(failure.message)
-        if judged:
-            rule, groups = judged
-            return rule.finding(groups, f"line {failure.line}: {failure.text}")
+    found = [(failure, *judged) for failure in ending.failures if (judged := judge(failure.message))]
+    found.sort(key=lambda one: not one[1].is_certain)  # stable: of those that allow one cause only, the first
+    for failure, rule, groups in found[:1]:
+        return rule.finding(groups, f"line {failure.line}: {failure.text}")
     return None
 
 
@@ -269,7 +280,9 @@ class _Tally:
 
     def result(self, ending: Ending) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
         """Sightings of rows, first cause first, and of consequences."""
-        self._survived = {key for key in self._first if self._gravest.get(key, 0) <= ending.survived_to}
+        started = min((one.line for one in ending.failures if one.is_exception), default=0)
+        late = {key for key, hit in self._first.items() if hit.symptom.is_late and 0 < started < hit.line}
+        self._survived = {key for key in self._first if self._gravest.get(key, 0) <= ending.survived_to} | late
         depths = _depths({hit.symptom for key, hit in self._first.items() if key not in self._survived})
         told = sorted(
             self._first.items(),

@@ -47,7 +47,9 @@ _PREFIXES = tuple(
         r"\| *(?P<level>DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL) *\| ?",
         r"(?P<level>DEBUG|INFO|WARN|WARNING) (?=\S)",
         r"\[?[\w./-]+\.(?:py|cc|cpp|hpp|h|cu):\d+\] ?",
-        r"\[?(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ [^\]\s]*(?: [^\]\s]+)?\] ?",
+        rf"{_TIME}: (?P<level>[IWEF]) \S+\] ",
+        r"\[(?P<level>DEBUG|INFO|WARN|WARNING|ERROR)\] ?",
+        r"\[?(?P<level>[IWEF])\d{3,4} \d\d:\d\d:\d\d\.\d+ [^\]\s]*(?: [^\]\s]+)?\] ?",
         r"\[(?P<level>[WE]) ?[\w.]+\.(?:cpp|cc|h):\d+\] ?",
         r"[\w.-]+:\d+:\d+ \[(?:\d+|N/A)\] (?:\S+:\d+ )?NCCL (?P<nccl>INFO|WARN|ERROR) ?",
     )

@@ -70,16 +70,21 @@ class Suspects:
         return end
 
     def _note(self, suspect: Suspect) -> None:
-        shape = _NUMBERS.sub("0", suspect.text)
+        form = shape(suspect.text)
         if len(self._first) < _FIRST:
-            if shape not in self._shapes:
-                self._shapes.add(shape)
+            if form not in self._shapes:
+                self._shapes.add(form)
                 self._first.append(suspect)
-        elif shape not in self._shapes and all(_NUMBERS.sub("0", last.text) != shape for last in self._last):
+        elif form not in self._shapes and all(shape(last.text) != form for last in self._last):
             self._last.append(suspect)
 
     def result(self) -> tuple[Suspect, ...]:
         return (*self._first, *self._last)
+
+
+def shape(text: str) -> str:
+    """A text without what its numbers say."""
+    return _NUMBERS.sub("0", text)
 
 
 def shown(text: str, at: int, start: int, end: int) -> str:

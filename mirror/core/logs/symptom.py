@@ -71,6 +71,7 @@ class Symptom:
         over: rows that say less about the same line: they are not told for a line that has this one.
         explains: rows that are a consequence of this one.
         holds: asked with the context where one is known; the symptom counts only when it says so.
+        is_late: whether it only counts as the cause where nothing failed before it.
         level: of the finding.
     """
 
@@ -89,6 +90,7 @@ class Symptom:
     over: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     holds: Callable[[Context, Groups], bool] | None = None
+    is_late: bool = False
     level: str = PROBLEM
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.core.logs.compilerwords import header_pattern
-from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, TOOLKIT, WHEELHOUSE
+from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
 from mirror.core.logs.rules.rule import Rule
 
 RULES = (
@@ -288,6 +288,8 @@ RULES = (
             r"is not a supported wheel",
             r"no wheels with a matching",
             r"has no usable wheels",
+            r"doesn't have a source distribution or wheel for the current platform",
+            r"only has wheels (?:for the following platforms|with the following)",
             r"not compatible with (?:this|the current) (?:Python|platform)",
             r"incompatible with the current platform",
             r"[Rr]equires-Python",
@@ -374,6 +376,29 @@ RULES = (
         "ls -ld {path}; id; findmnt -no OPTIONS -T {path}",
         "choose a directory of your own (TMPDIR, HOME, XDG_CACHE_HOME, FLASHINFER_WORKSPACE_BASE), or ask for "
         "the right",
+    ),
+    Rule(
+        "ldconfig-not-on-path",
+        SETTINGS,
+        (r"No such file or directory: '(?:/sbin/)?ldconfig'", r"ldconfig: (?:command )?not found"),
+        "ldconfig, which Triton asks for the driver's library, is not on PATH",
+        "the program was started with a PATH without /sbin and /usr/sbin",
+        "echo $PATH; ls -l /sbin/ldconfig",
+        "export PATH=$PATH:/usr/sbin:/sbin, or TRITON_LIBCUDA_PATH to the directory of libcuda.so.1",
+    ),
+    Rule(
+        "code-does-not-compile",
+        TOOLKIT,
+        (
+            r"error: identifier \W\S+\W is undefined",
+            r"error: (?:no instance of|namespace|class|more than one|expected|too (?:many|few))",
+            r": error: ",
+        ),
+        "a kernel's source does not compile with this compiler and these headers",
+        "the toolkit is of another release than the code was written for, or the code is not for this compiler (nvcc or NVRTC)",
+        "nvcc --version; echo $CUDA_HOME; the first line that says 'error:'",
+        "use the toolkit of the stack ('. env.sh'), and releases of the packages that go together",
+        is_certain=False,
     ),
     Rule(
         "file-missing",

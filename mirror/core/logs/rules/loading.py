@@ -85,7 +85,7 @@ RULES = (
                 r"version 'lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|fft|file|"
                 r"pti|dss|TENSOR)|npp|nvjpeg|cudart)\S*' not found"
             ),
-            r"CUBLAS_STATUS_(?:INVALID_VALUE|NOT_INITIALIZED|NOT_SUPPORTED|INTERNAL_ERROR)",
+            r"CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|INTERNAL_ERROR)",
             r"CUDNN_STATUS_(?:SUBLIBRARY_VERSION_MISMATCH|VERSION_MISMATCH)",
             r"cuDNN version incompatibility",
         ),

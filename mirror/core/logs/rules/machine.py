@@ -117,7 +117,6 @@ RULES = (
         (
             r"Free memory on device.{0,80}(?:less than|is less)",
             r"is less than desired GPU memory utilization",
-            r"Not enough memory\. Please try to increase",
         ),
         "the GPU's memory is taken by others, or less is free than the server asks for",
         "another process holds it, often a server that was not ended, or gpu-memory-utilization is too high for "
@@ -129,6 +128,7 @@ RULES = (
         "kv-cache",
         MEMORY,
         (
+            r"Not enough memory\. Please try to increase",
             r"No available memory for the cache blocks",
             r"KV cache.{0,120}(?:larger than|is needed|insufficient|not enough)",
             r"max seq len.{0,60}larger than the maximum number of tokens",
@@ -148,6 +148,8 @@ RULES = (
             r"CUDA_ERROR_OUT_OF_MEMORY",
             r"cudaErrorMemoryAllocation",
             r"CUBLAS_STATUS_ALLOC_FAILED",
+            r"CUBLAS_STATUS_NOT_INITIALIZED",
+            r"failed to create cublas handle",
             r"CUDA error: out of memory",
             r"NVRTC_ERROR_OUT_OF_MEMORY",
         ),
@@ -311,9 +313,27 @@ RULES = (
         "end it, or choose another --port (torch's rendezvous: MASTER_PORT)",
     ),
     Rule(
+        "collective-timeout",
+        NETWORK,
+        (
+            r"Watchdog caught collective operation timeout",
+            r"collective operation timeout",
+            r"No available shared memory broadcast block found",
+        ),
+        "the GPUs of one model waited for each other until they gave up",
+        "one of them hangs or ended; or they do not reach each other: peer-to-peer through an IOMMU or a bridge with access "
+        "control (ACS), an interface, InfiniBand",
+        "export NCCL_DEBUG=INFO and the same command; nvidia-smi topo -m; the logs of the other ranks",
+        "look for the rank that failed first; try NCCL_P2P_DISABLE=1, then NCCL_IB_DISABLE=1, to tell which way hangs",
+        is_certain=False,
+    ),
+    Rule(
         "nccl-peer",
         NETWORK,
         (
+            r"^Connect to .{1,60} failed",
+            r"^Call to (?:connect|recv|send|ibv_\w+)",
+            r"<\d+> (?:failed|returned)",
             r"NCCL.{0,200}(?:[Cc]onnect|socket|ibv_|[Bb]ootstrap|net(?:IB|_ib)|NET/)",
             r"ncclRemoteError",
             r"ncclInvalidUsage.{0,80}",

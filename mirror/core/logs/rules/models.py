@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirror.core.logs.layers import MODEL, NETWORK, SETTINGS
+from mirror.core.logs.layers import MODEL, NETWORK, PACKAGE, SETTINGS
 from mirror.core.logs.rules.rule import Rule
 
 RULES = (
@@ -103,7 +103,6 @@ RULES = (
             r"No such file or directory: '[^']*(?:config\.json|tokenizer|\.safetensors|\.bin|\.gguf)",
             r"Cannot find any model weights",
             r"Can't load (?:the )?(?:tokenizer|config\w*|feature extractor|image processor)",
-            r"Couldn't instantiate the backend tokenizer",
             r"is not a (?:valid )?(?:directory|JSON file)",
             r"[Mm]odel path .{0,80}(?:not exist|not found)",
             r"Incorrect path_or_model_id",
@@ -151,5 +150,30 @@ RULES = (
         "heads, layers or sizes of the model are no multiple of the parallel size",
         "grep -E 'num_attention_heads|num_key_value_heads|intermediate_size' in the model's config.json",
         "choose a --tensor-parallel-size that divides them",
+    ),
+    Rule(
+        "tokenizer-format",
+        PACKAGE,
+        (
+            r"data did not match any variant of untagged enum",
+            r"Couldn't instantiate the backend tokenizer",
+        ),
+        "the installed tokenizers does not read this model's tokenizer.json",
+        "the file is of another release of tokenizers than the one that is installed, or is not whole",
+        "python -m pip list | grep -i -E 'tokenizers|transformers'; head -c 300 tokenizer.json",
+        "lock the transformers and tokenizers that go with the model",
+    ),
+    Rule(
+        "engine-other-version",
+        MODEL,
+        (
+            r"engine plan file is not compatible",
+            r"expecting library version \S+ got \S+",
+            r"Serialization assertion .{0,60}[Vv]ersion",
+        ),
+        "a compiled engine is of another release of TensorRT than the one that loads it",
+        "engines are bound to the release, and the GPU, that they were built with",
+        "python -m pip list | grep -i tensorrt",
+        "build the engine again with the release that serves it, or install the release that it was built with",
     ),
 )

@@ -33,6 +33,18 @@ RULES = (
         "is installed",
     ),
     Rule(
+        "name-not-resolved",
+        NETWORK,
+        (
+            r"^(?!.*(?:https?://|HTTPS?Conn)).*(?:host not found|Name or service not known|getaddrinfo)",
+            r"^(?!.*(?:https?://|HTTPS?Conn)).*(?:[Tt]emporary failure in name resolution|nodename nor servname)",
+        ),
+        "a host's name is not known here",
+        "a peer, a store or this host itself is named by a name that neither /etc/hosts nor DNS knows",
+        "getent hosts the name; hostname; hostname -i; cat /etc/hosts",
+        "name hosts by their addresses (MASTER_ADDR, VLLM_HOST_IP, --dist-init-addr), or have the name put into /etc/hosts",
+    ),
+    Rule(
         "network-out",
         NETWORK,
         (
@@ -56,6 +68,9 @@ RULES = (
         "package-versions",
         PACKAGE,
         (
+            r"operator \w+::\w+ does not exist",
+            r"was built (?:for|against|with) .{0,40}(?:torch|CUDA|numpy)",
+            r"A module that was compiled using NumPy",
             r"(?:requires|but you have|is required for|but found|incompatible|mismatch).{0,80}(?:==|>=|<=|<|version)",
             r"version .{0,60}(?:mismatch|does not match|incompatible)",
             r"DistributionNotFound",

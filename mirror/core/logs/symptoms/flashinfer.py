@@ -120,6 +120,7 @@ SYMPTOMS = (
         ("Killed",),
         r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)",
         lead=r"(?:^|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$",
+        is_late=True,
     ),
     Symptom(
         "63",

@@ -140,7 +140,7 @@ def test_an_exception_without_words_is_read_with_its_traceback() -> None:
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "gpu-memory", "ran out"),
         ("RuntimeError: foo needs nvcc 12.9 or newer", "nvcc-too-old", "older"),
         ("ptxas fatal   : Value 'sm_103a' is not defined for option 'gpu-name'", "ptxas-too-old", "sm_103a"),
-        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "network-out", "network"),
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "name-not-resolved", "name"),
         (
             "ConnectionError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded",
             "model-not-here",
