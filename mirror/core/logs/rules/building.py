@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.core.logs.compilerwords import header_pattern
-from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
+from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, NETWORK, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
 from mirror.core.logs.rules.rule import Rule
 
 RULES = (
@@ -57,11 +57,65 @@ RULES = (
         "GPU could be seen to ask",
         "echo $TORCH_CUDA_ARCH_LIST $FLASHINFER_CUDA_ARCH_LIST; nvidia-smi --query-gpu=compute_cap --format=csv",
         "export FLASHINFER_CUDA_ARCH_LIST=9.0a and unset TORCH_CUDA_ARCH_LIST (or set it to the GPUs that are there)",
+        is_certain=False,
+    ),
+    Rule(
+        "toolkit-other-than-torch",
+        TOOLKIT,
+        (
+            r"detected CUDA version .{0,40}mismatches",
+            r"mismatches the version that was used to compile",
+            r"CUDA.{0,60}(?:newer than|not (?:yet )?supported by)",
+            r"unsupported CUDA (?:version|toolkit)",
+        ),
+        "the CUDA toolkit is of another release than this code, or its torch, was made for",
+        "the nvcc that is found first is not that of the stack",
+        "nvcc --version; echo $CUDA_HOME; python -c 'import torch; print(torch.version.cuda)'",
+        "start with '. env.sh'; lock torch and the toolkit for one CUDA",
+    ),
+    Rule(
+        "toolkit-tool-missing",
+        TOOLKIT,
+        (
+            (
+                r"(?P<program>cuobjdump|nvdisasm|nvprune|cu\+\+filt|cuda-gdb|compute-sanitizer|nsys|ncu|"
+                r"nvlink|fatbinary|bin2c|ptxas|cicc|cudafe\+\+)'?\W{0,3}.{0,60}(?:not found|No such file|"
+                r"does not exist|missing)"
+            ),
+            (
+                r"(?:find|locate|No such file or directory: '?\S*?)(?P<program>cuobjdump|nvdisasm|nvprune|"
+                r"cu\+\+filt|ptxas)\b"
+            ),
+        ),
+        "a program of the CUDA toolkit is missing: {program}",
+        "it is a package of its own, which is not part of this toolkit, or another CUDA_HOME is used",
+        "ls $CUDA_HOME/bin; echo $CUDA_HOME",
+        "ask 'mirror which {program}' who brings it, add that and lock again; or start with '. env.sh'",
+    ),
+    Rule(
+        "cuda-home-wrong",
+        TOOLKIT,
+        (
+            r"'[^']*:/[^']*(?:nvcc|cuda)[^']*'",
+            (
+                r"CUDA_(?:HOME|PATH|TOOLKIT_ROOT_DIR)\S* .{0,60}(?:does not exist|not exist|no such|"
+                r"not a directory|invalid)"
+            ),
+        ),
+        "CUDA_HOME names a directory that has no toolkit",
+        "it is of another host, holds several directories, or the toolkit was moved",
+        "echo $CUDA_HOME $CUDA_PATH; ls $CUDA_HOME/bin/nvcc",
+        "start with '. env.sh', which sets CUDA_HOME; it is one directory",
+        is_certain=False,
     ),
     Rule(
         "no-nvcc",
         TOOLKIT,
         (
+            r"CMAKE_CUDA_COMPILER",
+            r"Could NOT find CUDA",
+            r"No CUDA (?:toolset|toolkit) found",
+            r"nvcc not in PATH",
             r"nvcc: (?:command )?not found",
             r"No such file or directory: '(?:[^']*/)?nvcc'",
             r"nvcc: No such file",
@@ -152,6 +206,15 @@ RULES = (
         "host-compiler-refused",
         COMPILER,
         (
+            (
+                r"fatal error: (?:filesystem|concepts|span|ranges|bit|format|numbers|source_location|"
+                r"coroutine|charconv|optional|variant|string_view): No such"
+            ),
+            r"requires? (?:at least )?(?:gcc|GCC|g\+\+|clang) ?(?:>=|version|\d)",
+            r"(?:gcc|GCC) \d+(?:\.\d+)* or (?:later|newer|higher|above)",
+            r"C\+\+17 is required",
+            r"C compiler cannot create executables",
+            r"is not able to compile a simple test program",
             r"unsupported GNU version",
             r"error -- unsupported",
             r"C\+\+(?:17|20) (?:or later )?(?:is required|compatible compiler)",
@@ -257,8 +320,6 @@ RULES = (
             r"contains an invalid entry",
             r"BadZipFile",
             r"not a zip file",
-            r"RECORD",
-            r"bad magic number",
             r"Wheel .{0,80}is invalid",
         ),
         "an installer refuses a wheel as invalid",
@@ -310,13 +371,28 @@ RULES = (
             r"(?P<project>[\w.-]+) was not found in the (?:package registry|provided package locations)",
             r"Because .{0,200}(?:not found|no versions|unsatisfiable)",
             r"No solution found",
-            r"Cannot (?:find|satisfy)",
         ),
         "the wheelhouse lacks {project}",
         "something that is installed asks for it, and no file there fits (missing, another version, another "
         "Python or platform)",
         "ls the wheelhouse for it",
         "add it to requirements in NAME.toml and lock, bundle and carry again; mirror's own locks are always whole",
+    ),
+    Rule(
+        "certificate-untrusted",
+        NETWORK,
+        (
+            r"CERTIFICATE_VERIFY_FAILED",
+            r"[Ss]elf[- ]signed certificate",
+            r"unable to get local issuer certificate",
+            r"invalid peer certificate",
+            r"UnknownIssuer",
+            r"certificate (?:has expired|verify failed)",
+        ),
+        "a server's certificate is not trusted here",
+        "a proxy that looks inside, or a server of the site, signs with a certificate that Python or uv does not know",
+        "echo $SSL_CERT_FILE $REQUESTS_CA_BUNDLE $HTTPS_PROXY; openssl s_client -connect the host",
+        "export SSL_CERT_FILE and REQUESTS_CA_BUNDLE to the site's CA file (uv: --native-tls)",
     ),
     Rule(
         "sdist-build",
@@ -338,7 +414,11 @@ RULES = (
     Rule(
         "module-missing",
         PACKAGE,
-        (r"No module named '?(?P<module>[\w.]+)'?",),
+        (
+            r"No module named '?(?P<module>[\w.]+)'?",
+            r"(?:requires|require) the following packages that were not found in your environment: (?P<module>[\w-]+)",
+            r"(?:install|requires) the (?P<module>[\w-]+) (?:package|library)",
+        ),
         "the Python module {module} is not installed",
         "the package that has it is not in the venv, or another Python than the venv's runs",
         "command -v python; python -m pip list | grep -i {module}; echo $PYTHONPATH",
@@ -376,6 +456,7 @@ RULES = (
         "ls -ld {path}; id; findmnt -no OPTIONS -T {path}",
         "choose a directory of your own (TMPDIR, HOME, XDG_CACHE_HOME, FLASHINFER_WORKSPACE_BASE), or ask for "
         "the right",
+        is_certain=False,
     ),
     Rule(
         "ldconfig-not-on-path",
@@ -395,7 +476,8 @@ RULES = (
             r": error: ",
         ),
         "a kernel's source does not compile with this compiler and these headers",
-        "the toolkit is of another release than the code was written for, or the code is not for this compiler (nvcc or NVRTC)",
+        "the toolkit is of another release than the code was written for, or the code is not for this "
+        "compiler (nvcc or NVRTC)",
         "nvcc --version; echo $CUDA_HOME; the first line that says 'error:'",
         "use the toolkit of the stack ('. env.sh'), and releases of the packages that go together",
         is_certain=False,

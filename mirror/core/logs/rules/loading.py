@@ -38,8 +38,8 @@ RULES = (
         (
             (
                 r"(?P<library>lib(?:nccl|nvshmem_host|cudnn\w*|cusparseLt|cufile|torch\w*|c10\w*|tvm_ffi|nvrtc|cublas\w*|"
-                r"cudart|cusparse|cusolver|curand|cufft|nvJitLink|nvToolsExt|"
-                r"cupti)\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found| => not found|"
+                r"cudart|cusparse|cusolver|curand|cufft|nvJitLink|"
+                r"nvToolsExt)\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found| => not found|"
                 r": file too short|: invalid ELF header)"
             ),
         ),
@@ -149,6 +149,31 @@ RULES = (
         "c++filt {symbol}; python -m pip list",
         "take the release's wheel for this CUDA, or build it again with this GPU's architecture; remove what an "
         "older version left",
+        is_certain=False,
+    ),
+    Rule(
+        "cannot-map-library",
+        LOADER,
+        (r"failed to map segment from shared object",),
+        "a library could not be mapped as code",
+        "its directory is on a file system that is mounted noexec, or a limit of the address space (ulimit "
+        "-v) is too low for it",
+        "findmnt -no OPTIONS -T the file that is named; ulimit -v",
+        "move it (or its cache) to a file system without noexec; ulimit -v unlimited",
+        is_certain=False,
+    ),
+    Rule(
+        "cpu-instructions",
+        PACKAGE,
+        (
+            r"[Ii]llegal instruction",
+            r"SIGILL",
+            r"requires? (?:AVX|AMX|avx)",
+        ),
+        "a program uses instructions that this processor does not have",
+        "a package was built for newer processors (AVX-512, AVX2) than this host's",
+        "grep -o -w -E 'avx2|avx512f|avx512_bf16' /proc/cpuinfo | sort -u",
+        "take a build for this processor ([target] in NAME.toml), or another host",
         is_certain=False,
     ),
     Rule(

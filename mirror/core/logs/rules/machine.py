@@ -74,6 +74,7 @@ RULES = (
         "open-files",
         SETTINGS,
         (
+            r"inotify (?:watch|instance)",
             r"Too many open files",
             r"EMFILE",
             r"Errno 24\b",
@@ -163,6 +164,12 @@ RULES = (
         "host-memory",
         MEMORY,
         (
+            r"^\s*Killed\b",
+            r"virtual memory exhausted",
+            r"cc1plus: out of memory",
+            r"c10::Error.*DefaultCPUAllocator",
+            r"exit code 137",
+            r"Exit 137",
             r"\bMemoryError\b",
             r"Cannot allocate memory",
             r"std::bad_alloc",
@@ -224,6 +231,38 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "device-by-uuid",
+        GPU,
+        (r"invalid literal for int\(\) with base 10: '(?:GPU|MIG)-",),
+        "a GPU was named by its UUID, which this program does not read",
+        "CUDA_VISIBLE_DEVICES has names (GPU-..., MIG-...) where numbers are expected",
+        "echo $CUDA_VISIBLE_DEVICES; nvidia-smi -L",
+        "export CUDA_VISIBLE_DEVICES with numbers (nvidia-smi -L shows which)",
+    ),
+    Rule(
+        "duplicate-gpu",
+        GPU,
+        (),
+        "two processes of one model were given the same GPU",
+        "ranks and CUDA_VISIBLE_DEVICES do not go together, or more ranks were started than there are GPUs",
+        "echo $CUDA_VISIBLE_DEVICES $LOCAL_RANK $WORLD_SIZE; nvidia-smi -L",
+        "start as many processes as there are GPUs, each with its own",
+    ),
+    Rule(
+        "ray-placement",
+        GPU,
+        (
+            r"No available node types can fulfill",
+            r"[Cc]urrent node has no GPU available",
+            r"[Ii]nfeasible",
+        ),
+        "Ray found no place for a worker",
+        "the cluster has fewer GPUs free, or on one host, than the model asks for, or a host has not joined",
+        "ray status; nvidia-smi -L",
+        "start Ray on every host first, or lower --tensor-parallel-size and --pipeline-parallel-size",
+        is_certain=False,
+    ),
+    Rule(
         "invalid-device",
         GPU,
         (
@@ -242,6 +281,56 @@ RULES = (
         "CUDA_VISIBLE_DEVICES or the job shows fewer GPUs than tensor or pipeline parallelism want",
         "nvidia-smi -L; echo $CUDA_VISIBLE_DEVICES",
         "ask for as many GPUs as --tensor-parallel-size times --pipeline-parallel-size, or lower them",
+        is_certain=False,
+    ),
+    Rule(
+        "driver-library-mismatch",
+        DRIVER,
+        (
+            r"Driver/library version mismatch",
+            r"NVML library version",
+            r"API mismatch",
+            r"kernel module (?:version )?mismatch",
+        ),
+        "the driver's libraries and its kernel module are of two versions",
+        "the driver was updated and the host not restarted, or a container brings libraries of another driver",
+        "cat /proc/driver/nvidia/version; nvidia-smi",
+        "ask the administrator for a restart (or to load the new module); in a container, mount the host's "
+        "own libraries",
+    ),
+    Rule(
+        "container-toolkit-missing",
+        DRIVER,
+        (
+            r"could not select device driver",
+            r"nvidia-container-cli",
+            r"libnvidia-container",
+            r"unknown or invalid runtime name: nvidia",
+            r"[Uu]nresolvable CDI",
+            r"nvidia-container-runtime",
+        ),
+        "the container was not given the GPU",
+        "the NVIDIA container toolkit is not installed or not configured on the host, or does not find its driver",
+        "nvidia-smi on the host; nvidia-ctk --version; docker info | grep -i runtime",
+        "ask the administrator for nvidia-container-toolkit (nvidia-ctk runtime configure); with Apptainer use --nv",
+    ),
+    Rule(
+        "driver-not-loaded",
+        DRIVER,
+        (
+            r"couldn't communicate with the NVIDIA driver",
+            r"NVML_ERROR_(?:DRIVER|LIBRARY)",
+            r"CUDA driver initialization failed",
+            r"CUDA initialization: (?:Unexpected|CUDA)",
+            r"Unexpected error from cudaGetDeviceCount",
+            r"CUDA unknown error",
+        ),
+        "the GPU driver does not answer",
+        "its kernel module is not loaded or not visible here, or the container lost the devices (systemd "
+        "daemon-reload with cgroups)",
+        "nvidia-smi; ls -l /dev/nvidia*; cat /proc/driver/nvidia/version",
+        "ask the administrator to load the driver; start the container again with the devices named",
+        is_certain=False,
     ),
     Rule(
         "no-gpu",
@@ -251,10 +340,8 @@ RULES = (
             r"No CUDA GPUs? (?:are|is) available",
             r"no NVIDIA GPU",
             r"Torch not compiled with CUDA enabled",
-            r"NVML_ERROR",
             r"nvmlInit",
             r"NVML: ",
-            r"[Cc]ouldn't communicate with the NVIDIA driver",
             r"Failed to initialize NVML",
             r"no CUDA-capable device",
         ),
@@ -326,6 +413,21 @@ RULES = (
         "export NCCL_DEBUG=INFO and the same command; nvidia-smi topo -m; the logs of the other ranks",
         "look for the rank that failed first; try NCCL_P2P_DISABLE=1, then NCCL_IB_DISABLE=1, to tell which way hangs",
         is_certain=False,
+    ),
+    Rule(
+        "rdma-permission",
+        NETWORK,
+        (
+            (
+                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:not permitted|"
+                r"[Pp]ermission denied|failed to (?:create|open|register)|Cannot allocate)"
+            ),
+        ),
+        "InfiniBand may not be used here",
+        "the devices of InfiniBand, pinned memory or raw queues are not allowed to this user or container",
+        "ls -l /dev/infiniband; ulimit -l; ibv_devinfo",
+        "ask for the devices and an unlimited memlock (container: --device /dev/infiniband --ulimit "
+        "memlock=-1 --cap-add IPC_LOCK)",
     ),
     Rule(
         "nccl-peer",

@@ -55,6 +55,40 @@ RULES = (
         "env.sh' sets HF_HUB_CACHE",
     ),
     Rule(
+        "hub-token",
+        MODEL,
+        (
+            r"[Gg]ated [Rr]epo",
+            r"gated repo",
+            r"GatedRepoError",
+            r"401 Client Error",
+            r"Invalid (?:username|user) or password",
+            r"Invalid credentials",
+            r"You must (?:be authenticated|have access)",
+            r"restricted\b.{0,60}(?:model|access)",
+            r"403 (?:Client Error|Forbidden)",
+        ),
+        "a hub refused access to a model",
+        "it is gated, or no token, or an old one, was given; in a closed network nothing is asked for at all",
+        "echo $HF_TOKEN | wc -c; ls the path that was given to --model",
+        "carry the model ([[models]] in NAME.toml) and give its local path; where the hub is reached, accept "
+        "its terms and set HF_TOKEN",
+    ),
+    Rule(
+        "chat-template",
+        MODEL,
+        (
+            r"chat[_ ]template",
+            r"jinja2\.exceptions",
+            r"TemplateError",
+        ),
+        "the model's chat template is missing, or does not take these messages",
+        "the tokenizer brings none, or the roles of the messages are none that it knows",
+        "grep -l chat_template the model's tokenizer_config.json; ls chat_template.jinja",
+        "give one with --chat-template FILE (carried as [[files]])",
+        is_certain=False,
+    ),
+    Rule(
         "remote-code",
         MODEL,
         (
@@ -95,6 +129,9 @@ RULES = (
         "model-files-missing",
         MODEL,
         (
+            r"IncompleteSnapshot",
+            r"snapshot .{0,200}incomplete",
+            r"file\(s\) are missing",
             r"does not appear to have a file named",
             (
                 r"(?:config\.json|tokenizer[\w.]*|generation_config\.json|preprocessor_config\.json|\.safetensors|\.gguf|"
@@ -112,6 +149,7 @@ RULES = (
         "the directory does not hold what the server looks for, or the path was misspelt and taken for a hub's name",
         "ls -l the path that was given to --model",
         "give the path of the directory that has config.json, the tokenizer's files and the weights",
+        is_certain=False,
     ),
     Rule(
         "model-unknown",

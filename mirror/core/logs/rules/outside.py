@@ -31,6 +31,7 @@ RULES = (
         "the command with --help; its version",
         "correct the option that the line names; options move between releases, so read the help of the one that "
         "is installed",
+        is_certain=False,
     ),
     Rule(
         "name-not-resolved",
@@ -42,7 +43,8 @@ RULES = (
         "a host's name is not known here",
         "a peer, a store or this host itself is named by a name that neither /etc/hosts nor DNS knows",
         "getent hosts the name; hostname; hostname -i; cat /etc/hosts",
-        "name hosts by their addresses (MASTER_ADDR, VLLM_HOST_IP, --dist-init-addr), or have the name put into /etc/hosts",
+        "name hosts by their addresses (MASTER_ADDR, VLLM_HOST_IP, --dist-init-addr), or have the name put "
+        "into /etc/hosts",
     ),
     Rule(
         "network-out",
@@ -68,6 +70,12 @@ RULES = (
         "package-versions",
         PACKAGE,
         (
+            r"[Vv]ersion mismatch",
+            r"conflicting option string",
+            r"numpy\.dtype size changed",
+            r"multiarray failed to import",
+            r"binary incompatibility",
+            r"compiled (?:with|using|against) .{0,30}(?:version|NumPy)",
             r"operator \w+::\w+ does not exist",
             r"was built (?:for|against|with) .{0,40}(?:torch|CUDA|numpy)",
             r"A module that was compiled using NumPy",

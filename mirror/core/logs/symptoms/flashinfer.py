@@ -119,7 +119,7 @@ SYMPTOMS = (
         _KILLED_FIX,
         ("Killed",),
         r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)",
-        lead=r"(?:^|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$",
+        lead=r"(?:^[ \t]{0,40}|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$",
         is_late=True,
     ),
     Symptom(

@@ -5,10 +5,18 @@ Rule: a disk's own words (43, 44) explain what fails after them.
 
 from __future__ import annotations
 
-from mirror.core.logs.symptom import Symptom
+from mirror.core.logs.symptom import Context, Groups, Symptom
 
 _FILE = r"(?:(?P<file>/[^\s:'\"]{1,300}): )?$"
 """How the loader names the file before it says what is wrong with it."""
+
+
+def _is_in_a_cache(context: Context, groups: Groups) -> bool:
+    """Elsewhere a limit of the address space is as likely."""
+    return any(
+        word in groups.get("file", "").lower() for word in ("cache", "tmp", "temp", "scratch", "workspace", "inductor")
+    )
+
 
 SYMPTOMS = (
     Symptom(
@@ -98,6 +106,7 @@ SYMPTOMS = (
         "move the caches to a file system without noexec: export TMPDIR TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR "
         "FLASHINFER_WORKSPACE_BASE",
         ("failed to map segment from shared object",),
+        holds=_is_in_a_cache,
         lead=_FILE,
     ),
     Symptom(
