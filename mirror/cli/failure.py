@@ -60,9 +60,9 @@ class PythonIncomplete(MirrorError):
     ref = "python-incomplete"
     exit_code = FAMILIES["install"]
     hint = (
-        "Run mirror with another Python 3.9 or newer; a distribution's own is complete. One that was built on a machine without "
-        "the headers of zlib, bzip2, xz or libffi lacks the modules zlib, bz2, lzma or ctypes. What 'pip install' was to bring, "
-        "it brings when mirror is installed again."
+        "Run mirror with another Python 3.9 or newer; a distribution's own is complete. One that was built on a machine "
+        "without the headers of zlib, bzip2, xz or libffi lacks the modules zlib, bz2, lzma or ctypes. What 'pip install' was "
+        "to bring, it brings when mirror is installed again."
     )
     message = "{python} has no module {module}, which mirror needs"
 
