@@ -158,6 +158,7 @@ class Theatre(AbstractContextManager["Theatre"]):
         self.scene, self._planted = scene, planted
         self.world, self._before, self._trace = directory / "world", directory / "before", directory / "trace"
         self._stack = ExitStack()
+        self._spares_temporary = False
 
     def __enter__(self) -> Theatre:
         self._stack.enter_context(self.scene.beside())
@@ -216,16 +217,19 @@ class Theatre(AbstractContextManager["Theatre"]):
                 code, errors = None, process.communicate()[1].decode("utf-8", "replace")
         return Outcome(code, errors, self._trace.read_text("utf-8", "replace") if options else "")
 
-    def trial(self, call: Call, fault: str) -> list[str]:
-        """What is wrong when this call fails so; nothing, if all is well."""
+    def fail(self, call: Call, fault: str) -> Outcome:
+        """Run the command from the state of before, and make this call of it fail so."""
         self._reset()
         what = "signal=KILL" if fault == "KILL" else f"error={fault}"
-        outcome = self.run(self.scene.words(self.world), "-e", f"inject={call.name}:{what}:when={call.number}")
+        return self.run(self.scene.words(self.world), "-y", "-e", f"inject={call.name}:{what}:when={call.number}")
+
+    def trial(self, call: Call, fault: str) -> list[str]:
+        """What is wrong when this call fails so; nothing, if all is well."""
+        outcome = self.fail(call, fault)
+        self._spares_temporary = "./tmp/" in call.text and call.name in ("unlink", "unlinkat", "rmdir")
         wrong = [*self._after_fault(outcome), *self._rerun(outcome)]
-        return [
-            f"{one} [{self.scene.name}: {fault} at {call.name} number {call.number}, {call.text[:160]}]"
-            for one in wrong
-        ]
+        place = f"{self.scene.name}: {fault} at {call.name} number {call.number}, {call.text[:160]}"
+        return [f"{one} [{place}]" for one in wrong]
 
     def _after_fault(self, outcome: Outcome) -> Iterator[str]:
         state, there = self.scene.state(self.world), self._listing()
@@ -241,7 +245,7 @@ class Theatre(AbstractContextManager["Theatre"]):
         yield from self.scene.sound(self.world)
         if lost := (self._old & self._new) - there:
             yield f"lost: {_some(lost)}"
-        if not killed and (left := there - (self._old | self._new)):
+        if not killed and (left := self._unspared(there - (self._old | self._new))):
             yield f"left behind: {_some(left)}"
 
     def _rerun(self, outcome: Outcome) -> Iterator[str]:
@@ -269,9 +273,13 @@ class Theatre(AbstractContextManager["Theatre"]):
 
     def _left(self, outcome: Outcome) -> frozenset[str]:
         """What is there that an undisturbed run does not leave; who was killed leaves temporary files to the system."""
-        left = self._listing() - self._new
+        left = self._unspared(self._listing() - self._new)
         killed = outcome.code == -signal.SIGKILL
         return frozenset(path for path in left if not (killed and path.startswith("tmp/")))
+
+    def _unspared(self, left: frozenset[str]) -> frozenset[str]:
+        """Without temporary files whose own removal was what failed: Python's search for a directory makes such."""
+        return frozenset(path for path in left if not (path.startswith("tmp/") and self._spares_temporary))
 
 
 def distinct(calls: Sequence[Call], most: int = 2) -> tuple[Call, ...]:

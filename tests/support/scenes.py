@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation, Prefix
+from mirror.closed.prefix.history import record
 from mirror.closed.soundness import check_generation
 from mirror.connected.signing.signers import ensure_builder
 from mirror.core.bundle.reader import open_bundle
@@ -50,18 +51,26 @@ def _prefix_sound(world: Path) -> list[str]:
                 wrong.append(f"{generation.name} has its mark and is damaged: {damages[0].path} {damages[0].kind}")
         elif not generation.files.is_file() and len(list((generation.path / "venv/bin").glob("program*"))) != _PROGRAMS:
             wrong.append(f"{generation.name} has its mark and lacks programs")
+    return wrong + _history_sound(world)
+
+
+def _history_sound(world: Path) -> list[str]:
+    """The history only grows, and no line of it but the last may be cut."""
+    path, before = world / "p/history.jsonl", world / "history-before.jsonl"
+    text = path.read_bytes() if path.is_file() else b""
+    if before.is_file() and not text.startswith(before.read_bytes()):
+        return ["the history has lost what was in it"]
     try:
-        lines = (world / "p/history.jsonl").read_bytes().splitlines()
-        [json.loads(line) for line in lines[:-1]]
-    except FileNotFoundError:
-        pass
+        for line in text.splitlines()[:-1]:
+            json.loads(line)
     except ValueError:
-        wrong.append("a line of the history before the last one is damaged")
-    return wrong
+        return [f"a line of the history is damaged: {line[-40:]!r}"]
+    return []
 
 
-def _unfinished(world: Path) -> list[str]:
-    return [f"{name} is unfinished" for name in Prefix(world / "p").unfinished()] if (world / "p").is_dir() else []
+def _keep_history(world: Path) -> None:
+    if (world / "p/history.jsonl").is_file():
+        shutil.copy(world / "p/history.jsonl", world / "history-before.jsonl")
 
 
 @lru_cache(None)
@@ -87,6 +96,7 @@ def _make_installed(world: Path) -> None:
     desk = _desk(world)
     desk.install(desk.bundle("1.0"))
     desk.bundle("2.0", sequence=SEQUENCE + 1).rename(world / "new.tar")
+    _keep_history(world)
 
 
 def _make_damaged(world: Path) -> None:
@@ -99,6 +109,7 @@ def _make_damaged(world: Path) -> None:
     (module,) = generation.venv.rglob("left_pad.py")
     module.write_bytes(b"")
     (world / "damaged").write_text(generation.name)
+    _keep_history(world)
 
 
 def _installed_state(world: Path) -> str:
@@ -127,7 +138,8 @@ def _make_five(world: Path) -> None:
     """Five generations with a history, of which gc keeps the last two."""
     prefix = Prefix(world / "p")
     for sequence in range(1, 6):
-        put_generation(prefix, sequence, files=_PROGRAMS)
+        record(prefix, "installed", put_generation(prefix, sequence, files=_PROGRAMS), sequence)
+    _keep_history(world)
 
 
 def _rolled_back_state(world: Path) -> str:
@@ -220,17 +232,15 @@ def _bundled_state(world: Path) -> str:
 
 
 def _key_state(world: Path) -> str:
+    """A private key without its public half is old: who was killed between the two runs again."""
     private, public = world / "k", world / "k.pub"
-    if private.exists() and public.exists():
-        whole = private.read_text().endswith("-----END OPENSSH PRIVATE KEY-----\n") and public.read_text().endswith(
-            "\n"
-        )
-        return "new" if whole and private.stat().st_mode & 0o777 == 0o600 else "a key that is not whole"
-    return (
-        "old"
-        if not private.exists() and not public.exists()
-        else f"half: {[p.name for p in (private, public) if p.exists()]}"
-    )
+    if private.exists() and not private.read_text().endswith("-----END OPENSSH PRIVATE KEY-----\n"):
+        return "a private key that is not whole"
+    if private.exists() and private.stat().st_mode & 0o777 != 0o600:
+        return "a private key that others may read"
+    if public.exists() and not (private.exists() and public.read_text().endswith("\n")):
+        return "a public key that is not whole, or without the private one"
+    return "new" if public.exists() else "old"
 
 
 def _make_offer(world: Path) -> None:
@@ -242,7 +252,7 @@ def _make_offer(world: Path) -> None:
 def _trusted_state(world: Path) -> str:
     store = TrustStore(world / "home/mirror")
     try:
-        return "new" if store.has_root() and store.load_root() else "old"
+        return f"new, version {store.load_root().version}"[:3] if store.has_root() else "old"
     except MirrorError as exc:
         return str(exc)
 
@@ -338,7 +348,6 @@ def _repair(world: Path) -> list[str]:
 
 def scenes() -> dict[str, Scene]:
     """By name, those first that take the least time."""
-    prefix = {"state": _installed_state, "sound": _prefix_sound}
     made = [
         Scene("key", lambda _: None, _key, _key_state, again=_unless_done(_key)),
         Scene("trust", _make_offer, _trust, _trusted_state),
@@ -348,9 +357,9 @@ def scenes() -> dict[str, Scene]:
         Scene("approve", _make_review, _approve, _approved_state, _bundle_kept, again=_unless_done(_approve)),
         Scene("reject", _make_review, _reject, _refused_state, _bundle_kept, again=_unless_done(_reject)),
         Scene("report", _make_page, _report, _page_state, _bundle_kept),
-        Scene("install", _make_installed, _install, **prefix),
-        Scene("install-first", _make_first, _install, **prefix),
-        Scene("repair", _make_damaged, _repair, **prefix),
+        Scene("install", _make_installed, _install, _installed_state, _prefix_sound),
+        Scene("install-first", _make_first, _install, _installed_state, _prefix_sound),
+        Scene("repair", _make_damaged, _repair, _installed_state, _prefix_sound),
         Scene("lock", _make_stack, _lock, _lock_state, beside=_index, transient=("home/cache",)),
         Scene("bundle", _make_locked, lambda world: [str(world)], _bundled_state, beside=_index,
               transient=("home/cache",), module="tests.support.bundling"),
