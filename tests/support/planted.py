@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -13,13 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.closed.prefix import generations, lock
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import Event, History
 from mirror.core import durable
-from mirror.core.errors import Unwritable
+from mirror.core.errors import MirrorError, Unwritable
 
-_activate = Prefix.activate
+_activate, _remove, _lock = Prefix.activate, Prefix.remove, Prefix.lock
 
 
 def current_replaced_in_two_steps() -> None:
@@ -49,19 +49,28 @@ def error_without_a_name() -> None:
 
 
 def mark_removed_last() -> None:
-    def remove_tree(path: Path) -> None:
-        for name in sorted(path.iterdir(), key=lambda entry: entry.name == "COMPLETE"):
-            shutil.rmtree(name) if name.is_dir() else name.unlink()
-        path.rmdir()
+    def remove(self: Prefix, generation: Generation) -> None:
+        for path in sorted(generation.path.iterdir(), key=lambda entry: entry.name == "COMPLETE"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        generation.path.rmdir()
 
-    vars(generations)["remove_tree"] = remove_tree
+    Prefix.remove = remove  # type: ignore[method-assign]
+
+
+def removal_told_that_was_not_made() -> None:
+    def remove(self: Prefix, generation: Generation) -> None:
+        with contextlib.suppress(MirrorError, OSError):
+            _remove(self, generation)
+
+    Prefix.remove = remove  # type: ignore[method-assign]
 
 
 def history_rewritten() -> None:
     def append(self: History, event: Event) -> None:
         old = self.path.read_bytes() if self.path.exists() else b""
-        import json
-
         with self.path.open("wb") as stream:
             stream.write(old + json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n")
 
@@ -70,33 +79,23 @@ def history_rewritten() -> None:
 
 def lock_that_outlives_its_holder() -> None:
     @contextlib.contextmanager
-    def holding(root: Path) -> Iterator[int]:
+    def lock(self: Prefix) -> Iterator[int]:
         try:
-            descriptor = os.open(root / ".pid", os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            os.close(os.open(self.root / ".pid", os.O_RDWR | os.O_CREAT | os.O_EXCL))
         except FileExistsError as exc:
-            raise Unwritable(str(root), "somebody works here") from exc
+            raise Unwritable(str(self.root), "somebody works here") from exc
         try:
-            yield descriptor
+            with _lock(self) as descriptor:
+                yield descriptor
         finally:
-            os.close(descriptor)
-            (root / ".pid").unlink()
+            (self.root / ".pid").unlink()
 
-    lock.holding = generations.holding = holding  # type: ignore[attr-defined]
-
-
-def unknown_taken_for_no() -> None:
-    def is_complete(self: Generation) -> bool:
-        try:
-            return bool(self.complete.read_bytes())
-        except OSError:
-            return False
-
-    Generation.is_complete = property(is_complete)  # type: ignore[assignment,method-assign]
+    Prefix.lock = lock  # type: ignore[method-assign]
 
 
 def files_written_in_place() -> None:
     @contextlib.contextmanager
-    def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    def replacing(path: Path, mode: int = 0o644, *_: object) -> Iterator[BinaryIO]:
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
                 yield stream
@@ -108,7 +107,7 @@ def files_written_in_place() -> None:
 
 def temporary_left_after_an_error() -> None:
     @contextlib.contextmanager
-    def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    def replacing(path: Path, mode: int = 0o644, *_: object) -> Iterator[BinaryIO]:
         temporary = path.with_name(path.name + ".part")
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
@@ -126,7 +125,7 @@ BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
         current_replaced_in_two_steps, error_swallowed, error_without_a_name, mark_removed_last, history_rewritten,
-        lock_that_outlives_its_holder, unknown_taken_for_no, files_written_in_place, temporary_left_after_an_error,
+        lock_that_outlives_its_holder, removal_told_that_was_not_made, files_written_in_place, temporary_left_after_an_error,
     )
 }  # fmt: skip
 """By name."""

@@ -75,7 +75,7 @@ FOUND_BY = {
     "mark_removed_last": ("gc", "unlink", "program1", "KILL", "has its mark and"),
     "history_rewritten": ("rollback", "write", "", "KILL", "the history has lost what was in it"),
     "lock_that_outlives_its_holder": ("rollback", "rename", "", "KILL", "run again it ends with"),
-    "unknown_taken_for_no": ("gc", "openat", "COMPLETE", "EIO", "of which is current"),
+    "removal_told_that_was_not_made": ("gc", "unlink", "COMPLETE", "EIO", "it said that it had worked, and the"),
     "files_written_in_place": ("report", "write", "", "KILL", "half a page"),
     "temporary_left_after_an_error": ("report", "fsync", "", "EIO", "left behind: page.html.part"),
 }
