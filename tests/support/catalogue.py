@@ -14,6 +14,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mirror.cli.help import page
@@ -43,8 +44,13 @@ def behaviours() -> Mapping[int, str]:
     return {int(number): " ".join(text.split()) for number, text in _GROUP.findall(section)}
 
 
-def marked() -> Iterator[Shown]:
+@cache
+def marked() -> tuple[Shown, ...]:
     """Every test that is marked; read from the sources, nothing is imported."""
+    return tuple(_marked())
+
+
+def _marked() -> Iterator[Shown]:
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef):

@@ -31,6 +31,7 @@ from mirror.closed.doctor.log.log import explain_stream
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
+from mirror.connected.contents.modelcontents import read_model_file
 from mirror.connected.index.pages import parse_page
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.packing.meta import rpms_json
@@ -409,6 +410,7 @@ _OSV = {
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2"}]}],
     }], "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
 }  # fmt: skip
+CARD_NAME = "README.md"
 _REDIST = {"release_date": "2025-10-01", "release_label": "13.0.2", "cuda_nvcc": {
     "name": "n", "version": "13.0.88", "license": "l",
     "linux-x86_64": {"relative_path": "a/b.tar.xz", "sha256": _DIGEST, "size": "1"},
@@ -517,6 +519,8 @@ PARSERS: dict[str, Parser] = {
         Parser("stack-target", _in_file("a.toml", read_target), _words(_STACK)),
         Parser("rpms-lock-yaml", _in_file("rpms.lock.yaml", lambda path: read_rpms_lock(path, "x86_64")), _words(
             "lockfileVersion: 1\nlockfileVendor: redhat\narches:\n- arch: x86_64\n  packages:\n  - url: https://e.org/a.rpm\n")),
+        Parser("model-card", _in_file("README.md", lambda path: read_model_file(path, CARD_NAME, path.parent)), _words(
+            "---\nlicense: mit\ntags: [a, b]\n---\n# A model\n")),
         Parser("repomd", lambda data: parse_repomd(data, "https://r.example.org/"), _words(_REPOMD)),
         Parser("primary", lambda data: parse_primary(data, "primary.xml", "https://r.example.org/"), _words(_PRIMARY)),
         Parser("index-page", lambda data: parse_page(data, "https://i.example.org/simple/a/"), lambda: [
