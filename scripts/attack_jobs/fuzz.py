@@ -48,11 +48,12 @@ def has_fuzzer() -> bool:
     return importlib.util.find_spec("atheris") is not None
 
 
-def fuzz(name: str, seconds: int, keep: Path = KEPT) -> Fuzzed:
+def fuzz(name: str, seconds: int, keep: Path = KEPT, package: str = "mirror") -> Fuzzed:
     """Fuzz one parser in a process of its own.
 
     Args:
         keep: a directory for what is found.
+        package: whose coverage guides the fuzzer; all of mirror takes some seconds to prepare.
     """
     with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:
         corpus, crashes = Path(directory) / "corpus", Path(directory) / "found"
@@ -61,7 +62,7 @@ def fuzz(name: str, seconds: int, keep: Path = KEPT) -> Fuzzed:
         parser = PARSERS[name]
         for number, seed in enumerate((*parser.seeds(), *parser.kept())):
             (corpus / f"{number}").write_bytes(seed)
-        command = [sys.executable, "-m", "scripts.attack_jobs.fuzzing", name, f"-max_total_time={seconds}"]
+        command = [sys.executable, "-m", "scripts.attack_jobs.fuzzing", name, package, f"-max_total_time={seconds}"]
         command += [
             f"-timeout={TIMEOUT_S}",
             f"-rss_limit_mb={RSS_MIB}",

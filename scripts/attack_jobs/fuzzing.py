@@ -1,4 +1,7 @@
-"""The process in which one parser is fuzzed: ``python -m scripts.attack_jobs.fuzzing PARSER [libFuzzer's options] CORPUS``."""
+"""The process in which one parser is fuzzed.
+
+``python -m scripts.attack_jobs.fuzzing PARSER PACKAGE [libFuzzer's options] CORPUS``: the coverage of PACKAGE guides it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import atheris
 
 
 def main() -> None:
-    name = sys.argv.pop(1)
-    with atheris.instrument_imports(include=["mirror"]):
+    name, package = sys.argv.pop(1), sys.argv.pop(1)
+    with atheris.instrument_imports(include=[package]):
         from tests.support.parsers import PARSERS
     atheris.Setup(sys.argv, PARSERS[name].feed)
     atheris.Fuzz()

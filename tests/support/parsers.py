@@ -109,12 +109,14 @@ class Parser:
         parse: takes any bytes.
         seeds: good inputs, and such as nearly are.
         promised: what may come out besides a ``MirrorError``.
+        has_a_process: each input is parsed in a process of its own, which takes its time.
     """
 
     name: str
     parse: Parse
     seeds: Seeds
     promised: tuple[type[Exception], ...] = ()
+    has_a_process: bool = False
 
     def feed(self, data: bytes) -> None:
         """Parse; an error that is promised is an answer.
@@ -521,8 +523,9 @@ PARSERS: dict[str, Parser] = {
             "lockfileVersion: 1\nlockfileVendor: redhat\narches:\n- arch: x86_64\n  packages:\n  - url: https://e.org/a.rpm\n")),
         Parser("model-card", _in_file("README.md", lambda path: read_model_file(path, CARD_NAME, path.parent)), _words(
             "---\nlicense: mit\ntags: [a, b]\n---\n# A model\n")),
-        Parser("repomd", lambda data: parse_repomd(data, "https://r.example.org/"), _words(_REPOMD)),
-        Parser("primary", lambda data: parse_primary(data, "primary.xml", "https://r.example.org/"), _words(_PRIMARY)),
+        Parser("repomd", lambda data: parse_repomd(data, "https://r.example.org/"), _words(_REPOMD), has_a_process=True),
+        Parser("primary", lambda data: parse_primary(data, "primary.xml", "https://r.example.org/"), _words(_PRIMARY),
+               has_a_process=True),
         Parser("index-page", lambda data: parse_page(data, "https://i.example.org/simple/a/"), lambda: [
             _PAGE.encode(), json.dumps(_JSON_PAGE).encode()]),
         Parser("sdist", _in_file("a-1.0.tar.gz", read_sdist), _in_directory(lambda path: make_sdist(path, "a", "1.0"))),
