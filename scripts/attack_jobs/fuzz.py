@@ -73,7 +73,7 @@ def fuzz(name: str, seconds: int, keep: Path = KEPT, package: str = "mirror") ->
         found = []
         for crash in sorted(crashes.iterdir()):
             data = crash.read_bytes()
-            kept = keep / name / hashlib.sha256(data).hexdigest()[:16]
+            kept = keep / name / f"{hashlib.sha256(data).hexdigest()[:16]}.bin"
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(data)
             found.append(kept)
