@@ -18,7 +18,7 @@ from mirror.cli.caller import spoken
 from mirror.cli.prose import item
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
 from mirror.core.commands import find
-from mirror.core.errors import Interrupted, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, Interrupted, MirrorError, Unreadable, Unwritable
 from mirror.review.markup import visible
 
 
@@ -51,6 +51,36 @@ class Bug(MirrorError):
     message = "internal error: {kind}: {words}"
 
     kind: str
+    words: str
+
+
+class PythonIncomplete(MirrorError):
+    """The Python that runs mirror lacks a module that mirror needs, one of the standard library, too."""
+
+    ref = "python-incomplete"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Run mirror with another Python 3.9 or newer; a distribution's own is complete. One that was built on a machine "
+        "without the headers of zlib, bzip2, xz or libffi lacks the modules zlib, bz2, lzma or ctypes. What 'pip install' was "
+        "to bring, it brings when mirror is installed again."
+    )
+    message = "{python} has no module {module}, which mirror needs"
+
+    python: str
+    module: str
+
+
+class OutOfMemory(MirrorError):
+    """The system gave no more memory, or no more threads, to mirror; what was half written has been removed."""
+
+    ref = "out-of-memory"
+    exit_code = FAMILIES["files"]
+    hint = (
+        "mirror itself needs at most 256 MiB, and the programs that it starts more. 'ulimit -v' and 'ulimit -u' show limits of "
+        "this shell, a job's system has its own: raise them, or end other programs, and run again."
+    )
+    message = "not enough memory: {words}"
+
     words: str
 
 
@@ -94,6 +124,11 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     elif isinstance(exc, OSError):
         place, reason = os.fsdecode(exc.filename or "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
+    elif isinstance(exc, ModuleNotFoundError) and exc.name and exc.name.partition(".")[0] != "mirror":
+        python = f"Python {'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+        error = PythonIncomplete(python, exc.name.lstrip("_"))
+    elif isinstance(exc, MemoryError) or "can't start new thread" in str(exc):
+        error = OutOfMemory(str(exc) or "the system gives no more")
     else:
         error = Bug(type(exc).__name__, str(exc))
     return error.with_traceback(exc.__traceback__)

@@ -76,6 +76,7 @@ def test_the_installed_nvcc_compiles_and_links_for_hopper(made: Made, tmp_path: 
     assert b"sm_90a" in (tmp_path / "k").read_bytes()
 
 
+@pytest.mark.group(68)
 def test_no_connection_leaves_the_machine_while_installing(made: Made, tmp_path: Path) -> None:
     """With the network there: what is never asked for cannot be missed."""
     if shutil.which("strace") is None:

@@ -53,6 +53,7 @@ def operator(made: Made, tmp_path: Path) -> Operator:
     return Operator(made, tmp_path)
 
 
+@pytest.mark.group(59, 61)
 def test_damage_is_found_named_and_repaired_while_a_program_runs(operator: Operator, made: Made) -> None:
     prefix = operator.prefix
     operator.ask(f"{operator.pyz} install bundle.tar --prefix stack --fingerprint {made.fingerprint}")

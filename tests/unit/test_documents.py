@@ -69,6 +69,7 @@ def test_a_history_of_before_goes_on(tmp_path: Path) -> None:
     assert history.path.read_bytes() == (VECTORS / "history.jsonl").read_bytes() * 2
 
 
+@pytest.mark.group(12)
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize(("version", "step"), [("9", ": use a newer mirror"), ("0", "")])
 def test_a_format_of_another_version_is_refused_in_one_sentence(name: str, version: str, step: str) -> None:
@@ -127,6 +128,7 @@ TOML_READERS: tuple[Callable[[bytes], object], ...] = (
 )
 
 
+@pytest.mark.group(11)
 @pytest.mark.parametrize(
     ("read", "data"),
     [

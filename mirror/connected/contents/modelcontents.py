@@ -23,6 +23,7 @@ import yaml
 from mirror.connected.contents.filecontents import read_file, read_text
 from mirror.connected.contents.inside import Contents, words
 from mirror.connected.contents.licences import licence_of
+from mirror.connected.toolchain.hermeto import YAML
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import MODEL
 from mirror.core.vetting.safetensors import read_header
@@ -85,7 +86,7 @@ def _front_matter(text: str) -> tuple[dict[str, Any], str]:
     if not text.startswith("---\n"):
         return {}, text
     head, dashes, body = text[3:].partition("\n---\n")
-    facts = yaml.safe_load(head) if dashes else None
+    facts = yaml.load(head, Loader=YAML) if dashes else None  # noqa: S506 - it is the safe one
     if not isinstance(facts, dict):
         raise ValueError("expected a table between two lines of dashes")
     return facts, body

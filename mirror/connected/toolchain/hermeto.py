@@ -31,6 +31,9 @@ from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's takes brackets in brackets for what they are; the one in Python needs hours for some hundred kilobytes of them."""
+
 MAX_BYTES = 16 << 20
 _SHOWN = 5
 
@@ -104,7 +107,7 @@ def read_rpms_lock(path: Path, arch: str) -> RpmsLock:
     if len(data) > MAX_BYTES:
         raise InvalidDocument(str(path), "", f"it has {len(data)} bytes, {MAX_BYTES} are allowed")
     try:
-        document = yaml.safe_load(data)
+        document = yaml.load(data, Loader=YAML)  # noqa: S506 - it is the safe one
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as exc:
         raise InvalidDocument(str(path), "", f"not valid YAML: {' '.join(str(exc).split())}") from exc
     fields = Fields(document, str(path))

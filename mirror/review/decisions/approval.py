@@ -17,6 +17,7 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -125,6 +126,10 @@ def decide(
     block = sign(statement, STATEMENT_NAMESPACE)
     public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
     who, role = _holder(judge, public, decision)
+    # A run that was killed has left the words of this key without its approval: it is gone on with.
+    half = [one.path for one in said if one.signer == public and one.statement.decision == decision == APPROVED]
+    for own in (one for one in half if not one.with_suffix(".sig").exists()):
+        signature_path, statement_path = own.with_suffix(".sig"), own
     before = max((one.statement.at for one in said if one.signer == public), default=-1)
     if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
         statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
@@ -135,12 +140,24 @@ def decide(
         approval = sign(manifest, MANIFEST_NAMESPACE)
         _holder(judge, sshsig.verify(manifest, approval, MANIFEST_NAMESPACE), decision)
         files.append((signature_path, approval))  # last: it is what counts
-    for place, data in files:
-        write_file(place, data, mode=0o644)
+    _write(files)
     with open_bundle(path) as bundle:
         bundle.trust(root, required=REVIEW)
         tallies = bundle.signers.tallies if bundle.signers else ()
     return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies)
+
+
+def _write(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write them in this order; where one cannot be written, those before it go, for half a decision is none."""
+    written: list[Path] = []
+    try:
+        for place, data in files:
+            written.append(place)  # before it is there: it may have its name already when an error comes
+            write_file(place, data, mode=0o644)
+    except BaseException:
+        for place in written:
+            place.unlink(missing_ok=True)
+        raise
 
 
 def _places(path: Path, kind: str) -> tuple[Path, Path]:

@@ -112,6 +112,7 @@ def test_without_a_trusted_root_nothing_is_verified(tmp_path: Path, pyz: Path) -
     assert mirror("verify", bundle).returncode == 13
 
 
+@pytest.mark.group(52)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_with_its_own_code_and_no_traceback(tmp_path: Path, number: int, code: int) -> None:
     """While it works: `mirror install` of a bundle behind a FIFO would not read, so it is stopped at a slow import."""

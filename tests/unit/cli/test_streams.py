@@ -28,6 +28,7 @@ def shell(place: Path, line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", line], cwd=place, capture_output=True, text=True)
 
 
+@pytest.mark.group(64)
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "> /dev/null 2>&-"])
 def test_closed_streams_change_nothing(place: Path, closing: str) -> None:
     done = shell(place, f"mirror rollback --prefix p {closing}")

@@ -53,6 +53,7 @@ def standing_in(directory: Path) -> Iterator[int]:
         process.wait()
 
 
+@pytest.mark.group(61)
 @pytest.mark.parametrize(("keep", "left"), [(0, [4]), (1, [3, 4]), (2, [2, 3, 4]), (9, [1, 2, 3, 4])])
 def test_the_current_generation_and_the_way_back_stay(prefix: Prefix, keep: int, left: list[int]) -> None:
     for sequence in (1, 2, 3, 4):
@@ -94,6 +95,7 @@ def test_a_prefix_without_a_current_generation_keeps_its_newest(prefix: Prefix) 
     assert sequences(prefix) == [3]
 
 
+@pytest.mark.group(61)
 def test_a_generation_that_a_process_uses_stays_until_it_ends(prefix: Prefix) -> None:
     used, _, _ = [put_generation(prefix, sequence) for sequence in (1, 2, 3)]
     with standing_in(used.venv / "bin") as pid:
@@ -118,6 +120,7 @@ def test_a_generation_whose_file_is_mapped_or_on_a_command_line_is_in_use(prefix
     assert sequences(prefix) == [1, 2]
 
 
+@pytest.mark.group(61)
 def test_a_generation_that_mirror_run_holds_stays(prefix: Prefix) -> None:
     """Also when the program is another user's, whose files do not show: the lock does."""
     used, _ = put_generation(prefix, 1), put_generation(prefix, 2)
@@ -178,6 +181,7 @@ def test_nothing_installed_is_named_and_makes_nothing(prefix: Prefix, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.group(67)
 def test_a_prefix_that_others_can_write_is_not_believed(prefix: Prefix) -> None:
     put_generation(prefix, 1)
     prefix.root.chmod(0o777)
@@ -185,6 +189,7 @@ def test_a_prefix_that_others_can_write_is_not_believed(prefix: Prefix) -> None:
         collect([prefix])
 
 
+@pytest.mark.group(51)
 def test_killed_in_the_middle_the_rest_is_garbage_to_the_next_run(prefix: Prefix) -> None:
     victim = put_generation(prefix, 1, files=1500)
     current = put_generation(prefix, 2)

@@ -37,6 +37,7 @@ def test_a_bundle_becomes_the_current_generation(desk: Desk) -> None:
     assert sorted(path.name for path in current.path.iterdir()) == kept
 
 
+@pytest.mark.group(14)
 def test_installing_again_changes_nothing_and_is_quick(desk: Desk) -> None:
     bundle = desk.bundle()
     first = desk.install(bundle)
@@ -79,6 +80,7 @@ def test_installing_what_was_rolled_back_makes_it_current_again(desk: Desk) -> N
     assert version_in(installed.prefix) == "2.0"
 
 
+@pytest.mark.group(14)
 def test_an_older_bundle_is_refused_even_after_a_rollback(desk: Desk) -> None:
     desk.install(desk.bundle("2.0"))
     desk.install(desk.bundle("3.0", sequence=SEQUENCE + 2))
@@ -90,6 +92,7 @@ def test_an_older_bundle_is_refused_even_after_a_rollback(desk: Desk) -> None:
     )
 
 
+@pytest.mark.group(14)
 def test_another_bundle_with_the_same_sequence_is_refused(desk: Desk) -> None:
     desk.install(desk.bundle("1.0"))
     with pytest.raises(SequenceReused, match="were both locked at 2026-09-21T14:13:20Z, and differ"):
@@ -97,6 +100,7 @@ def test_another_bundle_with_the_same_sequence_is_refused(desk: Desk) -> None:
     assert version_in(desk.path / "p") == "1.0"
 
 
+@pytest.mark.group(16)
 def test_a_prefix_holds_one_stack(desk: Desk) -> None:
     desk.install(desk.bundle("1.0"))
     with pytest.raises(OtherStack, match="holds the stack 'demo', the bundle is 'other'"):
@@ -135,6 +139,7 @@ def test_a_root_is_trusted_the_first_time_by_its_fingerprint(desk: Desk) -> None
     assert install(dataclasses.replace(options, fingerprint=""), store).was_installed
 
 
+@pytest.mark.group(64)
 def test_whatever_the_umask_nobody_else_may_write(desk: Desk) -> None:
     before = os.umask(0)
     try:
@@ -147,6 +152,7 @@ def test_whatever_the_umask_nobody_else_may_write(desk: Desk) -> None:
     ] == []
 
 
+@pytest.mark.group(64)
 def test_a_prefix_with_a_space_works(desk: Desk) -> None:
     installed = desk.install(desk.bundle(), prefix=desk.path / "my prefix")
     assert version_in(installed.prefix) == "1.0"
@@ -162,6 +168,7 @@ def test_an_older_installed_bundle_comes_back_by_rollback_only(desk: Desk) -> No
     assert version_in(desk.path / "p") == "2.0"
 
 
+@pytest.mark.group(67)
 def test_a_prefix_that_others_can_write_is_not_believed(desk: Desk) -> None:
     bundle = desk.bundle("1.0")
     desk.install(bundle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.lock import PrefixBusy
-from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.prefix.usage import processes_below
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest.selftest import SelfTestFailed
@@ -32,6 +30,7 @@ from mirror.core.trust.quorum import NotSigned, UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
 from tests.support.bundles import SEQUENCE, BundleSimulator, flip_last_byte_of
 from tests.support.desk import BASE, Desk, version_in
+from tests.support.faults import STRACE, needs_strace
 from tests.support.wheels import make_wheel
 
 HOUSE = Path(__file__).parents[3]
@@ -86,6 +85,7 @@ def test_without_trust_nothing_is_installed_and_no_fingerprint_is_shown(desk: De
     assert not (desk.path / "empty").exists()
 
 
+@pytest.mark.group(70)
 def test_a_wrong_fingerprint_trusts_nothing(desk: Desk) -> None:
     store = TrustStore(desk.path / "empty")
     with pytest.raises(UnconfirmedRoot):
@@ -94,6 +94,7 @@ def test_a_wrong_fingerprint_trusts_nothing(desk: Desk) -> None:
     assert not (desk.path / "p").exists()
 
 
+@pytest.mark.group(6)
 @pytest.mark.parametrize(("signers", "error"), [((), NotSigned), (("stranger",), UnknownSigner)])
 def test_who_did_not_sign_is_refused(desk: Desk, signers: tuple[str, ...], error: type[MirrorError]) -> None:
     simulator = desk.simulator()
@@ -103,6 +104,7 @@ def test_who_did_not_sign_is_refused(desk: Desk, signers: tuple[str, ...], error
     assert not (desk.path / "p").exists()
 
 
+@pytest.mark.group(1)
 def test_a_flipped_bit_in_the_last_member_is_found_before_the_first_byte_is_written(desk: Desk) -> None:
     simulator = desk.simulator()
     simulator.add("meta/last.txt", b"the last words")
@@ -113,6 +115,7 @@ def test_a_flipped_bit_in_the_last_member_is_found_before_the_first_byte_is_writ
     assert not (desk.path / "p").exists()
 
 
+@pytest.mark.group(2)
 def test_a_truncated_bundle_writes_nothing(desk: Desk) -> None:
     bundle = desk.bundle()
     os.truncate(bundle, bundle.stat().st_size - 1)
@@ -141,6 +144,7 @@ def test_a_python_of_another_version_is_never_replaced_in_silence(desk: Desk) ->
         desk.install(desk.bundle(), python=other)
 
 
+@pytest.mark.group(64)
 def test_faults_of_the_host_are_told_together(desk: Desk) -> None:
     with pytest.raises(PreflightFailed) as exc_info:
         desk.install(desk.bundle(), dataclasses.replace(read_host(), arch="sparc", glibc=(2, 5)))
@@ -166,6 +170,7 @@ def test_a_lock_that_names_what_is_not_carried_leaves_the_old_state(installed: D
     assert_old_state(installed)
 
 
+@pytest.mark.group(59, 62)
 def test_a_wheel_changed_after_verification_is_noticed_when_it_is_used(installed: Desk) -> None:
     bundle = newer(installed, b"__version__ = '2.0'\n")
     wheel = (installed.path / "newer/left_pad-2.0-py3-none-any.whl").read_bytes()
@@ -183,6 +188,7 @@ def test_a_wheel_changed_after_verification_is_noticed_when_it_is_used(installed
     assert_old_state(installed)
 
 
+@pytest.mark.group(59, 62)
 def test_a_tool_changed_after_verification_is_never_run(installed: Desk) -> None:
     bundle = newer(installed)
     place = bundle.read_bytes().index(installed.pip.read_bytes()) + 1000
@@ -198,6 +204,7 @@ def test_a_tool_changed_after_verification_is_never_run(installed: Desk) -> None
     assert_old_state(installed)
 
 
+@pytest.mark.group(60)
 def test_a_second_run_at_the_same_time_is_refused(installed: Desk) -> None:
     bundle = newer(installed)
     with Prefix(installed.path / "p").lock(), pytest.raises(PrefixBusy, match=f"process {os.getpid()} on "):
@@ -205,6 +212,7 @@ def test_a_second_run_at_the_same_time_is_refused(installed: Desk) -> None:
     assert installed.install(bundle).receipt.sequence == SEQUENCE + 1
 
 
+@pytest.mark.group(60, 62)
 def test_of_two_runs_the_slower_one_finds_it_installed(installed: Desk) -> None:
     bundle = newer(installed)
     options = Options(bundle, installed.path / "p", BASE)
@@ -240,6 +248,7 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes] |
     raise AssertionError("waited for 30 s")
 
 
+@pytest.mark.group(52)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_the_old_state(installed: Desk, number: signal.Signals, code: int) -> None:
     process = start(installed, newer(installed, WAITING))
@@ -250,6 +259,7 @@ def test_a_signal_leaves_the_old_state(installed: Desk, number: signal.Signals, 
     assert_old_state(installed)
 
 
+@pytest.mark.group(51)
 def test_a_killed_run_leaves_garbage_that_the_next_run_removes(installed: Desk) -> None:
     process = start(installed, newer(installed, WAITING))
     wait_for(lambda: list(installed.path.glob("p/gens/*/venv/lib/*/site-packages/here")), process)
@@ -270,6 +280,7 @@ def test_a_killed_run_leaves_garbage_that_the_next_run_removes(installed: Desk) 
     assert garbage not in [path.name for path in (prefix.root / "gens").iterdir()]
 
 
+@pytest.mark.group(51)
 @pytest.mark.parametrize("delay_s", [0.2, 0.5, 0.9, 1.3])
 def test_killed_at_any_time_the_old_or_the_new_state_stands_and_a_rerun_succeeds(
     installed: Desk, delay_s: float
@@ -291,6 +302,7 @@ def test_killed_at_any_time_the_old_or_the_new_state_stands_and_a_rerun_succeeds
     assert prefix.unfinished() == ()
 
 
+@pytest.mark.group(49)
 def test_a_file_that_may_not_grow_is_named_and_the_old_state_stands(installed: Desk) -> None:
     process = start(installed, newer(installed), "prlimit", "--fsize=1000000")
     errors = process.communicate()[1].decode()
@@ -300,23 +312,21 @@ def test_a_file_that_may_not_grow_is_named_and_the_old_state_stands(installed: D
     assert_old_state(installed)
 
 
-STRACE = shutil.which("strace")
 MARKS = ("mkdir", "rename", "symlink", "unlink", "fsync", "syncfs", "flock", "ftruncate")
 """Calls by which the state on the disk changes, or is made to last."""
 
 
-def traced(desk: Desk, bundle: Path, *options: str) -> tuple[int, list[str]]:
+def traced(desk: Desk, bundle: Path) -> tuple[int, list[str]]:
     """Run under strace: the exit code, and the calls that concern the prefix, of the main thread alone."""
     assert STRACE is not None
     log = desk.path / "trace"
-    process = start(desk, bundle, STRACE, "-y", "-o", str(log), "-e", f"trace={','.join(MARKS)}", *options)
-    errors = process.communicate()[1].decode()
-    if "ptrace" in errors:
-        pytest.skip("strace may not trace here")
+    process = start(desk, bundle, STRACE, "-y", "-o", str(log), "-e", f"trace={','.join(MARKS)}")
+    process.communicate()
     return process.returncode, [line for line in log.read_text().splitlines() if f"{desk.path}/p" in line]
 
 
-@pytest.mark.skipif(STRACE is None, reason="needs strace")
+@pytest.mark.group(54)
+@needs_strace
 def test_what_is_promised_is_on_the_disk_before_the_promise(installed: Desk) -> None:
     code, calls = traced(installed, newer(installed))
     assert code == 0
@@ -335,31 +345,3 @@ def test_what_is_promised_is_on_the_disk_before_the_promise(installed: Desk) -> 
         last("fsync(", f"<{installed.path}/p>"),
     ]
     assert order == sorted(order)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(STRACE is None, reason="needs strace")
-@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES"])
-@pytest.mark.parametrize("name", MARKS)
-def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(installed: Desk, name: str, fault: str) -> None:
-    bundle = newer(installed)
-    prefix = Prefix(installed.path / "p")
-    for number in range(1, 60):
-        code, _ = traced(installed, bundle, "-e", f"inject={name}:{fault}:when={number}")
-        assert version_in(prefix.root) in ("1.0", "2.0"), (name, fault, number)
-        if code == 0 and number > 1:
-            break  # the call was not made that often
-        while True:
-            try:
-                assert installed.install(bundle).receipt.sequence == SEQUENCE + 1
-                break
-            except PrefixBusy:
-                time.sleep(0.1)
-        assert prefix.unfinished() == (), (name, fault, number)
-        assert sorted(path.name for path in prefix.root.iterdir()) == [".lock", "current", "gens", "history.jsonl"], (
-            name,
-            fault,
-            number,
-        )
-        remove_tree(prefix.root)
-        installed.install(installed.bundle("1.0"))

@@ -45,16 +45,19 @@ def test_a_host_that_fits_has_nothing_to_say(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.group(64)
 def test_another_architecture_names_both(tmp_path: Path) -> None:
     host = dataclasses.replace(HOST, arch="aarch64")
     assert issues(tmp_path, host=host) == ("the bundle is for x86_64, this host is aarch64",)
 
 
+@pytest.mark.group(64)
 def test_an_older_glibc_names_both(tmp_path: Path) -> None:
     host = dataclasses.replace(HOST, glibc=(2, 9))
     assert issues(tmp_path, host=host) == ("the bundle is for glibc 2.28 or newer, this host has 2.9",)
 
 
+@pytest.mark.group(64)
 def test_another_c_library_is_named(tmp_path: Path) -> None:
     host = dataclasses.replace(HOST, glibc=None)
     assert issues(tmp_path, host=host) == ("the bundle is for glibc 2.28 or newer, this host has another C library",)
@@ -83,6 +86,7 @@ def test_no_list_of_wheels_is_an_issue(tmp_path: Path) -> None:
     assert issues(tmp_path, manifest) == ("the bundle has no meta/install.txt, the list of wheels to install",)
 
 
+@pytest.mark.group(49)
 def test_too_little_room_names_both(tmp_path: Path) -> None:
     # unpacked 1000 + 60, the tool's copy 40, and 5 %
     needed = 1155
@@ -99,6 +103,7 @@ def test_room_counts_copies_and_what_is_not_known() -> None:
     assert needed_bytes(manifest, copies_wheels=True) == (60 + 40 + 400 + 40 + 10 + 100) * 105 // 100
 
 
+@pytest.mark.group(64)
 def test_a_noexec_disk_is_an_issue(tmp_path: Path) -> None:
     (issue,) = issues(tmp_path, disk=Disk(1 << 30, is_noexec=True))
     assert "mounted noexec" in issue
@@ -118,6 +123,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert exc_info.value.context().count("\n  - ") == 5
 
 
+@pytest.mark.group(65, 67)
 def test_what_only_may_disturb_is_a_note(tmp_path: Path) -> None:
     host = dataclasses.replace(HOST, is_root=True, driver="575.57.08")
     bare = Search(Interpreter(Path("/usr/bin/python3.11"), "3.11.7", has_headers=False))
@@ -134,6 +140,7 @@ def test_a_driver_that_is_new_enough_is_no_note(tmp_path: Path) -> None:
     assert check(MANIFEST, tmp_path / "p", dataclasses.replace(HOST, driver="580.65.06"), DISK, FOUND).notes == ()
 
 
+@pytest.mark.group(65)
 def test_a_driver_older_than_the_release_is_told_what_will_not_load(tmp_path: Path) -> None:
     manifest = dataclasses.replace(MANIFEST, target=dataclasses.replace(MANIFEST.target, cuda="12.8"))
     (note,) = check(manifest, tmp_path / "p", dataclasses.replace(HOST, driver="535.104.05"), DISK, FOUND).notes
@@ -153,6 +160,7 @@ def test_a_compiler_that_is_too_new_is_told_before_anything_is_written(tmp_path:
     assert note == f"{gcc} is gcc 99, nvcc of CUDA 13.0 takes gcc 15 and older"
 
 
+@pytest.mark.group(64)
 @pytest.mark.parametrize(("letter", "named"), [(" ", "a blank"), ("&", "'&'"), ("(", "'('"), (" |", "a blank, '|'")])
 def test_a_prefix_in_which_jit_compilers_break_is_refused_with_a_toolchain(
     tmp_path: Path, letter: str, named: str
@@ -176,12 +184,14 @@ def test_a_prefix_that_is_a_file(tmp_path: Path) -> None:
     assert prefix_issues(tmp_path / "file/p") == [f"{tmp_path}/file, above the prefix, is not a directory"]
 
 
+@pytest.mark.group(67)
 def test_a_prefix_that_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tmp_path)
     (issue,) = prefix_issues(tmp_path / "alias")
     assert "is a symbolic link" in issue
 
 
+@pytest.mark.group(67)
 def test_a_prefix_that_all_may_write(tmp_path: Path) -> None:
     open_place = tmp_path / "open"
     open_place.mkdir()
@@ -192,6 +202,7 @@ def test_a_prefix_that_all_may_write(tmp_path: Path) -> None:
     assert prefix_issues(open_place / "p") == []
 
 
+@pytest.mark.group(64)
 @pytest.mark.parametrize("letter", ["\n", ":", "\x1b", "'", "$", "\udcff"])
 def test_a_prefix_that_search_paths_cannot_hold(tmp_path: Path, letter: str) -> None:
     (issue,) = prefix_issues(tmp_path / f"a{letter}b")
@@ -199,10 +210,12 @@ def test_a_prefix_that_search_paths_cannot_hold(tmp_path: Path, letter: str) -> 
     issue.encode()  # it can be printed
 
 
+@pytest.mark.group(64)
 def test_a_prefix_with_a_space_and_accents_is_fine(tmp_path: Path) -> None:
     assert prefix_issues(tmp_path / "mon préfixe") == []
 
 
+@pytest.mark.group(67)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_a_prefix_of_another_user(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()

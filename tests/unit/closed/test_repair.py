@@ -87,6 +87,7 @@ DAMAGES: dict[str, tuple[Callable[[Generation], object], str]] = {
 }
 
 
+@pytest.mark.group(59)
 @pytest.mark.parametrize("what", DAMAGES)
 def test_damage_is_found_and_repaired_and_then_there_is_nothing_to_do(desk: Desk, what: str) -> None:
     bundle = desk.bundle()
@@ -107,6 +108,7 @@ def test_damage_is_found_and_repaired_and_then_there_is_nothing_to_do(desk: Desk
     assert current(desk) == after
 
 
+@pytest.mark.group(59)
 def test_what_is_damaged_is_named_with_the_wheel_that_it_belongs_to(desk: Desk) -> None:
     desk.install(desk.bundle())
     generation = current(desk)
@@ -115,6 +117,7 @@ def test_what_is_damaged_is_named_with_the_wheel_that_it_belongs_to(desk: Desk) 
     assert check_generation(generation).damages == (Damage(below, "changed", "left_pad 1.0"),)
 
 
+@pytest.mark.group(59)
 def test_a_record_that_hides_a_change_is_not_believed(desk: Desk) -> None:
     """Whoever alters a file and the RECORD that lists it is found by the RECORD."""
     desk.install(desk.bundle())
@@ -213,6 +216,7 @@ def test_a_damaged_copy_of_what_is_installed_is_refused(desk: Desk, option: bool
         desk.install(bundle, repair=option)
 
 
+@pytest.mark.group(51)
 def test_a_repair_that_is_killed_leaves_what_was_there(desk: Desk) -> None:
     bundle = desk.bundle()
     desk.install(bundle)
@@ -235,6 +239,7 @@ def test_a_repair_that_is_killed_leaves_what_was_there(desk: Desk) -> None:
     assert [path.name for path in (desk.path / "p/gens").iterdir()] == [before.name]
 
 
+@pytest.mark.group(61)
 def test_a_program_that_runs_keeps_its_files(desk: Desk) -> None:
     bundle = desk.bundle()
     desk.install(bundle)

@@ -59,6 +59,7 @@ def test_what_was_once_installed_is_remembered_when_it_is_gone(desk: Desk) -> No
         desk.install(desk.bundle("3.0", sequence=SEQUENCE + 2))
 
 
+@pytest.mark.group(14)
 def test_a_contradiction_is_allowed_by_nobody(desk: Desk) -> None:
     desk.install(desk.bundle("1.0"))
     with pytest.raises(SequenceReused):
@@ -93,6 +94,7 @@ def test_a_history_that_a_power_loss_cut_is_read_to_its_last_whole_line(tmp_path
     assert (history.greatest(), history.digest_of(2), history.digest_of(3)) == (2, DIGEST, "")
 
 
+@pytest.mark.group(58)
 @pytest.mark.parametrize("line", [b"{}", b'{"action": "eaten"}', b"rubbish", b'{"sequence": 0}'])
 def test_a_damaged_history_is_an_error_never_an_empty_one(tmp_path: Path, line: bytes) -> None:
     history = History(tmp_path)

@@ -293,6 +293,7 @@ def test_a_lock_that_no_longer_covers_its_toml_is_refused(world: World, output: 
     assert "requirements asks for alpha==1.2, the lock has 1.0" in message
 
 
+@pytest.mark.group(38, 41)
 def test_a_line_without_a_hash_and_a_second_pin_are_both_named(world: World, output: Path) -> None:
     world.pins["beta"] = "beta==1.1\n"
     world.pins["again"] = world.pins["alpha"].replace("1.0", "1.1", 1)
@@ -309,6 +310,7 @@ def test_a_hash_that_no_file_has_is_named(world: World, output: Path) -> None:
     assert "beta 1.1: no file on 127.0.0.1 has the locked sha256" in refused(world, output, HashNotOnIndex)
 
 
+@pytest.mark.group(40)
 def test_a_wheel_for_another_glibc_is_refused_with_both_sides(world: World, output: Path, tmp_path: Path) -> None:
     tag = "cp311-cp311-manylinux_2_31_x86_64"
     wheel = make_wheel(tmp_path / "upstream", "beta", "1.3", tag=tag)
@@ -319,6 +321,7 @@ def test_a_wheel_for_another_glibc_is_refused_with_both_sides(world: World, outp
     assert message == "beta 1.3 has only manylinux_2_31 wheels; target small promises glibc 2.28"
 
 
+@pytest.mark.group(56)
 def test_other_bytes_under_the_locked_name_are_refused(world: World, output: Path) -> None:
     world.index.serve("/files/alpha-1.0-py3-none-any.whl", b"<html>please log in</html>")
     world.index.serve("/files/beta-1.1-py3-none-any.whl", b"evil")
@@ -339,6 +342,7 @@ def test_a_key_that_the_root_does_not_name_is_refused_before_the_long_work(world
     assert os.listdir(output.parent) == []
 
 
+@pytest.mark.group(52, 55)
 def test_an_interrupt_while_packing_leaves_nothing(world: World, output: Path) -> None:
     class Impatient:
         """Presses Ctrl-C when packing begins."""

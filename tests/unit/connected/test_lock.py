@@ -193,6 +193,7 @@ def test_requirements_that_exclude_each_other_are_refused(house: House) -> None:
     )
 
 
+@pytest.mark.group(43)
 def test_a_withdrawn_release_is_taken_only_when_it_is_stated(house: House) -> None:
     house.server.add(make_wheel(house.wheels, "y", "1.0"), yanked="sad")
     house.server.add(make_wheel(house.wheels, "x", "1.0", requires=["y==1.0"]))
@@ -217,6 +218,7 @@ def test_why_a_release_was_withdrawn_is_one_line_of_the_lock(house: House, reaso
     assert (house.lockfiles / "demo.txt").read_bytes() == before
 
 
+@pytest.mark.group(46)
 def test_an_sdist_of_another_project_is_refused(house: House) -> None:
     make_sdist(house.wheels, "other", "1.0").rename(house.wheels / "t-1.0.tar.gz")
     house.server.add(house.wheels / "t-1.0.tar.gz")
@@ -413,6 +415,7 @@ def test_a_repository_out_of_reach_leaves_the_python_side_locked(house: House, t
     assert [file.changed for file in locked.files] == [False, False, True]
 
 
+@pytest.mark.group(45)
 def test_a_repository_signed_by_a_stranger_leaves_nothing(house: House, tmp_path: Path, vendor: Vendor) -> None:
     write_repository(tmp_path / "rpms", toolkit("13.0"), Vendor("Stranger <s@example.org>"))
     with_rpms(house, tmp_path / "rpms", vendor.fingerprint)

@@ -13,6 +13,7 @@ def parse(text: str) -> Any:
     return strict_json(text.encode("utf-8", "surrogatepass"), "Thing", max_bytes=1 << 20)
 
 
+@pytest.mark.group(11)
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -39,11 +40,13 @@ def test_refuses_ambiguous_json(text: str, problem: str) -> None:
     assert str(caught.value).startswith("Thing invalid: ")
 
 
+@pytest.mark.group(11)
 def test_refuses_bytes_that_are_not_utf8() -> None:
     with pytest.raises(InvalidDocument, match="not valid JSON"):
         strict_json(b'"\xff"', "Thing", max_bytes=10)
 
 
+@pytest.mark.group(48)
 def test_refuses_a_document_over_its_limit_before_parsing_it() -> None:
     with pytest.raises(InvalidDocument, match="it has 11 bytes, more than the 10 allowed"):
         strict_json(b"[" * 11, "Thing", max_bytes=10)
@@ -73,6 +76,7 @@ def test_names_a_missing_key() -> None:
         Fields({"target": {}}, "Thing").table("target").text("python")
 
 
+@pytest.mark.group(12)
 def test_names_an_unknown_key() -> None:
     fields = Fields({"known": 1, "other": 2}, "Thing")
     fields.number("known")

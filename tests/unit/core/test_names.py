@@ -3,6 +3,7 @@ import pytest
 from mirror.core.names import project_name, sha256_hex, stack_name
 
 
+@pytest.mark.group(38)
 @pytest.mark.parametrize("text", ["Foo.Bar", "foo-bar", "foo_bar", "FOO-_.bar"])
 def test_one_project_has_one_name(text: str) -> None:
     assert project_name(text) == "foo-bar"

@@ -88,6 +88,7 @@ def python(version: str) -> str:
     return found
 
 
+@pytest.mark.group(63)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_mirror_pyz_installs_under_every_python(desk: Desk, version: str) -> None:
     installer = desk.path / "mirror.pyz"
@@ -107,6 +108,7 @@ def test_mirror_pyz_installs_under_every_python(desk: Desk, version: str) -> Non
         assert subprocess.run([*command, *again], env=environment, capture_output=True).returncode == 0
 
 
+@pytest.mark.group(68)
 def test_no_socket_but_to_the_loopback_is_ever_opened(desk: Desk, home: Path) -> None:
     trace = shutil.which("strace")
     if trace is None:

@@ -47,6 +47,7 @@ def test_new_a_second_time_replaces_nothing(mirror_home: Path) -> None:
     assert (mirror_home / "keys" / "builder").read_bytes() == before
 
 
+@pytest.mark.group(69)
 def test_new_with_a_passphrase_needs_a_terminal(mirror_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(LockedKey, match="no terminal"):

@@ -81,6 +81,7 @@ def test_it_works_in_a_namespace_without_network(tmp_path: Path) -> None:
     assert "no program can reach another one on 127.0.0.1" in finished.stdout
 
 
+@pytest.mark.group(68)
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_no_socket_is_connected_but_to_this_host(tmp_path: Path) -> None:
     trace = tmp_path / "trace"

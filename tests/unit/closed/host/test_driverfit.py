@@ -5,6 +5,7 @@ import pytest
 from mirror.closed.host.driverfit import driver_note
 
 
+@pytest.mark.group(65)
 def test_a_driver_below_the_floor_is_told_in_capitals_with_both_numbers() -> None:
     assert driver_note("13.0", "535.104.05") == (
         "DRIVER TOO OLD: CUDA 13.0 needs driver 580 or newer (CUDA 13.0 was shipped with 580.65.06), this host has "

@@ -39,6 +39,7 @@ def test_a_copy_has_the_signed_bytes_and_a_mode_that_all_may_read(simulator: Bun
     assert sum(told) == len(CONTENT) and len(told) > 1
 
 
+@pytest.mark.group(62)
 def test_a_bundle_that_changed_since_it_was_verified_leaves_no_file(simulator: BundleSimulator, tmp_path: Path) -> None:
     bundle = simulator.write(tmp_path / "b.tar")
     flip_last_byte_of(bundle, CONTENT)
@@ -57,6 +58,7 @@ def test_a_file_that_is_there_is_not_written_to(simulator: BundleSimulator, tmp_
     assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.group(57)
 def test_a_bundle_that_can_no_longer_be_read_is_named(simulator: BundleSimulator, tmp_path: Path) -> None:
     bundle = simulator.write(tmp_path / "b.tar")
     with open_bundle(bundle) as opened:

@@ -101,6 +101,7 @@ def test_the_hubs_library_finds_it_offline_by_name_and_by_path(tmp_path: Path) -
     assert tree(tmp_path / "models") == before, "the library writes nothing there"
 
 
+@pytest.mark.group(62)
 def test_a_bundle_that_changed_since_it_was_verified_installs_nothing(tmp_path: Path) -> None:
     simulator = simulator_of({"org/tiny": FILES})
     bundle = simulator.write(tmp_path / "b.tar")

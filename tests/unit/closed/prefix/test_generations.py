@@ -136,6 +136,7 @@ def test_a_removed_generation_loses_its_mark_first(tmp_path: Path) -> None:
         prefix.remove(kept)
 
 
+@pytest.mark.group(60)
 def test_a_second_run_is_told_who_holds_the_prefix(tmp_path: Path) -> None:
     prefix = Prefix(tmp_path / "p")
     with prefix.lock(), pytest.raises(PrefixBusy) as exc_info, Prefix(tmp_path / "p").lock():
@@ -143,6 +144,7 @@ def test_a_second_run_is_told_who_holds_the_prefix(tmp_path: Path) -> None:
     assert str(exc_info.value) == f"{tmp_path}/p is in use by process {os.getpid()} on {os.uname().nodename}"
 
 
+@pytest.mark.group(60)
 def test_a_dead_holder_leaves_no_lock(tmp_path: Path) -> None:
     source = "import os, sys; from pathlib import Path; from mirror.closed.prefix.generations import Prefix\n"
     source += "with Prefix(Path(sys.argv[1])).lock(): os._exit(9)\n"
@@ -173,6 +175,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.group(60)
 def test_the_lock_is_the_kernels(tmp_path: Path) -> None:
     with Prefix(tmp_path / "p").lock(), (tmp_path / "p/.lock").open() as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

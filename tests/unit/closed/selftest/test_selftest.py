@@ -103,6 +103,7 @@ def test_and_it_fails_where_there_is_a_driver(generation: Path) -> None:
     assert [check.name for check in failures(generation, imports=("gpu",), host=host)] == ["import gpu"]
 
 
+@pytest.mark.group(66)
 def test_modules_see_what_env_sh_sets_and_none_of_the_users_python_settings(
     generation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,7 @@ def test_the_receipt_says_which_package_each_file_came_from(desk: Desk, simulato
 ZSTD: Contents = {f"{HOME}/bin/nvcc": Program(b"#!/bin/sh\n" + b"#" * 100_000 + b"\n")}
 
 
+@pytest.mark.group(36)
 def test_rpms_in_zstd_are_unpacked_by_the_carried_decompressor(
     desk: Desk, simulator: BundleSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

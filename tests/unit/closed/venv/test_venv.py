@@ -60,6 +60,7 @@ def test_installs_exactly_the_pinned_wheels(tools: tuple[Path, Path], venv: Venv
     assert not list(venv.path.rglob("not_carried*"))
 
 
+@pytest.mark.group(29)
 @pytest.mark.parametrize("name", ["uv", "pip"])
 @pytest.mark.parametrize("winner", ["left-pad", "right-pad"])
 def test_of_one_path_in_two_wheels_the_chosen_ones_bytes_are_kept(
@@ -95,6 +96,7 @@ def test_a_wheel_that_is_missing_is_an_error_not_a_download(tools: tuple[Path, P
     assert "numpy" in exc_info.value.context()
 
 
+@pytest.mark.group(66)
 @pytest.mark.parametrize("name", ["uv", "pip"])
 def test_no_setting_of_the_users_is_seen(
     tools: tuple[Path, Path], venv: Venv, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -278,12 +278,14 @@ def test_what_the_backend_asks_for_at_run_time_is_checked_too(tmp_path: Path, st
     assert error.missing == ("cmake>=3",)
 
 
+@pytest.mark.group(46)
 def test_an_sdist_of_another_project_is_refused(tmp_path: Path, store: Store) -> None:
     source = make_sdist(tmp_path, "right-pad", "2.0")
     error = failure(InvalidSdist, request(source), store)
     assert str(error).endswith("it says it is right-pad 2.0; the lock pins left-pad 1.0")
 
 
+@pytest.mark.group(46)
 def test_a_wheel_of_another_version_is_refused(tmp_path: Path, store: Store) -> None:
     other = GOOD_BACKEND.replace("'1.0'", "'1.1'")
     source = make_sdist(tmp_path, "left-pad", "1.0", backend=other)

@@ -44,12 +44,14 @@ def test_spellings_of_one_name_and_version_are_the_same(tmp_path: Path) -> None:
     check(make_wheel(tmp_path, "Left.Pad", "1.0"), version="1.0.0")
 
 
+@pytest.mark.group(46)
 @pytest.mark.parametrize(("name", "version"), [("right-pad", "1.0"), ("left-pad", "1.1"), ("left-pad", "1.0+local")])
 def test_another_project_or_version_is_refused(tmp_path: Path, name: str, version: str) -> None:
     said = unfit(make_wheel(tmp_path, name, version))
     assert said.endswith(f"says it is {name} {version}; the sdist is left-pad 1.0")
 
 
+@pytest.mark.group(46)
 def test_metadata_of_another_project_behind_a_right_file_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "left_pad-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -66,6 +68,7 @@ def test_a_wheel_without_exactly_one_metadata_is_refused(tmp_path: Path, names: 
     assert unfit(path) == f"{path.name} holds no METADATA, or several; a wheel holds one"
 
 
+@pytest.mark.group(46)
 @pytest.mark.parametrize(
     "tag", ["cp312-cp312-linux_x86_64", "cp311-cp311-linux_aarch64", "cp311-cp311-manylinux_2_31_x86_64"]
 )
@@ -74,6 +77,7 @@ def test_a_tag_that_the_target_does_not_take_is_refused_with_both_sides(tmp_path
     assert unfit(path) == f"{path.name} is for {tag}; the target is Python 3.11, x86_64, glibc 2.28"
 
 
+@pytest.mark.group(46)
 def test_an_elf_file_for_another_machine_is_refused(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "left-pad", "1.0", files={"left_pad/x.so": elf(AARCH64)})
     assert unfit(path) == f"{path.name} needs aarch64 for left_pad/x.so; the target promises x86_64"

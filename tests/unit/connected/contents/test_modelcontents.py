@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_front_matter_that_is_none_is_a_fault_and_nothing_is_run(tmp_path: Path,
 def test_front_matter_that_grows_when_it_is_written_out_does_no_harm(tmp_path: Path) -> None:
     bomb = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)), "license: *a11"]
     assert card(tmp_path, *bomb).licence_stated == ""
+
+
+@pytest.mark.group(11)
+def test_front_matter_of_brackets_in_brackets_is_a_fault_at_once(tmp_path: Path) -> None:
+    began = time.process_time()
+    (fault,) = card(tmp_path, "[" * 200_000).faults
+    assert fault.startswith("the front matter of README.md cannot be read: ")
+    assert time.process_time() - began < 5, "the reader in Python would take an hour"
 
 
 def test_a_licence_file_is_a_text(tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def ranges(server: LoopbackServer) -> list[str]:
     return [seen.headers.get("Range", "") for seen in server.seen]
 
 
+@pytest.mark.group(56)
 def test_a_broken_off_body_is_gone_on_with(server: LoopbackServer, store: Store) -> None:
     server.fail("/a-1.whl", cut_after=100_000, times=1)
     wanted = served(server)
@@ -171,6 +172,7 @@ def test_a_broken_off_body_is_gone_on_with(server: LoopbackServer, store: Store)
     assert ranges(server) == ["", "bytes=100000-"]
 
 
+@pytest.mark.group(56)
 def test_the_next_run_goes_on_with_what_an_earlier_one_left(server: LoopbackServer, store: Store) -> None:
     wanted = served(server)
     leave_part(store, wanted, DATA[:1234])
@@ -185,6 +187,7 @@ def test_a_whole_part_needs_no_request(server: LoopbackServer, store: Store) -> 
     assert server.seen == []
 
 
+@pytest.mark.group(56)
 @pytest.mark.parametrize("rotten", [b"\xff" * 1234, DATA[:-1] + b"!", DATA + b"more"])
 def test_a_rotten_part_is_thrown_away(server: LoopbackServer, store: Store, rotten: bytes) -> None:
     wanted = served(server)
@@ -193,6 +196,7 @@ def test_a_rotten_part_is_thrown_away(server: LoopbackServer, store: Store, rott
     assert ranges(server)[-1] == ""
 
 
+@pytest.mark.group(56)
 def test_a_server_that_ignores_ranges_is_taken_from_the_beginning(server: LoopbackServer, store: Store) -> None:
     server.ranges = False
     wanted = served(server)
@@ -200,6 +204,7 @@ def test_a_server_that_ignores_ranges_is_taken_from_the_beginning(server: Loopba
     assert get(store, wanted)[wanted.sha256].read_bytes() == DATA
 
 
+@pytest.mark.group(56)
 def test_a_part_longer_than_the_servers_file_is_thrown_away(server: LoopbackServer, store: Store) -> None:
     wanted = download(server.serve("/a-1.whl", DATA), size=None)
     leave_part(store, wanted, DATA + b"more")
@@ -207,6 +212,7 @@ def test_a_part_longer_than_the_servers_file_is_thrown_away(server: LoopbackServ
     assert ranges(server) == [f"bytes={len(DATA) + 4}-", ""]
 
 
+@pytest.mark.group(56)
 def test_a_range_that_begins_elsewhere_is_not_appended(store: Store) -> None:
     odd = reply(206, DATA[5:], f"Content-Range: bytes 5-{len(DATA) - 1}/{len(DATA)}")
     with ScriptedServer(odd, reply(200, DATA)) as server:
@@ -216,6 +222,7 @@ def test_a_range_that_begins_elsewhere_is_not_appended(store: Store) -> None:
     assert b"Range" not in server.requests[1]
 
 
+@pytest.mark.group(56)
 def test_a_body_without_length_that_ends_early_is_gone_on_with(store: Store) -> None:
     rest = reply(206, DATA[100:], f"Content-Range: bytes 100-{len(DATA) - 1}/{len(DATA)}")
     with ScriptedServer(reply(200, DATA[:100], length=False), rest) as server:
@@ -224,6 +231,7 @@ def test_a_body_without_length_that_ends_early_is_gone_on_with(store: Store) -> 
     assert b"Range: bytes=100-\r\n" in server.requests[1]
 
 
+@pytest.mark.group(57)
 def test_a_copy_that_is_cut_short_or_altered_is_to_be_copied_again(store: Store, tmp_path: Path) -> None:
     copy = tmp_path / "a-1.rpm"
     copy.write_bytes(DATA[:100])
@@ -236,6 +244,7 @@ def test_a_copy_that_is_cut_short_or_altered_is_to_be_copied_again(store: Store,
     assert altered.value.hint.startswith("The copy is damaged, or was altered: copy it again")
 
 
+@pytest.mark.group(56)
 def test_a_body_that_always_breaks_off_is_told_and_its_beginning_kept(store: Store) -> None:
     nothing_new = Reply(b"HTTP/1.1 206 OK\r\nContent-Range: bytes 7-19/20\r\nContent-Length: 13\r\n\r\n")
     data = DATA[:20]
@@ -264,6 +273,7 @@ def test_other_bytes_are_refused_and_nothing_is_left(server: LoopbackServer, sto
     assert (files(store), incoming(store)) == ([], [])
 
 
+@pytest.mark.group(50, 56)
 def test_more_bytes_than_the_lock_says_are_not_taken(server: LoopbackServer, store: Store) -> None:
     url = server.serve("/a-1.whl", DATA + b"!")
     with pytest.raises(DownloadMismatch, match="it is longer than the locked size"):
@@ -271,6 +281,7 @@ def test_more_bytes_than_the_lock_says_are_not_taken(server: LoopbackServer, sto
     assert incoming(store) == []
 
 
+@pytest.mark.group(56)
 @pytest.mark.parametrize("page", [b"<html>log in</html>", b"<html>log in</html>" * 100_000])
 @pytest.mark.parametrize("size", [-1, None])
 def test_a_login_page_is_told_from_a_file(server: LoopbackServer, store: Store, page: bytes, size: int | None) -> None:
@@ -287,6 +298,7 @@ def test_a_file_that_was_removed_upstream_is_named(server: LoopbackServer, store
     assert "removed upstream" in caught.value.hint
 
 
+@pytest.mark.group(56)
 def test_a_busy_server_is_asked_again(server: LoopbackServer, store: Store) -> None:
     server.fail("/a-1.whl", status=503, times=2)
     wanted = served(server)
@@ -309,6 +321,7 @@ def test_all_failures_are_told_together_and_what_came_is_kept(server: LoopbackSe
     assert files(store) == ["good-1.whl"]
 
 
+@pytest.mark.group(56)
 def test_an_unreachable_host_is_not_asked_again_for_each_file(store: Store) -> None:
     with ScriptedServer(Reply(b"")) as server:
         wanted = [download(server.url(f"p{number}-1.whl"), DATA[number:]) for number in range(9)]
@@ -328,6 +341,7 @@ def test_a_compressed_body_is_taken_as_it_is(store: Store) -> None:
 # What this machine may do to us
 
 
+@pytest.mark.group(49)
 def test_files_that_will_not_fit_are_refused_before_the_first_byte(server: LoopbackServer, store: Store) -> None:
     wanted = download(server.serve("/a-1.whl", DATA), size=1 << 60)
     with pytest.raises(NoSpace) as caught:
@@ -337,6 +351,7 @@ def test_files_that_will_not_fit_are_refused_before_the_first_byte(server: Loopb
     assert server.seen == []
 
 
+@pytest.mark.group(49)
 def test_a_disk_that_fills_up_is_told_with_what_is_still_needed() -> None:
     wanted = download("https://example.org/a-1.whl")
     with io.FileIO("/dev/full", "r+b") as full:
@@ -418,6 +433,7 @@ def interrupt(store: Store, *wanted: Download) -> None:
     assert incoming(store) == sorted(f"{item.sha256}.part" for item in wanted)
 
 
+@pytest.mark.group(52)
 def test_an_interrupt_ends_at_once_and_leaves_parts_to_go_on_with(server: LoopbackServer, store: Store) -> None:
     wanted = [served(server, f"p{number}-1.whl", DATA[number:]) for number in range(3)]
     for item in wanted:

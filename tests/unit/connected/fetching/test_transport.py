@@ -64,6 +64,7 @@ def test_a_file_url_of_another_host_is_refused(session: requests.Session) -> Non
         get(session, "file://elsewhere/etc/passwd")
 
 
+@pytest.mark.group(50)
 def test_a_compressed_body_is_refused_not_unpacked(session: requests.Session) -> None:
     bomb = gzip.compress(b"\0" * 1_000_000)
     labelled = reply(200, bomb, "Content-Encoding: gzip")
@@ -72,12 +73,14 @@ def test_a_compressed_body_is_refused_not_unpacked(session: requests.Session) ->
     assert len(server.requests) == 1
 
 
+@pytest.mark.group(50)
 def test_a_body_past_the_cap_is_refused(session: requests.Session) -> None:
     endless = reply(200, b"x" * 1001, length=False)
     with ScriptedServer(endless) as server, pytest.raises(BadReply, match="larger than the 1000 bytes allowed"):
         get(session, server.url("x"))
 
 
+@pytest.mark.group(50)
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_a_redirect_leads_to_http_only(session: requests.Session, place: str) -> None:
     away = reply(302, b"", f"Location: {place}")
@@ -92,6 +95,7 @@ def test_a_redirect_is_followed(session: requests.Session) -> None:
             assert get(session, here.url("x")) == b"there"
 
 
+@pytest.mark.group(50)
 def test_a_redirect_loop_ends(session: requests.Session) -> None:
     with (
         ScriptedServer(reply(302, b"", "Location: /x")) as server,
@@ -119,6 +123,7 @@ def test_a_refusal_is_told_at_once_with_the_next_step(session: requests.Session,
     assert hint in caught.value.hint
 
 
+@pytest.mark.group(56)
 def test_retry_after_is_waited_for(session: requests.Session) -> None:
     with ScriptedServer(reply(503, b"", "Retry-After: 1"), reply(200, b"now")) as server:
         start = time.monotonic()
@@ -144,6 +149,7 @@ def test_a_broken_off_body_is_asked_for_again_then_told(session: requests.Sessio
     assert str(caught.value) == f"{server.url('x')}: the body broke off after 4 bytes, before 10 bytes"
 
 
+@pytest.mark.group(50)
 def test_a_silent_server_is_given_up_on(session: requests.Session) -> None:
     with ScriptedServer(Reply(b"", pause_s=30)) as server:
         start = time.monotonic()
@@ -152,6 +158,7 @@ def test_a_silent_server_is_given_up_on(session: requests.Session) -> None:
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.group(50)
 def test_a_dripping_server_is_given_up_on(session: requests.Session) -> None:
     clock = iter(range(0, 10_000, 10))  # ten seconds a byte
     with ScriptedServer(reply(200, b"x" * 50, length=False)) as server:

@@ -95,6 +95,7 @@ def test_a_digest_on_the_page_never_replaces_the_locks(server: LoopbackIndex, tm
         find(PythonLock((pin(A, "1.0", path),)), stack(server))
 
 
+@pytest.mark.group(40)
 @pytest.mark.parametrize(
     ("tag", "words"),
     [
@@ -113,6 +114,7 @@ def test_a_pin_that_the_target_cannot_take_is_named(
     assert words in str(caught.value)
 
 
+@pytest.mark.group(43)
 def test_a_withdrawn_file_is_not_locked_unless_the_stack_states_it(server: LoopbackIndex, tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "a", "1.0")
     server.add(path, yanked="corrupts data")
@@ -128,12 +130,14 @@ def test_a_withdrawn_file_is_not_locked_unless_the_stack_states_it(server: Loopb
     assert lock(stack(server, ("a",), constraints=["a==1.0"])) == path.name
 
 
+@pytest.mark.group(43)
 def test_a_lock_is_still_good_when_a_file_is_withdrawn_later(server: LoopbackIndex, tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "a", "1.0")
     server.add(path, yanked="corrupts data")
     assert find(PythonLock((pin(A, "1.0", path),)), stack(server, ("a>=1",))) == {"a": path.name}
 
 
+@pytest.mark.group(43)
 def test_a_lock_for_another_python_is_refused(server: LoopbackIndex) -> None:
     lock = PythonLock((Pin(A, "1.0", (Sha256Hex("f" * 64),)),), requires_python=">=3.12")
     with pytest.raises(InvalidLock, match=r"it requires Python >=3\.12; the target has Python 3\.11"):
@@ -147,6 +151,7 @@ def test_only_pins_of_the_target_are_looked_for(server: LoopbackIndex, tmp_path:
     assert find(lock, stack(server)) == {"a": path.name}
 
 
+@pytest.mark.group(38)
 def test_two_pins_that_both_hold_are_refused(server: LoopbackIndex) -> None:
     digests = Sha256Hex("f" * 64), Sha256Hex("e" * 64)
     lock = PythonLock(

@@ -65,6 +65,7 @@ def test_a_greater_build_tag_breaks_a_tie() -> None:
     assert found.build == (10, "")
 
 
+@pytest.mark.group(40)
 @pytest.mark.parametrize(
     "tag",
     [
@@ -104,6 +105,7 @@ def test_aarch64_has_no_wheels_older_than_2014() -> None:
     assert not best("cp311-cp311-manylinux2010_aarch64", target=target)
 
 
+@pytest.mark.group(43)
 def test_requires_python_counts() -> None:
     assert best_wheel([wheel("py3-none-any", requires_python=">=3.12")], TARGET) is None
     assert allows_python("<3.14,>=3.10", TARGET)

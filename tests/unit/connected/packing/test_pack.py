@@ -66,6 +66,7 @@ def test_gnu_tar_lists_and_extracts_it_without_a_warning(tmp_path: Path, source:
     assert (tmp_path / "wheels" / "a-1-py3-none-any.whl").read_bytes() == DATA
 
 
+@pytest.mark.group(55)
 @pytest.mark.parametrize("change", [b"X" + DATA[1:], DATA[:-1], DATA + b"X", b""])
 def test_a_source_that_has_changed_is_refused_and_nothing_is_left(tmp_path: Path, source: Path, change: bytes) -> None:
     source.write_bytes(change)
@@ -75,6 +76,7 @@ def test_a_source_that_has_changed_is_refused_and_nothing_is_left(tmp_path: Path
     assert os.listdir(tmp_path / "out") == []
 
 
+@pytest.mark.group(49)
 def test_a_bundle_larger_than_the_disk_is_refused_before_writing(tmp_path: Path, source: Path) -> None:
     huge = [
         dataclasses.replace(manifest().artifacts[0], path=f"wheels/a-{n}-py3-none-any.whl", size=8 * 2**30 - 1)

@@ -83,6 +83,7 @@ plain==2  --hash=sha256:{"c" * 64}  # a remark
     )
 
 
+@pytest.mark.group(41, 42)
 @pytest.mark.parametrize(
     ("line", "issue"),
     [
@@ -142,6 +143,7 @@ LINUX = '; sys_platform == "linux"'
 OTHERS = '; sys_platform != "linux"'
 
 
+@pytest.mark.group(38)
 @pytest.mark.parametrize(
     ("first", "second", "fault"),
     [
@@ -172,6 +174,7 @@ def test_reports_every_fault_at_once() -> None:
     assert caught.value.context().count("\n") == 2
 
 
+@pytest.mark.group(38)
 def test_three_spellings_are_one_project() -> None:
     assert issues(f"foo_bar==1 --hash=sha256:{A}\nFoo.Bar==1 --hash=sha256:{B}\n") == (
         "line 2: foo-bar==1 is pinned to 1 already",
@@ -222,6 +225,7 @@ def test_reads_a_pylock() -> None:
     assert pin.marker == 'sys_platform == "linux"'
 
 
+@pytest.mark.group(41)
 @pytest.mark.parametrize(
     ("old", "new", "issue"),
     [
@@ -236,6 +240,7 @@ def test_refuses_a_pylock_that_pins_less(old: str, new: str, issue: str) -> None
     assert issues(PYLOCK.replace(old, new), "pylock.toml")[0].startswith(issue)
 
 
+@pytest.mark.group(42)
 def test_refuses_a_pylock_of_a_repository() -> None:
     text = """\
 lock-version = "1.0"
@@ -249,6 +254,7 @@ vcs = { type = "git", url = "https://example.org/a", commit-id = "abc" }
     )
 
 
+@pytest.mark.group(42)
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -133,6 +133,7 @@ def test_no_answer_comes_with_the_resolvers_words(server: LoopbackIndex) -> None
     assert not re.search("mirror-stack|mirror-lock-", caught.value.context())
 
 
+@pytest.mark.group(66)
 def test_a_users_configuration_is_not_read(
     server: LoopbackIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

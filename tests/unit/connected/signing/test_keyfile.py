@@ -93,6 +93,7 @@ def test_reads_the_keys_that_ssh_keygen_makes(tmp_path: Path) -> None:
     assert private.unlock(None).public_key().public_bytes_raw() == public.public.raw
 
 
+@pytest.mark.group(69)
 def test_unlocks_a_key_with_its_passphrase_only(tmp_path: Path) -> None:
     keygen("-q", "-t", "ed25519", "-a", "1", "-N", "right", "-f", tmp_path / "id")
     key = read_key(tmp_path / "id")
@@ -112,6 +113,7 @@ def test_a_new_key_with_a_passphrase_is_locked(tmp_path: Path) -> None:
     assert read_key(tmp_path / "key").unlock(b"secret").public_key().public_bytes_raw() == public.raw
 
 
+@pytest.mark.group(69)
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601, 0o777])
 def test_a_private_key_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     path = write_private_key(tmp_path / "key")
@@ -127,6 +129,7 @@ def test_a_private_key_that_only_its_owner_reads_is_fine(tmp_path: Path) -> None
     assert read_key(path).is_private
 
 
+@pytest.mark.group(73)
 def test_dos_line_ends_are_refused_in_both_halves(tmp_path: Path) -> None:
     path = write_private_key(tmp_path / "key")
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -135,6 +138,7 @@ def test_dos_line_ends_are_refused_in_both_halves(tmp_path: Path) -> None:
     assert "DOS line ends" in problem(tmp_path / "key.pub")
 
 
+@pytest.mark.group(73)
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
 def test_other_kinds_of_keys_are_refused(tmp_path: Path, kind: str) -> None:
     keygen("-q", "-t", kind, "-N", "", "-f", tmp_path / "id")
@@ -147,6 +151,7 @@ def test_other_formats_of_private_keys_are_refused(tmp_path: Path) -> None:
     assert problem(tmp_path / "id") == "expected a private key in OpenSSH's format, got another format"
 
 
+@pytest.mark.group(73)
 def test_certificates_are_refused(tmp_path: Path) -> None:
     authority, path = write_private_key(tmp_path / "ca", "ca"), tmp_path / "id"
     keygen("-q", "-t", "ed25519", "-N", "", "-f", path)
@@ -157,6 +162,7 @@ def test_certificates_are_refused(tmp_path: Path) -> None:
 ALICE = signer("alice").public.openssh()
 
 
+@pytest.mark.group(73)
 @pytest.mark.parametrize(
     "text",
     [
@@ -208,6 +214,7 @@ def test_a_private_key_with_wrong_secret_bytes_is_refused(tmp_path: Path) -> Non
         read_key(path).unlock(None)
 
 
+@pytest.mark.group(73)
 def test_several_keys_in_one_file_are_refused(tmp_path: Path) -> None:
     path = write_private_key(tmp_path / "key")
     path.write_bytes(path.read_bytes() * 2)
@@ -243,6 +250,7 @@ def test_a_path_that_is_no_key_file_is_named(tmp_path: Path) -> None:
     assert problem(tmp_path / "big") == "expected a key file, got one of more than 16384 bytes"
 
 
+@pytest.mark.group(69)
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)

@@ -42,6 +42,7 @@ def test_an_approver_is_added_and_asked_for(tmp_path: Path) -> None:
     assert not rotation.path.exists() and not rotation.signatures.exists()
 
 
+@pytest.mark.group(72)
 def test_a_builder_whose_key_was_stolen_is_replaced_and_signs_no_more(tmp_path: Path) -> None:
     rotation = Rotation(trust_store(tmp_path / "mirror"))
     rotation.draft(without_key(with_key(rotation.next_root(), "builder", key("bea")), "builder"))
@@ -121,6 +122,7 @@ def test_a_draft_that_was_overtaken_is_begun_anew(tmp_path: Path) -> None:
     assert rotation.next_root() == make_root(version=3, builder=role("builder", "bea"))
 
 
+@pytest.mark.group(74)
 def test_all_keys_of_a_role_are_lost_and_the_root_gives_it_to_others(tmp_path: Path) -> None:
     """SECURITY.md 74: the documented recovery, rehearsed."""
     first = make_root(approver=role("alice", "bob", threshold=2))

@@ -154,6 +154,7 @@ def test_downloads_come_from_below_the_list_or_from_a_copy(lock: RedistLock, cop
 # What is refused at locking.
 
 
+@pytest.mark.group(45)
 def test_a_list_with_other_bytes_than_the_pinned_is_not_parsed(copy: Path, read: Read) -> None:
     listed = copy / "redistrib_12.6.3.json"
     asked = wishes(listed, "nvcc")

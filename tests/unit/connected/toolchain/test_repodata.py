@@ -56,6 +56,7 @@ def test_versions_of_requirements_are_kept(repo: Path, vendor: Vendor) -> None:
     assert str(package.requires[0]) == "b >= 1.0-2"
 
 
+@pytest.mark.group(45)
 @pytest.mark.parametrize(
     "location", ["../x.rpm", "a/../x.rpm", "/x.rpm", "https://evil.example/x.rpm", "//evil.example/x.rpm", ".x", "a b"]
 )
@@ -65,6 +66,7 @@ def test_a_location_out_of_the_repository_is_refused(repo: Path, vendor: Vendor,
     assert str(caught.value) == f"{URL}: the location of bad-1.0-1.x86_64 is {location!r}, which leads out of {URL}"
 
 
+@pytest.mark.group(45)
 def test_a_package_moved_to_another_host_is_refused(repo: Path, vendor: Vendor) -> None:
     with pytest.raises(LocationEscapes, match=r"https://evil\.example/ bad-1\.0-1\.x86_64\.rpm"):
         parse(repo, vendor, Rpm("bad", location_base="https://evil.example/"))
@@ -75,6 +77,7 @@ def test_a_location_in_a_folder_is_fine(repo: Path, vendor: Vendor) -> None:
     assert package.filename == "a-1.0-1.x86_64.rpm"
 
 
+@pytest.mark.group(45)
 def test_one_package_with_two_digests_is_refused(repo: Path, vendor: Vendor) -> None:
     first, second = Rpm("a", data=b"1"), Rpm("a", data=b"2")
     with pytest.raises(ContradictoryPackages) as caught:
@@ -131,6 +134,7 @@ def repomd(repo: Path, vendor: Vendor) -> str:
     return (repo / "repodata" / "repomd.xml").read_text()
 
 
+@pytest.mark.group(47)
 def test_a_primary_that_unpacks_without_end_is_refused(repo: Path, vendor: Vendor) -> None:
     text = repomd(repo, vendor).replace("<open-size>", "<open-size>9999999")
     with pytest.raises(InvalidRepodata, match="unpacks to 9999999"):

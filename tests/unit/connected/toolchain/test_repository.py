@@ -156,6 +156,7 @@ def test_an_interrupt_stays_one(repo: Path, vendor: Vendor) -> None:
         open_repository(str(repo), [vendor.fingerprint], interrupted)
 
 
+@pytest.mark.group(45)
 def test_a_repository_signed_by_a_stranger_is_refused(
     tmp_path: Path, vendor: Vendor, stranger: Vendor, read: Read
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_repository_signed_by_a_stranger_is_refused(
     assert grouped(stranger.fingerprint) in str(caught.value)
 
 
+@pytest.mark.group(45)
 def test_the_right_key_beside_a_strangers_signature_is_refused(
     repo: Path, vendor: Vendor, stranger: Vendor, read: Read
 ) -> None:
@@ -176,6 +178,7 @@ def test_the_right_key_beside_a_strangers_signature_is_refused(
         open_repository(str(repo), [vendor.fingerprint], read)
 
 
+@pytest.mark.group(45)
 def test_a_repomd_changed_after_signing_is_refused(repo: Path, vendor: Vendor, read: Read) -> None:
     repomd = (repo / module.REPOMD).read_bytes()
     (repo / module.REPOMD).write_bytes(repomd.replace(b"<revision>", b"<revision>1"))
@@ -212,6 +215,7 @@ def test_a_flipped_bit_in_primary_is_refused_with_both_digests(repo: Path, vendo
     assert hashlib.sha256(bad).hexdigest() in str(caught.value)
 
 
+@pytest.mark.group(45)
 def test_an_older_primary_is_refused(repo: Path, tmp_path: Path, vendor: Vendor, read: Read) -> None:
     write_repository(tmp_path / "old", toolkit("12.9"), vendor)
     primary_of(repo).write_bytes(primary_of(tmp_path / "old").read_bytes())
@@ -234,6 +238,7 @@ def test_a_signed_repomd_may_not_lead_out_of_the_repository(repo: Path, vendor: 
         open_repository(str(repo), [vendor.fingerprint], read)
 
 
+@pytest.mark.group(45)
 def test_a_signed_package_may_not_lead_out_of_the_repository(tmp_path: Path, vendor: Vendor, read: Read) -> None:
     write_repository(tmp_path / "repo", [Rpm("a", location="../../x.rpm")], vendor)
     with pytest.raises(LocationEscapes, match=r"a-1\.0-1\.x86_64 is '\.\./\.\./x\.rpm'"):

@@ -43,6 +43,7 @@ def test_reads_from_a_stream_that_gives_little_at_a_time() -> None:
     assert [(entry.name, b"".join(archive.content())) for entry in archive][1] == ("./d/a", b"12345")
 
 
+@pytest.mark.group(30)
 def test_padding_after_the_trailer_is_legal_up_to_a_block() -> None:
     """SECURITY.md 30: data after the trailer."""
     assert len(read(GOOD + bytes(512))) == 3
@@ -52,6 +53,7 @@ def test_padding_after_the_trailer_is_legal_up_to_a_block() -> None:
     assert problem(GOOD + b"x") == "there are bytes after its trailer"
 
 
+@pytest.mark.group(30)
 @pytest.mark.parametrize("length", range(0, len(GOOD), 9))
 def test_refuses_an_archive_cut_short(length: int) -> None:
     """SECURITY.md 30: a missing trailer, a size larger than the rest."""
@@ -74,6 +76,7 @@ def header_with_name(raw: bytes, size: int | None = None) -> bytes:
     return data + bytes(-len(data) % 4) + TRAILER
 
 
+@pytest.mark.group(30)
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -95,6 +95,7 @@ def test_content_that_nobody_reads_is_passed_over() -> None:
     assert [found.path for found in stream][-1] == "lib/liby.so"
 
 
+@pytest.mark.group(21)
 @pytest.mark.parametrize(
     "name",
     [
@@ -115,6 +116,7 @@ def test_refuses_a_name_that_is_not_plain(name: str) -> None:
     )
 
 
+@pytest.mark.group(19, 20)
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
@@ -154,6 +156,7 @@ def test_refuses_a_member(members: Iterable[Raw], problem: str) -> None:
     assert refusal(tar(*members)) == problem
 
 
+@pytest.mark.group(47)
 def test_refuses_more_bytes_than_are_signed_before_reading_them() -> None:
     assert read(tar(*GOOD), limit=2003)
     assert refusal(tar(*GOOD), limit=2002) == "it holds more bytes than the 2002 that are allowed"
@@ -184,6 +187,7 @@ def rewritten(data: bytearray, at: int, field: bytes) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.group(19)
 @pytest.mark.parametrize(
     ("at", "field", "problem"),
     [
@@ -197,6 +201,7 @@ def test_refuses_a_broken_header(at: int, field: bytes, problem: str) -> None:
     assert problem in refusal(rewritten(bytearray(tar(member("top/a", b"1"))), at, field))
 
 
+@pytest.mark.group(19)
 def test_any_flipped_byte_of_a_header_is_refused_or_is_another_name() -> None:
     """Stock tarfile takes a broken header for the end of the archive and says nothing."""
     good = tar(member("top/a", b"1"), member("top/b", b"2"))
@@ -221,6 +226,7 @@ def pax(data: bytes, size: int | None = None, kind: bytes = b"x") -> bytes:
     return info.tobuf(tarfile.USTAR_FORMAT) + data.ljust(-len(data) % BLOCK + len(data), b"\0") + tar(member("top/a"))
 
 
+@pytest.mark.group(19)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -243,6 +249,7 @@ def test_a_pax_header_about_times_and_owners_is_passed_over() -> None:
     assert "a global pax header names a member" in refusal(pax(record(b"path=a/b"), kind=b"g"))
 
 
+@pytest.mark.group(47)
 def test_an_extended_header_is_small() -> None:
     big = (64 << 10) + 1
     assert refusal(pax(b"", big)) == f"it is damaged: an extended header of {big} bytes"
@@ -272,6 +279,7 @@ def test_refuses_what_follows_the_end() -> None:
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"xz": lzma.compress, "gzip": gzip.compress, "bzip2": bz2.compress}
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize("name", COMPRESS)
 def test_refuses_a_stream_that_is_cut_short_altered_or_followed(name: str) -> None:
     compress = COMPRESS[name]
@@ -285,6 +293,7 @@ def test_refuses_a_stream_that_is_cut_short_altered_or_followed(name: str) -> No
     assert "damaged" in refusal(bytes(middle)) or name == "gzip"
 
 
+@pytest.mark.group(37)
 def test_an_xz_stream_that_wants_more_memory_than_is_given_is_refused() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 256 << 20, "preset": 0}]
     data = lzma.compress(tar(member("top/a", b"x")), filters=filters)

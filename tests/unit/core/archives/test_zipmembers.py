@@ -118,6 +118,7 @@ def test_an_entry_that_is_none_is_refused() -> None:
         read(bytes(data))
 
 
+@pytest.mark.group(47)
 def test_a_bomb_is_inflated_no_further_than_the_limit() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -58,6 +58,7 @@ def test_decompresses_and_tells_what_follows(step: int) -> None:
     assert decompressed(PACKED + PACKED[:20], max(step, 1000)) == (CONTENT, PACKED[:20])
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize(
     ("data", "words"),
     [

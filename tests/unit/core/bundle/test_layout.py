@@ -31,6 +31,7 @@ def test_reads_back_its_own_size() -> None:
     assert layout.read_size(layout.header("a", 77), "a", 0, limit=100) == 77
 
 
+@pytest.mark.group(19)
 def test_every_other_bit_pattern_of_a_header_is_refused() -> None:
     good = layout.header("MANIFEST.json", 77)
     for bit in range(512 * 8):
@@ -40,6 +41,7 @@ def test_every_other_bit_pattern_of_a_header_is_refused() -> None:
             layout.read_size(bytes(block), "MANIFEST.json", 0, limit=1 << 40)
 
 
+@pytest.mark.group(19)
 @pytest.mark.parametrize("size", [0, 101])
 def test_a_size_out_of_bounds_is_refused(size: int) -> None:
     with pytest.raises(BadLayout, match=f"a has {size} bytes, the limit is 100"):

@@ -35,6 +35,7 @@ def test_equal_manifests_have_equal_bytes() -> None:
     assert dataclasses.replace(MANIFEST).encode() == MANIFEST.encode()
 
 
+@pytest.mark.group(12, 18)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -62,6 +63,7 @@ def test_names_the_fault(data: bytes, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.group(21)
 @pytest.mark.parametrize(
     "path",
     [
@@ -85,6 +87,7 @@ def test_refuses_a_path_that_is_no_plain_file_of_a_known_directory(path: str) ->
         artifact_path(path)
 
 
+@pytest.mark.group(21)
 def test_paths_that_differ_in_case_only_are_one_file_to_some_systems() -> None:
     other = dataclasses.replace(ONE, path="wheels/A-1-py3-none-any.whl")
     with pytest.raises(InvalidDocument, match="already"):

@@ -81,6 +81,7 @@ def test_a_stream_over_a_member_seeks_like_a_file(good: Path, root: Root) -> Non
             assert len(stream.read(10_000)) == 700
 
 
+@pytest.mark.group(1)
 def test_every_flipped_byte_is_refused(good: Path, root: Root) -> None:
     data = bytearray(good.read_bytes())
     with open(good, "r+b", buffering=0) as stream:
@@ -92,6 +93,7 @@ def test_every_flipped_byte_is_refused(good: Path, root: Root) -> None:
     check(good, root)
 
 
+@pytest.mark.group(2)
 def test_every_truncation_is_refused(good: Path, root: Root) -> None:
     data = good.read_bytes()
     for size in [*range(0, len(data), 512), 100, len(data) - 1]:
@@ -100,6 +102,7 @@ def test_every_truncation_is_refused(good: Path, root: Root) -> None:
             check(good, root)
 
 
+@pytest.mark.group(3)
 @pytest.mark.parametrize("extra", [b"\0", bytes(512), bytes(10 << 10)])
 def test_trailing_data_is_refused(good: Path, root: Root, extra: bytes) -> None:
     good.write_bytes(good.read_bytes() + extra)
@@ -107,6 +110,7 @@ def test_trailing_data_is_refused(good: Path, root: Root, extra: bytes) -> None:
         check(good, root)
 
 
+@pytest.mark.group(3)
 def test_a_second_tar_behind_the_first_is_refused(good: Path, root: Root) -> None:
     good.write_bytes(good.read_bytes() * 2)
     with pytest.raises(BadLayout, match="there is trailing data"):
@@ -117,6 +121,7 @@ def blocks(data: bytes) -> list[bytes]:
     return [data[i : i + 512] for i in range(0, len(data), 512)]
 
 
+@pytest.mark.group(4)
 @pytest.mark.parametrize("edit", ["swap", "drop", "double"])
 def test_no_block_can_be_moved_removed_or_repeated(good: Path, root: Root, edit: str) -> None:
     original = blocks(good.read_bytes())
@@ -142,6 +147,7 @@ def member(name: str, data: bytes) -> bytes:
 A, B, EMPTY = (member(name, data) for name, data in MEMBERS.items())
 
 
+@pytest.mark.group(4)
 @pytest.mark.parametrize(
     ("parts", "problem"),
     [
@@ -188,6 +194,7 @@ def test_what_is_missing_moved_or_added_is_named(
         assert good.read_bytes()[len(head) : place] == b"".join(parts)[: place - len(head)]
 
 
+@pytest.mark.group(2)
 def test_a_truncated_file_tells_how_much_is_there_and_where_it_ends(good: Path, root: Root) -> None:
     data = good.read_bytes()
     whole, at = len(data), data.index(A)
@@ -244,6 +251,7 @@ def packed(path: Path, root: Root, edit: Callable[[dict[str, object]], None]) ->
     path.write_bytes(b"".join([*parts, layout.END]))
 
 
+@pytest.mark.group(18)
 def test_a_signed_digest_that_the_bytes_do_not_have_is_named(tmp_path: Path, root: Root) -> None:
     def edit(document: dict[str, object]) -> None:
         document["artifacts"][0]["sha256"] = "0" * 64  # type: ignore[index]
@@ -266,6 +274,7 @@ def test_a_manifest_written_in_another_spelling_is_refused(good: Path, root: Roo
         check(good, root)
 
 
+@pytest.mark.group(6)
 def test_unsigned_is_refused(tmp_path: Path, root: Root) -> None:
     path = tmp_path / "b.tar"
     pack(MANIFEST, MANIFEST.encode(), (), (), MEMBERS, path)
@@ -273,6 +282,7 @@ def test_unsigned_is_refused(tmp_path: Path, root: Root) -> None:
         check(path, root)
 
 
+@pytest.mark.group(6)
 def test_signed_by_a_stranger_is_refused(tmp_path: Path, root: Root) -> None:
     path = tmp_path / "b.tar"
     data = MANIFEST.encode()
@@ -289,6 +299,7 @@ def test_a_bundle_without_the_roots_that_it_names_is_refused(tmp_path: Path, roo
         check(path, root)
 
 
+@pytest.mark.group(6)
 def test_a_root_in_the_bundle_does_not_vouch_for_itself(tmp_path: Path, root: Root) -> None:
     """A stranger who brings a root of their own is still a stranger."""
     theirs = make_root(root=role("mallory"), builder=role("stranger"))
@@ -299,6 +310,7 @@ def test_a_root_in_the_bundle_does_not_vouch_for_itself(tmp_path: Path, root: Ro
         check(path, root)
 
 
+@pytest.mark.group(16)
 @pytest.mark.parametrize("kind", ["directory", "fifo", "missing", "device"])
 def test_what_is_no_regular_file_is_named(tmp_path: Path, root: Root, kind: str) -> None:
     path = tmp_path / "b.tar"
@@ -319,6 +331,7 @@ def test_a_file_that_is_no_bundle_is_named(tmp_path: Path, root: Root) -> None:
         check(path, root)
 
 
+@pytest.mark.group(48)
 def test_the_manifest_has_a_size_limit(tmp_path: Path, root: Root) -> None:
     path = tmp_path / "b.tar"
     path.write_bytes(layout.header("MANIFEST.json", (4 << 20) + 1) + bytes(5 << 20))
@@ -326,6 +339,7 @@ def test_the_manifest_has_a_size_limit(tmp_path: Path, root: Root) -> None:
         check(path, root)
 
 
+@pytest.mark.group(48)
 def test_more_signatures_than_allowed_are_refused(tmp_path: Path, root: Root) -> None:
     path = tmp_path / "b.tar"
     data = MANIFEST.encode()
@@ -334,6 +348,7 @@ def test_more_signatures_than_allowed_are_refused(tmp_path: Path, root: Root) ->
         check(path, root)
 
 
+@pytest.mark.group(59, 62)
 def test_a_change_after_verification_is_noticed_when_read(good: Path, root: Root) -> None:
     with open_bundle(good) as bundle:
         bundle.trust(root)

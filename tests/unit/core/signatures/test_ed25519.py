@@ -108,6 +108,7 @@ def test_refuses_another_message_and_another_key() -> None:
     assert not verify(_rfc("test 2")[0], message, signature)
 
 
+@pytest.mark.group(8)
 def test_refuses_s_plus_the_group_order() -> None:
     public, message, signature = _rfc("test 2")
     s = int.from_bytes(signature[32:], "little")
@@ -116,6 +117,7 @@ def test_refuses_s_plus_the_group_order() -> None:
         assert not verify(public, message, malleated)
 
 
+@pytest.mark.group(8)
 @pytest.mark.parametrize("encoded", SMALL_ORDER)
 def test_refuses_small_order_keys_which_sign_anything(encoded: str) -> None:
     key = bytes.fromhex(encoded)
@@ -125,12 +127,14 @@ def test_refuses_small_order_keys_which_sign_anything(encoded: str) -> None:
     assert not any(verify(key, b"message %d" % number, neutral + bytes(32)) for number in range(64))
 
 
+@pytest.mark.group(8)
 @pytest.mark.parametrize("encoded", NON_CANONICAL)
 def test_refuses_non_canonical_keys(encoded: str) -> None:
     assert not is_usable_key(bytes.fromhex(encoded))
     assert not verify(bytes.fromhex(encoded), b"", bytes(64))
 
 
+@pytest.mark.group(8)
 @pytest.mark.parametrize("encoded", NON_CANONICAL)
 def test_refuses_a_non_canonical_r(encoded: str) -> None:
     public, message, signature = _rfc("test 3")

@@ -118,6 +118,7 @@ def test_refuses_a_pin_that_is_no_fingerprint(pin: str) -> None:
         judged(key.certificate(NAME), key.sign(DATA, CREATED), [pin])
 
 
+@pytest.mark.group(35)
 def test_a_good_key_of_another_vendor_does_not_count() -> None:
     key, other = ed25519_key(1), ed25519_key(2)
     both = key.certificate(NAME) + other.certificate(NAME)
@@ -185,6 +186,7 @@ def test_an_expired_key_counts_for_what_it_signed_before() -> None:
     assert problem == "the key had expired when the signature was made"
 
 
+@pytest.mark.group(35)
 def test_a_revoked_key_never_counts() -> None:
     key = ed25519_key()
     revocation = key.sign(key.hashed_form, CREATED, KEY_REVOCATION)
@@ -259,6 +261,7 @@ def test_a_strangers_key_under_the_same_id_does_no_harm() -> None:
     assert verify(DATA, key.sign(DATA, CREATED), [stranger, certificate], [key.fingerprint]) == key.fingerprint
 
 
+@pytest.mark.group(35)
 def test_an_unbound_subkey_does_not_count() -> None:
     family = Family()
     assert problem_of(family.key(), family.signature, family.pins) == "the subkey is not bound to it"

@@ -65,6 +65,7 @@ def test_verifies_what_ssh_keygen_signs(tmp_path: Path) -> None:
     assert verify(MESSAGE, (tmp_path / "message.sig").read_bytes(), NAMESPACE) == signer("alice").public
 
 
+@pytest.mark.group(10)
 @pytest.mark.parametrize("message", [b"", MESSAGE + b"\n", MESSAGE.replace(b" ", b"")])
 def test_refuses_other_bytes_even_if_they_are_the_same_json(good: bytes, message: bytes) -> None:
     with pytest.raises(SignatureMismatch) as caught:
@@ -73,6 +74,7 @@ def test_refuses_other_bytes_even_if_they_are_the_same_json(good: bytes, message
     assert str(caught.value) == f"the signature by {fingerprint} is not over these bytes"
 
 
+@pytest.mark.group(9)
 def test_refuses_a_signature_made_for_another_use() -> None:
     with pytest.raises(UnacceptableSignature) as caught:
         verify(MESSAGE, signer("alice").sign(MESSAGE, "file"), NAMESPACE)
@@ -95,6 +97,7 @@ def test_refuses_a_block_cut_anywhere(good: bytes) -> None:
             parse(good[:size])
 
 
+@pytest.mark.group(8)
 def test_refuses_s_plus_the_group_order_which_ssh_keygen_accepts() -> None:
     raw = parse(forge()).raw
     s = int.from_bytes(raw[32:], "little") + ORDER
@@ -136,6 +139,7 @@ BAD = {
 }
 
 
+@pytest.mark.group(9)
 @pytest.mark.parametrize("name", BAD)
 def test_refuses(name: str) -> None:
     armored, problem = BAD[name]
@@ -150,6 +154,7 @@ def test_splits_a_file_of_signatures(good: bytes) -> None:
     assert split(b"") == ()
 
 
+@pytest.mark.group(9)
 def test_refuses_text_after_the_last_signature(good: bytes) -> None:
     with pytest.raises(UnacceptableSignature, match="nothing after the last"):
         split(good + b"x")
@@ -170,6 +175,7 @@ def _text(key: bytes, kind: str = "ssh-ed25519") -> str:
     return f"{kind} {base64.b64encode(key).decode()}"
 
 
+@pytest.mark.group(73)
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -195,6 +201,7 @@ def test_refuses_other_texts_of_keys(text: str, problem: str) -> None:
         PublicKey.from_openssh(text)
 
 
+@pytest.mark.group(73)
 @pytest.mark.parametrize("padding", ["=", "=="])
 def test_refuses_a_second_spelling_of_a_key(padding: str) -> None:
     # base64 decoders before Python 3.11 let surplus padding pass.

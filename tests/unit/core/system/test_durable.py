@@ -18,6 +18,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.group(55)
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_whatever_goes_wrong_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: "type[BaseException]") -> None:
     target = tmp_path / "a"
@@ -47,6 +48,7 @@ def test_an_error_about_another_file_passes_through(tmp_path: Path) -> None:
         (tmp_path / "other").read_bytes()
 
 
+@pytest.mark.group(49)
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     """A file size limit gives the same kind of error as a full disk: write(2) refuses half way."""
     code = (

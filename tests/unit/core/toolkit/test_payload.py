@@ -76,6 +76,7 @@ def refusal(draft: Draft, packager: Packager) -> str:
     return caught.value.problem
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_unpacks_what_was_packed(packager: Packager, compressor: str) -> None:
     """SECURITY.md 36: each compressor is read."""
@@ -97,6 +98,7 @@ def test_unpacks_packages_of_another_maker(tmp_path: Path, form: str, compressio
     assert found == {HOME: b"", f"{HOME}/a.h": b"header" * 1000, f"{HOME}/bin/x": b"elf", f"{HOME}/b.h": b""}
 
 
+@pytest.mark.group(36)
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the standard library")
 def test_says_what_reads_zstd(tmp_path: Path) -> None:
     """SECURITY.md 36: where nothing decompresses it, the tool that would is named."""
@@ -130,6 +132,7 @@ def test_an_unknown_compressor_is_named(packager: Packager) -> None:
         unpacked(draft, packager)
 
 
+@pytest.mark.group(34)
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_refuses_any_flipped_byte_by_the_archives_digest(packager: Packager, compressor: str) -> None:
     """SECURITY.md 34: the header's signature is good, the archive is altered."""
@@ -163,6 +166,7 @@ def test_old_packages_name_no_digest_of_the_archive_but_those_of_the_files(packa
     assert (caught.value.what, caught.value.actual) == (f"{HOME}/bin/x", hashlib.sha256(b"ELF").hexdigest())
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize("compressor", STREAMS)
 def test_refuses_a_stream_that_is_cut_short(packager: Packager, compressor: str) -> None:
     """SECURITY.md 36: a truncated stream of each."""
@@ -188,6 +192,7 @@ def test_refuses_what_follows_an_uncompressed_archive(packager: Packager) -> Non
     assert refusal(draft, packager) == "there are bytes after its trailer"
 
 
+@pytest.mark.group(36)
 def test_refuses_a_zstd_window_of_gigabytes(packager: Packager) -> None:
     """SECURITY.md 36: what a decompressor may ask for is judged before there is one."""
     draft = draft_of(packager, "zstd")
@@ -211,6 +216,7 @@ def test_refuses_a_stream_that_is_none(packager: Packager, compressor: str) -> N
     assert refusal(draft, packager).startswith(f"its {compressor} stream is broken: ")
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize("compressor", STREAMS)
 @pytest.mark.parametrize("more", [b"x", b"\0", b"second"])
 def test_refuses_anything_after_the_stream(packager: Packager, compressor: str, more: bytes) -> None:
@@ -246,6 +252,7 @@ def test_stops_at_the_announced_size_however_much_a_stream_holds(packager: Packa
     assert refusal(draft, packager) == f"{HOME}/a.h has 600000000 bytes, the signed header says 6000"
 
 
+@pytest.mark.group(30)
 def test_refuses_an_archive_that_lacks_a_file(packager: Packager) -> None:
     """SECURITY.md 30: a file of the header that is not in the archive."""
     draft = draft_of(packager)
@@ -260,6 +267,7 @@ def test_ghosts_are_not_expected_in_the_archive(packager: Packager) -> None:
     assert f"{HOME}/bin/x" not in unpacked(draft, packager)
 
 
+@pytest.mark.group(30)
 def test_refuses_a_file_that_the_header_does_not_list(packager: Packager) -> None:
     """SECURITY.md 30: an entry that is not in the header."""
     draft = draft_of(packager)
@@ -267,6 +275,7 @@ def test_refuses_a_file_that_the_header_does_not_list(packager: Packager) -> Non
     assert refusal(draft, packager) == f"'.{HOME}/evil' is in it twice, or not in the signed header"
 
 
+@pytest.mark.group(30)
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/etc/passwd", "./etc"])
 def test_refuses_other_paths_than_the_headers(packager: Packager, path: str) -> None:
     """SECURITY.md 30: ``../``, absolute paths, an entry that is not in the header."""
@@ -275,6 +284,7 @@ def test_refuses_other_paths_than_the_headers(packager: Packager, path: str) -> 
     assert "is in it twice, or not in the signed header" in refusal(draft, packager)
 
 
+@pytest.mark.group(30)
 def test_refuses_a_file_twice(packager: Packager) -> None:
     """SECURITY.md 30: a name twice."""
     draft = draft_of(packager)
@@ -305,6 +315,7 @@ def hard_linked(first: int, *, nlink: int = 2, tail: bytes = b"same") -> bytes:
     return b"".join(pieces)
 
 
+@pytest.mark.group(31)
 def test_of_hard_links_the_last_carries_the_content(packager: Packager) -> None:
     """SECURITY.md 31: legal."""
     draft = packager.draft("a", {f"{HOME}/one": b"same", f"{HOME}/two": b"same"})
@@ -312,6 +323,7 @@ def test_of_hard_links_the_last_carries_the_content(packager: Packager) -> None:
     assert unpacked(draft, packager) == {f"{HOME}/one": b"same", f"{HOME}/two": b"same"}
 
 
+@pytest.mark.group(31)
 def test_hard_links_to_a_path_outside_are_judged_but_never_made(packager: Packager) -> None:
     """SECURITY.md 31: the header has to list the other name too, and what is not below the CUDA home is not written."""
     draft = packager.draft("a", {f"{HOME}/one": b"same"})
@@ -325,6 +337,7 @@ def test_refuses_hard_links_with_other_contents(packager: Packager) -> None:
     assert "has hard links with other contents in the signed header" in refusal(draft, packager)
 
 
+@pytest.mark.group(31)
 def test_refuses_hard_links_whose_content_never_comes(packager: Packager) -> None:
     """SECURITY.md 31: hard links to a file that is elsewhere."""
     draft = packager.draft("a", {f"{HOME}/one": b"same", f"{HOME}/two": b"same"})

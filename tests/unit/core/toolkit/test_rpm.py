@@ -99,6 +99,7 @@ def test_reads_packages_of_another_maker(tmp_path: Path, form: str) -> None:
     assert rpm.scriptlets == ("post",)
 
 
+@pytest.mark.group(34)
 def test_refuses_an_unsigned_package(packager: Packager) -> None:
     """SECURITY.md 34: the signature was stripped."""
     draft = packager.draft("a", CONTENTS)
@@ -113,6 +114,7 @@ def test_refuses_an_unsigned_package_of_another_maker(tmp_path: Path, packager: 
         read(foreign_rpm(tmp_path / "f.rpm", CONTENTS).read_bytes(), packager)
 
 
+@pytest.mark.group(35)
 def test_refuses_a_stranger(packager: Packager) -> None:
     """SECURITY.md 35: a key that nobody pinned."""
     stranger = Packager(ed25519_key(9))
@@ -123,6 +125,7 @@ def test_refuses_a_stranger(packager: Packager) -> None:
     )
 
 
+@pytest.mark.group(34)
 def test_refuses_every_flipped_byte_of_the_signed_header(packager: Packager) -> None:
     """SECURITY.md 34: an altered header."""
     draft = packager.draft("a", CONTENTS)
@@ -163,6 +166,7 @@ def test_a_signature_of_the_wrong_type_is_refused(packager: Packager) -> None:
         read(signed_as(packager, {268: (STRING, "x")}), packager)
 
 
+@pytest.mark.group(34)
 def test_digests_and_whole_package_signatures_are_no_proof(packager: Packager) -> None:
     """MD5 alone, or a version 3 signature over header and archive together (SECURITY.md 34)."""
     main = packager.draft("a", CONTENTS).header()
@@ -189,6 +193,7 @@ def test_refuses_what_is_no_package(packager: Packager) -> None:
         read(good[:96] + bytes(200), packager)
 
 
+@pytest.mark.group(33)
 @pytest.mark.parametrize(("entries", "store"), [(0x80000000, 16), (1, 256 << 20), (4097, 16)])
 def test_refuses_lengths_before_it_reads_so_much(packager: Packager, entries: int, store: int) -> None:
     """SECURITY.md 33: a header of 256 MiB."""
@@ -203,6 +208,7 @@ def raw_header(*index: tuple[int, int, int, int], store: bytes = b"text\0\0\0\0"
     return bytes.fromhex("8eade80100000000") + struct.pack(">II", len(index), len(store)) + packed + store
 
 
+@pytest.mark.group(33)
 @pytest.mark.parametrize(
     ("index", "problem"),
     [
@@ -266,6 +272,7 @@ def test_refuses_a_signed_header_that_makes_no_sense(
     assert caught.value.problem == problem
 
 
+@pytest.mark.group(33)
 @pytest.mark.parametrize(
     ("store", "problem"), [(b"\xff\0", "tag 1000 is not UTF-8"), (b"abcd", "a string without an end")]
 )
@@ -296,6 +303,7 @@ def test_reads_sizes_of_large_files(packager: Packager) -> None:
     assert [file.size for file in read(edited(packager, large).bytes(), packager).files] == [0, 6, 3, 5 << 30]
 
 
+@pytest.mark.group(33)
 @pytest.mark.parametrize(
     "hostile",
     ["entries", "store", "signatures", "longest", "offset", "two signature headers", "two headers"],
@@ -345,6 +353,7 @@ with open(sys.argv[1], "rb") as stream:
 """
 
 
+@pytest.mark.group(35)
 def test_the_wrong_vendors_good_signature_is_refused(packager: Packager) -> None:
     """SECURITY.md 35: its key is known, and good; another one is pinned."""
     other = Packager(ed25519_key(7))
@@ -371,6 +380,7 @@ def test_a_bound_subkey_may_sign_packages() -> None:
     assert rpm.fingerprint == family.primary.fingerprint
 
 
+@pytest.mark.group(35)
 def test_an_unbound_subkey_signs_no_package() -> None:
     """SECURITY.md 35: the three files of CVE-2021-3521, no binding, a binding by another key, a binding without consent."""
     family, stranger = Family(), ed25519_key(8)
@@ -383,6 +393,7 @@ def test_an_unbound_subkey_signs_no_package() -> None:
         assert "sign" in family_problem(family, key)
 
 
+@pytest.mark.group(35)
 def test_an_expired_key_signs_no_package() -> None:
     """SECURITY.md 35: what it signs after its end does not count."""
     key = ed25519_key(3)
@@ -396,6 +407,7 @@ def test_an_expired_key_signs_no_package() -> None:
         read_rpm(io.BytesIO(data), "a.rpm", read_keys(armored), [key.fingerprint])
 
 
+@pytest.mark.group(35)
 def test_a_revoked_key_signs_no_package() -> None:
     """SECURITY.md 35: whenever it signed."""
     key = ed25519_key(3)

@@ -152,6 +152,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, root: Path, packager: 
     assert stat.S_IMODE(root.stat().st_mode) == 0o755
 
 
+@pytest.mark.group(32)
 @pytest.mark.parametrize("mode", [0o6755, 0o777, 0o000, 0o4711])
 def test_modes_are_tamed(root: Path, packager: Packager, mode: int) -> None:
     """SECURITY.md 32: set-id, writable for everybody and mode 0 are written as 0755 or 0644."""
@@ -167,6 +168,7 @@ def test_two_packages_may_bring_the_same_thing(root: Path, packager: Packager) -
     assert owners(made) == {"a": "package-1-1.0-1.x86_64", "b": "package-1-1.0-1.x86_64"}
 
 
+@pytest.mark.group(31)
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
@@ -186,6 +188,7 @@ def test_refuses_packages_that_do_not_fit(
     assert words in problem(packager, root, first, second)
 
 
+@pytest.mark.group(31)
 @pytest.mark.parametrize(
     ("path", "target"),
     [
@@ -221,6 +224,7 @@ def test_links_become_relative(root: Path, packager: Packager, path: str, target
     assert str((root / path).readlink()) == written
 
 
+@pytest.mark.group(32)
 @pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
 def test_refuses_devices_and_the_like(root: Path, packager: Packager, kind: int) -> None:
     """SECURITY.md 32: devices and FIFOs."""
@@ -416,6 +420,7 @@ def test_a_package_is_held_to_the_nevra_that_its_source_names(root: Path, packag
     unpack(packager, root, RpmSource("a.rpm", lambda: io.BytesIO(data), nevra="a-1.0-1.x86_64"))
 
 
+@pytest.mark.group(31)
 @pytest.mark.parametrize(
     "links",
     [
@@ -443,6 +448,7 @@ def test_links_through_links_are_kept(root: Path, packager: Packager) -> None:
     assert (root / "libx.so").read_bytes() == b"x"
 
 
+@pytest.mark.group(31)
 def test_hard_links_out_of_the_tree_are_not_made(root: Path, packager: Packager) -> None:
     """SECURITY.md 31: the outer name is listed and nothing is written there."""
     draft = packager.draft("a", {f"{HOME}/one": b"same", "/usr/local/two": b"same"})
@@ -453,6 +459,7 @@ def test_hard_links_out_of_the_tree_are_not_made(root: Path, packager: Packager)
     assert (root / "one").stat().st_nlink == 1
 
 
+@pytest.mark.group(32)
 def test_modes_that_were_not_kept_are_listed(root: Path, packager: Packager) -> None:
     """SECURITY.md 32: set-id, writable for everybody, mode 0000; of directories too."""
     draft = packager.draft("a", {})

@@ -139,6 +139,7 @@ def test_signatures_of_kinds_that_are_not_read_are_named(rpm_rs: Mapping[str, by
         everything(rpm_rs[f"RPMS/{package}-2.3.4-5.el9.noarch.rpm"], keyring, RSA)
 
 
+@pytest.mark.group(36)
 @pytest.mark.parametrize("compressor", ["gzip", "xz", "zstd"])
 def test_archives_that_rpm_6_compressed_are_read(rpm_rs: Mapping[str, bytes], compressor: str) -> None:
     """SECURITY.md 36: the same contents, whichever way they were packed."""
@@ -149,6 +150,7 @@ def test_archives_that_rpm_6_compressed_are_read(rpm_rs: Mapping[str, bytes], co
     assert len(files) >= 5
 
 
+@pytest.mark.group(31)
 def test_hard_links_of_rpm_6_are_read(rpm_rs: Mapping[str, bytes]) -> None:
     """SECURITY.md 31: of a set, the last alone carries the content."""
     rpm, files = read_resigned(rpm_rs["RPMS/v6/rpm-hardlinks-1.0-1.noarch.rpm"])

@@ -40,6 +40,7 @@ def test_a_chain_with_another_root_in_its_place_proves_nothing_however_well_it_g
     assert continued(SECOND, CHAIN) == THIRD
 
 
+@pytest.mark.group(71)
 @pytest.mark.parametrize(
     ("signers", "error"),
     [
@@ -64,6 +65,7 @@ def test_a_threshold_of_two_is_asked_of_the_old_keys_and_of_the_new() -> None:
             check_chain((sign_root(first, ("a", "b")), sign_root(second, signers)))
 
 
+@pytest.mark.group(71)
 def test_no_step_is_skipped_and_none_is_taken_twice() -> None:
     third = make_root(root=role("root"), version=3)
     with pytest.raises(BrokenChain, match="root version 2 comes next, version 3 was offered"):
@@ -101,6 +103,7 @@ def test_a_new_host_trusts_a_chain_by_the_fingerprint_of_any_root_in_it(tmp_path
         trust_store(tmp_path / "mirror").add_chain(CHAIN, "0" * 64)
 
 
+@pytest.mark.group(71)
 def test_a_fork_is_refused_whoever_signed_it(tmp_path: Path) -> None:
     store = trust_store(tmp_path / "mirror")
     store.add_chain(CHAIN[:2])
@@ -137,6 +140,7 @@ def test_the_newest_root_in_a_bundle_is_the_judge(tmp_path: Path) -> None:
         assert opened.signers and opened.signers.by_role["builder"] == ("bea",)
 
 
+@pytest.mark.group(72)
 def test_a_builder_who_was_revoked_signs_no_more_not_even_what_is_older(tmp_path: Path) -> None:
     """SECURITY.md 72: the third root knows no key of the first builder's."""
     old = bundle(tmp_path / "old.tar", CHAIN[:1])
@@ -148,6 +152,7 @@ def test_a_builder_who_was_revoked_signs_no_more_not_even_what_is_older(tmp_path
         opened.trust(FIRST)
 
 
+@pytest.mark.group(71)
 def test_a_bundle_with_a_fork_is_refused_though_a_trusted_builder_signed_it(tmp_path: Path) -> None:
     fork = (CHAIN[0], sign_root(make_root(approver=role("eve"), version=2)))
     with (
@@ -157,6 +162,7 @@ def test_a_bundle_with_a_fork_is_refused_though_a_trusted_builder_signed_it(tmp_
         opened.trust(SECOND)
 
 
+@pytest.mark.group(15)
 def test_an_expired_root_has_a_successor_that_is_not(tmp_path: Path) -> None:
     expired, later = make_root(expires=1000), make_root(version=2)
     path = bundle(tmp_path / "b.tar", (sign_root(expired), sign_root(later)))

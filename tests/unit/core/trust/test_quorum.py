@@ -42,12 +42,14 @@ def test_good_signatures_by_strangers_and_by_the_root_are_listed_and_count_for_n
     assert signers.unknown == (key("stranger").public.fingerprint, key("rita").public.fingerprint)
 
 
+@pytest.mark.group(6)
 def test_nobody_signed() -> None:
     with pytest.raises(NotSigned) as caught:
         check(())
     assert str(caught.value) == "the manifest is not signed"
 
 
+@pytest.mark.group(6)
 @pytest.mark.parametrize("name", ["stranger", "rita"])
 def test_only_a_stranger_or_the_root_signed(name: str) -> None:
     with pytest.raises(UnknownSigner) as caught:
@@ -56,6 +58,7 @@ def test_only_a_stranger_or_the_root_signed(name: str) -> None:
     assert str(caught.value) == f"the manifest is signed by {key(name).public.fingerprint}; the root trusts {trusted}"
 
 
+@pytest.mark.group(6)
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -85,6 +88,7 @@ def test_one_bad_signature_spoils_all_even_by_a_stranger() -> None:
             check_quorum("manifest", DATA, [*enough, bad], NAMESPACE, TEAM, ("builder", "approver"))
 
 
+@pytest.mark.group(48)
 def test_a_flood_of_signatures_is_refused_before_any_is_checked() -> None:
     with pytest.raises(UnacceptableSignature, match="there are 17, at most 16 are read"):
         check_quorum("manifest", DATA, [b"rubbish"] * 17, NAMESPACE, TEAM, ("builder", "approver"))

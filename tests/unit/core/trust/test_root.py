@@ -64,12 +64,14 @@ def test_one_builder_without_approval_is_one_person() -> None:
     assert make_root(approver=role("ann", threshold=0)).is_one_person
 
 
+@pytest.mark.group(70)
 @pytest.mark.parametrize("version", [0, -1, 2**31, 2**63])
 def test_refuses_versions_that_cannot_be(version: int) -> None:
     message = fault(edited(lambda document: document.update(version=version)))
     assert message.startswith("Root invalid at 'version': expected") or "digits" in message
 
 
+@pytest.mark.group(70)
 def test_refuses_a_threshold_of_zero_for_builder_and_root() -> None:
     for name, keys in (("builder", 1), ("root", 3)):
         message = fault(edited(lambda document: document["roles"][name].update(threshold=0)))  # noqa: B023 - used at once
@@ -78,23 +80,27 @@ def test_refuses_a_threshold_of_zero_for_builder_and_root() -> None:
         )
 
 
+@pytest.mark.group(70)
 def test_refuses_a_threshold_above_the_number_of_keys() -> None:
     assert fault(edited(lambda document: document["roles"]["approver"].update(threshold=3))) == (
         "Root invalid at 'roles.approver.threshold': expected 0 to 2, the number of its keys, got 3"
     )
 
 
+@pytest.mark.group(70)
 def test_refuses_a_role_without_keys() -> None:
     assert fault(edited(lambda document: document["roles"]["builder"].update(keys={}))) == (
         "Root invalid at 'roles.builder.threshold': the role has no key, got 1"
     )
 
 
+@pytest.mark.group(70)
 @pytest.mark.parametrize("name", ["root", "builder", "approver"])
 def test_refuses_a_missing_role(name: str) -> None:
     assert fault(edited(lambda document: document["roles"].pop(name))) == f"Root invalid at 'roles.{name}': missing"
 
 
+@pytest.mark.group(7, 70)
 def test_refuses_a_key_in_two_roles_under_another_name() -> None:
     message = fault(
         edited(lambda document: document["roles"]["approver"]["keys"].update(zed=key("bob").public.openssh()))
@@ -104,6 +110,7 @@ def test_refuses_a_key_in_two_roles_under_another_name() -> None:
     )
 
 
+@pytest.mark.group(7)
 def test_refuses_a_key_twice_in_one_role_which_would_count_one_person_as_two() -> None:
     message = fault(edited(lambda document: document["roles"]["root"]["keys"].update(zed=key("rita").public.openssh())))
     assert "the same key as roles.root.keys.rita" in message
@@ -116,6 +123,7 @@ def test_refuses_one_name_for_two_keys() -> None:
     assert message == "Root invalid at 'roles.approver.keys.bob': another key has this name"
 
 
+@pytest.mark.group(8)
 def test_refuses_a_small_order_key() -> None:
     text = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
     message = fault(edited(lambda document: document["roles"]["builder"]["keys"].update(eve=text)))
@@ -137,6 +145,7 @@ def test_refuses_names_that_could_not_be_shown_or_listed(name: str) -> None:
     )
 
 
+@pytest.mark.group(12)
 def test_refuses_unknown_keys_and_formats() -> None:
     assert fault(edited(lambda document: document.update(extra=1))) == "Root invalid at 'extra': unknown key"
     assert "roles.builder.extra" in fault(edited(lambda document: document["roles"]["builder"].update(extra=1)))

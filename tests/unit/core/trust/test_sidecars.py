@@ -76,6 +76,7 @@ MATRIX = {
 }
 
 
+@pytest.mark.group(6)
 @pytest.mark.parametrize(("builders", "approvers", "inside", "beside"), MATRIX, ids=str)
 def test_the_role_matrix(
     tmp_path: Path, builders: int, approvers: int, inside: tuple[str, ...], beside: tuple[str, ...]
@@ -114,6 +115,7 @@ def test_a_reviewer_reads_before_the_approvers_have_signed(tmp_path: Path) -> No
         assert bundle.signers and [one.role for one in bundle.signers.shortfalls] == ["approver"]
 
 
+@pytest.mark.group(17)
 def test_an_approval_for_another_bundle_is_set_aside_and_says_so(tmp_path: Path) -> None:
     """SECURITY.md 17."""
     path, other = make(tmp_path / "b.tar", BOTH), make(tmp_path / "other.tar", BOTH, b"other")
@@ -125,6 +127,7 @@ def test_an_approval_for_another_bundle_is_set_aside_and_says_so(tmp_path: Path)
         assert [line.split(":")[0] for line in bundle.sidecars.ignored] == ["b.tar.approval.sig"]
 
 
+@pytest.mark.group(17)
 @pytest.mark.parametrize(
     "rubbish", [b"", b"rubbish", bytes(100_000), b"-----BEGIN SSH SIGNATURE-----\nAAAA\n"], ids=str
 )

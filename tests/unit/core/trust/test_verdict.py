@@ -25,18 +25,21 @@ def test_a_manifest_by_the_builder_is_trusted() -> None:
     assert signers.by_role == {"builder": ("builder",), "approver": ()}
 
 
+@pytest.mark.group(6)
 def test_a_manifest_by_a_stranger_or_by_the_roots_key_is_not() -> None:
     for name in ("stranger", "root"):
         with pytest.raises(UnknownSigner):
             check_manifest(MANIFEST, [sign_manifest(MANIFEST, name)], make_root())
 
 
+@pytest.mark.group(9)
 def test_a_signature_made_for_a_root_never_serves_for_a_manifest() -> None:
     signature = signer("builder").sign(MANIFEST, "mirror-root@v1")
     with pytest.raises(UnacceptableSignature, match="namespace 'mirror-root@v1', expected 'mirror-manifest@v1'"):
         check_manifest(MANIFEST, [signature], make_root())
 
 
+@pytest.mark.group(1)
 def test_every_flipped_bit_of_a_manifest_is_refused() -> None:
     signature = sign_manifest(MANIFEST)
     for index in range(len(MANIFEST)):
@@ -46,6 +49,7 @@ def test_every_flipped_bit_of_a_manifest_is_refused() -> None:
             check_manifest(bytes(flipped), [signature], make_root())
 
 
+@pytest.mark.group(15)
 def test_an_expired_root_vouches_for_nothing() -> None:
     root, signatures = make_root(expires=2_000_000_000), [sign_manifest(MANIFEST)]
     check_manifest(MANIFEST, signatures, root, now=1_999_999_999.9)
@@ -56,6 +60,7 @@ def test_an_expired_root_vouches_for_nothing() -> None:
     )
 
 
+@pytest.mark.group(15)
 def test_this_hosts_clock_is_the_one_that_counts_by_default() -> None:
     with pytest.raises(RootExpired):
         check_manifest(MANIFEST, [sign_manifest(MANIFEST)], make_root(expires=1))
@@ -93,6 +98,7 @@ def test_the_first_root_is_trusted_by_its_fingerprint(tmp_path: Path) -> None:
     assert store.directory.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.group(70)
 def test_the_first_root_is_not_trusted_without_a_fingerprint_nor_told_what_it_would_be(tmp_path: Path) -> None:
     store, root = TrustStore(tmp_path / "mirror"), make_root()
     with pytest.raises(UnconfirmedRoot) as caught:
@@ -101,6 +107,7 @@ def test_the_first_root_is_not_trusted_without_a_fingerprint_nor_told_what_it_wo
     assert not store.directory.exists()
 
 
+@pytest.mark.group(70)
 def test_a_root_with_another_fingerprint_is_refused_naming_both(tmp_path: Path) -> None:
     store, root, told = TrustStore(tmp_path / "mirror"), make_root(), "0" * 64
     with pytest.raises(UnconfirmedRoot) as caught:
@@ -154,6 +161,7 @@ def test_an_empty_store_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"no root is trusted yet: none in {tmp_path / 'none'}"
 
 
+@pytest.mark.group(58)
 @pytest.mark.parametrize("name", ["1.json", "1.sig"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 100, b"x" * 70_000], ids=["empty", "braces", "zeros", "long"])
 def test_a_damaged_store_is_an_error_never_an_empty_store(tmp_path: Path, name: str, damage: bytes) -> None:
@@ -173,6 +181,7 @@ def test_a_root_changed_in_the_store_is_noticed(tmp_path: Path) -> None:
         store.load_root()
 
 
+@pytest.mark.group(58)
 def test_a_store_with_a_missing_part_is_an_error(tmp_path: Path) -> None:
     store = trust_store(tmp_path / "mirror")
     (store.directory / "roots" / "1.sig").unlink()

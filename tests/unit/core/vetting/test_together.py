@@ -30,6 +30,7 @@ def found(*wheels: Vetted, requirements: Sequence[str] = ()) -> list[Finding]:
     return list(vet_set(wheels, TARGET, requirements)[0])
 
 
+@pytest.mark.group(29)
 def test_row_29_one_path_with_two_contents_is_refused_naming_both() -> None:
     one = wheel("alpha", files={"site/tests/__init__.py": b"1", "site/tests/a.py": b"1", "site/alpha.py": b"1"})
     other = wheel("beta", files={"site/tests/__init__.py": b"2", "site/tests/a.py": b"2", "site/beta.py": b"1"})
@@ -41,17 +42,20 @@ def test_row_29_one_path_with_two_contents_is_refused_naming_both() -> None:
     assert (finding.rule, finding.project, finding.also) == ("collision", "beta", ("alpha",))
 
 
+@pytest.mark.group(29)
 def test_row_29_the_same_bytes_are_a_note() -> None:
     findings, notes = vet_set([wheel(name, files={"nvidia/__init__.py": b""}) for name in ("a", "b", "c")], TARGET)
     assert findings == ()
     assert notes == ("in several wheels with the same bytes: nvidia/__init__.py",)
 
 
+@pytest.mark.group(29)
 def test_row_29_three_wheels_make_a_finding_for_each_pair_that_differs() -> None:
     findings = found(wheel("a", files={"x": b"1"}), wheel("b", files={"x": b"2"}), wheel("c", files={"x": b"3"}))
     assert [(finding.project, finding.also) for finding in findings] == [("b", ("a",)), ("c", ("a",))]
 
 
+@pytest.mark.group(29)
 @pytest.mark.parametrize("order", [1, -1])
 def test_row_29_a_file_where_another_wheel_has_a_directory_is_refused(order: int) -> None:
     wheels = [wheel("a", files={"site/x": b"1"}), wheel("b", files={"site/x/deep/y.py": b"1"})][::order]
@@ -59,6 +63,7 @@ def test_row_29_a_file_where_another_wheel_has_a_directory_is_refused(order: int
     assert finding.rule == "collision" and finding.what.startswith("site/x is another file in")
 
 
+@pytest.mark.group(43)
 @pytest.mark.parametrize(
     ("requires", "what"),
     [
@@ -75,6 +80,7 @@ def test_row_43_what_is_required_and_not_there_is_refused(requires: str, what: s
     assert finding.what.startswith(what)
 
 
+@pytest.mark.group(43)
 @pytest.mark.parametrize(
     "requires",
     [
@@ -89,6 +95,7 @@ def test_row_43_what_is_met_or_does_not_apply_passes(requires: str) -> None:
     assert found(wheel("alpha", requires=[requires]), wheel("beta")) == []
 
 
+@pytest.mark.group(43)
 def test_row_43_extras_count_when_they_are_asked_for() -> None:
     alpha = wheel("alpha", requires=["beta[fast]>=1"])
     beta = wheel("beta", requires=['gamma; extra == "fast"', 'delta[more]; extra == "fast"'])

@@ -99,6 +99,7 @@ def test_the_bytes_of_the_wheel_are_told_as_they_are_looked_at() -> None:
     assert 0 < sum(told) < len(data)
 
 
+@pytest.mark.group(21)
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
@@ -124,11 +125,13 @@ def test_row_21_a_name_that_escapes_or_deceives_is_refused(name: str, rule: str)
     assert rules(wheel({name: b"x"}))[0] == rule
 
 
+@pytest.mark.group(21)
 @pytest.mark.parametrize("pair", [("Read.py", "read.py"), ("caf\u00e9.py", "cafe\u0301.py")])
 def test_row_21_names_that_are_one_elsewhere_are_refused(pair: tuple[str, str]) -> None:
     assert rules(wheel(dict.fromkeys(pair, b"x"))) == ["name-clash"]
 
 
+@pytest.mark.group(22)
 def test_row_22_a_file_that_only_a_local_header_names_is_refused() -> None:
     """pip sees the directory, a streaming reader the local headers."""
     entries = [Entry("left_pad.py", b"x"), Entry("evil.pth", b"import evil\n")]
@@ -149,6 +152,7 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
 
+@pytest.mark.group(23)
 def test_row_23_a_data_descriptor_is_refused_unless_waived() -> None:
     files = {
         "left_pad.py": b"x",
@@ -163,6 +167,7 @@ def test_row_23_a_data_descriptor_is_refused_unless_waived() -> None:
     assert RULES["zip-data-descriptor"].waivable and not RULES["zip-structure"].waivable
 
 
+@pytest.mark.group(24)
 def test_row_24_a_link_is_refused() -> None:
     assert rules(wheel({"link": b"/etc/passwd"}, modes={"link": 0o120777})) == ["member-type"]
 
@@ -171,6 +176,7 @@ def _swapped(text: str) -> str:
     return text.replace(text.split("sha256=")[1][:8], "A" * 8, 1)
 
 
+@pytest.mark.group(25)
 @pytest.mark.parametrize(
     ("files", "record", "rule"),
     [
@@ -195,11 +201,13 @@ def test_row_25_a_record_that_is_not_the_wheels_is_refused(
     assert rules(wheel(files, record)) == [rule]
 
 
+@pytest.mark.group(25)
 def test_row_25_one_finding_tells_of_many_files() -> None:
     found = vet(wheel({"a.py": b"1", "b.py": b"2"}, lambda text: f"{INFO}/RECORD,,\n"))
     assert [finding.what for finding in found.findings] == ["RECORD does not list: 'a.py' and 4 more"]
 
 
+@pytest.mark.group(25)
 def test_row_25_a_stronger_digest_is_held_too() -> None:
     files = {
         "left_pad.py": b"x",
@@ -212,6 +220,7 @@ def test_row_25_a_stronger_digest_is_held_too() -> None:
         assert rules(wheel({**files, "left_pad.py": b"y", f"{INFO}/RECORD": text.encode()})) == ["record-mismatch"]
 
 
+@pytest.mark.group(25)
 def test_row_25_directories_need_no_line_and_may_have_one() -> None:
     files = {"pad/": b"", "pad/a.py": b"1"}
     modes = {"pad/": 0o40755}
@@ -222,12 +231,14 @@ def test_row_25_directories_need_no_line_and_may_have_one() -> None:
     assert rules(wheel(files, lambda text: text.replace("pad/,", "pad,"), modes=modes)) == []
 
 
+@pytest.mark.group(25)
 @pytest.mark.parametrize("name", ["RECORD.jws", "RECORD.p7s"])
 def test_row_25_a_signature_that_nobody_checks_is_refused_and_needs_no_line(name: str) -> None:
     bare = wheel({f"{INFO}/{name}": b"{}"}, lambda text: "".join(f"{x}\n" for x in text.splitlines() if name not in x))
     assert rules(bare) == ["record-signature"]
 
 
+@pytest.mark.group(26)
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
@@ -253,6 +264,7 @@ def test_row_26_a_script_that_leads_elsewhere_or_shadows_is_refused(line: str, r
     assert rules(wheel(entry_points(line, group=group))) == [rule]
 
 
+@pytest.mark.group(26)
 @pytest.mark.parametrize(
     "line", ["pad-it_2.x = left_pad:main", "pad = left_pad.cli:App.run [extra]", "# ../x = y:z", "python-pad = a:b"]
 )
@@ -260,10 +272,12 @@ def test_row_26_an_ordinary_script_passes(line: str) -> None:
     assert rules(wheel(entry_points(line))) == []
 
 
+@pytest.mark.group(26)
 def test_row_26_the_names_of_plugins_are_no_files() -> None:
     assert rules(wheel(entry_points("any thing/at all = left_pad", group="vllm.plugins"))) == []
 
 
+@pytest.mark.group(26)
 @pytest.mark.parametrize(
     "text",
     [
@@ -278,15 +292,18 @@ def test_row_26_entry_points_that_two_installers_read_differently_are_refused(te
     assert rules(wheel({f"{INFO}/entry_points.txt": text.encode()})) == ["wheel-format"]
 
 
+@pytest.mark.group(26)
 def test_row_26_entry_points_with_dos_line_ends_are_read() -> None:
     found = vet(wheel({f"{INFO}/entry_points.txt": b"[console_scripts]\r\npad = left_pad:main\r\n"}))
     assert found.scripts == ("pad",) and not found.findings
 
 
+@pytest.mark.group(26)
 def test_row_26_entry_points_that_are_no_text_are_refused() -> None:
     assert rules(wheel({f"{INFO}/entry_points.txt": b"\xff"})) == ["wheel-format"]
 
 
+@pytest.mark.group(26)
 def test_row_26_pip_itself_may_bring_pip() -> None:
     info = "pip-26.0.dist-info"
     files: dict[str, bytes | None] = {
@@ -297,6 +314,7 @@ def test_row_26_pip_itself_may_bring_pip() -> None:
     assert rules(wheel(files, info=info), of) == []
 
 
+@pytest.mark.group(27)
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
@@ -327,6 +345,7 @@ def test_row_27_what_python_runs_by_itself_and_what_replaces_it_is_refused(name:
         assert found.hooks == (name,) and found.findings[0].subject == name
 
 
+@pytest.mark.group(27)
 @pytest.mark.parametrize(
     "name", ["pad/evil.pth", "sitecustomizer.py", "left_pad-1.0.data/headers/x.h", "sitecustomize/x.py"]
 )
@@ -334,12 +353,14 @@ def test_row_27_what_only_resembles_a_hook_passes(name: str) -> None:
     assert rules(wheel({name: b"x"})) == []
 
 
+@pytest.mark.group(27)
 @pytest.mark.parametrize("name", ["evil.pth", "left_pad-1.0.data/scripts/python"])
 def test_row_27_a_tool_is_not_installed_so_that_its_hooks_never_run(name: str) -> None:
     found = vet(wheel({name: b"x"}), artifact(directory="tool"))
     assert found.findings == () and found.installed == {}
 
 
+@pytest.mark.group(28)
 @pytest.mark.parametrize(
     ("files", "info"),
     [
@@ -355,16 +376,19 @@ def test_row_28_a_dist_info_that_is_not_the_wheels_own_is_refused(files: dict[st
     assert "dist-info" in rules(wheel(files, info=info))
 
 
+@pytest.mark.group(28)
 @pytest.mark.parametrize("info", ["Left.Pad-1.0.dist-info", "left-pad-1.0.0.dist-info"])
 def test_row_28_another_spelling_of_the_same_name_passes(info: str) -> None:
     expected = [] if not info.startswith("left-pad") else ["dist-info"]  # a dash ends the name
     assert rules(wheel(info=info)) == expected
 
 
+@pytest.mark.group(28)
 def test_row_28_a_wheel_without_dist_info_is_refused() -> None:
     assert rules(zip_bytes([Entry("a.py")])) == ["dist-info"]
 
 
+@pytest.mark.group(39, 46)
 @pytest.mark.parametrize(
     ("files", "of", "rule"),
     [
@@ -390,6 +414,7 @@ def test_rows_39_and_46_a_wheel_that_is_another_one_inside_is_refused(
     assert rules(wheel(files), artifact(**of)) == [rule]
 
 
+@pytest.mark.group(39)
 def test_row_39_epoch_local_version_and_build_tag_are_one_with_their_other_spellings() -> None:
     info = "left_pad-1!2.0+cu.130.dist-info"
     files: dict[str, bytes | None] = {f"{info}/METADATA": metadata("Left.Pad", "1!2.0.0+cu-130").encode()}
@@ -397,6 +422,7 @@ def test_row_39_epoch_local_version_and_build_tag_are_one_with_their_other_spell
     assert rules(wheel(files, info=info), of) == []
 
 
+@pytest.mark.group(40, 46)
 @pytest.mark.parametrize("tag", ["cp39-cp39-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_31_x86_64",
                                  "cp311-cp311-musllinux_1_2_x86_64", "cp311-cp311-manylinux_2_17_aarch64",
                                  "cp312-abi3-manylinux_2_17_x86_64"])  # fmt: skip
@@ -415,6 +441,7 @@ def test_a_name_that_was_cut_to_one_tag_is_the_wheels() -> None:
     assert rules(data, cut) == ["wheel-tags"]
 
 
+@pytest.mark.group(47)
 def test_row_47_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vetting, "SMALL_BYTES", 1 << 20)
     found = vet(wheel({"zeros": bytes(2 << 20)}))
@@ -423,6 +450,7 @@ def test_row_47_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rules(wheel({"zeros": bytes(2 << 20)})) == []
 
 
+@pytest.mark.group(47)
 def test_row_47_the_manifest_says_how_much_it_unpacks_to() -> None:
     data = wheel()
     found = vet(data, replace(artifact(), unpacked_size=7))
@@ -430,6 +458,7 @@ def test_row_47_the_manifest_says_how_much_it_unpacks_to() -> None:
     assert str(found.findings[0]).endswith("bytes, the manifest says 7")
 
 
+@pytest.mark.group(47)
 def test_row_47_a_member_with_more_than_it_announces_is_refused() -> None:
     entry = Entry("left_pad.py", b"x", packed=Entry("", bytes(9999)).content())
     files = {f"{INFO}/METADATA": metadata("left-pad", "1.0").encode(), f"{INFO}/WHEEL": WHEEL.encode()}

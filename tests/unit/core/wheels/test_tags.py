@@ -11,6 +11,7 @@ from mirror.core.wheels.tags import WheelName, expanded, target_tags
 from mirror.core.wheels.versions import same_version
 
 
+@pytest.mark.group(40)
 @pytest.mark.parametrize("python", ["3.9", "3.11", "3.14"])
 @pytest.mark.parametrize(
     ("arch", "glibc"), [("x86_64", "2.28"), ("x86_64", "2.17"), ("x86_64", "2.40"), ("aarch64", "2.31")]
@@ -20,6 +21,7 @@ def test_row_40_a_target_takes_the_tags_that_packaging_computes(python: str, arc
     assert target_tags(target) == {str(tag) for tag in wheels.target_tags(target)}
 
 
+@pytest.mark.group(39)
 @pytest.mark.parametrize(
     "filename",
     [

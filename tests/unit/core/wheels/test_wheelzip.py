@@ -63,6 +63,7 @@ def test_members_may_be_listed_in_another_order_than_they_lie() -> None:
     ]
 
 
+@pytest.mark.group(22)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -98,6 +99,7 @@ def _descriptor(entry: Entry, signature: bytes = b"PK\x07\x08", wide: bool = Fal
     return signature + struct.pack(form, zlib.crc32(entry.data), len(entry.content()), len(entry.data))
 
 
+@pytest.mark.group(23)
 @pytest.mark.parametrize("signature", [b"", b"PK\x07\x08"])
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("local", [{}, {"crc": 0, "packed": 0, "size": 0}])
@@ -109,6 +111,7 @@ def test_row_23_a_data_descriptor_is_read_and_told(signature: bytes, wide: bool,
     assert [member.descriptor for member in archive.members] == [True, False]
 
 
+@pytest.mark.group(23)
 def test_row_23_a_data_descriptor_that_says_otherwise_is_refused() -> None:
     for after in (b"", _descriptor(A), b"PK\x07\x08" + bytes(30)):
         data = zip_bytes([Entry("a", b"1", both={"flags": 8}, local={"crc": 0, "packed": 0, "size": 0}, after=after)])
@@ -119,6 +122,7 @@ def test_row_23_a_data_descriptor_that_says_otherwise_is_refused() -> None:
 _PLAIN = zip_bytes([A])
 
 
+@pytest.mark.group(23)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -168,11 +172,13 @@ def _with_end64(locator: dict[str, int] | None = None, end: dict[str, int] | Non
     return plain + end64_of(**says, where=len(plain), locator=locator) + end_of(**ends)
 
 
+@pytest.mark.group(23)
 @pytest.mark.parametrize("end", [{}, {"size": 0xFFFFFFFF}, {"count": 0xFFFF, "here": 0xFFFF, "offset": 0xFFFFFFFF}])
 def test_row_23_a_zip64_end_that_agrees_is_read(end: dict[str, int]) -> None:
     assert contents(opened(_with_end64(end=end))) == {"a.py": A.data}
 
 
+@pytest.mark.group(23)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -188,6 +194,7 @@ def test_row_23_a_zip64_end_that_disagrees_is_refused(data: bytes, problem: str)
     assert problem in str(refused(data))
 
 
+@pytest.mark.group(23)
 def test_row_23_a_unicode_path_that_differs_is_refused() -> None:
     def field(name: bytes, of: bytes = b"a", version: bytes = b"\1") -> bytes:
         data = version + struct.pack("<L", zlib.crc32(of)) + name
@@ -207,6 +214,7 @@ def test_sizes_beyond_32_bits_are_read_from_the_zip64_field() -> None:
     assert contents(opened(zip_bytes([Entry("a", b"1", local={"extra": extra})]))) == {"a": b"1"}
 
 
+@pytest.mark.group(24)
 @pytest.mark.parametrize(
     ("entry", "rule"),
     [
@@ -230,6 +238,7 @@ def test_row_24_what_no_wheel_holds_is_refused(entry: Entry, rule: str) -> None:
     assert refused(zip_bytes([A, entry])).rule == rule
 
 
+@pytest.mark.group(24)
 def test_row_24_members_that_overlap_are_refused() -> None:
     """Fifield's bomb: one compressed kernel under many headers."""
     first, second = {**A.fields(), "offset": 0}, {**A.fields(), "name": b"b.py", "offset": 0}
@@ -244,6 +253,7 @@ def test_row_24_members_that_overlap_are_refused() -> None:
     assert "overlaps" in str(refused(body + inner + directory + end_of(2, len(directory), len(body + inner))))
 
 
+@pytest.mark.group(47)
 def test_row_47_a_bomb_is_stopped_at_its_announced_size_in_flat_memory() -> None:
     bomb = deflated(bytes(256 << 20))  # 1,029 to 1
     archive = opened(zip_bytes([Entry("a", b"\0" * 1000, packed=bomb)]))
@@ -255,6 +265,7 @@ def test_row_47_a_bomb_is_stopped_at_its_announced_size_in_flat_memory() -> None
     tracemalloc.stop()
 
 
+@pytest.mark.group(47)
 def test_row_47_an_endless_stream_of_nothing_ends() -> None:
     """Empty deflate blocks: much input, no output."""
     empty = b"\x00\x00\x00\xff\xff" * 200_000
@@ -262,11 +273,13 @@ def test_row_47_an_endless_stream_of_nothing_ends() -> None:
     assert b"".join(archive.content(archive.members[0])) == b""
 
 
+@pytest.mark.group(47)
 @pytest.mark.parametrize("end", [{"count": 65_534, "here": 65_534}, {"size": 0xFFFFFFF0}, {"offset": 0xFFFFFFF0}])
 def test_row_47_a_directory_larger_than_the_file_is_refused_before_it_is_read(end: dict[str, int]) -> None:
     refused(zip_bytes([A], end=end))
 
 
+@pytest.mark.group(47)
 def test_row_47_ten_million_members_are_refused_before_the_directory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def sparse(count: int, size: int) -> io.BytesIO:
         end = end64_of(count, size, 0, where=size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def test_two_approvers_sign_one_after_the_other_and_the_bundle_keeps_its_bytes(b
         inventory = take_inventory(opened, ROOT, complete=True)
     assert inventory.signers["approver"] == ("alice", "bob")
     assert [(who, said.note) for who, said in inventory.statements] == [("alice", "read it all"), ("bob", "")]
+
+
+@pytest.mark.group(51)
+@pytest.mark.parametrize("lacking", [[".sig"], [".sig", ".json"]])
+def test_what_a_killed_run_has_left_is_gone_on_with(bundle: Path, lacking: list[str]) -> None:
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_000)
+    for ending in lacking:  # they are written in the other order
+        (bundle.parent / f"b.tar.approval{ending}").unlink()
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_001)
+    names = [f"b.tar.approval{ending}" for ending in (".json", ".json.sig", ".sig")]
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["b.tar", *names]
+
+
+@pytest.mark.group(51)
+def test_where_the_approval_cannot_be_written_the_words_go_too(bundle: Path) -> None:
+    (bundle.parent / f".b.tar.approval.sig.{os.getpid()}.tmp").mkdir()
+    with pytest.raises(Unwritable, match=r"b\.tar\.approval\.sig"):
+        decide(bundle, ROOT, APPROVED, signer("alice").sign, "", 1)
+    assert [path.name for path in bundle.parent.iterdir() if path.is_file()] == ["b.tar"]
 
 
 def test_who_has_no_say_writes_nothing(bundle: Path) -> None:

@@ -103,6 +103,7 @@ TAMPERINGS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.group(1)
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 def test_a_tampered_bundle_is_refused(tmp_path: Path, recipe: str, tampering: str) -> None:
@@ -145,6 +146,7 @@ def test_one_approver_counts_once_however_often(tmp_path: Path, recipe: str) -> 
     assert "too few approvers" in check(recipe, bundle, two).stderr
 
 
+@pytest.mark.group(9, 17)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_approval_of_another_bundle_or_for_another_use_does_not_count(tmp_path: Path, recipe: str) -> None:
     (tmp_path / "other").mkdir()
@@ -169,6 +171,7 @@ def test_a_name_with_a_line_end_is_no_line_of_the_script(tmp_path: Path, recipe:
     assert not (tmp_path / "hacked").exists()
 
 
+@pytest.mark.group(15)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_expired_root_trusts_nothing(tmp_path: Path, recipe: str) -> None:
     bundle = make(tmp_path)

@@ -114,12 +114,14 @@ def _with_rpms(tmp_path: Path, pinned: Packager, signed: Packager) -> BundleSimu
     return simulator
 
 
+@pytest.mark.group(34)
 def test_row_34_rpms_are_judged_by_their_vendors_signature(tmp_path: Path) -> None:
     vendor = Packager()
     deep = look(_with_rpms(tmp_path, vendor, vendor), tmp_path)
     assert deep.judgement.open == () and deep.packages == 4
 
 
+@pytest.mark.group(35)
 def test_row_35_rpms_of_another_key_are_refused_though_the_builder_signed_the_bundle(tmp_path: Path) -> None:
     deep = look(_with_rpms(tmp_path, Packager(), Packager(ed25519_key(2))), tmp_path)
     assert {finding.rule for finding in deep.judgement.open} == {"package"}

@@ -86,6 +86,7 @@ def test_a_bundle_that_no_builder_signed_is_not_reported(case: Case) -> None:
         case.report()
 
 
+@pytest.mark.group(1)
 def test_a_bundle_with_one_flipped_bit_is_not_reported(case: Case) -> None:
     bundle = case.write()
     flip_last_byte_of(bundle, b"the bytes of a")

@@ -1,0 +1,80 @@
+"""Every call into the file system fails in turn, command by command; ``tests/support/faults.py`` plays it.
+
+What was done is written line by line into a log, and is not done again: the job can be stopped at any time and goes on when it
+is started with the same log.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.support.faults import Call, Theatre, distinct, faults_of
+from tests.support.scenes import scenes
+
+Trial = tuple[str, str, int, str]
+"""Scene, call, how manieth of its name, fault."""
+
+
+def trials(scene: str, calls: Sequence[Call], of: str) -> list[tuple[Trial, Call]]:
+    """What is to be done of a scene.
+
+    Args:
+        of: ``"changes"``, ``"reads"`` or ``"all"``.
+    """
+    wanted = [call for call in calls if of == "all" or call.is_change == (of == "changes")]
+    return [((scene, call.name, call.number, fault), call) for call in wanted for fault in faults_of(call)]
+
+
+def play(scene: str, of: str, log: Path, every: bool) -> tuple[str, int, list[str]]:
+    """Play one scene in a process of its own; its name, how many trials were made, and what was found."""
+    done = {tuple(one["trial"]) for one in _read(log)}
+    made, found = 0, []
+    with (
+        tempfile.TemporaryDirectory(prefix="attack-") as directory,
+        Theatre(scenes()[scene], Path(directory)) as theatre,
+    ):
+        calls = theatre.calls if every else distinct(theatre.calls)
+        for trial, call in trials(scene, calls, of):
+            if trial in done:
+                continue
+            wrong = theatre.trial(call, trial[3])
+            made += 1
+            found += wrong
+            with log.open("a") as stream:
+                stream.write(json.dumps({"trial": trial, "wrong": wrong}) + "\n")
+    return scene, made, found
+
+
+def _read(log: Path) -> Iterable[dict[str, list[str]]]:
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def summary(log: Path) -> tuple[str, int]:
+    """What the log holds, as text, and how many faults were found."""
+    made, found = Counter(), []
+    for one in _read(log):
+        made[one["trial"][0]] += 1
+        found += one["wrong"]
+    lines = [f"{sum(made.values()):,} faults made"]
+    lines += [f"  {count:>7,} {scene}" for scene, count in made.items()]
+    lines += [f"found: {len(found)}", *(f"  {one}" for one in found)]
+    return "\n".join(lines), len(found)
+
+
+def run(names: Sequence[str], of: str, log: Path, every: bool, workers: int, say: Callable[[str], object]) -> int:
+    """Play these scenes; the exit code."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers) as pool:
+        playing = [pool.submit(play, name, of, log, every) for name in names]
+        for one in playing:
+            name, made, found = one.result()
+            say(f"{name}: {made} faults made now, {len(found)} things found")
+    text, count = summary(log)
+    print(text)
+    return 1 if count else 0

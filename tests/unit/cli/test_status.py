@@ -1,0 +1,45 @@
+"""``mirror status --check``: what changed on the disk since it was installed is found, named and left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from mirror.closed.environment.variables import GenerationDamaged
+from tests.support.desk import Desk
+
+
+@pytest.mark.group(59)
+@pytest.mark.parametrize("name", ["left_pad.py", "env.sh", "METADATA"])
+def test_one_bit_that_rots_after_installing_is_found_and_named(
+    desk: Desk, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    desk.install(desk.bundle())
+    generation = (desk.path / "p/current").resolve()
+    (path,) = (path for path in generation.rglob(name) if "left" in str(path) or name == "env.sh")
+    words = ["status", "--check", "--prefix", str(desk.path / "p")]
+    assert main(words) == 0
+    assert " is whole: all " in capsys.readouterr().out
+    _flip(path)
+    rotten = path.read_bytes()
+    assert main(words) == GenerationDamaged.exit_code
+    out, err = capsys.readouterr()
+    assert f"changed    {path} (of {'mirror' if name == 'env.sh' else 'left_pad 1.0'})" in out.splitlines()
+    assert f"hint: 'mirror install --repair BUNDLE --prefix {desk.path}/p', with the bundle that it came from" in err
+    assert main([*words, "--json"]) == GenerationDamaged.exit_code
+    (damage,) = json.loads(capsys.readouterr().out)["stacks"][0]["checks"][0]["damages"]
+    assert (generation / damage["path"], damage["kind"]) == (path, "changed")
+    assert path.read_bytes() == rotten, "it looks, and changes nothing"
+
+
+def _flip(path: Path) -> None:
+    """Flip one bit; size and time stay, as when a disk does it."""
+    before, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

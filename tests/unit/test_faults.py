@@ -1,0 +1,96 @@
+"""A sample of ``scripts/attack faults``: calls into the file system fail, and afterwards the old or the new state stands."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults import Call, Theatre, distinct, faults_of, needs_strace
+from tests.support.planted import BUGS
+from tests.support.scenes import scenes
+
+SAMPLED = {
+    "key": 5,
+    "trust": 6,
+    "rollback": 6,
+    "gc": 6,
+    "approve": 3,
+    "reject": 3,
+    "report": 3,
+    "install": 3,
+    "lock": 1,
+}
+"""Scene -> how many faults of it are made here; ``scripts/attack faults`` makes all."""
+
+SEED = 20261128
+
+
+def sample(scene: str, calls: tuple[Call, ...], count: int) -> list[tuple[Call, str]]:
+    """The same in every run; half of them befall calls that change something."""
+    draw = random.Random(f"{SEED} {scene}")
+    every = [(call, fault) for call in distinct(calls) for fault in faults_of(call)]
+    changes = [one for one in every if one[0].is_change]
+    reads = [one for one in every if not one[0].is_change]
+    return draw.sample(changes, (count + 1) // 2) + draw.sample(reads, count // 2)
+
+
+@needs_strace
+@pytest.mark.group(51, 53)
+@pytest.mark.parametrize("scene", SAMPLED)
+def test_whatever_call_fails_the_old_or_the_new_state_stands(tmp_path: Path, scene: str) -> None:
+    with Theatre(scenes()[scene], tmp_path) as theatre:
+        for call, fault in sample(scene, theatre.calls, SAMPLED[scene]):
+            assert theatre.trial(call, fault) == []
+
+
+@needs_strace
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", scenes())
+def test_whatever_change_fails_the_old_or_the_new_state_stands(tmp_path: Path, scene: str) -> None:
+    """All that changes something; of calls that look alike the first and the last."""
+    with Theatre(scenes()[scene], tmp_path) as theatre:
+        calls = [call for call in distinct(theatre.calls) if call.is_change]
+        assert [wrong for call in calls for fault in faults_of(call) for wrong in theatre.trial(call, fault)] == []
+
+
+@needs_strace
+@pytest.mark.group(53)
+@pytest.mark.parametrize("scene", ["rollback", "report", "trust"])
+def test_an_fsync_that_fails_is_told_and_never_tried_again(tmp_path: Path, scene: str) -> None:
+    with Theatre(scenes()[scene], tmp_path) as theatre:
+        for call in (one for one in theatre.calls if one.name == "fsync"):
+            outcome = theatre.fail(call, "EIO")
+            assert outcome.code not in (0, 1, None)
+            assert "Input/output error" in outcome.errors
+            before, _, after = outcome.trace.partition(" (INJECTED)")
+            assert before.splitlines()[-1].partition(" = ")[0] not in after
+
+
+FOUND_BY = {
+    "current_replaced_in_two_steps": ("rollback", "symlink", "", "KILL", "without the right generation"),
+    "error_swallowed": ("rollback", "rename", "", "EACCES", "it said that it had worked, and the state is old"),
+    "error_without_a_name": ("rollback", "rename", "", "EACCES", "it ended without a named error"),
+    "mark_removed_last": ("gc", "unlink", "program1", "KILL", "has its mark and"),
+    "history_rewritten": ("rollback", "write", "", "KILL", "the history has lost what was in it"),
+    "lock_that_outlives_its_holder": ("rollback", "rename", "", "KILL", "run again it ends with"),
+    "removal_told_that_was_not_made": ("gc", "unlink", "COMPLETE", "EIO", "it said that it had worked, and the"),
+    "files_written_in_place": ("report", "write", "", "KILL", "half a page"),
+    "temporary_left_after_an_error": ("report", "fsync", "", "EIO", "left behind: page.html.part"),
+}
+"""Bug -> the scene, the call, what it concerns and the fault by which it is found, and the words of it."""
+
+
+@needs_strace
+@pytest.mark.parametrize("bug", BUGS)
+def test_each_planted_bug_is_found(tmp_path: Path, bug: str) -> None:
+    scene, name, what, fault, words = FOUND_BY[bug]
+    with Theatre(scenes()[scene], tmp_path, planted=bug) as theatre:
+        tried = [
+            call
+            for call in theatre.calls
+            if call.name.startswith(name) and what in call.text and fault in faults_of(call)
+        ]
+        found = (theatre.trial(call, fault) for call in reversed(tried))
+        assert next((wrong for wrong in found if any(words in one for one in wrong)), None), [c.text for c in tried]
