@@ -27,7 +27,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mirror.closed.doctor.log.log import explain_stream
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
@@ -62,6 +61,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
 from mirror.core.fields import strict_json
+from mirror.core.logs.log import explain_stream
 from mirror.core.policy.document import Policy
 from mirror.core.policy.spdx import is_allowed
 from mirror.core.signatures import openpgp, sshsig

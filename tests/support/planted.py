@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import Event, History
-from mirror.core import durable
 from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.system import durable
 
 _activate, _remove, _lock = Prefix.activate, Prefix.remove, Prefix.lock
 
