@@ -131,8 +131,13 @@ def check_generation(generation: Generation, progress: Progress = SILENT) -> Sou
 
 
 def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
-    if not generation.is_complete:
-        expected.damages.append(Damage("COMPLETE", CHANGED if generation.complete.exists() else MISSING, "mirror"))
+    try:
+        is_complete = generation.is_complete
+    except MirrorError:
+        is_complete = True  # another damage, which is named here
+        expected.damages.append(Damage("COMPLETE", UNREADABLE, "mirror"))
+    if not is_complete:
+        expected.damages.append(Damage("COMPLETE", _state(generation.complete), "mirror"))
     elif not has_manifest(generation):
         kind = CHANGED if generation.manifest.exists() else MISSING
         expected.damages.append(Damage("manifest.json", kind, "mirror"))

@@ -488,7 +488,9 @@ class Prefix:
         except OSError as exc:
             reason = exc.strerror or str(exc)
             if is_replaced:
-                reason += f"; {generation.name} is current, but the disk did not confirm that this outlasts a power failure"
+                reason += (
+                    f"; {generation.name} is current, but the disk did not confirm that this outlasts a power failure"
+                )
             raise Unwritable(str(self._current), reason) from exc
 
 

@@ -133,7 +133,9 @@ def make_prefix(path: Path, root: Path) -> None:
         refuse_exposed(root, way_issues(way), is_changed=True)
         directory = way.descriptor
         for name in way.missing:
-            with contextlib.suppress(FileExistsError):  # another run was faster, or somebody: it is judged when it is opened
+            with contextlib.suppress(
+                FileExistsError
+            ):  # another run was faster, or somebody: it is judged when it is opened
                 os.mkdir(name, 0o755, dir_fd=directory)
             directory = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
             made.callback(os.close, directory)

@@ -102,7 +102,9 @@ class Seen:
             for writer in _writers(entries, facts.st_gid, owners):
                 yield Exposure(self.place, f"may be written by {writer}")
         for writer in _writers(self.default or (), facts.st_gid, owners):
-            yield Exposure(self.place, f"gives {writer} the right to write what is made in it, by its default access list")
+            yield Exposure(
+                self.place, f"gives {writer} the right to write what is made in it, by its default access list"
+            )
 
 
 @dataclass(frozen=True)

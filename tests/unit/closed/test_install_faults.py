@@ -54,7 +54,13 @@ def newer(desk: Desk, body: bytes = b"__version__ = '2.0'\n") -> Path:
 def assert_old_state(desk: Desk) -> None:
     """Version 1.0 is current, and nothing of anything else is left."""
     assert version_in(desk.path / "p") == "1.0"
-    assert sorted(path.name for path in (desk.path / "p").iterdir()) == [".lock", "current", "gens", "history.jsonl"]
+    assert sorted(path.name for path in (desk.path / "p").iterdir()) == [
+        ".lock",
+        "current",
+        "gens",
+        "history.json",
+        "history.jsonl",
+    ]
     assert len(list((desk.path / "p/gens").iterdir())) == 1
 
 
@@ -356,7 +362,13 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(installed: Desk, na
             except PrefixBusy:
                 time.sleep(0.1)
         assert prefix.unfinished() == (), (name, fault, number)
-        assert sorted(path.name for path in prefix.root.iterdir()) == [".lock", "current", "gens", "history.jsonl"], (
+        assert sorted(path.name for path in prefix.root.iterdir()) == [
+            ".lock",
+            "current",
+            "gens",
+            "history.json",
+            "history.jsonl",
+        ], (
             name,
             fault,
             number,
