@@ -4,8 +4,9 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 ``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
-lock of the prefix is held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every removal is in the prefix's history first, so that a bundle older
-than what is gone stays refused; killed anywhere, what is left is complete or garbage to the next run.
+lock of the prefix is held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every
+removal is in the prefix's history first, so that a bundle older than what is gone stays refused; killed anywhere, what is left
+is complete or garbage to the next run.
 
 Example::
 
@@ -95,7 +96,7 @@ def collect(
     kept: list[Item] = []
     installed: list[Generation] = []
     for prefix in prefixes:
-        check_owner(prefix.root, "remove generations of")
+        check_owner(prefix.named, "remove generations of")
         if not prefix.installed() and not prefix.unfinished():
             raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
         with prefix.lock():

@@ -221,23 +221,24 @@ def _hint(prefix: Path, is_changed: bool = True) -> str:
         owner = prefix.lstat().st_uid
     except OSError:
         owner = os.geteuid()
+    named = user_name(owner)
     if owner != os.geteuid() and is_changed:
         return (
-            f"Nothing was changed. Only {user_name(owner)} changes what is installed there: ask them to run this command. You can "
-            f"use it as it is ('mirror status --prefix {prefix}', 'mirror run --prefix {prefix} -- PROGRAM'), or install one of "
-            "your own with --prefix DIR."
+            f"Nothing was changed. Only {named} changes what is installed there: ask them to run this command. You can use it "
+            f"as it is ('mirror status --prefix {prefix}', 'mirror run --prefix {prefix} -- PROGRAM'), or install one of your "
+            "own with --prefix DIR."
         )
     if owner != os.geteuid():
         return (
-            f"What you would run from there could be anybody's. Ask {user_name(owner)} to take the right to write from all others "
-            "(chmod go-w DIR) and to see what is there with 'mirror status --check'; or install one of your own with --prefix "
-            "DIR. A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+            f"What you would run from there could be anybody's. Ask {named} to take the right to write from all others (chmod "
+            "go-w DIR) and to look at what is there with 'mirror status --check'; or install one of your own with --prefix DIR."
+            " A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
         )
     return (
         "Nothing was changed. Whoever can write there, or above, could plant programs that you then run. Name a prefix whose "
         "directories only you and root can write, as in your home; or take the right away (chmod go-w DIR; above the prefix "
-        "'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. A group shares a stack safely when "
-        "one user installs it and the others only read it: mirror help sharing."
+        "'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. A group shares a stack safely "
+        "when one user installs it and the others only read it: mirror help sharing."
     )
 
 

@@ -3,8 +3,8 @@
 ``<prefix>/gens/<sequence>-<digest12>/`` is built in its final place, because a venv cannot be moved; a repair is built beside
 what it repairs, as ``<sequence>-<digest12>.2``, and takes its place when ``current`` moves. ``COMPLETE`` is written last; then
 ``<prefix>/current`` is replaced in one step. Killed anywhere, the old state stands, and what has no ``COMPLETE`` is garbage to
-the next run (DESIGN.md section 6, SECURITY.md 2.4). ``mirror.closed.building`` fills a generation; ``mirror.closed.prefix.opened``
-decides whether a prefix may be used at all.
+the next run (DESIGN.md section 6, SECURITY.md 2.4). ``mirror.closed.building`` fills a generation;
+``mirror.closed.prefix.opened`` decides whether a prefix may be used at all.
 
 Rules: a complete generation is never written to by us again; only the holder of the lock creates, removes or
 activates; the lock is the kernel's (flock), so a dead holder's is free; everything is done in directories that were judged and
@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.closed.prefix.lock import holding
-from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, open_prefix
+from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
 from mirror.core.durable import facts_of, write_file
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
@@ -223,7 +223,7 @@ class Prefix:
         with self._looking(self._generations) as (opened, directory):
             if opened is None or directory is None:
                 return ()
-            marks = {name: self._mark(opened, directory, name) for name in os.listdir(directory)}
+            marks = {name: self._mark(opened, directory, name) for name in names_in(directory)}
         found = ((self._parse(name), mark) for name, mark in marks.items())
         return tuple(sorted((g for g, mark in found if g and g.is_named_by(mark)), key=lambda g: g.identity))
 
@@ -245,7 +245,7 @@ class Prefix:
     def pointed_to(self) -> Generation | None:
         """The same, also when it is not complete: its mark may be lost while programs run from it. Raises as ``current``."""
         target = self._target()
-        generation = self._parse(os.path.basename(target)) if target else None
+        generation = self._parse(Path(target).name) if target else None
         return generation if generation and target == f"{GENERATIONS}/{generation.name}" else None
 
     def refuse_strange_current(self) -> None:
@@ -281,7 +281,7 @@ class Prefix:
         """Names of what is no complete generation: one in the making, garbage, or one whose mark is damaged."""
         complete = {generation.name for generation in self.installed()}
         with self._looking(self._generations) as (_, directory):
-            names = os.listdir(directory) if directory is not None else []
+            names = names_in(directory) if directory is not None else []
         return tuple(sorted(name for name in names if name not in complete))
 
     def leftovers(self) -> tuple[str, ...]:
@@ -295,7 +295,7 @@ class Prefix:
         with self._looking(self._generations) as (opened, directory):
             if opened is None or directory is None:
                 return ()
-            names = [name for name in os.listdir(directory) if self._parse(name) and self._parse(name) != pointed]
+            names = [name for name in names_in(directory) if self._parse(name) and self._parse(name) != pointed]
             return tuple(sorted(name for name in names if self._mark(opened, directory, name) is None))
 
     def path_of(self, name: str) -> Path:

@@ -4,10 +4,10 @@ It is what remains when generations are gone: the greatest sequence that was eve
 undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by.
 ``mirror.closed.prefix.generations`` holds the generations themselves.
 
-Rules: lines are appended and forced to the disk before ``current`` changes; a line that was cut short, by a power loss or a full
-disk, is the last one or is marked as cut, and is left out; any other damage is an error, never an empty history. Beside the lines
-lies ``history.json``, which says how many bytes of them there were and what their digest is: lines that are lost, or all of them,
-are missed also where no generation is left to tell of them.
+Rules: lines are appended and forced to the disk before ``current`` changes; a line that was cut short, by a power loss or a
+full disk, is the last one or is marked as cut, and is left out; any other damage is an error, never an empty history. Beside
+the lines lies ``history.json``, which says how many bytes of them there were and what their digest is: lines that are lost, or
+all of them, are missed also where no generation is left to tell of them.
 
 Example::
 
@@ -65,9 +65,9 @@ class HistoryLost(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint = (
-            f"Put it back from a backup. Without one, move {self.path} and {self.path[:-1]} away; then nothing remains that "
-            f"refuses a bundle older than that of {utc(self.greatest)}, the newest that was installed here, so compare the date "
-            "of what you install by hand."
+            f"Put it back from a backup. Without one, move {self.path} and {self.path[:-1]} away; then nothing remains "
+            f"that refuses a bundle older than that of {utc(self.greatest)}, the newest that was installed here: compare the "
+            "date of what you install by hand."
         )
 
 

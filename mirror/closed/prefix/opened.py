@@ -1,10 +1,10 @@
 """A prefix that was walked to, judged, and is held open: whatever is read, written or removed there goes through it.
 
-``mirror.core.trust.ownership`` is the rule of whose a place is. Who changes a prefix must be its owner; who uses one trusts its
-owner with what is in it, and nobody else but root. ``mirror.closed.prefix.generations`` works in what this opens.
+``mirror.core.trust.ownership`` is the rule of whose a place is. Who changes a prefix must be its owner; who uses one trusts
+its owner with what is in it, and nobody else but root. ``mirror.closed.prefix.generations`` works in what this opens.
 
-Rules: the judgement is of the descriptor that is used, not of a path that may lead elsewhere a moment later; nothing in a prefix
-is reached through a link; every generation, its mark and the link ``current`` belong to the owner too.
+Rules: the judgement is of the descriptor that is used, not of a path that may lead elsewhere a moment later; nothing in a
+prefix is reached through a link; every generation, its mark and the link ``current`` belong to the owner too.
 
 Example::
 
@@ -74,7 +74,7 @@ class Opened:
         return descriptor
 
     def judge_entry(self, directory: int, name: str, place: Path) -> None:
-        """Judge whatever has a name in an open directory of the prefix, a link as well. Arguments and errors as ``open_below``."""
+        """Judge whatever has a name in an open directory of the prefix, a link as well. Raises as ``open_below``."""
         os.close(self.open_below(directory, name, place, os.O_PATH))
 
     @contextmanager
@@ -139,6 +139,11 @@ def make_prefix(path: Path, root: Path) -> None:
                 os.mkdir(name, 0o755, dir_fd=directory)
             directory = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
             made.callback(os.close, directory)
+
+
+def names_in(directory: int) -> list[str]:
+    """What is in an open directory. Raises ``OSError``."""
+    return os.listdir(directory)
 
 
 def is_directory(name: str, directory: int) -> bool:

@@ -2,8 +2,8 @@
 
 ``mirror.closed.prefix.generations`` decides which trees, and when.
 
-Rules: links are never followed: a tree is removed from the descriptor of the directory that it is in, and so is each directory of
-it; few descriptors are open however deep it is; a failed flush is an error and is never tried again.
+Rules: links are never followed: a tree is removed from the descriptor of the directory that it is in, and so is each directory
+of it; few descriptors are open however deep it is; a failed flush is an error and is never tried again.
 
 Example::
 

@@ -23,6 +23,7 @@ from mirror.connected.newstack.borrowed import Borrowed, borrow, required_python
 from mirror.connected.stack.file import Stack
 from mirror.core.cuda.components import component
 from mirror.core.cuda.gpus import Gpu, gpu
+from mirror.core.durable import create_file
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import stack_name
 from mirror.core.stackfiles import DIRECTORY
@@ -119,12 +120,9 @@ def new_stack(word: str, choices: Choices) -> NewStack:
     text = _text(path.stem, target, choices, borrowed)
     stack = Stack.from_dict(parse_toml(text.encode(), str(path), len(text) * 4), path.stem, str(path))
     try:
-        with open(path, "x", encoding="utf-8") as stream:
-            stream.write(text)
+        create_file(path, text.encode())
     except FileExistsError as exc:
         raise _exists(path) from exc
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
     return NewStack(path, stack, tuple(borrowed.left_out))
 
 

@@ -1,7 +1,7 @@
 """Whose a place is: who besides its owner could put something else where mirror reads, writes or removes.
 
-One rule for the trust store (``mirror.core.trust.truststore``) and for prefixes (``mirror.closed.prefix.opened``), each of which
-says whom it trusts and names what was found.
+One rule for the trust store (``mirror.core.trust.truststore``) and for prefixes (``mirror.closed.prefix.opened``), each of
+which says whom it trusts and names what was found.
 
 The rule. A directory, or a file, is its owner's alone when it belongs to somebody who is trusted (root always is) and nobody
 else may write it: not every user, not a group, not anybody whom an access list names. A group that is its owner's own, of the
@@ -32,7 +32,7 @@ import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Optional
 
@@ -252,7 +252,7 @@ def _writers(entries: Collection[tuple[int, int, int]], group: int, owners: froz
                 yield f"the group {group_name(number)}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _is_private(gid: int, owners: frozenset[int]) -> bool:
     """Whether a group has no member but somebody who is trusted, as far as that can be known.
 
@@ -273,7 +273,7 @@ def _is_private(gid: int, owners: frozenset[int]) -> bool:
 
 def _always() -> tuple[int, int]:
     """Who could change every place: root, and whoever looks like root where no user is mapped."""
-    return 0, os.stat("/").st_uid
+    return 0, Path("/").stat().st_uid
 
 
 def user_name(uid: int) -> str:
