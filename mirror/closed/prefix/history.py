@@ -57,6 +57,7 @@ class HistoryLost(MirrorError):
 
     ref = "history-lost"
     exit_code = FAMILIES["install"]
+    hint = "Put it back from a backup."
     message = "{path}: {problem}"
 
     path: str
@@ -65,7 +66,7 @@ class HistoryLost(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint = (
-            f"Put it back from a backup. Without one, move {self.path} and {self.path[:-1]} away; then nothing remains "
+            f"{type(self).hint} Without one, move {self.path} and {self.path[:-1]} away; then nothing remains "
             f"that refuses a bundle older than that of {utc(self.greatest)}, the newest that was installed here: compare the "
             "date of what you install by hand."
         )

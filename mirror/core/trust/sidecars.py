@@ -177,7 +177,7 @@ def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
 
 
 def _beside(bundle: Path) -> Iterator[Path]:
-    """What is there of the names that are looked at, and what cannot be looked at: reading it says why it counts for nothing."""
+    """What is there of the names that are looked at, and what cannot be looked at: reading says why it counts for nothing."""
     approvals = (path for places in _places(bundle, "approval") for path in places)
     rejections = (statement for _, statement in _places(bundle, "rejection"))
     return (path for path in (*approvals, *rejections) if _may_be_there(path))
