@@ -23,7 +23,7 @@ from typing import Any
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.toolkit.toolchain import Unpacked
@@ -165,14 +165,9 @@ def read_receipt(generation: Generation) -> Receipt:
 
     Raises:
         Unreadable: when it cannot be read.
-        InvalidDocument: when it is damaged, or another generation's.
+        InvalidDocument: when it is damaged.
     """
     try:
-        receipt = Receipt.from_bytes(generation.receipt.read_bytes())
+        return Receipt.from_bytes(generation.receipt.read_bytes())
     except OSError as exc:
         raise Unreadable(str(generation.receipt), exc.strerror or str(exc)) from exc
-    bundle = (receipt.sequence, receipt.manifest_sha256[:12])
-    if bundle != generation.identity.bundle:
-        named, told = (f"{sequence}-{digest}" for sequence, digest in (generation.identity.bundle, bundle))
-        raise InvalidDocument("Receipt", "manifest_sha256", f"it tells of {told}, and lies in {named}")
-    return receipt
