@@ -228,8 +228,8 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     from mirror.connected.signing.signers import load_signer
 
     rotation = Rotation(store, args.file)
-    if rotation.finished():  # by a run that was stopped before it could say so
-        return _tell_signed(rotation.sign([]), (), store, args.json)
+    if done := rotation.finished():  # by a run that was stopped before it could say so
+        return _tell_signed(done, (), store, args.json)
     root = rotation.next_root()
     for role, number in args.threshold:
         root = with_threshold(root, role, number)

@@ -120,6 +120,21 @@ def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
         os.close(descriptor)  # swept between the two steps
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process has left of a file under other names, as each write of it does.
+
+    Raises:
+        Unwritable: when its directory cannot be looked into.
+    """
+    try:
+        with _opened(path, None) as place:
+            _sweep(place, path.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
 def _sweep(place: int, name: str) -> None:
     """Remove what a killed process left of this file; one that still runs keeps its own, also on another host."""
     for stale in os.listdir(place):

@@ -27,7 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.durable import create_file, facts_of, make_private_directory
+from mirror.core.durable import create_file, facts_of, make_private_directory, remove_leftovers
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.signatures.sshsig import PublicKey, take_string
 
@@ -127,6 +127,7 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
     """
     beside = path.with_name(path.name + ".pub")
     make_private_directory(path.parent)
+    remove_leftovers(path)
     is_there, has_public = _is_there(path), _is_there(beside)
     if is_there and not has_public:
         public = _public_half(path, bool(passphrase))

@@ -214,7 +214,7 @@ class Rotation:
             MirrorError: as ``Signer.sign``, ``check_successor`` and ``TrustStore.add_root``.
         """
         if done := self.finished():
-            return Signed(done, True, (), self.path)
+            return done
         before, root = self.store.load_root(), self.next_root()
         self.draft(root)
         document = root.encode()
@@ -232,13 +232,13 @@ class Rotation:
             self._forget()
         return Signed(root, not shortfalls, shortfalls, self.path)
 
-    def finished(self) -> Root | None:
-        """The trusted root, where the draft is that very one: it was trusted by a run that could not clear it away."""
+    def finished(self) -> Signed | None:
+        """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""
         trusted = self.store.load_root()
         if trusted.version == 1 or not _is_there(self.path) or _read(self.path) != trusted.encode():
             return None
         self._forget()
-        return trusted
+        return Signed(trusted, True, (), self.path)
 
     def _forget(self) -> None:
         """The draft is a root now; a file that another holder sent stays theirs.
