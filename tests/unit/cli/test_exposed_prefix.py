@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -262,3 +263,28 @@ def test_a_current_that_leads_elsewhere_is_no_generation_and_stops_what_removes(
         prefix.sweep()
     assert main(["gc", "--prefix", str(prefix.root), "--keep", "0"]) == 11
     assert len(prefix.installed()) == 3
+
+
+def enter_a_user_namespace() -> bool:
+    """As ``unshare --user --map-root-user``; False where the kernel lets no ordinary user do so."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: after a change of user /proc/self is not ours to write
+    if library.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+        return False
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {OTHER} 1"), ("gid_map", f"0 {OTHER} 1")):
+        Path(f"/proc/self/{name}").write_text(text)
+    return True
+
+
+def test_in_a_user_namespace_where_root_is_not_mapped_a_prefix_of_ones_own_is_fine() -> None:
+    """As in a network namespace that an ordinary user makes: there / and /tmp seem to be nobody's."""
+    with shared_directory() as shared:
+        shared.chmod(0o1777)
+
+        def install() -> None:
+            if enter_a_user_namespace():
+                assert (os.geteuid(), Path("/").stat().st_uid) == (0, 65534)
+                put_generation(Prefix(shared / "h100"), 1)
+                assert Prefix(shared / "h100").current() is not None
+
+        call_as_other(install)
