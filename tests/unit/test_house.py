@@ -148,7 +148,6 @@ LOOSE_LOOKS = {"exists", "lexists", "is_dir", "is_file", "is_symlink", "isdir", 
 REMOVING = {"unlink", "rmdir", "rmtree", "remove", "remove_tree", "remove_below"}
 MAY_LOOK = {
     "closed/prefix/tree.py": "a directory's own entry: it raises what it cannot tell, and unlink(2) removes no directory",
-    "connected/building/workshop.py": "whether a source or a wheel is there decides what is built, and nothing that goes",
     "connected/locking/drafts.py": "a file that is taken for absent is not removed",
     "core/cuda/links.py": "in a tree that we are writing ourselves, and which goes as a whole when something fails",
     "core/durable.py": "make_private_directory, which removes nothing",

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.opened import open_prefix
+from mirror.closed.prefix.opened import Opened, open_prefix
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.core.durable import write_file
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
@@ -160,31 +160,31 @@ class History:
             raise OSError(
                 errno.EMSGSIZE, f"the event has {len(line)} bytes, at most {_MAX_LINE} are kept: give a shorter reason"
             )
-        with self._opened(is_changed=True) as directory:
-            if directory is None:
+        with self._opened(is_changed=True) as opened:
+            if opened is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path.parent))
-            lines = _bytes_of(_LINES, directory, self.path) or b""
+            lines = _bytes_of(opened, self.path) or b""
             added = _ended(lines) + line
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            with open(os.open(_LINES, flags, 0o644, dir_fd=directory), "ab", buffering=0) as stream:
+            with open(os.open(_LINES, flags, 0o644, dir_fd=opened.descriptor), "ab", buffering=0) as stream:
                 try:
                     _write(stream.fileno(), added)
                     os.fsync(stream.fileno())
-                    self._seal(lines, lines + added, directory)
+                    self._seal(lines, lines + added, opened)
                 except BaseException:
                     with contextlib.suppress(OSError, MirrorError):
-                        seal = self._sealed(directory)
+                        seal = self._sealed(opened)
                         if seal is None or seal.size <= len(lines):  # else the new line is sealed already, and stays
                             os.ftruncate(stream.fileno(), len(lines))
                     raise
 
-    def _seal(self, before: bytes, lines: bytes, directory: int) -> None:
+    def _seal(self, before: bytes, lines: bytes, opened: Opened) -> None:
         """Seal the lines; where some are lost or damaged, what tells so is left as it is."""
         with contextlib.suppress(InvalidDocument):
-            seal = self._sealed(directory)
+            seal = self._sealed(opened)
             if seal is None or seal.holds(before):
                 greatest = max(event.sequence for event in self._events(lines))
-                with _readable(directory) as place:
+                with _readable(opened.descriptor) as place:
                     write_file(self._seal_path, HistorySeal.of(lines, greatest).encode(), directory=place)
 
     def events(self) -> tuple[Event, ...]:
@@ -195,11 +195,11 @@ class History:
             HistoryLost: when lines are missing that were there.
             InvalidDocument: when a line that was written whole is damaged.
         """
-        with self._opened(is_changed=False) as directory:
-            if directory is None:
+        with self._opened(is_changed=False) as opened:
+            if opened is None:
                 return ()
-            seal = self._sealed(directory)  # first, for lines may be added meanwhile
-            lines = _bytes_of(_LINES, directory, self.path) or b""
+            seal = self._sealed(opened)  # first, for lines may be added meanwhile
+            lines = _bytes_of(opened, self.path) or b""
         if seal and not seal.holds(lines):
             problem = f"it has {len(lines):,} bytes, {_SEAL} beside it knows of {seal.size:,}"
             if len(lines) >= seal.size:
@@ -208,21 +208,21 @@ class History:
         return self._events(lines)
 
     @contextmanager
-    def _opened(self, is_changed: bool) -> Iterator[int | None]:
+    def _opened(self, is_changed: bool) -> Iterator[Opened | None]:
         root = self.path.parent
         with contextlib.ExitStack() as stack:
             try:
                 opened = stack.enter_context(open_prefix(root, root, is_changed))
             except OSError as exc:
                 raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
-            yield opened.descriptor if opened else None
+            yield opened
 
     @property
     def _seal_path(self) -> Path:
         return self.path.with_name(_SEAL)
 
-    def _sealed(self, directory: int) -> HistorySeal | None:
-        data = _bytes_of(_SEAL, directory, self._seal_path)
+    def _sealed(self, opened: Opened) -> HistorySeal | None:
+        data = _bytes_of(opened, self._seal_path)
         try:
             return HistorySeal.parse(data) if data is not None else None
         except InvalidDocument as exc:
@@ -243,9 +243,8 @@ class History:
                     f"lost: take it out (keep a copy of the file, and move {_SEAL} beside it away)."
                 )
                 raise error from exc
-        with contextlib.suppress(
-            InvalidDocument
-        ):  # the last line without its end was being written when the power went
+        # The last line without its end was being written when the power went.
+        with contextlib.suppress(InvalidDocument):
             found += [_parse(last, len(numbered) + 1)] if last else []
         return tuple(found)
 
@@ -285,14 +284,15 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _bytes_of(name: str, directory: int, path: Path) -> bytes | None:
-    """A file of the prefix; None only when it certainly is not there.
+def _bytes_of(opened: Opened, path: Path) -> bytes | None:
+    """A file at the top of the prefix; None only when it certainly is not there.
 
     Raises:
+        PreflightFailed: when it is not the owner's alone.
         Unreadable: when it cannot be read, or is a link.
     """
     try:
-        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory), "rb") as stream:
+        with open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
             return stream.read()
     except FileNotFoundError:
         return None

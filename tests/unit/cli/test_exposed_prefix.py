@@ -68,6 +68,11 @@ def plant_a_current(prefix: Path) -> None:
     os.lchown(prefix / "current", OTHER, OTHER)
 
 
+def plant_a_history(prefix: Path) -> None:
+    (prefix / "history.jsonl").touch()
+    os.chown(prefix / "history.jsonl", OTHER, OTHER)
+
+
 EXPOSURES = (
     give_to_a_group,
     give_the_generations_to_a_group,
@@ -288,3 +293,9 @@ def test_in_a_user_namespace_where_root_is_not_mapped_a_prefix_of_ones_own_is_fi
                 assert Prefix(shared / "h100").current() is not None
 
         call_as_other(install)
+
+
+def test_a_history_of_somebody_elses_is_not_believed(prefix: Prefix) -> None:
+    plant_a_history(prefix.root)
+    with pytest.raises(PreflightFailed, match=rf"history\.jsonl, in the prefix, belongs to user {OTHER}"):
+        History(prefix.root).greatest()
