@@ -4,8 +4,9 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 ``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
-lock of the prefix is held from the decision to the end; every removal is in the prefix's history first, so that a bundle older
-than what is gone stays refused; killed anywhere, what is left is complete or garbage to the next run.
+lock of the prefix is held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every
+removal is in the prefix's history first, so that a bundle older than what is gone stays refused; killed anywhere, what is left
+is complete or garbage to the next run.
 
 Example::
 
@@ -32,6 +33,7 @@ from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.core.errors import Unwritable
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import facts_of
 
 _SHOWN = 3
 
@@ -94,7 +96,7 @@ def collect(
     kept: list[Item] = []
     installed: list[Generation] = []
     for prefix in prefixes:
-        check_owner(prefix.root, "remove generations of")
+        check_owner(prefix.named, "remove generations of")
         if not prefix.installed() and not prefix.unfinished():
             raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
         with prefix.lock():
@@ -106,6 +108,7 @@ def collect(
                     prefix.remove(generation)
             removed += [item for _, item in goes] + _unfinished(prefix, dry_run, progress)
             installed += prefix.installed()
+            stays += _strange(prefix, dry_run, [item.path for item in removed])
         kept += stays
     if caches is not None:
         gone, left = _collect_caches(caches, installed, [item.path for item in removed], dry_run, progress)
@@ -115,6 +118,7 @@ def collect(
 
 
 def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], list[Item]]:
+    prefix.refuse_strange_current()
     stack = read_stack(prefix)
     current, installed = stack.current, stack.generations
     anchor = current or (
@@ -172,6 +176,23 @@ def _unfinished(prefix: Prefix, dry_run: bool, progress: Progress) -> list[Item]
     return found
 
 
+def _strange(prefix: Prefix, dry_run: bool, removed: Sequence[Path]) -> list[Item]:
+    """What is neither installed nor a killed run's: somebody may still want it."""
+    pointed = prefix.pointed_to()
+    left = [prefix.path_of(name) for name in prefix.unfinished()]
+    found = [path for path in left if not (dry_run and path in removed)]
+    return [
+        Item(
+            "unfinished",
+            path,
+            "it is what 'current' points to, and has lost its mark"
+            if pointed and path == pointed.path
+            else "its mark COMPLETE is damaged, or mirror did not make it: look at it, and remove it by hand",
+        )
+        for path in found
+    ]
+
+
 def _collect_caches(
     base: Mapping[str, str],
     installed: Iterable[Generation],
@@ -202,7 +223,7 @@ def _remove_cache(path: Path) -> None:
     trash = trash_name(path)
     try:
         if trash != path:
-            if trash.exists():
+            if facts_of(trash):
                 remove_tree(trash)
             path.rename(trash)
         remove_tree(trash)

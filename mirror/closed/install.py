@@ -124,7 +124,7 @@ def install(
         if options.policy:
             enforce(options.policy, manifest, bundle.read)
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
-        preflight.check_owner(prefix.root, "repair" if options.repair else "install in")
+        preflight.check_owner(prefix.named, "repair" if options.repair else "install in")
         job = _Job(bundle, manifest, digest, prefix, options, store, host, interpreters, progress, int(clock()))
         return job.repair() if options.repair else job.install()
 

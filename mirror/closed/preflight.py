@@ -14,20 +14,20 @@ Example::
 from __future__ import annotations
 
 import os
-import pwd
-import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.driverfit import driver_note
 from mirror.closed.host.hostcompiler import NONE, too_new
-from mirror.closed.host.machine import Disk, Host, nearest_existing
+from mirror.closed.host.machine import Disk, Host
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
 from mirror.core.target import Target
+from mirror.core.trust.ownership import Way, reaching, user_name
 
 REQUIREMENTS = "meta/install.txt"
 """What uv and pip are given: each wheel of the bundle, pinned, with its one hash."""
@@ -143,19 +143,49 @@ def prefix_issues(prefix: Path, is_written: bool = True) -> list[str]:
     text = str(prefix)
     if any(ord(letter) < 32 or letter in ":\x7f'\"\\$`" or 0xD800 <= ord(letter) < 0xE000 for letter in text):
         return [f"the prefix {text!r} holds a character that search paths and scripts cannot"]
-    issues = []
-    for place in (prefix, *prefix.parents):
-        try:
-            facts = place.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as exc:
-            return [f"the prefix {prefix} cannot be looked at: {exc.strerror}"]
-        issues += _place_issues(place, facts, is_prefix=place == prefix)
-    place = nearest_existing(prefix)
-    if is_written and not issues and not os.access(place, os.W_OK | os.X_OK):
+    try:
+        with reaching(prefix) as way:
+            issues = way_issues(way)
+            is_writable = os.access(".", os.W_OK | os.X_OK, dir_fd=way.descriptor)
+            place = way.end.place
+    except NotADirectoryError as exc:
+        named = f"the prefix {prefix}" if exc.filename == str(prefix) else f"{exc.filename}, above the prefix,"
+        return [f"{named} is not a directory"]
+    except OSError as exc:
+        return [f"the prefix {prefix} cannot be looked at: {exc.strerror}"]
+    if is_written and not issues and not is_writable:
         issues.append(f"the prefix {prefix} cannot be made: {place} is not writable by you")
     return issues
+
+
+def way_issues(way: Way, owner: int | None = None) -> list[str]:
+    """Who else could change what is in a prefix, or put another one in its place.
+
+    Args:
+        owner: whom its users trust; None when it is to be changed, which this user has to own it for.
+    """
+    issues, end = [], None if way.missing else way.end
+    if end and end.is_link:
+        return [f"the prefix {end.place} is a symbolic link; name the directory that it points to"]
+    if end and owner is None and end.facts.st_uid != os.geteuid():
+        named = f"{user_name(end.facts.st_uid)}, you are {user_name(os.geteuid())}"
+        issues.append(f"the prefix {end.place} belongs to {named}")
+    for found in way.exposures({os.geteuid(), *([owner] if owner is not None else [])}):
+        is_prefix = end is not None and found.place == end.place
+        if not (is_prefix and found.owner is not None):
+            what = f"the prefix {found.place}" if is_prefix else f"{found.place}, above the prefix,"
+            issues.append(f"{what} {found.problem}, who could change what is installed")
+    return list(dict.fromkeys(issues))
+
+
+def refuse_exposed(prefix: Path, issues: Sequence[str], is_changed: bool) -> None:
+    """Stop where there are issues of who else could change a prefix.
+
+    Raises:
+        PreflightFailed: with all of them.
+    """
+    if issues:
+        raise PreflightFailed(tuple(issues), f"{'change' if is_changed else 'use'} {prefix}", _hint(prefix, is_changed))
 
 
 def _toolchain_issues(manifest: Manifest, prefix: Path) -> list[str]:
@@ -182,45 +212,34 @@ def check_owner(prefix: Path, action: str) -> None:
     """
     issues = prefix_issues(prefix, is_written=False)
     if issues:
-        raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint_for_others(prefix) or PreflightFailed.hint)
+        raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint(prefix))
 
 
-def _hint_for_others(prefix: Path) -> str:
-    """What somebody can do who does not own a prefix; empty for its owner."""
+def _hint(prefix: Path, is_changed: bool = True) -> str:
+    """The next step for somebody whose prefix is not theirs, or not theirs alone."""
     try:
         owner = prefix.lstat().st_uid
     except OSError:
-        return ""
-    if owner == os.geteuid():
-        return ""
+        owner = os.geteuid()
+    named = user_name(owner)
+    if owner != os.geteuid() and is_changed:
+        return (
+            f"Nothing was changed. Only {named} changes what is installed there: ask them to run this command. You can use it "
+            f"as it is ('mirror status --prefix {prefix}', 'mirror run --prefix {prefix} -- PROGRAM'), or install one of your "
+            "own with --prefix DIR."
+        )
+    if owner != os.geteuid():
+        return (
+            f"What you would run from there could be anybody's. Ask {named} to take the right to write from all others (chmod "
+            "go-w DIR) and to look at what is there with 'mirror status --check'; or install one of your own with --prefix DIR."
+            " A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+        )
     return (
-        f"Nothing was changed. Only {user_name(owner)} changes what is installed there: ask them to run this command. You can "
-        f"use it as it is ('mirror status --prefix {prefix}', 'mirror run --prefix {prefix} -- PROGRAM'), or install one of "
-        "your own with --prefix DIR."
+        "Nothing was changed. Whoever can write there, or above, could plant programs that you then run. Name a prefix whose "
+        "directories only you and root can write, as in your home; or take the right away (chmod go-w DIR; above the prefix "
+        "'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. A group shares a stack safely "
+        "when one user installs it and the others only read it: mirror help sharing."
     )
-
-
-def user_name(uid: int) -> str:
-    """``"root (user 0)"``; containers and clusters have users without a name."""
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (user {uid})"
-    except KeyError:
-        return f"user {uid}"
-
-
-def _place_issues(place: Path, facts: os.stat_result, is_prefix: bool) -> list[str]:
-    what = f"the prefix {place}" if is_prefix else f"{place}, above the prefix,"
-    if stat.S_ISLNK(facts.st_mode):
-        return [f"{what} is a symbolic link; name the directory that it points to"]
-    if not stat.S_ISDIR(facts.st_mode):
-        return [f"{what} is not a directory"]
-    issues = []
-    if is_prefix and facts.st_uid != os.geteuid():
-        issues.append(f"{what} belongs to {user_name(facts.st_uid)}, you are {user_name(os.geteuid())}")
-    # In a sticky directory such as /tmp others can make files but cannot replace ours.
-    if facts.st_mode & stat.S_IWOTH and (is_prefix or not facts.st_mode & stat.S_ISVTX):
-        issues.append(f"{what} may be written by every user, who could then change what is installed")
-    return issues
 
 
 def _disk_issues(manifest: Manifest, prefix: Path, host: Host, disk: Disk) -> list[str]:

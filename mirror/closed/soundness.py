@@ -31,7 +31,7 @@ from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.progress import SILENT, Advance, Progress
 
 MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
@@ -131,16 +131,17 @@ def check_generation(generation: Generation, progress: Progress = SILENT) -> Sou
 
 
 def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
-    if not generation.is_complete:
-        expected.damages.append(Damage("COMPLETE", CHANGED if generation.complete.exists() else MISSING, "mirror"))
-    elif not has_manifest(generation):
-        kind = CHANGED if generation.manifest.exists() else MISSING
-        expected.damages.append(Damage("manifest.json", kind, "mirror"))
+    try:
+        if not generation.is_complete:
+            expected.damages.append(Damage("COMPLETE", _state(generation.complete), "mirror"))
+        elif not has_manifest(generation):
+            expected.damages.append(Damage("manifest.json", _state(generation.manifest), "mirror"))
+    except Unreadable as exc:
+        expected.damages.append(Damage(Path(exc.path).name, UNREADABLE, "mirror"))
     try:
         return read_receipt(generation)
     except MirrorError:
-        kind = CHANGED if generation.receipt.exists() else MISSING
-        expected.damages.append(Damage("receipt.json", kind, "mirror"))
+        expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
         return None
 
 
@@ -155,8 +156,7 @@ def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) 
         return Seal.parse(data)
     except (OSError, ValueError, MirrorError):
         if receipt:
-            kind = CHANGED if generation.files.exists() else MISSING
-            expected.damages.append(Damage("files.json", kind, "mirror"))
+            expected.damages.append(Damage("files.json", _state(generation.files), "mirror"))
         return None
 
 

@@ -8,7 +8,7 @@ Packages, each standing only on those before it:
 3. ``binaries``: compiled files, what they ask of a host, and for which GPUs they hold code.
 4. ``wheels``: a wheel's name, tags, paths, versions and requirements, and the one reader of the file.
 5. ``signatures``: Ed25519, OpenSSH's sshsig, OpenPGP.
-6. ``trust``: who may sign what, whether enough of them did, and the chain of roots.
+6. ``trust``: who may sign what, whether enough of them did, the chain of roots; and whose a place on a disk is.
 7. ``bundle``: the manifest, the one legal tar, and the dossier beside them.
 8. ``advisories`` and ``policy``: what is known against a bundle's files, and what a site allows; ``cuda``: what NVIDIA's
    releases and parts are called.

@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Optional
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import Event, History
@@ -95,9 +95,9 @@ def lock_that_outlives_its_holder() -> None:
 
 def files_written_in_place() -> None:
     @contextlib.contextmanager
-    def replacing(path: Path, mode: int = 0o644, *_: object) -> Iterator[BinaryIO]:
+    def replacing(path: Path, mode: int = 0o644, directory: Optional[int] = None) -> Iterator[BinaryIO]:
         try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode, dir_fd=directory), "wb") as stream:
                 yield stream
         except OSError as exc:
             raise Unwritable(str(path), str(exc.strerror)) from exc
@@ -107,14 +107,16 @@ def files_written_in_place() -> None:
 
 def temporary_left_after_an_error() -> None:
     @contextlib.contextmanager
-    def replacing(path: Path, mode: int = 0o644, *_: object) -> Iterator[BinaryIO]:
+    def replacing(path: Path, mode: int = 0o644, directory: Optional[int] = None) -> Iterator[BinaryIO]:
         temporary = path.with_name(path.name + ".part")
         try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
+            with open(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode, dir_fd=directory), "wb"
+            ) as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+            os.rename(temporary, path, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as exc:
             raise Unwritable(str(path), str(exc.strerror)) from exc
 

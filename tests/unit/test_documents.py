@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.prefix.history import Event, History
+from mirror.closed.prefix.history import Event, History, HistorySeal
 from mirror.closed.prefix.receipt import Receipt
 from mirror.connected.contents.inside import Contents
 from mirror.connected.fetching.transport import BadReply
@@ -33,6 +33,7 @@ from tests.unit.connected.sdists.test_sdist import archive
 VECTORS = Path(__file__).parents[1] / "vectors" / "documents"
 READERS: dict[str, Callable[[bytes], object]] = {
     "dossier.json": Dossier.parse,
+    "history.json": HistorySeal.parse,
     "manifest.json": Manifest.parse,
     "receipt-short.json": Receipt.from_bytes,
     "receipt.json": Receipt.from_bytes,

@@ -173,6 +173,37 @@ def test_the_two_kinds_of_toolchain_packages_are_named_in_their_own_modules() ->
     assert named <= set(TOOLCHAIN_KINDS)
 
 
+LOOSE_LOOKS = {"exists", "lexists", "is_dir", "is_file", "is_symlink", "isdir", "isfile", "islink"}
+"""They answer "no" also when the system cannot tell, some of them on every Python and the others from 3.14 on."""
+REMOVING = {"unlink", "rmdir", "rmtree", "remove", "remove_tree", "remove_below"}
+MAY_LOOK = {
+    "closed/prefix/tree.py": "a directory's own entry: it raises what it cannot tell, and unlink(2) removes no directory",
+    "connected/locking/drafts.py": "a file that is taken for absent is not removed",
+    "core/cuda/links.py": "in a tree that we are writing ourselves, and which goes as a whole when something fails",
+    "core/system/durable.py": "make_private_directory, which removes nothing",
+    "connected/bundle.py": "refuses an output; what it removes is its own draft",
+}
+"""Modules that remove something and look loosely for another reason."""
+
+
+def calls_of(path: Path) -> set[str]:
+    """The last names of what a module calls."""
+    called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    methods = {one.attr for one in called if isinstance(one, ast.Attribute)}
+    return methods | {one.id for one in called if isinstance(one, ast.Name)}
+
+
+def test_what_removes_looks_with_facts_of() -> None:
+    """Otherwise a disk that cannot answer for a moment would have something removed that is there (SECURITY.md 51)."""
+    found = {
+        path.relative_to(HOUSE).as_posix()
+        for path in MODULES
+        if calls_of(path) & REMOVING and calls_of(path) & LOOSE_LOOKS
+    }
+    assert found - set(MAY_LOOK) == set()
+    assert set(MAY_LOOK) - found == set()
+
+
 def test_tomli_is_pinned_alike_wherever_it_is_named() -> None:
     project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["project"]
     (wanted,) = {line.partition(";")[0] for line in project["dependencies"] if line.startswith("tomli==")}

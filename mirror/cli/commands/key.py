@@ -26,7 +26,8 @@ def configure(subparsers: Any) -> None:
     new = actions.add_parser(
         "new",
         help="make a key",
-        description="Make a private key (mode 0600) and FILE.pub beside it. An existing file is never replaced.",
+        description="Make a private key (mode 0600) and FILE.pub beside it. An existing file is never replaced; a private key "
+        "that lacks its FILE.pub, because its making was cut short, gets it.",
     )
     new.add_argument("--comment", default="mirror", metavar="TEXT", help="ends the line in FILE.pub (default: mirror)")
     new.add_argument("--passphrase", action="store_true", help="ask for a passphrase that locks the key")

@@ -11,7 +11,7 @@ from mirror.cli.console import Console, print_json
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
 from mirror.review.markup import visible
@@ -86,7 +86,7 @@ def _check(output: Path) -> None:
     """Refuse now what would be refused after the long pass, and what a slip of the fingers would destroy."""
     if output.is_dir():
         raise Unwritable(str(output), "it is a directory; name a file with -o")
-    if output.exists() and output.suffix not in (".html", ".htm"):
+    if facts_of(output) and output.suffix not in (".html", ".htm"):
         raise Unwritable(str(output), "it is there and is no page; name another file with -o")
     if not output.absolute().parent.is_dir():
         raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
@@ -15,6 +15,9 @@ from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.root import ROLES, Key, Root, utc
 from mirror.core.trust.truststore import TrustStore
+
+if TYPE_CHECKING:
+    from mirror.connected.signing.rotation import Signed
 
 _DESCRIPTION = """\
 Say whom this machine trusts. A root names the keys that may sign bundles; its fingerprint is the sha256 of its bytes.
@@ -203,14 +206,13 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     """Add a key to the draft of the next root, or take one out."""
     _need_connected(args.action)
     from mirror.connected.signing.keyfile import read_key
-    from mirror.connected.signing.rotation import Rotation, with_key, without_key
+    from mirror.connected.signing.rotation import Rotation
 
     rotation = Rotation(store)
-    root = rotation.next_root()
     if args.action == "add":
-        root = with_key(root, args.role, Key(args.name or args.file.stem, read_key(args.file).public))
+        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_key(args.file).public))
     else:
-        root = without_key(root, args.name)
+        root = rotation.remove_key(args.name)
     rotation.draft(root)
     if args.json:
         print_json({"draft": str(rotation.path), **_facts(root)}, "trust-draft")
@@ -226,6 +228,8 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     from mirror.connected.signing.signers import load_signer
 
     rotation = Rotation(store, args.file)
+    if done := rotation.finished():  # by a run that was stopped before it could say so
+        return _tell_signed(done, (), store, args.json)
     root = rotation.next_root()
     for role, number in args.threshold:
         root = with_threshold(root, role, number)
@@ -238,7 +242,11 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
         print(f"signing root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}")
     own = store.keys / "root"
     signed = rotation.sign([load_signer(key) for key in args.key or ([own] if own.exists() else [])])
-    if args.json:
+    return _tell_signed(signed, told, store, args.json)
+
+
+def _tell_signed(signed: Signed, told: tuple[str, ...], store: TrustStore, as_json: bool) -> int:
+    if as_json:
         missing = [str(one) for one in signed.shortfalls]
         state = {"trusted": signed.is_trusted, "missing": missing, "draft": str(signed.path), "changes": list(told)}
         print_json({**_facts(signed.root), **state})

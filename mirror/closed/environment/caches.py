@@ -26,6 +26,7 @@ from pathlib import Path
 from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
 from mirror.closed.prefix.generations import Generation, generation_at
 from mirror.core.errors import MirrorError
+from mirror.core.system.durable import facts_of
 
 _KEY = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}\.removed", re.ASCII)
 """The second is what a removal that was killed has left."""
@@ -103,6 +104,13 @@ def _judge(path: Path, keys: Mapping[str, Path], gone: set[Path], unknown: bool)
         return Cache(path)
     if path.name in keys:
         return Cache(path, f"it belongs to {keys[path.name]}")
+    try:
+        return _looked_into(path, gone, unknown)
+    except (OSError, MirrorError) as exc:
+        return Cache(path, f"whether somebody needs it cannot be told: {exc}")
+
+
+def _looked_into(path: Path, gone: set[Path], unknown: bool) -> Cache:
     owner = _owner(path)
     if owner and owner not in gone and _is_installed(owner, path.name):
         return Cache(path, f"it belongs to {owner}")
@@ -114,14 +122,21 @@ def _judge(path: Path, keys: Mapping[str, Path], gone: set[Path], unknown: bool)
 
 
 def _owner(path: Path) -> Path | None:
-    try:
-        return (path / _OWNER).readlink()
-    except OSError:
-        return None
+    """Where a cache's link leads; None when it certainly has none.
+
+    Raises:
+        OSError: when that cannot be told.
+    """
+    facts = facts_of(path / _OWNER)
+    return (path / _OWNER).readlink() if facts and stat.S_ISLNK(facts.st_mode) else None
 
 
 def _is_installed(owner: Path, key: str) -> bool:
-    """Whether the link of a cache leads to a generation with this key; one that cannot be asked may have it."""
+    """Whether the link of a cache leads to a generation with this key; one that cannot be asked may have it.
+
+    Raises:
+        Unreadable: when it cannot be told whether it is complete.
+    """
     generation = generation_at(owner)
     if generation is None or not generation.is_complete:
         return False
@@ -132,6 +147,10 @@ def _is_installed(owner: Path, key: str) -> bool:
 
 
 def _has_models(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return any(item.is_file() for item in (path / "mlc_llm" / "model_weights").rglob("*"))
-    return False
+    """Raises ``OSError`` when that cannot be told."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    return any(files for _, _, files in os.walk(path / "mlc_llm" / "model_weights", onerror=refuse))

@@ -4,8 +4,10 @@ It is what remains when generations are gone: the greatest sequence that was eve
 undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by.
 ``mirror.closed.prefix.generations`` holds the generations themselves.
 
-Rules: lines are appended and forced to the disk before ``current`` changes; a line cut short by a power loss is the last one
-and is left out; any other damage is an error, never an empty history.
+Rules: lines are appended and forced to the disk before ``current`` changes; a line that was cut short, by a power loss or a
+full disk, is the last one or is marked as cut, and is left out; any other damage is an error, never an empty history. Beside
+the lines lies ``history.json``, which says how many bytes of them there were and what their digest is: lines that are lost, or
+all of them, are missed also where no generation is left to tell of them.
 
 Example::
 
@@ -16,21 +18,58 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
+from mirror.closed.prefix.opened import Opened, open_prefix
 from mirror.closed.prefix.receipt import read_receipt
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, Unwritable
-from mirror.core.fields import Fields, strict_json
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.system.durable import write_file
+from mirror.core.trust.root import utc
 
 ACTIONS = ("installed", "made-current", "rolled-back", "removed")
 _MAX_LINE = 64 << 10
+_LINES, _SEAL = "history.jsonl", "history.json"
+_FORMAT = "mirror-history/1"
+_CUT = b" (cut short)"
+"""Ends a line that was cut when the next one is written: no JSON ends so, and readers of before leave such a line out, too."""
+
+
+class HistoryLost(MirrorError):
+    """The history of a prefix is shorter than it was, or another one.
+
+    Attributes:
+        path: of its lines.
+        problem: what is missing.
+        greatest: sequence of the newest bundle that was ever installed there.
+    """
+
+    ref = "history-lost"
+    exit_code = FAMILIES["install"]
+    hint = "Put it back from a backup."
+    message = "{path}: {problem}"
+
+    path: str
+    problem: str
+    greatest: int
+
+    def __post_init__(self) -> None:
+        self.hint = (
+            f"{type(self).hint} Without one, move {self.path} and {self.path[:-1]} away; then nothing remains "
+            f"that refuses a bundle older than that of {utc(self.greatest)}, the newest that was installed here: compare the "
+            "date of what you install by hand."
+        )
 
 
 @dataclass(frozen=True)
@@ -70,58 +109,143 @@ class Event:
         return event
 
 
+@dataclass(frozen=True)
+class HistorySeal:
+    """What ``history.json`` says of the lines.
+
+    Attributes:
+        size: how many bytes there were.
+        sha256: of those.
+        greatest: sequence of the newest bundle that they tell of.
+    """
+
+    size: int
+    sha256: Sha256Hex
+    greatest: int
+
+    @classmethod
+    def of(cls, lines: bytes, greatest: int) -> HistorySeal:
+        return cls(len(lines), Sha256Hex(hashlib.sha256(lines).hexdigest()), greatest)
+
+    @classmethod
+    def parse(cls, data: bytes) -> HistorySeal:
+        """Raises ``InvalidDocument``."""
+        fields = Fields.read(data, "Seal of a history", _FORMAT, _MAX_LINE)
+        return fields.fill(cls, sha256=fields.checked("sha256", sha256_hex))
+
+    def encode(self) -> bytes:
+        """Inverse of ``parse``."""
+        return canonical_json({"format": _FORMAT, **vars(self)})
+
+    def holds(self, lines: bytes) -> bool:
+        """Whether these lines begin with those that were sealed."""
+        return len(lines) >= self.size and hashlib.sha256(lines[: self.size]).hexdigest() == self.sha256
+
+
 class History:
-    """The file ``history.jsonl`` of a prefix."""
+    """The files ``history.jsonl`` and ``history.json`` of a prefix."""
 
     def __init__(self, root: Path) -> None:
-        self.path = root / "history.jsonl"
+        self.path = root / _LINES
 
     def append(self, event: Event) -> None:
-        """Add a line, on the disk when this returns.
+        """Add a line, on the disk when this returns; what fails half way is taken back.
 
         Raises:
             OSError: when it cannot be written, or is longer than ``events`` reads.
+            MirrorError: when the prefix, or its history, is not as it should be.
         """
         line = json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n"
         if len(line) > _MAX_LINE:
             raise OSError(
                 errno.EMSGSIZE, f"the event has {len(line)} bytes, at most {_MAX_LINE} are kept: give a shorter reason"
             )
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(self.path, flags, 0o644), "ab") as stream:
-            if stream.tell() and not self._ends_whole():
-                line = b"\n" + line  # what a power loss has cut stays a line of its own, and is left out
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with self._opened(is_changed=True) as opened:
+            if opened is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path.parent))
+            lines = _bytes_of(opened, self.path) or b""
+            added = _ended(lines) + line
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            with open(os.open(_LINES, flags, 0o644, dir_fd=opened.descriptor), "ab", buffering=0) as stream:
+                try:
+                    _write(stream.fileno(), added)
+                    os.fsync(stream.fileno())
+                    self._seal(lines, lines + added, opened)
+                except BaseException:
+                    with contextlib.suppress(OSError, MirrorError):
+                        seal = self._sealed(opened)
+                        if seal is None or seal.size <= len(lines):  # else the new line is sealed already, and stays
+                            os.ftruncate(stream.fileno(), len(lines))
+                    raise
 
-    def _ends_whole(self) -> bool:
-        with open(self.path, "rb") as stream:
-            stream.seek(-1, os.SEEK_END)
-            return stream.read(1) == b"\n"
+    def _seal(self, before: bytes, lines: bytes, opened: Opened) -> None:
+        """Seal the lines; where some are lost or damaged, what tells so is left as it is."""
+        with contextlib.suppress(InvalidDocument):
+            seal = self._sealed(opened)
+            if seal is None or seal.holds(before):
+                greatest = max(event.sequence for event in self._events(lines))
+                with _readable(opened.descriptor) as place:
+                    write_file(self._seal_path, HistorySeal.of(lines, greatest).encode(), directory=place)
 
     def events(self) -> tuple[Event, ...]:
         """All of them, oldest first; none when nothing was ever installed.
 
         Raises:
-            Unreadable: when the file cannot be read.
+            Unreadable: when a file cannot be read.
+            HistoryLost: when lines are missing that were there.
             InvalidDocument: when a line that was written whole is damaged.
         """
+        with self._opened(is_changed=False) as opened:
+            if opened is None:
+                return ()
+            seal = self._sealed(opened)  # first, for lines may be added meanwhile
+            lines = _bytes_of(opened, self.path) or b""
+        if seal and not seal.holds(lines):
+            problem = f"it has {len(lines):,} bytes, {_SEAL} beside it knows of {seal.size:,}"
+            if len(lines) >= seal.size:
+                problem = f"its first {seal.size:,} bytes are not those that {_SEAL} beside it knows of"
+            raise HistoryLost(str(self.path), problem, seal.greatest)
+        return self._events(lines)
+
+    @contextmanager
+    def _opened(self, is_changed: bool) -> Iterator[Opened | None]:
+        root = self.path.parent
+        with contextlib.ExitStack() as stack:
+            try:
+                opened = stack.enter_context(open_prefix(root, root, is_changed))
+            except OSError as exc:
+                raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
+            yield opened
+
+    @property
+    def _seal_path(self) -> Path:
+        return self.path.with_name(_SEAL)
+
+    def _sealed(self, opened: Opened) -> HistorySeal | None:
+        data = _bytes_of(opened, self._seal_path)
         try:
-            lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return ()
-        except OSError as exc:
-            raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
+            return HistorySeal.parse(data) if data is not None else None
+        except InvalidDocument as exc:
+            exc.hint = f"The disk may be bad. Compare {self.path} with a backup; then move {self._seal_path} away."
+            raise
+
+    def _events(self, lines: bytes) -> tuple[Event, ...]:
+        whole, _, last = lines.rpartition(b"\n")
+        numbered = [(number, line) for number, line in enumerate(whole.split(b"\n"), 1) if not _is_cut(line)]
         found = []
-        for number, line in enumerate(lines, 1):
-            # A cut line is one that no brace closes: it was being written when the power went.
-            if line and not (line.startswith(b"{") and not line.endswith(b"}")):
-                what = f"history, line {number}"
-                try:
-                    found.append(Event.from_fields(Fields(strict_json(line, what, _MAX_LINE), what)))
-                except InvalidDocument as exc:
-                    raise InvalidDocument(str(self.path), f"line {number}", str(exc)) from exc
+        for number, line in numbered:
+            try:
+                found.append(_parse(line, number))
+            except InvalidDocument as exc:
+                error = InvalidDocument(str(self.path), f"line {number}", str(exc))
+                error.hint = (
+                    "It was altered, or the disk is bad. Put the file back from a backup; without one, what this line told is "
+                    f"lost: take it out (keep a copy of the file, and move {_SEAL} beside it away)."
+                )
+                raise error from exc
+        # The last line without its end was being written when the power went.
+        with contextlib.suppress(InvalidDocument):
+            found += [_parse(last, len(numbered) + 1)] if last else []
         return tuple(found)
 
     def greatest(self) -> int:
@@ -131,6 +255,59 @@ class History:
     def digest_of(self, sequence: int) -> str:
         """The manifest that was installed with a sequence; empty when none was."""
         return next((event.manifest_sha256 for event in self.events() if event.sequence == sequence), "")
+
+
+def _parse(line: bytes, number: int) -> Event:
+    what = f"history, line {number}"
+    return Event.from_fields(Fields(strict_json(line, what, _MAX_LINE), what))
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether a line holds nothing; before cut ones were marked, one was told by the brace that does not close it."""
+    return not line or line.endswith(_CUT) or (line.startswith(b"{") and not line.endswith(b"}"))
+
+
+def _ended(lines: bytes) -> bytes:
+    """What a last line lacks that was cut: its end, if all of it is there but that, else the mark."""
+    last = lines.rpartition(b"\n")[2]
+    if not last:
+        return b""
+    try:
+        _parse(last, 0)
+    except InvalidDocument:
+        return _CUT + b"\n"
+    return b"\n"
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:  # write(2) may take less than it is given
+        data = data[os.write(descriptor, data) :]
+
+
+def _bytes_of(opened: Opened, path: Path) -> bytes | None:
+    """A file at the top of the prefix; None only when it certainly is not there.
+
+    Raises:
+        PreflightFailed: when it is not the owner's alone.
+        Unreadable: when it cannot be read, or is a link.
+    """
+    try:
+        with open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+
+@contextmanager
+def _readable(directory: int) -> Iterator[int]:
+    """The same directory, good for more than looking up names."""
+    place = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:

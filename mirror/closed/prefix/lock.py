@@ -7,13 +7,14 @@ stays, for a program that was started under the lock may still hold it.
 
 Example::
 
-    with holding(prefix.root) as descriptor: ...
+    with holding(opened.descriptor, prefix.root) as descriptor: ...
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,20 +40,26 @@ class PrefixBusy(MirrorError):
 
 
 @contextmanager
-def holding(root: Path) -> Iterator[int]:
-    """Make a prefix if need be and hold its lock; gives the lock's descriptor.
+def holding(directory: int, root: Path) -> Iterator[int]:
+    """Hold the lock of a prefix; gives the lock's descriptor.
+
+    Args:
+        directory: the prefix, open.
+        root: its path, for messages.
 
     Raises:
         PrefixBusy: when another process holds it.
-        Unwritable: when the directory cannot be made, or its file system keeps no locks.
+        Unwritable: when its file cannot be made or is no file of this user's, or its file system keeps no locks.
     """
     path = root / ".lock"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=directory)
     except OSError as exc:
-        raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
     try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            raise Unwritable(str(path), "it is no file of yours")
         _flock(descriptor, root, path)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)

@@ -24,7 +24,7 @@ from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.preflight import check_owner
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import stack_name
 
 
@@ -152,9 +152,18 @@ def current_generation(prefix: Prefix) -> Generation:
 
 
 def installed_stacks() -> tuple[Prefix, ...]:
-    """The default prefixes that hold something."""
+    """The default prefixes that hold something.
+
+    Raises:
+        Unreadable, PreflightFailed: as ``Prefix.installed``.
+    """
     home = prefixes_home()
-    names = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
+    try:
+        names = sorted(path.name for path in home.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as exc:
+        raise Unreadable(str(home), exc.strerror or str(exc)) from exc
     return tuple(prefix for prefix in (Prefix(home / name) for name in names) if prefix.installed())
 
 
@@ -221,7 +230,7 @@ def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> RolledBack:
         NothingInstalled, NoSuchGeneration: when there is no such generation.
         PrefixBusy, Unwritable: as ``Prefix`` does.
     """
-    check_owner(prefix.root, "roll back")
+    check_owner(prefix.named, "roll back")
     if not prefix.installed():
         raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
     with prefix.lock():

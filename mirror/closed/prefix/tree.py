@@ -2,7 +2,8 @@
 
 ``mirror.closed.prefix.generations`` decides which trees, and when.
 
-Rules: links are never followed; a failed flush is an error and is never tried again.
+Rules: links are never followed: a tree is removed from the descriptor of the directory that it is in, and so is each directory
+of it; few descriptors are open however deep it is; a failed flush is an error and is never tried again.
 
 Example::
 
@@ -13,34 +14,109 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
-import shutil
+import stat
 from pathlib import Path
 
-from mirror.core.system.durable import sync_directory
+from mirror.core.system.durable import facts_of
+
+MARK = "COMPLETE"
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory tree of ours, also one in which directories were made read-only."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink()
-        return
+    """Remove a directory tree of ours, also one in which directories were made read-only; or a file or a link.
+
+    Raises:
+        OSError: when the system refuses; what is left has no mark, and is garbage to the next run.
+    """
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
-        _unmark(path)
-        shutil.rmtree(path)
+        remove_below(directory, path.name, path)
+    finally:
+        os.close(directory)
+
+
+def remove_below(directory: int, name: str, place: Path) -> None:
+    """The same of a name in an open directory.
+
+    Args:
+        place: for messages.
+    """
+    try:
+        facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not stat.S_ISDIR(facts.st_mode):
+            os.unlink(name, dir_fd=directory)
+            return
+        top = _open(directory, name)
+        try:
+            _unmark(top)
+            _empty(top)
+        finally:
+            os.close(top)
+        os.rmdir(name, dir_fd=directory)
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror or str(exc), str(place)) from exc
+
+
+def _open(directory: int, name: str) -> int:
+    """Open a directory to remove what is in it, whatever its permissions are."""
+    try:
+        descriptor = os.open(name, _FLAGS, dir_fd=directory)
     except PermissionError:
-        for directory, _, _ in os.walk(path):
-            Path(directory).chmod(0o700)
-        _unmark(path)
-        shutil.rmtree(path)
+        closed = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+        try:
+            os.chmod(f"/proc/self/fd/{closed}", stat.S_IRWXU)  # noqa: PTH101 - fchmod(2) takes no such descriptor
+        finally:
+            os.close(closed)
+        descriptor = os.open(name, _FLAGS, dir_fd=directory)
+    if os.fstat(descriptor).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        with contextlib.suppress(PermissionError):  # another's: what is in it may be ours to remove
+            os.fchmod(descriptor, stat.S_IRWXU)
+    return descriptor
 
 
-def _unmark(path: Path) -> None:
+def _unmark(top: int) -> None:
     """The mark goes first: from then on, also after a power loss, this is no installed generation any more."""
-    mark = path / "COMPLETE"
-    if mark.exists():
-        mark.unlink()
-        sync_directory(path)
+    if facts_of(MARK, top):
+        os.unlink(MARK, dir_fd=top)
+        os.fsync(top)
+
+
+def _empty(top: int) -> None:
+    """Remove all that is below an open directory: down by name, and up again by ``..``, which must be where we came from."""
+    current = os.dup(top)
+    above: list[tuple[os.stat_result, str, list[str]]] = []
+    left = _clear(current)
+    try:
+        while left or above:
+            if left:
+                name = left.pop()
+                child = _open(current, name)
+                above.append((os.fstat(current), name, left))
+                left = _clear(child)
+            else:
+                facts, name, left = above.pop()
+                child = os.open("..", _FLAGS, dir_fd=current)
+                if not os.path.samestat(os.fstat(child), facts):
+                    os.close(child)
+                    raise OSError(errno.ESTALE, "it was moved while it was being removed")
+                os.rmdir(name, dir_fd=child)
+            os.close(current)
+            current = child
+    finally:
+        os.close(current)
+
+
+def _clear(directory: int) -> list[str]:
+    """Remove what is in a directory but for its directories, and give their names."""
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+    return [name for name, is_directory in found if is_directory]
 
 
 def sync_tree(path: Path) -> None:

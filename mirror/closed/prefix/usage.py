@@ -2,8 +2,9 @@
 
 It finds the users, and holds the lock that a program started by ``mirror run`` keeps. ``mirror.closed.garbage`` acts on it.
 
-Rules: what cannot be seen counts as no use: of other users' processes only the command line shows, and their lock when they
-were started by ``mirror run``; nothing waits.
+Rules: what other users do not show counts as no use: of their processes only the command line shows, and their lock when they
+were started by ``mirror run``; what cannot be told for another reason (no descriptor left, no memory, a sick disk) is an error;
+nothing waits.
 
 Example::
 
@@ -13,11 +14,14 @@ Example::
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from mirror.core.errors import Unreadable
 
 _TRIES, _PAUSE_S = 3, 0.02
 
@@ -45,15 +49,32 @@ def hold(generation: Path) -> int:
     return -1
 
 
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""What file systems say that keep no locks: nobody can hold one there."""
+
+
 def is_held(generation: Path) -> bool:
-    """Whether a program that ``mirror run`` started, of whatever user, still runs."""
+    """Whether a program that ``mirror run`` started, of whatever user, still runs.
+
+    Raises:
+        Unreadable: when that cannot be told.
+    """
+    mark = generation / "COMPLETE"
     try:
-        with (generation / "COMPLETE").open("rb") as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise Unreadable(str(mark), exc.strerror or str(exc)) from exc
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
-        return False
+    except OSError as exc:
+        if exc.errno not in _NO_LOCKS:
+            raise Unreadable(str(mark), exc.strerror or str(exc)) from exc
+    finally:
+        os.close(descriptor)
     return False
 
 
@@ -63,30 +84,40 @@ def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> 
     Args:
         directories: absolute, without symbolic links in them.
         proc: where the kernel's files are.
+
+    Raises:
+        Unreadable: when it cannot be told what a process uses.
     """
     wanted = {directory: os.fsencode(directory) for directory in directories}
     found: dict[Path, list[str]] = {directory: [] for directory in wanted}
     for process in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
         if not wanted or process.name == str(os.getpid()):
             continue
-        places = b"\n".join(_places(process)) + b"\n"
+        try:
+            places = b"\n".join(_places(process)) + b"\n"
+        except OSError as exc:
+            raise Unreadable(os.fsdecode(exc.filename or process), exc.strerror or str(exc)) from exc
         for directory, name in wanted.items():
             if name + b"/" in places or name + b"\n" in places:
                 found[directory].append(f"process {process.name} ({_name(process)})")
     return {directory: tuple(names) for directory, names in found.items()}
 
 
+_NOT_SHOWN = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
+"""A process that has ended, one of another user's, and the kernel's own."""
+
+
 def _places(process: Path) -> Iterator[bytes]:
     """The paths that a process has to do with, and its command line; a process may end at any time."""
     for name in ("cwd", "exe", "root"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_NOT_SHOWN):
             yield os.fsencode((process / name).readlink())
     for name in ("maps", "cmdline"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_NOT_SHOWN):
             yield (process / name).read_bytes().replace(b"\0", b"\n")
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*_NOT_SHOWN):
         for link in (process / "fd").iterdir():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*_NOT_SHOWN):
                 yield os.fsencode(link.readlink())
 
 

@@ -26,6 +26,7 @@ from mirror.core.cuda.gpus import Gpu, gpu
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import stack_name
 from mirror.core.stackfiles import DIRECTORY
+from mirror.core.system.durable import create_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 
@@ -119,12 +120,9 @@ def new_stack(word: str, choices: Choices) -> NewStack:
     text = _text(path.stem, target, choices, borrowed)
     stack = Stack.from_dict(parse_toml(text.encode(), str(path), len(text) * 4), path.stem, str(path))
     try:
-        with open(path, "x", encoding="utf-8") as stream:
-            stream.write(text)
+        create_file(path, text.encode())
     except FileExistsError as exc:
         raise _exists(path) from exc
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
     return NewStack(path, stack, tuple(borrowed.left_out))
 
 

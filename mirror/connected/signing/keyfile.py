@@ -2,8 +2,10 @@
 
 It reads, writes and unlocks them. What is done with a key is left to ``mirror.connected.signing.signers``.
 
-Rules: a private key is written once, mode 0600, and never replaced; one that others may read is refused; only plain
-ed25519 keys (no certificates, no other types), one a file, with LF line ends; a passphrase is only asked for on a terminal.
+Rules: a private key is written once, mode 0600, and neither it nor a public one is ever replaced; killed anywhere, a private
+key is in one file or in none, and one whose ``.pub`` is missing gets it by the same command; one that others may read is
+refused; only plain ed25519 keys (no certificates, no other types), one a file, with LF line ends; a passphrase is only asked
+for on a terminal.
 
 Example::
 
@@ -18,7 +20,6 @@ import getpass
 import os
 import stat
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.signatures.sshsig import PublicKey, take_string
-from mirror.core.system.durable import make_private_directory, sync_directory, write_file
+from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 _END = b"-----END OPENSSH PRIVATE KEY-----\n"
@@ -112,43 +113,64 @@ def ask_passphrase(path: Path) -> bytes:
 def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> PublicKey:
     """Make a private key and, beside it, ``NAME.pub``. Missing directories are made for this user alone.
 
+    A private key that is there without its ``NAME.pub`` is one that was cut short while it was made: it gets it, and is what
+    was made, if it is locked or not as this one was to be.
+
     Args:
         path: a file that does not exist.
         comment: ends the line in ``NAME.pub``.
         passphrase: locks the key; empty for none.
 
     Raises:
-        KeyExists: when the file exists.
+        KeyExists: when the file, or ``NAME.pub``, exists.
         Unwritable: when the directory or the disk refuses.
     """
-    private = Ed25519PrivateKey.generate()
-    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    data = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, lock)
+    beside = path.with_name(path.name + ".pub")
     make_private_directory(path.parent)
-    _write_once(path, data)
-    public = PublicKey(private.public_key().public_bytes_raw())
-    write_file(path.with_name(path.name + ".pub"), f"{public.openssh()} {comment}\n".encode())
+    remove_leftovers(path)
+    is_there, has_public = _is_there(path), _is_there(beside)
+    if is_there and not has_public:
+        public = _public_half(path, bool(passphrase))
+    elif is_there or has_public:  # the public half of a key that an agent holds, or that is kept elsewhere
+        raise KeyExists(str(path if is_there else beside))
+    else:
+        private = Ed25519PrivateKey.generate()
+        lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        _create(
+            path, private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, lock), 0o600
+        )
+        public = PublicKey(private.public_key().public_bytes_raw())
+    _create(beside, f"{public.openssh()} {comment}\n".encode(), 0o644)
     return public
 
 
-def _write_once(path: Path, secret: bytes) -> None:
-    """Write a file of mode 0600 that appears whole, and never in place of another."""
+def _is_there(path: Path) -> bool:
     try:
-        # mkstemp makes a new file that nobody else can have opened; link(2) refuses a name that is taken.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as stream:
-                stream.write(secret)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.link(temporary, path)
-        finally:
-            Path(temporary).unlink()
-        sync_directory(path.parent)
-    except FileExistsError as exc:
-        raise KeyExists(str(path)) from exc
+        return facts_of(path) is not None
     except OSError as exc:
         raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+def _public_half(path: Path, is_locked: bool) -> PublicKey:
+    """The public half of a private key, which is in the clear also in one that is locked.
+
+    Raises:
+        KeyExists: when it is no private key of our kind, or not locked as asked.
+    """
+    try:
+        key = read_key(path)
+    except MirrorError as exc:
+        raise KeyExists(str(path)) from exc
+    if not key.is_private or key.is_locked != is_locked:
+        raise KeyExists(str(path))
+    return key.public
+
+
+def _create(path: Path, data: bytes, mode: int) -> None:
+    try:
+        create_file(path, data, mode)
+    except FileExistsError as exc:
+        raise KeyExists(str(path)) from exc
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ both files, sign, and send them back. ``mirror.core.trust.chain`` checks that a 
 
 Rules: a draft is always a whole root, one version after the trusted one; changing it throws its signatures away; nothing is
 trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced; a draft
-that somebody sent is signed as it is or refused, never made up when it is missing or of another version.
+that somebody sent is signed as it is or refused, never made up when it is missing or of another version; what was done is not
+told as a failure because something could not be cleared away after it, and done again it is the same.
 
 Example::
 
@@ -16,14 +17,15 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.signatures import sshsig
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
@@ -171,7 +173,7 @@ class Rotation:
             MirrorError: as ``TrustStore.load_root`` and ``Root.parse``.
         """
         trusted = self.store.load_root()
-        if self._is_sent or self.path.exists():
+        if self._is_sent or _is_there(self.path):
             drafted = Root.parse(_read(self.path))
             if drafted.version == trusted.version + 1:
                 return drafted
@@ -180,10 +182,28 @@ class Rotation:
             # else our own draft of an older root, which was overtaken
         return replace(trusted, version=trusted.version + 1)
 
+    def add_key(self, role: str, key: Key) -> Root:
+        """The next root with a key more; one that the draft has got already stays in it. Raises as ``with_key``."""
+        root, trusted = self.next_root(), self.store.load_root()
+        is_drafted = key in getattr(root, role).keys and key not in getattr(trusted, role).keys
+        return root if is_drafted else with_key(root, role, key)
+
+    def remove_key(self, name: str) -> Root:
+        """The next root without a key; one that the draft has lost already stays out of it. Raises as ``without_key``."""
+        root, trusted = self.next_root(), self.store.load_root()
+        return root if _names(root, name) < _names(trusted, name) else without_key(root, name)
+
     def draft(self, root: Root) -> None:
-        """Write the draft; what was signed before was another one."""
-        if not self.path.exists() or _read(self.path) != root.encode():
-            self.signatures.unlink(missing_ok=True)
+        """Write the draft; what was signed before was another one.
+
+        Raises:
+            Unwritable: when it cannot be written; the signatures that are left may be of no draft then.
+        """
+        if not _is_there(self.path) or _read(self.path) != root.encode():
+            try:
+                self.signatures.unlink(missing_ok=True)
+            except OSError as exc:
+                raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
             write_file(self.path, root.encode())
 
     def sign(self, signers: Iterable[Signer]) -> Signed:
@@ -193,12 +213,13 @@ class Rotation:
             NotARootKey: when a signer holds the root role neither of the trusted root nor of the draft.
             MirrorError: as ``Signer.sign``, ``check_successor`` and ``TrustStore.add_root``.
         """
+        if done := self.finished():
+            return done
         before, root = self.store.load_root(), self.next_root()
-        if not self.path.exists():
-            self.draft(root)
+        self.draft(root)
         document = root.encode()
         holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
-        found = dict.fromkeys(sshsig.split(_read(self.signatures))) if self.signatures.exists() else {}
+        found = dict.fromkeys(sshsig.split(_read(self.signatures))) if _is_there(self.signatures) else {}
         for signer in signers:
             if signer.public not in [key.public for key in holders]:
                 raise NotARootKey(signer.public.fingerprint, tuple(map(str, holders)))
@@ -211,17 +232,40 @@ class Rotation:
             self._forget()
         return Signed(root, not shortfalls, shortfalls, self.path)
 
+    def finished(self) -> Signed | None:
+        """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""
+        trusted = self.store.load_root()
+        if trusted.version == 1 or not _is_there(self.path) or _read(self.path) != trusted.encode():
+            return None
+        self._forget()
+        return Signed(trusted, True, (), self.path)
+
     def _forget(self) -> None:
-        """The draft is a root now; a file that another holder sent stays theirs."""
+        """The draft is a root now; a file that another holder sent stays theirs.
+
+        One that cannot be removed is known by its version, and is no reason to call what was done a failure.
+        """
         if self.path.parent == self.store.directory:
-            self.path.unlink()
-            self.signatures.unlink()
+            for path in (self.signatures, self.path):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _names(root: Root, name: str) -> int:
+    return sum(key.name == name for _, role in root.roles() for key in role.keys)
 
 
 def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[bytes]) -> tuple[Tally, ...]:
     """Which of the two root roles still lack signatures."""
     signers = {sshsig.verify(document, block, NAMESPACE) for block in blocks}
     return unmet(tally(f"holder of root version {one.version}", one.root, signers) for one in (before, root))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return facts_of(path) is not None
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _read(path: Path) -> bytes:

@@ -27,6 +27,7 @@ from mirror.connected.signing.keyfile import KeyExists, ask_passphrase, new_key,
 from mirror.core.errors import Unreadable
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import PublicKey, Signature
+from mirror.core.system.durable import facts_of, remove_leftovers
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.root import NAMESPACE as ROOT_NAMESPACE
 from mirror.core.trust.root import Key, Role, Root
@@ -131,9 +132,13 @@ def ensure_builder(
         MirrorError: as ``load_signer``, ``new_key`` and ``TrustStore`` do.
     """
     builder_path, root_path = store.keys / "builder", root_key or store.keys / "root"
+    for path in (builder_path, store.keys / "root"):
+        remove_leftovers(
+            path
+        )  # where a file system knows no files without a name, a killed run may leave a second copy
     if store.has_root():
         root = store.load_root()
-        if not keys and not builder_path.exists():
+        if not keys and not facts_of(builder_path):
             raise Unreadable(
                 str(builder_path), "a root is trusted here but its builder's key is not: name it with --key"
             )

@@ -1,8 +1,12 @@
-"""Files that appear whole or not at all.
+"""Files that appear whole or not at all, and looks that never take "unknown" for "not there".
 
 Writes go to a temporary name in the same directory, are flushed to the disk, and take their final name in one step
 (rename(2)); whatever goes wrong, the temporary file is removed. A failed fsync is never tried again: the kernel may
 have dropped the pages (SECURITY.md 2.4).
+
+Rules: all steps of a write are made in one directory, which is held open; what a killed process has left is removed by the
+next write of the same file, and only if nobody holds its lock; before something is removed for want of something else, that is
+looked for with ``facts_of``.
 
 Example::
 
@@ -12,7 +16,12 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,46 +29,138 @@ from typing import BinaryIO
 
 from mirror.core.errors import Unwritable
 
+_UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
+
+
+def facts_of(path: str | Path, directory: int | None = None) -> os.stat_result | None:
+    """What lstat(2) says; None only of what certainly is not there.
+
+    ``Path.exists`` and ``os.path.lexists`` answer "no" also when the system could not tell (EIO, ESTALE, EACCES, EMFILE).
+
+    Args:
+        directory: an open one that a relative ``path`` starts from.
+
+    Raises:
+        OSError: when it cannot be told.
+    """
+    try:
+        return os.stat(path, dir_fd=directory, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int = 0o644, directory: int | None = None) -> Iterator[BinaryIO]:
     """Open a file that takes ``path``'s name only when the block ends well.
 
     Args:
         path: the final name; its directory must exist.
         mode: permission bits, lessened by the umask.
+        directory: an open one, in which the last part of ``path`` is written; ``path`` is for messages then.
 
     Raises:
-        Unwritable: when the directory or the disk refuses.
+        Unwritable: when the directory or the disk refuses. When it says that the file has its new content, only that
+            could not be made sure of.
     """
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    temporary, is_renamed = "", False
     try:
-        _sweep(path)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-        try:
-            with open(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-            sync_directory(path.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with _opened(path, directory) as place:
+            _sweep(place, path.name)
+            temporary, descriptor = _temporary(place, path.name, mode)
+            try:
+                with open(descriptor, "wb") as stream:
+                    yield stream
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                    os.replace(temporary, path.name, src_dir_fd=place, dst_dir_fd=place)
+                    is_renamed = True
+                os.fsync(place)
+            except BaseException:
+                if not is_renamed:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(temporary, dir_fd=place)
+                raise
     except OSError as exc:
         # Only what happened to this file is ours to name; the block's own errors pass through untouched.
-        if exc.filename is not None and Path(os.fsdecode(exc.filename)) not in (temporary, path, path.parent):
+        named = path.name if exc.filename is None else os.fsdecode(exc.filename)
+        if named not in (path.name, os.fspath(path.parent)) and not _is_temporary(named, path.name):
             raise
+        reason = exc.strerror or str(exc)
+        raise Unwritable(str(path), f"{reason}; {_UNCONFIRMED}" if is_renamed else reason) from exc
+
+
+@contextmanager
+def _opened(path: Path, directory: int | None) -> Iterator[int]:
+    """The directory of a file, open until the block ends."""
+    place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY) if directory is None else os.dup(directory)
+    try:
+        yield place
+    finally:
+        os.close(place)
+
+
+def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
+    """Make a new file that nobody else has, and lock it as being written."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    number = 0
+    while True:
+        temporary = f".{name[:200]}.{os.getpid()}{f'.{number}' if number else ''}.tmp"
+        try:
+            descriptor = os.open(temporary, flags, mode, dir_fd=place)
+        except FileExistsError:
+            facts = facts_of(temporary, place)
+            if facts and not stat.S_ISREG(facts.st_mode):
+                raise OSError(errno.ELOOP, f"{temporary}, beside it, is no file of ours") from None
+            number += 1  # another thread's, or one of an equal number in another container
+            continue
+        with contextlib.suppress(OSError):  # where no locks are kept, the process number alone protects it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)  # swept between the two steps
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process has left of a file under other names, as each write of it does.
+
+    Raises:
+        Unwritable: when its directory cannot be looked into.
+    """
+    try:
+        with _opened(path, None) as place:
+            _sweep(place, path.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as exc:
         raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
-def _sweep(path: Path) -> None:
-    """Remove what a killed process left of this file; one that still runs keeps its own."""
-    head = f".{path.name[:200]}."
-    for stale in path.parent.iterdir() if path.parent.is_dir() else ():
-        pid = stale.name[len(head) : -len(".tmp")]
-        if stale.name.startswith(head) and stale.name.endswith(".tmp") and pid.isdigit() and not _is_running(int(pid)):
-            stale.unlink(missing_ok=True)
+def _sweep(place: int, name: str) -> None:
+    """Remove what a killed process left of this file; one that still runs keeps its own, also on another host."""
+    for stale in os.listdir(place):
+        if _is_temporary(stale, name) and not _is_running(int(stale[len(name[:200]) + 2 :].split(".")[0])):
+            with contextlib.suppress(OSError):
+                _remove_unlocked(place, stale)
+
+
+def _is_temporary(found: str, name: str) -> bool:
+    """Whether a name is one that a temporary file of another has."""
+    head = f".{name[:200]}."
+    return found.startswith(head) and re.fullmatch(r"[0-9]+(\.[0-9]+)?\.tmp", found[len(head) :]) is not None
+
+
+def _remove_unlocked(place: int, name: str) -> None:
+    """Remove a file unless somebody holds its lock.
+
+    Raises:
+        OSError: when it is locked, or that cannot be told.
+    """
+    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=place)
+    finally:
+        os.close(descriptor)
 
 
 def _is_running(pid: int) -> bool:
@@ -72,10 +173,66 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a whole small file. Raises as ``replacing``."""
-    with replacing(path, mode) as stream:
+def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
+    """Write a whole small file. Arguments and errors as ``replacing``."""
+    with replacing(path, mode, directory) as stream:
         stream.write(data)
+
+
+def create_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a whole small file that is new; killed anywhere, it is there once or not at all.
+
+    Raises:
+        FileExistsError: when something of that name is there; it is never replaced.
+        Unwritable: when the directory or the disk refuses.
+    """
+    try:
+        with _opened(path, None) as place:
+            _sweep(place, path.name)
+            if not _created_unnamed(place, path.name, data, mode):
+                _created_named(place, path.name, data, mode)
+            os.fsync(place)
+    except FileExistsError:
+        raise
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+
+
+_NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+"""Where a file system, or an old kernel, makes no files without a name; ENOENT: there is no /proc to name one by."""
+
+
+def _created_unnamed(place: int, name: str, data: bytes, mode: int) -> bool:
+    """Make a file that has no name until it is whole; False where that cannot be done."""
+    try:
+        descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY, mode, dir_fd=place)
+    except OSError as exc:
+        if exc.errno in _NO_UNNAMED:
+            return False
+        raise
+    with open(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(descriptor)
+        try:
+            # open(2), O_TMPFILE: the way to a name that needs no privilege.
+            os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=place, follow_symlinks=True)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _created_named(place: int, name: str, data: bytes, mode: int) -> None:
+    """The same with two names for a moment; should we be killed then, the next run sweeps the second."""
+    temporary, descriptor = _temporary(place, name, mode)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+            os.link(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+    finally:
+        os.unlink(temporary, dir_fd=place)
 
 
 def make_private_directory(path: Path) -> None:

@@ -20,6 +20,7 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -34,6 +35,7 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
+from mirror.core.system.durable import facts_of
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE
 
 FORMAT = "mirror-review/1"
@@ -161,7 +163,7 @@ def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:
         FileExistsError: when there are ``MAX`` of them.
     """
     for number, (signature, statement) in enumerate(_places(bundle, kind)):
-        if number != 1 and not any(path.exists() for path in (signature, statement)):
+        if number != 1 and not any(facts_of(path) for path in (signature, statement)):
             return signature, statement
     words = f"{MAX} files {bundle.name}.{kind}* lie beside it; remove those of earlier bundles, which count for nothing here"
     raise FileExistsError(17, words, str(bundle))
@@ -175,10 +177,17 @@ def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
 
 
 def _beside(bundle: Path) -> Iterator[Path]:
-    """What is there of the names that are looked at; what cannot be seen counts for nothing."""
+    """What is there of the names that are looked at, and what cannot be looked at: reading says why it counts for nothing."""
     approvals = (path for places in _places(bundle, "approval") for path in places)
     rejections = (statement for _, statement in _places(bundle, "rejection"))
-    return (path for path in (*approvals, *rejections) if os.path.lexists(path))
+    return (path for path in (*approvals, *rejections) if _may_be_there(path))
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        return facts_of(path) is not None
+    except OSError as exc:
+        return exc.errno != errno.ENAMETOOLONG  # no file has such a name
 
 
 def _statement(path: Path, digest: Sha256Hex) -> Signed:

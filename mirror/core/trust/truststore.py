@@ -1,7 +1,7 @@
 """The trust store: the one chain of roots that this user trusts, in a directory of their own.
 
 ``mirror.core.trust.chain`` checks that one root follows another, ``mirror.core.trust.verdict`` that a manifest is signed as a
-root asks.
+root asks; ``mirror.core.trust.ownership`` is the rule of whose the store is.
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a store that
 cannot be read, or that is not this user's alone, is an error, never an empty store.
@@ -13,18 +13,21 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.fingerprints import grouped
-from mirror.core.system.durable import make_private_directory, write_file
+from mirror.core.system.durable import facts_of, make_private_directory, write_file
 from mirror.core.system.home import home_directory
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
+from mirror.core.trust.ownership import look
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
 
 
@@ -153,14 +156,10 @@ class TrustStore:
         Raises:
             Unreadable: when that cannot be told.
         """
-        # Not os.path.lexists(), which takes a store that may not be looked into for an empty one.
         try:
-            self._paths(1)[0].lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            return facts_of(self._paths(1)[0]) is not None
         except OSError as exc:
             raise Unreadable(str(self._paths(1)[0]), exc.strerror or str(exc)) from exc
-        return True
 
     def root_documents(self) -> Documents:
         """The trusted chain's bytes and signatures, as a bundle carries them: one pair for each version.
@@ -172,8 +171,9 @@ class TrustStore:
         """
         if not self.has_root():
             raise NoTrustedRoot(str(self.directory))
-        self._guard_directories()
-        return tuple((_read_guarded(d), _read_guarded(s)) for d, s in map(self._paths, range(1, self._versions() + 1)))
+        with self._opened() as roots:
+            pairs = map(self._paths, range(1, self._versions(roots) + 1))
+            return tuple((_read_guarded(d, roots), _read_guarded(s, roots)) for d, s in pairs)
 
     def load_root(self) -> Root:
         """The newest root that this host trusts.
@@ -241,27 +241,40 @@ class TrustStore:
     def _save(self, version: int, document: bytes, signatures: bytes) -> None:
         document_path, signatures_path = self._paths(version)
         make_private_directory(document_path.parent)
-        self._guard_directories()  # what would not be believed afterwards is not written either
-        write_file(signatures_path, signatures)
-        write_file(document_path, document)  # last: it is the document that says that a root is trusted
+        with self._opened() as roots:  # what would not be believed afterwards is not written either
+            write_file(signatures_path, signatures, directory=roots)
+            # Last: it is the document that says that a root is trusted.
+            write_file(document_path, document, directory=roots)
 
-    def _versions(self) -> int:
+    def _versions(self, roots: int) -> int:
         """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
-        names = (path.stem for path in self._roots.glob("*.json"))
-        versions = sorted(int(name) for name in names if name.isdigit())
+        try:
+            names = [Path(name) for name in os.listdir(roots)]
+        except OSError as exc:
+            raise Unreadable(str(self._roots), exc.strerror or str(exc)) from exc
+        versions = sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdigit())
         for expected, found in enumerate(versions, 1):
             if expected != found:
                 raise Unreadable(str(self._paths(expected)[0]), f"it is missing, while version {found} is there")
         return len(versions)
 
-    def _guard_directories(self) -> None:
-        # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
-        # this one cannot make it belong to this user, and so is found out there.
-        for place, unwanted in ((self.directory, stat.S_IWOTH), (self._roots, _WRITE_BY_OTHERS)):
-            try:
-                _guard(place, place.stat(), unwanted)
-            except OSError as exc:
-                raise Unreadable(str(place), exc.strerror or str(exc)) from exc
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The directory of the roots, judged and held open."""
+        with contextlib.ExitStack() as stack:
+            directory = None
+            # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
+            # this one cannot make it belong to this user, and so is found out there.
+            for place, is_group_let in ((self.directory, True), (self._roots, False)):
+                try:
+                    name = place if directory is None else place.name
+                    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
+                    stack.callback(os.close, directory)
+                    _guard(place, directory, is_group_let)
+                except OSError as exc:
+                    raise Unreadable(str(place), exc.strerror or str(exc)) from exc
+            assert directory is not None
+            yield directory
 
     @property
     def _roots(self) -> Path:
@@ -271,24 +284,25 @@ class TrustStore:
         return self._roots / f"{version}.json", self._roots / f"{version}.sig"
 
 
-_WRITE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:
+    """Refuse what somebody else owns, or may write.
+
+    Args:
+        is_group_let: whether those whom the group's permissions let write may.
+    """
+    seen = look(descriptor, path)
+    for found in seen.exposures({os.geteuid()}):
+        # The owner counts by himself: a file of his can be made writable, written and closed again at any time.
+        if found.owner is not None or not is_group_let or seen.facts.st_mode & stat.S_IWOTH:
+            raise UnsafeTrustStore(str(path), found.owner)
 
 
-def _guard(path: Path, status: os.stat_result, unwanted: int) -> None:
-    """Refuse what somebody else owns, or may write by one of the ``unwanted`` permission bits."""
-    # The owner counts by himself: a file of his can be made writable, written and closed again at any time.
-    if status.st_uid not in (0, os.geteuid()):
-        raise UnsafeTrustStore(str(path), status.st_uid)
-    if status.st_mode & unwanted:
-        raise UnsafeTrustStore(str(path))
-
-
-def _read_guarded(path: Path) -> bytes:
+def _read_guarded(path: Path, directory: int) -> bytes:
     """Read a file of the store that nobody else may have written."""
     try:
         # What is guarded is what was opened; a link could lead to a place whose directories nobody has looked at.
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
-            _guard(path, os.fstat(stream.fileno()), _WRITE_BY_OTHERS)
+        with open(os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), "rb") as stream:
+            _guard(path, stream.fileno())
             return stream.read(MAX_ROOT_BYTES + 1)
     except OSError as exc:
         reason = "it is a symbolic link" if exc.errno == errno.ELOOP else exc.strerror or str(exc)

@@ -26,7 +26,7 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
 from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command
@@ -128,7 +128,7 @@ def decide(
     who, role = _holder(judge, public, decision)
     # A run that was killed has left the words of this key without its approval: it is gone on with.
     half = [one.path for one in said if one.signer == public and one.statement.decision == decision == APPROVED]
-    for own in (one for one in half if not one.with_suffix(".sig").exists()):
+    for own in (one for one in half if facts_of(one.with_suffix(".sig")) is None):
         signature_path, statement_path = own.with_suffix(".sig"), own
     before = max((one.statement.at for one in said if one.signer == public), default=-1)
     if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing

@@ -53,7 +53,13 @@ def newer(desk: Desk, body: bytes = b"__version__ = '2.0'\n") -> Path:
 def assert_old_state(desk: Desk) -> None:
     """Version 1.0 is current, and nothing of anything else is left."""
     assert version_in(desk.path / "p") == "1.0"
-    assert sorted(path.name for path in (desk.path / "p").iterdir()) == [".lock", "current", "gens", "history.jsonl"]
+    assert sorted(path.name for path in (desk.path / "p").iterdir()) == [
+        ".lock",
+        "current",
+        "gens",
+        "history.json",
+        "history.jsonl",
+    ]
     assert len(list((desk.path / "p/gens").iterdir())) == 1
 
 
@@ -312,7 +318,10 @@ def test_a_file_that_may_not_grow_is_named_and_the_old_state_stands(installed: D
     assert_old_state(installed)
 
 
-MARKS = ("mkdir", "rename", "symlink", "unlink", "fsync", "syncfs", "flock", "ftruncate")
+MARKS = (
+    "mkdir", "rename", "symlink", "unlink", "rmdir", "mkdirat", "renameat", "symlinkat", "unlinkat", "linkat",
+    "fsync", "syncfs", "flock", "ftruncate",
+)  # fmt: skip
 """Calls by which the state on the disk changes, or is made to last."""
 
 
@@ -338,10 +347,10 @@ def test_what_is_promised_is_on_the_disk_before_the_promise(installed: Desk) -> 
     order = [
         last("syncfs(", f"<{generation}>"),  # all that was installed,
         last("fsync(", ".COMPLETE."),  # then its mark
-        last("rename(", "/COMPLETE"),
+        last("renameat(", '"COMPLETE"'),
         last("fsync(", f"<{generation}>"),  # and the mark's name,
         last("fsync(", "/p/gens>"),  # then the generation's own name,
-        last("rename(", "/p/current"),  # and only then does it become current.
+        last("renameat(", '"current"'),  # and only then does it become current.
         last("fsync(", f"<{installed.path}/p>"),
     ]
     assert order == sorted(order)

@@ -12,7 +12,7 @@ from mirror.closed.prefix.status import roll_back
 from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.upgrade_check import BundleOlder, SequenceReused
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import InvalidDocument, Unwritable
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.chain import RootForked
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
@@ -107,7 +107,7 @@ def test_a_history_that_cannot_be_written_stops_the_install_before_it_is_current
     desk.install(desk.bundle("1.0"))
     (desk.path / "p" / "history.jsonl").unlink()
     (desk.path / "p" / "history.jsonl").symlink_to(desk.path / "elsewhere")
-    with pytest.raises(Unwritable, match=r"history\.jsonl"):
+    with pytest.raises(Unreadable, match=r"history\.jsonl"):
         desk.install(desk.bundle("2.0", sequence=SEQUENCE + 1))
     assert version_in(desk.path / "p") == "1.0"
     assert not (desk.path / "elsewhere").exists()

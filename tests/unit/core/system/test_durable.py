@@ -1,3 +1,4 @@
+import fcntl
 import os
 import subprocess
 import sys
@@ -6,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import Unwritable
-from mirror.core.system.durable import make_private_directory, replacing, write_file
+from mirror.core.system.durable import create_file, facts_of, make_private_directory, replacing, write_file
+from tests.support.tracing import faults, needs_strace, python
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -99,3 +101,72 @@ def test_a_private_directory_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(Unwritable, match=r"cannot write .*a/b: "):
         make_private_directory(tmp_path / "a" / "b")
+
+
+def test_a_file_that_is_being_written_on_another_host_keeps_its_lock_and_is_not_removed(tmp_path: Path) -> None:
+    """Its process number means nothing here; its lock does."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    theirs = tmp_path / f".a.{dead.pid}.tmp"
+    with theirs.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        write_file(tmp_path / "a", b"x")
+        assert theirs.exists()
+    write_file(tmp_path / "a", b"y")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_two_writers_of_one_file_do_not_write_into_each_other(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a") as first:
+        first.write(b"first")
+        write_file(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_is_written_in_the_directory_that_was_opened(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    descriptor = os.open(tmp_path / "here", os.O_RDONLY)
+    try:
+        (tmp_path / "here").rename(tmp_path / "moved")
+        (tmp_path / "here").mkdir()
+        write_file(tmp_path / "here/a", b"x", directory=descriptor)
+    finally:
+        os.close(descriptor)
+    assert [os.listdir(tmp_path / name) for name in ("here", "moved")] == [[], ["a"]]
+
+
+def test_a_new_file_takes_no_ones_place(tmp_path: Path) -> None:
+    create_file(tmp_path / "a", b"x", 0o600)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "a", b"y")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "link", b"y")
+    with pytest.raises(Unwritable, match="missing/a: No such file or directory"):
+        create_file(tmp_path / "missing/a", b"y")
+    assert (tmp_path / "a").read_bytes() == b"x"
+    assert sorted(os.listdir(tmp_path)) == ["a", "link"]
+
+
+def test_only_what_certainly_is_not_there_has_no_facts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "round").symlink_to("round")
+    assert facts_of(tmp_path / "none") is facts_of(tmp_path / "file/below") is None
+    assert facts_of(tmp_path / "dangling") is not None
+    with pytest.raises(OSError, match="Too many levels"):
+        facts_of(tmp_path / "round/below")
+
+
+@needs_strace
+def test_a_directory_that_is_not_confirmed_says_that_the_file_has_its_new_content(tmp_path: Path) -> None:
+    source = "from mirror.core.system.durable import write_file; write_file(Path(sys.argv[1]) / 'a', b'new')"
+    (tmp_path / "a").write_bytes(b"old")
+    synced = list(faults(python(source, tmp_path), tmp_path, ("fsync",), "error=EIO"))
+    (tmp_path / "a").write_bytes(b"old")
+    assert "a: Input/output error\n" in synced[0].run().stderr
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert "a: Input/output error; it has its new content, but the disk did not confirm" in synced[1].run().stderr
+    assert (tmp_path / "a").read_bytes() == b"new"
