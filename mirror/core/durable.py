@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mirror.core.errors import Unwritable
+from mirror.core.names import whole_number
 
 
 @contextmanager
@@ -53,12 +54,17 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
+_PROCESSES = range(1, 1 << 31)
+"""Numbers that a process can have."""
+
+
 def _sweep(path: Path) -> None:
     """Remove what a killed process left of this file; one that still runs keeps its own."""
     head = f".{path.name[:200]}."
     for stale in path.parent.iterdir() if path.parent.is_dir() else ():
-        pid = stale.name[len(head) : -len(".tmp")]
-        if stale.name.startswith(head) and stale.name.endswith(".tmp") and pid.isdigit() and not _is_running(int(pid)):
+        pid = whole_number(stale.name[len(head) : -len(".tmp")]) or 0
+        is_ours = stale.name.startswith(head) and stale.name.endswith(".tmp")
+        if is_ours and pid in _PROCESSES and not _is_running(pid):
             stale.unlink(missing_ok=True)
 
 

@@ -31,6 +31,7 @@ from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, Bad
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import Advance
 
+
 class DownloadMismatch(MirrorError):
     """The bytes that came are not the locked ones.
 

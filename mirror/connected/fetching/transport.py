@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -35,14 +34,13 @@ from mirror.connected.fetching.connections import STEP_BYTES, BoundedAdapter, Ov
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.names import Sha256Hex
+from mirror.core.names import Sha256Hex, whole_number
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
 MAX_FILE_BYTES = 8 << 30
 """Cap for a file whose size nobody says: what a member of a bundle may hold."""
 
-_DIGITS = re.compile("[0-9]{1,15}", re.ASCII)
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMOVED = "The file was removed upstream or replaced under another name: lock again, or take it from a copy."
 _CREDENTIALS = "The server or the proxy wants credentials: put them in ~/.netrc, the index's URL or HTTPS_PROXY."
@@ -244,7 +242,10 @@ def body(
             raise _over_limit(shown, exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Truncated(shown, _content_length(response), total) from exc
-        except (ValueError, OverflowError) as exc:  # a chunk of fewer than no bytes, or of more than there are numbers for
+        except (
+            ValueError,
+            OverflowError,
+        ) as exc:  # a chunk of fewer than no bytes, or of more than there are numbers for
             raise BadReply(shown, "its chunks have sizes that are none") from exc
         if not chunk:
             return
@@ -363,13 +364,14 @@ def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
 def _content_length(response: requests.Response) -> int | None:
     """What the server says; None when it says nothing, or more than any file has."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if _DIGITS.fullmatch(text) else None
+    return whole_number(text)
 
 
 def _retry_after_s(text: str) -> float | None:
     """RFC 9110 10.2.3: seconds, or a date; None for what is neither, or no time that there is."""
-    if text.isascii() and text.isdigit():
-        return float(text)
+    seconds = whole_number(text)
+    if seconds is not None:
+        return float(seconds)
     try:
         when = parsedate_to_datetime(text).astimezone(timezone.utc)
         return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())

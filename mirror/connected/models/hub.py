@@ -1,8 +1,8 @@
 """A Hugging Face hub: the files of a repository at one revision, with sizes and digests.
 
 ``huggingface_hub`` speaks the hub's API, over the same bounded exchanges as all else here
-(``mirror.connected.fetching.transport``); ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and held
-to a digest. ``mirror.connected.models.selection`` chooses the files.
+(``mirror.connected.fetching.transport``); ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and
+held to a digest. ``mirror.connected.models.selection`` chooses the files.
 
 Rules: the hub's digest of a large file is taken as it is, at the moment of locking; of a small one the hub knows git's SHA-1
 alone, so it is fetched, held to that, and hashed here. The user's token (``HF_TOKEN``, or what ``hf auth login`` left) goes to
@@ -58,6 +58,7 @@ MAX_SMALL_BYTES = 64 << 20
 MAX_LIST_BYTES = 64 << 20
 """Largest list of a repository's files that is read; one of 10,000 files has 5 MB."""
 
+_NO_HUBS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 _TOKEN = re.compile(r"[!-~]+")
 
 
@@ -268,7 +269,7 @@ class HubRepository:
             raise self._named(exc.response.status_code, bool(token)) from exc
         except HTTPError as exc:
             raise HostUnreachable(self._asked, str(exc) or type(exc).__name__) from exc
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as exc:  # the library goes by what the hub itself answers
+        except _NO_HUBS as exc:  # the library goes by what the hub itself answers
             raise BadReply(self._asked, f"its answer is no hub's: {type(exc).__name__} {exc}") from exc
         if info.sha != self.revision:
             raise BadReply(self._asked, f"it answers with revision {info.sha!r}")

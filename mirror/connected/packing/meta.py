@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from mirror.connected.pins.standards import read_requirement
 from mirror.core.archives.tarstream import measure
 from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
@@ -99,7 +100,7 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
     """The projects that Requires-Dist lines name, extras left aside."""
     for line in lines:
         try:
-            requirement = Requirement(line)
+            requirement = read_requirement(line)
         except InvalidRequirement:
             continue  # from before PEP 508: the lock has settled what is installed, this is only about default imports
         if "extra" not in str(requirement.marker or ""):

@@ -28,6 +28,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
+from mirror.connected.pins.standards import read_requirement
 from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.stack.tables import TABLES, read_tables
@@ -271,7 +272,7 @@ def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = No
     parsed = []
     for index, text in enumerate(fields.texts(key, default)):
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement as exc:
             fields.fail(f"{key}[{index}]", f"expected a requirement such as 'vllm==0.17.1', got {text!r} ({exc})")
         if requirement.url:

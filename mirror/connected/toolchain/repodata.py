@@ -1,7 +1,7 @@
 """Repository metadata as bytes: ``repomd.xml`` and ``primary.xml``, parsed by createrepo_c and checked field by field.
 
-``mirror.connected.toolchain.repodataprocess`` parses; ``mirror.connected.toolchain.repository`` fetches them and checks their signature and digests: what comes here is what the
-repository's maker signed. That makes it authentic, not harmless.
+``mirror.connected.toolchain.repodataprocess`` parses; ``mirror.connected.toolchain.repository`` fetches them and checks their
+signature and digests: what comes here is what the repository's maker signed. That makes it authentic, not harmless.
 
 Rules: every location stays below its repository, on its host (SECURITY.md 45); one name, version, release and architecture
 has one digest; sizes and counts are bounded before anything is unpacked.

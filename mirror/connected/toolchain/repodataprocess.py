@@ -1,11 +1,11 @@
-"""Repository metadata is read by createrepo_c in a process of its own: its C code crashes, or takes any memory, on some documents.
+"""Repository metadata is read by createrepo_c in a process of its own: on some documents it crashes, or takes any memory.
 
 ``mirror.connected.toolchain.repodata`` and ``mirror.connected.toolchain.filelists`` ask for it, and check what comes out.
 
-Rules: the process has limits in memory, time and files; that it dies is one more way in which a document is not readable; what it
-says is taken for as foreign as the document. Before createrepo_c sees a document it is unpacked once, in pieces: it is one whole
-stream of at most ``MAX_OPEN_BYTES``, in UTF-8 and declared as nothing else, without NUL and without a document type, which
-could define entities (SECURITY.md 47). Names of files are never the document's.
+Rules: the process has limits in memory, time and files; that it dies is one more way in which a document is not readable; what
+it says is taken for as foreign as the document. Before createrepo_c sees a document it is unpacked once, in pieces: it is one
+whole stream of at most ``MAX_OPEN_BYTES``, in UTF-8 and declared as nothing else, without NUL and without a document type,
+which could define entities (SECURITY.md 47). Names of files are never the document's.
 
 Example::
 
@@ -240,7 +240,7 @@ def _check_head(piece: bytes) -> None:
 
 
 def _say(entry: dict[str, Any]) -> None:
-    print(json.dumps(entry))
+    sys.stdout.write(json.dumps(entry) + "\n")
 
 
 def _say_record(createrepo: ModuleType, document: str, wanted: list[str]) -> None:

@@ -2,10 +2,11 @@
 
 Whether the signatures are good and enough is left to ``mirror.core.trust``; this module takes them as they claim to be.
 
-Rules, which hold by the chain of roots in the bundle itself, so that a later root changes nothing: the manifest's signatures are
-of builders of its newest root, those of a root of the holders of the root role in the version before it and in its own; each
-key's once, in the order in which those roots name them. Which of several signatures are there is told by ``meta/SHA256SUMS``
-for the roots, since it is made after them; the manifest's own are made after everything.
+Rules, which hold by the chain of roots in the bundle itself, so that a later root changes nothing: the manifest's signatures
+are of builders of its newest root, those of a root of the holders of the root role in the version before it and in its own;
+each key's once, in the order in which those roots name them. Which of a root's signatures are there is told by
+``meta/SHA256SUMS``, which is made after them; those of the manifest are made after everything, so that none can be asked for by
+name: without one that is not needed, a bundle is what the other builders alone would have made.
 
 Example::
 

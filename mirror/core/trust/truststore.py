@@ -22,7 +22,7 @@ from pathlib import Path
 from mirror.core.durable import make_private_directory, write_file
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.home import home_directory
-from mirror.core.names import Sha256Hex
+from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
@@ -248,7 +248,7 @@ class TrustStore:
     def _versions(self) -> int:
         """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
         names = (path.stem for path in self._roots.glob("*.json"))
-        versions = sorted(int(name) for name in names if name.isdigit())
+        versions = sorted(number for name in names if (number := whole_number(name)) is not None)
         for expected, found in enumerate(versions, 1):
             if expected != found:
                 raise Unreadable(str(self._paths(expected)[0]), f"it is missing, while version {found} is there")

@@ -291,5 +291,5 @@ class _Vetting:
             if is_environments(path) and not (self.project == "pip" and path.startswith("bin/pip")):
                 self.found("environment-file", f"it puts {path} in the place of the environment's own", path)
             elif path.startswith("bin/") and is_host_command(path[4:]):
-                what = f"its script {path[4:]!r} runs in place of the host's or CUDA's program of that name (env.sh puts it first)"
-                self.found("host-command", what, path)
+                place = "in place of the host's or CUDA's program of that name (env.sh puts it first)"
+                self.found("host-command", f"its script {path[4:]!r} runs {place}", path)

@@ -274,6 +274,9 @@ def test_a_small_file_that_the_hub_cannot_serve_is_named(hub: LoopbackHub) -> No
 def test_a_list_of_files_has_the_limits_of_every_exchange(answer: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirror.connected.models.hub.MAX_LIST_BYTES", 1 << 20)
     haste = Patience(attempts=1, connect_s=5, read_s=0.5, window_s=0.5, document_s=1.0)
-    with ScriptedServer(answer) as server, HubRepository(server.url("")[:-1], "org/tiny", "0" * 40, haste) as repository:
-        with pytest.raises((BadReply, HostUnreachable, HttpRefused, ModelUnavailable)):
-            repository.files()
+    with (
+        ScriptedServer(answer) as server,
+        HubRepository(server.url("")[:-1], "org/tiny", "0" * 40, haste) as asked,
+        pytest.raises((BadReply, HostUnreachable, HttpRefused, ModelUnavailable)),
+    ):
+        asked.files()

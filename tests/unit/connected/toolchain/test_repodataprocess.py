@@ -67,7 +67,9 @@ def test_the_plain_document_is_read(kind: str) -> None:
     assert read(text.removeprefix(XML).encode())
 
 
-@pytest.mark.parametrize("declared", ["UTF-7", "UTF-16", "UTF-32", "ISO-8859-1", "EUC-JP", "HZ", "ISO-2022-JP", "x" * 90, ""])
+@pytest.mark.parametrize(
+    "declared", ["UTF-7", "UTF-16", "UTF-32", "ISO-8859-1", "EUC-JP", "HZ", "ISO-2022-JP", "x" * 90, ""]
+)
 @pytest.mark.parametrize("kind", READERS)
 def test_a_document_that_says_it_is_in_another_encoding_is_not_tried(kind: str, declared: str) -> None:
     text = READERS[kind][0].replace("UTF-8", declared).replace("</", "<\u0561/", 1)
@@ -162,7 +164,9 @@ def test_a_broken_stream_has_a_name(data: bytes) -> None:
 
 
 def test_an_entry_of_a_million_things_has_a_name() -> None:
-    listed = '</summary><format><rpm:provides>' + '<rpm:entry name="x"/>' * 1_500_000 + "</rpm:provides></format><summary>"
+    listed = (
+        "</summary><format><rpm:provides>" + '<rpm:entry name="x"/>' * 1_500_000 + "</rpm:provides></format><summary>"
+    )
     assert "needs more memory" in refused("primary", (XML + HEAD + listed + TAIL).encode())
 
 
@@ -183,10 +187,17 @@ def test_a_reader_that_crashes_has_a_name(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_a_reader_says_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for said in ("{", "[]", '{"a": 1, "a": 2}', '{"name": "\\ud800"}', '{"size": ' + "9" * 5000 + "}", "[" * 9999, '{"name": 1}'):
+    for said in (
+        "{",
+        "[]",
+        '{"a": 1, "a": 2}',
+        '{"name": "\\ud800"}',
+        '{"size": ' + "9" * 5000 + "}",
+        "[" * 9999,
+        '{"name": 1}',
+    ):
         (tmp_path / "createrepo_c.py").write_text(
-            "CreaterepoCError = OSError\n"
-            f"def xml_parse_primary(*_, **__): print({said!r})\n"
+            f"CreaterepoCError = OSError\ndef xml_parse_primary(*_, **__): print({said!r})\n"
         )
         monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
         assert "is not readable: " in refused("primary", PRIMARY.encode())

@@ -119,7 +119,11 @@ def fat(code: bytes) -> bytes:
     """A library that has nothing but a section of GPU code."""
     names = b"\0.shstrtab\0.nv_fatbin\0"
     body = names + code
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(body), 0, 64, 56, 0, 64, 3, 1)
+    header = (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(body), 0, 64, 56, 0, 64, 3, 1)
+    )
     sections = bytes(64)
     sections += struct.pack("<IIQQQQIIQQ", 1, 3, 0, 0, 64, len(names), 0, 0, 1, 0)
     sections += struct.pack("<IIQQQQIIQQ", 11, 1, 0, 0, 64 + len(names), len(code), 0, 0, 1, 0)
@@ -144,9 +148,16 @@ def test_names_without_number_take_no_memory(tmp_path: Path) -> None:
     """65,000 sections, whose names are each another 4,000 bytes of one string table."""
     table, count = b"x" * 70_000 + b"\0", 65_000
     start = 64 + len(table)
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, start, 0, 64, 56, 0, 64, count, 1)
+    header = (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, start, 0, 64, 56, 0, 64, count, 1)
+    )
     rows = [bytes(64), struct.pack("<IIQQQQIIQQ", 70_000, 3, 0, 0, 64, len(table), 0, 0, 1, 0)]
-    rows += [struct.pack("<IIQQQQIIQQ", 65_950 + number % 4000, 1, 0, 0, 64, 0, 0, 0, 1, number) for number in range(count - 2)]
+    rows += [
+        struct.pack("<IIQQQQIIQQ", 65_950 + number % 4000, 1, 0, 0, 64, 0, 0, 0, 1, number)
+        for number in range(count - 2)
+    ]
     path = tmp_path / "a.so"
     path.write_bytes(header + table + b"".join(rows))
     code = """

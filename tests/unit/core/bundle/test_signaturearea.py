@@ -47,7 +47,7 @@ def write(
     summed: Documents | None = CHAIN,
     roots: Documents = CHAIN,
 ) -> Path:
-    """A bundle that names ``roots`` and the sums of ``summed`` (of none: as before mirror wrote them), and carries ``chain``."""
+    """A bundle that names ``roots``, carries ``chain``, and names the sums of ``summed`` (None: as before mirror did)."""
     members = {WHEEL: b"a" * 700}
     listed = [artifact(*item) for item in members.items()]
     members[SUMS] = sha256sums(listed, summed or ())
@@ -123,7 +123,8 @@ def test_every_other_order_of_a_later_roots_signatures_is_refused(tmp_path: Path
 
 @pytest.mark.group(6)
 @pytest.mark.parametrize(
-    ("version", "names"), [(1, ("carla",)), (1, ("dora",)), (2, ("carla", "emil")), (2, ("dora",)), (2, ("dora", "emil"))]
+    ("version", "names"),
+    [(1, ("carla",)), (1, ("dora",)), (2, ("carla", "emil")), (2, ("dora",)), (2, ("dora", "emil"))],
 )
 def test_a_roots_signature_that_was_taken_out_is_missed(tmp_path: Path, version: int, names: tuple[str, ...]) -> None:
     """Enough are left by the thresholds: only the checksums, which the manifest names, tell that one is missing."""

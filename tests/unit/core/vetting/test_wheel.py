@@ -560,15 +560,25 @@ def test_a_damaged_library_is_told_and_refuses_nothing() -> None:
     "name",
     [
         "nvcc", "ptxas", "cicc", "fatbinary", "nvlink", "cuobjdump", "cudafe++", "nvidia-smi", "gcc", "g++", "g++-13", "c++",
-        "x86_64-linux-gnu-g++-13", "clang++-18", "ld", "ld.lld", "as", "ar", "strip", "sh", "bash", "env", "perl", "awk", "make",
-        "git", "ls", "cat", "[", "test", "sudo", "ssh", "ssh-keygen", "tar", "gzip", "which", "ldconfig", "srun", "python3-config",
-        "numactl", "uname", "mirror", "curl", "id",
+        "x86_64-linux-gnu-g++-13", "clang++-18", "ld", "ld.lld", "as", "ar", "strip", "sh", "bash", "env", "perl", "awk",
+        "make", "git", "ls", "cat", "[", "test", "sudo", "ssh", "ssh-keygen", "tar", "gzip", "which", "ldconfig", "srun",
+        "python3-config", "numactl", "uname", "mirror", "curl", "id",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("way", ["left_pad-1.0.data/scripts/{}", "left_pad-1.0.data/data/bin/{}", "entry point"])
 def test_row_26_a_script_named_as_a_program_of_the_host_is_found_and_may_be_waived(name: str, way: str) -> None:
-    data = wheel(entry_points(f"{name} = left_pad:main") if way == "entry point" else {way.format(name): b"#!/bin/true\n"})
-    if way == "entry point" and name in ("[", "c++", "g++", "g++-13", "cudafe++", "clang++-18", "x86_64-linux-gnu-g++-13"):
+    data = wheel(
+        entry_points(f"{name} = left_pad:main") if way == "entry point" else {way.format(name): b"#!/bin/true\n"}
+    )
+    if way == "entry point" and name in (
+        "[",
+        "c++",
+        "g++",
+        "g++-13",
+        "cudafe++",
+        "clang++-18",
+        "x86_64-linux-gnu-g++-13",
+    ):
         return  # no name of an entry point at all
     (finding,) = vet(data).findings
     assert (finding.rule, finding.subject) == ("host-command", f"bin/{name}")
@@ -619,7 +629,11 @@ def test_compiled_python_of_which_there_is_no_source_hides_none() -> None:
 
 
 def test_compiled_python_of_everything_is_told_in_few_lines() -> None:
-    files = {f"a/{name}": b"x" for number in range(50) for name in (f"m{number}.py", f"__pycache__/m{number}.cpython-311.pyc")}
+    files = {
+        f"a/{name}": b"x"
+        for number in range(50)
+        for name in (f"m{number}.py", f"__pycache__/m{number}.cpython-311.pyc")
+    }
     found = vet(wheel(files)).findings
     assert [finding.rule for finding in found] == ["bytecode"] * 9
     assert found[-1].what.endswith(" and 41 more")
