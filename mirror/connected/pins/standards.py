@@ -36,7 +36,7 @@ T = TypeVar("T")
 MAX_DIGITS = 100
 """A date and a time have 14; a digest that is part of a version may be all digits."""
 
-MAX_LENGTH = 1 << 20
+MAX_LENGTH = 1 << 16
 
 _LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 
