@@ -169,7 +169,7 @@ def main() -> NoReturn:
     try:
         with open(document, "rb") as stream:
             _check(stream)
-        wanted = json.loads(Path(question).read_bytes())
+        wanted = strict_json(Path(question).read_bytes(), "wanted", MAX_SAID_BYTES)
         readers = {"repomd": _say_record, "primary": _say_packages, "filelists": _say_files}
         readers[kind](createrepo, document, wanted)
     except NotReadable as exc:

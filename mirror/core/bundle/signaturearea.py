@@ -2,11 +2,14 @@
 
 Whether the signatures are good and enough is left to ``mirror.core.trust``; this module takes them as they claim to be.
 
-Rules, which hold by the chain of roots in the bundle itself, so that a later root changes nothing: the manifest's signatures
-are of builders of its newest root, those of a root of the holders of the root role in the version before it and in its own;
-each key's once, in the order in which those roots name them. Which of a root's signatures are there is told by
-``meta/SHA256SUMS``, which is made after them; those of the manifest are made after everything, so that none can be asked for by
-name: without one that is not needed, a bundle is what the other builders alone would have made.
+Rules, which hold by the chain of roots in the bundle itself, so that a later root changes nothing:
+(1) the manifest's signatures are of builders and approvers of its newest root, in the order of their keys' fingerprints;
+(2) those of a root are of the holders of the root role in the version before it and in its own, in the order in which these name
+    them;
+(3) each key's is there once;
+(4) which of a root's are there, ``meta/SHA256SUMS`` tells, which is made after them. Those of the manifest are made after
+    everything, so none of them can be asked for by name: without one that is not needed, a bundle is what the others alone
+    would have made.
 
 Example::
 
@@ -30,12 +33,13 @@ SUMS = "meta/SHA256SUMS"
 
 
 def ordered(blocks: Iterable[bytes], root: Root) -> Tuple[bytes, ...]:
-    """A manifest's signatures in the order in which a root names its builders.
+    """A manifest's signatures, of those whom a root lets sign one, in the order of their keys' fingerprints.
 
     Raises:
         UnacceptableSignature: for what is no signature.
     """
-    return _of_holders(blocks, root.builder.keys)
+    keys = (*root.builder.keys, *root.approver.keys)
+    return _of_holders(blocks, sorted(keys, key=lambda key: key.public.fingerprint))
 
 
 def ordered_roots(documents: Sequence[tuple[bytes, bytes]]) -> Documents:
@@ -66,7 +70,8 @@ def fault_of_order(signatures: Sequence[bytes], documents: Sequence[tuple[bytes,
             )
     if documents and ordered(signatures, Root.parse(documents[-1][0])) != tuple(signatures):
         names = f"{signature_name(1)} to {signature_name(len(signatures))}"
-        return f"{names} are not those of builders, each once, in the order in which {root_names(len(documents))[0]} names them"
+        newest = root_names(len(documents))[0]
+        return f"{names} are not of builders or approvers of {newest}, each once, in the order of their fingerprints"
     return ""
 
 

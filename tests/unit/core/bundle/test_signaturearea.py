@@ -24,8 +24,8 @@ from tests.support.keys import make_root, role, sign_manifest, sign_root
 
 WHEEL = "wheels/a-1-py3-none-any.whl"
 ORDER = (
-    "SIG/1.sig to SIG/{count}.sig are not those of builders, each once, in the order in which ROOT/2.json names them "
-    "(at byte {offset})"
+    "SIG/1.sig to SIG/{count}.sig are not of builders or approvers of ROOT/2.json, each once, in the order of their "
+    "fingerprints (at byte {offset})"
 )
 ROOT_ORDER = (
     "the signatures in ROOT/{version}.sig are not those of the holders of the root keys, each once, in the order in which the "
