@@ -4,8 +4,8 @@ Whether the signatures are good and enough is left to ``mirror.core.trust``; thi
 
 Rules, which hold by the chain of roots in the bundle itself, so that a later root changes nothing:
 (1) the manifest's signatures are of builders and approvers of its newest root, in the order of their keys' fingerprints;
-(2) those of a root are of the holders of the root role in the version before it and in its own, in the order in which these name
-    them;
+(2) those of a root are of the holders of the root role in the version before it and in its own, in the order in which these
+    name them;
 (3) each key's is there once;
 (4) which of a root's are there, ``meta/SHA256SUMS`` tells, which is made after them. Those of the manifest are made after
     everything, so none of them can be asked for by name: without one that is not needed, a bundle is what the others alone
