@@ -302,7 +302,10 @@ def _cutoff(fields: Fields) -> datetime | None:
         fields.fail("cutoff", f"expected a time such as '2026-11-01T00:00:00Z', got {text!r}")
     if moment.tzinfo is None:
         fields.fail("cutoff", f"{text!r} names no time zone: end it with 'Z'")
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        fields.fail("cutoff", f"{text!r} is no time of the years 1 to 9999")
 
 
 def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str]]:

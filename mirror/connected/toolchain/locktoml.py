@@ -20,6 +20,7 @@ from typing import Self
 from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields
 from mirror.core.toml import parse_toml
+from mirror.core.trust.root import MAX_TIME
 
 _MAX_BYTES = 16 << 20
 
@@ -71,7 +72,10 @@ def seconds(fields: Fields) -> int:
     moment = fields.take("locked", datetime)
     if moment.tzinfo is None:
         fields.fail("locked", "it names no time zone: end it with 'Z'")
-    return int(moment.timestamp())
+    locked = int(moment.timestamp())
+    if not 0 <= locked <= MAX_TIME:
+        fields.fail("locked", "expected a time from 1970 to 9999")
+    return locked
 
 
 def locked_line(locked: int) -> str:
