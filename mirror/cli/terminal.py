@@ -10,6 +10,8 @@ import os
 import re
 from typing import TextIO
 
+from mirror.core.names import whole_number
+
 WIDEST = 80
 
 GOOD, BAD, WARNING, STRONG, FAINT = "32", "1;31", "33", "1", "2"
@@ -50,7 +52,7 @@ def columns(stream: TextIO) -> int:
     """How wide text may be: the terminal's columns, or what COLUMNS says, and 80 at most."""
     told = os.environ.get("COLUMNS", "")
     try:
-        wide = int(told) if told.isdecimal() and int(told) else os.get_terminal_size(stream.fileno()).columns
+        wide = whole_number(told) or os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError, AttributeError):  # not a terminal, a stream without descriptor, or a closed one
         wide = WIDEST
     return min(wide or WIDEST, WIDEST)

@@ -21,6 +21,7 @@ from mirror.closed.prefix.generations import Generation, Identity, Prefix
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.root import utc
@@ -136,7 +137,13 @@ def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:
     if not has_manifest(generation):
         return False
     installed = Manifest.parse(generation.manifest.read_bytes())
-    return replace(installed, roots=manifest.roots) == manifest
+    return _without_roots(installed) == _without_roots(manifest)
+
+
+def _without_roots(manifest: Manifest) -> Manifest:
+    """Nor the checksums, which name the roots and say nothing else that the manifest does not."""
+    artifacts = tuple(artifact for artifact in manifest.artifacts if artifact.path != SUMS)
+    return replace(manifest, roots=(), artifacts=artifacts)
 
 
 def _name(generation: Generation) -> str:

@@ -52,6 +52,7 @@ from mirror.connected.toolchain.drift import drift_named
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
@@ -59,7 +60,6 @@ from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sync_directory
-from mirror.core.trust.chain import fingerprint
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
@@ -150,7 +150,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     _check_output(options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
-    roots = trust.root_documents()
+    roots = ordered_roots(trust.root_documents())
     sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
     with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
@@ -164,12 +164,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
-    named = tuple(fingerprint(document) for document, _ in roots)
-    manifest = assembly.manifest(named, plan.imports or meta.default_imports(wheels))
+    manifest = assembly.manifest(roots, plan.imports or meta.default_imports(wheels))
     if options.policy:
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
-    signatures = [signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers]
+    signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
     with _draft(options.output) as draft:
         digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
         with open_bundle(draft) as written:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.kinds import FACETS
 from mirror.connected.kinds.facet import Wanted
+from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.wishes import Wishes, complete_locks
@@ -81,7 +81,7 @@ def _variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _stack_of(locks: Locks) -> Stack:
     """The wishes that a lock made elsewhere amounts to: exactly its pins, from the default index."""
-    pins = tuple(Requirement(f"{pin.name}=={pin.version}") for pin in locks.python.pins)
+    pins = tuple(read_requirement(f"{pin.name}=={pin.version}") for pin in locks.python.pins)
     return Stack(locks.name, locks.target, pins)
 
 

@@ -19,10 +19,19 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent; then the connection stays open for ``pause_s``, and is closed."""
+    """What is sent; then the connection stays open for ``pause_s``, and is closed.
+
+    Attributes:
+        again: sent after it for as long as the client stays, with ``every_s`` between.
+        drip_s: pause after each byte of ``data``; for those after ``drip_from``.
+    """
 
     data: bytes
     pause_s: float = 0.0
+    again: bytes = b""
+    every_s: float = 0.0
+    drip_s: float = 0.0
+    drip_from: int = 0
 
 
 def reply(status: int, body: bytes = b"", *headers: str, length: bool = True) -> Reply:
@@ -76,7 +85,14 @@ class ScriptedServer:
                 head += received
             self.requests.append(head)
             try:
-                connection.sendall(answer.data)
+                whole = len(answer.data) if not answer.drip_s else answer.drip_from
+                connection.sendall(answer.data[:whole])
+                for at in range(whole, len(answer.data)):
+                    if self._over.wait(answer.drip_s):
+                        return
+                    connection.sendall(answer.data[at : at + 1])
+                while answer.again and not self._over.wait(answer.every_s):
+                    connection.sendall(answer.again)
                 self._over.wait(answer.pause_s)
             except OSError:
                 return  # the client has gone: some tests mean that

@@ -204,6 +204,43 @@ def test_what_removes_looks_with_facts_of() -> None:
     assert set(MAY_LOOK) - found == set()
 
 
+DIGITS = {
+    "core/bundle/layout.py": "bytes, of which isdigit knows ASCII's alone",
+}
+"""Modules that ask ``isdigit`` and the like, and why they may."""
+
+
+def test_numbers_in_foreign_texts_are_read_by_whole_number() -> None:
+    """``isdigit`` is true of a raised 2, on which ``int`` fails, as it does on 5,000 digits."""
+    asked = {
+        path.relative_to(HOUSE).as_posix()
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric")
+    }
+    assert asked == set(DIGITS)
+
+
+PACKAGING = ("Requirement", "SpecifierSet", "Version", "Marker", "parse_wheel_filename", "parse_sdist_filename")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if room(p) == "connected"], ids=lambda p: str(p.relative_to(HOUSE))
+)
+def test_foreign_requirements_and_versions_are_read_by_pins_standards(path: Path) -> None:
+    """Elsewhere a version with a number of 5,000 digits would be a traceback, perhaps long after it was read."""
+    tree = ast.parse(path.read_text())
+    ours = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("packaging")
+        for alias in node.names
+    }
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    if path.name != "standards.py":
+        assert not called & ours & set(PACKAGING)
+
+
 def test_tomli_is_pinned_alike_wherever_it_is_named() -> None:
     project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["project"]
     (wanted,) = {line.partition(";")[0] for line in project["dependencies"] if line.startswith("tomli==")}

@@ -13,6 +13,7 @@ from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.status import choose_prefix, installed_stacks
+from mirror.core.names import whole_number
 
 _DESCRIPTION = """\
 Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack or of
@@ -46,9 +47,10 @@ def configure(subparsers: Any) -> None:
 
 def count(text: str) -> int:
     """A number of generations."""
-    if not text.isascii() or not text.isdigit() or len(text) > 6:
+    number = whole_number(text)
+    if number is None or len(text) > 6:
         raise argparse.ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
-    return int(text)
+    return number
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from mirror.cli.console import Console, print_json
 from mirror.cli.options import fingerprint
 from mirror.cli.parsing import Usage
 from mirror.core.bundle.offered_roots import read_offered_roots
+from mirror.core.names import whole_number
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.root import ROLES, Key, Root, utc
 from mirror.core.trust.truststore import TrustStore
@@ -159,10 +160,11 @@ def _declare_export(actions: Any) -> argparse.ArgumentParser:
 
 
 def _threshold(text: str) -> tuple[str, int]:
-    role, _, number = text.partition("=")
-    if role not in ROLES or not number.isdecimal():
+    role, _, words = text.partition("=")
+    number = whole_number(words)
+    if role not in ROLES or number is None:
         raise argparse.ArgumentTypeError(f"expected ROLE=N with one of {', '.join(ROLES)}, got {text!r}")
-    return role, int(number)
+    return role, number
 
 
 def _moment(text: str) -> int:

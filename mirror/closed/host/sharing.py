@@ -22,6 +22,7 @@ from typing import Optional
 
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.kinds import WHEEL
+from mirror.core.names import dotted_numbers
 
 _MODE = 0o022
 
@@ -80,4 +81,4 @@ def _cubin_notes(manifest: Manifest) -> Iterator[str]:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return dotted_numbers(version)

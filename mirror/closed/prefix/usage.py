@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mirror.core.errors import Unreadable
+from mirror.core.names import whole_number
 
 _TRIES, _PAUSE_S = 3, 0.02
 
@@ -90,7 +91,9 @@ def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> 
     """
     wanted = {directory: os.fsencode(directory) for directory in directories}
     found: dict[Path, list[str]] = {directory: [] for directory in wanted}
-    for process in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
+    for process in sorted(
+        (path for path in proc.iterdir() if whole_number(path.name) is not None), key=lambda path: int(path.name)
+    ):
         if not wanted or process.name == str(os.getpid()):
             continue
         try:

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import build
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.requirements import InvalidRequirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mirror.connected.building.builtwheel import check_built_wheel
@@ -38,6 +38,7 @@ from mirror.connected.building.sandbox import run_cut_off
 from mirror.connected.building.workshop import Workshop
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
+from mirror.connected.pins.standards import read_requirement, read_version, read_wheel_name
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
@@ -300,7 +301,7 @@ class _Build:
 
     def check_requirements(self, asked: Iterable[str]) -> None:
         """What the backend asks for must be among the pinned wheels, which are all there is in the environment."""
-        pinned = dict(parse_wheel_filename(path.name)[:2] for path in self.request.requirements)
+        pinned = dict(read_wheel_name(path.name)[:2] for path in self.request.requirements)
         missing = sorted(text for text in asked for text in _unmet(text, pinned, self.request.target))
         if missing:
             raise BuildRequirementMissing(self.request.project, self.request.version, tuple(missing))
@@ -329,7 +330,7 @@ def _warnings_to(stream: BinaryIO) -> Iterator[None]:
 def _check_sdist(request: BuildRequest) -> None:
     """SECURITY.md 46: the sdist is the pinned project's, by its own words."""
     said = read_sdist(request.sdist)
-    if said.name != request.project or Version(said.version) != Version(request.version):
+    if said.name != request.project or read_version(said.version) != read_version(request.version):
         raise InvalidSdist(
             request.sdist.name,
             f"it says it is {said.name} {said.version}; the lock pins {request.project} {request.version}",
@@ -338,7 +339,7 @@ def _check_sdist(request: BuildRequest) -> None:
 
 def _unmet(text: str, pinned: Mapping[Any, Version], target: Target) -> Iterable[str]:
     try:
-        requirement = Requirement(text)
+        requirement = read_requirement(text)
     except InvalidRequirement:
         return [text]
     if requirement.marker and not requirement.marker.evaluate(dict(environment(target))):

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import InvalidWheelFilename
+from packaging.version import InvalidVersion
 
 from mirror.connected.index.wheels import target_tags
+from mirror.connected.pins.standards import read_version, read_wheel_name
 from mirror.core.binaries.elf import CPUS
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
@@ -55,7 +56,7 @@ def check_built_wheel(path: Path, project: ProjectName, version: str, target: Ta
         BuiltWheelUnfit: naming both sides.
     """
     try:
-        name, found, _, tags = parse_wheel_filename(path.name)
+        name, found, _, tags = read_wheel_name(path.name)
     except InvalidWheelFilename as exc:
         raise BuiltWheelUnfit(path.name, f"has no wheel's file name ({exc})", f"{project} {version} was built") from exc
     _check_identity(path.name, str(name), str(found), project, version)
@@ -78,7 +79,7 @@ def check_built_wheel(path: Path, project: ProjectName, version: str, target: Ta
 
 def _check_identity(wheel: str, name: str, found: str, project: ProjectName, version: str) -> None:
     try:
-        same = project_name(name) == project and Version(found) == Version(version)
+        same = project_name(name) == project and read_version(found) == read_version(version)
     except (ValueError, InvalidVersion):
         same = False
     if not same:

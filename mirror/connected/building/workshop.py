@@ -28,9 +28,9 @@ from typing import BinaryIO
 
 import pyproject_hooks
 import uv
-from packaging.utils import parse_wheel_filename
 
 from mirror.connected.fetching.store import file_sha256
+from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import Unwritable
 from mirror.core.target import Target
 
@@ -76,7 +76,7 @@ class Workshop:
         lines = []
         for wheel in sorted(requirements, key=lambda path: path.name):
             (self._wheels / wheel.name).symlink_to(wheel.absolute())
-            name, version, _, _ = parse_wheel_filename(wheel.name)
+            name, version, _, _ = read_wheel_name(wheel.name)
             lines.append(f"{name}=={version} --hash=sha256:{file_sha256(wheel)}\n")
         listed = self.path / "requirements.txt"
         listed.write_text("".join(lines), encoding="ascii")

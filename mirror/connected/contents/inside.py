@@ -22,7 +22,7 @@ from mirror.core.binaries.native import Native
 from mirror.core.fields import Fields
 from mirror.core.wheels.wheelfile import WheelFile
 
-FORMAT = "mirror-contents/4"
+FORMAT = "mirror-contents/5"
 """Change it with whatever changes what is found: then every artifact is read anew."""
 
 _MAX_BYTES = 64 << 20

@@ -18,12 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mirror.connected.contents.filecontents import read_file, read_text
 from mirror.connected.contents.inside import Contents, words
 from mirror.connected.contents.licences import licence_of
-from mirror.connected.toolchain.hermeto import YAML
+from mirror.connected.pins.foreignyaml import parse_yaml
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import MODEL
 from mirror.core.vetting.safetensors import read_header
@@ -69,7 +67,7 @@ def _card(source: Path) -> Contents:
     try:
         facts, body = _front_matter(text)
         faults: tuple[str, ...] = ()
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+    except ValueError as exc:
         facts, body, faults = {}, text, (words(f"the front matter of {CARD} cannot be read: {exc}"),)
     said = licence_of(*_licence(facts))
     return Contents(
@@ -86,7 +84,7 @@ def _front_matter(text: str) -> tuple[dict[str, Any], str]:
     if not text.startswith("---\n"):
         return {}, text
     head, dashes, body = text[3:].partition("\n---\n")
-    facts = yaml.load(head, Loader=YAML) if dashes else None  # noqa: S506 - it is the safe one
+    facts = parse_yaml(head) if dashes else None
     if not isinstance(facts, dict):
         raise ValueError("expected a table between two lines of dashes")
     return facts, body

@@ -27,12 +27,9 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import refuse_write
-from mirror.connected.fetching.transport import CHUNK_BYTES, BadReply, Truncated
+from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, BadReply, Truncated
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import Advance
-
-MAX_UNKNOWN_BYTES = 8 << 30
-"""Cap for a file whose size the lock does not say: what a member of a bundle may hold."""
 
 
 class DownloadMismatch(MirrorError):
@@ -105,9 +102,9 @@ class Part:
 
     def write(self, chunk: bytes) -> None:
         limit = self.download.size
-        if limit is None and self.size + len(chunk) > MAX_UNKNOWN_BYTES:
+        if limit is None and self.size + len(chunk) > MAX_FILE_BYTES:
             self.clear()
-            raise BadReply(self.download.shown_url, f"the reply is larger than the {MAX_UNKNOWN_BYTES} bytes allowed")
+            raise BadReply(self.download.shown_url, f"the reply is larger than the {MAX_FILE_BYTES} bytes allowed")
         if limit is not None and self.size + len(chunk) > limit:
             self._mismatch("")
         try:

@@ -28,6 +28,8 @@ class Patience:
         read_s: for the next byte to arrive.
         window_s: the speed is looked at this often ...
         slowest: ... and must not be below this many bytes a second.
+        document_s: for the whole body of an index page, repository metadata and the like.
+        whole_s: for that of any other file in one exchange; the next one goes on from there.
     """
 
     attempts: int = 5
@@ -37,6 +39,8 @@ class Patience:
     read_s: float = 30.0
     window_s: float = 30.0
     slowest: int = 1024
+    document_s: float = 900.0
+    whole_s: float = 6 * 3600.0
 
     def pause_s(self, error: BaseException, attempt: int) -> float | None:
         """The pause after failure number ``attempt`` (from 0); None when asking again is of no use."""

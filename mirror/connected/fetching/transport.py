@@ -3,8 +3,9 @@
 ``mirror.connected.fetching.fetch`` brings many files at once, with resume and digests.
 
 Rules: the machine's own proxies and CA bundle are honoured; redirects lead to http(s) only; nothing is decoded, for
-we asked for ``identity``; every reply has a size limit and a lowest speed (SECURITY.md 50); URLs are shown without
-credentials (SECURITY.md T23).
+we asked for ``identity``; every exchange has a deadline, and a limit in bytes for all of it (SECURITY.md 50;
+``mirror.connected.fetching.connections`` has those for what is not the body); what a server says in its headers is its word and
+no more, whatever is in there; URLs are shown without credentials (SECURITY.md T23).
 
 Example::
 
@@ -17,25 +18,29 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from mirror import __version__
+from mirror.connected.fetching.connections import STEP_BYTES, BoundedAdapter, OverLimit, meter_of
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.names import Sha256Hex
+from mirror.core.names import Sha256Hex, whole_number
 
-CHUNK_BYTES = 64 << 10
+CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
+MAX_FILE_BYTES = 8 << 30
+"""Cap for a file whose size nobody says: what a member of a bundle may hold."""
+
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMOVED = "The file was removed upstream or replaced under another name: lock again, or take it from a copy."
 _CREDENTIALS = "The server or the proxy wants credentials: put them in ~/.netrc, the index's URL or HTTPS_PROXY."
@@ -148,7 +153,8 @@ def new_session(connections: int = 16) -> requests.Session:
     session = requests.Session()
     session.headers.update({"User-Agent": f"mirror/{__version__}", "Accept-Encoding": "identity"})
     session.max_redirects = MAX_REDIRECTS
-    adapter = HTTPAdapter(pool_maxsize=connections)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    adapter = BoundedAdapter(pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     bundle = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), None)
@@ -164,12 +170,36 @@ def opened(
     """Send one GET, or a POST with a question in its body, and give its response, whose body has not been read.
 
     Raises:
-        HostUnreachable: no answer. HttpRefused: a status other than 200 and 206. BadReply: a redirect that is not followed.
+        HostUnreachable: no answer. HttpRefused: a status other than 200 and 206. BadReply: a redirect that is not followed,
+            or an answer that breaks off HTTP's rules or our limits.
+    """
+    with answered(session, "GET" if question is None else "POST", url, headers, patience, question) as response:
+        if response.status_code not in (200, 206):
+            wait_s = _retry_after_s(response.headers.get("Retry-After", ""))
+            raise HttpRefused(redacted(url), response.status_code, response.reason or "", wait_s)
+        yield response
+
+
+@contextmanager
+def answered(
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    patience: Patience,
+    question: bytes | None = None,
+) -> Iterator[requests.Response]:
+    """Send one request and give its answer, whatever its status is.
+
+    Raises:
+        HostUnreachable, BadReply: as ``opened``.
     """
     shown = redacted(url)
     try:
-        method, timeout = "GET" if question is None else "POST", (patience.connect_s, patience.read_s)
+        timeout = (patience.connect_s, patience.read_s)
         response = session.request(method, url, headers=headers, data=question, stream=True, timeout=timeout)
+    except OverLimit as exc:
+        raise _over_limit(shown, exc) from exc
     except requests.TooManyRedirects as exc:
         raise BadReply(shown, f"more than {MAX_REDIRECTS} redirects") from exc
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as exc:
@@ -178,40 +208,57 @@ def opened(
         raise HostUnreachable(shown, _reason(exc), transient=False) from exc
     except requests.RequestException as exc:
         raise HostUnreachable(shown, _reason(exc)) from exc
+    except (urllib3.exceptions.HTTPError, ValueError) as exc:  # requests looks at a Location with what raises these
+        raise BadReply(shown, f"it answers with what is no HTTP, or redirects to what is no address ({exc})") from exc
     with response:
-        if response.status_code not in (200, 206):
-            wait_s = _retry_after_s(response.headers.get("Retry-After", ""))
-            raise HttpRefused(shown, response.status_code, response.reason or "", wait_s)
         yield response
 
 
 def body(
-    response: requests.Response, patience: Patience, clock: Callable[[], float] = time.monotonic
+    response: requests.Response,
+    patience: Patience,
+    clock: Callable[[], float] = time.monotonic,
+    whole_s: float | None = None,
 ) -> Iterator[bytes]:
     """The body as it arrives, never decoded.
 
+    Args:
+        whole_s: the most that all of it may take, in seconds; ``patience.whole_s`` by default.
+
     Raises:
         Truncated: it ends before its Content-Length, or the connection breaks. HostUnreachable: it is slower than
-            ``patience.slowest``.
+            ``patience.slowest``, or than ``whole_s``. BadReply: what is around it is no HTTP, or larger than allowed.
     """
-    shown = redacted(response.url)
+    shown, meter = redacted(response.url), meter_of(response)
     # read1 returns with what one recv(2) brought: with read(), a server that sends a byte a second would hold us for hours.
     raw: Any = response.raw
     total, since, in_window = 0, clock(), 0
+    deadline = since + (patience.whole_s if whole_s is None else whole_s)
     while True:
+        meter.allow(total, patience.window_s)
         try:
             chunk: bytes = raw.read1(CHUNK_BYTES, decode_content=False)
+        except OverLimit as exc:
+            raise _over_limit(shown, exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Truncated(shown, _content_length(response), total) from exc
+        except (
+            ValueError,
+            OverflowError,
+        ) as exc:  # a chunk of fewer than no bytes, or of more than there are numbers for
+            raise BadReply(shown, "its chunks have sizes that are none") from exc
         if not chunk:
             return
         total, in_window = total + len(chunk), in_window + len(chunk)
         yield chunk
-        elapsed = clock() - since
+        now = clock()
+        if now >= deadline:
+            raise HostUnreachable(shown, f"{total} bytes are all that came in time")
+        elapsed = now - since
         if elapsed >= patience.window_s:
             if in_window < patience.slowest * elapsed:
                 raise HostUnreachable(shown, f"{in_window} bytes in {elapsed:.0f} seconds are too slow")
-            since, in_window = clock(), 0
+            since, in_window = now, 0
 
 
 def get_bytes(
@@ -234,9 +281,8 @@ def get_bytes(
         try:
             headers = {} if question is None else {"Content-Type": "application/json"}
             with opened(session, url, headers, patience, question) as response:
-                if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
-                    raise BadReply(redacted(url), "the body is compressed although identity was asked for")
-                return _capped(body(response, patience), redacted(url), max_bytes)
+                refuse_compressed(response)
+                return _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
         except MirrorError as error:
             pause_s = patience.pause_s(error, attempt)
             if pause_s is None:
@@ -246,7 +292,7 @@ def get_bytes(
 
 
 def get_digest(session: requests.Session, url: str, patience: Patience = PATIENCE) -> Sha256Hex:
-    """The sha256 of a file of any size, which is not kept. Raises as ``get_bytes``, but for its limit."""
+    """The sha256 of a file of at most ``MAX_FILE_BYTES``, which is not kept. Raises as ``get_bytes``."""
     if urlsplit(url).scheme == "file":
         digest = hashlib.sha256()
         with open_file(url) as stream:
@@ -257,7 +303,7 @@ def get_digest(session: requests.Session, url: str, patience: Patience = PATIENC
         try:
             digest = hashlib.sha256()
             with opened(session, url, {}, patience) as response:
-                for chunk in body(response, patience):
+                for chunk in limited(body(response, patience), redacted(url), MAX_FILE_BYTES):
                     digest.update(chunk)
             return Sha256Hex(digest.hexdigest())
         except MirrorError as error:
@@ -274,10 +320,10 @@ def content_size(session: requests.Session, url: str, patience: Patience = PATIE
         with open_file(url) as stream:
             return os.fstat(stream.fileno()).st_size
     try:
-        response = session.head(url, allow_redirects=True, timeout=(patience.connect_s, patience.read_s))
-    except requests.RequestException:
+        with answered(session, "HEAD", url, {}, patience) as response:
+            return _content_length(response) if response.status_code == 200 else None
+    except (HostUnreachable, BadReply):
         return None  # fetching it will name what is wrong
-    return _content_length(response) if response.status_code == 200 else None
 
 
 def open_file(url: str) -> BinaryIO:
@@ -295,29 +341,46 @@ def open_file(url: str) -> BinaryIO:
         raise Unreadable(unquote(parts.path), exc.strerror or str(exc)) from exc
 
 
-def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
-    data = bytearray()
+def refuse_compressed(response: requests.Response) -> None:
+    """Refuse a body whose size once it is unpacked nobody knows. Raises BadReply."""
+    if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+        raise BadReply(redacted(response.url), "the body is compressed although identity was asked for")
+
+
+def limited(chunks: Iterator[bytes], shown: str, max_bytes: int) -> Iterator[bytes]:
+    """Hand chunks on, as long as they are not more than ``max_bytes`` together. Raises BadReply."""
+    total = 0
     for chunk in chunks:
-        data += chunk
-        if len(data) > max_bytes:
+        total += len(chunk)
+        if total > max_bytes:
             raise BadReply(shown, f"the reply is larger than the {max_bytes} bytes allowed")
-    return bytes(data)
+        yield chunk
+
+
+def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
+    return b"".join(limited(chunks, shown, max_bytes))
 
 
 def _content_length(response: requests.Response) -> int | None:
+    """What the server says; None when it says nothing, or more than any file has."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return whole_number(text)
 
 
 def _retry_after_s(text: str) -> float | None:
-    """RFC 9110 10.2.3: seconds, or a date."""
-    if text.isascii() and text.isdigit():
-        return float(text)
+    """RFC 9110 10.2.3: seconds, or a date; None for what is neither, or no time that there is."""
+    seconds = whole_number(text)
+    if seconds is not None:
+        return float(seconds)
     try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
+        when = parsedate_to_datetime(text).astimezone(timezone.utc)
+        return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return max(0.0, (when.astimezone(timezone.utc) - datetime.now(timezone.utc)).total_seconds())
+
+
+def _over_limit(shown: str, exc: OverLimit) -> MirrorError:
+    return HostUnreachable(shown, exc.problem) if exc.is_slow else BadReply(shown, exc.problem)
 
 
 def _reason(exc: BaseException) -> str:

@@ -20,12 +20,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from packaging.version import Version
-
 from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, explain
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock
+from mirror.connected.pins.standards import read_version
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
@@ -195,4 +194,4 @@ def _refuse_withdrawn(files: dict[ProjectName, IndexFile], stack: Stack) -> None
 
 def _is_stated(stack: Stack, project: ProjectName, version: str) -> bool:
     stated = stack.stated_version(project)
-    return stated is not None and Version(stated) == Version(version)
+    return stated is not None and read_version(stated) == read_version(version)

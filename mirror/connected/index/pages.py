@@ -15,6 +15,7 @@ Example::
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,26 +27,22 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.tags import Tag
 from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
     canonicalize_version,
-    parse_sdist_filename,
-    parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 from pypi_simple import (
     ACCEPT_JSON_PREFERRED,
     PYPI_SIMPLE_ENDPOINT,
     DistributionPackage,
     Link,
     ProjectPage,
-    UnsupportedRepoVersionError,
     parse_links_stream,
 )
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, get_digest, new_session
+from mirror.connected.pins.standards import read_sdist_name, read_version, read_wheel_name
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
@@ -57,6 +54,9 @@ JOBS = 8
 """Pages asked for at the same time."""
 
 _ENDINGS = (".whl", ".tar.gz")
+
+_UNENDED = re.compile(rb"(?:<[^<>]*){9}|<[^>]{65536}")
+"""Tags without end: Python's HTML parser looks for the end of each as far as the page goes, and takes hours for 1 MB."""
 
 _MAX_ROOT_BYTES = 2 << 20
 """Largest answer of an index's own URL that is looked at for links to files."""
@@ -284,11 +284,15 @@ def parse_page(data: bytes, url: str) -> Page:
         if data.lstrip()[:1] == b"{":
             for package in ProjectPage.from_json_data(json.loads(data), url).packages:
                 page.setdefault(_version_of(package.filename), []).append(package)
+        elif _UNENDED.search(data):
+            raise ValueError("tags that do not end")
         else:
             # Five times faster than building the page's tree, and it is the same parser underneath.
             for link in map(_named, parse_links_stream([data], url)):
                 page.setdefault(_version_of(link.text), []).append(link)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedRepoVersionError) as exc:
+    except MirrorError:  # Ctrl-C comes as one
+        raise
+    except Exception as exc:  # the library and Python's HTML parser believe what they read: no list of these is whole
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)
     return page
@@ -313,7 +317,7 @@ def _version_of(filename: str) -> str:
 def _spelt(version: str) -> str:
     """One spelling for versions that are equal (``1.0.RC1`` and ``1rc1``); empty for what is none."""
     try:
-        return canonicalize_version(Version(version))
+        return canonicalize_version(read_version(version))
     except InvalidVersion:
         return ""
 
@@ -328,13 +332,15 @@ def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile |
         digest = Sha256Hex("") if claimed is None else sha256_hex(claimed)
         if package.filename.endswith(".whl"):
             kind: Literal["wheel", "sdist"] = "wheel"
-            name, version, build, tags = parse_wheel_filename(package.filename)
+            name, version, build, tags = read_wheel_name(package.filename)
         else:
             kind = "sdist"
-            name, version = parse_sdist_filename(package.filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, ValueError):
+            name, version = read_sdist_name(package.filename)
+        scheme = urlsplit(package.url).scheme
+        uploaded = int(package.upload_time.timestamp()) if package.upload_time else None
+    except (ValueError, ArithmeticError):
         return None
-    if str(name) != project or urlsplit(package.url).scheme not in ("http", "https", "file"):
+    if str(name) != project or scheme not in ("http", "https", "file"):
         return None
     return IndexFile(
         filename=package.filename,
@@ -347,5 +353,5 @@ def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile |
         size=package.size,
         requires_python=package.requires_python or "",
         yanked=(package.yanked_reason or "") if package.is_yanked else None,
-        upload_time=int(package.upload_time.timestamp()) if package.upload_time else None,
+        upload_time=uploaded,
     )

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import parse_wheel_filename
 
 from mirror.connected.index.pages import IndexFile
+from mirror.connected.pins.standards import read_specifiers, read_wheel_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.target import Target
@@ -120,7 +120,7 @@ def best_wheel(files: Iterable[IndexFile], target: Target) -> IndexFile | None:
 def allows_python(specifier: str, target: Target) -> bool:
     """Whether a Requires-Python lets in some patch release of the target's Python. An unreadable one lets in all."""
     try:
-        allowed = SpecifierSet(specifier)
+        allowed = read_specifiers(specifier)
     except InvalidSpecifier:
         return True
     return any(allowed.contains(f"{target.python}.{patch}", prereleases=True) for patch in (0, 99))
@@ -186,7 +186,7 @@ def fitting_name(filename: str, target: Target, limit: int = 100) -> str:
     """
     if len(filename) <= limit or not filename.endswith(".whl"):
         return filename
-    tags = parse_wheel_filename(filename)[3]
+    tags = read_wheel_name(filename)[3]
     tag = next((tag for tag in target_tags(target) if tag in tags), None)
     stem = filename.rsplit("-", 3)[0]
     return f"{stem}-{tag}.whl" if tag else filename

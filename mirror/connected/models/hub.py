@@ -1,6 +1,7 @@
 """A Hugging Face hub: the files of a repository at one revision, with sizes and digests.
 
-``huggingface_hub`` speaks the hub's API; ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and
+``huggingface_hub`` speaks the hub's API, over the same bounded exchanges as all else here
+(``mirror.connected.fetching.transport``); ``mirror.connected.fetching.fetch`` fetches what was locked, for that is resumed and
 held to a digest. ``mirror.connected.models.selection`` chooses the files.
 
 Rules: the hub's digest of a large file is taken as it is, at the moment of locking; of a small one the hub knows git's SHA-1
@@ -22,6 +23,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
@@ -29,18 +31,34 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url, get_netrc_auth
 
+from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
-from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused, get_bytes, new_session
+from mirror.connected.fetching.transport import (
+    BadReply,
+    HostUnreachable,
+    HttpRefused,
+    answered,
+    body,
+    get_bytes,
+    limited,
+    new_session,
+    refuse_compressed,
+)
 from mirror.connected.stack.models import HUB, hub_url
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex, sha256_hex
 
 if TYPE_CHECKING:
+    import httpx2
     from huggingface_hub.hf_api import RepoSibling
 
 MAX_SMALL_BYTES = 64 << 20
 """Largest file that is fetched to be hashed; a hub keeps those of more than 10 MB by their SHA-256."""
 
+MAX_LIST_BYTES = 64 << 20
+"""Largest list of a repository's files that is read; one of 10,000 files has 5 MB."""
+
+_NO_HUBS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 _TOKEN = re.compile(r"[!-~]+")
 
 
@@ -152,6 +170,26 @@ class HubAuth(AuthBase):
         return HTTPBasicAuth(*login)(request) if login else request
 
 
+def _client(session: requests.Session, patience: Patience) -> httpx2.Client:
+    """What ``huggingface_hub`` asks with, in place of a client of its own, whose answers have no limits."""
+    import httpx2
+    from huggingface_hub import is_offline_mode
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    class Bounded(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            if is_offline_mode():
+                raise OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+            url, headers = str(request.url), {"User-Agent": request.headers.get("User-Agent", "")}
+            with answered(session, request.method, url, headers, patience) as response:
+                refuse_compressed(response)
+                chunks = body(response, patience, whole_s=patience.document_s)
+                content = b"".join(limited(chunks, redacted(url), MAX_LIST_BYTES))
+                return httpx2.Response(response.status_code, headers=dict(response.headers), content=content)
+
+    return httpx2.Client(transport=Bounded())
+
+
 class HubRepository:
     """A repository of a hub at one revision, for as long as the ``with`` block lasts.
 
@@ -211,9 +249,10 @@ class HubRepository:
 
     def _ask(self) -> Iterator[HubFile]:
         from httpx2 import HTTPError
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, set_client_factory
         from huggingface_hub import errors as hub_errors
 
+        set_client_factory(partial(_client, self._session, self._patience))
         token = HubAuth(user_token()).token_for(self.hub)
         try:
             info = HfApi(endpoint=self.hub, token=token or False, library_name="mirror").model_info(
@@ -230,7 +269,7 @@ class HubRepository:
             raise self._named(exc.response.status_code, bool(token)) from exc
         except HTTPError as exc:
             raise HostUnreachable(self._asked, str(exc) or type(exc).__name__) from exc
-        except (KeyError, TypeError, ValueError) as exc:  # the library goes by what the hub itself answers
+        except _NO_HUBS as exc:  # the library goes by what the hub itself answers
             raise BadReply(self._asked, f"its answer is no hub's: {type(exc).__name__} {exc}") from exc
         if info.sha != self.revision:
             raise BadReply(self._asked, f"it answers with revision {info.sha!r}")

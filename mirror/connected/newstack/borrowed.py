@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import Marker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import logical_lines
+from mirror.connected.pins.standards import read_marker, read_requirement
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import project_name
 from mirror.core.target import Target
@@ -68,7 +68,7 @@ class Borrowed:
     def add(self, text: str, group: str = "requirements") -> None:
         """Take a requirement over, or say why not."""
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement:
             # Never echo the whole line: it may be a URL with a password in it.
             words = f"{re.split('[@:/ ]', text)[0][:60]} (no requirement on a version of an index)"
@@ -199,14 +199,18 @@ def _pylock(document: dict[str, Any], path: Path, target: Target) -> Borrowed:
     """The packages of a pylock.toml that its installer would take on the target."""
     try:
         pylock = Pylock.from_dict(document)
-    except (PylockValidationError, PylockUnsupportedVersionError) as exc:
+    except (
+        PylockValidationError,
+        PylockUnsupportedVersionError,
+        ValueError,
+    ) as exc:  # a number of 5,000 digits is the last
         raise InvalidDocument(str(path), "", str(exc)) from exc
     values: dict[str, Any] = {
         **environment(target), "extras": frozenset[str](), "dependency_groups": frozenset(pylock.default_groups or ()),
     }  # fmt: skip
     found = Borrowed(requires_python=str(pylock.requires_python or ""))
     for package in pylock.packages:
-        if package.marker and not Marker(str(package.marker)).evaluate(values, context="lock_file"):
+        if package.marker and not read_marker(str(package.marker)).evaluate(values, context="lock_file"):
             found.left_out.append(f"{package.name} (its marker does not hold on the target: {package.marker})")
         elif not package.version or package.vcs or package.directory or package.archive:
             found.left_out.append(f"{package.name} (it is no version of an index)")

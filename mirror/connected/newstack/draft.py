@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
 
 from mirror.connected.newstack.borrowed import Borrowed, borrow, required_python
+from mirror.connected.pins.standards import read_requirement, read_specifiers
 from mirror.connected.stack.file import Stack
 from mirror.core.cuda.components import component
 from mirror.core.cuda.gpus import Gpu, gpu
 from mirror.core.errors import InvalidDocument, Unwritable
-from mirror.core.names import stack_name
+from mirror.core.names import dotted_numbers, stack_name
 from mirror.core.stackfiles import DIRECTORY
 from mirror.core.system.durable import create_file
 from mirror.core.target import Target
@@ -113,7 +114,7 @@ def new_stack(word: str, choices: Choices) -> NewStack:
     borrowed = borrow(choices.source, target) if choices.source else Borrowed()
     for text in choices.requirements:
         try:
-            Requirement(text)
+            read_requirement(text)
         except InvalidRequirement as exc:
             raise _unfit("python.requirements", f"expected a requirement such as 'vllm==0.25.1', got {text!r}") from exc
         borrowed.add(text)
@@ -191,7 +192,7 @@ def _newest_cuda(kind: Gpu | None) -> str:
 
 
 def _check_cuda(kind: Gpu, choices: Choices) -> None:
-    pair = tuple(int(part) for part in choices.cuda.split(".") if part.isdigit())
+    pair = dotted_numbers(choices.cuda)
     if len(pair) == 2 and not kind.cuda <= pair < (kind.cuda_end or (99, 0)):
         first = ".".join(map(str, kind.cuda))
         until = f", and before {'.'.join(map(str, kind.cuda_end))}" if kind.cuda_end else ""
@@ -204,7 +205,7 @@ def _python(source: Path | None) -> str:
     """The first Python on offer that a file's project is for."""
     said = required_python(source) if source else ""
     try:
-        allowed = SpecifierSet(said)
+        allowed = read_specifiers(said)
     except InvalidSpecifier:
         return PYTHON
     fitting = (minor for minor in _PYTHONS if any(allowed.contains(f"{minor}.{patch}") for patch in (0, 99)))

@@ -23,8 +23,10 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.pack import Source
 from mirror.connected.planning.plan import Plan, UnusableName
 from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
+from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.kinds import DIRECTORIES, KINDS, TOOL, WHEEL, Kind
 from mirror.core.names import Sha256Hex
+from mirror.core.trust.chain import Documents, fingerprint
 
 
 class Assembly:
@@ -86,24 +88,24 @@ class Assembly:
         """What was taken in outside ``meta/``, in the bundle's order."""
         return tuple(artifact for kind in KINDS for artifact in self.of(kind))
 
-    def manifest(self, roots: tuple[Sha256Hex, ...], imports: tuple[str, ...]) -> Manifest:
+    def manifest(self, roots: Documents, imports: tuple[str, ...]) -> Manifest:
         """Add the checksums and make the manifest.
 
         Args:
-            roots: fingerprints of the root chain that travels with it.
+            roots: the root chain that travels with it.
             imports: modules that must import on the closed side.
 
         Raises:
             InvalidDocument: when two names differ in nothing but case.
         """
         members = [artifact for directory in DIRECTORIES for artifact in self.within(directory)]
-        self.add_bytes("meta/SHA256SUMS", meta.sha256sums(members))
+        self.add_bytes(SUMS, meta.sha256sums(members, roots))
         manifest = Manifest(
             name=self._plan.name,
             sequence=self._plan.sequence,
             target=self._plan.target,
             artifacts=tuple(artifact for directory in DIRECTORIES for artifact in self.within(directory)),
-            roots=roots,
+            roots=tuple(fingerprint(document) for document, _ in roots),
             imports=imports,
             tool=__version__,
             environment=self._plan.environment,

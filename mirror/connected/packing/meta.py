@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from mirror.connected.pins.standards import read_requirement
 from mirror.core.archives.tarstream import measure
 from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.signaturearea import root_sums
 from mirror.core.fields import canonical_json
 from mirror.core.kinds import WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
+from mirror.core.trust.chain import Documents
 from mirror.core.wheels.wheelfile import WheelFile
 
 
@@ -34,9 +37,14 @@ def install_txt(wheels: Iterable[Artifact]) -> bytes:
     return (head + "".join(lines)).encode()
 
 
-def sha256sums(artifacts: Iterable[Artifact]) -> bytes:
-    """For ``sha256sum -c`` in a directory where the tar was unpacked."""
-    return "".join(f"{artifact.sha256}  {artifact.path}\n" for artifact in artifacts).encode()
+def sha256sums(artifacts: Iterable[Artifact], roots: Documents = ()) -> bytes:
+    """For ``sha256sum -c`` in a directory where the tar was unpacked.
+
+    Args:
+        roots: that travel with it; their signatures are nowhere else bound to the manifest.
+    """
+    lines = (*root_sums(roots), *(f"{artifact.sha256}  {artifact.path}" for artifact in artifacts))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def rpms_json(fingerprints: Sequence[str], key: str, rpms: Iterable[tuple[Artifact, str]]) -> bytes:
@@ -92,7 +100,7 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
     """The projects that Requires-Dist lines name, extras left aside."""
     for line in lines:
         try:
-            requirement = Requirement(line)
+            requirement = read_requirement(line)
         except InvalidRequirement:
             continue  # from before PEP 508: the lock has settled what is installed, this is only about default imports
         if "extra" not in str(requirement.marker or ""):

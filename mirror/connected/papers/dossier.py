@@ -144,4 +144,5 @@ def _packages(artifacts: Iterable[Artifact], locks: Locks) -> tuple[str, ...]:
 def _faults(artifacts: Iterable[Artifact], found: Mapping[str, Contents]) -> Iterable[str]:
     for artifact in artifacts:
         contents = found[artifact.path]
-        yield from (f"{artifact.filename}: {fault}" for fault in (*contents.faults, *contents.native.faults))
+        faults = (*contents.faults, *contents.native.faults, *contents.native.gpu_faults)
+        yield from (f"{artifact.filename}: {fault}" for fault in faults)

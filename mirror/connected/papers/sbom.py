@@ -27,12 +27,12 @@ from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpressi
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import is_supported_id
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.papers.purls import WEB, Purls
+from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan
 from mirror.connected.stack.file import Stack
 from mirror.core.bundle.dossier import Dossier, FileFacts
@@ -167,7 +167,7 @@ def _depend(
         others = [places[artifact.kind, canonicalize_name(name)] for name in facts.requires]
         needed.update(others)
         bom.register_dependency(components[artifact.path], [components[path] for path in others])
-    asked = {(WHEEL, canonicalize_name(Requirement(text).name)) for text in dossier.requirements}
+    asked = {(WHEEL, canonicalize_name(read_requirement(text).name)) for text in dossier.requirements}
     asked |= {(kind, canonicalize_name(name)) for kind in KINDS if kind.is_toolchain for name in dossier.packages}
     roots = [path for key, path in places.items() if key in asked or path not in needed]
     bom.register_dependency(root, [components[path] for path in roots])

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from mirror.connected.pins.standards import read_marker
 from mirror.core.target import Target
 from mirror.core.wheels.requirement import marker_values
 
@@ -37,4 +37,4 @@ def holds(marker: str, values: Mapping[str, str], extras: Collection[str] = (), 
     """
     sets = {"extras": frozenset(extras), "dependency_groups": frozenset(groups)}
     wanted: dict[str, Any] = {**values, "extra": "", **sets}
-    return Marker(marker).evaluate(wanted, context="lock_file")
+    return read_marker(marker).evaluate(wanted, context="lock_file")

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from mirror.connected.pins import foreign
 from mirror.connected.pins.markers import holds
+from mirror.connected.pins.standards import read_specifiers
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
@@ -231,7 +231,7 @@ class PythonLock:
 
 def _allows(requires: str, python: str) -> bool:
     """The target names no patch release: only what excludes all of them is not for it."""
-    return not requires or any(SpecifierSet(requires).contains(f"{python}.{patch}") for patch in _PATCHES)
+    return not requires or any(read_specifiers(requires).contains(f"{python}.{patch}") for patch in _PATCHES)
 
 
 def _timestamp(seconds: int) -> str:

@@ -23,7 +23,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from packaging.markers import Marker
 from packaging.pylock import (
     Package,
     PackageSdist,
@@ -33,12 +32,12 @@ from packaging.pylock import (
     PylockValidationError,
 )
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 
 from mirror.connected.pins import foreign
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
+from mirror.connected.pins.standards import long_number, read_marker, read_requirement, read_specifiers, read_version
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
@@ -214,7 +213,7 @@ class _RequirementsReader(_Reader):
             return self.fault(place, "an environment variable is refused: a lock means the same everywhere")
         words = _HASH.sub("", f" {line}").strip()
         try:
-            requirement = Requirement(words)
+            requirement = read_requirement(words)
         except InvalidRequirement:
             # Never echo the line: it may be a URL with a password in it (SECURITY.md T23).
             hint = foreign.NO_PROJECT if words.startswith((".", "/", "~", "file:")) else ""
@@ -243,9 +242,9 @@ class _RequirementsReader(_Reader):
                 name, _, reason = value.partition(" ")
                 self.yanked[project_name(name)] = reason or "yes"
             elif key == "python":
-                self.requires_python = str(SpecifierSet(value))
+                self.requires_python = str(read_specifiers(value))
             elif key == "environment":
-                self.environments.append(str(Marker(value)))
+                self.environments.append(str(read_marker(value)))
             else:
                 self.fault(place, f"unknown note 'mirror: {key}'")
         except (ValueError, InvalidDocument) as exc:
@@ -259,6 +258,9 @@ class _PylockReader(_Reader):
         for number, line in enumerate(text.splitlines(), start=1):
             if _CREDENTIALS.search(line):
                 self.fault(f"line {number}", "a URL with credentials: they would travel in the bundle")
+        if problem := long_number(text):
+            self.fault("pylock", problem)
+            return
         try:
             pylock = Pylock.from_dict(parse_toml(text.encode(), "pylock", MAX_BYTES))
         except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
@@ -287,7 +289,7 @@ class _PylockReader(_Reader):
         # A sha256 is what we compare; other algorithms beside it are of no use to us and no harm.
         hashes = [f"sha256:{file.hashes['sha256']}" for file in files if "sha256" in file.hashes]
         pinned = f"=={package.version}" if package.version else ""
-        requirement = Requirement(f"{package.name}{pinned}")
+        requirement = read_requirement(f"{package.name}{pinned}")
         requirement.marker = package.marker
         return self.pin(place, requirement, hashes, requires_python=str(package.requires_python or ""))
 
@@ -322,7 +324,7 @@ def exact_version(requirement: Requirement) -> str | None:
     if len(specifiers) != 1 or specifiers[0].operator not in ("==", "==="):
         return None
     try:
-        return str(Version(specifiers[0].version))
+        return str(read_version(specifiers[0].version))
     except InvalidVersion:
         return None
 

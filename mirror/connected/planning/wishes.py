@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mirror.connected.fetching.download import redacted
@@ -27,6 +26,7 @@ from mirror.connected.lock import lock, restamp
 from mirror.connected.locking.copies import Copies, is_there
 from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.pins.requirements import PythonLock
+from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.locks import LockOutdated, Locks, read_locks, stack_path
 from mirror.connected.resolving.pinning import OPTIONAL_PATIENCE
 from mirror.connected.stack.without import TOOLCHAIN, left_out, part_name
@@ -214,7 +214,7 @@ def _pinnable_now(wishes: Wishes, locks: Locks) -> tuple[str, ...]:
     """Optional requirements that the lock goes without although their index can be reached today."""
     if locks.stack is None or not locks.python.unpinned:
         return ()
-    left_out = {project_name(Requirement(line.split(" ")[0]).name) for line in locks.python.unpinned}
+    left_out = {project_name(read_requirement(line.split(" ")[0]).name) for line in locks.python.unpinned}
     found = []
     stack, _ = with_default_index(locks.stack, wishes.index_url)
     with Index.of(stack) as index:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from mirror.connected.index.choice import choose
@@ -30,6 +30,7 @@ from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
+from mirror.connected.pins.standards import read_requirement, read_specifiers, read_version
 from mirror.connected.resolving.resolver import Question, ResolutionFailed, Resolved
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
@@ -108,12 +109,15 @@ def _newest(project: ProjectName, locked: str, wishes: Sequence[Requirement], st
     newer = [
         version
         for version in sorted(index.versions(project), key=Version, reverse=True)
-        if Version(version) > Version(locked) and all(one.contains(version, prereleases=True) for one in allowed)
+        if read_version(version) > read_version(locked)
+        and all(one.contains(version, prereleases=True) for one in allowed)
     ]
     if not newer:
         return ""
     sound = (
-        version for version in newer if not Version(version).is_prerelease and not _withdrawn(index, project, version)
+        version
+        for version in newer
+        if not read_version(version).is_prerelease and not _withdrawn(index, project, version)
     )
     chosen = next(sound, newer[0])
     return next((file.version for file in index.files(project, chosen)), chosen)  # with its final zeros
@@ -132,7 +136,7 @@ def _own_reason(project: ProjectName, version: str, stack: Stack, index: Index) 
     if withdrawn:
         reason = f' ("{withdrawn[0].yanked}")' if withdrawn[0].yanked else ""
         return "withdrawn", f"its makers withdrew it{reason}"
-    if Version(version).is_prerelease:
+    if read_version(version).is_prerelease:
         return "pre-release", "it is a pre-release, and no requirement asks for one"
     if stack.cutoff:
         early = [file for file in files if file.upload_time and file.upload_time < stack.cutoff.timestamp()]
@@ -166,7 +170,7 @@ def _ask_resolver(
             why = f"it was locked before; mirror lock {question.name} --upgrade {project} takes the newer"
             yield KeptOut(project, _locked(lock, project), fitting.pop(project), "lock", why)
     for project, version in fitting.items():
-        exactly = Requirement(f"{project}=={version}")
+        exactly = read_requirement(f"{project}=={version}")
         try:
             answer = resolve(replace(afresh, constraints=(*question.constraints, exactly)))
             why = _instead(answer, question, lock, project)
@@ -181,7 +185,7 @@ def _locked(lock: PythonLock, project: ProjectName) -> str:
 
 
 def _same(one: str | None, other: str) -> bool:
-    return one is not None and Version(one) == Version(other)
+    return one is not None and read_version(one) == read_version(other)
 
 
 def _instead(answer: Sequence[Resolved], question: Question, lock: PythonLock, project: ProjectName) -> str:
@@ -190,7 +194,9 @@ def _instead(answer: Sequence[Resolved], question: Question, lock: PythonLock, p
     older = [
         f"{one.name} {one.version} in place of {_locked(lock, one.name)}"
         for one in answer
-        if one.name in named and lock.find(one.name) and Version(one.version) < Version(_locked(lock, one.name))
+        if one.name in named
+        and lock.find(one.name)
+        and read_version(one.version) < read_version(_locked(lock, one.name))
     ]
     return f"it goes only with {', '.join(older)}" if older else "the resolver prefers the older one"
 
@@ -211,7 +217,7 @@ def _blamed(words: str, project: ProjectName, stack: Stack, index: Index) -> str
 def _missed(name: ProjectName, versions: str, stack: Stack, index: Index) -> Miss | None:
     """Why the target takes no version of a dependency within a range; None when it takes one, or nothing is known of it."""
     try:
-        allowed = SpecifierSet(versions)
+        allowed = read_specifiers(versions)
         known = [one for one in index.versions(name) if allowed.contains(one)]
     except (InvalidSpecifier, MirrorError):
         return None

@@ -22,8 +22,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import parse_wheel_filename
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from mirror.connected.fetching.download import Download
@@ -36,6 +35,7 @@ from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock
+from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
 from mirror.connected.resolving.resolver import (
     Question,
@@ -189,10 +189,10 @@ class Pinning:
         """What a wheel says whose metadata its index lists and does not have (pip goes by the wheel then, uv gives up)."""
         if not filename or self.store is None:
             return None
-        name, version, _, _ = parse_wheel_filename(filename)
+        name, version, _, _ = read_wheel_name(filename)
         project = project_name(name)
         file = next((one for one in self.index.files(project, str(version)) if one.filename == filename), None)
-        if file is None or any((one.name, Version(one.version)) == (project, version) for one in question.wheels):
+        if file is None or any((one.name, read_version(one.version)) == (project, version) for one in question.wheels):
             return None
         self.progress.say(f"the index lists {filename}.metadata and does not have it: the wheel is asked itself")
         file = self.index.hashed(file, self.progress)
@@ -271,13 +271,13 @@ class Pinning:
 
 def _lets_in(specifier: str, version: str) -> bool:
     try:
-        return SpecifierSet(specifier).contains(version, prereleases=True)
+        return read_specifiers(specifier).contains(version, prereleases=True)
     except InvalidSpecifier:
         return True  # the resolver's own notation: any version may be meant
 
 
 def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:
-    if sdist.name != project or Version(sdist.version) != Version(file.version):
+    if sdist.name != project or read_version(sdist.version) != read_version(file.version):
         problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
         raise InvalidSdist(file.filename, problem)
     return sdist

@@ -30,9 +30,9 @@ from urllib.parse import unquote
 
 import uv
 from packaging.requirements import Requirement
-from packaging.version import Version
 
 from mirror.connected.pins.requirements import exact_version, logical_lines
+from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.connected.sdists.sdist import Sdist
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
@@ -307,7 +307,7 @@ def _answer(text: str, question: Question) -> tuple[Resolved, ...]:
     for _, line, via in logical_lines(text):
         if line.startswith("#"):
             continue
-        requirement = Requirement(line)
+        requirement = read_requirement(line)
         version = exact_version(requirement)
         if version is None:
             raise ResolutionFailed(
@@ -315,7 +315,7 @@ def _answer(text: str, question: Question) -> tuple[Resolved, ...]:
             )
         names = {_asker(name, question.root) for name in via}
         found.append(Resolved(project_name(requirement.name), version, tuple(sorted(names))))
-    return tuple(sorted(found, key=lambda one: (one.name, Version(one.version))))
+    return tuple(sorted(found, key=lambda one: (one.name, read_version(one.version))))
 
 
 def _asker(name: str, root: str) -> str:

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import InvalidVersion
 
+from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.core.archives.tarstream import BadArchive, TarStream
 from mirror.core.archives.zipdirectory import BadZip
 from mirror.core.errors import InvalidDocument, MirrorError
@@ -38,7 +39,7 @@ MAX_BYTES = 8 << 30
 MAX_MEMBER_BYTES = 4 << 20
 """Largest PKG-INFO or pyproject.toml that is read."""
 
-_DEFAULT_BUILD_REQUIRES = (Requirement("setuptools>=40.8.0"),)
+_DEFAULT_BUILD_REQUIRES = (read_requirement("setuptools>=40.8.0"),)
 """PEP 517: what a project without [build-system] needs."""
 
 
@@ -135,8 +136,8 @@ def _described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdis
     raw, _ = parse_email(metadata)
     return Sdist(
         name=project_name(raw.get("name", "")),
-        version=str(Version(raw.get("version", ""))),
-        requires=tuple(Requirement(text) for text in raw.get("requires_dist", [])),
+        version=str(read_version(raw.get("version", ""))),
+        requires=tuple(read_requirement(text) for text in raw.get("requires_dist", [])),
         requires_python=raw.get("requires_python", ""),
         extras=tuple(raw.get("provides_extra", [])),
         build_requires=build_requires,
@@ -164,4 +165,4 @@ def _build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
     requires = table.get("requires") if isinstance(table, dict) else None
     if not isinstance(requires, list) or not all(isinstance(text, str) for text in requires):
         raise ValueError("[build-system].requires in pyproject.toml is no list of requirements")
-    return tuple(Requirement(text) for text in requires)
+    return tuple(read_requirement(text) for text in requires)

@@ -28,6 +28,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
+from mirror.connected.pins.standards import read_requirement
 from mirror.connected.stack.tables import TABLES, read_tables
 from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.connected.stack.waivers import read_waivers
@@ -235,7 +236,7 @@ def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = No
     parsed = []
     for index, text in enumerate(fields.texts(key, default)):
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement as exc:
             fields.fail(f"{key}[{index}]", f"expected a requirement such as 'vllm==0.17.1', got {text!r} ({exc})")
         if requirement.url:
@@ -265,7 +266,10 @@ def _cutoff(fields: Fields) -> datetime | None:
         fields.fail("cutoff", f"expected a time such as '2026-11-01T00:00:00Z', got {text!r}")
     if moment.tzinfo is None:
         fields.fail("cutoff", f"{text!r} names no time zone: end it with 'Z'")
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        fields.fail("cutoff", f"{text!r} is no time of the years 1 to 9999")
 
 
 def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str]]:

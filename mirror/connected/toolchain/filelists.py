@@ -15,16 +15,17 @@ Example::
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Container, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import solv
 
-from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, createrepo_module, parse_repomd
+from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_repomd
+from mirror.connected.toolchain.repodataprocess import NotReadable, entries
 from mirror.connected.toolchain.repository import Read, Repository, read_named
 from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, toolkit_release
+from mirror.core.errors import InvalidDocument
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, FileIndex, IndexedRpm, kept_paths
 
@@ -114,11 +115,11 @@ def find_filelists(repomd: bytes, url: str) -> PrimaryRecord | None:
     return parse_repomd(repomd, url, "filelists") if b'type="filelists"' in repomd else None
 
 
-def parse_filelists(data: bytes, location: str, url: str, wanted: Container[str]) -> dict[str, list[str]]:
+def parse_filelists(data: bytes, location: str, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:
     """The files of packages, their directories left out.
 
     Args:
-        data: a ``filelists.xml`` whose digest is good, in whatever compression its name at ``location`` says.
+        data: a ``filelists.xml`` whose digest is good, in whatever compression.
         url: the repository's, for errors.
         wanted: sha256 of the packages that matter; the others, of which a repository has thousands, are skipped.
 
@@ -129,19 +130,10 @@ def parse_filelists(data: bytes, location: str, url: str, wanted: Container[str]
         InvalidRepodata: when it cannot be read.
     """
     found: dict[str, list[str]] = {}
-    createrepo = createrepo_module()
-
-    def begin(digest: str, name: str, arch: str) -> Any:
-        return createrepo.Package() if digest in wanted else None
-
-    def take(package: Any) -> None:
-        found[package.pkgId] = [directory + name for kind, directory, name, *_ in package.files if not kind]
-
-    with tempfile.TemporaryDirectory(prefix="mirror-") as scratch:
-        file = Path(scratch, location.rpartition("/")[2])
-        file.write_bytes(data)
-        try:
-            createrepo.xml_parse_filelists(str(file), begin, take, lambda kind, message: True)
-        except createrepo.CreaterepoCError as exc:
-            raise InvalidRepodata(url, f"its filelists.xml is not readable: {exc}") from exc
+    try:
+        with closing(entries("filelists", data, wanted)) as listed:
+            for entry in listed:
+                found[entry.text("checksum")] = list(entry.texts("files"))
+    except (NotReadable, InvalidDocument) as exc:
+        raise InvalidRepodata(url, f"its filelists.xml is not readable: {exc}") from exc
     return found

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from mirror.connected.fetching.download import redacted
+from mirror.connected.pins.foreignyaml import parse_yaml
 from mirror.connected.toolchain.drift import RpmPruned
 from mirror.connected.toolchain.repository import Repository
 from mirror.connected.toolchain.rpmlock import RpmLock
@@ -107,9 +108,9 @@ def read_rpms_lock(path: Path, arch: str) -> RpmsLock:
     if len(data) > MAX_BYTES:
         raise InvalidDocument(str(path), "", f"it has {len(data)} bytes, {MAX_BYTES} are allowed")
     try:
-        document = yaml.load(data, Loader=YAML)  # noqa: S506 - it is the safe one
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as exc:
-        raise InvalidDocument(str(path), "", f"not valid YAML: {' '.join(str(exc).split())}") from exc
+        document = parse_yaml(data)
+    except ValueError as exc:
+        raise InvalidDocument(str(path), "", f"not valid YAML: {exc}") from exc
     fields = Fields(document, str(path))
     version, vendor = fields.number("lockfileVersion"), fields.text("lockfileVendor")
     if (version, vendor) != (1, "redhat"):

@@ -27,6 +27,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.toolkit.package import PackageSource
+from mirror.core.trust.root import MAX_TIME
 
 _MAX_BYTES = 16 << 20
 
@@ -196,7 +197,10 @@ def seconds(fields: Fields) -> int:
     moment = fields.take("locked", datetime)
     if moment.tzinfo is None:
         fields.fail("locked", "it names no time zone: end it with 'Z'")
-    return int(moment.timestamp())
+    locked = int(moment.timestamp())
+    if not 0 <= locked <= MAX_TIME:
+        fields.fail("locked", "expected a time from 1970 to 9999")
+    return locked
 
 
 def locked_line(locked: int) -> str:

@@ -32,7 +32,7 @@ from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, r
 from mirror.connected.toolchain.rpmpackage import location_url, rpm_version
 from mirror.core.errors import Interrupted, InvalidDocument, MirrorError
 from mirror.core.fields import Fields, strict_json
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex, sha256_hex, whole_number
 
 MAX_BYTES = 4 << 20
 """The list of 12.6.3 has 49 kB."""
@@ -191,9 +191,10 @@ def is_of(patch: str, release: str) -> bool:
 
 def _size(text: str) -> int:
     """Sizes are texts there."""
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 14 and int(text)):
+    number = whole_number(text)
+    if not number or len(text) > 13:
         raise ValueError(f"expected a number of bytes, got {text!r}")
-    return int(text)
+    return number
 
 
 def redist_base(wishes_or_lock_url: str, location: str | None) -> str:

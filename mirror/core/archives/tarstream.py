@@ -51,6 +51,9 @@ MAX_MEMBERS = 200_000
 MAX_NAME = 4096
 """Characters of a path, as Linux bounds it: each directory in one is remembered."""
 
+MAX_NAMES = 32 << 20
+"""Characters of all paths that are remembered; those of a CUDA component's 3,000 files have 200,000."""
+
 MAX_EXTENDED_BYTES = 64 << 10
 """An extended header holds a name or two, each of at most 4,096 bytes."""
 
@@ -126,6 +129,7 @@ class TarStream:
         self._read = self._source.read
         self._left = self._padding = 0
         self.top: str | None = None
+        self._names_left = MAX_NAMES
         self._known: dict[str, Member] = {}
 
     def refuse(self, problem: str) -> NoReturn:
@@ -259,7 +263,7 @@ class TarStream:
         """Rule 2. Directories that are only named in paths count as members too, for they are remembered as such."""
         if len(self._known) > MAX_MEMBERS:
             self.refuse(f"it has more than {MAX_MEMBERS} files and directories")
-        there = self._known.setdefault(member.path, member)
+        there = self._remembered(member)
         if there is not member:
             if stat.S_ISDIR(there.mode) and stat.S_ISDIR(member.mode):
                 return
@@ -268,5 +272,14 @@ class TarStream:
             self.refuse(f"{name!r} occurs twice")
         above = member.path
         while above := posixpath.dirname(above):
-            if not stat.S_ISDIR(self._known.setdefault(above, Member(above, stat.S_IFDIR | 0o755)).mode):
+            if not stat.S_ISDIR(self._remembered(Member(above, stat.S_IFDIR | 0o755)).mode):
                 self.refuse(f"{above!r} is both a directory and something else")
+
+    def _remembered(self, member: Member) -> Member:
+        """What has a path already, else this."""
+        there = self._known.setdefault(member.path, member)
+        if there is member:
+            self._names_left -= len(member.path)
+            if self._names_left < 0:
+                self.refuse(f"the paths in it have more than {MAX_NAMES} characters")
+        return there

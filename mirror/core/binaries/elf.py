@@ -67,6 +67,9 @@ _VERSYM_STEP = 1 << 11
 _MAX_NAME = 1 << 12
 """Longest file name, symbol or version that is believed (C++ symbols reach a kilobyte)."""
 
+_MAX_NAMES = 16 << 20
+"""Of all names of a file that are read, in bytes: each may be another part of one long string table."""
+
 
 class MalformedElf(MirrorError):
     """A file that begins as ELF breaks its format.
@@ -198,7 +201,7 @@ class _Reader:
     """Reads that stay inside the file."""
 
     def __init__(self, source: BinaryIO, name: str) -> None:
-        self._source, self._name = source, name
+        self._source, self._name, self._names_left = source, name, _MAX_NAMES
         self.size = source.seek(0, os.SEEK_END)
 
     def fail(self, problem: str) -> MalformedElf:
@@ -222,6 +225,9 @@ class _Reader:
         data, found, _ = self.read(offset, max(0, end - offset)).partition(b"\0")
         if not found:
             raise self.fail(f"the name at {offset} has no end")
+        self._names_left -= len(data)
+        if self._names_left < 0:
+            raise self.fail(f"its names have more than {_MAX_NAMES} bytes")
         return data.decode("utf-8", "replace")
 
 
@@ -287,11 +293,11 @@ class _Image:
         return tuple(self._name(value) for value in self._entries.get(tag, []))
 
     def requires(self) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, list[str]] = {}
         for file, version, flags, _ in self._wanted():
             if not flags & _WEAK:
-                found[file] = (*found.get(file, ()), version)
-        return found
+                found.setdefault(file, []).append(version)
+        return {file: tuple(versions) for file, versions in found.items()}
 
     def _wanted(self) -> Iterator[tuple[str, str, int, int]]:
         """The chain at DT_VERNEED: a file, and below it each version wanted of it, with its flags and its number."""

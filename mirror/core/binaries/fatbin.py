@@ -32,7 +32,10 @@ _SPECIFIC, _FAMILY = 0x100000, 0x200000
 """Flags of an entry: code for ``sm_90a`` only, for the family ``sm_100f`` only."""
 
 _MAX_IMAGES = 1 << 20
-_PADDING = 1 << 12
+_ARCHES = range(10, 1000)
+"""NVIDIA's go from 10 to 121 so far. There are as many as a header's 32 bits can say, for whoever writes one to fill memory."""
+
+_STEP = 1 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -106,23 +109,24 @@ def _images(source: BinaryIO, section: Section, name: str) -> Iterator[Image]:
             if length < 48:
                 raise MalformedElf(name, f"an image's header has {length} bytes")
             if kind in (_PTX, _CUBIN):
+                if arch not in _ARCHES:
+                    raise MalformedElf(name, f"it has GPU code for an architecture {arch}, which there is none of")
                 suffix = "a" if flags & _SPECIFIC else "f" if flags & _FAMILY else ""
                 yield Image(f"{'compute' if kind == _PTX else 'sm'}_{arch}{suffix}")
             offset += length + payload
 
 
 def _next_container(source: BinaryIO, offset: int, end: int) -> int:
-    """Skip the zero bytes that linkers put between containers, at most a page of them."""
-    if offset >= end:
-        return end
-    source.seek(offset)
-    data = source.read(min(64, end - offset))
-    if data[:4].strip(b"\0"):
-        return offset
-    source.seek(offset)
-    data = source.read(min(_PADDING, end - offset))
-    padding = len(data) - len(data.lstrip(b"\0"))
-    return offset + padding if padding < len(data) or offset + padding >= end else end
+    """Skip the zero bytes that linkers put between containers, however many they are: code may follow them."""
+    size = 64
+    while offset < end:
+        source.seek(offset)
+        data = source.read(min(size, end - offset))
+        rest = data.lstrip(b"\0")
+        if rest or not data:
+            return offset + len(data) - len(rest)
+        offset, size = offset + len(data), _STEP
+    return end
 
 
 def _read(source: BinaryIO, offset: int, size: int, end: int, name: str) -> bytes:

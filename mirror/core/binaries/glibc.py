@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mirror.core.binaries.elf import Elf, MalformedElf, symbol_wanted
+from mirror.core.names import dotted_numbers
 from mirror.core.target import Target
 
 _VERSION = re.compile(r"GLIBC_(\d{1,3}(?:\.\d{1,3}){1,2})", re.ASCII)
@@ -100,8 +101,8 @@ def release_numbers(release: str) -> tuple[int, ...]:
     """``"2.34"`` as numbers; nothing for nothing. What cannot be read is newer than all: better a look too many."""
     if not release:
         return ()
-    parts = release.split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else (1 << 30,)
+    numbers = dotted_numbers(release)
+    return numbers if len(numbers) == len(release.split(".")) else (1 << 30,)
 
 
 def is_above(release: str, target: Target) -> bool:

@@ -57,6 +57,7 @@ class Native:
         faults: one sentence for each file that begins as ELF and is not sound, in order.
         needs: what each file that asks for something of glibc asks for, in order of path.
         machines: the first file for each machine: ``{"x86_64": "a/_C.so"}``.
+        gpu_faults: one sentence for each file whose GPU code cannot be read, so that nobody knows what it is for.
     """
 
     count: int = 0
@@ -65,6 +66,7 @@ class Native:
     faults: tuple[str, ...] = ()
     needs: tuple[GlibcNeed, ...] = ()
     machines: Mapping[str, str] = field(default_factory=dict)
+    gpu_faults: tuple[str, ...] = ()
 
 
 class NativeTally:
@@ -82,6 +84,7 @@ class NativeTally:
         self._needs: list[GlibcNeed] = []
         self._libstdcxx: dict[str, tuple[int, ...]] = {}
         self._faults: list[str] = []
+        self._gpu_faults: list[str] = []
 
     def add(self, stream: BinaryIO, name: str) -> None:
         """Take in a file; nothing happens when it is no ELF file.
@@ -102,7 +105,7 @@ class NativeTally:
                 self._machines.setdefault(elf.machine, name)
                 self._take_needs(elf, stream, name)
             if self._reads_gpus:
-                self._gpus.update(_gpus(stream, elf, name))
+                self._take_gpus(elf, stream, name)
         except (MalformedElf, TooScattered) as exc:
             self._faults.append(str(exc))
 
@@ -125,6 +128,12 @@ class NativeTally:
                 copy.write(piece)
             self.add(cast(BinaryIO, copy), name)
 
+    def _take_gpus(self, elf: Elf, stream: BinaryIO, name: str) -> None:
+        try:
+            self._gpus.update(_gpus(stream, elf, name))
+        except MalformedElf as exc:
+            self._gpu_faults.append(str(exc))
+
     def _take_needs(self, elf: Elf, stream: BinaryIO, name: str) -> None:
         need = glibc_need(stream, elf, name)
         self._needs += [need] if need else []
@@ -142,6 +151,7 @@ class NativeTally:
             tuple(sorted(self._faults)),
             tuple(sorted(self._needs, key=lambda need: need.path)),
             self._machines,
+            tuple(sorted(self._gpu_faults)),
         )
 
 

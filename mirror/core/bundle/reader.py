@@ -2,7 +2,8 @@
 
 1. ``open_bundle`` reads the manifest's bytes, the signatures and the root chain, each under a cap, and parses nothing.
 2. ``trust`` asks ``mirror.core.trust.verdict`` whether those bytes are signed, and only then parses them.
-3. ``verify`` makes one pass over the whole file: each header is recomputed and compared, each digest checked, the end found.
+3. ``verify`` makes one pass over the whole file: each header is recomputed and compared, each digest checked, the end found;
+   then the roots' signatures are held to the checksums.
 4. ``open`` gives an artifact's bytes; callers that need them unchanged since ``verify`` check the digest again as they read.
 
 Reading is by offset (pread), so threads may share a bundle. Nothing here writes.
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
+from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
@@ -150,7 +152,8 @@ class Bundle:
         Raises:
             MirrorError: as ``chain.continued``, ``trust.check_manifest``, ``Manifest.parse`` and ``chain.check_chain`` do.
             RootForked: when the chain has another root in the trusted one's place.
-            BadLayout: when the roots in the bundle are not the ones that the manifest names.
+            BadLayout: when the roots in the bundle are not the ones that the manifest names, or the signatures are not in their
+                one order.
         """
         self.root = chain.continued(root, self.root_documents)
         self.sidecars = find_sidecars(self.path, self.manifest_bytes)
@@ -169,6 +172,9 @@ class Bundle:
             raise chain.RootForked(root.version, root.fingerprint, manifest.roots[root.version - 1])
         if self.root_documents:
             chain.check_chain(self.root_documents)
+        fault = fault_of_order(self.signatures, self.root_documents)
+        if fault:
+            raise BadLayout(fault, layout.member_bytes(len(self.manifest_bytes)))
         offset = self._offset
         for artifact in manifest.artifacts:
             self._offsets[artifact.path] = offset
@@ -213,6 +219,18 @@ class Bundle:
                 stop.set()  # an error or Ctrl-C ends the other threads within one chunk
         if self._exactly(end, len(layout.END)) != layout.END:
             raise BadLayout("the end of the archive is not two zero blocks", end)
+        self._check_sums()
+
+    def _check_sums(self) -> None:
+        """Hold the roots' signatures, which the manifest does not name, to the checksums, which it does."""
+        sums = self.manifest.find(SUMS)
+        if sums is None:
+            return
+        # Each of its lines is shorter than what the manifest says of the same file.
+        large = sums.size > MAX_BYTES
+        fault = f"{SUMS} has {sums.size} bytes" if large else fault_of_sums(self.read(sums), self.root_documents)
+        if fault:
+            raise BadLayout(fault, self._offsets[SUMS] if large else layout.member_bytes(len(self.manifest_bytes)))
 
     def _end(self) -> int:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None

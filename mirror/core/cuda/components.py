@@ -21,6 +21,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mirror.core.names import whole_number
+
 _ALWAYS = (0, 0)
 _NAMES: Mapping[str, tuple[tuple[tuple[int, int], str], ...]] = {
     "nvvm": ((_ALWAYS, "cuda-nvvm"), ((13, 0), "libnvvm")),
@@ -110,7 +112,7 @@ def role_of(package: str) -> str:
     """The role of a package, whatever its release: ``"cccl"`` for ``cuda-cccl-12-8`` and ``cccl-13-3``; empty when unknown."""
     stem, _, minor = package.rpartition("-")
     stem, _, major = stem.rpartition("-")
-    if not (minor.isdigit() and major.isdigit()):
+    if whole_number(minor) is None or whole_number(major) is None:
         stem = package
     return next((role for role, names in _NAMES.items() if stem in {name for _, name in names}), "")
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mirror.core.cuda.components import release_pair
+from mirror.core.names import dotted_numbers
 
 _GCC = (("12.0", 12), ("12.4", 13), ("12.8", 14), ("13.0", 15), ("13.4", 16))
 """First release -> newest major version of gcc that its ``crt/host_config.h`` takes (CUDA.md A10)."""
@@ -102,7 +103,7 @@ def first_release(gpu: str) -> str:
 
 def version_tuple(version: str) -> tuple[int, ...]:
     """``"570.124.06"`` as numbers that compare."""
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return dotted_numbers(version)
 
 
 def fitting_releases(versions: Mapping[str, str]) -> tuple[str, ...]:

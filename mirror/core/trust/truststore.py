@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.names import Sha256Hex
+from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import facts_of, make_private_directory, write_file
 from mirror.core.system.home import home_directory
@@ -252,7 +252,8 @@ class TrustStore:
             names = [Path(name) for name in os.listdir(roots)]
         except OSError as exc:
             raise Unreadable(str(self._roots), exc.strerror or str(exc)) from exc
-        versions = sorted(int(name.stem) for name in names if name.suffix == ".json" and name.stem.isdigit())
+        stems = (name.stem for name in names if name.suffix == ".json")
+        versions = sorted(number for stem in stems if (number := whole_number(stem)) is not None)
         for expected, found in enumerate(versions, 1):
             if expected != found:
                 raise Unreadable(str(self._paths(expected)[0]), f"it is missing, while version {found} is there")

@@ -14,10 +14,10 @@ Example::
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import InvalidDocument
 from mirror.core.vetting.rules import PICKLE, SAFETENSORS, Finding
@@ -72,9 +72,8 @@ def _is_pickle(stream: BinaryIO) -> bool:
     head = stream.read(4)
     if head != _ZIP:
         return bool(_PROTOCOL.match(head))
-    stream.seek(0)
     try:
-        with zipfile.ZipFile(stream) as archive:
-            return any(name.endswith(".pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        members, _ = read_directory(stream)
+    except BadZip:
         return True  # unknown is not no: a reader more patient than ours may find one in it
+    return any(member.name.endswith(".pkl") for member in members)

@@ -77,6 +77,11 @@ RULES = {
         "what installers do not take in a .data directory: unknown schemes, directories of scripts", False
     ),
     "startup-hook": Rule("files that Python runs at every start (*.pth, sitecustomize)", True),
+    "host-command": Rule(
+        "scripts named as programs of the host, of a compiler or of CUDA, which run in their place", True
+    ),
+    "bytecode": Rule("compiled Python beside its source, which runs in the place of what people read", True),
+    "gpu-code": Rule("GPU code that cannot be read, so that nobody knows which GPUs it is for", True),
     COLLISION: Rule("one path with different bytes in two wheels", True),
     PICKLE: Rule("model files in the format of Python's pickle, which run code when they are loaded", True),
     SAFETENSORS: Rule("safetensors files whose header does not describe them", False),

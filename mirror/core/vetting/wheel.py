@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Callable
 
@@ -29,6 +29,7 @@ from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, look_at_identity
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding
+from mirror.core.wheels.hostcommands import is_host_command
 from mirror.core.wheels.paths import (
     INSTALLERS_FILES,
     WheelLayout,
@@ -37,6 +38,7 @@ from mirror.core.wheels.paths import (
     is_environments,
     nested,
     oddity_of,
+    source_of,
 )
 from mirror.core.wheels.wheelfile import SIGNATURES, WheelFile, WheelMember, read_wheel
 
@@ -44,6 +46,9 @@ MAX_RATIO = 60
 """Deflate reaches 1,032; real wheels of more than ``SMALL_BYTES`` stay below 10."""
 
 SMALL_BYTES = 64 << 20
+
+_TOLD = 8
+"""Findings of one kind that are told one by one, each with a subject of its own."""
 
 _SETUID = stat.S_ISUID | stat.S_ISGID
 
@@ -174,6 +179,7 @@ class _Vetting:
         layout = WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
         self._look_at_directories(wheel.members, layout)
         self._lay_out(digests, identity, layout)
+        self._look_at_bytecode(digests)
 
     def _look_at_sizes(self, wheel: WheelFile) -> None:
         described = [member.name for member in wheel.members if member.has_descriptor]
@@ -226,6 +232,7 @@ class _Vetting:
         for need in self._glibc:
             if what := need.above(self.target):
                 self.found(GLIBC_FLOOR, what + where, need.path)
+        self.found_in("gpu-code", "nobody knows which GPUs it is for", wheel.native.gpu_faults)
 
     def _look_at_record(self, wheel: WheelFile) -> None:
         record = wheel.record
@@ -245,6 +252,13 @@ class _Vetting:
         parents = {member.name.rpartition("/")[0] for member in members}
         info = {f"{layout.stem}.dist-info/{name}" for name in INSTALLERS_FILES}
         self.found_in("wheel-format", "a directory in the place of a file of .dist-info", info & parents)
+
+    def _look_at_bytecode(self, names: Collection[str]) -> None:
+        """What Python runs in the place of a source, which it looks at no further than its time and size, or not at all."""
+        found = sorted(name for name in names if (source := source_of(name)) and source in names)
+        for name in found[:_TOLD]:
+            self.found("bytecode", f"Python may run {name} in place of {source_of(name)}", name)
+        self.found_in("bytecode", "Python may run what is compiled in place of its source", found[_TOLD:])
 
     def _lay_out(self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout) -> None:
         """Where everything goes once installed, and what must not go there."""
@@ -276,3 +290,6 @@ class _Vetting:
         for path in sorted({*self._installed, *self._scripts}):
             if is_environments(path) and not (self.project == "pip" and path.startswith("bin/pip")):
                 self.found("environment-file", f"it puts {path} in the place of the environment's own", path)
+            elif path.startswith("bin/") and is_host_command(path[4:]):
+                place = "in place of the host's or CUDA's program of that name (env.sh puts it first)"
+                self.found("host-command", f"its script {path[4:]!r} runs {place}", path)

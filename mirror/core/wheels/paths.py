@@ -29,6 +29,7 @@ _HOOK = re.compile(r"[^/]*\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]
 _MAX_PATH_BYTES = 3500
 """Linux takes paths of 4,095 bytes; what is above a wheel's own is its user's."""
 
+_COMPILED = re.compile(r"((?:[^/]+/)*?)(?:__pycache__/([^/.]+)\.[^/]+\.pyc|([^/.]+)\.py[co])")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENVIRONMENT = re.compile(
     r"pyvenv\.cfg|bin/(?:(?:python|pythonw|pydoc|pip)[0-9.]*|(?:de)?activate(?:[._].*)?)", re.ASCII | re.IGNORECASE
@@ -155,6 +156,16 @@ class WheelLayout:
         if head or not rest:
             return False
         return bool(_HOOK.fullmatch(rest))
+
+
+def source_of(name: str) -> str:
+    """The module's source that a file of compiled Python stands for, wherever it is imported from; empty for any other file.
+
+    >>> source_of("a/__pycache__/b.cpython-311.opt-1.pyc")
+    'a/b.py'
+    """
+    match = _COMPILED.fullmatch(name)
+    return f"{match[1]}{match[2] or match[3]}.py" if match else ""
 
 
 def is_environments(installed: str) -> bool:

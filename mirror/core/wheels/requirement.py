@@ -23,6 +23,9 @@ from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import satisfies
 
+MAX_LENGTH = 1 << 16
+"""Characters of one requirement: a marker is evaluated for each extra that is asked for."""
+
 _REQUIREMENT = re.compile(
     r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*"
     r"(?:@\s*(\S+)|\(\s*([^()]*)\)|([^;@(]*))\s*(?:;(.*))?",
@@ -94,9 +97,9 @@ class Requirement:
         Raises:
             ValueError: when it is no requirement.
         """
-        match = _REQUIREMENT.fullmatch(text)
+        match = _REQUIREMENT.fullmatch(text) if len(text) <= MAX_LENGTH else None
         if match is None:
-            raise ValueError(f"expected a requirement, got {text!r}")
+            raise ValueError(f"expected a requirement, got {text[:200]!r}")
         name, extras, _, bracketed, plain, marker = match.groups()
         asked = tuple(sorted(project_name(extra.strip()) for extra in (extras or "").split(",") if extra.strip()))
         return cls(project_name(name), asked, (bracketed or plain or "").strip(), (marker or "").strip())

@@ -25,6 +25,10 @@ _VERSION = re.compile(
     r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?",
     re.IGNORECASE | re.ASCII,
 )
+MAX_LENGTH = 4096
+"""Characters of one version."""
+
+_DIGITS, _LONG = re.compile("[0-9]+", re.ASCII), re.compile("[0-9]{101}", re.ASCII)
 _RELEASE = re.compile(r"v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*", re.IGNORECASE | re.ASCII)
 _CLAUSE = re.compile(r"(~=|===|==|!=|<=|>=|<|>)\s*([^\s]+)")
 _PRE = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
@@ -43,9 +47,11 @@ class Version:
 
     def __init__(self, text: str) -> None:
         """Parse. Raises ``ValueError`` for what is no version."""
-        match = _VERSION.fullmatch(text.strip())
+        match = _VERSION.fullmatch(text.strip()) if len(text) <= MAX_LENGTH else None
         if match is None:
-            raise ValueError(f"expected a version, got {text!r}")
+            raise ValueError(f"expected a version, got {text[:200]!r}")
+        if _LONG.search(text):  # here, not when it is compared
+            raise ValueError(f"{text[:60]!r}... is no version: a number in it has more than 100 digits")
         self.epoch = int(match["epoch"] or 0)
         self.release = tuple(int(number) for number in match["release"].split("."))
         pre = (match["pre"] or "").lower()
@@ -58,10 +64,10 @@ class Version:
     @property
     def trimmed(self) -> tuple[int, ...]:
         """The release without the zeros at its end: 1.0 is 1."""
-        release = self.release
-        while len(release) > 1 and release[-1] == 0:
-            release = release[:-1]
-        return release
+        end = len(self.release)
+        while end > 1 and self.release[end - 1] == 0:
+            end -= 1
+        return self.release[:end]
 
     def first(self) -> Version:
         """The earliest of all pre-releases of this version."""
@@ -86,7 +92,7 @@ class Version:
     def key(self) -> tuple[Any, ...]:
         """The sort key. Numbers in a local part come after words, a longer one after its beginning."""
         parts = self.local.split(".") if self.local else ()
-        return (*self.public, tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts))
+        return (*self.public, tuple((1, int(part), "") if _DIGITS.fullmatch(part) else (0, 0, part) for part in parts))
 
 
 def same_version(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.choice import HashNotOnIndex
 from mirror.connected.index.wheels import NoWheelForTarget
+from mirror.connected.packing.pack import pack
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.planning.locks import LockOutdated, Locks
 from mirror.connected.planning.plan import Part, Plan
@@ -25,16 +26,18 @@ from mirror.connected.prepare import make_plan, prepare
 from mirror.connected.stack.without import UnknownPart
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
+from mirror.core.bundle.layout import BadLayout
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex
+from mirror.core.signatures import sshsig
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import TrustStore
 from tests.support.index import LoopbackIndex
-from tests.support.keys import write_private_key
+from tests.support.keys import key, make_root, role, sign_root, write_private_key
 from tests.support.rpms import Packager, toolkit
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
@@ -165,6 +168,34 @@ def test_equal_locks_give_equal_bytes_from_another_place_with_an_empty_store(wor
     finally:
         os.umask(previous)
     assert first.sha256 == second.sha256
+
+
+@pytest.mark.group(6)
+def test_several_builders_and_holders_sign_in_one_order_and_none_of_a_roots_signatures_can_be_taken_out(
+    world: World, tmp_path: Path
+) -> None:
+    root = make_root(role("carla", "dora"), role("ann", "ben"))
+    trust = TrustStore(tmp_path / "two")
+    trust.add_root(*sign_root(root, ("dora", "carla", "dora")), root.fingerprint)
+    keys = [write_private_key(tmp_path / name, name) for name in ("ben", "ann", "ben")]
+    made = [
+        bundle(replace(world.options(tmp_path / f"{number}.tar"), keys=tuple(some)), world.store, trust)
+        for number, some in enumerate((keys, keys[:2], keys[1:]))
+    ]
+    assert len({one.sha256 for one in made}) == 1
+    with open_bundle(made[0].path) as written:
+        written.trust(root)
+        written.verify()
+        assert [sshsig.parse(one).public for one in written.signatures] == [key("ann").public, key("ben").public]
+        assert written.root_documents == (sign_root(root, ("carla", "dora")),)
+        documents = (sign_root(root, ("carla",)),)
+        sources: dict[str, bytes | Path] = {one.path: written.read(one) for one in written.manifest.artifacts}
+        fewer = tmp_path / "fewer.tar"
+        pack(written.manifest, written.manifest_bytes, written.signatures, documents, sources, fewer)
+    with open_bundle(fewer) as altered:
+        altered.trust(root)
+        with pytest.raises(BadLayout, match=r"ROOT/1\.sig is not the one that meta/SHA256SUMS names"):
+            altered.verify()
 
 
 def test_a_second_run_asks_the_index_nothing(world: World, tmp_path: Path) -> None:

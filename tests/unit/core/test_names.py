@@ -1,6 +1,8 @@
+from __future__ import annotations
+
 import pytest
 
-from mirror.core.names import project_name, sha256_hex, stack_name
+from mirror.core.names import dotted_numbers, project_name, sha256_hex, stack_name, whole_number
 
 
 @pytest.mark.group(38)
@@ -29,3 +31,18 @@ def test_refuses_a_stack_name_that_is_no_plain_directory(text: str) -> None:
 
 def test_accepts_the_names_of_the_shipped_stacks() -> None:
     assert [stack_name(name) for name in ("h100", "h100-cu130", "quickstart")] == ["h100", "h100-cu130", "quickstart"]
+
+
+@pytest.mark.group(11)
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None), ("\u00b2", None), ("\u0663", None),
+     ("", None), ("-1", None), ("+1", None), ("1_0", None), (" 1", None), ("1\n", None)],
+)  # fmt: skip
+def test_a_number_is_at_most_18_ascii_digits(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
+
+
+def test_the_numbers_of_a_dotted_text_compare() -> None:
+    assert dotted_numbers("570.124.06") == (570, 124, 6) > dotted_numbers("570.99")
+    assert dotted_numbers("2.\u00b2." + "9" * 5000) == (2,)

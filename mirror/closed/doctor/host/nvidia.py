@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.machine import read_host
+from mirror.core.names import whole_number
 
 _MODELS = (
     (r"\b(GB300|B300)\b", "10.3"), (r"\b(GB200|B200|B100)\b", "10.0"), (r"\b(GH200|H[128]00|H20|H800)\b", "9.0"),
@@ -157,7 +158,7 @@ def _mode(node: Path) -> str:
 def _has_fabric_manager(proc: Path, run: Path) -> bool:
     # The kernel keeps 15 letters of a program's name. Inside a container the daemon is on the other side, and only its
     # directory may be mounted.
-    processes = (place for place in _listed(proc) if place.name.isdigit())
+    processes = (place for place in _listed(proc) if whole_number(place.name) is not None)
     return any(_text(place / "comm").startswith("nv-fabricmanage") for place in processes) or bool(
         _listed(run / "nvidia-fabricmanager")
     )

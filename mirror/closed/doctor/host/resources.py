@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.names import whole_number
 
 _GIB = 1 << 30
 _JOB_BYTES = 8 * _GIB
@@ -173,7 +174,7 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
 def _judge_memory(found: Resources, max_jobs: str) -> Finding:
     limit = "this cgroup leaves" if found.by_cgroup else "the machine has"
     fitting = max(1, found.available_bytes // _JOB_BYTES)
-    jobs = int(max_jobs) if max_jobs.isdigit() and int(max_jobs) else 0
+    jobs = whole_number(max_jobs) or 0
     room = f"{limit} {found.available_bytes / _GIB:.0f} GiB of memory free, room for {fitting} nvcc at once"
     proof = "MemAvailable of /proc/meminfo, memory.max of the cgroup"
     if (jobs or found.processors) <= fitting:

@@ -25,6 +25,7 @@ from mirror.closed.host.machine import Host
 from mirror.core.binaries.elf import MalformedElf, defined_symbols
 from mirror.core.binaries.glibc import glibc_version
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.names import dotted_numbers
 
 _CUDA = re.compile(r"lib(cudart|cublas|cublasLt|cusparse|cusparseLt|cusolver|cufft|curand|nvrtc|nvJitLink|cupti|cudnn|nccl|"
                    r"nvshmem_host|cufile)\.so\.(\d+)(\.\d+)*")  # fmt: skip
@@ -224,7 +225,7 @@ def _wanted(binary: Binary, prefix: str) -> Iterable[str]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """``GLIBC_2.34`` as numbers; ``GLIBC_PRIVATE`` has none and is older than all."""
-    return tuple(int(word) for word in version.rpartition("_")[2].split(".") if word.isdigit()) or (0,)
+    return dotted_numbers(version.rpartition("_")[2]) or (0,)
 
 
 def _name(binary: Binary, owner_of: Mapping[Path, str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json as documents
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +11,13 @@ import pytest
 
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused
-from mirror.connected.index.pages import Index, ProjectNotOnIndex, parse_page
+from mirror.connected.index.pages import Index, ProjectNotOnIndex, _file, parse_page
 from mirror.core.names import Sha256Hex, project_name
 from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
 A = project_name("a-b")
+URL = "https://index.example.org/simple/left-pad/"
 IMPATIENT = Patience(attempts=1)
 
 
@@ -154,3 +157,64 @@ def test_a_dead_server_is_named() -> None:
 def test_a_body_that_is_no_page_is_refused(data: bytes) -> None:
     with pytest.raises(BadReply, match="no page of a package index"):
         parse_page(data, "https://user:secret@example.org/simple/a-b/")
+
+
+@pytest.mark.group(50)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a href=" * 100_000,
+        b"<a " * 100_000,
+        b"<a href='x' " * 100_000,
+        b'<a href="' * 100_000,
+        b"<!--" * 100_000,
+        b"<![CDATA[" * 100_000,
+        b"<a " + b"x" * 1_000_000,
+    ],
+    ids=range(7),
+)
+def test_a_page_of_tags_without_end_is_refused_at_once(body: bytes) -> None:
+    """Python's parser looks for the end of each as far as the page goes: an hour for the first of these."""
+    start = time.monotonic()
+    with pytest.raises(BadReply, match="no page of a package index"):
+        parse_page(body, URL)
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<html><head><meta charset="zip"></head><body><a href="x">x</a></body></html>',
+        b'<html><head><meta charset="no-such"></head><body><a href="x">x</a></body></html>',
+        b'<html><head><meta charset="hex"></head><body><a href="x">x</a></body></html>',
+        b"<html><body><![-><br/></body></html>",
+        b'<html><head><base href="http://[::1"></head><body><a href="x">x</a></body></html>',
+        b'{"meta": {"api-version": "1.0"}, "name": "a", "files": ' + b"[" * 100_000 + b"}",
+        b'{"meta": {"api-version": "1.0"}, "name": "a", "files": [' + b"9" * 5000 + b"]}",
+        b'{"meta": {"api-version": ' + b"9" * 5000 + b'}, "name": "a", "files": []}',
+        b'{"meta": 1e999}',
+    ],
+    ids=range(9),
+)
+def test_whatever_the_parsers_underneath_raise_it_is_no_page(body: bytes) -> None:
+    with pytest.raises(BadReply, match="no page of a package index"):
+        parse_page(body, URL)
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "1." + "9" * 5000, "1+" + "9" * 5000, "\u00b2"])
+def test_a_file_of_a_version_that_is_none_hides_no_other(version: str) -> None:
+    names = (f"left_pad-{version}-py3-none-any.whl", f"left_pad-{version}.tar.gz", "left_pad-1.0-py3-none-any.whl")
+    links = "".join(f'<a href="{name}">{name}</a>' for name in names)
+    assert list(parse_page(f"<html><body>{links}</body></html>".encode(), URL)) == ["1"]
+
+
+def test_a_link_to_what_is_no_address_is_not_seen() -> None:
+    files = [
+        {"filename": f"left_pad-{number}.0-py3-none-any.whl", "url": url, "hashes": {}}
+        for number, url in enumerate(("http://h/left_pad-0.0-py3-none-any.whl", "mailto:x", "http://h:x/y"))
+    ]
+    page = parse_page(
+        documents.dumps({"meta": {"api-version": "1.0"}, "name": "left-pad", "files": files}).encode(), URL
+    )
+    seen = [_file(project_name("left-pad"), link) for links in page.values() for link in links]
+    assert [one is not None for one in seen] == [True, False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import logging
@@ -21,6 +22,7 @@ from mirror.connected.stack.models import HUB
 from mirror.core.errors import InvalidDocument
 from tests.support.hub import LoopbackHub, authorization, git_sha1, make_model
 from tests.support.index import LoopbackServer
+from tests.support.scripted import Reply, ScriptedServer, reply
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 ONCE = Patience(attempts=1)
@@ -250,3 +252,31 @@ def test_a_small_file_that_the_hub_cannot_serve_is_named(hub: LoopbackHub) -> No
     hub.fail(f"/org/tiny/resolve/{revision}/config.json", status=500)
     with pytest.raises(HttpRefused, match=r"resolve/[0-9a-f]{40}/config\.json: the server answers 500"):
         digests(hub, "org/tiny", revision)
+
+
+@pytest.mark.group(50)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(b"HTTP/1.1 200 OK\r\n\r\n[", again=b"1," * 30_000),
+        Reply(b"HTTP/1.1 404 Not Found\r\n\r\n[", again=b"1," * 30_000),
+        Reply(b"HTTP/1.1 200 OK\r\n", again=b"X: x\r\n" * 10_000),
+        Reply(b"HTTP/1.1 200 OK\r\n\r\n", again=b"1", every_s=0.1),
+        Reply(b"HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\n", again=b"x" * 60_000),
+        Reply(b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n"),
+        reply(200, gzip.compress(bytes(1 << 20)), "Content-Encoding: gzip"),
+        reply(200, b"[" * 100_000),
+        reply(200, b'{"sha": ' + b"9" * 5000 + b"}"),
+        reply(200, b'{"sha": "x", "lastModified": "99999-99-99T99:99:99.000Z"}'),
+    ],
+    ids=["list", "error", "head", "drip", "redirect", "no address", "compressed", "nested", "digits", "time"],
+)
+def test_a_list_of_files_has_the_limits_of_every_exchange(answer: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirror.connected.models.hub.MAX_LIST_BYTES", 1 << 20)
+    haste = Patience(attempts=1, connect_s=5, read_s=0.5, window_s=0.5, document_s=1.0)
+    with (
+        ScriptedServer(answer) as server,
+        HubRepository(server.url("")[:-1], "org/tiny", "0" * 40, haste) as asked,
+        pytest.raises((BadReply, HostUnreachable, HttpRefused, ModelUnavailable)),
+    ):
+        asked.files()

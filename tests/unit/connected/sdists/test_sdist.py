@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from mirror.connected.sdists.sdist import MAX_MEMBER_BYTES, InvalidSdist, read_sdist
+from tests.support.limits import within
 from tests.support.wheels import make_sdist
 
 
@@ -85,3 +87,36 @@ def test_a_damaged_archive_is_named(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(InvalidSdist, match="cannot be unpacked"):
         read_sdist(path)
+
+
+@pytest.mark.group(47)
+@pytest.mark.parametrize("kind", ["pax", "global", "longname", "longlink", "paths", "members"])
+def test_a_small_sdist_takes_little_memory_whatever_its_headers_say(tmp_path: Path, kind: str) -> None:
+    """``tarfile`` takes 625 MiB for 2.7 MB of these."""
+    size = 600 << 20
+    header = tarfile.TarInfo("a-1.0/x")
+    header.type = {"pax": b"x", "global": b"g", "longname": b"L", "longlink": b"K"}.get(kind, tarfile.REGTYPE)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    out = bytearray()
+    if kind in ("paths", "members"):
+        name = "a-1.0/{}" + "/d" * 2000 * (kind == "paths")
+        for number in range(300 if kind == "paths" else 250_000):
+            entry = tarfile.TarInfo(name.format(number))
+            out += packer.compress(entry.tobuf(tarfile.PAX_FORMAT))
+    else:
+        header.size = size
+        out += packer.compress(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(size >> 20):
+            out += packer.compress(b"%d path=" % size + b"x" * ((1 << 20) - 15) if not out else b"x" * (1 << 20))
+    path = tmp_path / "a-1.0.tar.gz"
+    path.write_bytes(bytes(out) + packer.flush())
+    assert path.stat().st_size < 8 << 20
+    imports = "from pathlib import Path\nfrom mirror.connected.sdists.sdist import InvalidSdist, read_sdist"
+    code = """
+try:
+    read_sdist(Path(sys.argv[1]))
+except InvalidSdist as exc:
+    print(exc.problem)
+"""
+    done = within(160, imports, code, str(path))
+    assert done.stdout.startswith("it cannot be unpacked: "), done.stderr

@@ -100,6 +100,14 @@ def test_reads_every_table(tmp_path: Path) -> None:
         ),
         ({"python": {"requirements": ["a"], "cutoff": "2026-11-01T00:00:00"}}, "names no time zone"),
         ({"python": {"requirements": ["a"], "cutoff": "soon"}}, "expected a time such as"),
+        (
+            {"python": {"requirements": ["a"], "cutoff": "0001-01-01T00:00:00+23:59"}},
+            "is no time of the years 1 to 9999",
+        ),
+        (
+            {"python": {"requirements": ["a"], "cutoff": "9999-12-31T23:59:59-23:59"}},
+            "is no time of the years 1 to 9999",
+        ),
         ({"indexes": {"own": "ftp://example.org/"}}, "expected a URL that begins with https or http or file"),
         ({"indexes": {"own": "https://user:secret@example.org/"}}, "credentials in a URL are refused"),
         ({"indexes": {"Own": "https://example.org/"}}, "an index's name has lower-case letters"),

@@ -181,6 +181,8 @@ def test_a_lock_for_another_architecture_covers_nothing(lock: RpmLock, wishes: R
     [
         ("mirror-rpms/1", "mirror-rpms/2", "format", "this mirror reads 'mirror-rpms/1', got 'mirror-rpms/2'"),
         ("2026-11-21T01:50:00Z", "2026-11-21T01:50:00", "locked", "it names no time zone: end it with 'Z'"),
+        ("2026-11-21T01:50:00Z", "0001-01-01T00:00:00+23:59", "locked", "expected a time from 1970 to 9999"),
+        ("2026-11-21T01:50:00Z", "9999-12-31T23:59:59-23:59", "locked", "expected a time from 1970 to 9999"),
         ("2026-11-21T01:50:00Z", '"yesterday"', "locked", "expected datetime, got str"),
         ("https://rpms", "https://me:secret@rpms", "repository", "credentials in a URL are refused"),
         ('location = "cuda-nvcc', 'location = "../cuda-nvcc', "package[4].location", "expected a path below"),

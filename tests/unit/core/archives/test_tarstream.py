@@ -314,3 +314,11 @@ def test_a_long_links_target_is_read_whole(form: int) -> None:
 def test_a_directory_may_be_listed_twice() -> None:
     found = read(tar(member("top/a/b"), member("top/a", kind=DIRECTORY), member("top/a", kind=DIRECTORY)))
     assert list(found) == ["a/b", "a"]
+
+
+@pytest.mark.group(47)
+def test_paths_of_thousands_of_directories_are_refused_before_they_fill_memory() -> None:
+    """Each of them is remembered with all the directories above it."""
+    deep = "/".join("d" * 2000)
+    members = [member(f"top/{number}/{deep}/x") for number in range(40)]
+    assert refusal(tar(*members, form=tarfile.PAX_FORMAT)) == "the paths in it have more than 33554432 characters"

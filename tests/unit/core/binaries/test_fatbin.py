@@ -10,6 +10,7 @@ import pytest
 
 from mirror.core.binaries.elf import MalformedElf, Section, read_elf
 from mirror.core.binaries.fatbin import SECTION, Image, read_images
+from tests.support.limits import within
 
 KERNEL = "__global__ void twice(float *x) { x[threadIdx.x] *= 2; }\nvoid f(float *x) { twice<<<1, 32>>>(x); }\n"
 PTX, CUBIN, OTHER = 1, 2, 16
@@ -117,3 +118,38 @@ def test_a_library_with_nothing_but_ptx_shows_it(tmp_path: Path) -> None:
     command += ["-gencode=arch=compute_80,code=compute_80"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
     assert images_of(tmp_path / "kernel.so") == {"compute_80": 1}
+
+
+@pytest.mark.parametrize("zeros", [4, 60, 64, 4092, 4096, 4097, 8192, 65_536, (1 << 20) - 4, 1 << 20, (3 << 20) + 4])
+def test_code_behind_any_number_of_zero_bytes_is_found(zeros: int) -> None:
+    assert images(container(entry(CUBIN, 80)) + bytes(zeros) + container(entry(CUBIN, 90))) == {"sm_80": 1, "sm_90": 1}
+    assert images(bytes(zeros) + container(entry(PTX, 90))) == {"compute_90": 1}
+    assert images(container(entry(CUBIN, 80)) + bytes(zeros)) == {"sm_80": 1}
+
+
+def test_something_else_behind_zero_bytes_is_refused() -> None:
+    with pytest.raises(MalformedElf, match="no container of GPU code begins"):
+        images(container(entry(CUBIN, 80)) + bytes(5000) + b"\x01" * 16)
+
+
+@pytest.mark.group(47)
+@pytest.mark.parametrize("arch", [0, 9, 1000, 4_294_967_295])
+def test_an_architecture_that_there_is_none_of_is_refused(arch: int) -> None:
+    with pytest.raises(MalformedElf, match=f"it has GPU code for an architecture {arch}, which there is none of"):
+        images(container(entry(CUBIN, arch)))
+
+
+@pytest.mark.group(47)
+def test_a_million_architectures_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "section"
+    path.write_bytes(container(*(entry(CUBIN, 10 + number, payload=0) for number in range(1_000_000))))
+    imports = "from mirror.core.binaries.fatbin import Section, read_images\nfrom mirror.core.binaries.elf import MalformedElf"
+    code = """
+with open(sys.argv[1], "rb") as stream:
+    try:
+        read_images(stream, Section(0, stream.seek(0, 2)))
+    except MalformedElf as exc:
+        print(exc.problem)
+"""
+    done = within(8, imports, code, str(path))
+    assert done.stdout == "it has GPU code for an architecture 1000, which there is none of\n", done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import Native, NativeTally
+from tests.support.limits import within
 from tests.unit.core.binaries.test_fatbin import CUBIN, PTX, container, entry
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -112,3 +113,58 @@ def test_a_broken_file_is_counted_named_and_does_not_hide_the_others() -> None:
     found = tallied(("z/broken.so", broken), ("k.cubin", cubin(0x06005A04)), ("a/broken.so", broken))
     assert found.gpus == ("sm_90",)
     assert [fault.split(" ")[0] for fault in found.faults] == ["a/broken.so", "z/broken.so"]
+
+
+def fat(code: bytes) -> bytes:
+    """A library that has nothing but a section of GPU code."""
+    names = b"\0.shstrtab\0.nv_fatbin\0"
+    body = names + code
+    header = (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, 64 + len(body), 0, 64, 56, 0, 64, 3, 1)
+    )
+    sections = bytes(64)
+    sections += struct.pack("<IIQQQQIIQQ", 1, 3, 0, 0, 64, len(names), 0, 0, 1, 0)
+    sections += struct.pack("<IIQQQQIIQQ", 11, 1, 0, 0, 64 + len(names), len(code), 0, 0, 1, 0)
+    return header + body + sections
+
+
+def test_gpu_code_that_cannot_be_read_is_told_apart_from_a_damaged_file() -> None:
+    native = tallied(
+        ("good.so", fat(container(entry(CUBIN, 90)) + bytes(4096) + container(entry(PTX, 80)))),
+        ("strange.so", fat(container(entry(CUBIN, 5000)))),
+        ("damaged.so", b"\x7fELF"),
+    )
+    assert native.gpus == ("sm_90", "compute_80")
+    assert native.gpu_faults == (
+        "strange.so is no sound ELF file: it has GPU code for an architecture 5000, which there is none of",
+    )
+    assert native.faults == ("damaged.so is no sound ELF file: it has 4 bytes",)
+
+
+@pytest.mark.group(47)
+def test_names_without_number_take_no_memory(tmp_path: Path) -> None:
+    """65,000 sections, whose names are each another 4,000 bytes of one string table."""
+    table, count = b"x" * 70_000 + b"\0", 65_000
+    start = 64 + len(table)
+    header = (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 0, start, 0, 64, 56, 0, 64, count, 1)
+    )
+    rows = [bytes(64), struct.pack("<IIQQQQIIQQ", 70_000, 3, 0, 0, 64, len(table), 0, 0, 1, 0)]
+    rows += [
+        struct.pack("<IIQQQQIIQQ", 65_950 + number % 4000, 1, 0, 0, 64, 0, 0, 0, 1, number)
+        for number in range(count - 2)
+    ]
+    path = tmp_path / "a.so"
+    path.write_bytes(header + table + b"".join(rows))
+    code = """
+tally = NativeTally()
+with open(sys.argv[1], "rb") as stream:
+    tally.add(stream, "a.so")
+print(tally.native().faults[0])
+"""
+    done = within(64, "from mirror.core.binaries.native import NativeTally", code, str(path))
+    assert done.stdout == "a.so is no sound ELF file: its names have more than 16777216 bytes\n", done.stderr

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from mirror.core.binaries.native import Native
+from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.vetting import wheel as vetting
-from mirror.core.vetting.rules import RULES
-from mirror.core.vetting.wheel import Vetted, vet_wheel
+from mirror.core.vetting.rules import RULES, judge
+from mirror.core.vetting.wheel import Vetted, judge_wheel, vet_wheel
+from mirror.core.wheels.wheelfile import read_wheel
 from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.wheels import make_wheel, metadata
 from tests.support.zips import Entry, zip_bytes
@@ -579,3 +582,97 @@ def test_a_damaged_library_is_told_and_refuses_nothing() -> None:
     found = vet(wheel({"pad/cut.so": b"\x7fELF\2\1" + bytes(40)}))
     assert found.findings == ()
     assert found.unread == ("pad/cut.so is no sound ELF file: its header has 64 bytes, the file has 46",)
+
+
+@pytest.mark.group(26)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nvcc", "ptxas", "cicc", "fatbinary", "nvlink", "cuobjdump", "cudafe++", "nvidia-smi", "gcc", "g++", "g++-13", "c++",
+        "x86_64-linux-gnu-g++-13", "clang++-18", "ld", "ld.lld", "as", "ar", "strip", "sh", "bash", "env", "perl", "awk",
+        "make", "git", "ls", "cat", "[", "test", "sudo", "ssh", "ssh-keygen", "tar", "gzip", "which", "ldconfig", "srun",
+        "python3-config", "numactl", "uname", "mirror", "curl", "id",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("way", ["left_pad-1.0.data/scripts/{}", "left_pad-1.0.data/data/bin/{}", "entry point"])
+def test_row_26_a_script_named_as_a_program_of_the_host_is_found_and_may_be_waived(name: str, way: str) -> None:
+    data = wheel(
+        entry_points(f"{name} = left_pad:main") if way == "entry point" else {way.format(name): b"#!/bin/true\n"}
+    )
+    if way == "entry point" and name in (
+        "[",
+        "c++",
+        "g++",
+        "g++-13",
+        "cudafe++",
+        "clang++-18",
+        "x86_64-linux-gnu-g++-13",
+    ):
+        return  # no name of an entry point at all
+    (finding,) = vet(data).findings
+    assert (finding.rule, finding.subject) == ("host-command", f"bin/{name}")
+    assert finding.what == (
+        f"its script {name!r} runs in place of the host's or CUDA's program of that name (env.sh puts it first)"
+    )
+    waiver = ("left-pad", Waiver("host-command", "we want it", "alice", f"bin/{name}"))
+    assert judge([finding], [waiver]).open == ()
+
+
+@pytest.mark.group(26)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vllm", "torchrun", "ninja", "cmake", "uv", "f2py", "hf", "ray", "serve", "tool", "clang-format", "readelf.py", "wheel",
+        "python-pad", "pybind11-config", "lsu.py", "my-ls", "gcc.py", "nvcc4jupyter", "coverage-3.11", "size-of", "curl-cffi",
+    ],
+)  # fmt: skip
+def test_row_26_scripts_that_wheels_bring_for_their_own_sake_are_none_of_the_hosts(name: str) -> None:
+    assert rules(wheel({f"left_pad-1.0.data/scripts/{name}": b"#!python\n"})) == []
+
+
+def test_a_program_below_the_package_is_in_nobodys_path() -> None:
+    assert rules(wheel({"left_pad/bin/nvcc": b"elf", "left_pad-1.0.data/data/share/bin/sh": b"#!/bin/true\n"})) == []
+
+
+@pytest.mark.group(27)
+@pytest.mark.parametrize(
+    ("source", "compiled"),
+    [
+        ("a/b.py", "a/__pycache__/b.cpython-311.pyc"),
+        ("a/b.py", "a/__pycache__/b.cpython-311.opt-1.pyc"),
+        ("a/b.py", "a/b.pyc"),
+        ("a/b.py", "a/b.pyo"),
+        ("left_pad.py", "__pycache__/left_pad.cpython-39.pyc"),
+        ("left_pad-1.0.data/purelib/c.py", "left_pad-1.0.data/purelib/__pycache__/c.cpython-311.pyc"),
+    ],
+)
+def test_row_27_compiled_python_beside_its_source_is_found_and_may_be_waived(source: str, compiled: str) -> None:
+    (finding,) = vet(wheel({source: b"x = 1\n", compiled: b"\xa7\r\r\n" + bytes(12)})).findings
+    assert (finding.rule, finding.subject) == ("bytecode", compiled)
+    assert finding.what == f"Python may run {compiled} in place of {source}"
+    assert judge([finding], [("left-pad", Waiver("bytecode", "read", "alice"))]).open == ()
+
+
+def test_compiled_python_of_which_there_is_no_source_hides_none() -> None:
+    assert rules(wheel({"a/b.pyc": b"x", "a/__pycache__/b.cpython-311.pyc": b"x", "c.pyc": b"x"})) == []
+
+
+def test_compiled_python_of_everything_is_told_in_few_lines() -> None:
+    files = {
+        f"a/{name}": b"x"
+        for number in range(50)
+        for name in (f"m{number}.py", f"__pycache__/m{number}.cpython-311.pyc")
+    }
+    found = vet(wheel(files)).findings
+    assert [finding.rule for finding in found] == ["bytecode"] * 9
+    assert found[-1].what.endswith(" and 41 more")
+
+
+def test_gpu_code_that_cannot_be_read_is_found_by_whoever_reads_it(tmp_path: Path) -> None:
+    native = Native(count=1, gpu_faults=("a/_C.so is no sound ELF file: it has GPU code for an architecture 7",))
+    read = replace(read_wheel(io.BytesIO(wheel())), native=native)
+    (finding,) = judge_wheel(read, artifact(), TARGET).findings
+    assert (finding.rule, finding.what) == (
+        "gpu-code",
+        "nobody knows which GPUs it is for: 'a/_C.so is no sound ELF file: it has GPU code for an architecture 7'",
+    )

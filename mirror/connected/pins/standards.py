@@ -1,0 +1,88 @@
+"""Requirements, versions, specifiers, markers and file names, as ``packaging`` reads them, of texts that somebody else wrote.
+
+Whoever reads a foreign text reads it here, so that what is wrong with it is an error of ``packaging``'s own at once: a number
+that is longer than Python turns into an integer would be a ``ValueError`` of another kind, of a version now, of a specifier or
+a marker when it is asked much later.
+
+Rules: no number has more than ``MAX_DIGITS`` digits; a text has at most ``MAX_LENGTH`` characters.
+
+Example::
+
+    read_requirement("torch>=2.10; python_version >= '3.11'").specifier
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag
+from packaging.utils import (
+    BuildTag,
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+T = TypeVar("T")
+
+MAX_DIGITS = 100
+"""A date and a time have 14; a digest that is part of a version may be all digits."""
+
+MAX_LENGTH = 1 << 16
+
+_LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
+
+
+def long_number(text: str) -> str:
+    """What is wrong with the numbers of a text, in words; empty when nothing is."""
+    return f"a number in it has more than {MAX_DIGITS} digits" if _LONG.search(text) else ""
+
+
+def _read(parse: Callable[[str], T], refusal: type[ValueError], text: str) -> T:
+    problem = long_number(text) if len(text) <= MAX_LENGTH else f"it has {len(text)} characters"
+    if problem:
+        raise refusal(f"{text[:60]!r}...: {problem}")
+    try:
+        return parse(text)
+    except refusal:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise refusal(f"{text[:200]!r}: {str(exc) or 'nested too deep'}") from exc
+
+
+def read_requirement(text: str) -> Requirement:
+    """PEP 508. Raises InvalidRequirement, which is a ValueError, for all that is none."""
+    return _read(Requirement, InvalidRequirement, text)
+
+
+def read_specifiers(text: str) -> SpecifierSet:
+    """PEP 440. Raises InvalidSpecifier, a ValueError."""
+    return _read(SpecifierSet, InvalidSpecifier, text)
+
+
+def read_version(text: str) -> Version:
+    """PEP 440. Raises InvalidVersion, a ValueError."""
+    return _read(Version, InvalidVersion, text)
+
+
+def read_marker(text: str) -> Marker:
+    """PEP 508. Raises InvalidMarker, a ValueError."""
+    return _read(Marker, InvalidMarker, text)
+
+
+def read_wheel_name(filename: str) -> tuple[NormalizedName, Version, BuildTag, frozenset[Tag]]:
+    """Project, version, build tag and tags. Raises InvalidWheelFilename, a ValueError."""
+    return _read(parse_wheel_filename, InvalidWheelFilename, filename)
+
+
+def read_sdist_name(filename: str) -> tuple[NormalizedName, Version]:
+    """Project and version. Raises InvalidSdistFilename, a ValueError."""
+    return _read(parse_sdist_filename, InvalidSdistFilename, filename)
