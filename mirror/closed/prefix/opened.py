@@ -8,7 +8,7 @@ prefix is reached through a link; every generation, its mark and the link ``curr
 
 Example::
 
-    with open_prefix(Path("/opt/h100"), is_changed=False) as opened: ...
+    with open_prefix(Path("/opt/h100"), Path("/opt/h100"), is_changed=False) as opened: ...
 """
 
 from __future__ import annotations
