@@ -25,6 +25,10 @@ from mirror.closed.doctor.host.shell import judge_shell
 from mirror.closed.doctor.installed.hostlibraries import read_libraries
 from mirror.closed.doctor.installed.wheels import judge_installed, read_installed
 from mirror.closed.environment.variables import Environment
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.which.place import installed_place
+from mirror.closed.which.search import which
+from mirror.core.errors import MirrorError
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
 from mirror.core.logs.layers import DISK, LOADER, PACKAGE, TOOLKIT
 
@@ -109,6 +113,31 @@ def _library(finding: Finding, variables: Mapping[str, str], environment: Enviro
         )
 
 
+def _brought(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    """Who brings a header or a library, by the index of the install: of the whole release, where it has that."""
+    if environment is None or not finding.about:
+        return
+    try:
+        answer = which(installed_place(Prefix(environment.generation.parents[1])), finding.about)
+    except MirrorError:
+        return  # nobody there knows it; that is not said to mean anything
+    file = finding.about
+    for match in answer.rpms[:3]:
+        has = "is in this install" if match.rpm.carried else "is not in this install: add it to NAME.toml"
+        yield Finding(NOTE, file, f"{match.rpm.name}, which brings it, {has}", proof=f"mirror which {file}")
+    for project in dict.fromkeys(project for _, project in answer.wheels):
+        yield Finding(NOTE, file, f"the venv has it in {project}", proof=f"mirror which {file}")
+    for said in filter(None, (answer.made, answer.driver)):
+        yield Finding(NOTE, file, said, proof=f"mirror which {file}")
+
+
+def _library_and_brought(
+    finding: Finding, variables: Mapping[str, str], environment: Environment | None
+) -> Iterator[Finding]:
+    yield from _library(finding, variables, environment)
+    yield from _brought(finding, variables, environment)
+
+
 def _shadows(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
     for directory in library_path(variables):
         held = sorted({path.name for pattern in _CUDA_LIBRARIES for path in directory.glob(pattern)})
@@ -155,10 +184,14 @@ def _packages(finding: Finding, variables: Mapping[str, str], environment: Envir
 _BY_KEY: Mapping[str, Look] = {
     "shm-too-small": _shared_memory,
     "no-passwd-entry": _no_name,
-    "host-library-missing": _library,
-    "package-library-missing": _library,
+    "host-library-missing": _library_and_brought,
+    "package-library-missing": _library_and_brought,
     "driver-library-missing": _library,
-    "E38": _library,
+    "E38": _library_and_brought,
+    **dict.fromkeys(
+        ("header-missing", "library-to-link-missing", "toolkit-tool-missing", "nvrtc-builtins-missing"), _brought
+    ),
+    **dict.fromkeys(("E1", "E2", "E3", "E4", "E5", "E6", "E16", "E17", "E18", "E19", "E20"), _brought),
     "cuda-library-shadowed": _shadows,
     "E39": _shadows,
     "E41": _shadows,

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from mirror.closed.doctor.here import looks
+from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.receipt import Receipt
-from mirror.closed.prefix.status import NothingInstalled
+from mirror.closed.prefix.status import NothingInstalled, current_generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.closed.which.place import NoFileIndex, Place, bundled_place, installed_place, locked_place
 from mirror.closed.which.search import FileUnknown, toml_line, toml_table, which
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.logs.log import explain
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import BUNDLED, FILELISTS, HEADERS, INSTALLED, FileIndex, IndexedRpm
 from mirror.core.toolkit.toolchain import Unpacked
@@ -277,6 +280,11 @@ def test_an_install_answers_with_the_files_place_and_with_its_wheels(desk: Desk)
     assert [path for path, _ in which(place, "libmany.so").wheels] == [f"many/{n}/libmany.so" for n in range(5)]
     with pytest.raises(FileUnknown):
         which(place, "left_pad.py")  # modules are Python's to find
+
+    log = ["a.cu:1:10: fatal error: nvrtc.h: No such file or directory"]
+    seen = looks(explain(log).findings, {}, load_environment(current_generation(Prefix(installed.prefix))))
+    (brought,) = [one.what for one in seen if one.subject == "nvrtc.h"]
+    assert brought == "cuda-nvrtc-devel-13-0, which brings it, is not in this install: add it to NAME.toml"
 
     (generation / INSTALLED).unlink()
     with pytest.raises(NoFileIndex, match="the install "):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.logs.layers import LAYERS
 from mirror.core.logs.log import explain
 from mirror.core.logs.symptom import Context, Symptom, bring, package_of
 from mirror.core.logs.symptoms import BY_ROW, CONSEQUENCES, SYMPTOMS
@@ -128,9 +129,10 @@ def test_the_table_has_a_line_for_each_row() -> None:
     script = Path(__file__).parents[4] / "scripts" / "doctor-table"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     head, rule, *lines = done.stdout.splitlines()
-    assert head.count("|") == rule.count("|") == 6
+    assert head.count("|") == rule.count("|") == 7
     assert [line.split("|")[1].strip() for line in lines] == list(ROWS)
-    kinds = {line.split("|")[1].strip(): line.split("|")[5].strip() for line in lines}
+    assert {line.split("|")[2].strip() for line in lines} <= set(LAYERS)
+    kinds = {line.split("|")[1].strip(): line.split("|")[6].strip() for line in lines}
     assert kinds["57"] == "made here"
     assert set(kinds.values()) == {"made here", "text", "made here, text"}
 
