@@ -147,6 +147,11 @@ class Ending:
         return (*self._first, *self._last)
 
     @property
+    def all_failures(self) -> tuple[Failure, ...]:
+        """The failures, or where there are none, what only says that something failed before."""
+        return self.failures or ((self._consequence,) if self._consequence else ())
+
+    @property
     def deciding(self) -> Failure | None:
         """The line to show where no rule knows one: the first exception of the end, or else its first failure."""
         exceptions = [

@@ -111,7 +111,7 @@ _SHOWN = 3
 
 def _general(ending: Ending) -> Finding | None:
     """What the first line of the end that any general rule fits says."""
-    found = [(failure, *judged) for failure in ending.failures if (judged := judge(failure.message))]
+    found = [(failure, *judged) for failure in ending.all_failures if (judged := judge(failure.message))]
     found.sort(key=lambda one: not one[1].is_certain)  # stable: of those that allow one cause only, the first
     for failure, rule, groups in found[:1]:
         return rule.finding(groups, f"line {failure.line}: {failure.text}")

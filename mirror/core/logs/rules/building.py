@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.core.logs.compilerwords import header_pattern
-from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, NETWORK, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
+from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
 from mirror.core.logs.rules.rule import Rule
 
 RULES = (
@@ -251,6 +251,11 @@ RULES = (
         "cache-object-missing",
         CACHE,
         (
+            (
+                r"No such file or directory: '\S*(?:\.triton|\.cache|torchinductor|cached_ops|tvm-ffi|"
+                r"deep_gemm|cutedsl)\S*'"
+            ),
+            r"device kernel image is invalid",
             r"cannot find \S+\.(?:o|cubin|obj|ptx|so): No such file",
             r"error: (?P<object>\S+\.(?:o|ninja)): No such file",
             r"loading 'build\.ninja': No such",
@@ -285,6 +290,17 @@ RULES = (
         "echo $LIBRARY_PATH; ls $CUDA_HOME/lib64/stubs/libcuda.so; /sbin/ldconfig -p | grep libcuda",
         "export LIBRARY_PATH=$CUDA_HOME/lib64/stubs:$LIBRARY_PATH ('. env.sh' does), never LD_LIBRARY_PATH; or "
         "TRITON_LIBCUDA_PATH=/usr/lib64",
+    ),
+    Rule(
+        "first-compilation",
+        COMPILER,
+        (r"Command '\[.{0,80}(?:gcc|clang|cc)'.{0,600}(?:cuda_utils|__triton_launcher|launcher|main\.c)",),
+        "the small C program that Triton compiles at its first start does not compile",
+        "the interpreter's headers (Python.h), libcuda.so to link, or the host's own headers are missing; "
+        "the lines of gcc above say which",
+        "python -m sysconfig | grep -m1 ' include ='; echo $LIBRARY_PATH; gcc --version",
+        "start with '. env.sh'; carry an interpreter with headers ([interpreter] in NAME.toml)",
+        is_certain=False,
     ),
     Rule(
         "library-to-link-missing",
@@ -379,22 +395,6 @@ RULES = (
         "add it to requirements in NAME.toml and lock, bundle and carry again; mirror's own locks are always whole",
     ),
     Rule(
-        "certificate-untrusted",
-        NETWORK,
-        (
-            r"CERTIFICATE_VERIFY_FAILED",
-            r"[Ss]elf[- ]signed certificate",
-            r"unable to get local issuer certificate",
-            r"invalid peer certificate",
-            r"UnknownIssuer",
-            r"certificate (?:has expired|verify failed)",
-        ),
-        "a server's certificate is not trusted here",
-        "a proxy that looks inside, or a server of the site, signs with a certificate that Python or uv does not know",
-        "echo $SSL_CERT_FILE $REQUESTS_CA_BUNDLE $HTTPS_PROXY; openssl s_client -connect the host",
-        "export SSL_CERT_FILE and REQUESTS_CA_BUNDLE to the site's CA file (uv: --native-tls)",
-    ),
-    Rule(
         "sdist-build",
         WHEELHOUSE,
         (
@@ -473,7 +473,8 @@ RULES = (
         (
             r"error: identifier \W\S+\W is undefined",
             r"error: (?:no instance of|namespace|class|more than one|expected|too (?:many|few))",
-            r": error: ",
+            r"\.(?:cu|cuh|cpp|cc|c|h|hpp|inl)\b\S*: error: ",
+            r"\(\d+\): error: ",
         ),
         "a kernel's source does not compile with this compiler and these headers",
         "the toolkit is of another release than the code was written for, or the code is not for this "

@@ -69,6 +69,8 @@ RULES = (
         "cuda-library-shadowed",
         LOADER,
         (
+            r"CUDNN_STATUS_NOT_INITIALIZED",
+            r"unable to find an engine to execute this computation",
             (
                 r"undefined symbol: \w*, version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|"
                 r"solver|rand|fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)"

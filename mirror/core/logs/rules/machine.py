@@ -144,8 +144,8 @@ RULES = (
         "gpu-memory",
         MEMORY,
         (
+            r"torch\S*\.OutOfMemoryError",
             r"CUDA out of memory",
-            r"OutOfMemoryError",
             r"CUDA_ERROR_OUT_OF_MEMORY",
             r"cudaErrorMemoryAllocation",
             r"CUBLAS_STATUS_ALLOC_FAILED",
@@ -164,6 +164,8 @@ RULES = (
         "host-memory",
         MEMORY,
         (
+            r"running low on memory",
+            r"ray\S*OutOfMemoryError",
             r"^\s*Killed\b",
             r"virtual memory exhausted",
             r"cc1plus: out of memory",
@@ -333,6 +335,34 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "gpu-lacks-feature",
+        GPU,
+        (
+            r"only supports? .{0,40}(?:GPUs?|compute capability|Ampere|Hopper|Blackwell|Ada)",
+            r"only supported on .{0,60}(?:GPUs?|compute capability)",
+            r"compute capability .{0,60}(?:at least|or (?:higher|newer|above)|is required|required)",
+            r"requires? (?:compute capability|Hopper|Ampere|Blackwell|Ada)",
+        ),
+        "this GPU does not have what was asked for",
+        "a data type, a quantisation or an attention backend needs a newer architecture than this GPU's",
+        "nvidia-smi --query-gpu=name,compute_cap --format=csv",
+        "choose another --dtype, quantisation or attention backend, or a GPU that has it",
+    ),
+    Rule(
+        "kernel-resources",
+        GPU,
+        (
+            r"out of resource: (?:shared memory|threads|registers)",
+            r"too many resources requested for launch",
+            r"Required: \d+, Hardware limit",
+        ),
+        "a kernel wants more of a multiprocessor than this GPU has",
+        "it was tuned for a GPU with more shared memory or registers",
+        "nvidia-smi --query-gpu=name,compute_cap --format=csv",
+        "take a release of the package that knows this GPU, or smaller blocks where the line says how",
+        is_certain=False,
+    ),
+    Rule(
         "no-gpu",
         GPU,
         (
@@ -367,6 +397,22 @@ RULES = (
         "12.x runs on driver 525.60.13 and later, 13.x on 580 and later",
         "cat /proc/driver/nvidia/version; nvidia-smi",
         "ask for a newer driver, or lock the stack for an older CUDA ([target] cuda)",
+    ),
+    Rule(
+        "certificate-untrusted",
+        NETWORK,
+        (
+            r"CERTIFICATE_VERIFY_FAILED",
+            r"[Ss]elf[- ]signed certificate",
+            r"unable to get local issuer certificate",
+            r"invalid peer certificate",
+            r"UnknownIssuer",
+            r"certificate (?:has expired|verify failed)",
+        ),
+        "a server's certificate is not trusted here",
+        "a proxy that looks inside, or a server of the site, signs with a certificate that Python or uv does not know",
+        "echo $SSL_CERT_FILE $REQUESTS_CA_BUNDLE $HTTPS_PROXY; openssl s_client -connect the host",
+        "export SSL_CERT_FILE and REQUESTS_CA_BUNDLE to the site's CA file (uv: --native-tls)",
     ),
     Rule(
         "nccl-interface",
@@ -433,6 +479,7 @@ RULES = (
         "nccl-peer",
         NETWORK,
         (
+            r"Got completion (?:with error|from peer)",
             r"^Connect to .{1,60} failed",
             r"^Call to (?:connect|recv|send|ibv_\w+)",
             r"<\d+> (?:failed|returned)",

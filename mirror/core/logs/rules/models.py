@@ -129,6 +129,7 @@ RULES = (
         "model-files-missing",
         MODEL,
         (
+            r"Unable to load weights from",
             r"IncompleteSnapshot",
             r"snapshot .{0,200}incomplete",
             r"file\(s\) are missing",
@@ -155,6 +156,7 @@ RULES = (
         "model-unknown",
         MODEL,
         (
+            r"Tokenizer class \S+ does not exist",
             r"Model architectures? .{0,120}(?:not supported|are not supported|failed to be inspected)",
             r"model type .{0,60}(?:does not recognize|not recognize)",
             r"does not recognize this architecture",
