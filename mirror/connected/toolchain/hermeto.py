@@ -32,9 +32,6 @@ from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 
-YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's takes brackets in brackets for what they are; the one in Python needs hours for some hundred kilobytes of them."""
-
 MAX_BYTES = 16 << 20
 _SHOWN = 5
 
