@@ -82,6 +82,9 @@ def test_the_locks_that_we_ship_cover_their_stacks(name: str) -> None:
     wishes = Stack.load(LOCKFILES / f"{name}.toml")
     python = read_lock(LOCKFILES / f"{name}.txt")
     build = read_lock(LOCKFILES / f"{name}.build.txt")
+    assert python.stack == wishes.digest, (
+        "it was changed and not locked again: a bundle of it would be told to be older"
+    )
     assert covers(wishes, python) == covers_builds(wishes, build) == ()
     assert python.locked and build.locked
     assert all(len(pin.hashes) == 1 and not pin.marker for pin in (*python.pins, *build.pins))
