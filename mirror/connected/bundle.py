@@ -232,7 +232,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     for wheel in built:
         _add_built(assembly, wheel)
     for name, data in locks.files.items():
-        if name != f"{locks.name}.files.txt":  # it has a name of its own there, for the closed side
+        if name != locks.index_name:  # it has a name of its own there, for the closed side
             assembly.add_bytes(f"meta/{name}", data)
     assembly.add_bytes("meta/provenance.json", meta.provenance(locks.digests(), [b.record for b in built], __version__))
     gathered = Gathered(plan, locks, paths, assembly)

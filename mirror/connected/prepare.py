@@ -103,7 +103,7 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
     if locks.stack and locks.stack.toolchain and wishes.goes_without_toolchain:
         yield "carries no CUDA toolchain (--without toolchain)"
     if locks.toolchain and locks.toolchain.LISTS_FILES and not locks.index and not wishes.goes_without_toolchain:
-        yield f"{locks.name}.files.txt is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
+        yield f"{locks.index_name} is not there ('mirror lock' writes it): 'mirror which' will know the bundle's RPMs only"
     if locks.stack is None:
         whose = f"the one that {wishes.target.name} says" if wishes.target else "this machine's platform"
         yield f"{locks.path.name} has no NAME.toml beside it: the bundle is for {whose} ({locks.target})"

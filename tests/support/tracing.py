@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,9 @@ from pathlib import Path
 
 import pytest
 
-STRACE = shutil.which("strace")
-HOUSE = Path(__file__).parents[2]
+from tests.support.faults import HOUSE, STRACE, needs_strace
 
-needs_strace = pytest.mark.skipif(STRACE is None, reason="needs strace")
+__all__ = ["calls", "faults", "needs_strace", "python"]
 
 
 def python(source: str, *arguments: object) -> list[str]:

@@ -53,14 +53,15 @@ def looks(
         variables: the calling shell's.
         environment: of the generation that the log may be from; None for none.
     """
-    found: dict[tuple[str, str], Finding] = {}
+    told: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         if finding.level == PROBLEM:
-            for look in (_BY_KEY.get(finding.key), _BY_LAYER.get(finding.layer)):
-                for seen in look(finding, variables, environment) if look else ():
-                    if seen.level != GOOD or look is not _BY_LAYER.get(finding.layer):
-                        found.setdefault((seen.subject, seen.what), seen)
-    return tuple(found.values())
+            asked = [seen for look in _BY_KEY.get(finding.key, ()) for seen in look(finding, variables, environment)]
+            layer = _BY_LAYER.get(finding.layer)
+            asked += [seen for seen in layer(finding, variables, environment) if seen.level != GOOD] if layer else []
+            for seen in asked:
+                told.setdefault((seen.subject, seen.what), seen)
+    return tuple(told.values())
 
 
 def _here(subject: str, what: str, proof: str) -> Finding:
@@ -97,20 +98,14 @@ def _library(finding: Finding, variables: Mapping[str, str], environment: Enviro
     if not name.startswith("lib"):
         return
     found = read_libraries(variables).find(name)
+    places = sorted(environment.venv.rglob(f"{name}*"))[:3] if environment and not found else []
     if found:
-        yield _here(name, f"the loader finds {found}", "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories")
-        return
-    places = sorted(environment.venv.rglob(f"{name}*"))[:3] if environment else []
-    if places:
-        yield _here(
-            name,
-            f"only the venv has it: {', '.join(map(str, places))}",
-            f"find {environment.venv}" if environment else "",
-        )
+        what = f"the loader finds {found}"
+    elif places:
+        what = f"only the venv has it: {', '.join(map(str, places))}"
     else:
-        yield _here(
-            name, "the loader finds no such library", "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories"
-        )
+        what = "the loader finds no such library"
+    yield _here(name, what, "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories")
 
 
 def _brought(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
@@ -131,13 +126,6 @@ def _brought(finding: Finding, variables: Mapping[str, str], environment: Enviro
         yield Finding(NOTE, file, said, proof=f"mirror which {file}")
 
 
-def _library_and_brought(
-    finding: Finding, variables: Mapping[str, str], environment: Environment | None
-) -> Iterator[Finding]:
-    yield from _library(finding, variables, environment)
-    yield from _brought(finding, variables, environment)
-
-
 def _shadows(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
     for directory in library_path(variables):
         held = sorted({path.name for pattern in _CUDA_LIBRARIES for path in directory.glob(pattern)})
@@ -152,15 +140,15 @@ def _search_paths(finding: Finding, variables: Mapping[str, str], environment: E
 
 
 def _limits(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    return (
-        one
-        for one in judge_resources(read_resources(True), variables)
-        if one.subject in ("open files", "locked memory")
-    )
+    return _resources(variables, "open files", "locked memory")
 
 
 def _memory(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    return (one for one in judge_resources(read_resources(True), variables) if one.subject == "memory")
+    return _resources(variables, "memory")
+
+
+def _resources(variables: Mapping[str, str], *subjects: str) -> Iterator[Finding]:
+    return (one for one in judge_resources(read_resources(True), variables) if one.subject in subjects)
 
 
 def _toolkit(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
@@ -181,26 +169,20 @@ def _packages(finding: Finding, variables: Mapping[str, str], environment: Envir
     return judge_installed(read_installed(environment.venv), environment.manifest.target.cuda)
 
 
-_BY_KEY: Mapping[str, Look] = {
-    "shm-too-small": _shared_memory,
-    "no-passwd-entry": _no_name,
-    "host-library-missing": _library_and_brought,
-    "package-library-missing": _library_and_brought,
-    "driver-library-missing": _library,
-    "E38": _library_and_brought,
+_BY_KEY: Mapping[str, tuple[Look, ...]] = {
+    "shm-too-small": (_shared_memory,),
+    "no-passwd-entry": (_no_name,),
+    "driver-library-missing": (_library,),
+    **dict.fromkeys(("host-library-missing", "package-library-missing", "E38"), (_library, _brought)),
     **dict.fromkeys(
-        ("header-missing", "library-to-link-missing", "toolkit-tool-missing", "nvrtc-builtins-missing"), _brought
+        ("header-missing", "library-to-link-missing", "toolkit-tool-missing", "nvrtc-builtins-missing"), (_brought,)
     ),
-    **dict.fromkeys(("E1", "E2", "E3", "E4", "E5", "E6", "E16", "E17", "E18", "E19", "E20"), _brought),
-    "cuda-library-shadowed": _shadows,
-    "E39": _shadows,
-    "E41": _shadows,
-    "open-files": _limits,
-    "locked-memory": _limits,
-    "host-memory": _memory,
-    "E62": _memory,
+    **dict.fromkeys(("E1", "E2", "E3", "E4", "E5", "E6", "E16", "E17", "E18", "E19", "E20"), (_brought,)),
+    **dict.fromkeys(("cuda-library-shadowed", "E39", "E41"), (_shadows,)),
+    **dict.fromkeys(("open-files", "locked-memory"), (_limits,)),
+    **dict.fromkeys(("host-memory", "E62"), (_memory,)),
 }
-"""The look that a cause asks for."""
+"""The looks that a cause asks for."""
 
 _BY_LAYER: Mapping[str, Look] = {DISK: _disk, LOADER: _search_paths, TOOLKIT: _toolkit, PACKAGE: _packages}
 """The look that a whole layer asks for; only what is not good is told."""

@@ -21,7 +21,7 @@ from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
 from mirror.connected.stack.file import Stack
-from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock
+from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import MirrorError
@@ -78,7 +78,7 @@ def kind_drafts(
     path = lock.file.path(directory, stack.name)
     wishes = stack.wishes.get(lock.file.KIND)
     if wishes is None:
-        return KindDrafts(tuple(_left_behind(lock, path)) if lock.part in options.parts else ())
+        return KindDrafts(tuple(_left_behind(lock, path, stack.name)) if lock.part in options.parts else ())
     if not lock.is_asked_for(options):
         return KindDrafts()
     old = _old(lock, path, progress)
@@ -105,12 +105,11 @@ def _old(lock: KindLock, path: Path, progress: Progress) -> LockFile | None:
         return None
 
 
-def _left_behind(lock: KindLock, path: Path) -> Iterable[Draft]:
+def _left_behind(lock: KindLock, path: Path, name: str) -> Iterable[Draft]:
     """Files of a kind that the stack does not want any more: they go, where they can be read as such."""
     readers: list[tuple[Path, Callable[[Path], object]]] = [(path, lock.file.load)]
     if issubclass(lock.file, ToolchainLock) and lock.file.LISTS_FILES:
-        index = path.with_name(path.name.replace(lock.file.ENDING, "files.txt"))
-        readers.append((index, lambda path: FileIndex.parse(path.read_bytes(), str(path))))
+        readers.append((index_path(path.parent, name), lambda path: FileIndex.parse(path.read_bytes(), str(path))))
     for file, read in readers:
         if file.is_file():
             try:

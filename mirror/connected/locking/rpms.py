@@ -12,6 +12,7 @@ from mirror.connected.locking.drafts import Draft
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain import filelists, hermeto
+from mirror.connected.toolchain.lockfile import index_path
 from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, open_repository
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.errors import InvalidDocument
@@ -54,7 +55,7 @@ def _allowed(request: Request, read: Read) -> frozenset[Sha256Hex] | None:
 def _files(request: Request, lock: RpmLock, read: Read) -> Draft:
     """``NAME.files.txt``: the one that is there as long as it belongs to the lock, for filelists are pruned."""
     wishes, target = request.wishes, request.stack.target
-    path = request.directory / f"{request.stack.name}.files.txt"
+    path = index_path(request.directory, request.stack.name)
     try:
         old = FileIndex.parse(path.read_bytes(), str(path)) if path.is_file() else None
     except InvalidDocument as exc:

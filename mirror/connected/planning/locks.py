@@ -29,7 +29,7 @@ from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.stack.file import Stack, read_target
 from mirror.connected.toolchain import filelists
-from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock
+from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
@@ -131,13 +131,18 @@ class Locks:
                 found.append((one.part, str(path), issues))
         if self.index and self.toolchain:
             stale = filelists.covers(self.index, self.toolchain.pins, self.target)
-            found.append(("toolchain", f"{self.name}.files.txt", stale))
+            found.append(("toolchain", self.index_name, stale))
         return tuple(Outdated(part, path, tuple(issues)) for part, path, issues in found if issues)
 
     @property
     def toolchain(self) -> ToolchainLock | None:
         """The lock of the CUDA toolchain; None while it is not locked, or when none is wanted."""
         return next((lock for lock in self.pinned.values() if isinstance(lock, ToolchainLock)), None)
+
+    @property
+    def index_name(self) -> str:
+        """Of the file that ``index`` is read from."""
+        return index_path(Path(), self.name).name
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -240,7 +245,7 @@ def read_locks(
             pinned[one.file.KIND] = one.file.parse(files[beside.name], str(beside))
     python = python.within(environment(stack.target), str(path))
     locks = Locks(path, stack.name, stack, python, build_lock, stack.target, files, pinned=pinned)
-    index = path.with_name(f"{stack.name}.files.txt")
+    index = index_path(path.parent, stack.name)
     if locks.toolchain and locks.toolchain.LISTS_FILES and index.is_file():
         files[index.name] = _read(index)
         locks = replace(locks, index=FileIndex.parse(files[index.name], str(index)))

@@ -192,6 +192,11 @@ class ToolchainLock(LockFile):
         return {pin.name: pin.shown_version for pin in self._pins}
 
 
+def index_path(directory: Path, name: str) -> Path:
+    """Where a lock whose source lists files keeps which package brings which, of a stack: ``NAME.files.txt``."""
+    return directory / f"{name}.files.txt"
+
+
 def seconds(fields: Fields) -> int:
     """The time of locking, in seconds since 1970 UTC. Raises InvalidDocument for one without a time zone."""
     moment = fields.take("locked", datetime)
