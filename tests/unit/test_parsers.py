@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import InvalidDocument
-from scripts.attack_jobs.fuzz import fuzz, has_fuzzer
+from scripts.attack_jobs.fuzz import ROOT, has_fuzzer
 from tests.support.parsers import PARSERS, Parser
 
 INPUTS = 80
@@ -86,7 +88,13 @@ def test_an_error_that_nobody_promised_is_no_answer() -> None:
 
 
 @pytest.mark.skipif(not has_fuzzer(), reason="needs atheris")
-def test_the_fuzzer_runs_a_parser(tmp_path: Path) -> None:
-    fuzzed = fuzz("wheel-name", 2, tmp_path, "mirror.core.wheels")
-    assert (fuzzed.found, fuzzed.words) == ((), "")
-    assert fuzzed.runs > 100
+def test_the_fuzzer_runs_a_parser_and_counts_no_memory_of_whoever_started_it(tmp_path: Path) -> None:
+    large = f"""
+from pathlib import Path
+from scripts.attack_jobs.fuzz import RSS_MIB, fuzz
+memory = b"x" * ((RSS_MIB + 100) << 20)
+fuzzed = fuzz("wheel-name", 2, Path({str(tmp_path)!r}), "mirror.core.wheels.tags")
+print(fuzzed.runs > 100, fuzzed.found, fuzzed.words)
+"""
+    done = subprocess.run([sys.executable, "-c", large], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True () \n"
