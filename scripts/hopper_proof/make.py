@@ -1,14 +1,18 @@
-"""The connected machine's part of the proof: two bundles, mirror.pyz, the fingerprint, the programs, cut for carrying.
+"""The connected machine's part of the proofs: bundles, mirror.pyz, the fingerprint, the programs, cut for carrying.
 
-The second bundle is the first one's stack with one component more in its toolchain, locked anew: another toolchain.
+``make`` is for the proof of kernels. Its second bundle is the first one's stack with one component more in its toolchain,
+locked anew: another toolchain. ``make_server`` is for the proof of serving: the whole ``h100-cu130`` stack, an interpreter and
+a model.
 
 Example::
 
     make(Path("proof"), Path(".quickstart/cuda-13.0-math"), 55 << 20, Path("/usr/bin/python3.12"))
+    make_server(Path("served"), Path(".quickstart/cuda-13.0-math"), 55 << 20)
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,13 +21,18 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cuda_rpms.demokey import FINGERPRINT
+
 from mirror.connected.packing.installer import write_installer
 
 from .carry import split, write_recipe
+from .interpreter import make_interpreter
+from .model import make_model
 
 TOP = Path(__file__).parents[2]
 STACK = "hopper-proof"
 PROGRAMS = ("attention.py", "tma_wgmma.cu", "prove.py")
+SERVED = "h100-cu130"
 _COMPONENT = "profiler-api"
 
 
@@ -52,6 +61,54 @@ def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> N
     write_installer(directory / "mirror.pyz")
     for program in PROGRAMS:
         shutil.copy(Path(__file__).with_name(program), directory)
+
+
+def make_server(directory: Path, repository: Path, piece_bytes: int, interpreter: Path | None = None) -> None:
+    """Write the bundle of ``h100-cu130`` with an interpreter and a model, in pieces, and what goes with it.
+
+    The stack's Python pins are the repository's own. Its toolchain is locked from the copy, whose key is the demonstration's.
+
+    Args:
+        interpreter: a python-build-standalone archive for CPython 3.11; by default one made of Debian's packages.
+    """
+    directory.mkdir(parents=True)
+    keys = directory / "keys"
+    environment = {**os.environ, "MIRROR_HOME": str(keys)}
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        work = Path(name)
+        lock = _server_lock(work, interpreter)
+        bundle = work / "bundle.tar"
+        _mirror(environment, "bundle", "--lock", lock, "--toolchain-repo", repository, "-o", bundle)
+        split(bundle, directory, piece_bytes)
+    shown = _mirror(environment, "trust", "show", "--json")
+    (directory / "fingerprint").write_text(json.loads(shown)["fingerprint"] + "\n")
+    write_installer(directory / "mirror.pyz")
+
+
+def _server_lock(work: Path, interpreter: Path | None) -> Path:
+    """The stack's ``NAME.toml`` with what the proof adds, beside its lock. ``wheelhouse/`` has the archive."""
+    lockfiles, wheelhouse = work / "lockfiles", work / "wheelhouse"
+    lockfiles.mkdir()
+    wheelhouse.mkdir()
+    if interpreter is None:
+        interpreter = wheelhouse / "cpython-3.11-install_only.tar.gz"
+        make_interpreter(interpreter)
+    else:
+        shutil.copy(interpreter, wheelhouse)
+    make_model(lockfiles / "model")
+    text = (TOP / "lockfiles" / f"{SERVED}.toml").read_text()
+    text = text.replace("fingerprints = [", f'fingerprints = ["{FINGERPRINT}", ', 1)
+    digest = hashlib.sha256(interpreter.read_bytes()).hexdigest()
+    text += f'\n[interpreter]\nurl = "https://python.invalid/{interpreter.name}"\nsha256 = "{digest}"\n'
+    for path in sorted((lockfiles / "model").iterdir()):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        text += f'\n[[files]]\npath = "model/{path.name}"\nsha256 = "{digest}"\nto = "model/{path.name}"\n'
+        if path.name == "config.json":
+            text += 'directory_variable = "PROOF_MODEL"\n'
+    (lockfiles / f"{SERVED}.toml").write_text(text)
+    for suffix in (".txt", ".build.txt"):
+        shutil.copy(TOP / "lockfiles" / f"{SERVED}{suffix}", lockfiles)
+    return lockfiles / f"{SERVED}.txt"
 
 
 def _other_lock(directory: Path, copy: list[str], environment: dict[str, str]) -> Path:

@@ -193,19 +193,48 @@ def torch_path() -> str:
 
 def step_down(directory: Path, work: Path) -> None:
     """Start again as an ordinary user without a network; does not return."""
-    (work / "home").mkdir(parents=True, exist_ok=True)
-    for place in (work, work / "home"):
-        os.chown(place, _USER, _USER)
+    words = [str(directory), "--work", str(work), "--inside"]
+    command, environment = _below(work, _USER, __file__, words)
+    os.chdir(work)
+    os.execvpe("unshare", command, {**environment, "PROOF_TORCH": torch_path()})
+
+
+def step_down_as(user: int, program: str, words: list[str], work: Path, *, small: bool = False) -> int:
+    """Run a program of this proof as this ordinary user without a network; its exit code.
+
+    Args:
+        words: what the program is given; with ``--inside`` among them it calls ``settle`` first.
+        small: whether ``/dev/shm`` and ``small`` in the work directory are file systems of 1 MiB.
+    """
+    command, environment = _below(work, user, program, words, *(["-m"] if small else []))
+    environment["PROOF_USER"] = str(user)
+    environment["PROOF_SMALL"] = "1" if small else ""
+    return subprocess.run(command, env=environment, cwd=work, check=False).returncode
+
+
+def settle() -> None:
+    """Inside: loopback is switched on, the small file systems are made if asked for, and root is given up for good."""
+    loopback_up()
+    if os.environ["PROOF_SMALL"]:
+        Path("small").mkdir(exist_ok=True)  # in the work directory
+        for place in ("/dev/shm", "small"):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "tmpfs", place], check=True)
+    become_ordinary(int(os.environ["PROOF_USER"]))
+
+
+def _below(work: Path, user: int, program: str, words: list[str], *options: str) -> tuple[list[str], dict[str, str]]:
+    home = work / f"home-{user}" if user != _USER else work / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    os.chown(home, user, user)
+    if user == _USER:
+        os.chown(work, user, user)
     environment = {
-        "HOME": str(work / "home"),
+        "HOME": str(home),
         "PATH": os.environ["PATH"],
         "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
-        "PROOF_TORCH": torch_path(),
         "LANG": "C.UTF-8",
     }
-    command = ["unshare", "-n", sys.executable, "-u", __file__, str(directory), "--work", str(work), "--inside"]
-    os.chdir(work)
-    os.execvpe("unshare", command, environment)
+    return ["unshare", "-n", *options, sys.executable, "-u", program, *words], environment
 
 
 def loopback_up() -> None:
@@ -217,11 +246,11 @@ def loopback_up() -> None:
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", b"lo", flags | up))
 
 
-def become_ordinary() -> None:
+def become_ordinary(user: int = _USER) -> None:
     """Give up root for good, with every group."""
     os.setgroups([])
-    os.setresgid(_USER, _USER, _USER)
-    os.setresuid(_USER, _USER, _USER)
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def main() -> int:

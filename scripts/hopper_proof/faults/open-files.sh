@@ -1,0 +1,2 @@
+# A limit of 64 open files.
+ulimit -n 64

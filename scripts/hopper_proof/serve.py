@@ -1,0 +1,291 @@
+"""The proof of serving, on the machine with the GPU: a bundle is installed without network by an ordinary user, and answers.
+
+Its stages can be run one after another or in calls of their own: what was installed, and what was claimed so far, stays in the
+work directory. Needs Python 3.9 or newer, a driver and g++; nothing of the machine's own Python packages.
+
+Example::
+
+    python3 serve.py --pieces DIRECTORY --work /tmp/served install doctor cold warm scores
+    python3 serve.py --work /tmp/served faults summary
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fault import FAULTS, SCRIPTS, Fault
+from prove import Proof, heading, settle, step_down_as
+from server import NotReady, Server, free_port, prompts
+
+USER, OTHER_USER = 12345, 12346
+"""Nobody's numbers on the machine: without a name, a group and an entry in passwd."""
+
+SHORT = ("--max-model-len", "2048", "--gpu-memory-utilization", "0.3")
+EAGER = ("--enforce-eager",)
+
+
+class Served(Proof):
+    """The stages; each is a method that claims what it saw."""
+
+    def __init__(self, directory: Path, work: Path) -> None:
+        super().__init__(directory, work)
+        self.kept = work / "claims.jsonl"
+        self.logs = work / "logs"
+        self.logs.mkdir(exist_ok=True)
+
+    def claim(self, holds: bool, what: str) -> None:
+        super().claim(holds, what)
+        with self.kept.open("a") as out:
+            out.write(json.dumps([holds, what]) + "\n")
+
+    def where_and_who(self) -> None:
+        self.where()
+        self.run("df", "-h", "/dev/shm", self.work)
+
+    def install_bundle(self) -> None:
+        began = time.monotonic()
+        self.install("bundle.tar")
+        print(f"installed after {time.monotonic() - began:.1f} s")
+
+    def doctor(self) -> None:
+        heading("doctor")
+        done = self.mirror("doctor", "--prefix", self.prefix)
+        self.mirror("doctor", "--prefix", self.prefix, "--page")
+        self.claim(done.returncode == 0, "mirror doctor finds no problem")
+
+    def words(self, *options: str, before: str = "", port: int, model: str = '"$PROOF_MODEL"') -> list[str]:
+        """The whole command line of a server; ``before`` is shell that is run in the generation's environment."""
+        vllm = (
+            f"{before} exec vllm serve {model} --served-model-name proof --port {port} {shlex.join([*SHORT, *options])}"
+        )
+        pyz = str(self.directory / "mirror.pyz")
+        return [sys.executable, "-I", pyz, "run", "--prefix", str(self.prefix), "--", "bash", "-c", vllm]
+
+    def server(
+        self, name: str, *options: str, before: str = "", timeout_s: float = 420, environment: Mapping[str, str] = {}
+    ) -> Server:
+        port = free_port()
+        command = self.words(*options, before=before, port=port)
+        return Server(command, self.logs / f"{name}.log", port, timeout_s, environment)
+
+    def start(self, title: str, name: str, *options: str, **variables: str) -> Server | None:
+        """A server, or a claim that failed with the end of its log."""
+        heading(title)
+        try:
+            server = self.server(name, *options, environment=variables)
+        except (NotReady, OSError) as exc:
+            text = (self.logs / f"{name}.log").read_text(errors="replace")
+            print("\n".join(text.splitlines()[-60:]))
+            self.claim(False, f"{title}: {exc}")
+            self.mirror("doctor", "--prefix", self.prefix, "--log", self.logs / f"{name}.log")
+            return None
+        print(f"the first answer came {server.ready_s:.1f} s after the start")
+        return server
+
+    def cold(self) -> None:
+        """The first start of all, with torch.compile and CUDA graphs."""
+        server = self.start("first start: nothing is compiled yet", "cold")
+        if not server:
+            return
+        with server:
+            print("\n".join(server.phases()))
+            self.claim(True, f"vllm serve answers {server.ready_s:.1f} s after its first start")
+            self.answers(server)
+            self.judge(server, "torch.compile and CUDA graphs")
+
+    def warm(self) -> None:
+        """The same once more; ``ready.json`` keeps how long it took, for the stages with carried caches."""
+        server = self.start("second start", "warm")
+        if not server:
+            return
+        with server:
+            print("\n".join(server.phases()))
+            self.claim(True, f"vllm serve answers {server.ready_s:.1f} s after its second start")
+            count, seconds = server.throughput()
+            print(f"{count} tokens in {seconds:.1f} s from 256 requests")
+            count, seconds = server.throughput()
+            print(f"{count} tokens in {seconds:.1f} s from 256 requests, again")
+        (self.work / "ready.json").write_text(json.dumps(server.ready_s))
+
+    def answers(self, server: Server) -> None:
+        """Each of the interfaces that clients use."""
+        answer = server.complete("The quick brown", max_tokens=16, ignore_eos=True)
+        self.claim(
+            answer["usage"]["completion_tokens"] == 16, "/v1/completions gives the 16 tokens that it was asked for"
+        )
+        chunks, first_s = server.chat("Hello")
+        self.claim(
+            chunks >= 32, f"/v1/chat/completions streams {chunks} chunks, the first after {first_s * 1000:.0f} ms"
+        )
+        metrics = server.metrics()
+        self.claim("vllm:generation_tokens_total" in metrics, f"/metrics has {len(metrics.splitlines())} lines")
+
+    def reference(self) -> list[list[float]]:
+        """The float64 log-probabilities, computed once."""
+        kept = self.work / "reference.json"
+        if not kept.exists():
+            asked = self.work / "prompts.json"
+            asked.write_text(json.dumps(prompts()))
+            program = Path(__file__).with_name("reference.py")
+            line = f'python {shlex.quote(str(program))} "$PROOF_MODEL" < {shlex.quote(str(asked))}'
+            done = self.mirror("run", "--prefix", self.prefix, "--", "bash", "-c", line, shown=False)
+            scores = [words for words in done.stdout.splitlines() if words.startswith("[[")]
+            if not scores:
+                print(done.stdout[-3000:])
+                raise SystemExit("serve: no reference")
+            kept.write_text(scores[-1])
+        found: list[list[float]] = json.loads(kept.read_text())
+        return found
+
+    def judge(self, server: Server, what: str, most: float = 0.2, mean: float = 0.05) -> None:
+        """Teacher-forced log-probabilities against float64; bfloat16 has eight bits."""
+        errors = [
+            abs(one - other)
+            for ours, right in zip(server.scores(prompts()), self.reference())
+            for one, other in zip(ours, right)
+        ]
+        (self.work / f"scores-{len(list(self.work.glob('scores-*')))}.json").write_text(json.dumps([what, errors]))
+        worst, usual = max(errors), statistics.mean(errors)
+        self.claim(
+            worst < most and usual < mean,
+            f"{what}: {len(errors)} log-probabilities at most {worst:.3f}, in the mean {usual:.3f} from float64",
+        )
+
+    def variants(self) -> None:
+        """Eager mode, the attention backends, FlashInfer's sampler, fp8 weights: a server each."""
+        eager = list(EAGER)
+        for title, name, options, variables, limits in (
+            ("eager, FLASH_ATTN", "eager", [*eager, "--attention-backend", "FLASH_ATTN"], {}, (0.2, 0.05)),
+            ("eager, FLASHINFER", "flashinfer", [*eager, "--attention-backend", "FLASHINFER"], {}, (0.2, 0.05)),
+            ("FlashInfer's sampler", "sampler", eager, {"VLLM_USE_FLASHINFER_SAMPLER": "1"}, (0.2, 0.05)),
+            ("fp8 weights", "fp8", [*eager, "--quantization", "fp8"], {}, (2.0, 0.5)),
+        ):
+            server = self.start(title, name, *options, **variables)
+            if server:
+                with server:
+                    print("\n".join(line for line in server.phases() if "ackend" in line or "ampl" in line))
+                    sampled = server.complete("Hello", max_tokens=8, temperature=1.0, top_p=0.9, top_k=20, seed=1)
+                    self.claim(bool(sampled["choices"][0]["text"]), f"{title}: top-p and top-k sampling answers")
+                    self.judge(server, title, *limits)
+
+    def silence(self) -> None:
+        """A start and a first answer under ``mirror silence``."""
+        heading("silence")
+        port = free_port()
+        report = self.logs / "silence.json"
+        serve = shlex.join(self.words(*EAGER, port=port))
+        asker = Path(__file__).with_name("ask.sh")
+        done = self.mirror("silence", "--json", "--", "bash", asker, str(port), "bash", "-c", serve)
+        report.write_text(done.stdout)
+        self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
+
+    def two(self) -> None:
+        """Tensor parallel over two GPUs; the log-probabilities are those of one within rounding."""
+        for title, name, options in (
+            ("two GPUs, eager", "two-eager", ["--tensor-parallel-size", "2", *EAGER]),
+            ("two GPUs, torch.compile and CUDA graphs", "two", ["--tensor-parallel-size", "2"]),
+        ):
+            server = self.start(title, name, *options)
+            if server:
+                with server:
+                    lines = server.log.read_text(errors="replace").splitlines()
+                    print("\n".join(line for line in lines if "NCCL" in line or "educe" in line)[:3000])
+                    self.answers(server)
+                    self.judge(server, title)
+                    count, seconds = server.throughput()
+                    print(f"{count} tokens in {seconds:.1f} s from 256 requests")
+
+    def faults(self, names: Sequence[str] = ()) -> None:
+        """Each fault in turn: what the server says, and what the doctor says of its log."""
+        for fault in FAULTS:
+            if names and fault.name not in names:
+                continue
+            self.fault(fault)
+
+    def fault(self, fault: Fault) -> None:
+        heading(f"fault {fault.name}: {fault.what}")
+        options = [*EAGER, *fault.options]
+        log = self.logs / f"fault-{fault.name}.log"
+        before = " ".join(f"export {name}={shlex.quote(value)};" for name, value in fault.variables) + fault.shell
+        places = {"PROOF_WORK": str(self.work), "PROOF_FAULTS": str(SCRIPTS)}
+        try:
+            with self.server(
+                f"fault-{fault.name}", *options, before=before, timeout_s=100, environment=places
+            ) as server:
+                outcome = f"it answered after {server.ready_s:.0f} s all the same"
+        except (NotReady, OSError) as exc:
+            outcome = str(exc)
+        print(f"outcome: {outcome}")
+        print("\n".join(log.read_text(errors="replace").splitlines()[-3:]))
+        done = self.mirror("doctor", "--prefix", self.prefix, "--log", log)
+        said = any(word in done.stdout for word in fault.said)
+        words = " or ".join(fault.said)
+        self.claim(said, f"{fault.name}: {outcome}; doctor --log {'says' if said else 'does not say'} {words}")
+
+    def summary(self) -> None:
+        """Every claim of every stage so far."""
+        kept = [json.loads(line) for line in self.kept.read_text().splitlines()]
+        heading(f"{sum(holds for holds, _ in kept)} of {len(kept)} claims hold")
+        for holds, what in kept:
+            print(f"{'ok  ' if holds else 'FAIL'} {what}")
+
+
+STAGES: Mapping[str, Any] = {
+    "where": Served.where_and_who,
+    "install": Served.install_bundle,
+    "doctor": Served.doctor,
+    "cold": Served.cold,
+    "warm": Served.warm,
+    "variants": Served.variants,
+    "silence": Served.silence,
+    "two": Served.two,
+    "faults": Served.faults,
+    "summary": Served.summary,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Serve a model from a carried stack on this machine's Hopper GPU.")
+    parser.add_argument("stages", nargs="+", choices=[*STAGES, *(fault.name for fault in FAULTS)], metavar="STAGE")
+    parser.add_argument(
+        "--bundle", type=Path, required=True, metavar="DIR", help="of bundle.tar, mirror.pyz, fingerprint"
+    )
+    parser.add_argument("--work", type=Path, default=Path("/tmp/hopper-served"), help="default: %(default)s")
+    parser.add_argument("--user", type=int, default=USER, help="the ordinary user's number (default: %(default)s)")
+    parser.add_argument("--small", action="store_true", help="with 1 MiB of /dev/shm, and for full-disk's caches")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if not args.inside:
+        words = [
+            *args.stages,
+            "--bundle",
+            str(args.bundle.resolve()),
+            "--work",
+            str(args.work),
+            "--user",
+            str(args.user),
+        ]
+        return step_down_as(args.user, __file__, [*words, "--inside"], args.work, small=args.small)
+    if os.geteuid() == 0:
+        settle()
+    served = Served(args.bundle, args.work)
+    faults = [stage for stage in args.stages if stage not in STAGES]
+    for stage in args.stages:
+        if stage in STAGES:
+            STAGES[stage](served)
+    if faults:
+        served.faults(faults)
+    return 1 if any(not holds for holds, _ in served.claims) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
