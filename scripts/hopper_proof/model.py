@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import random
-import sys
-from array import array
+import struct
 from pathlib import Path
+from statistics import NormalDist
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
@@ -68,6 +68,7 @@ def _write(path: Path, content: object) -> None:
 
 def _tokenizer() -> dict[str, object]:
     """A byte-level BPE without merges, in the format of the ``tokenizers`` library."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     words = {character: number for number, character in enumerate(_byte_characters())}
     special = [
         {
@@ -85,9 +86,9 @@ def _tokenizer() -> dict[str, object]:
         "version": "1.0",
         "added_tokens": special,
         "normalizer": None,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+        "pre_tokenizer": level,
         "post_processor": None,
-        "decoder": {"type": "ByteLevel"},
+        "decoder": level,
         "model": {"type": "BPE", "vocab": words, "merges": []},
     }
 
@@ -139,13 +140,14 @@ def _weights(path: Path, draw: random.Random) -> None:
 
 
 def _tensor(shape: tuple[int, ...], deviation: float, draw: random.Random) -> bytes:
-    """A bfloat16 is the upper half of a float32; the lower is cut off."""
+    """Each value is a quantile of the normal distribution, drawn by a random byte; a bfloat16 is a float32's upper half."""
     count = shape[0] * shape[1] if len(shape) == 2 else shape[0]
     if not deviation:
         return b"\x80\x3f" * count
-    gauss = draw.gauss
-    floats = array("f", (gauss(0.0, deviation) for _ in range(count)))
-    if sys.byteorder == "big":
-        floats.byteswap()
-    halves = array("H", floats.tobytes())
-    return halves[1::2].tobytes()
+    normal = NormalDist(0, deviation)
+    quantiles = [struct.pack(">f", normal.inv_cdf((number + 0.5) / 256)) for number in range(256)]
+    chosen = draw.randbytes(count)
+    values = bytearray(2 * count)
+    values[0::2] = chosen.translate(bytes(one[1] for one in quantiles))
+    values[1::2] = chosen.translate(bytes(one[0] for one in quantiles))
+    return bytes(values)
