@@ -127,4 +127,7 @@ def _other_lock(directory: Path, copy: list[str], environment: dict[str, str]) -
 
 def _mirror(environment: dict[str, str], *words: str | Path) -> str:
     command = [sys.executable, "-m", "mirror.cli.main", *(str(word) for word in words)]
-    return subprocess.run(command, env=environment, cwd=TOP, text=True, stdout=subprocess.PIPE, check=True).stdout
+    done = subprocess.run(command, env=environment, cwd=TOP, text=True, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise SystemExit(f"hopper-proof: 'mirror {words[0]}' ended with {done.returncode}; it said why above")
+    return done.stdout
