@@ -18,7 +18,7 @@ from mirror.cli.caller import spoken
 from mirror.cli.prose import item
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
 from mirror.core.commands import find
-from mirror.core.errors import FAMILIES, Interrupted, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, Interrupted, MirrorError, Unreadable, Unwritable, place_of
 from mirror.review.markup import visible
 
 
@@ -122,7 +122,7 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     elif isinstance(exc, Stopped):
         error = _SIGNALS[exc.number](kept)
     elif isinstance(exc, OSError):
-        place, reason = os.fsdecode(exc.filename or "a file"), exc.strerror or str(exc)
+        place, reason = place_of(exc, "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
     elif isinstance(exc, ModuleNotFoundError) and exc.name and exc.name.partition(".")[0] != "mirror":
         python = f"Python {'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"

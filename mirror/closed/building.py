@@ -14,7 +14,6 @@ Example::
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 
 from mirror import __version__
@@ -32,7 +31,7 @@ from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
 from mirror.closed.toolkit.unpacking import dangling_notes
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unwritable, place_of
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
@@ -86,7 +85,7 @@ class Building:
             self._fill(digest, now)
         except OSError as exc:
             # A full disk may show itself anywhere below, and its error seldom names a file.
-            raise Unwritable(os.fsdecode(exc.filename or self.generation.path), exc.strerror or str(exc)) from exc
+            raise Unwritable(place_of(exc, self.generation.path), exc.strerror or str(exc)) from exc
 
     def _fill(self, digest: Sha256Hex, now: int) -> None:
         site = Site(self.bundle, self.generation, self.plan, self.host, self.lock, self.jobs, self.progress)

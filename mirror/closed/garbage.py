@@ -31,7 +31,7 @@ from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unwritable, place_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
 
@@ -228,4 +228,4 @@ def _remove_cache(path: Path) -> None:
             path.rename(trash)
         remove_tree(trash)
     except OSError as exc:
-        raise Unwritable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc

@@ -20,6 +20,8 @@ Example::
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ class MirrorError(Exception):
     def context(self) -> str:
         """More lines for the user (a log's tail, a list of issues); empty when the sentence says it all."""
         return ""
+
+
+def place_of(exc: OSError, otherwise: str | Path) -> str:
+    """The path that a failure of the system names; ``otherwise`` where it names none.
+
+    What fails on an open directory (``scandir``, ``listdir``, ``stat``) names its descriptor, a number.
+    """
+    return os.fsdecode(exc.filename) if isinstance(exc.filename, (str, bytes)) else str(otherwise)
 
 
 class Unwritable(MirrorError):

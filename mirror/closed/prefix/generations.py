@@ -35,7 +35,7 @@ from pathlib import Path
 from mirror.closed.prefix.lock import holding
 from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
-from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.system.home import expand_home, home_directory
@@ -340,7 +340,7 @@ class Prefix:
                 opened = stack.enter_context(open_prefix(self.named, self.root, is_changed=False))
                 yield opened, stack.enter_context(opened.generations()) if opened else None
             except OSError as exc:
-                named = os.fsdecode(exc.filename) if exc.filename else ""
+                named = place_of(exc, "")
                 path = named if named.startswith(f"{self.root}/") else str(wanted)
                 raise Unreadable(path, exc.strerror or str(exc)) from exc
 
@@ -432,7 +432,7 @@ class Prefix:
             generation = self._made(directory, identity, taken)
             place = opened.open_below(directory, generation.name, generation.path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as exc:
-            raise Unwritable(str(exc.filename or self._generations), exc.strerror or str(exc)) from exc
+            raise Unwritable(place_of(exc, self._generations), exc.strerror or str(exc)) from exc
         try:
             yield generation
             # COMPLETE promises that all the rest is on the disk, so it is written after the rest has been flushed.

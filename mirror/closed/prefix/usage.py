@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mirror.core.errors import Unreadable
+from mirror.core.errors import Unreadable, place_of
 from mirror.core.names import whole_number
 
 _TRIES, _PAUSE_S = 3, 0.02
@@ -99,7 +99,7 @@ def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> 
         try:
             places = b"\n".join(_places(process)) + b"\n"
         except OSError as exc:
-            raise Unreadable(os.fsdecode(exc.filename or process), exc.strerror or str(exc)) from exc
+            raise Unreadable(place_of(exc, process), exc.strerror or str(exc)) from exc
         for directory, name in wanted.items():
             if name + b"/" in places or name + b"\n" in places:
                 found[directory].append(f"process {process.name} ({_name(process)})")

@@ -41,7 +41,7 @@ from mirror.connected.pins.markers import environment
 from mirror.connected.pins.standards import read_requirement, read_version, read_wheel_name
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.logs.log import meaning
 from mirror.core.names import ProjectName, Sha256Hex
@@ -105,7 +105,7 @@ class BuildRequest:
         try:
             requirements = [{"filename": path.name, "sha256": file_sha256(path)} for path in self.requirements]
         except OSError as exc:
-            raise Unreadable(str(exc.filename), exc.strerror or str(exc)) from exc
+            raise Unreadable(place_of(exc, "a build requirement"), exc.strerror or str(exc)) from exc
         return {
             "format": RECORD_FORMAT,
             "project": self.project,

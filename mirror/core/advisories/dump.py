@@ -24,7 +24,7 @@ from mirror.core.advisories.record import MAX_BYTES, OsvRecord
 from mirror.core.advisories.search import Search
 from mirror.core.archives.zipmembers import NoZip, ZipMember, zip_members
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, place_of
 from mirror.core.progress import SILENT, Advance, Progress
 
 MAX_TOTAL_BYTES = 4 << 30
@@ -64,7 +64,7 @@ def search_dump(path: Path, artifacts: Iterable[Artifact], progress: Progress = 
             reader = _Reader(search, path, advance)
             digest = reader.directory() if path.is_dir() else reader.zip_file(path)
     except OSError as exc:
-        raise Unreadable(str(exc.filename or path), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
     found = search.finish(Source("dump", "a directory" if path.is_dir() else path.name, digest))
     if not found.source.records:
         raise BadDump(str(path), f"it holds no record ({found.source.unreadable} files are none)")

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unwritable, place_of
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
 
@@ -62,7 +62,7 @@ def replacing(path: Path, mode: int = 0o644, directory: int | None = None) -> It
         Unwritable: when the directory or the disk refuses. When it says that the file has its new content, only that
             could not be made sure of.
     """
-    temporary, is_renamed = "", False
+    temporary, is_renamed, place = "", False, -1
     try:
         with _opened(path, directory) as place:
             _sweep(place, path.name)
@@ -82,7 +82,7 @@ def replacing(path: Path, mode: int = 0o644, directory: int | None = None) -> It
                 raise
     except OSError as exc:
         # Only what happened to this file is ours to name; the block's own errors pass through untouched.
-        named = path.name if exc.filename is None else os.fsdecode(exc.filename)
+        named = path.name if exc.filename is None else place_of(exc, path.name if exc.filename == place else "")
         if named not in (path.name, os.fspath(path.parent)) and not _is_temporary(named, path.name):
             raise
         reason = exc.strerror or str(exc)
@@ -115,8 +115,13 @@ def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
             continue
         with contextlib.suppress(OSError):  # where no locks are kept, the process number alone protects it
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:
-            return temporary, descriptor
+        try:
+            if os.fstat(descriptor).st_nlink:
+                return temporary, descriptor
+        except OSError:
+            os.close(descriptor)
+            os.unlink(temporary, dir_fd=place)
+            raise
         os.close(descriptor)  # swept between the two steps
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from mirror.core.cuda import links as cudalinks
 from mirror.core.cuda.components import bringer
-from mirror.core.errors import Interrupted, Unwritable
+from mirror.core.errors import Interrupted, Unwritable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.target import Target
@@ -157,7 +157,7 @@ def _removed_on_failure(root: Path) -> Iterator[None]:
     except BaseException as exc:
         shutil.rmtree(root, ignore_errors=True)
         if isinstance(exc, OSError):
-            raise Unwritable(exc.filename or str(root), exc.strerror or str(exc)) from exc
+            raise Unwritable(place_of(exc, root), exc.strerror or str(exc)) from exc
         raise
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unwritable, place_of
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, replacing, write_file
 from tests.support.tracing import faults, needs_strace, python
 
@@ -170,3 +170,27 @@ def test_a_directory_that_is_not_confirmed_says_that_the_file_has_its_new_conten
     assert (tmp_path / "a").read_bytes() == b"old"
     assert "a: Input/output error; it has its new content, but the disk did not confirm" in synced[1].run().stderr
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+@needs_strace
+@pytest.mark.parametrize("write", ["write_file", "create_file"])
+def test_a_look_that_fails_names_the_file_and_leaves_nothing(tmp_path: Path, write: str) -> None:
+    source = f"from mirror.core.system.durable import {write}; {write}(Path(sys.argv[1]) / 'a', b'new')"
+    looks = list(faults(python(source, tmp_path), tmp_path, ("newfstatat", "fstat", "getdents64"), "error=EIO"))
+    (tmp_path / "a").unlink()
+    assert len(looks) > 3
+    for look in looks:
+        said = look.run().stderr
+        if (tmp_path / "a").exists():
+            (tmp_path / "a").unlink()  # nothing hangs on what failed
+        else:
+            assert said.endswith(f"cannot write {tmp_path}/a: Input/output error\n"), look
+        assert os.listdir(tmp_path) == [], look
+
+
+def test_an_error_that_names_a_descriptor_names_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as failed:
+        os.scandir(os.open("/dev/null", os.O_RDONLY))
+    assert isinstance(failed.value.filename, int)
+    assert place_of(failed.value, tmp_path) == str(tmp_path)
+    assert place_of(FileNotFoundError(2, "No such file", b"x"), tmp_path) == "x"
