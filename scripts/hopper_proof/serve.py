@@ -38,13 +38,11 @@ class Served(Proof):
 
     def __init__(self, directory: Path, work: Path) -> None:
         super().__init__(directory, work)
-        self.kept = work / "claims.jsonl"
-        self.logs = work / "logs"
-        self.logs.mkdir(exist_ok=True)
+        self.out = work / "out"
 
     def claim(self, holds: bool, what: str) -> None:
         super().claim(holds, what)
-        with self.kept.open("a") as out:
+        with (self.out / f"claims-{os.geteuid()}.jsonl").open("a") as out:
             out.write(json.dumps([holds, what]) + "\n")
 
     def where_and_who(self) -> None:
@@ -62,11 +60,10 @@ class Served(Proof):
         self.mirror("doctor", "--prefix", self.prefix, "--page")
         self.claim(done.returncode == 0, "mirror doctor finds no problem")
 
-    def words(self, *options: str, before: str = "", port: int, model: str = '"$PROOF_MODEL"') -> list[str]:
+    def words(self, *options: str, before: str = "", port: int) -> list[str]:
         """The whole command line of a server; ``before`` is shell that is run in the generation's environment."""
-        vllm = (
-            f"{before} exec vllm serve {model} --served-model-name proof --port {port} {shlex.join([*SHORT, *options])}"
-        )
+        words = shlex.join(["--served-model-name", "proof", "--port", str(port), *SHORT, *options])
+        vllm = f'{before} exec vllm serve "$PROOF_MODEL" {words}'
         pyz = str(self.directory / "mirror.pyz")
         return [sys.executable, "-I", pyz, "run", "--prefix", str(self.prefix), "--", "bash", "-c", vllm]
 
@@ -75,7 +72,7 @@ class Served(Proof):
     ) -> Server:
         port = free_port()
         command = self.words(*options, before=before, port=port)
-        return Server(command, self.logs / f"{name}.log", port, timeout_s, environment)
+        return Server(command, self.out / f"{name}.log", port, timeout_s, environment)
 
     def start(self, title: str, name: str, *options: str, **variables: str) -> Server | None:
         """A server, or a claim that failed with the end of its log."""
@@ -83,10 +80,10 @@ class Served(Proof):
         try:
             server = self.server(name, *options, environment=variables)
         except (NotReady, OSError) as exc:
-            text = (self.logs / f"{name}.log").read_text(errors="replace")
+            text = (self.out / f"{name}.log").read_text(errors="replace")
             print("\n".join(text.splitlines()[-60:]))
             self.claim(False, f"{title}: {exc}")
-            self.mirror("doctor", "--prefix", self.prefix, "--log", self.logs / f"{name}.log")
+            self.mirror("doctor", "--prefix", self.prefix, "--log", self.out / f"{name}.log")
             return None
         print(f"the first answer came {server.ready_s:.1f} s after the start")
         return server
@@ -114,7 +111,7 @@ class Served(Proof):
             print(f"{count} tokens in {seconds:.1f} s from 256 requests")
             count, seconds = server.throughput()
             print(f"{count} tokens in {seconds:.1f} s from 256 requests, again")
-        (self.work / "ready.json").write_text(json.dumps(server.ready_s))
+        (self.out / "ready.json").write_text(json.dumps(server.ready_s))
 
     def answers(self, server: Server) -> None:
         """Each of the interfaces that clients use."""
@@ -131,9 +128,9 @@ class Served(Proof):
 
     def reference(self) -> list[list[float]]:
         """The float64 log-probabilities, computed once."""
-        kept = self.work / "reference.json"
+        kept = self.out / "reference.json"
         if not kept.exists():
-            asked = self.work / "prompts.json"
+            asked = self.out / "prompts.json"
             asked.write_text(json.dumps(prompts()))
             program = Path(__file__).with_name("reference.py")
             line = f'python {shlex.quote(str(program))} "$PROOF_MODEL" < {shlex.quote(str(asked))}'
@@ -153,7 +150,6 @@ class Served(Proof):
             for ours, right in zip(server.scores(prompts()), self.reference())
             for one, other in zip(ours, right)
         ]
-        (self.work / f"scores-{len(list(self.work.glob('scores-*')))}.json").write_text(json.dumps([what, errors]))
         worst, usual = max(errors), statistics.mean(errors)
         self.claim(
             worst < most and usual < mean,
@@ -181,12 +177,38 @@ class Served(Proof):
         """A start and a first answer under ``mirror silence``."""
         heading("silence")
         port = free_port()
-        report = self.logs / "silence.json"
+        report = self.out / "silence.json"
         serve = shlex.join(self.words(*EAGER, port=port))
         asker = Path(__file__).with_name("ask.sh")
         done = self.mirror("silence", "--json", "--", "bash", asker, str(port), "bash", "-c", serve)
         report.write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
+
+    def layer(self) -> None:
+        """What the starts so far compiled becomes a signed layer, which the owner puts into the generation."""
+        heading("a carried warm start: pack, show, add")
+        layer, prefix = self.work / "warm.tar", ("--prefix", self.prefix)
+        done = self.mirror("cache", "pack", *prefix, "--key", self.directory / "keys/keys/builder", "-o", layer)
+        self.claim(done.returncode == 0, "mirror cache pack")
+        self.mirror("cache", "show", layer)
+        done = self.mirror("cache", "add", *prefix, layer)
+        self.claim(done.returncode == 0, f"mirror cache add: {layer.stat().st_size / 1e6:.1f} MB")
+
+    def carried(self) -> None:
+        """The first start of a user who never started anything, with the layer; run with ``--user``."""
+        server = self.start("first start with a carried layer", f"carried-{os.geteuid()}")
+        if not server:
+            return
+        with server:
+            print("\n".join(server.phases()))
+            warm = json.loads((self.out / "ready.json").read_text())
+            self.claim(
+                server.ready_s <= 1.2 * warm,
+                f"a user's first start with the layer answers after {server.ready_s:.1f} s; a second start took {warm:.1f} s",
+            )
+        done = self.mirror("cache", "status", "--prefix", self.prefix, "--json")
+        self.mirror("cache", "status", "--prefix", self.prefix)
+        self.claim(done.returncode == 0, "mirror cache status")
 
     def two(self) -> None:
         """Tensor parallel over two GPUs; the log-probabilities are those of one within rounding."""
@@ -214,7 +236,7 @@ class Served(Proof):
     def fault(self, fault: Fault) -> None:
         heading(f"fault {fault.name}: {fault.what}")
         options = [*EAGER, *fault.options]
-        log = self.logs / f"fault-{fault.name}.log"
+        log = self.out / f"fault-{fault.name}.log"
         before = " ".join(f"export {name}={shlex.quote(value)};" for name, value in fault.variables) + fault.shell
         places = {"PROOF_WORK": str(self.work), "PROOF_FAULTS": str(SCRIPTS)}
         try:
@@ -233,7 +255,8 @@ class Served(Proof):
 
     def summary(self) -> None:
         """Every claim of every stage so far."""
-        kept = [json.loads(line) for line in self.kept.read_text().splitlines()]
+        files = sorted(self.out.glob("claims-*.jsonl"))
+        kept = [json.loads(line) for file in files for line in file.read_text().splitlines()]
         heading(f"{sum(holds for holds, _ in kept)} of {len(kept)} claims hold")
         for holds, what in kept:
             print(f"{'ok  ' if holds else 'FAIL'} {what}")
@@ -246,6 +269,8 @@ STAGES: Mapping[str, Any] = {
     "cold": Served.cold,
     "warm": Served.warm,
     "variants": Served.variants,
+    "layer": Served.layer,
+    "carried": Served.carried,
     "silence": Served.silence,
     "two": Served.two,
     "faults": Served.faults,
@@ -265,6 +290,12 @@ def main() -> int:
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not args.inside:
+        out, keys = args.work / "out", args.bundle / "keys"
+        out.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            out.chmod(0o1777)
+            for path in [keys, *keys.rglob("*")] if keys.exists() else []:
+                os.chown(path, USER, USER)
         words = [
             *args.stages,
             "--bundle",
