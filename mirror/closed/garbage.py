@@ -25,7 +25,7 @@ from typing import Any, Callable, Optional
 
 from mirror.closed.environment.caches import trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.history import record
+from mirror.closed.prefix.history import History, record
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.tree import disk_usage, remove_tree
@@ -119,6 +119,7 @@ def collect(
 
 def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], list[Item]]:
     prefix.refuse_strange_current()
+    History(prefix.root).events()  # it tells which ones 'mirror rollback' goes back to: damaged, nothing may go
     stack = read_stack(prefix)
     current, installed = stack.current, stack.generations
     anchor = current or (

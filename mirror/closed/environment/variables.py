@@ -18,6 +18,8 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +180,7 @@ class Environment:
         if self.is_data:
             return result
         result.update({name: str(caches / directory) for name, directory in CACHES.items()})
+        result.update(_name_of_nobody(base))
         models = base.get("MLC_LLM_HOME") or f"{cache_home(base, self.generation)}/mlc_llm"
         result[WEIGHTS] = base.get(WEIGHTS) or f"{models}/model_weights"
         return result
@@ -185,6 +188,20 @@ class Environment:
     def caches(self, base: Mapping[str, str]) -> Path:
         """The generation's own directory for compiled kernels, of the user whose environment ``base`` is."""
         return jit_home(cache_home(base, self.generation)) / self.jit_key()
+
+
+def _name_of_nobody(base: Mapping[str, str]) -> dict[str, str]:
+    """A login name for a user who has none, as in a container that runs under a bare number.
+
+    torch's inductor asks for one as it is imported (``getpass.getuser``), and the import fails where there is none.
+    """
+    if any(base.get(name) for name in ("LOGNAME", "USER")):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"LOGNAME": f"uid-{os.getuid()}"}
+    return {}
 
 
 def cache_home(base: Mapping[str, str], generation: Path) -> Path:

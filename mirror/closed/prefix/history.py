@@ -340,20 +340,25 @@ def numbers(prefix: Prefix) -> dict[str, int]:
 
 
 def last_events(prefix: Prefix) -> dict[str, Event]:
-    """What was done last with each generation, by its name; nothing of a history that is damaged."""
-    try:
-        return {event.generation: event for event in History(prefix.root).events()}
-    except MirrorError:
-        return {}
+    """What was done last with each generation, by its name; nothing of a history that is damaged.
+
+    Raises:
+        Unreadable: when it cannot be told what it says.
+    """
+    return {event.generation: event for event in _believed(prefix)}
 
 
 def _listed(prefix: Prefix) -> list[str]:
-    """Names of what was installed, in that order; of a history that is damaged nothing is believed."""
+    """Names of what was installed, in that order."""
+    return [event.generation for event in _believed(prefix) if event.action == "installed"]
+
+
+def _believed(prefix: Prefix) -> tuple[Event, ...]:
+    """What the history tells; of one that is damaged nothing is believed. One that cannot be read is not an empty one."""
     try:
-        events = History(prefix.root).events()
-    except MirrorError:
-        return []
-    return [event.generation for event in events if event.action == "installed"]
+        return History(prefix.root).events()
+    except (HistoryLost, InvalidDocument):
+        return ()
 
 
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:

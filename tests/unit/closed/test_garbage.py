@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.history import History
+from mirror.closed.prefix.history import History, HistoryLost
 from mirror.closed.prefix.lock import PrefixBusy
 from mirror.closed.prefix.status import NothingInstalled, roll_back
 from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.prefix.usage import hold
 from mirror.closed.preflight import PreflightFailed
+from mirror.core.errors import InvalidDocument, Unreadable
 from tests.support.generations import key_of, put_generation
 
 
@@ -61,6 +62,23 @@ def test_the_current_generation_and_the_way_back_stay(prefix: Prefix, keep: int,
     collect([prefix], keep)
     assert sequences(prefix) == left
     assert prefix.current() == prefix.installed()[-1]
+
+
+@pytest.mark.parametrize("name", ["history.json", "history.jsonl"])
+@pytest.mark.parametrize(
+    "harm", [lambda path: path.write_text("{damaged}\n"), lambda path: path.unlink() or path.mkdir()]
+)
+def test_nothing_goes_where_the_history_does_not_tell_the_way_back(
+    prefix: Prefix, name: str, harm: Callable[[Path], object]
+) -> None:
+    for sequence in (1, 2, 3):
+        put_generation(prefix, sequence)
+    roll_back(prefix)
+    harm(prefix.root / name)
+    with pytest.raises((Unreadable, InvalidDocument, HistoryLost)) as caught:
+        collect([prefix])
+    assert name in f"{caught.value} {caught.value.hint}"
+    assert sequences(prefix) == [1, 2, 3]
 
 
 def test_it_says_what_it_removed_and_why_the_rest_stayed(prefix: Prefix) -> None:

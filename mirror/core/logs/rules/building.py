@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mirror.core.logs.compilerwords import header_pattern
 from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
-from mirror.core.logs.rules.rule import Rule
+from mirror.core.logs.rules.rule import DAMAGED, Rule
 
 RULES = (
     Rule(
@@ -267,6 +267,7 @@ RULES = (
             r"[Ff]ailed to acquire (?:the )?lock",
             r"Timeout.{0,40}\.lock",
             r"(?:invalid|corrupt\w*).{0,40}(?:cache|cubin|\.so)",
+            rf"/\S*(?:cache|cached_ops|triton|inductor|tvm-ffi|jit)\S*\.so[\w.]*: {DAMAGED}",
         ),
         "a file of a cache of compiled kernels vanished or is not whole",
         "several processes or hosts share one cache directory, or a disk ran full, or it was cleaned while it was used",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.core.logs.layers import DRIVER, LOADER, PACKAGE
-from mirror.core.logs.rules.rule import Rule
+from mirror.core.logs.rules.rule import DAMAGED, Rule
 
 RULES = (
     Rule(
@@ -23,6 +23,20 @@ RULES = (
         "host's and is never carried",
     ),
     Rule(
+        "damaged-library",
+        LOADER,
+        (
+            (
+                r"(?:^|(?<=[\s'\"(=]))(?P<library>/(?!\S*(?:cache|cached_ops|triton|inductor|tvm-ffi|jit))\S+\.so[\w.]*): "
+                rf"{DAMAGED}"
+            ),
+        ),
+        "{library} is there, and is not whole or not for this machine",
+        "it was cut short when it was copied or its disk was full, or it is of another architecture",
+        "file {library}; ls -l {library}; mirror status --check",
+        "mirror install --repair BUNDLE builds a damaged install anew; another's library: install it again",
+    ),
+    Rule(
         "nvrtc-builtins-missing",
         LOADER,
         (r"failed to open (?P<library>libnvrtc-builtins\.so[\w.]*)",),
@@ -39,8 +53,7 @@ RULES = (
             (
                 r"(?P<library>lib(?:nccl|nvshmem_host|cudnn\w*|cusparseLt|cufile|torch\w*|c10\w*|tvm_ffi|nvrtc|cublas\w*|"
                 r"cudart|cusparse|cusolver|curand|cufft|nvJitLink|"
-                r"nvToolsExt)\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found| => not found|"
-                r": file too short|: invalid ELF header)"
+                r"nvToolsExt)\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found| => not found)"
             ),
         ),
         "{library}, which a wheel of the venv brings, was not found",
@@ -56,7 +69,7 @@ RULES = (
         (
             (
                 r"(?P<library>lib[\w.+-]+?\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found|"
-                r" => not found|: file too short|: invalid ELF header)"
+                r" => not found)"
             ),
         ),
         "{library} was not found when a program was loaded",

@@ -273,7 +273,7 @@ RULES = (
             r"CUDA_VISIBLE_DEVICES",
             r"Device ordinal",
             r"device_count",
-            r"world size.{0,60}(?:greater|larger) than the number of available GPUs",
+            r"[Ww]orld size.{0,60}(?:greater|larger|more|exceeds?).{0,20}(?:number of (?:available )?GPUs|available GPUs)",
             r"(?:only|but) \d+ GPUs? (?:are|is|available|visible)",
             r"Ray does not allocate any GPUs",
             r"[Nn]ot enough GPUs",

@@ -63,4 +63,10 @@ def _filled(text: str, groups: Mapping[str, str]) -> str:
     return _PLACE.sub(found, text)
 
 
+DAMAGED = (
+    r"(?:file too short|invalid ELF header|cannot read file data|ELF load command|wrong ELF class|ELF file\b|"
+    r"cannot dynamically load|nonrepresentable section|only ET_DYN)"
+)
+"""What ld.so says of a file that is there, and is not whole or no library for this machine."""
+
 _PLACE = re.compile(r"(?P<before>: )?\{(?P<name>[a-z]+)\}")

@@ -217,3 +217,36 @@ def test_a_document_for_programs(tmp_path: Path) -> None:
     assert found["set"]["VLLM_CACHE_ROOT"] == f"/home/ann/.cache/mirror/jit/{environment.jit_key()}/vllm"
     assert set(CACHES) | {WEIGHTS} <= set(found["set"])
     assert not set(found["prepend"]) & set(found["set"])
+
+
+NOBODY = 54321
+"""A number that has no name on this machine."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a name")
+@pytest.mark.parametrize("shell", [shell for shell in (*SHELLS, "fish") if shutil.which(shell)])
+def test_a_user_without_a_name_gets_one(shell: str, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "5-abababababab", MANIFEST)
+    script = fish_script(environment) if shell == "fish" else sh_script(environment)
+    words = [shell, "sh", "-c"] if shell == "busybox" else [shell, *(["--no-config"] if shell == "fish" else []), "-c"]
+
+    def name(**given: str) -> str:
+        variables = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", **given}
+        ask = [*words, f"{script}\npython3 -c 'import getpass; print(getpass.getuser())'"]
+        return subprocess.run(ask, env=variables, cwd="/", user=NOBODY, capture_output=True, text=True).stdout.strip()
+
+    assert name() == f"uid-{NOBODY}"
+    assert name(USER="alice") == name(LOGNAME="alice") == "alice"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a name")
+def test_a_program_of_a_user_without_a_name_gets_one(tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "5-abababababab", MANIFEST)
+    assert "LOGNAME" not in environment.changes({}, tmp_path)
+    child = os.fork()
+    if not child:
+        os.setuid(NOBODY)
+        unnamed = environment.changes({}, tmp_path).get("LOGNAME") == f"uid-{NOBODY}"
+        named = "LOGNAME" not in environment.changes({"USER": "alice"}, tmp_path)
+        os._exit(0 if unnamed and named else 1)
+    assert os.waitpid(child, 0)[1] == 0

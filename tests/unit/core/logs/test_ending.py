@@ -149,6 +149,9 @@ def test_an_exception_without_words_is_read_with_its_traceback() -> None:
         ("ModuleNotFoundError: No module named 'xgrammar'", "module-missing", "xgrammar"),
         ("ERROR: No matching distribution found for outlines", "wheelhouse-lacks", "outlines"),
         ("OSError: [Errno 98] Address already in use", "address-in-use", "port"),
+        ("ImportError: /c/.cache/x/cached_ops/norm/norm.so: file too short", "cache-object-missing", "cache"),
+        ("OSError: /v/lib/python3.11/site-packages/x/libx.so: invalid ELF header", "damaged-library", "/v/lib"),
+        ("World size (4) is larger than the number of available GPUs (2) in this node.", "invalid-device", "not there"),
     ],
 )
 def test_any_line_of_a_form_says_its_layer(message: str, cause: str, said: str) -> None:
