@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.signatures import sshsig
@@ -128,6 +128,9 @@ def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
 
     Args:
         manifest: its manifest's exact bytes.
+
+    Raises:
+        Unreadable: when the system cannot say what a statement beside it says: it may be a refusal.
     """
     digest = Sha256Hex(hashlib.sha256(manifest).hexdigest())
     approvals: dict[PublicKey, Approval] = {}
@@ -141,9 +144,23 @@ def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
                 block = _read(path, MAX_SIGNATURE_BYTES)
                 signer = sshsig.verify(manifest, block, MANIFEST_NAMESPACE)
                 approvals.setdefault(signer, Approval(path, signer, block))
-        except (MirrorError, OSError) as exc:
-            ignored.append(f"{path.name}: {exc.strerror if isinstance(exc, OSError) else exc}")
+        except MirrorError as exc:
+            ignored.append(f"{path.name}: {exc}")
+        except OSError as exc:
+            if path.name.endswith(".json") and exc.errno not in _NO_STATEMENT:
+                raise _unread(path, exc) from exc
+            ignored.append(f"{path.name}: {exc.strerror}")
     return Sidecars(tuple(approvals.values()), tuple(statements), tuple(ignored))
+
+
+_NO_STATEMENT = (0, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+"""Words of the system that leave nothing open: what is there is no signed statement. 0: our own words."""
+
+
+def _unread(path: Path, exc: OSError) -> Unreadable:
+    error = Unreadable(str(path), exc.strerror or str(exc))
+    error.hint = "It may be a refusal of this bundle. Make it readable, or copy it again; move it away only if you know that it is none."
+    return error
 
 
 def signing_command(bundle: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.errors import InvalidDocument
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
@@ -249,6 +249,25 @@ def test_a_fifo_beside_a_bundle_makes_nobody_wait(tmp_path: Path) -> None:
     approve(path, "alice", "approval.2.sig")
     bundle = trusted(path, BOTH)
     assert [one.partition(":")[2] for one in bundle.sidecars.ignored] == [" it is no regular file"] * 3
+
+
+@pytest.mark.parametrize("name", ["rejection.json", "rejection.2.json", "approval.json"])
+def test_a_statement_that_the_system_cannot_read_may_be_a_refusal(tmp_path: Path, name: str) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    unread = tmp_path / f"b.tar.{name}"
+    unread.symlink_to("/proc/self/mem")  # a regular file whose first byte nobody reads: EIO
+    with pytest.raises(Unreadable) as caught:
+        trusted(path, BOTH)
+    assert str(caught.value) == f"cannot read {unread}: Input/output error"
+    assert caught.value.hint.startswith("It may be a refusal of this bundle.")
+
+
+@pytest.mark.parametrize("target", ["/nonexistent", "b.tar.rejection.json", "/proc/self/mem/below"])
+def test_a_statement_that_certainly_is_none_stops_nothing(tmp_path: Path, target: str) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    (tmp_path / "b.tar.rejection.json").symlink_to(target)
+    approve(path, "alice", "approval.sig")
+    assert len(trusted(path, BOTH).sidecars.ignored) == 1
 
 
 def test_rubbish_does_not_crowd_out_what_counts(tmp_path: Path) -> None:
