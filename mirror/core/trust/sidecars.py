@@ -159,7 +159,10 @@ _NO_STATEMENT = (0, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno
 
 def _unread(path: Path, exc: OSError) -> Unreadable:
     error = Unreadable(str(path), exc.strerror or str(exc))
-    error.hint = "It may be a refusal of this bundle. Make it readable, or copy it again; move it away only if you know that it is none."
+    error.hint = (
+        "It may be a refusal of this bundle. Make it readable, or copy it again; move it away only if you know that it is "
+        "none."
+    )
     return error
 
 
