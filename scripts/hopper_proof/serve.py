@@ -177,11 +177,15 @@ class Served(Proof):
         """A start and a first answer under ``mirror silence``."""
         heading("silence")
         port = free_port()
-        report = self.out / "silence.json"
-        serve = shlex.join(self.words(*EAGER, port=port))
-        asker = Path(__file__).with_name("ask.sh")
-        done = self.mirror("silence", "--json", "--", "bash", asker, str(port), "bash", "-c", serve)
-        report.write_text(done.stdout)
+        ask = [
+            sys.executable,
+            Path(__file__).with_name("ask.py"),
+            port,
+            self.out / "silence.log",
+            *self.words(*EAGER, port=port),
+        ]
+        done = self.mirror("silence", "--json", "--", *map(str, ask))
+        (self.out / "silence.json").write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
 
     def layer(self) -> None:
