@@ -123,6 +123,20 @@ def test_a_damaged_copy_of_what_is_installed_is_refused(operator: Operator, made
     assert good.startswith("the bundle is intact; quickstart ")
 
 
+def test_the_log_of_a_program_that_failed_is_explained_with_what_is_installed(operator: Operator, made: Made) -> None:
+    operator.ask(f"{operator.pyz} install bundle.tar --prefix stack --fingerprint {made.fingerprint}")
+    (operator.home / "kernel.cu").write_text("#include <cublas_v2.h>\n")
+    failed = operator.type(f"{operator.pyz} run --prefix stack -- nvcc -c kernel.cu -o kernel.o > server.log 2>&1")
+    assert failed.returncode != 0
+    done = operator.type(f"{operator.pyz} doctor --prefix stack --log server.log")
+    assert done.returncode == 110
+    assert "cublas_v2.h" in done.stdout and "libcublas-devel-13-0" in done.stdout
+    assert "server.log" in done.stdout or "line 1" in done.stdout
+    piped = operator.type(f"{operator.pyz} doctor --prefix stack --log - --json < server.log")
+    first = json.loads(piped.stdout)["sightings"][0]
+    assert first["about"] == "cublas_v2.h" and "libcublas-devel-13-0" in first["fix"]
+
+
 @needs_root
 def test_mirror_is_on_the_path_for_another_user_and_says_its_own_name(made: Made) -> None:
     with shared_directory() as shared:
