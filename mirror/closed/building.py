@@ -37,6 +37,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.toolkit import fileindex
+from mirror.core.vetting.rules import RECORD_MISMATCH
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Building:
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
         checks = refuse_failures(self_test(environment, self.host, site.work, self.progress, (self.lock,)))
         remove_tree(site.work)
-        seal = Seal.of(self.generation).encode()
+        seal = Seal.of(self.generation, site.waived(RECORD_MISMATCH)).encode()
         write_file(self.generation.files, seal)
         receipt = self._receipt(digest, now, site, checks)
         receipt = replace(

@@ -121,13 +121,14 @@ def check_generation(generation: Generation, progress: Progress = SILENT) -> Sou
         _expect_unsealed(generation, receipt, expected)
     found = dict(walk(generation.path))
     damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
+    paths = expected.paths()
     if expected.knows_all:
-        damages += [Damage(path, EXTRA, "") for path in found if path not in expected.paths()]
+        damages += [Damage(path, EXTRA, "") for path in found if path not in paths]
     named = {
         damage.path: Damage(damage.path, damage.kind, damage.owner or _owner(damage, receipt, expected))
         for damage in damages
     }
-    return Soundness(generation.path, len(expected.paths()), tuple(sorted(named.values())), tuple(expected.unchecked))
+    return Soundness(generation.path, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
 
 
 def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:

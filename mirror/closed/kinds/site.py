@@ -15,8 +15,11 @@ from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.closed.preflight import Plan
 from mirror.closed.venv.interpreter import Interpreter
+from mirror.core.bundle import dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
+from mirror.core.kinds import WHEEL
+from mirror.core.names import project_name
 from mirror.core.progress import Progress
 
 
@@ -56,6 +59,13 @@ class Site:
     def work(self) -> Path:
         """For what is gone when the generation is complete."""
         return self.generation.path / ".work"
+
+    def waived(self, rule: str) -> tuple[str, ...]:
+        """The projects of which somebody accepted what a rule of vetting finds, by the signed dossier."""
+        carried = self.manifest.find(dossier.PATH)
+        facts = dossier.Dossier.parse(self.bundle.read(carried)).files if carried else ()
+        paths = {one.path for one in facts if any(waiver.rule == rule for waiver in one.waivers)}
+        return tuple(project_name(wheel.name) for wheel in self.manifest.of(WHEEL) if wheel.path in paths)
 
     def copy(self, artifact: Artifact) -> Path:
         """Copy an artifact into the work directory. Raises as ``copy_artifact``."""

@@ -9,9 +9,7 @@ from mirror.closed.kinds.site import Site
 from mirror.closed.preflight import REQUIREMENTS
 from mirror.closed.venv.venv import Venv, choose_installer, make_venv
 from mirror.closed.venv.wheelserver import serving
-from mirror.core.bundle import dossier
 from mirror.core.kinds import TOOL, WHEEL
-from mirror.core.names import project_name
 from mirror.core.vetting.rules import COLLISION
 
 
@@ -33,18 +31,10 @@ def install(site: Site) -> None:
             work=site.work,
             jobs=site.jobs,
             inherited=(site.lock,),  # should we be killed, the prefix stays locked while the installer lives
-            last=_kept_in_collisions(site),
+            last=site.waived(COLLISION),  # whose files somebody chose over other wheels'
         )
         make_venv(installer, venv)
     site.installer = installer.name
-
-
-def _kept_in_collisions(site: Site) -> tuple[str, ...]:
-    """The projects whose files somebody chose over other wheels' (a waiver of ``collision``)."""
-    carried = site.manifest.find(dossier.PATH)
-    facts = dossier.Dossier.parse(site.bundle.read(carried)).files if carried else ()
-    chosen = {one.path for one in facts if any(waiver.rule == COLLISION for waiver in one.waivers)}
-    return tuple(project_name(wheel.name) for wheel in site.manifest.of(WHEEL) if wheel.path in chosen)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 
 from mirror.closed.prefix.generations import Generation
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.names import sha256_hex
+from mirror.core.names import project_name, sha256_hex
 from mirror.core.progress import Advance
 from mirror.core.wheels.record import Line, Record
 
@@ -50,13 +50,18 @@ class Seal:
     entries: Mapping[str, str]
 
     @classmethod
-    def of(cls, generation: Generation) -> Seal:
+    def of(cls, generation: Generation, doubted: Collection[str] = ()) -> Seal:
         """Read a generation that has just been built.
+
+        Args:
+            doubted: projects whose RECORD is known to say other things than its files are; it vouches for none of them.
 
         Raises:
             OSError: when something in it cannot be read.
         """
-        vouched = {path for path, lines in vouching(generation).items() if len({line.digest for line in lines}) == 1}
+        vouched = {
+            path for path, lines in vouching(generation, doubted).items() if len({line.digest for line in lines}) == 1
+        }
         links, files = {}, []
         for path, facts in walk(generation.path):
             if stat.S_ISLNK(facts.st_mode):
@@ -153,14 +158,16 @@ def lines_of(generation: Generation, record: str) -> dict[str, Line]:
     return {path: line for path, line in paths.items() if path.startswith("venv/") and not path.endswith(".pyc")}
 
 
-def vouching(generation: Generation) -> dict[str, list[Line]]:
-    """What the RECORDs of a generation say of each path.
+def vouching(generation: Generation, doubted: Collection[str] = ()) -> dict[str, list[Line]]:
+    """What the RECORDs of a generation say of each path, but those of the projects in ``doubted``.
 
     Raises:
         OSError: when one cannot be read.
     """
     found: dict[str, list[Line]] = {}
     for record in records(generation):
+        if project_name(record.split("/")[-2].partition("-")[0]) in doubted:
+            continue
         for path, line in lines_of(generation, record).items():
             found.setdefault(path, []).append(line)
     return found

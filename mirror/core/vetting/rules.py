@@ -38,6 +38,9 @@ class Rule:
 COLLISION = "collision"
 """Its waiver names the project whose files are kept: the closed side installs that one after the others."""
 
+RECORD_MISMATCH = "record-mismatch"
+"""Its waiver names a project whose RECORD vouches for none of its files, once they are installed."""
+
 GLIBC_FLOOR = "glibc-floor"
 PICKLE = "pickle"
 SAFETENSORS = "safetensors"
@@ -60,7 +63,7 @@ RULES = {
     "wheel-format": Rule("a METADATA, WHEEL or entry_points.txt that is missing or cannot be read", False),
     "record-missing": Rule("no RECORD, or one that cannot be read", False),
     "record-incomplete": Rule("files that RECORD does not list", True),
-    "record-mismatch": Rule("files with another digest or size than RECORD's", True),
+    RECORD_MISMATCH: Rule("files with another digest or size than RECORD's", True),
     "record-stale": Rule("lines of RECORD for files that are not there", True),
     "record-weak": Rule("files without a SHA-256 or better in RECORD", True),
     "record-path": Rule("paths in RECORD that lead out of the environment", False),

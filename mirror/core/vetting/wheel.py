@@ -28,7 +28,7 @@ from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, look_at_identity
-from mirror.core.vetting.rules import GLIBC_FLOOR, Finding
+from mirror.core.vetting.rules import GLIBC_FLOOR, RECORD_MISMATCH, Finding
 from mirror.core.wheels.hostcommands import is_host_command
 from mirror.core.wheels.paths import (
     INSTALLERS_FILES,
@@ -240,7 +240,7 @@ class _Vetting:
             self.found("record-missing", record.problem)
         self.found_in("record-incomplete", "RECORD does not list", record.unlisted)
         self.found_in("record-weak", "no SHA-256 or better in RECORD", record.weak)
-        self.found_in("record-mismatch", "other bytes than RECORD says", record.wrong)
+        self.found_in(RECORD_MISMATCH, "other bytes than RECORD says", record.wrong)
         self.found_in("record-path", "RECORD lists paths outside of the wheel", record.outside)
         self.found_in("record-stale", "RECORD lists what is not there", record.stale)
 
