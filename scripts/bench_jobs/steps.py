@@ -16,8 +16,7 @@ from mirror.core.kinds import WHEEL
 
 def pack(members: Path, output: Path) -> None:
     """Write the very bundle that was unpacked."""
-    from mirror.core.bundle import writer
-    from mirror.core.bundle import layout
+    from mirror.core.bundle import layout, writer
     from mirror.core.bundle.manifest import Manifest
 
     data = (members / layout.MANIFEST).read_bytes()

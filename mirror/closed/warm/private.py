@@ -132,7 +132,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
             wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
             copied = [one for one in wanted if _copy(one, directory, place)]
             sync_tree(place)
-            account = {path: [facts.st_size, facts.st_mtime_ns] for path, facts in _files(place)}
+            account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
             write_file(place / f"{directory.name}.json", _encode(directory.name, account), mode=0o600)
     except OSError as exc:
         raise Unwritable(os.fsdecode(exc.filename or place), exc.strerror or str(exc)) from exc
@@ -282,7 +282,7 @@ def read_state(generation: Generation, base: Mapping[str, str], proc: Path = Pat
         before = account.get(path)
         if before is None:
             added.append(path)
-        elif before != [facts.st_size, facts.st_mtime_ns]:
+        elif before != [facts.st_size, facts.st_mtime_ns // 1000]:
             changed.append(path)
     here = key_here(generation, base, proc=proc) if layer else None
     wrong, told = (faults(layer.key, here), notes(layer.key, here)) if layer and here else ((), ())
