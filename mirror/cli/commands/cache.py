@@ -18,7 +18,7 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import choose_prefix, current_generation
 from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import Key, Layer
-from mirror.closed.warm.layer import add_layer, layer_of, problems_of, remove_layer
+from mirror.closed.warm.layer import LayerDamaged, add_layer, check_layer, remove_layer
 from mirror.closed.warm.packing import pack_layer
 from mirror.closed.warm.private import State, fill, read_state
 from mirror.closed.warm.programs import is_compiled, program_of
@@ -228,17 +228,14 @@ def _counts(title: str, counts: Mapping[str, int]) -> Iterator[str]:
 def _status(args: argparse.Namespace) -> int:
     _, generation = _current(args)
     state = read_state(generation, os.environ)
-    directory = layer_of(generation)
-    problems = list(problems_of(directory, Console())) if args.check and directory else []
+    problems = list(check_layer(generation, Console())) if args.check else []
     if args.json:
         print_json({**state.to_dict(), "problems": problems if args.check else None})
     else:
         for line in _state_lines(state, problems, args.check):
             out(line)
     if problems:
-        from mirror.closed.warm.layer import LayerDamaged
-
-        raise LayerDamaged(str(directory), tuple(problems[:3]))
+        raise LayerDamaged(str(state.directory), tuple(problems[:10]))
     return 0
 
 

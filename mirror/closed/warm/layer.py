@@ -32,7 +32,7 @@ from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import MAX_BYTES, Layer
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.programs import counted_by_program
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.truststore import TrustStore
@@ -160,6 +160,21 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
                 yield f"{path} cannot be read: {exc.strerror or exc}"
 
 
+def check_layer(generation: Generation, progress: Progress = SILENT) -> tuple[str, ...]:
+    """What of a generation's layer is not as it was added; nothing when all is, or there is none. Every file is read.
+
+    Raises:
+        Unreadable: when it cannot be told whether there is one.
+    """
+    directory = layer_of(generation)
+    try:
+        return tuple(problems_of(directory, progress)) if directory else ()
+    except LayerDamaged as exc:
+        return exc.problems
+    except InvalidDocument as exc:
+        return (str(exc),)
+
+
 def add_layer(
     path: Path,
     generation: Generation,
@@ -190,18 +205,11 @@ def add_layer(
         data = layer.encode()
         directory = generation.path / _directory_name(data)
         with prefix.lock():
-            is_whole = layer_of(generation) == directory and not _is_damaged(directory)
+            is_whole = layer_of(generation) == directory and not check_layer(generation)
             if not is_whole:
                 _put(generation, directory, data, carried.files(), layer, progress)
         signers = tuple(sorted({name for names in carried.signers.by_role.values() for name in names}))
     return Added(directory, layer, signers, notes(layer.key, here), is_whole)
-
-
-def _is_damaged(directory: Path) -> bool:
-    try:
-        return any(problems_of(directory))
-    except MirrorError:
-        return True
 
 
 def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer: Layer, progress: Progress) -> None:
