@@ -74,7 +74,7 @@ class Site:
 
     def serve(self, *arguments: str, **variables: str) -> dict[str, int]:
         words = ("run", "--prefix", self.prefix, "--", "kernelserver", *arguments)
-        compiled: dict[str, int] = json.loads(self.mirror(*words, **variables))
+        compiled: dict[str, int] = json.loads(self.mirror(*words, code=0, **variables))
         return compiled
 
 

@@ -5,7 +5,7 @@ only misses by (a variable, the driver's version) does not make a layer useless,
 
 Example::
 
-    key = key_here(generation, environment, os.environ)
+    key = key_here(generation, os.environ)
     faults(layer.key, key)          # () when the layer fits
 """
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
     found = {
         (Path(place) / name).relative_to(top).as_posix()
         for place, directories, names in os.walk(top)
-        for name in (*names, *(one for one in directories if (Path(place) / one).is_symlink()))
+        for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
     }
     yield from (f"{path} is missing" for path in sorted(expected.keys() - found))
     yield from (f"{path} was not added with it" for path in sorted(found - expected.keys()))
@@ -158,6 +159,11 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
                     yield f"{path} was changed"
             except OSError as exc:
                 yield f"{path} cannot be read: {exc.strerror or exc}"
+
+
+def _is_link(path: Path) -> bool:
+    facts = facts_of(path)
+    return facts is not None and stat.S_ISLNK(facts.st_mode)
 
 
 def check_layer(generation: Generation, progress: Progress = SILENT) -> tuple[str, ...]:
@@ -182,6 +188,7 @@ def add_layer(
     store: TrustStore,
     base: Mapping[str, str],
     progress: Progress = SILENT,
+    proc: Path = Path("/proc"),
 ) -> Added:
     """Verify a layer's file and put it into a generation, in place of the one that is there.
 
@@ -189,6 +196,7 @@ def add_layer(
         path: the file.
         generation: a complete one of ``prefix``.
         base: this user's environment, for notes.
+        proc: where the kernel's files are.
 
     Raises:
         LayerDoesNotFit: when it was compiled for another generation or host; nothing is changed then.
@@ -198,7 +206,7 @@ def add_layer(
     """
     check_owner(prefix.named, "add compiled kernels to")
     with open_layer(path, store, progress=progress) as carried, readable_for_others():
-        layer, here = carried.layer, key_here(generation, base)
+        layer, here = carried.layer, key_here(generation, base, proc=proc)
         wrong = faults(layer.key, here)
         if wrong:
             raise LayerDoesNotFit(str(path), wrong)

@@ -117,6 +117,7 @@ def pack_layer(
     output: Path,
     now: int,
     progress: Progress = SILENT,
+    proc: Path = Path("/proc"),
 ) -> Packed:
     """Write what this user's caches hold of a generation.
 
@@ -127,6 +128,7 @@ def pack_layer(
         sign: makes a signature with the key of a builder.
         output: the file to write.
         now: seconds since 1970 UTC.
+        proc: where the kernel's files are.
 
     Raises:
         NothingToPack: when nothing was compiled.
@@ -138,7 +140,7 @@ def pack_layer(
     environment = load_environment(generation)
     place = environment.caches(base)
     refuse_shared(place)
-    key = key_here(generation, base)
+    key = key_here(generation, base, proc=proc)
     with _temporary(output) as payload:
         gathered = _Gathering(place, layer_directory(generation), payload, progress)
         layer = gathered.layer(key, now)

@@ -10,7 +10,7 @@ it is copied, and appears whole or not at all; nothing that is there is replaced
 
 Example::
 
-    filled = fill(environment, generation, os.environ)
+    filled = fill(generation, os.environ)
     state = read_state(generation, os.environ)      # state.compiled: {} when nothing was compiled since
 """
 
