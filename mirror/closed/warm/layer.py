@@ -15,6 +15,7 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -242,10 +243,10 @@ def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer
         _point(generation, directory.name)
         _sweep(generation, keep=directory)
     except OSError as exc:
-        _forget(making)
+        _forget(generation)
         raise Unwritable(os.fsdecode(exc.filename or directory), exc.strerror or str(exc)) from exc
     except BaseException:
-        _forget(making)
+        _forget(generation)
         raise
 
 
@@ -258,9 +259,10 @@ def _point(generation: Generation, target: str) -> None:
     sync_directory(generation.path)
 
 
-def _forget(making: Path) -> None:
-    if facts_of(making):
-        remove_tree(making)
+def _forget(generation: Generation) -> None:
+    """Remove what no link leads to; where that fails too, it goes with the next change."""
+    with contextlib.suppress(OSError, Unreadable):
+        _sweep(generation, keep=layer_of(generation))
 
 
 def _sweep(generation: Generation, keep: Path | None) -> None:
