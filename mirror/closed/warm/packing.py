@@ -149,7 +149,7 @@ def pack_layer(
         source = Path(payload.name)
         document = layer.encode()
         artifacts = [
-            Artifact(CACHES, source.stat().st_size, gathered.sha256, "caches", origin="built"),
+            Artifact(CACHES, source.stat().st_size, gathered.sha256, "caches"),
             Artifact(DOCUMENT, len(document), Sha256Hex(hashlib.sha256(document).hexdigest()), "warm.json"),
         ]
         sums = "".join(
