@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Callable, cast
+from typing import IO, Any, Callable
 
 from mirror import __version__
 from mirror.closed.environment.variables import load_environment
@@ -45,6 +45,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.chain import fingerprint
+from mirror.core.trust.root import MANIFEST_NAMESPACE
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW, check_manifest
 
@@ -136,49 +137,53 @@ def pack_layer(
         UnknownSigner, ThresholdNotMet: when the key is no builder's of the trusted root.
         Unreadable, Unwritable, NoSpaceForBundle: as the system says.
     """
-    root, documents = store.load_root(), store.root_documents()
     environment = load_environment(generation)
     place = environment.caches(base)
     refuse_shared(place)
     key = key_here(generation, base, proc=proc)
-    with _temporary(output) as payload:
-        gathered = _Gathering(place, layer_directory(generation), payload, progress)
-        layer = gathered.layer(key, now)
-        if not counted_by_program(member.path for member in layer.files):
-            raise NothingToPack(str(place))
-        source = Path(payload.name)
-        document = layer.encode()
-        artifacts = [
-            Artifact(CACHES, source.stat().st_size, gathered.sha256, "caches"),
-            Artifact(DOCUMENT, len(document), Sha256Hex(hashlib.sha256(document).hexdigest()), "warm.json"),
-        ]
-        sums = "".join(
-            f"{line}\n" for line in (*root_sums(documents), *(f"{a.sha256}  {a.path}" for a in artifacts))
-        ).encode()
-        artifacts.insert(1, Artifact(SUMS, len(sums), Sha256Hex(hashlib.sha256(sums).hexdigest()), "SHA256SUMS"))
-        manifest = Manifest(
-            environment.manifest.name,
-            now,
-            environment.manifest.target,
-            tuple(artifacts),
-            tuple(fingerprint(one) for one, _ in documents),
-            tool=__version__,
-        )
-        manifest.check()
-        data = manifest.encode()
-        signature = sign(data, "mirror-manifest@v1")
-        signers = check_manifest(data, [signature], root, required=REVIEW)
-        sources: dict[str, Source] = {CACHES: source, SUMS: sums, DOCUMENT: document}
-        sha256 = pack(manifest, data, [signature], documents, sources, output, progress)
+    try:
+        # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
+        with tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
+            gathered = _Gathering(place, layer_directory(generation), payload, progress)
+            layer = gathered.layer(key, now)
+            if not counted_by_program(member.path for member in layer.files):
+                raise NothingToPack(str(place))
+            caches = Path(f"/proc/self/fd/{payload.fileno()}")
+            manifest, sources = _assembled(environment.manifest, layer, caches, gathered.sha256, store)
+            data = manifest.encode()
+            signature = sign(data, MANIFEST_NAMESPACE)
+            signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
+            sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
+    except OSError as exc:
+        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
     return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.kept_paths))
 
 
-def _temporary(output: Path) -> IO[bytes]:
-    """A file for the tar of caches, on the output's disk; it goes when it is closed."""
-    try:
-        return cast("IO[bytes]", tempfile.NamedTemporaryFile(prefix=".mirror-warm-", dir=output.absolute().parent))
-    except OSError as exc:
-        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+def _assembled(
+    stack: Manifest, layer: Layer, caches: Path, sha256: Sha256Hex, store: TrustStore
+) -> tuple[Manifest, dict[str, Source]]:
+    """The manifest of a layer's file, and what each of its members is read from.
+
+    Args:
+        stack: the manifest of the bundle that the generation was installed from.
+        caches: the tar of files, and ``sha256`` of it.
+    """
+    documents = store.root_documents()
+    found = [Artifact(CACHES, caches.stat().st_size, sha256, "caches")]
+    sources: dict[str, Source] = {CACHES: caches}
+
+    def take(path: str, data: bytes) -> None:
+        found.append(Artifact(path, len(data), Sha256Hex(hashlib.sha256(data).hexdigest()), path.split("/")[1]))
+        sources[path] = data
+
+    take(DOCUMENT, layer.encode())
+    sums = (*root_sums(documents), *(f"{one.sha256}  {one.path}" for one in found))
+    take(SUMS, "".join(f"{line}\n" for line in sums).encode())
+    members = (found[0], *sorted(found[1:], key=lambda one: one.path))
+    roots = tuple(fingerprint(document) for document, _ in documents)
+    manifest = Manifest(stack.name, layer.packed, stack.target, members, roots, tool=__version__)
+    manifest.check()
+    return manifest, sources
 
 
 class _Gathering:
