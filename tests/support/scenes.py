@@ -15,7 +15,8 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import record
 from mirror.closed.soundness import check_generation
-from mirror.closed.warm.layer import check_layer, layer_of
+from mirror.closed.warm.document import PLACE
+from mirror.closed.warm.layer import check_layer, layer_of, read_layer
 from mirror.connected.signing.signers import ensure_builder
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
@@ -180,6 +181,34 @@ def _layer_state(world: Path) -> str:
     if problems := check_layer(generation):
         return f"damaged: {problems}"
     return "new" if (directory / "files/deep_gemm").is_dir() else "old"
+
+
+def _filled_state(world: Path) -> str:
+    """By the note that is written last."""
+    return "new" if list(world.glob("home/cache/mirror/jit/*/warm.*.json")) else "old"
+
+
+def _caches_sound(world: Path) -> list[str]:
+    """What has its name in a user's caches is whole; with the note all of it is there."""
+    generation = _pointed(world)
+    directory = layer_of(generation) if generation else None
+    if directory is None:
+        return ["the layer is gone"]
+    wrong = []
+    for place in world.glob("home/cache/mirror/jit/*"):
+        for member in read_layer(directory).files:
+            path = place / member.path
+            wanted = (directory / "files" / member.path).read_bytes().replace(PLACE, str(place).encode())
+            is_due = bool(list(place.glob("warm.*.json"))) and not member.path.startswith("aot/")
+            if path.is_file() and path.read_bytes() != wanted:
+                wrong.append(f"{member.path} is not whole")
+            elif is_due and not path.is_file():
+                wrong.append(f"{member.path} is missing")
+    return wrong
+
+
+def _fill(world: Path) -> list[str]:
+    return ["cache", "fill", "--prefix", f"{world}/p"]
 
 
 def _add_layer(world: Path) -> list[str]:
@@ -385,6 +414,7 @@ def scenes() -> dict[str, Scene]:
               again=lambda world, _: [*_rollback(world), "--to", "4"]),
         Scene("gc", _make_five, _gc, _swept_state, _prefix_sound),
         Scene("layer", _make_layered, _add_layer, _layer_state, _prefix_sound),
+        Scene("fill", _make_layered, _fill, _filled_state, _caches_sound, transient=("home/cache",)),
         Scene("approve", _make_review, _approve, _approved_state, _bundle_kept, again=_unless_done(_approve)),
         Scene("reject", _make_review, _reject, _refused_state, _bundle_kept, again=_unless_done(_reject)),
         Scene("report", _make_page, _report, _page_state, _bundle_kept),

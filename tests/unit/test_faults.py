@@ -17,6 +17,7 @@ SAMPLED = {
     "rollback": 6,
     "gc": 6,
     "layer": 6,
+    "fill": 6,
     "approve": 3,
     "reject": 3,
     "report": 3,
