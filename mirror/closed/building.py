@@ -29,6 +29,7 @@ from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.preflight import Plan
 from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
 from mirror.closed.toolkit.unpacking import dangling_notes
+from mirror.closed.warm.aot import link_modules
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import Unwritable, place_of
@@ -93,6 +94,7 @@ class Building:
         site.work.mkdir(mode=0o700)
         for install in INSTALL:
             install(site)
+        link_modules(self.generation)
         environment = Environment(self.generation.path, self._manifest)
         write_file(self.generation.env_script, sh_script(environment).encode())
         write_file(self.generation.env_script.with_suffix(".fish"), fish_script(environment).encode())

@@ -40,6 +40,7 @@ from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.interpreter import find_interpreter
+from mirror.closed.warm.carried import refuse_layer
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.names import Sha256Hex
@@ -120,6 +121,7 @@ def install(
     with open_bundle(options.bundle) as bundle, readable_for_others():
         store = store or TrustStore.default()
         manifest = trusted_manifest(bundle, store, options.fingerprint)
+        refuse_layer(options.bundle, manifest)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         if options.policy:
             enforce(options.policy, manifest, bundle.read)

@@ -39,7 +39,6 @@ from mirror.connected.models.hub import hub_session
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
-from mirror.connected.packing.pack import pack
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -53,6 +52,7 @@ from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
+from mirror.core.bundle.writer import pack
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
 from mirror.core.names import Sha256Hex

@@ -109,6 +109,12 @@ COMMANDS = (
     ),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),
+    Command(
+        "cache",
+        CLOSED,
+        "carry compiled kernels to other hosts, for warm starts",
+        "A layer is there whole or not at all: the same command begins anew.",
+    ),
     Command("which", CLOSED, "say which RPM brings a file"),
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),

@@ -16,8 +16,7 @@ from mirror.core.kinds import WHEEL
 
 def pack(members: Path, output: Path) -> None:
     """Write the very bundle that was unpacked."""
-    from mirror.connected.packing import pack as packing
-    from mirror.core.bundle import layout
+    from mirror.core.bundle import layout, writer
     from mirror.core.bundle.manifest import Manifest
 
     data = (members / layout.MANIFEST).read_bytes()
@@ -26,7 +25,7 @@ def pack(members: Path, output: Path) -> None:
     names = [layout.root_names(version) for version in range(1, len(manifest.roots) + 1)]
     roots = [((members / root).read_bytes(), (members / signed).read_bytes()) for root, signed in names]
     sources = {artifact.path: members / artifact.path for artifact in manifest.artifacts}
-    packing.pack(manifest, data, signatures, roots, sources, output)
+    writer.pack(manifest, data, signatures, roots, sources, output)
 
 
 def fetch(lock: Path) -> None:

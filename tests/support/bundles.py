@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mirror.connected.packing.meta import install_txt, rpms_json, wheel_size
-from mirror.connected.packing.pack import Source, pack
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.writer import Source, pack
 from mirror.core.kinds import DIRECTORIES, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target

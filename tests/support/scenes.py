@@ -15,6 +15,8 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import record
 from mirror.closed.soundness import check_generation
+from mirror.closed.warm.document import PLACE
+from mirror.closed.warm.layer import check_layer, layer_of, read_layer
 from mirror.connected.signing.signers import ensure_builder
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
@@ -26,6 +28,7 @@ from tests.support.faults import Scene
 from tests.support.generations import put_generation
 from tests.support.index import LoopbackIndex
 from tests.support.keys import make_root, role, sign_root, write_private_key
+from tests.support.layers import add, make_host, pack
 from tests.support.wheels import make_wheel, sha256_of
 
 # -- a prefix ---------------------------------------------------------------------------------------------------------------
@@ -154,6 +157,62 @@ def _swept_state(world: Path) -> str:
     if pointed is None or pointed.identity.sequence != 5 or not {4, 5} <= there:
         return f"{sorted(there)}, of which is current: {pointed}"
     return "new" if there == {4, 5} and not prefix.unfinished() else "old"
+
+
+def _make_layered(world: Path) -> None:
+    """A generation with one layer of compiled kernels, and another layer to add."""
+    store, prefix = TrustStore(world / "home/mirror"), Prefix(world / "p")
+    _desk(world)
+    generation = put_generation(prefix, 5, files=_PROGRAMS)
+    host = make_host(world / "maker")
+    host.compile(generation)
+    add(pack(generation, host, store, world / "old.tar").path, prefix, generation, host, store)
+    host.compile(generation, {"deep_gemm/cache/k/kernel.cubin": b"more"})
+    pack(generation, host, store, world / "new.tar")
+    shutil.rmtree(world / "maker")
+
+
+def _layer_state(world: Path) -> str:
+    """By the layer that the link leads to, which is whole."""
+    generation = _pointed(world)
+    directory = layer_of(generation) if generation else None
+    if generation is None or directory is None:
+        return "without a layer"
+    if problems := check_layer(generation):
+        return f"damaged: {problems}"
+    return "new" if (directory / "files/deep_gemm").is_dir() else "old"
+
+
+def _filled_state(world: Path) -> str:
+    """By the note that is written last."""
+    return "new" if list(world.glob("home/cache/mirror/jit/*/warm.*.json")) else "old"
+
+
+def _caches_sound(world: Path) -> list[str]:
+    """What has its name in a user's caches is whole; with the note all of it is there."""
+    generation = _pointed(world)
+    directory = layer_of(generation) if generation else None
+    if directory is None:
+        return ["the layer is gone"]
+    wrong = []
+    for place in world.glob("home/cache/mirror/jit/*"):
+        for member in read_layer(directory).files:
+            path = place / member.path
+            wanted = (directory / "files" / member.path).read_bytes().replace(PLACE, str(place).encode())
+            is_due = bool(list(place.glob("warm.*.json"))) and not member.path.startswith("aot/")
+            if path.is_file() and path.read_bytes() != wanted:
+                wrong.append(f"{member.path} is not whole")
+            elif is_due and not path.is_file():
+                wrong.append(f"{member.path} is missing")
+    return wrong
+
+
+def _fill(world: Path) -> list[str]:
+    return ["cache", "fill", "--prefix", f"{world}/p"]
+
+
+def _add_layer(world: Path) -> list[str]:
+    return ["cache", "add", f"{world}/new.tar", "--prefix", f"{world}/p"]
 
 
 # -- a builder's machine ----------------------------------------------------------------------------------------------------
@@ -354,6 +413,8 @@ def scenes() -> dict[str, Scene]:
         Scene("rollback", _make_five, _rollback, _rolled_back_state, _prefix_sound,
               again=lambda world, _: [*_rollback(world), "--to", "4"]),
         Scene("gc", _make_five, _gc, _swept_state, _prefix_sound),
+        Scene("layer", _make_layered, _add_layer, _layer_state, _prefix_sound),
+        Scene("fill", _make_layered, _fill, _filled_state, _caches_sound, transient=("home/cache",)),
         Scene("approve", _make_review, _approve, _approved_state, _bundle_kept, again=_unless_done(_approve)),
         Scene("reject", _make_review, _reject, _refused_state, _bundle_kept, again=_unless_done(_reject)),
         Scene("report", _make_page, _report, _page_state, _bundle_kept),

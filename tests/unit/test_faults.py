@@ -16,6 +16,8 @@ SAMPLED = {
     "trust": 6,
     "rollback": 6,
     "gc": 6,
+    "layer": 6,
+    "fill": 6,
     "approve": 3,
     "reject": 3,
     "report": 3,

@@ -37,7 +37,7 @@ ORDER = {
         "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
     ),
     "closed": (
-        "host", "venv", "toolkit", "preflight", "prefix", "environment", "selftest", "soundness",
+        "host", "venv", "toolkit", "preflight", "prefix", "environment", "warm", "selftest", "soundness",
         "kinds", "building", "upgrade_check", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),

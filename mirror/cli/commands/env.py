@@ -6,12 +6,13 @@ import argparse
 import os
 from typing import Any
 
-from mirror.cli.console import print_json
+from mirror.cli.console import Console, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.environment.caches import remember
 from mirror.closed.environment.shells import as_document, csh_script, fish_script, sh_script
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
+from mirror.closed.warm.private import fill_or_tell
 
 _DESCRIPTION = """\
 Print what a shell must do to use the installed stack, as its env.sh does:
@@ -35,11 +36,13 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    environment = load_environment(current_generation(choose_prefix(args.name, args.prefix)))
+    generation = current_generation(choose_prefix(args.name, args.prefix))
+    environment = load_environment(generation)
     if args.shell == "json":
         print_json(as_document(environment, os.environ))
     elif args.shell == "csh":
         remember(environment, os.environ)  # as the scripts for other shells do when they are evaluated
+        fill_or_tell(generation, os.environ, Console())
         print(csh_script(environment, os.environ), end="")
     else:
         print((fish_script if args.shell == "fish" else sh_script)(environment), end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,12 @@ from mirror.cli.caller import spoken
 from mirror.cli.console import Console, out, print_json
 from mirror.cli.options import fingerprint
 from mirror.closed.install import Installed, Options, install
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.numbered import read_stack
+from mirror.closed.warm.layer import Added, add_layer
 from mirror.core.kinds import KINDS, TOOL, WHEEL
 from mirror.core.policy.document import read_policy
+from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -62,6 +67,9 @@ def configure(subparsers: Any) -> None:
         action="store_true",
         help="check what was installed from this bundle, and build it anew beside if a file of it is damaged",
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="LAYER", help="then add a layer of compiled kernels, as 'mirror cache add' does"
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
@@ -80,12 +88,22 @@ def run(args: argparse.Namespace) -> int:
         args.repair,
     )
     installed = install(options, progress=Console())
+    added = _added(args.cache, installed) if args.cache else None
     if args.json:
-        print_json(_document(installed))
+        print_json({**_document(installed), **({"cache": added.to_dict()} if added else {})})
     else:
         out("\n".join(_sentences(installed)))
+        if added:
+            out(f"added {counted(len(added.layer.files), 'file')} of compiled kernels, in {added.directory}")
         out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
+
+
+def _added(layer: Path, installed: Installed) -> Added:
+    """Add a layer to what was installed; where that fails, what was installed stays."""
+    prefix = Prefix(installed.prefix)
+    generation = read_stack(prefix).named(Path(installed.receipt.generation).name)
+    return add_layer(layer, generation, prefix, TrustStore.default(), os.environ, Console())
 
 
 def _document(installed: Installed) -> dict[str, Any]:

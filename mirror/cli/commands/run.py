@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.console import Console
 from mirror.closed.environment.launch import launch
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
+from mirror.closed.warm.private import fill_or_tell
 
 
 def configure(subparsers: Any) -> None:
@@ -39,5 +41,6 @@ def run(args: argparse.Namespace) -> int:
     if not command:
         args.parser.error("name a program after --")
     generation = current_generation(choose_prefix(name[0] if name else "", args.prefix))
+    fill_or_tell(generation, os.environ, Console())
     sys.stdout.flush()
     launch(load_environment(generation), command, os.environ)

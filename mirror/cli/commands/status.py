@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.closed.environment.variables import GenerationDamaged
-from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.generations import Prefix, generation_at
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
 from mirror.closed.soundness import Soundness, check_generation
+from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -24,6 +25,9 @@ generation is what 'rollback --to' takes; it stays the same for ever. With --che
 generation is read and compared with what was installed: what is missing, changed or not known is named, with the
 package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is changed.
 """
+
+_SHOWN = 10
+"""How many files of a damaged layer are named."""
 
 
 def configure(subparsers: Any) -> None:
@@ -46,14 +50,22 @@ def run(args: argparse.Namespace) -> int:
     prefixes = _prefixes(args.name, args.prefix)
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
+    layers = {check.generation: _layer(check.generation) for checks in found for check in checks}
+    spoilt = {path: problems for path, problems in layers.items() if problems}
     if args.json:
-        print_json({"stacks": [_document(one, checks, args.check) for one, checks in zip(statuses, found)]})
+        print_json(
+            {"stacks": [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]}
+        )
     else:
-        out("\n\n".join("\n".join(_lines(one, checks)) for one, checks in zip(statuses, found)))
+        out("\n\n".join("\n".join(_lines(one, checks, layers)) for one, checks in zip(statuses, found)))
     damaged = [check for checks in found for check in checks if check.damages]
     if damaged:
         _say_what_to_do(damaged)
-    return GenerationDamaged.exit_code if damaged else 0
+        return GenerationDamaged.exit_code
+    if spoilt:
+        path, problems = next(iter(spoilt.items()))
+        raise LayerDamaged(str(path / LINK), problems[:_SHOWN])
+    return 0
 
 
 def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
@@ -73,12 +85,22 @@ def _check(prefix: Prefix, every: bool) -> list[Soundness]:
     return [check_generation(generation, Console()) for generation in chosen]
 
 
-def _document(status: Status, checks: list[Soundness], checked: bool) -> dict[str, Any]:
-    found = {"checks": [{**check.to_dict(), "id": check.generation.name} for check in checks]}
-    return {**status.to_dict(), **(found if checked else {})}
+def _layer(path: Path) -> tuple[str, ...]:
+    """What is wrong with the layer of compiled kernels in a generation; nothing when there is none."""
+    generation = generation_at(path)
+    return check_layer(generation, Console()) if generation else ()
 
 
-def _lines(status: Status, checks: Iterable[Soundness]) -> Iterator[str]:
+def _document(status: Status, checks: list[Soundness], layers: Mapping[Path, tuple[str, ...]] | None) -> dict[str, Any]:
+    if layers is None:
+        return status.to_dict()
+    told = [
+        {**check.to_dict(), "id": check.generation.name, "layer": list(layers[check.generation])} for check in checks
+    ]
+    return {**status.to_dict(), "checks": told}
+
+
+def _lines(status: Status, checks: Iterable[Soundness], layers: Mapping[Path, tuple[str, ...]]) -> Iterator[str]:
     names = sorted({receipt.name for receipt in status.receipts})
     yield " ".join([*names, "in", str(status.prefix)])
     for one in status.generations:
@@ -88,6 +110,10 @@ def _lines(status: Status, checks: Iterable[Soundness]) -> Iterator[str]:
         yield "  none is current"
     for check in checks:
         yield from _checked(check)
+        problems = layers[check.generation]
+        yield from (f"layer      {shown(problem)}" for problem in problems[:_SHOWN])
+        if len(problems) > _SHOWN:
+            yield f"layer      and {len(problems) - _SHOWN} more"
 
 
 def _generation(one: Listed, is_current: bool) -> Iterator[str]:

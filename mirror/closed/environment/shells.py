@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
 from mirror.closed.environment.variables import CACHES, UNSET, WEIGHTS, Environment
 
@@ -50,9 +50,20 @@ def sh_script(environment: Environment) -> str:
         '  command mkdir -p -m 700 "$_mirror_jit" &&',
         f'  command ln -sn {generation} "$_mirror_jit/generation"',
         "} 2>/dev/null || :",
+        "# A layer of compiled kernels that was added to the generation is copied once: 'mirror cache'.",
+        f'if [ -L {generation}/warm ] && [ ! -e "$_mirror_jit/$(command readlink {generation}/warm).json" ]; then',
+        f"  {_fill_command(environment, shlex.quote)} || :",
+        "fi",
         "unset _mirror_cache _mirror_jit",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _fill_command(environment: Environment, quote: Callable[[str], str]) -> str:
+    """Fill the user's caches from the generation's layer; quoted for a shell."""
+    generation = environment.generation
+    words = (str(generation / "bin" / "mirror"), "cache", "fill", "--prefix", str(generation.parents[1]))
+    return f"{' '.join(map(quote, words))} --generation {generation.name} >/dev/null"
 
 
 def _sh_prepend(name: str, first: str) -> list[str]:
@@ -95,6 +106,10 @@ def fish_script(environment: Environment) -> str:
         'if not test -L "$_mirror_jit/generation"',
         '    command mkdir -p -m 700 "$_mirror_jit" 2>/dev/null',
         f'    and command ln -sn {generation} "$_mirror_jit/generation" 2>/dev/null',
+        "end",
+        "# A layer of compiled kernels that was added to the generation is copied once: 'mirror cache'.",
+        f'if test -L {generation}/warm; and not test -e "$_mirror_jit/"(command readlink {generation}/warm).json',
+        f"    {_fill_command(environment, _fish_quote)}",
         "end",
         "set -e _mirror_cache; set -e _mirror_models; set -e _mirror_jit",
     ]

@@ -35,8 +35,10 @@ _MAX_BYTES = 64 << 20
 _CHUNK = 1 << 20
 _LINK = "-> "
 
-_UNSEALED = frozenset(("receipt.json", "files.json", "COMPLETE", ".work", ".cache"))
-"""At the top of a generation: written after the seal, or the cache of a user without a home."""
+_UNSEALED = frozenset(("receipt.json", "files.json", "COMPLETE", ".work", ".cache", "warm"))
+_LAYERS = ("warm.", ".warm.")
+"""At the top of a generation: written after the seal, the cache of a user without a home, and layers of compiled kernels, which
+have digests of their own (``mirror.closed.warm.layer``)."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,18 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     for directory, directories, names in os.walk(root, onerror=refuse):
         below = posixpath.relpath(directory, root) if directory != str(root) else ""
         if not below:
-            directories[:] = [name for name in directories if name not in _UNSEALED]
-            names = [name for name in names if name not in _UNSEALED]
+            directories[:] = [name for name in directories if _is_sealed(name)]
+            names = [name for name in names if _is_sealed(name)]
         links = [name for name in directories if os.path.islink(os.path.join(directory, name))]  # noqa: PTH114, PTH118
         directories[:] = [name for name in directories if name != "__pycache__" and name not in links]
         for name in (*names, *links):
             if not name.endswith(".pyc") and _is_text(name):
                 yield posixpath.join(below, name), os.lstat(os.path.join(directory, name))  # noqa: PTH118 - 50,000 files
+
+
+def _is_sealed(name: str) -> bool:
+    """Whether the seal speaks of a name at the top of a generation."""
+    return name not in _UNSEALED and not name.startswith(_LAYERS)
 
 
 def _is_text(name: str) -> bool:

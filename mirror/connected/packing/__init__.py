@@ -1,2 +1,2 @@
-"""Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``installer`` is mirror.pyz, ``pack``
-the tar."""
+"""Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``installer`` is mirror.pyz;
+``mirror.core.bundle.writer`` writes the tar."""

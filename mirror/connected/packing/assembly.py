@@ -1,6 +1,6 @@
 """Assembly: from files that are here to a manifest, in the bundle's order, and the bytes behind each member.
 
-It decides what goes in and under which path; ``mirror.connected.packing.pack`` writes the tar,
+It decides what goes in and under which path; ``mirror.core.bundle.writer`` writes the tar,
 ``mirror.connected.packing.meta`` the texts of ``meta/``.
 
 Rules: nothing of this machine goes in (no path, no time, no user), so that equal locks give equal bytes; each project is
@@ -20,10 +20,10 @@ from pathlib import Path
 
 from mirror import __version__
 from mirror.connected.packing import meta
-from mirror.connected.packing.pack import Source
 from mirror.connected.planning.plan import Plan, UnusableName
 from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
 from mirror.core.bundle.signaturearea import SUMS
+from mirror.core.bundle.writer import Source
 from mirror.core.kinds import DIRECTORIES, KINDS, TOOL, WHEEL, Kind
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.chain import Documents, fingerprint

@@ -5,7 +5,7 @@ bytes: a flipped bit, a link, a pax record or a second spelling of the same head
 ``MANIFEST.json``, ``SIG/1.sig``.., ``ROOT/1.json``, ``ROOT/1.sig``.., then the manifest's artifacts; after each its zero
 padding, and at the end two zero blocks and nothing more.
 
-This module does no I/O and trusts nothing; ``mirror.core.bundle.reader`` reads files, ``mirror.connected.packing.pack``
+This module does no I/O and trusts nothing; ``mirror.core.bundle.reader`` reads files, ``mirror.core.bundle.writer``
 writes them.
 
 Example::

@@ -14,6 +14,8 @@ import pytest
 
 from mirror.cli.document import Result, write_document
 from mirror.cli.main import main
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.generations import generation_at
 from mirror.connected.prepare import prepare
 from mirror.core.toolkit.fileindex import BUNDLED
 from tests.support.bundles import BundleSimulator
@@ -102,12 +104,39 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     assert "checks" not in ask("status", shape="status")["stacks"][0]
     assert ask("status", "--check", shape="status")["stacks"][0]["checks"][0]["damages"] == []
     ask("env", shape="env")
+    look_at_layers(ask, tmp_path, monkeypatch)
     ask("rollback", shape="rollback")
     ask("gc", "--keep", "0", "--dry-run", shape="gc")
     ask("which", "nv/target", code=109, shape="error")
     log = tmp_path / "server.log"
     log.write_text("ImportError: libcudart.so.12: cannot open shared object file: No such file or directory\n")
     ask("doctor", "--log", log, code=110, shape="doctor-log")
+
+
+def look_at_layers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled kernels, packed and added here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    key, layer = write_private_key(tmp_path / "key"), tmp_path / "l.tar"
+    ask("cache", "pack", "--key", key, "-o", layer, code=8, shape="error")
+    generation = Path(ask("env", shape="env")["generation"])
+    found = generation_at(generation)
+    assert found is not None
+    kernel = load_environment(found).caches(os.environ) / "triton/A/k.cubin"
+    kernel.parent.mkdir(parents=True, mode=0o700)
+    kernel.write_bytes(b"kernel")
+    assert ask("cache", "status", shape="cache-status")["compiled"] == {"Triton": 1}
+    ask("cache", "pack", "--key", key, "-o", layer, shape="cache-pack")
+    ask("cache", "show", layer, shape="cache-show")
+    ask("cache", "add", layer, shape="cache-add")
+    ask("cache", "fill", shape="cache-fill")
+    assert ask("cache", "status", "--check", shape="cache-status")["problems"] == []
+    assert ask("status", "--check", shape="status")["stacks"][0]["checks"][0]["layer"] == []
+    (generation / "warm/files/triton/A/k.cubin").chmod(0o600)
+    (generation / "warm/files/triton/A/k.cubin").write_bytes(b"another")
+    ask("cache", "status", "--check", code=8, shape="cache-status")
+    ask("status", "--check", code=8, shape="status")
+    ask("cache", "remove", shape="cache-remove")
+    ask("cache", "fill", code=94, shape="error")
 
 
 def test_what_which_prints(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

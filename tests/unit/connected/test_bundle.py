@@ -17,7 +17,6 @@ from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.choice import HashNotOnIndex
 from mirror.connected.index.wheels import NoWheelForTarget
-from mirror.connected.packing.pack import pack
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.planning.locks import LockOutdated, Locks
 from mirror.connected.planning.plan import Part, Plan
@@ -28,6 +27,7 @@ from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.layout import BadLayout
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.writer import pack
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex

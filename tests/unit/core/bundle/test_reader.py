@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.packing.pack import pack
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BadLayout
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
+from mirror.core.bundle.writer import pack
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.packing.meta import sha256sums
-from mirror.connected.packing.pack import pack
 from mirror.core.bundle.layout import BadLayout
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.signaturearea import SUMS, ordered, ordered_roots
+from mirror.core.bundle.writer import pack
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures import sshsig
 from mirror.core.target import Target

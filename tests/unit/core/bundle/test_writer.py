@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.packing.pack import NoSpaceForBundle, Source, SourceChanged, pack
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.writer import NoSpaceForBundle, Source, SourceChanged, pack
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from tests.support.keys import make_root, sign_manifest, sign_root

@@ -1,8 +1,8 @@
-"""Packing: one pass that reads each source, checks its digest, and writes the canonical tar.
+"""Writing a bundle: one pass that reads each source, checks its digest, and writes the canonical tar.
 
 The bytes are a function of the manifest, its signatures and the root chain (``mirror.core.bundle.layout``). The manifest is
-made
-and signed before: every digest is known from the locks, and a source that has changed since is refused as it is read.
+made and signed before: every digest is known, and a source that has changed since is refused as it is read. The builder writes
+bundles of stacks so, ``mirror.closed.warm.packing`` those of compiled kernels.
 
 Example::
 
@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Artifact, Manifest
@@ -26,7 +26,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import replacing
 
-Source = Path | bytes
+Source = Union[Path, bytes]
 """Where an artifact's bytes come from: a file of the store, or bytes that mirror made."""
 
 _CHUNK = 1 << 20
@@ -90,7 +90,7 @@ def pack(
         for number, signature in enumerate(signatures, 1):
             _small(tar, layout.signature_name(number), signature)
         for version, documents in enumerate(roots, 1):
-            for name, data in zip(layout.root_names(version), documents, strict=True):
+            for name, data in zip(layout.root_names(version), documents):
                 _small(tar, name, data)
         for artifact in manifest.artifacts:
             _copy(tar, artifact, sources[artifact.path], advance)

@@ -1,0 +1,291 @@
+"""A layer in a generation: put there whole, held to its digests, taken away.
+
+It lies in ``<generation>/warm.<digest>/``, named by the sha256 of its own document (``layer.json``), with its files below
+``files/``; the link ``warm`` leads to it. It belongs to the generation whose paths it was compiled for, is readable for all and
+written by nobody after it was made, and goes when the generation goes. FlashInfer's modules are found through a link that the
+generation was made with (``mirror.closed.warm.aot``).
+
+Rules: the prefix's lock is held by whoever changes a layer; the link moves last, in one step, after all of the layer is on the
+disk; what a killed run has left has no link to it and goes with the next change; a file is believed by its digest only.
+
+Example::
+
+    added = add_layer(Path("h100.warm.tar"), generation, prefix, store, os.environ)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.host.sharing import readable_for_others
+from mirror.closed.prefix.generations import Generation, Prefix
+from mirror.closed.prefix.seal import digest_of
+from mirror.closed.prefix.tree import remove_tree, sync_tree
+from mirror.closed.preflight import check_owner
+from mirror.closed.warm.carried import open_layer
+from mirror.closed.warm.document import MAX_BYTES, Layer
+from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
+from mirror.closed.warm.programs import counted_by_program
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import facts_of, sync_directory, write_file
+from mirror.core.trust.truststore import TrustStore
+
+LINK = "warm"
+ACCOUNT = "layer.json"
+FILES = "files"
+_NAME = re.compile(r"warm\.[0-9a-f]{16}", re.ASCII)
+_MAKING = ".warm.new"
+
+
+class LayerDamaged(MirrorError):
+    """A layer of compiled kernels is not what was added.
+
+    Attributes:
+        layer: its directory.
+        problems: what is wrong: a sentence each.
+    """
+
+    ref = "layer-damaged"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Servers start without it. Its owner adds it again: 'mirror cache add FILE', with the file that it came from; without "
+        "one, 'mirror cache remove' takes it away."
+    )
+    message = "{layer} is damaged: {problems}"
+
+    layer: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was added.
+
+    Attributes:
+        directory: where it lies now.
+        layer: what it says of itself.
+        signers: names of those who signed.
+        notes: what differs here and costs a part of it; a sentence each.
+        was_there: whether the same was there and whole before.
+    """
+
+    directory: Path
+    layer: Layer
+    signers: tuple[str, ...]
+    notes: tuple[str, ...]
+    was_there: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "directory": str(self.directory),
+            "key": self.layer.key.to_dict(),
+            "files": len(self.layer.files),
+            "bytes": self.layer.size,
+            "compiled": counted_by_program(member.path for member in self.layer.files),
+            "signers": list(self.signers),
+            "notes": list(self.notes),
+            "was_there": self.was_there,
+        }
+
+
+def layer_of(generation: Generation) -> Path | None:
+    """The directory of a generation's layer, as its link says; None when there is no link of ours.
+
+    Raises:
+        Unreadable: when that cannot be told.
+    """
+    link = generation.path / LINK
+    try:
+        target = os.readlink(link) if facts_of(link) else ""  # noqa: PTH115 - as it is written
+    except OSError as exc:
+        raise Unreadable(str(link), exc.strerror or str(exc)) from exc
+    return generation.path / target if _NAME.fullmatch(target) else None
+
+
+def layer_directory(generation: Generation) -> Path | None:
+    """Where the files of a generation's layer are; None when there is none."""
+    found = layer_of(generation)
+    return found / FILES if found else None
+
+
+def read_layer(directory: Path) -> Layer:
+    """What a layer says of itself; its name holds the digest of that.
+
+    Raises:
+        LayerDamaged: when it is gone or altered.
+    """
+    try:
+        with (directory / ACCOUNT).open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise LayerDamaged(str(directory), (f"{ACCOUNT}: {exc.strerror or exc}",)) from exc
+    if directory.name != _directory_name(data):
+        raise LayerDamaged(str(directory), (f"{ACCOUNT} is not the one that the directory is named after",))
+    return Layer.parse(data)
+
+
+def _directory_name(data: bytes) -> str:
+    return f"{LINK}.{hashlib.sha256(data).hexdigest()[:16]}"
+
+
+def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
+    """What is not as it was added: a sentence for each file; every file is read.
+
+    Raises:
+        LayerDamaged: when the layer cannot even say what it holds.
+    """
+    layer = read_layer(directory)
+    expected = {member.path: member for member in layer.files}
+    top = directory / FILES
+    found = {
+        (Path(place) / name).relative_to(top).as_posix()
+        for place, directories, names in os.walk(top)
+        for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
+    }
+    yield from (f"{path} is missing" for path in sorted(expected.keys() - found))
+    yield from (f"{path} was not added with it" for path in sorted(found - expected.keys()))
+    with progress.task("layer", layer.size) as advance:
+        for path in sorted(found & expected.keys()):
+            try:
+                if digest_of(top / path, advance=advance).hex() != expected[path].sha256:
+                    yield f"{path} was changed"
+            except OSError as exc:
+                yield f"{path} cannot be read: {exc.strerror or exc}"
+
+
+def _is_link(path: Path) -> bool:
+    facts = facts_of(path)
+    return facts is not None and stat.S_ISLNK(facts.st_mode)
+
+
+def check_layer(generation: Generation, progress: Progress = SILENT) -> tuple[str, ...]:
+    """What of a generation's layer is not as it was added; nothing when all is, or there is none. Every file is read.
+
+    Raises:
+        Unreadable: when it cannot be told whether there is one.
+    """
+    directory = layer_of(generation)
+    try:
+        return tuple(problems_of(directory, progress)) if directory else ()
+    except LayerDamaged as exc:
+        return exc.problems
+    except InvalidDocument as exc:
+        return (str(exc),)
+
+
+def add_layer(
+    path: Path,
+    generation: Generation,
+    prefix: Prefix,
+    store: TrustStore,
+    base: Mapping[str, str],
+    progress: Progress = SILENT,
+    proc: Path = Path("/proc"),
+) -> Added:
+    """Verify a layer's file and put it into a generation, in place of the one that is there.
+
+    Args:
+        path: the file.
+        generation: a complete one of ``prefix``.
+        base: this user's environment, for notes.
+        proc: where the kernel's files are.
+
+    Raises:
+        LayerDoesNotFit: when it was compiled for another generation or host; nothing is changed then.
+        NotALayer, BadArchive, DigestMismatch: as ``mirror.closed.warm.carried``.
+        PreflightFailed: when the prefix is somebody else's.
+        PrefixBusy, Unwritable: as ``Prefix.lock``.
+    """
+    check_owner(prefix.named, "add compiled kernels to")
+    with open_layer(path, store, progress=progress) as carried, readable_for_others():
+        layer, here = carried.layer, key_here(generation, base, proc=proc)
+        wrong = faults(layer.key, here)
+        if wrong:
+            raise LayerDoesNotFit(str(path), wrong)
+        data = layer.encode()
+        directory = generation.path / _directory_name(data)
+        with prefix.lock():
+            is_whole = layer_of(generation) == directory and not check_layer(generation)
+            if not is_whole:
+                _put(generation, directory, data, carried.files(), layer, progress)
+        signers = tuple(sorted({name for names in carried.signers.by_role.values() for name in names}))
+    return Added(directory, layer, signers, notes(layer.key, here), is_whole)
+
+
+def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer: Layer, progress: Progress) -> None:
+    making = generation.path / _MAKING
+    try:
+        _sweep(generation, keep=layer_of(generation))
+        making.mkdir()
+        with progress.task("add", layer.size) as advance:
+            for member, pieces in files:
+                place = making / FILES / member.path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+                with open(descriptor, "wb") as stream:
+                    for piece in pieces:
+                        stream.write(piece)
+                        advance(len(piece))
+        write_file(making / ACCOUNT, data, mode=0o444)
+        sync_tree(making)  # the link promises that all of it is on the disk
+        if facts_of(directory):  # the same, damaged: programs that have files of it open keep them
+            directory.replace(generation.path / f"{_MAKING}.old")
+        making.replace(directory)
+        _point(generation, directory.name)
+        _sweep(generation, keep=directory)
+    except OSError as exc:
+        _forget(generation)
+        raise Unwritable(os.fsdecode(exc.filename or directory), exc.strerror or str(exc)) from exc
+    except BaseException:
+        _forget(generation)
+        raise
+
+
+def _point(generation: Generation, target: str) -> None:
+    """Move the link, in one step."""
+    temporary = generation.path / f"{_MAKING}.link"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(generation.path / LINK)
+    sync_directory(generation.path)
+
+
+def _forget(generation: Generation) -> None:
+    """Remove what no link leads to; where that fails too, it goes with the next change."""
+    with contextlib.suppress(OSError, Unreadable):
+        _sweep(generation, keep=layer_of(generation))
+
+
+def _sweep(generation: Generation, keep: Path | None) -> None:
+    """Remove layers that no link leads to, and what killed runs have left."""
+    for path in generation.path.iterdir():
+        is_ours = _NAME.fullmatch(path.name) or path.name.startswith(_MAKING)
+        if is_ours and path != keep:
+            remove_tree(path)
+
+
+def remove_layer(generation: Generation, prefix: Prefix) -> Path | None:
+    """Take a generation's layer away; gives its directory, None when there was none. What users have copied stays theirs.
+
+    Raises:
+        PreflightFailed, PrefixBusy, Unwritable: as ``add_layer``.
+    """
+    check_owner(prefix.named, "remove compiled kernels of")
+    with prefix.lock():
+        found = layer_of(generation)
+        try:
+            (generation.path / LINK).unlink(missing_ok=True)
+            sync_directory(generation.path)
+            _sweep(generation, keep=None)
+        except OSError as exc:
+            raise Unwritable(os.fsdecode(exc.filename or generation.path), exc.strerror or str(exc)) from exc
+    return found

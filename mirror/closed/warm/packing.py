@@ -1,0 +1,290 @@
+"""Packing a layer: what a user's caches hold of one generation, written as a small signed bundle.
+
+The file is an ordinary bundle (DESIGN.md section 5) of the stack's name: ``files/caches.tar`` holds the compiled files,
+``meta/warm.json`` says what they depend on and names each with its digest. So all that looks at bundles looks at it:
+``mirror verify``, ``approve``, ``reject``; and any tar.
+
+Rules: only regular files of this user's own cache directory go in, which nobody else may write, for what is in it will be run
+by others; each is read once; a file that names its own directory has a placeholder there; nothing is written but the output,
+which is there whole or not at all; it must be signed by a builder of the trusted root.
+
+Example::
+
+    packed = pack_layer(generation, os.environ, store, sign, Path("h100.warm.tar"), now)
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import re
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Callable
+
+from mirror import __version__
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.warm.document import CACHES, DOCUMENT, MAX_FILES, PLACE, TOP, Key, Layer, Member, member_path
+from mirror.closed.warm.key import key_here
+from mirror.closed.warm.layer import layer_directory
+from mirror.closed.warm.private import refuse_shared
+from mirror.closed.warm.programs import AOT, carried_as, counted_by_program
+from mirror.core.binaries.glibc import newest_glibc
+from mirror.core.binaries.native import NativeTally
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.signaturearea import SUMS, root_sums
+from mirror.core.bundle.writer import Source, pack
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress
+from mirror.core.trust.chain import fingerprint
+from mirror.core.trust.root import MANIFEST_NAMESPACE
+from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import REVIEW, check_manifest
+
+Sign = Callable[[bytes, str], bytes]
+
+_MAX_REWRITTEN = 16 << 20
+_PLAIN = re.compile(r"[A-Za-z0-9_./+@:,=~ -]+")
+"""A path that is spelt alike in JSON, in Python and in a shell."""
+
+
+class NothingToPack(MirrorError):
+    """A cache directory holds nothing that was compiled.
+
+    Attributes:
+        place: the directory.
+    """
+
+    ref = "nothing-to-pack"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Start the server once with 'mirror run', as the user who packs, let it answer, and pack then: 'mirror cache status' "
+        "shows what is there."
+    )
+    message = "{place} holds nothing that a program compiled"
+
+    place: str
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        sha256: of it.
+        layer: what it says of itself.
+        signers: names of the builders who signed.
+        kept_paths: binary files that hold the cache directory's path, and are as they were; programs look past it, as a rule.
+    """
+
+    path: Path
+    sha256: Sha256Hex
+    layer: Layer
+    signers: tuple[str, ...]
+    kept_paths: tuple[str, ...] = ()
+
+    @property
+    def compiled(self) -> dict[str, int]:
+        """Compiled objects by program."""
+        return counted_by_program(member.path for member in self.layer.files)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "key": self.layer.key.to_dict(),
+            "files": len(self.layer.files),
+            "bytes": self.layer.size,
+            "compiled": self.compiled,
+            "signers": list(self.signers),
+            "kept_paths": list(self.kept_paths),
+        }
+
+
+def pack_layer(
+    generation: Generation,
+    base: Mapping[str, str],
+    store: TrustStore,
+    sign: Sign,
+    output: Path,
+    now: int,
+    progress: Progress = SILENT,
+    proc: Path = Path("/proc"),
+) -> Packed:
+    """Write what this user's caches hold of a generation.
+
+    Args:
+        generation: a complete one.
+        base: the environment of the user.
+        store: whom this user trusts.
+        sign: makes a signature with the key of a builder.
+        output: the file to write.
+        now: seconds since 1970 UTC.
+        proc: where the kernel's files are.
+
+    Raises:
+        NothingToPack: when nothing was compiled.
+        SharedCaches: when others may write the caches.
+        UnknownSigner, ThresholdNotMet: when the key is no builder's of the trusted root.
+        Unreadable, Unwritable, NoSpaceForBundle: as the system says.
+    """
+    environment = load_environment(generation)
+    place = environment.caches(base)
+    refuse_shared(place)
+    key = key_here(generation, base, proc=proc)
+    try:
+        # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
+        with tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
+            gathered = _Gathering(place, layer_directory(generation), payload, progress)
+            layer = gathered.layer(key, now)
+            if not counted_by_program(member.path for member in layer.files):
+                raise NothingToPack(str(place))
+            caches = Path(f"/proc/self/fd/{payload.fileno()}")
+            manifest, sources = _assembled(environment.manifest, layer, caches, gathered.sha256, store)
+            data = manifest.encode()
+            signature = sign(data, MANIFEST_NAMESPACE)
+            signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
+            sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
+    except OSError as exc:
+        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+    return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.kept_paths))
+
+
+def _assembled(
+    stack: Manifest, layer: Layer, caches: Path, sha256: Sha256Hex, store: TrustStore
+) -> tuple[Manifest, dict[str, Source]]:
+    """The manifest of a layer's file, and what each of its members is read from.
+
+    Args:
+        stack: the manifest of the bundle that the generation was installed from.
+        caches: the tar of files, and ``sha256`` of it.
+    """
+    documents = store.root_documents()
+    found = [Artifact(CACHES, caches.stat().st_size, sha256, "caches")]
+    sources: dict[str, Source] = {CACHES: caches}
+
+    def take(path: str, data: bytes) -> None:
+        found.append(Artifact(path, len(data), Sha256Hex(hashlib.sha256(data).hexdigest()), path.split("/")[1]))
+        sources[path] = data
+
+    take(DOCUMENT, layer.encode())
+    sums = (*root_sums(documents), *(f"{one.sha256}  {one.path}" for one in found))
+    take(SUMS, "".join(f"{line}\n" for line in sums).encode())
+    members = (found[0], *sorted(found[1:], key=lambda one: one.path))
+    roots = tuple(fingerprint(document) for document, _ in documents)
+    manifest = Manifest(stack.name, layer.packed, stack.target, members, roots, tool=__version__)
+    manifest.check()
+    return manifest, sources
+
+
+class _Gathering:
+    """The files of a cache directory and of the layer below it, on their way into one tar.
+
+    Attributes:
+        kept_paths: as ``Packed``.
+        sha256: of the tar, once ``layer`` was called.
+    """
+
+    sha256 = Sha256Hex("")
+
+    def __init__(self, place: Path, below: Path | None, payload: IO[bytes], progress: Progress) -> None:
+        self._place, self._below, self._payload, self._progress = place, below, payload, progress
+        self._names = tuple(
+            dict.fromkeys(name.encode() for name in (str(place), os.path.realpath(place)) if _PLAIN.fullmatch(name))
+        )
+        self._tally = NativeTally(gpus=False)
+        self.kept_paths: list[str] = []
+
+    def layer(self, key: Key, now: int) -> Layer:
+        """Write the tar."""
+        found = dict(sorted(self._found().items()))
+        if len(found) > MAX_FILES:
+            raise Unreadable(str(self._place), f"it holds more than {MAX_FILES} files")
+        members = []
+        with (
+            self._progress.task("caches", sum(size for _, size in found.values())) as advance,
+            tarfile.open(fileobj=self._payload, mode="w", format=tarfile.GNU_FORMAT) as tar,
+        ):
+            for path, (source, _) in found.items():
+                data, has_place = self._portable(path, _contents(source))
+                self._tally.add(io.BytesIO(data), path)
+                info = tarfile.TarInfo(f"{TOP}/{path}")
+                info.size, info.mode = len(data), 0o644
+                tar.addfile(info, io.BytesIO(data))
+                members.append(Member(path, len(data), Sha256Hex(hashlib.sha256(data).hexdigest()), has_place))
+                advance(len(data))
+        self._payload.flush()
+        self._payload.seek(0)
+        digest = hashlib.sha256()
+        while chunk := self._payload.read(1 << 20):
+            digest.update(chunk)
+        self.sha256 = Sha256Hex(digest.hexdigest())
+        glibc = newest_glibc(self._tally.native().needs, key.arch)
+        return Layer(replace(key, glibc=glibc), now, tuple(members))
+
+    def _found(self) -> dict[str, tuple[Path, int]]:
+        """Path in the layer -> file and its size: what this user has, and FlashInfer's modules out of the layer below."""
+        found: dict[str, tuple[Path, int]] = {}
+        if self._below:
+            found.update(_files(self._below / AOT, f"{AOT}/"))
+        for path, one in _files(self._place):
+            carried = carried_as(path)
+            if carried:
+                found[carried] = one
+        for path in found:
+            try:
+                member_path(path)
+            except ValueError as exc:
+                raise Unreadable(str(self._place / path), str(exc)) from exc
+        return found
+
+    def _portable(self, path: str, data: bytes) -> tuple[bytes, bool]:
+        """A file without the path of the directory that it was made in, where that is a text."""
+        if not any(name in data for name in self._names):
+            return data, False
+        try:
+            is_text = b"\0" not in data and len(data) <= _MAX_REWRITTEN and PLACE not in data and bool(data.decode())
+        except UnicodeDecodeError:
+            is_text = False
+        if not is_text:
+            self.kept_paths.append(path)
+            return data, False
+        for name in self._names:
+            data = data.replace(name, PLACE)
+        return data, True
+
+
+def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]]:
+    """The regular files below a directory, by path; links are not followed."""
+
+    def refuse(error: OSError) -> None:
+        if error.errno != errno.ENOENT:
+            raise Unreadable(os.fsdecode(error.filename or top), error.strerror or str(error)) from error
+
+    for directory, _, names in os.walk(top, onerror=refuse):
+        for name in names:
+            path = Path(directory) / name
+            try:
+                facts = path.lstat()
+            except FileNotFoundError:
+                continue  # a program's own temporary file
+            if stat.S_ISREG(facts.st_mode):
+                yield f"{prefix}{path.relative_to(top).as_posix()}", (path, facts.st_size)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as stream:
+            return stream.read()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

@@ -1,0 +1,327 @@
+"""A user's own caches above a layer: filled from it once, and what was compiled since.
+
+Programs write beside what they read, lock it, and note absolute paths in it, so a shared directory cannot serve them: what the
+layer holds is copied into the user's own cache directory of the generation, at the first use after it was added. FlashInfer's
+modules are not: they are read where they lie (``mirror.closed.warm.aot``).
+
+Rules: a cache directory that others may write is not filled, for what is in it is run; each file is compared with its digest as
+it is copied, and appears whole or not at all; nothing that is there is replaced; the note that the layer was copied
+(``warm.<digest>.json``) is written last, so a run that was killed is gone on with; two at once do it once.
+
+Example::
+
+    filled = fill(generation, os.environ)
+    state = read_state(generation, os.environ)      # state.compiled: {} when nothing was compiled since
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.environment.caches import remember
+from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.tree import sync_tree
+from mirror.closed.warm.document import PLACE, Layer, Member
+from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
+from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
+from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.fields import Fields, canonical_json
+from mirror.core.progress import Progress
+from mirror.core.system.durable import facts_of, write_file
+from mirror.core.trust.ownership import reaching
+
+FORMAT = "mirror-warm-copy/1"
+_MAX_BYTES = 64 << 20
+_LOCK = ".warm.lock"
+_PLAIN = re.compile(r"[A-Za-z0-9_./+@:,=~ -]+")
+
+
+class SharedCaches(MirrorError):
+    """A cache directory of compiled code may be written by others than its user.
+
+    Attributes:
+        place: the directory.
+        reasons: a clause for each.
+    """
+
+    ref = "shared-caches"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Whoever writes there decides what your server runs. Take the right away (chmod go-w), or name a directory of your own "
+        "with XDG_CACHE_HOME."
+    )
+    message = "compiled code in {place} cannot be trusted: {reasons}"
+
+    place: str
+    reasons: tuple[str, ...]
+
+
+def refuse_shared(place: Path) -> None:
+    """Refuse a cache directory that is not this user's alone.
+
+    Raises:
+        SharedCaches: with every reason.
+        Unreadable: when that cannot be told.
+    """
+    try:
+        with reaching(place, is_followed=True) as way:
+            found = way.exposures({os.geteuid()})
+    except OSError as exc:
+        raise Unreadable(str(exc.filename or place), exc.strerror or str(exc)) from exc
+    if found:
+        raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a user got from a layer.
+
+    Attributes:
+        place: their cache directory.
+        files: how many were copied now; 0 when that was done before.
+        notes: what was left out, and why; a sentence each.
+    """
+
+    place: Path
+    files: int
+    notes: tuple[str, ...] = ()
+
+
+def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/proc")) -> Filled | None:
+    """Copy a generation's layer into the user's caches, unless that was done; None when there is no layer.
+
+    Args:
+        generation: a complete one.
+        base: the user's environment.
+        proc: where the kernel's files are.
+
+    Raises:
+        SharedCaches, LayerDamaged, LayerDoesNotFit: when it is not to be used.
+        Unreadable, Unwritable: as the system says.
+    """
+    directory = layer_of(generation)
+    if directory is None:
+        return None
+    environment = load_environment(generation)
+    place = environment.caches(base)
+    if facts_of(place / f"{directory.name}.json"):
+        return Filled(place, 0)
+    remember(environment, base)
+    refuse_shared(place)
+    layer, here = read_layer(directory), key_here(generation, base, proc=proc)
+    wrong = faults(layer.key, here)
+    if wrong:
+        raise LayerDoesNotFit(str(directory), wrong)
+    left_out = notes(layer.key, here)
+    try:
+        with _alone(place):
+            if facts_of(place / f"{directory.name}.json"):
+                return Filled(place, 0)
+            wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
+            copied = [one for one in wanted if _copy(one, directory, place)]
+            sync_tree(place)
+            account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
+            write_file(place / f"{directory.name}.json", _encode(directory.name, account), mode=0o600)
+    except OSError as exc:
+        raise Unwritable(os.fsdecode(exc.filename or place), exc.strerror or str(exc)) from exc
+    return Filled(place, len(copied), left_out)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with suppress(OSError):  # where no locks are kept, both copy the same
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_wanted(member: Member, layer: Layer, driver: str, place: Path) -> bool:
+    top = member.path.split("/", 1)[0]
+    if top == AOT or (top == DRIVER and layer.key.driver != driver):
+        return False
+    return not member.has_place or _PLAIN.fullmatch(str(place)) is not None
+
+
+def _copy(member: Member, directory: Path, place: Path) -> bool:
+    """Copy one file; False when something of its name is there.
+
+    Raises:
+        LayerDamaged: when it is not what was added.
+        OSError: as the disk says.
+    """
+    target = place / member.path
+    if facts_of(target):
+        return False
+    data = _whole(member, directory)
+    if member.has_place:
+        data = data.replace(PLACE, os.fsencode(place))
+    for above in reversed(target.relative_to(place).parents):
+        (place / above).mkdir(mode=0o700, exist_ok=True)
+    temporary = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _whole(member: Member, directory: Path) -> bytes:
+    source = directory / FILES / member.path
+    try:
+        with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            data = stream.read(member.size + 1)
+    except OSError as exc:
+        raise LayerDamaged(str(directory), (f"{member.path}: {exc.strerror or exc}",)) from exc
+    if hashlib.sha256(data).hexdigest() != member.sha256:
+        raise LayerDamaged(str(directory), (f"{member.path} was changed",))
+    return data
+
+
+def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """What of a cache directory would be carried, with what lstat(2) says."""
+    for top, _, names in os.walk(place):
+        for name in names:
+            path = Path(top) / name
+            relative = path.relative_to(place).as_posix()
+            if carried_as(relative) or relative.startswith(".cache/flashinfer/"):
+                with suppress(FileNotFoundError):
+                    facts = path.lstat()
+                    if stat.S_ISREG(facts.st_mode):
+                        yield relative, facts
+
+
+def _encode(layer: str, account: Mapping[str, list[int]]) -> bytes:
+    return canonical_json({"format": FORMAT, "layer": layer, "at": int(time.time()), "files": account})
+
+
+@dataclass(frozen=True)
+class State:
+    """A user's caches of a generation, and the layer below them.
+
+    Attributes:
+        generation: its directory.
+        directory: the layer's; None when there is none.
+        layer: what it says of itself.
+        place: the user's cache directory.
+        copied: when the layer was copied there, in seconds since 1970 UTC; None when it was not.
+        added: files that programs have made since, below ``place``; all, when nothing was copied.
+        changed: files that were copied and are other ones now.
+        faults: why the layer is of no use here.
+        notes: what costs a part of it.
+    """
+
+    generation: Path
+    directory: Path | None
+    layer: Layer | None
+    place: Path
+    copied: int | None
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def compiled(self) -> dict[str, int]:
+        """By program, how many objects were compiled since; empty when none."""
+        return counted_by_program(self.added)
+
+    @property
+    def carried(self) -> dict[str, int]:
+        """By program, how many objects the layer brings."""
+        return counted_by_program(member.path for member in self.layer.files) if self.layer else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "generation": str(self.generation),
+            "layer": str(self.directory) if self.directory else None,
+            "key": self.layer.key.to_dict() if self.layer else None,
+            "carried": self.carried,
+            "caches": str(self.place),
+            "copied": self.copied,
+            "compiled": self.compiled,
+            "added": list(self.added),
+            "changed": list(self.changed),
+            "faults": list(self.faults),
+            "notes": list(self.notes),
+        }
+
+
+def read_state(generation: Generation, base: Mapping[str, str], proc: Path = Path("/proc")) -> State:
+    """Look at a user's caches and the layer below them; nothing is changed.
+
+    Raises:
+        LayerDamaged: when the layer cannot say what it is.
+        Unreadable, InvalidDocument: when something cannot be told.
+    """
+    directory = layer_of(generation)
+    place = load_environment(generation).caches(base)
+    layer = read_layer(directory) if directory else None
+    copied, account = _account(place / f"{directory.name}.json") if directory else (None, {})
+    added, changed = [], []
+    for path, facts in sorted(_files(place)):
+        before = account.get(path)
+        if before is None:
+            added.append(path)
+        elif before != [facts.st_size, facts.st_mtime_ns // 1000]:
+            changed.append(path)
+    here = key_here(generation, base, proc=proc) if layer else None
+    wrong, told = (faults(layer.key, here), notes(layer.key, here)) if layer and here else ((), ())
+    return State(generation.path, directory, layer, place, copied, tuple(added), tuple(changed), wrong, told)
+
+
+def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
+    """When a layer was copied, and what was there then; None and nothing when it was not."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None, {}
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    fields = Fields.read(data, "Copied layer", FORMAT, _MAX_BYTES)
+    fields.text("layer")
+    table = fields.table("files")
+    account = {name: table.take(name, list) for name in table.left()}
+    at = fields.number("at")
+    fields.end()
+    return at, account
+
+
+def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
+    """``fill`` for those who are about to start a program: what keeps it from being done is told, and keeps nobody from that.
+
+    Args:
+        progress: who listens.
+    """
+    try:
+        filled = fill(generation, base)
+    except MirrorError as exc:
+        reasons = " ".join(exc.context().split())
+        progress.say(
+            f"note: carried kernels are not used, what is needed is compiled: {exc}{': ' * bool(reasons)}{reasons}"
+        )
+        return
+    if filled and filled.files:
+        progress.say(f"note: copied {filled.files} compiled files of the stack's layer to {filled.place}")
+        for note in filled.notes:
+            progress.say(f"note: {note}")

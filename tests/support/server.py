@@ -1,0 +1,92 @@
+"""A server that compiles as the real ones do, each kind of cache in its own program's layout, in place of vLLM.
+
+It looks for each kernel where its program would (Triton's list of absolute paths, vLLM's file of handles, FlashInfer's finished
+modules before its build directory, an inductor graph by its hash alone), compiles what it does not find, and says how many that
+were. ``SOURCE`` is its module; ``make_stack`` puts it and a package named flashinfer into a bundle.
+
+Example::
+
+    simulator = desk.simulator()
+    make_stack(simulator, desk.path)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.bundles import BundleSimulator
+from tests.support.wheels import make_wheel
+
+SOURCE = '''
+"""A small server."""
+import hashlib, json, os, sys
+from pathlib import Path
+import flashinfer
+
+compiled = {}
+
+def put(place, data):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+
+def note(program):
+    compiled[program] = compiled.get(program, 0) + 1
+
+def triton(name):
+    place = Path(os.environ["TRITON_CACHE_DIR"]) / name
+    group = place / f"__grp__{name}.json"
+    children = json.loads(group.read_text())["child_paths"] if group.exists() else {}
+    if not children or not all(Path(path).exists() for path in children.values()):
+        note("Triton")
+        for suffix in ("cubin", "json"):
+            put(place / f"{name}.{suffix}", b"compiled for the GPU")
+        paths = {f"{name}.{suffix}": str(place / f"{name}.{suffix}") for suffix in ("cubin", "json")}
+        put(group, json.dumps({"child_paths": paths}).encode())
+        put(place / "lock", b"")
+
+def vllm():
+    root = Path(os.environ["VLLM_CACHE_ROOT"])
+    factors = sorted((k, v) for k, v in os.environ.items() if k.startswith("VLLM_") and k != "VLLM_CACHE_ROOT")
+    place = root / "torch_compile_cache" / hashlib.sha256(repr((factors, sys.prefix)).encode()).hexdigest()[:10] / "rank_0_0"
+    handles = place / "vllm_compile_cache.py"
+    if not handles.exists() or not Path(eval(handles.read_text())[0]).exists():
+        note("vLLM")
+        put(place / "artifact_0", b"graph\\0")
+        put(handles, repr({0: str(place / "artifact_0")}).encode())
+
+def inductor():
+    place = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "fxgraph" / "ab" / "abcdef" / "f0"
+    if not place.exists():
+        note("torch.compile")
+        put(place, b"\\0made in " + str(place).encode())
+
+def flash(name):
+    made = Path(flashinfer.__file__).resolve().parent / "data" / "aot" / name / f"{name}.so"
+    if made.exists():
+        return
+    base = Path(os.environ["FLASHINFER_WORKSPACE_BASE"]) / ".cache" / "flashinfer" / "0.6.13" / "90a"
+    if not (base / "cached_ops" / name / f"{name}.so").exists():
+        note("FlashInfer")
+        for suffix in (".so", ".cuda.o"):
+            put(base / "cached_ops" / name / f"{name}{suffix}", b"compiled")
+        put(base / "cached_ops" / name / ".ninja_log", b"# ninja log v5")
+        put(base / "generated" / name / "kernel.cu", b"source")
+
+def main():
+    for name in ("attention", "norm"):
+        triton(name)
+    vllm()
+    inductor()
+    for name in ("sampling", "page", *sys.argv[1:]):
+        flash(name)
+    print(json.dumps(compiled, sort_keys=True))
+'''
+
+
+def make_stack(simulator: BundleSimulator, directory: Path) -> None:
+    """Take the server and what it imports into a bundle."""
+    files = {"flashinfer/__init__.py": b"", "flashinfer/data/include/a.h": b"// a header\n"}
+    simulator.add_wheel(make_wheel(directory / "wheels", "flashinfer-python", "0.6.13", files=files))
+    server = {"kernelserver.py": SOURCE.encode()}
+    scripts = {"kernelserver": "kernelserver:main"}
+    simulator.add_wheel(make_wheel(directory / "wheels", "kernelserver", "1.0", files=server, scripts=scripts))
