@@ -270,10 +270,13 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
 def _preflight(
     options: Options, manifest: Manifest, prefix: Prefix, host: Host, interpreters: Sequence[Path] | None
 ) -> preflight.Plan:
-    search = find_interpreter(manifest.target, [options.python] if options.python else interpreters)
+    candidates = [options.python] if options.python else interpreters
+    search = find_interpreter(manifest.target, candidates, wants_headers=preflight.compiles_at_start(manifest))
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
+    if not options.python:
+        search = preflight.prefer_carried(manifest, search)
     plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
     found = plan.interpreter.path if plan.interpreter else None
     return replace(plan, notes=(*plan.notes, *sharing_notes(prefix.root, manifest, found)))

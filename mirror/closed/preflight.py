@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.driverfit import driver_note
-from mirror.closed.host.hostcompiler import NONE, too_new
+from mirror.closed.host.hostcompiler import NONE, compiles_at_run_time, too_new
 from mirror.closed.host.machine import Disk, Host
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
@@ -91,7 +91,7 @@ def check(manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Sear
     """
     issues = [
         *_host_issues(manifest.target, host),
-        *_python_issues(manifest, search),
+        *_python_issues(manifest, host, search),
         *_tool_issues(manifest),
         *prefix_issues(prefix),
         *_toolchain_issues(manifest, prefix),
@@ -114,12 +114,33 @@ def _host_issues(target: Target, host: Host) -> list[str]:
     return issues
 
 
-def _python_issues(manifest: Manifest, search: Search) -> list[str]:
+def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
+    if search.found and _lacks_headers(manifest, search) and host.compiler:
+        return [
+            f"{search.found.path} comes without its headers (Python.h, pyconfig.h), with which this stack compiles at a "
+            "server's first start: name another with --python FILE, ask for its -devel package, or a bundle with [interpreter]"
+        ]
     if search.found or manifest.of(INTERPRETER) or manifest.is_data:
         return []
     looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
     wanted = manifest.target.python
     return [f"the bundle is for Python {wanted} and carries none, and this host has none that fits ({looked})"]
+
+
+def _lacks_headers(manifest: Manifest, search: Search) -> bool:
+    return bool(search.found and not search.found.has_headers and compiles_at_start(manifest))
+
+
+def prefer_carried(manifest: Manifest, search: Search) -> Search:
+    """Pass over a Python of the host's that lacks the headers which the stack compiles with, where the bundle carries one."""
+    if search.found and _lacks_headers(manifest, search) and manifest.of(INTERPRETER):
+        return Search(None, (*search.rejected, f"{search.found.path} comes without its headers"))
+    return search
+
+
+def compiles_at_start(manifest: Manifest) -> bool:
+    """Whether what the bundle carries compiles C extensions at a server's first start."""
+    return compiles_at_run_time({wheel.name for wheel in manifest.of(WHEEL)})
 
 
 def _tool_issues(manifest: Manifest) -> list[str]:
