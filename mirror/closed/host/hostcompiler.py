@@ -66,7 +66,7 @@ class Choice:
 
 
 def compiles_at_run_time(projects: Collection[str]) -> bool:
-    """Whether a stack of these projects needs the host's C compiler, and the interpreter's headers, at a server's first start."""
+    """Whether a stack of these projects needs the host's C compiler and Python's headers at a server's first start."""
     return not _COMPILE.isdisjoint(projects)
 
 

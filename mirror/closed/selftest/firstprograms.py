@@ -6,17 +6,15 @@ Rule: a result that can be checked exactly; exit code 3, with one line, where th
 from __future__ import annotations
 
 ASK = """\
-import json, sys, sysconfig
+import sys, sysconfig
 scheme = sysconfig.get_default_scheme() if sys.version_info >= (3, 10) else sysconfig._get_default_scheme()
 if scheme == "posix_local":  # Debian's own, which Triton passes over
     scheme = "posix_prefix"
-print(json.dumps({
-    "include": sysconfig.get_paths(scheme=scheme)["include"],
-    "suffix": sysconfig.get_config_var("EXT_SUFFIX"),
-    "path": getattr(sys, "_base_executable", sys.executable),
-}))
+print(sysconfig.get_paths(scheme=scheme)["include"])
+print(sysconfig.get_config_var("EXT_SUFFIX"))
+print(getattr(sys, "_base_executable", sys.executable))
 """
-"""Where an interpreter says that its headers are, and how it names extensions."""
+"""An interpreter's answer: where its headers are, how it names extensions, and which program it is; a line each."""
 
 EXTENSION = """\
 #define PY_SSIZE_T_CLEAN

@@ -15,7 +15,6 @@ Example::
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -92,18 +91,17 @@ class FirstStart:
             return Check(HEADERS, SKIPPED, _COMPILER)
         directory = self._directory("extension")
         asked = self._run(directory, str(self._python), "-I", "-c", ASK)
-        try:
-            facts = json.loads(asked.output)
-            include, suffix = str(facts["include"]), str(facts["suffix"])
-        except (ValueError, KeyError, TypeError):
+        answer = asked.output.splitlines()
+        if asked.code or len(answer) != 3:
             return Check(HEADERS, FAILED, asked.tail() or f"{self._python} does not answer")
+        include, suffix, python = answer
         module = f"first_start{suffix}"
         (directory / "first_start.c").write_text(EXTENSION)
         made = self._run(
             directory, compiler, "first_start.c", "-O3", "-shared", "-fPIC", "-Wno-psabi", "-o", module, f"-I{include}"
         )
         if made.code:
-            return self._failed(HEADERS, made, _headers_advice(made, include, str(facts["path"])))
+            return self._failed(HEADERS, made, _headers_advice(made, include, python))
         load = (
             f"import sys; sys.path.insert(0, {str(directory)!r}); import first_start; assert first_start.answer() == 42"
         )

@@ -56,11 +56,13 @@ def test_the_first_that_fits_is_taken_and_the_others_are_explained(tmp_path: Pat
 
 
 def test_one_with_headers_is_preferred_where_they_are_wanted(tmp_path: Path) -> None:
-    bare, whole = answering(tmp_path / "bare", headers=False), answering(tmp_path / "whole", path="/opt/whole")
+    bare, whole = answering(tmp_path / "bare", headers=False), answering(tmp_path / "whole")
     assert find_interpreter(TARGET, [bare, whole], wants_headers=True).found == Interpreter(
-        Path("/opt/whole"), f"{MINOR}.99", has_headers=True
+        Path("/opt/python"), f"{MINOR}.99", has_headers=True
     )
-    assert find_interpreter(TARGET, [bare, whole]).found == find_interpreter(TARGET, [bare], wants_headers=True).found
+    without = Interpreter(Path("/opt/python"), f"{MINOR}.99", has_headers=False)
+    assert find_interpreter(TARGET, [bare, whole]).found == without
+    assert find_interpreter(TARGET, [bare], wants_headers=True).found == without
 
 
 @pytest.mark.parametrize(
