@@ -109,6 +109,7 @@ COMMANDS = (
     ),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),
+    Command("silence", CLOSED, "run a command and list what it tries to reach"),
     Command("which", CLOSED, "say which RPM brings a file"),
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),
