@@ -20,8 +20,8 @@ def configure(subparsers: Any) -> None:
         description="Run a command and list what it and all that it starts tried to reach: every address and port outside "
         "loopback, by TCP, by UDP, also a UDP socket that is connected and sends nothing, and every name that was asked for. "
         "Nothing is kept from it. The kernel tells of each call (seccomp), or strace where it does not; the result says which "
-        "it was, and what that cannot see. The command's output goes to stderr; Ctrl-C ends it, and the list comes then; what it "
-        "leaves running is ended. Example:  mirror silence -- mirror run -- vllm serve /models/llama",
+        "it was, and what that cannot see. The command's output goes to stderr; Ctrl-C ends it, and the list comes then; what "
+        "it leaves running is ended. Example:  mirror silence -- mirror run -- vllm serve /models/llama",
         epilog=f"Exit code: the command's own when it was silent, or {NotSilent.exit_code} ({NotSilent.ref}).",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
+from mirror.closed.silence.attempts import Seen
 from mirror.closed.silence.questions import nscd_request, question
 from mirror.closed.silence.tracer import read_line
-from mirror.closed.silence.attempts import Seen
 
 HEAD = bytes(2) + b"\1\0" + b"\0\1" + bytes(6)
 
