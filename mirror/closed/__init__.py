@@ -10,7 +10,7 @@ Packages, each standing only on those before it:
 5. ``environment``: ``env.sh``, caches, and running a program in it.
 6. ``selftest``: what was installed imports, compiles, links and runs.
 7. ``building`` joins them into a generation; ``install`` is the whole of it; ``garbage`` removes what nobody needs.
-8. ``which`` and ``doctor``: a file that is missing, a start that fails.
+8. ``which`` and ``doctor``: a file that is missing, a start that fails. ``silence``: what a program tries to reach.
 
 Python 3.9 or newer, standard library only.
 """

@@ -52,6 +52,8 @@ def _lines(watched: Watched) -> Iterator[str]:
         yield f"asked for  {name.name} of {name.server}, by {name.program}, {counted(count, 'time')}"
     for attempt in seen.outward:
         yield f"tried      {attempt}, by {attempt.program}, {counted(seen.attempts[attempt], 'time')}"
+        if attempt.known:
+            yield f"           {attempt.known}"
     yield from (f"unknown    {sentence}" for sentence in seen.unseen)
     for attempt in seen.own:
         yield f"own        {attempt}, by {attempt.program}: an address of this host, which nothing leaves"

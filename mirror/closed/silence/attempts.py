@@ -21,6 +21,13 @@ from typing import Any, Union
 
 DNS_PORT = 53
 
+_OWN_ADDRESS = (
+    "so vLLM and SGLang ask for this host's own address, and send nothing: export VLLM_HOST_IP (SGLANG_HOST_IP): 127.0.0.1 "
+    "for a server on one host; on several, each host's own address in the network that they share"
+)
+
+_KNOWN = {("udp", "8.8.8.8", 80): _OWN_ADDRESS, ("udp", "2001:4860:4860::8888", 80): _OWN_ADDRESS}
+
 _Address = Union[IPv4Address, IPv6Address]
 
 
@@ -41,6 +48,15 @@ class Attempt:
     port: int
     program: str
     is_own: bool = False
+
+    @property
+    def known(self) -> str:
+        """What is known of it, with the next step; empty when nothing is."""
+        return _KNOWN.get((self.protocol, self.address, self.port), "")
+
+    def to_dict(self) -> dict[str, Any]:
+        place = {"protocol": self.protocol, "address": self.address, "port": self.port}
+        return {**place, "program": self.program, "known": self.known}
 
     def __str__(self) -> str:
         place = f"[{self.address}]" if ":" in self.address else self.address
@@ -107,14 +123,11 @@ class Seen:
         self.attempts[attempt] = self.attempts.get(attempt, 0) + 1
 
     def to_dict(self) -> dict[str, Any]:
-        told = [{**vars(one), "count": count} for one, count in self.attempts.items()]
         return {
             "silent": self.is_silent,
-            "attempts": [
-                {key: value for key, value in one.items() if key != "is_own"} for one in told if not one["is_own"]
-            ],
+            "attempts": [{**one.to_dict(), "count": self.attempts[one]} for one in self.outward],
             "names": [{**vars(one), "count": count} for one, count in self.names.items()],
-            "own": [{key: value for key, value in one.items() if key != "is_own"} for one in told if one["is_own"]],
+            "own": [{**one.to_dict(), "count": self.attempts[one]} for one in self.own],
             "unseen": list(self.unseen),
         }
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from mirror.cli.main import main
+from tests.support.shapes import faults
 
 LOUD = "from socket import *; import sys; socket(AF_INET, SOCK_DGRAM).connect_ex(('192.0.2.8', 80)); sys.exit(5)"
 
@@ -40,9 +41,26 @@ def test_the_json_of_a_loud_command_is_one_document_with_the_error(capsys: pytes
         "address": "192.0.2.8",
         "port": 80,
         "program": "",
+        "known": "",
         "count": 1,
     }
     assert document["error"]["ref"] == "not-silent"
+
+
+def test_the_documents_are_of_the_shape_that_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (LOUD, LOUD.replace("192.0.2.8", "8.8.8.8"), "raise SystemExit(3)"):
+        main(["silence", "--json", "--", sys.executable, "-I", "-c", words])
+        assert faults(json.loads(capsys.readouterr().out)) == []
+
+
+def test_what_is_known_of_an_attempt_says_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["silence", "--", sys.executable, "-I", "-c", LOUD.replace("192.0.2.8", "8.8.8.8")]) == 8
+    assert "export VLLM_HOST_IP (SGLANG_HOST_IP): 127.0.0.1 for a server on one host;" in capsys.readouterr().out
+
+
+def test_options_behind_the_dashes_are_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["silence", "--", "no-such-program", "--json"]) == 106
+    assert capsys.readouterr().out == ""
 
 
 def test_without_a_command_it_says_what_is_missing() -> None:
