@@ -39,6 +39,7 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
+from mirror.closed.venv.hostpackages import read_host_packages
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
@@ -277,6 +278,8 @@ def _preflight(
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
     if not options.python:
         search = preflight.prefer_carried(manifest, search)
-    plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
+    wanted = [project for project, _ in manifest.host_packages]
+    packages = read_host_packages(search.found.path, wanted) if wanted and search.found else None
+    plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search, packages)
     found = plan.interpreter.path if plan.interpreter else None
     return replace(plan, notes=(*plan.notes, *sharing_notes(prefix.root, manifest, found)))

@@ -28,7 +28,6 @@ from mirror.closed.host.libcuda import libcuda_directories
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.firstprograms import ASK, EXTENSION, INDUCTOR, LAUNCHER, SAMPLER, TRITON
-from mirror.core.kinds import WHEEL
 
 TIMEOUT_S = 240
 """For each. The slowest, FlashInfer's sampler, took 40 s on a machine with 16 cores; they run beside each other."""
@@ -62,7 +61,7 @@ class FirstStart:
         work: Path,
         inherited: Sequence[int] = (),
     ) -> None:
-        self._projects = {wheel.name for wheel in environment.manifest.of(WHEEL)}
+        self._projects = environment.manifest.projects
         self._python = environment.venv / "bin" / "python"
         self._stubs = environment.cuda_home / "lib64" / "stubs" if environment.cuda_home else None
         self._host, self._work, self._inherited = host, work, inherited
