@@ -21,6 +21,7 @@ from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.logs.finding import PROBLEM
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
+from tests.support.interpreters import make_host_python
 
 DIGEST = Sha256Hex("ab" * 32)
 RPM = Artifact("rpms/cuda-driver-devel-13-0.rpm", 1, DIGEST, "cuda-driver-devel-13-0")
@@ -35,16 +36,9 @@ needs_headers = pytest.mark.skipif(
 
 @pytest.fixture
 def interpreter(tmp_path: Path) -> Path:
-    """A Python of its own, whose headers can be taken away; its library is this one's."""
-    home = tmp_path / "python"
-    (home / "bin").mkdir(parents=True)
-    (home / "lib").mkdir()
-    shutil.copy(os.path.realpath(sys.executable), home / "bin" / MINOR)
-    for library in Path(sys.base_prefix, "lib").glob(f"libpython{MINOR[6:]}*"):
-        (home / "lib" / library.name).symlink_to(library)
-    (home / "lib" / MINOR).symlink_to(Path(os.__file__).parent)
-    shutil.copytree(sysconfig.get_paths()["include"], home / "include" / MINOR)
-    return home
+    """A Python of its own, whose headers can be taken away."""
+    make_host_python(tmp_path / "python")
+    return tmp_path / "python"
 
 
 @pytest.fixture
