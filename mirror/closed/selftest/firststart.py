@@ -30,7 +30,7 @@ from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.firstprograms import ASK, EXTENSION, INDUCTOR, LAUNCHER, SAMPLER, TRITON
 
 TIMEOUT_S = 240
-"""For each. The slowest, FlashInfer's sampler, took 40 s on a machine with 16 cores; they run beside each other."""
+"""For each; they run beside each other. On 16 cores beside an H200, torch 2.11 cold, inductor took 48 s and Triton 8 s."""
 
 HEADERS = "compile a C extension with Python.h"
 LIBCUDA = "link -l:libcuda.so.1 as Triton does"
