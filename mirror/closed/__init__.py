@@ -11,7 +11,7 @@ Packages, each standing only on those before it:
 6. ``warm``: compiled kernels that are carried from host to host, above them each user's own.
 7. ``selftest``: what was installed imports, compiles, links and runs.
 8. ``building`` joins them into a generation; ``install`` is the whole of it; ``garbage`` removes what nobody needs.
-9. ``which`` and ``doctor``: a file that is missing, a start that fails.
+9. ``which`` and ``doctor``: a file that is missing, a start that fails. ``silence``: what a program tries to reach.
 
 Python 3.9 or newer, standard library only.
 """

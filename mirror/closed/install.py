@@ -39,6 +39,7 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
+from mirror.closed.venv.hostpackages import read_host_packages
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.closed.warm.carried import refuse_layer
 from mirror.core.bundle.manifest import Manifest
@@ -272,10 +273,15 @@ def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Man
 def _preflight(
     options: Options, manifest: Manifest, prefix: Prefix, host: Host, interpreters: Sequence[Path] | None
 ) -> preflight.Plan:
-    search = find_interpreter(manifest.target, [options.python] if options.python else interpreters)
+    candidates = [options.python] if options.python else interpreters
+    search = find_interpreter(manifest.target, candidates, wants_headers=preflight.compiles_at_start(manifest))
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))
-    plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search)
+    if not options.python:
+        search = preflight.prefer_carried(manifest, search)
+    wanted = [project for project, _ in manifest.host_packages]
+    packages = read_host_packages(search.found.path, wanted) if wanted and search.found else None
+    plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search, packages)
     found = plan.interpreter.path if plan.interpreter else None
     return replace(plan, notes=(*plan.notes, *sharing_notes(prefix.root, manifest, found)))

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.driverfit import driver_note
-from mirror.closed.host.hostcompiler import NONE, too_new
+from mirror.closed.host.hostcompiler import NONE, compiles_at_run_time, too_new
 from mirror.closed.host.machine import Disk, Host
+from mirror.closed.venv.hostpackages import HostPackages
+from mirror.closed.venv.hostpackages import issues as package_issues
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.cuda.releases import gcc_ceiling
@@ -71,27 +73,33 @@ class Plan:
         interpreter: the host's Python to use; None to unpack the one that the bundle carries.
         serve: whether wheels can be served on 127.0.0.1; otherwise they are copied out first.
         notes: what the operator should know; one sentence each.
+        packages: the host's, which the venv is to see; None for none.
     """
 
     interpreter: Interpreter | None
     serve: bool
     notes: tuple[str, ...]
+    packages: HostPackages | None = None
 
 
-def check(manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Search) -> Plan:
+def check(
+    manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Search, packages: HostPackages | None = None
+) -> Plan:
     """Judge everything at once.
 
     Args:
         prefix: absolute, its parents resolved.
         disk: the one that ``prefix`` is on.
         search: what looking for the target's Python gave.
+        packages: what that Python brings of what the bundle leaves to it; None when there is none to ask.
 
     Raises:
         PreflightFailed: with all faults.
     """
     issues = [
         *_host_issues(manifest.target, host),
-        *_python_issues(manifest, search),
+        *_python_issues(manifest, host, search),
+        *_package_issues(manifest, packages),
         *_tool_issues(manifest),
         *prefix_issues(prefix),
         *_toolchain_issues(manifest, prefix),
@@ -99,7 +107,8 @@ def check(manifest: Manifest, prefix: Path, host: Host, disk: Disk, search: Sear
     ]
     if issues:
         raise PreflightFailed(tuple(issues))
-    return Plan(search.found, host.has_loopback, tuple(_notes(manifest, host, search)))
+    notes = (*_notes(manifest, host, search), *(packages.notes() if packages else ()))
+    return Plan(search.found, host.has_loopback, notes, packages)
 
 
 def _host_issues(target: Target, host: Host) -> list[str]:
@@ -114,12 +123,44 @@ def _host_issues(target: Target, host: Host) -> list[str]:
     return issues
 
 
-def _python_issues(manifest: Manifest, search: Search) -> list[str]:
+def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
+    if search.found and _lacks_headers(manifest, search) and host.compiler:
+        return [
+            f"{search.found.path} comes without its headers (Python.h, pyconfig.h), with which this stack compiles at a "
+            "server's first start: name another with --python FILE, ask for its -devel package, or a bundle with [interpreter]"
+        ]
     if search.found or manifest.of(INTERPRETER) or manifest.is_data:
         return []
     looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
     wanted = manifest.target.python
     return [f"the bundle is for Python {wanted} and carries none, and this host has none that fits ({looked})"]
+
+
+def _lacks_headers(manifest: Manifest, search: Search) -> bool:
+    return bool(search.found and not search.found.has_headers and compiles_at_start(manifest))
+
+
+def prefer_carried(manifest: Manifest, search: Search) -> Search:
+    """Pass over a Python of the host's that lacks the headers which the stack compiles with, where the bundle carries one."""
+    if search.found and _lacks_headers(manifest, search) and manifest.of(INTERPRETER) and not manifest.host_packages:
+        return Search(None, (*search.rejected, f"{search.found.path} comes without its headers"))
+    return search
+
+
+def compiles_at_start(manifest: Manifest) -> bool:
+    """Whether what the bundle carries compiles C extensions at a server's first start."""
+    return compiles_at_run_time(manifest.projects)
+
+
+def _package_issues(manifest: Manifest, packages: HostPackages | None) -> list[str]:
+    if not manifest.host_packages:
+        return []
+    if packages is None:
+        left = ", ".join(project for project, _ in manifest.host_packages)
+        return [
+            f"the bundle leaves {left} to the host's Python, and none that fits is here: name it with --python FILE"
+        ]
+    return list(package_issues(manifest, packages))
 
 
 def _tool_issues(manifest: Manifest) -> list[str]:

@@ -21,7 +21,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from mirror.connected.models.hub import hub_session
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
+from mirror.connected.packing.leftout import LeftOut
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -47,6 +48,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
+from mirror.connected.stack.file import Stack
 from mirror.connected.toolchain.drift import drift_named
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
@@ -65,6 +67,7 @@ from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.wheels.wheelfile import WheelFile
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,9 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
-    manifest = assembly.manifest(roots, plan.imports or meta.default_imports(wheels))
+    imports, host_packages, told = _without(wheels, plan, locks.stack)
+    notes = (*notes, *told)
+    manifest = assembly.manifest(roots, imports, host_packages)
     if options.policy:
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
@@ -262,6 +267,27 @@ def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tu
     known = ask(database, assembly.carried(), progress)
     assembly.add_bytes(advisories.PATH, known.encode())
     return (known.summary(),)
+
+
+def _without(
+    wheels: Mapping[Artifact, WheelFile], plan: Plan, stack: Stack | None
+) -> tuple[tuple[str, ...], Mapping[str, Mapping[str, str]], tuple[str, ...]]:
+    """What is imported on the closed side, what the host's Python is to bring, and what a person should know of both."""
+    imports = plan.imports or meta.default_imports(wheels)
+    if stack is None or not stack.without:
+        return imports, {}, ()
+    left = LeftOut.of(wheels, plan.target, stack.without)
+    if stack.host_packages:
+        return imports, left.needs, (f"the host's Python is to bring {', '.join(left.needs)}",)
+    kept = left.importable(imports)
+    dropped = [module for module in imports if module not in kept]
+    if not dropped:
+        return kept, {}, ()
+    without = ", ".join(stack.without)
+    what = (
+        f"the self-test does not import {', '.join(dropped)}, which needs what [python].without leaves out ({without})"
+    )
+    return kept, {}, (f"{what}; host_packages = true tests it with the packages of the host's Python",)
 
 
 def _paper(assembly: Assembly, artifact: Artifact) -> bytes:

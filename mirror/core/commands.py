@@ -115,6 +115,7 @@ COMMANDS = (
         "carry compiled kernels to other hosts, for warm starts",
         "A layer is there whole or not at all: the same command begins anew.",
     ),
+    Command("silence", CLOSED, "run a command and list what it tries to reach"),
     Command("which", CLOSED, "say which RPM brings a file"),
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),

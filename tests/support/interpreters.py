@@ -1,4 +1,4 @@
-"""An ``install_only`` archive of an interpreter, made from the Python that runs the tests. Runs on Python 3.9.
+"""Interpreters made from the Python that runs the tests: an ``install_only`` archive, a host's own Python. Runs on Python 3.9.
 
 Example::
 
@@ -8,7 +8,9 @@ Example::
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 
@@ -32,3 +34,21 @@ def make_interpreter_archive(directory: Path) -> Path:
         for library in sorted((base / "lib").glob("libpython*.so*")):
             tar.add(library, f"python/lib/{library.name}")
     return archive
+
+
+def make_host_python(home: Path) -> Path:
+    """A Python with packages and headers of its own, which can be added and taken away; its library is this one's."""
+    standard = Path(os.__file__).parent
+    library = home / "lib" / f"python{MINOR}"
+    (home / "bin").mkdir(parents=True)
+    (library / "site-packages").mkdir(parents=True)
+    python = home / "bin" / f"python{MINOR}"
+    shutil.copy(os.path.realpath(sys.executable), python)
+    for path in standard.iterdir():
+        if path.name not in ("site-packages", "dist-packages"):
+            (library / path.name).symlink_to(path)
+    for shared in Path(sys.base_prefix, "lib").glob(f"libpython{MINOR}*"):
+        (home / "lib" / shared.name).symlink_to(shared)
+    if Path(sysconfig.get_paths()["include"]).is_dir():
+        shutil.copytree(sysconfig.get_paths()["include"], home / "include" / f"python{MINOR}")
+    return python

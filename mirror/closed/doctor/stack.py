@@ -28,6 +28,7 @@ from mirror.closed.doctor.installed.wheels import Installed, judge_installed
 from mirror.closed.doctor.machine import guarded
 from mirror.closed.environment.variables import Environment
 from mirror.closed.prefix.receipt import Receipt
+from mirror.closed.venv.hostpackages import issues, read_host_packages
 from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
 from mirror.core.progress import SILENT, Progress
 
@@ -47,6 +48,7 @@ def judge_stack(facts: Facts, progress: Progress = SILENT) -> Iterator[Finding]:
         uses_flashinfer = "flashinfer-python" in installed.projects
         yield from guarded("toolkit", judge_toolkit(toolkit, target.cuda, target.gpu, uses_flashinfer))
     yield from guarded("packages", judge_installed(installed, target.cuda if toolkit else "", _has_cubin_dir(facts)))
+    yield from guarded("host's packages", _judge_host_packages(environment, facts.receipt))
     yield from guarded("caches", _judge_caches(facts))
     found = scan([environment.venv, *([toolkit.home] if toolkit else [])], progress)
     yield from guarded("libraries", _judge_binaries(facts, found, installed))
@@ -67,6 +69,27 @@ def _judge_place(environment: Environment, receipt: Receipt | None) -> Iterator[
             proof=f"{environment.generation}/receipt.json",
             fix="move it back, or install the bundle under the new prefix",
         )
+
+
+def _judge_host_packages(environment: Environment, receipt: Receipt | None) -> Iterator[Finding]:
+    """What the host's Python brings now: its owner may have changed it since the stack was installed."""
+    manifest = environment.manifest
+    if not manifest.host_packages or receipt is None:
+        return
+    found = read_host_packages(Path(receipt.python), [project for project, _ in manifest.host_packages])
+    changed = False
+    for issue in issues(manifest, found):
+        changed = True
+        yield Finding(
+            PROBLEM,
+            "host's packages",
+            issue,
+            cause="the stack leaves it to the host's Python ([python] host_packages), whose packages have changed",
+            proof=f"{receipt.python} -I -m pip list",
+            fix="have the version that is named put back; or lock a stack for what is there, and install that",
+        )
+    if not changed:
+        yield from (Finding(GOOD, "host's packages", note) for note in found.notes())
 
 
 def _judge_caches(facts: Facts) -> Iterator[Finding]:

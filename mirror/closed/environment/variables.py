@@ -46,6 +46,11 @@ CACHES = {
     "SGLANG_CUTE_AOT_CACHE_DIR": "sglang/cute_aot",
     "MLC_LLM_HOME": "mlc_llm",  # compiled models, under a hash of the model's configuration alone
     "CUDA_CACHE_PATH": "nv",
+    "HUMMING_CACHE_DIR": "humming/cache",  # or ~/.humming/cache (humming-kernels 0.1.10, humming/utils/jit.py)
+    "HUMMING_TMP_DIR": "humming/tmp",  # or ~/.humming/tmp: modules that are imported, and locks (the same)
+    "QUACK_CACHE_DIR": "quack",  # or ~/.quack/cache (quack-kernels 0.5.0, quack/autotuner.py)
+    "CUTE_DSL_CACHE_DIR": "cute_dsl",  # or /tmp/USER (nvidia-cutlass-dsl-libs-base 4.5.2, base_dsl/cache_helpers.py)
+    "OUTLINES_CACHE_DIR": "outlines",  # or ~/.cache/outlines (vllm 0.25.1, v1/structured_output/utils.py)
 }
 """Where compiled kernels are kept, below the generation's own cache directory (CUDA.md C5, D)."""
 
@@ -59,8 +64,21 @@ _OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "FLASHINFER_NO_DOWNLOAD": "1",
+    "FLASHINFER_CUBINS_REPOSITORY": "http://127.0.0.1:9/",
 }
-"""What would reach for the network at run time, and its switch (CUDA.md C4, B4)."""
+"""What would reach for the network at run time, and its switch (CUDA.md C4, B4). Read in these files:
+
+- huggingface_hub 2.4.0, constants.py: ``HF_HUB_OFFLINE``, which transformers and datasets ask too; ``DO_NOT_TRACK``.
+- vllm 0.25.1, usage/usage_lib.py and envs.py: ``VLLM_NO_USAGE_STATS``, ``DO_NOT_TRACK``.
+- flashinfer-python 0.6.13, jit/cubin_loader.py: ``FLASHINFER_NO_DOWNLOAD``.
+- vllm 0.25.1, utils/flashinfer.py, ``has_nvidia_artifactory``: where there is no flashinfer-cubin it asks the repository of
+  cubins, with a timeout of 5 s, whatever FlashInfer may; a port of this host on which nobody listens says no at once.
+
+Left to the operator, because one value is right on one host and breaks several: ``VLLM_HOST_IP`` and ``SGLANG_HOST_IP``.
+Without it vllm 0.25.1 (utils/network_utils.py, ``get_ip``) and sglang 0.5.23 (srt/utils/network.py) connect a UDP socket to
+8.8.8.8 and ask which address of this host that would leave by; nothing is sent. 127.0.0.1 would be told to the other hosts of
+a server on several (v1/executor/multiproc_executor.py, ``mq_connect_ip``), which then wait for it. ``GLOO_SOCKET_IFNAME`` is
+alike."""
 
 
 class GenerationDamaged(MirrorError):

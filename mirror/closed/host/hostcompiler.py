@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ WITHOUT = (
     "not: Triton's launchers, torch inductor's C++ wrappers, FlashInfer's JIT"
 )
 NONE = f"this host has no C++ compiler (g++), which nvcc needs to compile anything; {WITHOUT}"
+
+_COMPILE = frozenset({"triton", "torch", "vllm", "sglang", "tilelang", "flashinfer-python"})
+"""Projects that compile C extensions against ``Python.h`` at run time, by themselves or by torch and Triton (CUDA.md C5)."""
 
 _OLDEST = 9
 """C++17 needs it in practice (CUDA.md A10)."""
@@ -60,6 +63,11 @@ class Choice:
         """One sentence, for the refusal of the default."""
         setting = f"export NVCC_PREPEND_FLAGS={shlex.quote(self.flags)}"
         return f"{self.refusal}; {self.compiler} fits and is used here: {setting} makes every nvcc use it"
+
+
+def compiles_at_run_time(projects: Collection[str]) -> bool:
+    """Whether a stack of these projects needs the host's C compiler and Python's headers at a server's first start."""
+    return not _COMPILE.isdisjoint(projects)
 
 
 def choose(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from mirror.closed.kinds.site import Site
 from mirror.closed.preflight import REQUIREMENTS
+from mirror.closed.venv.hostpackages import let_in
 from mirror.closed.venv.venv import Venv, choose_installer, make_venv
 from mirror.closed.venv.wheelserver import serving
 from mirror.core.kinds import TOOL, WHEEL
@@ -34,6 +35,8 @@ def install(site: Site) -> None:
             last=site.waived(COLLISION),  # whose files somebody chose over other wheels'
         )
         make_venv(installer, venv)
+    if site.plan.packages:
+        let_in(site.plan.packages, site.generation.venv)
     site.installer = installer.name
 
 

@@ -1,2 +1,2 @@
-"""The self-test: ``samples`` are what it compiles, ``compiling`` does, ``compiler_errors`` names the part that is missing,
-``selftest`` is all of it."""
+"""The self-test: ``samples`` are what nvcc compiles, ``compiling`` does, ``compiler_errors`` names the part that is missing;
+``firstprograms`` are what Python projects compile at a server's first start, ``firststart`` does; ``selftest`` is all of it."""

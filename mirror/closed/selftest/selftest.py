@@ -1,8 +1,8 @@
-"""The self-test: what was installed imports, its compiler compiles and links, its GPU kernel runs.
+"""The self-test: what was installed imports, compiles what a server's first start compiles, and runs its GPU kernel.
 
-It joins the checks: imports and the probe's kernel are here, the compiler's in ``mirror.closed.selftest.compiling``. It runs
-before a generation is complete, so a failed one leaves the old state as it was, and again whenever ``mirror doctor`` is
-asked, on an installed generation without its bundle.
+It joins the checks: imports and the probe's kernel are here, the toolkit's in ``mirror.closed.selftest.compiling``, what Python
+projects compile in ``mirror.closed.selftest.firststart``. It runs before a generation is complete, so a failed one leaves the
+old state as it was, and again whenever ``mirror doctor`` is asked, on an installed generation without its bundle.
 
 Rules: each check is a fresh process in the environment that ``env.sh`` gives, with caches of its own; what a host
 lacks (a GPU, its driver, a compiler) is reported as skipped, in plain words, and is no failure; all checks are made,
@@ -29,6 +29,7 @@ from mirror.closed.host.driverfit import driver_note
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.compiling import Compiling
+from mirror.closed.selftest.firststart import FirstStart
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
 
@@ -38,7 +39,7 @@ _NO_DRIVER = re.compile(
     r"lib(?:cuda|nvidia-ml)\.so\.1|Found no NVIDIA driver|NVML Shared Library Not Found|no CUDA-capable device"
 )
 
-_HOSTS = ("PATH", "LD_LIBRARY_PATH", "CC", "CXX", "NVCC_CCBIN", "NVCC_PREPEND_FLAGS")
+_HOSTS = ("PATH", "LD_LIBRARY_PATH", "CC", "CXX", "NVCC_CCBIN", "NVCC_PREPEND_FLAGS", "TRITON_LIBCUDA_PATH")
 """Compilers are the host's, and so are the places where some sites keep the driver's libraries."""
 
 
@@ -73,7 +74,10 @@ def self_test(
         inherited: descriptors that the tests' programs keep open, such as the lock of a prefix.
     """
     testing = _Testing(environment, host, work, inherited)
-    attempts = Compiling(environment, host, testing.variables, work, inherited).attempts()
+    attempts = [
+        *Compiling(environment, host, testing.variables, work, inherited).attempts(),
+        *FirstStart(environment, host, testing.variables, work, inherited).attempts(),
+    ]
     checks = []
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         compiled = [pool.submit(attempt) for attempt in attempts]  # they take about as long as the imports do

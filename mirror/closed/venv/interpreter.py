@@ -40,7 +40,10 @@ print(json.dumps({
     "machine": platform.machine(),
     "abi": sys.abiflags + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""),
     "wide": sys.maxsize > 2 ** 32,
-    "headers": os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
+    "headers": all(
+        any(os.path.exists(os.path.join(sysconfig.get_paths()[key], name)) for key in ("include", "platinclude"))
+        for name in ("Python.h", "pyconfig.h")
+    ),
 }))
 """
 """What an interpreter is asked. Inside a venv it answers with the one that the venv was made from: a venv may go away."""
@@ -53,7 +56,7 @@ class Interpreter:
     Attributes:
         path: its executable; not inside a venv.
         version: ``"3.11.7"``.
-        has_headers: whether ``Python.h`` is there; without it Triton and torch compile nothing at run time (CUDA.md C5).
+        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there; without them Triton and torch compile nothing at run time (CUDA.md C5).
     """
 
     path: Path
@@ -74,19 +77,26 @@ class Search:
     rejected: tuple[str, ...] = ()
 
 
-def find_interpreter(target: Target, candidates: Iterable[Path] | None = None) -> Search:
+def find_interpreter(
+    target: Target, candidates: Iterable[Path] | None = None, wants_headers: bool = False
+) -> Search:
     """Look for an interpreter of the host's that fits ``target``.
 
     Args:
         candidates: where to look, in order; by default those of ``host_candidates``.
+        wants_headers: whether one with its C headers is preferred to an earlier one without.
     """
     rejected: list[str] = []
+    bare: Interpreter | None = None
     for path in host_candidates(target.python) if candidates is None else candidates:
         judged = ask(path, target)
-        if isinstance(judged, Interpreter):
+        if isinstance(judged, str):
+            rejected.append(judged)
+        elif judged.has_headers or not wants_headers:
             return Search(judged, tuple(rejected))
-        rejected.append(judged)
-    return Search(None, tuple(rejected))
+        else:
+            bare = bare or judged
+    return Search(bare, tuple(rejected))
 
 
 def host_candidates(minor: str) -> Iterator[Path]:

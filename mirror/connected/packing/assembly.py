@@ -16,7 +16,9 @@ Example::
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from mirror import __version__
 from mirror.connected.packing import meta
@@ -88,12 +90,18 @@ class Assembly:
         """What was taken in outside ``meta/``, in the bundle's order."""
         return tuple(artifact for kind in KINDS for artifact in self.of(kind))
 
-    def manifest(self, roots: Documents, imports: tuple[str, ...]) -> Manifest:
+    def manifest(
+        self,
+        roots: Documents,
+        imports: tuple[str, ...],
+        host_packages: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> Manifest:
         """Add the checksums and make the manifest.
 
         Args:
             roots: the root chain that travels with it.
             imports: modules that must import on the closed side.
+            host_packages: projects that the host's Python brings, and who needs which versions of them.
 
         Raises:
             InvalidDocument: when two names differ in nothing but case.
@@ -109,6 +117,7 @@ class Assembly:
             imports=imports,
             tool=__version__,
             environment=self._plan.environment,
+            host_packages=tuple((name, tuple(sorted(needs.items()))) for name, needs in sorted(host_packages.items())),
         )
         manifest.check()
         return manifest

@@ -117,7 +117,7 @@ def tar_size(path: Path) -> int:
         return measure(stream, path.name, MAX_UNPACKED_BYTES)
 
 
-def _module(member: str) -> str:
+def module_of(member: str) -> str:
     """The module that a wheel's member makes importable from the top; empty for any other member."""
     head, _, rest = member.partition("/")
     name = head if rest == "__init__.py" else head.removesuffix(".py") if not rest and head.endswith(".py") else ""
@@ -130,4 +130,4 @@ def default_imports(wheels: Mapping[Artifact, WheelFile]) -> tuple[str, ...]:
     needs = {name: wheel.headers("METADATA").get_all("Requires-Dist", []) for name, wheel in installed.items()}
     required = {other for name, lines in needs.items() for other in _required(map(str, lines)) if other != name}
     members = (one.name for name, wheel in installed.items() if name not in required for one in wheel.members)
-    return tuple(sorted({module for member in members if (module := _module(member))}))
+    return tuple(sorted({module for member in members if (module := module_of(member))}))

@@ -40,7 +40,17 @@ from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
 
-_PYTHON_KEYS = ("requirements", "optional", "constraints", "build", "without", "imports", "cutoff", "index")
+_PYTHON_KEYS = (
+    "requirements",
+    "optional",
+    "constraints",
+    "build",
+    "without",
+    "host_packages",
+    "imports",
+    "cutoff",
+    "index",
+)
 _MAX_BYTES = 1 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -71,6 +81,7 @@ class Stack:
         build: projects built from their sdist for the target.
         without: projects that the closed host brings itself, or does without: neither locked nor carried, nor what only
             they need.
+        host_packages: whether the venv sees what ``without`` leaves out among the packages of the host's Python.
         imports: modules that must import from the installed venv.
         cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
         indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
@@ -89,6 +100,7 @@ class Stack:
     constraints: tuple[Requirement, ...] = ()
     build: tuple[ProjectName, ...] = ()
     without: tuple[ProjectName, ...] = ()
+    host_packages: bool = False
     imports: tuple[str, ...] = ()
     cutoff: datetime | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +153,7 @@ class Stack:
             constraints=_requirements(python, "constraints", ()),
             build=_projects(python, "build"),
             without=_projects(python, "without"),
+            host_packages="host_packages" in python and python.flag("host_packages"),
             imports=python.texts("imports", ()),
             cutoff=_cutoff(python),
             indexes=indexes,
@@ -170,6 +183,8 @@ class Stack:
         for index, project in enumerate(self.without):
             if project in asked:
                 fields.fail(f"python.without[{index}]", f"{project} is asked for in requirements or optional")
+        if self.host_packages and not self.without:
+            fields.fail("python.host_packages", "name in without what the host's Python is to bring")
         for project in self.settings:
             if project not in self.build:
                 fields.fail(f"build.{project}", "the project is not in [python].build")

@@ -21,9 +21,10 @@ from typing import Any
 from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.kinds import DIRECTORIES, FILE, META, MODEL, TOOL, Kind, kind_of
-from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.kinds import DIRECTORIES, FILE, META, MODEL, TOOL, WHEEL, Kind, kind_of
+from mirror.core.names import Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
+from mirror.core.wheels.versions import satisfies
 
 FORMATS = {"mirror-bundle/1": 1, "mirror-bundle/2": 2}
 """The versions of the format. A bundle is of the lowest that can say what it holds, so that one without anything new keeps its
@@ -152,6 +153,8 @@ class Manifest:
         imports: modules that must import from the installed venv.
         tool: version of mirror that packed it.
         environment: variables that name something installed: each name, and a path below the generation.
+        host_packages: projects that the host's Python is to bring: each with the carried projects that need it, and which
+            versions will do for them (empty: any).
     """
 
     name: str
@@ -162,6 +165,7 @@ class Manifest:
     imports: tuple[str, ...] = ()
     tool: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    host_packages: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
@@ -180,6 +184,7 @@ class Manifest:
             artifacts=tuple(Artifact.from_fields(item) for item in fields.tables("artifacts")),
             roots=fields.all_checked("roots", sha256_hex),
             environment=_environment(fields.table("environment")) if "environment" in fields else (),
+            host_packages=_host_packages(fields.table("host_packages")) if "host_packages" in fields else (),
         )
         if found != manifest.format:
             fields.fail("format", f"what it holds is of {manifest.format!r}, got {found!r}")
@@ -189,7 +194,7 @@ class Manifest:
     @property
     def format(self) -> str:
         """The lowest version of the format that can say this."""
-        new = self.environment or any(one.version_needed > 1 for one in self.artifacts)
+        new = self.environment or self.host_packages or any(one.version_needed > 1 for one in self.artifacts)
         return "mirror-bundle/2" if new else "mirror-bundle/1"
 
     def check(self) -> None:
@@ -229,6 +234,7 @@ class Manifest:
             "imports": list(self.imports),
             "tool": self.tool,
             "environment": dict(self.environment),
+            "host_packages": {project: dict(needs) for project, needs in self.host_packages},
         }
         return canonical_json({key: value for key, value in document.items() if value not in ("", [], {})})
 
@@ -239,6 +245,11 @@ class Manifest:
     def of(self, kind: Kind) -> tuple[Artifact, ...]:
         """The artifacts of one kind, in order."""
         return self.within(kind.directory)
+
+    @property
+    def projects(self) -> frozenset[str]:
+        """The Python projects that will be there: those it carries, and those that the host brings."""
+        return frozenset((*(one.name for one in self.of(WHEEL)), *(name for name, _ in self.host_packages)))
 
     @property
     def toolchain(self) -> tuple[Artifact, ...]:
@@ -268,6 +279,22 @@ def _parents(path: str) -> list[str]:
     """The directories above a file, below its kind's own."""
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(2, len(names))]
+
+
+def _host_packages(fields: Fields) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    found = []
+    for name in fields.left():
+        needs = fields.table(name)
+        asking = []
+        for by in needs.left():
+            wanted = needs.text(by)
+            try:
+                project_name(name), project_name(by), satisfies("0", wanted)
+            except ValueError as exc:
+                needs.fail(by, str(exc))
+            asking.append((by, wanted))
+        found.append((name, tuple(sorted(asking))))
+    return tuple(sorted(found))
 
 
 def _environment(fields: Fields) -> tuple[tuple[str, str], ...]:

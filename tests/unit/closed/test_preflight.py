@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.host.machine import Disk, Host
-from mirror.closed.preflight import PreflightFailed, check, needed_bytes, prefix_issues
+from mirror.closed.preflight import PreflightFailed, check, needed_bytes, prefer_carried, prefix_issues
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
@@ -231,3 +231,28 @@ def test_a_prefix_where_nothing_can_be_made(tmp_path: Path) -> None:
     (issue,) = prefix_issues(tmp_path / "a/p")
     tmp_path.chmod(0o700)
     assert issue == f"the prefix {tmp_path}/a/p cannot be made: {tmp_path} is not writable by you"
+
+
+TRITON = Artifact("wheels/triton.whl", 100, DIGEST, "triton", unpacked_size=1000)
+COMPILES = dataclasses.replace(MANIFEST, artifacts=(TOOL, TRITON, META))
+BARE = Search(Interpreter(Path("/usr/bin/python3.11"), "3.11.7", has_headers=False))
+
+
+def test_a_python_without_headers_is_refused_where_the_stack_compiles_with_them(tmp_path: Path) -> None:
+    host = dataclasses.replace(HOST, compiler=Path("/usr/bin/g++"))
+    assert issues(tmp_path, COMPILES, host=host, search=BARE) == (
+        "/usr/bin/python3.11 comes without its headers (Python.h, pyconfig.h), with which this stack compiles at a "
+        "server's first start: name another with --python FILE, ask for its -devel package, or a bundle with [interpreter]",
+    )
+
+
+def test_where_there_is_no_compiler_they_are_not_missed(tmp_path: Path) -> None:
+    assert check(COMPILES, tmp_path / "p", HOST, DISK, BARE).interpreter == BARE.found
+
+
+def test_a_carried_python_is_preferred_to_a_hosts_without_headers() -> None:
+    carries = dataclasses.replace(COMPILES, artifacts=(TOOL, TRITON, PYTHON, META))
+    assert prefer_carried(carries, BARE) == Search(None, ("/usr/bin/python3.11 comes without its headers",))
+    assert prefer_carried(carries, FOUND) == FOUND
+    assert prefer_carried(COMPILES, BARE) == BARE
+    assert prefer_carried(dataclasses.replace(MANIFEST, artifacts=(TOOL, WHEEL, PYTHON, META)), BARE) == BARE

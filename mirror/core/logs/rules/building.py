@@ -161,7 +161,7 @@ RULES = (
         "python-headers",
         COMPILER,
         (
-            r"fatal error: (?:Python\.h|pyconfig\.h|patchlevel\.h)",
+            r"fatal error: (?:[\w.-]{1,80}/){0,3}(?:Python\.h|pyconfig\.h|patchlevel\.h)",
             r"Python\.h: No such",
         ),
         "the interpreter's headers are missing: Python.h",

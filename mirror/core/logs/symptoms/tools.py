@@ -43,12 +43,13 @@ SYMPTOMS = (
     Symptom(
         "27",
         "Python.h",
-        "the C compiler did not find Python.h",
-        "this Python came without its headers, and Triton and inductor compile a launcher with them at run time",
+        "the C compiler did not find {file}",
+        "this Python came without its headers, or was moved away from them, and Triton and inductor compile with them",
         'python -c \'import sysconfig, os; print(os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))\'',
-        "carry an interpreter with headers ([interpreter] in NAME.toml), or ask for python3.X-devel on the host",
+        "install with a Python that has them ('mirror install --python FILE'), carry one ([interpreter] in NAME.toml), or ask "
+        "for python3.X-devel on the host",
         HEADER_FRAGMENTS,
-        header_pattern(r"Python\.h"),
+        header_pattern(r"(?:Python\.h|(?:[\w.-]{1,80}/){0,3}pyconfig\.h)"),
     ),
     Symptom(
         "28",

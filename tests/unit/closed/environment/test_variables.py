@@ -33,7 +33,17 @@ def test_the_values(tmp_path: Path) -> None:
         "90a",
     )
     assert (found["HF_HUB_OFFLINE"], found["VLLM_NO_USAGE_STATS"], found["FLASHINFER_NO_DOWNLOAD"]) == ("1", "1", "1")
+    assert found["FLASHINFER_CUBINS_REPOSITORY"] == "http://127.0.0.1:9/"  # asked by vLLM whatever FlashInfer may
     assert found["VLLM_CACHE_ROOT"] == f"{tmp_path}/vllm"
+    escaped = ("HUMMING_CACHE_DIR", "HUMMING_TMP_DIR", "QUACK_CACHE_DIR", "CUTE_DSL_CACHE_DIR", "OUTLINES_CACHE_DIR")
+    assert all(found[name].startswith(f"{tmp_path}/") for name in escaped)
+
+
+def test_the_address_of_a_host_is_its_operators_to_say(tmp_path: Path) -> None:
+    """One value would be right on one host, and have servers on several wait for each other."""
+    environment = Environment(Path("/p"), MANIFEST)
+    assert "VLLM_HOST_IP" not in environment.variables({}, tmp_path)
+    assert environment.variables({"VLLM_HOST_IP": "10.0.0.5"}, tmp_path)["VLLM_HOST_IP"] == "10.0.0.5"
 
 
 def test_the_cache_key_changes_with_all_that_kernels_depend_on() -> None:

@@ -55,6 +55,16 @@ def test_the_first_that_fits_is_taken_and_the_others_are_explained(tmp_path: Pat
     )
 
 
+def test_one_with_headers_is_preferred_where_they_are_wanted(tmp_path: Path) -> None:
+    bare, whole = answering(tmp_path / "bare", headers=False), answering(tmp_path / "whole")
+    assert find_interpreter(TARGET, [bare, whole], wants_headers=True).found == Interpreter(
+        Path("/opt/python"), f"{MINOR}.99", has_headers=True
+    )
+    without = Interpreter(Path("/opt/python"), f"{MINOR}.99", has_headers=False)
+    assert find_interpreter(TARGET, [bare, whole]).found == without
+    assert find_interpreter(TARGET, [bare], wants_headers=True).found == without
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -1,0 +1,62 @@
+"""``mirror silence``: run a command, and list what it tried to reach."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from mirror.cli.console import out, print_json
+from mirror.closed.silence.watching import BLIND, NotSilent, Watched, watch
+from mirror.core.words import counted
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "silence",
+        usage="mirror silence [-h] [--json] -- COMMAND [ARGUMENT ...]",
+        description="Run a command and list what it and all that it starts tried to reach: every address and port outside "
+        "loopback, by TCP, by UDP, also a UDP socket that is connected and sends nothing, and every name that was asked for. "
+        "Nothing is kept from it. The kernel tells of each call (seccomp), or strace where it does not; the result says which "
+        "it was, and what that cannot see. The command's output goes to stderr; Ctrl-C ends it, and the list comes then; what "
+        "it leaves running is ended. Example:  mirror silence -- mirror run -- vllm serve /models/llama",
+        epilog=f"Exit code: the command's own when it was silent, or {NotSilent.exit_code} ({NotSilent.ref}).",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND [ARGUMENT ...]", help="what to run")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    command = args.words[1:] if args.words[:1] == ["--"] else args.words
+    if not command:
+        args.parser.error("name a command after --")
+    sys.stdout.flush()
+    watched = watch(command, os.environ)
+    if args.json:
+        told = {"command": command, "code": watched.code, "way": watched.way, "blind": list(BLIND[watched.way])}
+        print_json({**told, **watched.seen.to_dict()})
+    else:
+        out("\n".join(_lines(watched)))
+    seen = watched.seen
+    if not seen.is_silent:
+        raise NotSilent(len(seen.outward) + len(seen.names), watched.code)
+    return watched.code
+
+
+def _lines(watched: Watched) -> Iterator[str]:
+    seen = watched.seen
+    for name, count in seen.names.items():
+        yield f"asked for  {name.name} of {name.server}, by {name.program}, {counted(count, 'time')}"
+    for attempt in seen.outward:
+        yield f"tried      {attempt}, by {attempt.program}, {counted(seen.attempts[attempt], 'time')}"
+        if attempt.known:
+            yield f"           {attempt.known}"
+    yield from (f"unknown    {sentence}" for sentence in seen.unseen)
+    for attempt in seen.own:
+        yield f"own        {attempt}, by {attempt.program}: an address of this host, which nothing leaves"
+    yield "silent: it tried to reach nothing outside this host" if seen.is_silent else "not silent"
+    yield f"seen by {watched.way}, which has its limits:"
+    yield from (f"  {sentence}" for sentence in BLIND[watched.way])

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from mirror.closed.silence.attempts import Seen
+from mirror.closed.silence.questions import nscd_request, question
+from mirror.closed.silence.tracer import read_line
+
+HEAD = bytes(2) + b"\1\0" + b"\0\1" + bytes(6)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (HEAD + b"\7example\3com\0\0\1\0\1", "example.com"),
+        (HEAD + b"\0\0\1\0\1", "."),
+        (HEAD + b"\2\xff.\0\0\1\0\1", "\\xff."),
+        (HEAD + b"\7example", ""),
+        (HEAD + b"\xc0\x0c\0\1\0\1", ""),  # a pointer, which no question begins with
+        (bytes(2) + b"\x81\0" + b"\0\1" + bytes(6) + b"\7example\3com\0\0\1\0\1", ""),  # an answer
+        (b"GET / HTTP/1.1\r\nHost: example.com\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_the_name_of_a_question(data: bytes, name: str) -> None:
+    assert question(data) == name
+
+
+def test_nscd_is_asked_for_hosts_and_for_users() -> None:
+    assert nscd_request(struct.pack("=iii", 2, 14, 12) + b"example.com\0") == "example.com"
+    assert nscd_request(struct.pack("=iii", 2, 1, 5) + b"root\0") == ""
+    assert nscd_request(b"") == ""
+
+
+def test_a_line_of_strace_that_is_no_call_tells_nothing() -> None:
+    seen = Seen()
+    read_line("12 +++ exited with 0 +++\n", seen)
+    read_line('12 write(1, "sin_port=htons(80), sin_addr=inet_addr(\\"\\x38\\")"...) = 1\n', seen)
+    assert seen.is_silent
