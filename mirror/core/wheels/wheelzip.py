@@ -25,8 +25,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from mirror.core.archives.zipdirectory import (
@@ -94,9 +96,15 @@ class Archive:
         if crc != member.crc:
             refuse(f"{member.name!r} has CRC {crc:08x}, {member.crc:08x} is announced", "zip-content")
 
-    def seekable(self, member: Member, marks: Marks) -> BinaryIO:
+    def seekable(
+        self,
+        member: Member,
+        marks: Marks,
+        known: Mapping[int, bytes] = MappingProxyType({}),
+        scratch: Path | None = None,
+    ) -> BinaryIO:
         """A member that went by once, to be read at any place; see ``mirror.core.archives.zipseek``."""
-        return seekable(self.stream, member, marks)
+        return seekable(self.stream, member, marks, known, scratch)
 
     def read(self, member: Member, limit: int) -> bytes:
         """A small member's content.

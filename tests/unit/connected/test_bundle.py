@@ -222,7 +222,8 @@ def test_what_stands_and_is_not_that_bundle_to_the_last_byte_is_written_anew(
     data = bytearray(output.read_bytes())
     if place in ("first", "middle", "last"):
         data[{"first": 0, "middle": len(data) // 2, "last": -1}[place]] ^= 1
-    changed = {"longer": data + b"\0", "shorter": data[:-1], "none": b""}.get(place, bytes(data))
+    whole = bytes(data)
+    changed = {"longer": whole + b"\0", "shorter": whole[:-1], "none": b""}.get(place, whole)
     output.write_bytes(changed)
     os.utime(output, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert sha256_of(output) != first.sha256
