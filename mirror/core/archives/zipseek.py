@@ -69,6 +69,7 @@ def seekable(
     marks: Marks,
     known: Mapping[int, bytes] = MappingProxyType({}),
     scratch: Path | None = None,
+    error: type[Exception] = zlib.error,
 ) -> BinaryIO:
     """The member as a stream; to be closed.
 
@@ -77,19 +78,26 @@ def seekable(
         marks: those of a pass that came to the member's end.
         known: what was kept of that pass, by place.
         scratch: a directory for a copy, for which its disk has room.
+        error: what the decompressor of ``marks`` raises.
 
     Reading it raises ``TooScattered`` where there is no such directory, and ``OSError`` when the wheel is not the one that went
     by or the copy cannot be written.
     """
-    return io.BufferedReader(_Seekable(stream, member, marks, known, scratch))
+    return io.BufferedReader(_Seekable(stream, member, marks, known, scratch, error))
 
 
 class _Seekable(io.RawIOBase):
     def __init__(
-        self, stream: BinaryIO, member: Member, marks: Marks, known: Mapping[int, bytes], scratch: Path | None
+        self,
+        stream: BinaryIO,
+        member: Member,
+        marks: Marks,
+        known: Mapping[int, bytes],
+        scratch: Path | None,
+        error: type[Exception],
     ) -> None:
         self._stream, self._member, self._marks = stream, member, marks
-        self._known, self._scratch = known, scratch
+        self._known, self._scratch, self._error = known, scratch, error
         self._offset = 0
         self._pages: OrderedDict[int, bytes] = OrderedDict()
         self._copy: BinaryIO | None = None
@@ -157,7 +165,7 @@ class _Seekable(io.RawIOBase):
                 left -= len(block)
             try:
                 piece = inflate.decompress(block, _PAGE)
-            except zlib.error as exc:
+            except self._error as exc:
                 raise OSError(f"{self._member.name!r} has changed while it was read: {exc}") from exc
             block = inflate.unconsumed_tail
             self._budget -= len(piece)
@@ -189,7 +197,7 @@ class _Seekable(io.RawIOBase):
                     copy.write(inflate.decompress(block, _BLOCK * 16))
                     block = inflate.unconsumed_tail
             copy.write(inflate.flush())
-        except zlib.error as exc:
+        except self._error as exc:
             copy.close()
             raise OSError(f"{self._member.name!r} has changed while it was read: {exc}") from exc
         except BaseException:

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO, Callable, Tuple
 
 from mirror.core.archives.pieces import head_of
@@ -137,6 +139,7 @@ def read_wheel(
     advance: Callable[[int], object] = lambda amount: None,
     keep: Callable[[str], int] = lambda name: 0,
     scratch: Path | None = None,
+    library: ModuleType = zlib,
 ) -> WheelFile:
     """Read a wheel through.
 
@@ -147,12 +150,13 @@ def read_wheel(
         scratch: a directory on a disk that has room for the largest compiled file, which is copied there if its headers lie
             so that it would be inflated again and again. Without one nothing is ever written, and no file is asked for which
             GPUs it holds code.
+        library: ``zlib``, or one that has its functions and is faster.
 
     Raises:
         OSError: when the stream cannot be read, or ``scratch`` not written.
     """
     try:
-        archive = read_archive(stream)
+        archive = read_archive(stream, library)
         return _Reading(archive, keep, scratch).read(advance)
     except BadZip as exc:
         return WheelFile(stream.seek(0, os.SEEK_END), (exc.rule, str(exc)))
