@@ -45,7 +45,7 @@ def find_files(
     found = {pin.name: file for pin in pins if (file := memory.recall(pin))}
     missing = tuple(pin for pin in pins if pin.name not in found)
     if missing:
-        with Index.of(stack) as index:
+        with Index.of(stack, store) as index:
             chosen = resolve_files(replace(lock, pins=missing), stack, index, progress, source=source)
         asked = {one.pin.name: found_file(one.file) for one in chosen}
         found |= asked
