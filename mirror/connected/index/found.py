@@ -9,7 +9,7 @@ digest decides about the bytes all the same.
 Example::
 
     memory = FoundFiles(store, stack)
-    memory.recall(pin) or ask(pin)
+    memory.recall(pin)      # None: its index is to be asked
 """
 
 from __future__ import annotations

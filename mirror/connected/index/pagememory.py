@@ -9,7 +9,7 @@ may hold a secret is never written down; where others than the user can write, n
 Example::
 
     memory = PageMemory(store)
-    files = memory.recall(key) or read(page)
+    memory.recall(PageMemory.key(page, url, project, version))      # None: the page is to be read
     memory.close()
 """
 

@@ -8,7 +8,7 @@ is no error: it is written anew.
 
 Example::
 
-    digest = standing(output, head(data, signatures, roots), root, progress) or pack(...)
+    digest = standing(output, head(data, signatures, roots), root, progress)    # None: it is to be packed
 """
 
 from __future__ import annotations
