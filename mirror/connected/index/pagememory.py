@@ -9,7 +9,7 @@ may hold a secret is never written down; where others than the user can write, n
 Example::
 
     memory = PageMemory(store)
-    memory.recall(PageMemory.key(page, url, project, version))      # None: the page is to be read
+    memory.recall(PageMemory.key(digest, url, project, version))      # None: the page is to be read
     memory.close()
 """
 
@@ -41,9 +41,8 @@ class PageMemory:
         self._is_new = False
 
     @staticmethod
-    def key(page: bytes, url: str, project: str, version: str) -> str:
-        """Of what a page at an address says about a version of a project; about all of them, where no version is named."""
-        digest = hashlib.sha256(page).hexdigest()
+    def key(digest: str, url: str, project: str, version: str) -> str:
+        """Of what a page of this digest, at an address, says about a version of a project; about all, where none is named."""
         return hashlib.sha256("\0".join((digest, url, project, version)).encode()).hexdigest()
 
     def recall(self, key: str) -> Sequence[Any] | None:

@@ -14,6 +14,7 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -223,9 +224,9 @@ class Index:
         recalled: Callable[[Sequence[Any], ProjectName], list[T]],
     ) -> list[T]:
         """What a page says, from memory or by reading it."""
-        if self._memory is None or page.data is None:
+        if self._memory is None or not page.digest:
             return read()
-        key = PageMemory.key(page.data, page.url, project, version)
+        key = PageMemory.key(page.digest, page.url, project, version)
         entry = self._memory.recall(key)
         try:
             if entry is not None:
@@ -277,7 +278,7 @@ class Index:
             page = _of_project(self._links(base, patience), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
-            return _Fetched(base, None, page)
+            return _Fetched(base, b"", page)
         url = urljoin(base.rstrip("/") + "/", f"{project}/")
         try:
             data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
@@ -312,22 +313,22 @@ class Index:
 
 
 class _Fetched:
-    """A page that an index gave, parsed when somebody asks for its links.
+    """A page that an index gave, parsed when somebody asks for its links; its bytes are let go of then.
 
     Attributes:
         url: its address.
-        data: its bytes; None where it was put together from others.
+        digest: of its bytes; empty where it was put together from others.
     """
 
-    def __init__(self, url: str, data: bytes | None, links: Page | None = None) -> None:
-        self.url, self.data, self._links = url, data, links
+    def __init__(self, url: str, data: bytes, links: Page | None = None) -> None:
+        self.url, self._data, self._links = url, data, links
+        self.digest = hashlib.sha256(data).hexdigest() if data else ""
 
     @property
     def links(self) -> Page:
         """Raises ``BadReply`` as ``parse_page``."""
         if self._links is None:
-            assert self.data is not None, "it was fetched"
-            self._links = parse_page(self.data, self.url)
+            self._links, self._data = parse_page(self._data, self.url), b""
         return self._links
 
 
