@@ -6,7 +6,7 @@
 4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
 5. Assemble, look inside everything, vet every wheel and write the papers (dossier, licences, bill of materials).
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
-7. Make the manifest, sign it, pack.
+7. Make the manifest, sign it, pack; where that very bundle stands already, read it instead.
 8. Verify the result, every byte, and only then give it its name. Who is still to sign is told: others sign beside it.
 
 Each step is a module of its own; this one holds their order and nothing else.
@@ -40,6 +40,7 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
+from mirror.connected.packing.standing import standing
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -54,7 +55,7 @@ from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
-from mirror.core.bundle.writer import pack
+from mirror.core.bundle.writer import head, pack
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
 from mirror.core.names import Sha256Hex
@@ -174,11 +175,15 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    with _draft(options.output) as draft:
-        digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
-        with open_bundle(draft) as written:
-            written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
-            written.verify(progress)
+    digest = standing(options.output, head(data, signatures, roots), builder.root, progress)
+    if digest:
+        progress.say(f"{options.output} is this very bundle: every byte was checked, none is written again")
+    else:
+        with _draft(options.output) as draft:
+            digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
+            with open_bundle(draft) as written:
+                written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
+                written.verify(progress)
     tallies, stale = _who_signed(options.output, builder.root)
     return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, tallies, (*notes, *stale))
 

@@ -200,7 +200,7 @@ def _python_side(
     locks: dict[str, PythonLock] = {}
     kept_out: tuple[KeptOut, ...] = ()
     if paths:
-        with Index.of(stack) as index:
+        with Index.of(stack, store) as index:
             pinning = Pinning(stack, index, options.resolver, progress, options.without, store)
             sdists = pinning.sdists(store)
             if "python" in paths:

@@ -90,9 +90,21 @@ class Inputs:
 
     def _made_bundle(self) -> Path:
         path = self.work / f"{self.stack.stem}{'-without-rpms' if self._without_rpms else ''}.tar"
-        rpms = ("--without", "toolchain") if self._without_rpms else ("--toolchain-repo", str(self._rpms()))
-        self._run("bundling", *MIRROR, "bundle", "--lock", str(self.stack), "-o", str(path), *rpms)
+        self._run("bundling", *MIRROR, "bundle", "--lock", str(self.stack), "-o", str(path), *self.rpm_options)
         return path
+
+    @cached_property
+    def rpm_options(self) -> tuple[str, ...]:
+        """What ``mirror bundle`` is told of the toolchain."""
+        return ("--without", "toolchain") if self._without_rpms else ("--toolchain-repo", str(self._rpms()))
+
+    @cached_property
+    def standing(self) -> tuple[Path, Path]:
+        """A cache in which all of the stack is, and its bundle, made with that cache."""
+        cache, output = self.work / "standing-cache", self.work / f"{self.stack.stem}-standing.tar"
+        words = (*MIRROR, "bundle", "--lock", str(self.stack), "-o", str(output), *self.rpm_options)
+        self._run("bundling", "env", f"XDG_CACHE_HOME={cache}", *words)
+        return cache, output
 
     def _rpms(self) -> Path:
         if self._rpm_repo:

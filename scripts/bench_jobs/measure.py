@@ -87,12 +87,14 @@ class Run:
         wall_s, cpu_s: wall and processor seconds, the latter with all children.
         peak_bytes: peak memory of the largest single process.
         own_bytes: peak memory of the first process alone, seen every 20 ms; 0 when it ended before it was seen.
+        written_bytes: what it and its children gave the file systems to write, by the kernel's count.
     """
 
     wall_s: float
     cpu_s: float
     peak_bytes: int
     own_bytes: int = 0
+    written_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,8 @@ def _timed(command: Command, directory: Path, output: int, home: Path, timeout_s
     if process.returncode:
         last = os.pread(output, 1 << 20, max(0, os.fstat(output).st_size - 400)).decode(errors="replace").strip()
         raise CommandFailed(f"exit code {process.returncode}: {last}")
-    return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, watch.peak_bytes)  # kibibytes
+    cpu_s, peak_bytes, written_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, usage.ru_oublock * 512
+    return Run(wall_s, cpu_s, peak_bytes, watch.peak_bytes, written_bytes)
 
 
 class _Watch(threading.Thread):

@@ -94,10 +94,7 @@ def _figures(measured: Measured) -> dict[str, Any]:
         return {"command": measured.command.label, "told": measured.told}
     figures: dict[str, Any] = {
         "command": measured.command.label,
-        "runs": [
-            {"wall_s": run.wall_s, "cpu_s": run.cpu_s, "peak_bytes": run.peak_bytes, "own_bytes": run.own_bytes}
-            for run in measured.runs
-        ],
+        "runs": [vars(run) for run in measured.runs],
         "wall_s": vars(measured.wall),
     }
     if measured.ratio:

@@ -521,7 +521,7 @@ PARSERS: dict[str, Parser] = {
         Parser("stack-target", _in_file("a.toml", read_target), _words(_STACK)),
         Parser("rpms-lock-yaml", _in_file("rpms.lock.yaml", lambda path: read_rpms_lock(path, "x86_64")), _words(
             "lockfileVersion: 1\nlockfileVendor: redhat\narches:\n- arch: x86_64\n  packages:\n  - url: https://e.org/a.rpm\n")),
-        Parser("model-card", _in_file("README.md", lambda path: read_model_file(path, CARD_NAME, path.parent)), _words(
+        Parser("model-card", _in_file("README.md", lambda path: read_model_file(path, CARD_NAME)), _words(
             "---\nlicense: mit\ntags: [a, b]\n---\n# A model\n")),
         Parser("repomd", lambda data: parse_repomd(data, "https://r.example.org/"), _words(_REPOMD), has_a_process=True),
         Parser("primary", lambda data: parse_primary(data, "primary.xml", "https://r.example.org/"), _words(_PRIMARY),

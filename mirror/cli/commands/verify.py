@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.cli.signers import print_signers
-from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import MirrorError
-from mirror.core.policy.document import read_policy
-from mirror.core.policy.rules import Verdict, judge
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Sidecars, signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import check_refusals
 from mirror.core.words import counted
-from mirror.review.report.deep import Deep, NotWaived, look_deep
 from mirror.review.report.inventory import Inventory, take_inventory
+
+if TYPE_CHECKING:  # what only --deep and --policy need takes longer to import than a small bundle to verify
+    from mirror.core.policy.document import Policy
+    from mirror.core.policy.rules import Verdict
+    from mirror.review.report.deep import Deep
 
 
 def configure(subparsers: Any) -> None:
@@ -40,17 +42,16 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    policy = read_policy(args.policy) if args.policy else None
+    policy = _policy(args.policy) if args.policy else None
     with open_bundle(args.bundle) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         assert bundle.root is not None, "the manifest was trusted"
         root, sidecars = bundle.root, bundle.sidecars
-        deep = look_deep(bundle, Console()) if args.deep else None
-        verdict = judge(policy, bundle.manifest, bundle.read) if policy else Verdict(())
-    told = {"breaches": [vars(breach) for breach in verdict.breaches], "not_judged": list(verdict.missing)}
+        deep = _deep(bundle) if args.deep else None
+        verdict = _verdict(policy, bundle) if policy else None
     against = _against(args.bundle, inventory, sidecars, root, deep, verdict)
     if args.json:
-        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **(told if policy else {})})
+        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **_told(verdict)})
     else:
         manifest = inventory.manifest
         holds = f"{counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         out(f"  manifest:  sha256 {inventory.manifest_sha256}")
         if deep:
             _print_deep(deep)
-        if policy:
+        if verdict:
             _print_policy(verdict)
     # Intact is not yet approved: what install would refuse is refused here too, after all has been said.
     if against is not None:
@@ -71,15 +72,41 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _policy(path: Path) -> Policy:
+    from mirror.core.policy.document import read_policy
+
+    return read_policy(path)
+
+
+def _verdict(policy: Policy, bundle: Bundle) -> Verdict:
+    from mirror.core.policy.rules import judge
+
+    return judge(policy, bundle.manifest, bundle.read)
+
+
+def _deep(bundle: Bundle) -> Deep:
+    from mirror.review.report.deep import look_deep
+
+    return look_deep(bundle, Console())
+
+
+def _told(verdict: Verdict | None) -> dict[str, Any]:
+    """What a policy says, for machines."""
+    if verdict is None:
+        return {}
+    return {"breaches": [vars(breach) for breach in verdict.breaches], "not_judged": list(verdict.missing)}
+
+
 def _against(
-    bundle: Path, inventory: Inventory, sidecars: Sidecars, root: Root, deep: Deep | None, verdict: Verdict
+    bundle: Path, inventory: Inventory, sidecars: Sidecars, root: Root, deep: Deep | None, verdict: Verdict | None
 ) -> MirrorError | None:
     """Why an intact bundle is not ok all the same; None when it is."""
     try:
         check_refusals(sidecars, root)
-        if deep and deep.judgement.open:
-            raise NotWaived(str(bundle), deep.judgement.open)
-        verdict.enforce()
+        if deep:
+            deep.enforce(bundle)
+        if verdict:
+            verdict.enforce()
         if inventory.missing:
             raise ThresholdNotMet("manifest", inventory.missing, signing_command(bundle))
     except MirrorError as exc:

@@ -2,12 +2,11 @@
 
 Example::
 
-    stated(read_file(source, wish.name, scratch), wish)
+    stated(read_file(source, wish.name), wish)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +15,12 @@ from mirror.connected.contents.licences import MAX_TEXT_BYTES, is_licence_file, 
 from mirror.connected.stack.files import FileWish
 from mirror.core.binaries.native import NativeTally
 
-_PIECE = 1 << 20
 
-
-def read_file(source: Path, name: str, scratch: Path) -> Contents:
+def read_file(source: Path, name: str) -> Contents:
     """What the bytes say.
 
     Args:
         name: the file's, in the bundle or in its repository.
-        scratch: a directory for a temporary copy, where the file is a compiled one.
 
     Raises:
         OSError: when the file cannot be read.
@@ -32,7 +28,8 @@ def read_file(source: Path, name: str, scratch: Path) -> Contents:
     if is_licence_file(name):
         return Contents(texts=((name, read_text(source)),))
     tally = NativeTally()
-    tally.add_pieces(_pieces(source), name, scratch)
+    with source.open("rb") as stream:
+        tally.add(stream, name)
     return Contents(native=tally.native())
 
 
@@ -45,10 +42,3 @@ def read_text(source: Path) -> str:
 def stated(contents: Contents, wish: FileWish) -> Contents:
     """The same, with the licence and the summary that a person wrote into ``NAME.toml``."""
     return replace(contents, licence=wish.licence, summary=words(wish.summary))
-
-
-def _pieces(source: Path) -> Iterator[bytes]:
-    with source.open("rb") as stream:
-        yield stream.read(4)
-        while piece := stream.read(_PIECE):
-            yield piece

@@ -4,7 +4,8 @@
 of file.
 
 Rules: what was found is remembered under the artifact's digest, the kind that it was read as, and the version of what reads
-it; of an RPM also under the keys that it was judged by; a memory that cannot be read is made anew. The largest file is begun
+it; of an RPM also under the keys that it was judged by; a memory that cannot be read, or that others could have written, is
+made anew. The largest file is begun
 first, for a torch takes as long as a hundred others.
 
 Example::
@@ -90,6 +91,10 @@ def inspect(tasks: Sequence[Task], store: Store, progress: Progress = SILENT) ->
         MirrorError: as the readers of RPMs and archives do. Unreadable: a file is not there any more.
         Unwritable: the store refuses.
     """
+    if not store.is_own:
+        progress.say(
+            f"others than you can write to {store.root}: what is remembered there is not believed, all is read anew"
+        )
     found = {task.path: contents for task in tasks if (contents := _remembered(task, store)) is not None}
     missing = [task for task in tasks if task.path not in found]
     if missing:
@@ -145,6 +150,8 @@ def _memory(task: Task, store: Store) -> Path:
 
 
 def _remembered(task: Task, store: Store) -> Contents | None:
+    if not store.is_own:
+        return None
     try:
         return Contents.parse(_memory(task, store).read_bytes())
     except (OSError, ValueError, MirrorError):

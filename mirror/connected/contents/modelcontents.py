@@ -8,7 +8,7 @@ elsewhere.
 
 Example::
 
-    contents = with_cards({artifact.path: read_model_file(source, name, scratch) for artifact, source, name in files})
+    contents = with_cards({artifact.path: read_model_file(source, name) for artifact, source, name in files})
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from mirror.core.vetting.safetensors import read_header
 CARD = "README.md"
 
 
-def read_model_file(source: Path, name: str, scratch: Path) -> Contents:
+def read_model_file(source: Path, name: str) -> Contents:
     """What one file of a model is.
 
     Args:
         name: its path in the repository.
-        scratch: a directory for a temporary copy, where the file is a compiled one.
 
     Raises:
         OSError: when the file cannot be read.
@@ -43,7 +42,7 @@ def read_model_file(source: Path, name: str, scratch: Path) -> Contents:
         return _card(source)
     if name.lower().endswith(".safetensors"):
         return _tensors(source, name)
-    return read_file(source, name, scratch)
+    return read_file(source, name)
 
 
 def with_cards(contents: Mapping[str, Contents]) -> dict[str, Contents]:

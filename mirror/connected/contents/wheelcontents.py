@@ -1,7 +1,8 @@
 """What is inside a wheel: what its publisher says in METADATA, its licence texts, its compiled files.
 
-``mirror.core.wheels.wheelfile`` reads the file. ``mirror.core.vetting.wheel``, which takes the same reading, judges whether it
-is a sound wheel, and what it does to an environment.
+``mirror.core.wheels.wheelfile`` reads the file, here with zlib-ng, which takes half the time of zlib; who reviews or installs
+it reads with zlib. ``mirror.core.vetting.wheel``, which takes the same reading, judges whether it is a sound wheel, and what it
+does to an environment.
 
 Example::
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.metadata import parse_email
+from zlib_ng import zlib_ng
 
 from mirror.connected.contents.inside import Contents, web_address, words
 from mirror.connected.contents.licences import MAX_TEXT_BYTES, is_licence_file, licence_of, text_of
@@ -36,7 +38,7 @@ def wheel_contents(path: Path, scratch: Path, advance: Advance) -> Contents:
         OSError: when the file cannot be read.
     """
     with path.open("rb") as stream:
-        wheel = read_wheel(stream, advance, lambda name: MAX_TEXT_BYTES * is_licence_file(name), scratch)
+        wheel = read_wheel(stream, advance, lambda name: MAX_TEXT_BYTES * is_licence_file(name), scratch, zlib_ng)
     sizes = {member.name: member.size for member in wheel.members}
     texts = {words(name): text_of(head, sizes[name]) for name, head in wheel.kept.items()}
     return Contents(

@@ -4,7 +4,8 @@
 
 Rules: a file's directory is its sha256, so one name can never mean two contents; it keeps its real name inside, for tools
 read wheel tags from it; it is renamed into place only after its digest was checked. A wheelhouse belongs to the user: it is
-read, never written, and a file there counts only if its digest is the locked one.
+read, never written, and a file there counts only if its digest is the locked one. What is remembered of files (``facts``,
+``found``, ``pages``) is believed only where the store is the user's own.
 
 Layout below the root::
 
@@ -12,6 +13,8 @@ Layout below the root::
     incoming/<64 digits>.part                     half fetched ones
     built/<64 digits>/                            a wheel built here, build.json, build.log
     facts/<2 digits>/<64 digits>.json             what was found inside a file (``mirror.connected.contents.inspection``)
+    found/<64 digits>.json                        which files pins mean (``mirror.connected.index.found``)
+    pages/read.json                               what pages of indexes say (``mirror.connected.index.pagememory``)
 
 Example::
 
@@ -22,7 +25,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,6 +36,7 @@ import platformdirs
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import sync_directory
+from mirror.core.trust.ownership import reaching
 
 
 class NoSpace(MirrorError):
@@ -75,6 +81,15 @@ class Store:
     def default(cls, wheelhouse: Path | None = None) -> Store:
         """The user's own store: ``$XDG_CACHE_HOME/mirror``, else ``~/.cache/mirror``."""
         return cls(platformdirs.user_cache_path("mirror"), wheelhouse)
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Whether nobody but the user can have put there what is remembered: what others may write is not believed."""
+        try:
+            with reaching(self.root, is_followed=True) as way:
+                return not way.exposures({os.geteuid()})
+        except OSError:
+            return False
 
     def find(self, sha256: Sha256Hex, filename: str) -> Path | None:
         """The file with this digest and name, or None. The wheelhouse's digests are checked, once in a process."""

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from mirror.connected.fetching.download import Download
+from mirror.connected.index.found import FoundFile
 from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, explain
 from mirror.connected.pins.markers import environment
@@ -130,6 +132,25 @@ def choose_versions(
     return {project: index.hashed(file, progress) for project, file in chosen.items()}
 
 
+def target_pins(lock: PythonLock, stack: Stack, source: str) -> tuple[Pin, ...]:
+    """The pins of a lock that are for the target, of each project one.
+
+    Raises:
+        InvalidLock: the lock is not for this target, or two pins of one project are; ``source`` names it.
+    """
+    pins = lock.within(environment(stack.target), source).pins
+    names = [pin.name for pin in pins]
+    if len(set(names)) != len(names):
+        twice = min(name for name in names if names.count(name) > 1)
+        raise InvalidLock(source, (f"{twice} is pinned twice for {stack.target}",))
+    return pins
+
+
+def found_file(file: IndexFile) -> FoundFile:
+    """What is remembered of a file that was chosen."""
+    return FoundFile(Download(file.url, file.filename, file.sha256, size_hint=file.size), file.upload_time or 0)
+
+
 def resolve_files(
     lock: PythonLock, stack: Stack, index: Index, progress: Progress = SILENT, *, source: str = "the lock"
 ) -> tuple[Chosen, ...]:
@@ -139,14 +160,10 @@ def resolve_files(
         source: the lock's path, for errors.
 
     Raises:
-        InvalidLock: the lock is not for this target, or two pins of one project are.
+        InvalidLock: as ``target_pins``.
         HashNotOnIndex, NoWheelForTarget: with every such pin. And as ``Index.versions``.
     """
-    pins = lock.within(environment(stack.target), source).pins
-    names = [pin.name for pin in pins]
-    if len(set(names)) != len(names):
-        twice = min(name for name in names if names.count(name) > 1)
-        raise InvalidLock(source, (f"{twice} is pinned twice for {stack.target}",))
+    pins = target_pins(lock, stack, source)
     index.prefetch(((pin.name, pin.version) for pin in pins), progress)
     strange: list[tuple[str, str, str, str]] = []
     found: dict[ProjectName, IndexFile | Miss] = {}

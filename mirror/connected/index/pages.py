@@ -14,6 +14,7 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.tags import Tag
@@ -41,7 +42,9 @@ from pypi_simple import (
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
+from mirror.connected.fetching.store import Store
 from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, get_digest, new_session
+from mirror.connected.index.pagememory import PageMemory
 from mirror.connected.pins.standards import read_sdist_name, read_version, read_wheel_name
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import Interrupted, MirrorError
@@ -121,6 +124,16 @@ class IndexFile:
     yanked: str | None = None
     upload_time: int | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """For a memory of our own: what its name does not say."""
+        said = ("filename", "url", "sha256", "size", "requires_python", "yanked", "upload_time")
+        return {key: getattr(self, key) for key in said}
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any], project: ProjectName) -> IndexFile:
+        """Inverse of ``to_dict``. Raises ``ValueError``, ``LookupError`` or ``TypeError`` when it is not what that writes."""
+        return cls(**facts, **_told_by_name(facts["filename"], project))
+
 
 Page = Mapping[str, Sequence[Link | DistributionPackage]]
 """A project's links by version, in the one spelling of ``_spelt``."""
@@ -133,6 +146,7 @@ class Index:
         default: URL of the index for projects that are not in ``special``.
         special: URL of the only index for each project that has its own.
         flat: those URLs that are one page of links to files of several projects, as pip's ``--find-links`` reads it.
+        memory: of pages that were read before; closed with the index.
     """
 
     def __init__(
@@ -140,27 +154,32 @@ class Index:
         default: str = PYPI_SIMPLE_ENDPOINT,
         special: Mapping[ProjectName, str] = MappingProxyType({}),
         flat: Collection[str] = (),
+        memory: PageMemory | None = None,
     ) -> None:
+        self._memory = memory
         self.default, self.special, self.flat = default, special, frozenset(flat)
         self._session = new_session()
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
-        self._pages: dict[ProjectName, Page] = {}
+        self._pages: dict[ProjectName, _Fetched] = {}
         self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
 
     @classmethod
-    def of(cls, stack: Stack) -> Index:
-        """The indexes that a stack names."""
+    def of(cls, stack: Stack, store: Store | None = None) -> Index:
+        """The indexes that a stack names; what was read of their pages is remembered in the store."""
         return cls(
             stack.indexes.get("default", PYPI_SIMPLE_ENDPOINT),
             {project: stack.indexes[name] for project, name in stack.index_names.items()},
             stack.page_urls,
+            PageMemory(store) if store else None,
         )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._session.close()
+        if self._memory and kind is None:
+            self._memory.close()
 
     def url_of(self, project: ProjectName) -> str:
         """URL of the index that a project comes from."""
@@ -179,7 +198,8 @@ class Index:
         """
         if project not in self._pages:
             self._pages[project] = self._ask(project, patience)
-        return tuple(self._pages[project])
+        page = self._pages[project]
+        return tuple(self._remembered(page, project, "", lambda: list(page.links), _texts))
 
     def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
         """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
@@ -187,9 +207,36 @@ class Index:
         if key not in self._files:
             # Pages are kept only where all versions were asked for: together they are hundreds of megabytes.
             page = self._pages.get(project) or self._ask(project, PATIENCE)
-            files = (_file(project, link) for link in page.get(key[1], ()))
-            self._files[key] = tuple(file for file in files if file is not None)
+
+            def read() -> list[IndexFile]:
+                files = (_file(project, link) for link in page.links.get(key[1], ()))
+                return [file for file in files if file is not None]
+
+            self._files[key] = tuple(self._remembered(page, project, key[1], read, _files_of))
         return self._files[key]
+
+    def _remembered(
+        self,
+        page: _Fetched,
+        project: ProjectName,
+        version: str,
+        read: Callable[[], list[T]],
+        recalled: Callable[[Sequence[Any], ProjectName], list[T]],
+    ) -> list[T]:
+        """What a page says, from memory or by reading it."""
+        if self._memory is None or not page.digest:
+            return read()
+        key = PageMemory.key(page.digest, page.url, project, version)
+        entry = self._memory.recall(key)
+        try:
+            if entry is not None:
+                return recalled(entry, project)
+        except (LookupError, TypeError, ValueError):
+            pass  # written by another version
+        found = read()
+        if not any(isinstance(one, IndexFile) and redacted(one.url) != one.url for one in found):
+            self._memory.remember(key, [one.to_dict() if isinstance(one, IndexFile) else one for one in found])
+        return found
 
     def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
         """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
@@ -225,13 +272,13 @@ class Index:
         progress.say(f"{place} gives no sha256 for {file.filename}: its bytes are hashed now, and trusted from here on")
         return replace(file, sha256=get_digest(self._session, file.url))
 
-    def _ask(self, project: ProjectName, patience: Patience) -> Page:
+    def _ask(self, project: ProjectName, patience: Patience) -> _Fetched:
         base = self.url_of(project)
         if base in self.flat:
             page = _of_project(self._links(base, patience), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
-            return page
+            return _Fetched(base, b"", page)
         url = urljoin(base.rstrip("/") + "/", f"{project}/")
         try:
             data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
@@ -239,7 +286,7 @@ class Index:
             if exc.status in (404, 410):
                 raise ProjectNotOnIndex(project, redacted(base), self._is_page(base, project)) from exc
             raise
-        return parse_page(data, url)
+        return _Fetched(url, data)
 
     def _links(self, url: str, patience: Patience = PATIENCE) -> Page:
         """The links of a page to files of any project, or the files of a directory that a ``file:`` URL names."""
@@ -263,6 +310,34 @@ class Index:
             raise
         except MirrorError:
             return False
+
+
+class _Fetched:
+    """A page that an index gave, parsed when somebody asks for its links; its bytes are let go of then.
+
+    Attributes:
+        url: its address.
+        digest: of its bytes; empty where it was put together from others.
+    """
+
+    def __init__(self, url: str, data: bytes, links: Page | None = None) -> None:
+        self.url, self._data, self._links = url, data, links
+        self.digest = hashlib.sha256(data).hexdigest() if data else ""
+
+    @property
+    def links(self) -> Page:
+        """Raises ``BadReply`` as ``parse_page``."""
+        if self._links is None:
+            self._links, self._data = parse_page(self._data, self.url), b""
+        return self._links
+
+
+def _texts(entry: Sequence[Any], project: ProjectName) -> list[str]:
+    return [str(one) for one in entry]
+
+
+def _files_of(entry: Sequence[Any], project: ProjectName) -> list[IndexFile]:
+    return [IndexFile.from_dict(one, project) for one in entry]
 
 
 def _of_project(page: Page, project: ProjectName) -> Page:
@@ -325,33 +400,36 @@ def _spelt(version: str) -> str:
 def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile | None:
     """Our view of a link; None when its name does not parse, is another project's, or its sha256 is none."""
     package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link
-    build: tuple[int, str] | tuple[()] = ()
-    tags: frozenset[Tag] = frozenset()
     try:
         claimed = package.digests.get("sha256")
         digest = Sha256Hex("") if claimed is None else sha256_hex(claimed)
-        if package.filename.endswith(".whl"):
-            kind: Literal["wheel", "sdist"] = "wheel"
-            name, version, build, tags = read_wheel_name(package.filename)
-        else:
-            kind = "sdist"
-            name, version = read_sdist_name(package.filename)
+        told = _told_by_name(package.filename, project)
         scheme = urlsplit(package.url).scheme
         uploaded = int(package.upload_time.timestamp()) if package.upload_time else None
     except (ValueError, ArithmeticError):
         return None
-    if str(name) != project or scheme not in ("http", "https", "file"):
+    if scheme not in ("http", "https", "file"):
         return None
     return IndexFile(
         filename=package.filename,
         url=package.url,
         sha256=digest,
-        kind=kind,
-        version=str(version),
-        tags=tags,
-        build=build,
         size=package.size,
         requires_python=package.requires_python or "",
         yanked=(package.yanked_reason or "") if package.is_yanked else None,
         upload_time=uploaded,
+        **told,
     )
+
+
+def _told_by_name(filename: str, project: ProjectName) -> dict[str, Any]:
+    """The facts of an ``IndexFile`` that are in its name. Raises ``ValueError`` for a name that is no file's of the project."""
+    if filename.endswith(".whl"):
+        name, version, build, tags = read_wheel_name(filename)
+        told: dict[str, Any] = {"kind": "wheel", "version": str(version), "build": build, "tags": tags}
+    else:
+        name, version = read_sdist_name(filename)
+        told = {"kind": "sdist", "version": str(version)}
+    if str(name) != project:
+        raise ValueError(f"{filename} is a file of {name}")
+    return told

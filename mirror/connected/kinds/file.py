@@ -44,8 +44,8 @@ def tasks(gathered: Gathered) -> Iterable[Task]:
         yield Task(artifact.path, source, artifact.sha256, depends, partial(_read, source, wish))
 
 
-def _read(source: Path, wish: FileWish, scratch: Path, _: Advance) -> Contents:
-    return stated(read_file(source, wish.name, scratch), wish)
+def _read(source: Path, wish: FileWish, scratch: Path, advance: Advance) -> Contents:
+    return stated(read_file(source, wish.name), wish)
 
 
 def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:

@@ -55,8 +55,8 @@ def tasks(gathered: Gathered) -> Iterable[Task]:
         yield Task(artifact.path, source, artifact.sha256, f"model {name}", partial(_read, source, name))
 
 
-def _read(source: Path, name: str, scratch: Path, _: Advance) -> Contents:
-    return read_model_file(source, name, scratch)
+def _read(source: Path, name: str, scratch: Path, advance: Advance) -> Contents:
+    return read_model_file(source, name)
 
 
 def findings(gathered: Gathered) -> Iterable[Finding]:

@@ -4,6 +4,7 @@ It holds ``core``, ``review``, ``closed``, their commands and the pages of ``mir
 runs under ``python3.9 -I``. The one package of others in it is tomli, which reads TOML below Python 3.11: taken from where
 mirror's dependencies are installed, held to the digests in ``tomli.txt``. So its bytes are a function of mirror's sources:
 members are sorted, stored without compression (zlib's output differs between its versions) and carry one date.
+No bytecode is in it and none is kept: what runs is what its digest speaks of, and its importer compiles each module once.
 
 Example::
 
@@ -35,6 +36,20 @@ import sys
 
 if sys.version_info < (3, 9):
     sys.exit("mirror.pyz needs Python 3.9 or newer; this is Python %d.%d" % sys.version_info[:2])
+
+import zipimport
+
+
+# Python 3.9 to 3.13 compile each module of a zip twice: to learn its file name, and to run it.
+class Importer(zipimport.zipimporter):
+    def get_filename(self, fullname):
+        name = fullname.rpartition(".")[2]
+        tail = "/__init__.py" if self.is_package(fullname) else ".py"
+        return self.archive + "/" + self.prefix + name + tail
+
+
+sys.path_hooks.insert(0, Importer)
+sys.path_importer_cache.pop(sys.path[0], None)
 
 try:
     from mirror.cli.main import main

@@ -22,7 +22,9 @@ from datetime import datetime, timezone
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.bom_ref import BomRef
 from cyclonedx.model.component import Component, ComponentType, Pedigree
+from cyclonedx.model.dependency import Dependable, Dependency
 from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpression
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
@@ -157,17 +159,41 @@ def _properties(artifact: Artifact, facts: FileFacts) -> Iterable[tuple[str, str
             yield name, getattr(facts, name)
 
 
+class _Graph:
+    """The dependencies of a ``Bom``, found by their reference; the library goes through all of them, for each of them."""
+
+    def __init__(self, bom: Bom) -> None:
+        self._bom = bom
+        self._nodes: dict[BomRef, Dependency] = {}
+        # Its output registers every component once more. No subclass: the library writes those as something else.
+        vars(bom)["register_dependency"] = self.register
+
+    def register(self, target: Dependable, depends_on: Iterable[Dependable] | None = None) -> None:
+        """``Bom.register_dependency``, with the same result."""
+        others = tuple(depends_on or ())
+        self._node(target).dependencies.update(Dependency(ref=one.bom_ref) for one in others)
+        for one in others:
+            self._node(one)
+
+    def _node(self, target: Dependable) -> Dependency:
+        if target.bom_ref not in self._nodes:
+            self._nodes[target.bom_ref] = Dependency(ref=target.bom_ref)
+            self._bom.dependencies.add(self._nodes[target.bom_ref])
+        return self._nodes[target.bom_ref]
+
+
 def _depend(
     bom: Bom, root: Component, artifacts: Sequence[Artifact], dossier: Dossier, components: Mapping[str, Component]
 ) -> None:
     """The dependency graph: the bundle needs what was asked for and what nothing else in it needs."""
+    graph = _Graph(bom)
     places = {(one.kind, canonicalize_name(one.name)): one.path for one in artifacts}
     needed: set[str] = set()
     for artifact, facts in zip(artifacts, dossier.files, strict=True):
         others = [places[artifact.kind, canonicalize_name(name)] for name in facts.requires]
         needed.update(others)
-        bom.register_dependency(components[artifact.path], [components[path] for path in others])
+        graph.register(components[artifact.path], [components[path] for path in others])
     asked = {(WHEEL, canonicalize_name(read_requirement(text).name)) for text in dossier.requirements}
     asked |= {(kind, canonicalize_name(name)) for kind in KINDS if kind.is_toolchain for name in dossier.packages}
     roots = [path for key, path in places.items() if key in asked or path not in needed]
-    bom.register_dependency(root, [components[path] for path in roots])
+    graph.register(root, [components[path] for path in roots])

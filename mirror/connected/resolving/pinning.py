@@ -30,7 +30,8 @@ from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.store import Store
 from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated
-from mirror.connected.index.choice import choose, choose_versions
+from mirror.connected.index.choice import choose, choose_versions, found_file
+from mirror.connected.index.found import FoundFiles
 from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
@@ -145,10 +146,13 @@ class Pinning:
         self.progress.say(f"resolving {root} for {stack.target}")
         resolved = self._resolved(question)
         files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
-        return tuple(
+        pins = tuple(
             Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))
             for one in resolved
         )
+        if self.store:  # whoever plans a bundle of this lock need not ask again
+            FoundFiles(self.store, stack).remember((pin, found_file(files[pin.name])) for pin in pins)
+        return pins
 
     def _question(
         self,

@@ -5,7 +5,7 @@ few mebibytes. A look at a compiled file needs some pages at its beginning, its 
 from the nearest of those states, and nothing of a library of a gigabyte is written or held.
 
 Rules: memory is flat (the states, and a few mebibytes of pages); what is decompressed again is bounded, whatever places
-are asked for.
+are asked for; where there is a directory for it, a member that is read back and forth beyond that is copied there.
 
 Example::
 
@@ -18,8 +18,12 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import zlib
 from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from mirror.core.archives.zipdirectory import DEFLATED, Member
@@ -34,8 +38,8 @@ _SPACING = 4 << 20
 _MAX_MARKS = 256
 """Each state takes some 40 KiB."""
 
-_SLACK = 256 << 20
-"""What may be decompressed again beyond once more the whole member."""
+_SLACK = 128 << 20
+"""What may be decompressed again beyond once more the whole member; in all, where a copy can be made instead."""
 
 
 class TooScattered(OSError):
@@ -59,24 +63,50 @@ class Marks:
         return max((mark for mark in self._marks if mark[0] <= offset), key=lambda mark: mark[0])
 
 
-def seekable(stream: BinaryIO, member: Member, marks: Marks) -> BinaryIO:
-    """The member as a stream.
+def seekable(
+    stream: BinaryIO,
+    member: Member,
+    marks: Marks,
+    known: Mapping[int, bytes] = MappingProxyType({}),
+    scratch: Path | None = None,
+    error: type[Exception] = zlib.error,
+) -> BinaryIO:
+    """The member as a stream; to be closed.
 
     Args:
         stream: the wheel's; nobody else may read it meanwhile.
         marks: those of a pass that came to the member's end.
+        known: what was kept of that pass, by place.
+        scratch: a directory for a copy, for which its disk has room.
+        error: what the decompressor of ``marks`` raises.
 
-    Reading it raises ``TooScattered``, and ``OSError`` when the wheel is not the one that went by.
+    Reading it raises ``TooScattered`` where there is no such directory, and ``OSError`` when the wheel is not the one that went
+    by or the copy cannot be written.
     """
-    return io.BufferedReader(_Seekable(stream, member, marks))
+    return io.BufferedReader(_Seekable(stream, member, marks, known, scratch, error))
 
 
 class _Seekable(io.RawIOBase):
-    def __init__(self, stream: BinaryIO, member: Member, marks: Marks) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        member: Member,
+        marks: Marks,
+        known: Mapping[int, bytes],
+        scratch: Path | None,
+        error: type[Exception],
+    ) -> None:
         self._stream, self._member, self._marks = stream, member, marks
+        self._known, self._scratch, self._error = known, scratch, error
         self._offset = 0
         self._pages: OrderedDict[int, bytes] = OrderedDict()
-        self._budget = member.size + _SLACK
+        self._copy: BinaryIO | None = None
+        self._budget = _SLACK if scratch else member.size + _SLACK
+
+    def close(self) -> None:
+        if self._copy:
+            self._copy.close()
+        super().close()
 
     def readable(self) -> bool:
         return True
@@ -92,18 +122,27 @@ class _Seekable(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
         if self._offset >= self._member.size:
             return 0
-        number, start = divmod(self._offset, _PAGE)
-        if number not in self._pages:
-            self._load(number)
-        self._pages.move_to_end(number)
-        data = self._pages[number][start : start + len(buffer)]
+        data = (self._known.get(self._offset) or self._page())[: len(buffer)]
         buffer[: len(data)] = data
         self._offset += len(data)
         return len(data)
 
+    def _page(self) -> bytes:
+        """What is on the page from here on."""
+        number, start = divmod(self._offset, _PAGE)
+        if number not in self._pages:
+            self._load(number)
+        self._pages.move_to_end(number)
+        return self._pages[number][start:]
+
     def _load(self, number: int) -> None:
         wanted = min(_PAGE, self._member.size - number * _PAGE)
-        if self._member.method == DEFLATED:
+        if self._budget < 0 and self._scratch and not self._copy:
+            self._copy = self._copied(self._scratch)
+        if self._copy:
+            self._copy.seek(number * _PAGE)
+            self._keep(number, self._copy.read(wanted))
+        elif self._member.method == DEFLATED:
             self._inflate(number)
         else:
             self._stream.seek(self._member.start + number * _PAGE)
@@ -126,11 +165,11 @@ class _Seekable(io.RawIOBase):
                 left -= len(block)
             try:
                 piece = inflate.decompress(block, _PAGE)
-            except zlib.error as exc:
+            except self._error as exc:
                 raise OSError(f"{self._member.name!r} has changed while it was read: {exc}") from exc
             block = inflate.unconsumed_tail
             self._budget -= len(piece)
-            if self._budget < 0:
+            if self._budget < 0 and not self._scratch:
                 raise TooScattered(f"{self._member.name!r} is read back and forth")
             held += piece
             ended = not piece and not block and (inflate.eof or not left)
@@ -141,6 +180,30 @@ class _Seekable(io.RawIOBase):
                 is_whole, page = True, page + 1
             if ended:
                 return
+
+    def _copied(self, scratch: Path) -> BinaryIO:
+        """All of the member, decompressed once more."""
+        _, _, state = self._marks.before(0)
+        inflate, left = state.copy(), self._member.packed
+        self._stream.seek(self._member.start)
+        copy = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115  # closed with the stream that reads it
+        try:
+            while left:
+                block = self._stream.read(min(_BLOCK, left))
+                if not block:
+                    break  # what is missing is missed where it is read
+                left -= len(block)
+                while block:
+                    copy.write(inflate.decompress(block, _BLOCK * 16))
+                    block = inflate.unconsumed_tail
+            copy.write(inflate.flush())
+        except self._error as exc:
+            copy.close()
+            raise OSError(f"{self._member.name!r} has changed while it was read: {exc}") from exc
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
     def _keep(self, number: int, data: bytes) -> None:
         self._pages[number] = data

@@ -27,11 +27,14 @@ from mirror.core.binaries.elf import MalformedElf, Section
 SECTION = ".nv_fatbin"
 
 _MAGIC = 0xBA55ED50
+BEGINNING = struct.pack("<IHH", _MAGIC, 1, 16)
+"""With what every container begins that nvcc wrote so far: the magic number, a version, the header's size."""
+
 _PTX, _CUBIN = 1, 2
 _SPECIFIC, _FAMILY = 0x100000, 0x200000
 """Flags of an entry: code for ``sm_90a`` only, for the family ``sm_100f`` only."""
 
-_MAX_IMAGES = 1 << 20
+MAX_IMAGES = 1 << 20
 _ARCHES = range(10, 1000)
 """NVIDIA's go from 10 to 121 so far. There are as many as a header's 32 bits can say, for whoever writes one to fill memory."""
 
@@ -85,8 +88,8 @@ def read_images(source: BinaryIO, section: Section, name: str = "") -> Mapping[I
     """
     found: Counter[Image] = Counter()
     for number, image in enumerate(_images(source, section, name)):
-        if number > _MAX_IMAGES:
-            raise MalformedElf(name, f"its GPU code has more than {_MAX_IMAGES} images")
+        if number > MAX_IMAGES:
+            raise MalformedElf(name, f"its GPU code has more than {MAX_IMAGES} images")
         found[image] += 1
     return found
 

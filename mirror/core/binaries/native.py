@@ -40,8 +40,8 @@ _NOTED = re.compile(rb"-arch[ =](sm_[1-9][0-9]{1,2}[af]?)\b")
 _NEW_FLAGS = 8
 """ABI version of a cubin from which on the flags name the architecture in their second byte (CUDA 12.9, 13)."""
 
-_IN_MEMORY = 8 << 20
-"""A compiled file up to this size is held in memory, a larger one in a temporary file."""
+IN_MEMORY = 8 << 20
+"""A compiled file up to this size is held in memory, a larger one that goes by but once in a temporary file."""
 
 _LIBSTDCXX = re.compile(r"GLIBCXX_(\d{1,3}(?:\.\d{1,3}){1,2})")
 
@@ -122,7 +122,7 @@ class NativeTally:
         head = head_of(pieces, len(MAGIC))
         if not head.startswith(MAGIC):
             return
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(scratch)) as copy:
+        with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(scratch)) as copy:
             copy.write(head)
             for piece in pieces:
                 copy.write(piece)

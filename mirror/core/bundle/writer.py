@@ -86,16 +86,20 @@ def pack(
     _check_space(manifest, output)
     with replacing(output) as stream, progress.task("pack", manifest.total_bytes) as advance:
         tar = _Hashing(stream)
-        _small(tar, layout.MANIFEST, manifest_bytes)
-        for number, signature in enumerate(signatures, 1):
-            _small(tar, layout.signature_name(number), signature)
-        for version, documents in enumerate(roots, 1):
-            for name, data in zip(layout.root_names(version), documents):
-                _small(tar, name, data)
+        tar.write(head(manifest_bytes, signatures, roots))
         for artifact in manifest.artifacts:
             _copy(tar, artifact, sources[artifact.path], advance)
         tar.write(layout.END)
     return Sha256Hex(tar.digest.hexdigest())
+
+
+def head(manifest_bytes: bytes, signatures: Sequence[bytes], roots: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """With what a bundle begins: the manifest, its signatures, the root chain. See ``pack``."""
+    members = [(layout.MANIFEST, manifest_bytes)]
+    members += [(layout.signature_name(number), signature) for number, signature in enumerate(signatures, 1)]
+    for version, documents in enumerate(roots, 1):
+        members += zip(layout.root_names(version), documents)
+    return b"".join(layout.header(name, len(data)) + data + layout.padding(len(data)) for name, data in members)
 
 
 class _Hashing:
@@ -116,10 +120,6 @@ def _check_space(manifest: Manifest, output: Path) -> None:
         free = shutil.disk_usage(output.parent).free
         if free < needed:
             raise NoSpaceForBundle(str(output.absolute().parent), needed, free)
-
-
-def _small(tar: _Hashing, name: str, data: bytes) -> None:
-    tar.write(layout.header(name, len(data)) + data + layout.padding(len(data)))
 
 
 def _copy(tar: _Hashing, artifact: Artifact, source: Source, advance: Advance) -> None:

@@ -193,11 +193,12 @@ class _Vetting:
             )
 
     def _look_at_names(self, members: Sequence[WheelMember]) -> bool:
-        escapes = [(name, why) for name in (member.name for member in members) if (why := escape_of(name))]
+        judged = [(member.name, escape_of(member.name)) for member in members]
+        escapes = [(name, why) for name, why in judged if why]
         for name, why in escapes[:1]:
             more = f" (and {len(escapes) - 1} more such names)" if len(escapes) > 1 else ""
             self.found("member-path", f"the name {name!r} {why}{more}")
-        plain = [member.name for member in members if not escape_of(member.name)]
+        plain = [name for name, why in judged if not why]
         odd = [(name, why) for name in plain if (why := oddity_of(name))]
         for why in sorted({why for _, why in odd}):
             self.found_in("member-name", f"a name {why}", [name for name, other in odd if other == why])

@@ -30,6 +30,7 @@ _MAX_PATH_BYTES = 3500
 """Linux takes paths of 4,095 bytes; what is above a wheel's own is its user's."""
 
 _COMPILED = re.compile(r"((?:[^/]+/)*?)(?:__pycache__/([^/.]+)\.[^/]+\.pyc|([^/.]+)\.py[co])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENVIRONMENT = re.compile(
     r"pyvenv\.cfg|bin/(?:(?:python|pythonw|pydoc|pip)[0-9.]*|(?:de)?activate(?:[._].*)?)", re.ASCII | re.IGNORECASE
@@ -38,7 +39,7 @@ _ENVIRONMENT = re.compile(
 
 def escape_of(name: str) -> str:
     """Why a member's name may lead out of where it is put, or is read differently by different programs; empty when not."""
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if _CONTROL.search(name):
         return "has a control character"
     if "\\" in name or _DRIVE.match(name):
         return "is a path of another system"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
@@ -71,6 +72,7 @@ def expanded(tags: str) -> frozenset[str]:
     return frozenset(f"{python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms)
 
 
+@lru_cache(maxsize=8)
 def target_tags(target: Target) -> frozenset[str]:
     """Every tag that the target takes."""
     minor = int(target.python.partition(".")[2])

@@ -17,17 +17,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO, Callable, Tuple
 
 from mirror.core.archives.pieces import head_of
 from mirror.core.binaries.elf import MAGIC
-from mirror.core.binaries.native import Native, NativeTally
+from mirror.core.binaries.fatheaders import GpuHeaders
+from mirror.core.binaries.native import IN_MEMORY, Native, NativeTally
 from mirror.core.fields import Fields
 from mirror.core.wheels.record import Record, RecordCheck, Recorded
 from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_archive
@@ -136,6 +139,7 @@ def read_wheel(
     advance: Callable[[int], object] = lambda amount: None,
     keep: Callable[[str], int] = lambda name: 0,
     scratch: Path | None = None,
+    library: ModuleType = zlib,
 ) -> WheelFile:
     """Read a wheel through.
 
@@ -143,15 +147,16 @@ def read_wheel(
         stream: seekable, over the wheel's bytes.
         advance: told the bytes of the wheel that were gone through.
         keep: how many bytes to keep of a member's beginning.
-        scratch: a directory for a copy of each compiled file, on a disk that has room for the largest. Without one nothing is
-            written: such a file is looked at where it is, and not asked for which GPUs it holds code, for that would inflate it
-            once more.
+        scratch: a directory on a disk that has room for the largest compiled file, which is copied there if its headers lie
+            so that it would be inflated again and again. Without one nothing is ever written, and no file is asked for which
+            GPUs it holds code.
+        library: ``zlib``, or one that has its functions and is faster.
 
     Raises:
         OSError: when the stream cannot be read, or ``scratch`` not written.
     """
     try:
-        archive = read_archive(stream)
+        archive = read_archive(stream, library)
         return _Reading(archive, keep, scratch).read(advance)
     except BadZip as exc:
         return WheelFile(stream.seek(0, os.SEEK_END), (exc.rule, str(exc)))
@@ -222,7 +227,7 @@ class _Reading:
         name = member.name
         line = self._record.lines.get(name) if self._record else None
         hashes = {one: hashlib.new(one) for one in {"sha256", line.algorithm if line and line.digest else "sha256"}}
-        marks = None if self._scratch else Marks(member)
+        marks = Marks(member) if self._scratch is None or member.size > IN_MEMORY else None
         pieces = self._through(member, marks, tuple(hashes.values()))
         text, kept = self._texts.get(name), self._keep(name)
         wanted = min(kept, self._room)
@@ -232,12 +237,17 @@ class _Reading:
         if kept:
             self._kept[name] = head[:wanted]
             self._room -= len(self._kept[name])
-        if self._scratch:
+        headers = GpuHeaders()
+        if self._scratch and not marks:
             self._tally.add_pieces(chain([head], pieces), name, self._scratch)
+        elif self._scratch and head.startswith(MAGIC):
+            for piece in chain([head], pieces):
+                headers.feed(piece)
         for _ in pieces:
             pass  # to its end: only then is it what was announced
         if marks and head.startswith(MAGIC):
-            self._tally.add(self._archive.seekable(member, marks), name)
+            with self._archive.seekable(member, marks, headers.kept, self._scratch) as seekable:
+                self._tally.add(seekable, name)
         self._digests[name] = hashes["sha256"].digest()
         self._recorded[name] = Recorded(member.size, hashes[line.algorithm].digest() if line and line.digest else b"")
 

@@ -25,8 +25,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import BinaryIO
 
 from mirror.core.archives.zipdirectory import (
@@ -62,11 +64,13 @@ class Archive:
     Attributes:
         members: in the order of their bytes.
         size: bytes of the archive.
+        library: ``zlib``, or one that has its functions and is faster.
     """
 
     stream: BinaryIO
     members: tuple[Member, ...]
     size: int
+    library: ModuleType = zlib
 
     @property
     def unpacked(self) -> int:
@@ -87,16 +91,22 @@ class Archive:
             size += len(piece)
             if size > member.size:
                 refuse(f"{member.name!r} has more than the {member.size} bytes that are announced", "zip-content")
-            crc = zlib.crc32(piece, crc)
+            crc = self.library.crc32(piece, crc)
             yield piece
         if size != member.size:
             refuse(f"{member.name!r} has {size} bytes, {member.size} are announced", "zip-content")
         if crc != member.crc:
             refuse(f"{member.name!r} has CRC {crc:08x}, {member.crc:08x} is announced", "zip-content")
 
-    def seekable(self, member: Member, marks: Marks) -> BinaryIO:
+    def seekable(
+        self,
+        member: Member,
+        marks: Marks,
+        known: Mapping[int, bytes] = MappingProxyType({}),
+        scratch: Path | None = None,
+    ) -> BinaryIO:
         """A member that went by once, to be read at any place; see ``mirror.core.archives.zipseek``."""
-        return seekable(self.stream, member, marks)
+        return seekable(self.stream, member, marks, known, scratch, self.library.error)
 
     def read(self, member: Member, limit: int) -> bytes:
         """A small member's content.
@@ -125,7 +135,7 @@ class Archive:
             yield block
 
     def _inflated(self, member: Member, marks: Marks | None) -> Iterator[bytes]:
-        inflate, consumed, produced = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0
+        inflate, consumed, produced = self.library.decompressobj(-zlib.MAX_WBITS), 0, 0
         try:
             for block in self._packed(member):
                 if marks is not None:
@@ -143,21 +153,22 @@ class Archive:
                 if not piece and not inflate.eof:
                     refuse(f"the compressed stream of {member.name!r} is cut short", "zip-content")
                 yield piece
-        except zlib.error as exc:
+        except self.library.error as exc:
             refuse(f"the compressed stream of {member.name!r} is broken: {exc}", "zip-content")
 
 
-def read_archive(stream: BinaryIO) -> Archive:
+def read_archive(stream: BinaryIO, library: ModuleType = zlib) -> Archive:
     """Read an archive's form; no content is looked at.
 
     Args:
         stream: seekable; the caller closes it.
+        library: see ``Archive``.
 
     Raises:
         BadZip: at the first rule that it breaks.
     """
     members, end = read_directory(stream)
-    return Archive(stream, tuple(_with_local_headers(stream, members, end)), stream.seek(0, os.SEEK_END))
+    return Archive(stream, tuple(_with_local_headers(stream, members, end)), stream.seek(0, os.SEEK_END), library)
 
 
 def _with_local_headers(stream: BinaryIO, members: list[Member], end: int) -> Iterator[Member]:

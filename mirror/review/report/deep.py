@@ -22,6 +22,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mirror.core.archives.tarstream import TarStream
@@ -86,6 +87,15 @@ class Deep:
     packages: int
     judgement: Judgement
     notes: tuple[str, ...]
+
+    def enforce(self, bundle: Path) -> None:
+        """Refuse what no carried waiver covers.
+
+        Raises:
+            NotWaived: with all of it.
+        """
+        if self.judgement.open:
+            raise NotWaived(str(bundle), self.judgement.open)
 
     def to_dict(self) -> dict[str, Any]:
         """The same for machines."""

@@ -206,6 +206,37 @@ def test_a_second_run_asks_the_index_nothing(world: World, tmp_path: Path) -> No
     assert first.sha256 == second.sha256
 
 
+def test_a_bundle_that_stands_is_checked_to_the_last_byte_and_not_written_again(world: World, output: Path) -> None:
+    first, before = world.bundle(output), output.stat()
+    again, after = world.bundle(output), output.stat()
+    assert (again.sha256, again.size) == (first.sha256, first.size) == (sha256_of(output), before.st_size)
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last", "longer", "shorter", "none"])
+def test_what_stands_and_is_not_that_bundle_to_the_last_byte_is_written_anew(
+    world: World, output: Path, place: str
+) -> None:
+    """Its size and its times say that nothing happened to it."""
+    first, before = world.bundle(output), output.stat()
+    data = bytearray(output.read_bytes())
+    if place in ("first", "middle", "last"):
+        data[{"first": 0, "middle": len(data) // 2, "last": -1}[place]] ^= 1
+    whole = bytes(data)
+    changed = {"longer": whole + b"\0", "shorter": whole[:-1], "none": b""}.get(place, whole)
+    output.write_bytes(changed)
+    os.utime(output, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sha256_of(output) != first.sha256
+    assert world.bundle(output).sha256 == first.sha256 == sha256_of(output)
+
+
+def test_another_locks_bundle_takes_the_place_of_one_that_stands(world: World, output: Path) -> None:
+    first = world.bundle(output)
+    world.write_lock(locked="2026-11-02T00:00:00Z")
+    second = world.bundle(output)
+    assert second.sha256 == sha256_of(output) != first.sha256
+
+
 def test_the_plan_says_what_is_here_what_is_fetched_and_what_is_built(world: World, tmp_path: Path) -> None:
     plan, _ = prepare(world.options(tmp_path / "b.tar").wishes, world.store)
     before = plan.to_dict(world.store)

@@ -181,3 +181,10 @@ def test_the_json_holds_every_run(tmp_path: Path) -> None:
     (job,) = json.loads(json.dumps(to_json([measure(Job("fake", mirror, (typed,)), runs=3, work=tmp_path)])))
     assert [len(job["mirror"]["runs"]), len(job["typed"][0]["runs"])] == [3, 3]
     assert set(job["typed"][0]["ratio"]) == {"median", "least", "most"}
+    assert set(job["mirror"]["runs"][0]) == {"wall_s", "cpu_s", "peak_bytes", "own_bytes", "written_bytes"}
+
+
+def test_what_is_written_is_counted(tmp_path: Path) -> None:
+    """As the kernel counts it: where files live in memory alone, that is nothing."""
+    writes = Command("dd", "dd if=/dev/zero of=file bs=1M count=8 conv=fsync 2>/dev/null")
+    assert run_once(writes, (), tmp_path, 60).written_bytes in (0, *range(8 << 20, 12 << 20))

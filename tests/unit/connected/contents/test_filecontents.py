@@ -14,14 +14,14 @@ from tests.unit.core.binaries.test_native import cubin
 def test_a_file_is_a_licence_text_or_compiled_or_neither(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"Some licence\n")
-    assert read_file(source, "COPYING", tmp_path).texts == (("COPYING", "Some licence\n"),)
-    assert read_file(source, "chat.jinja", tmp_path) == Contents()
+    assert read_file(source, "COPYING").texts == (("COPYING", "Some licence\n"),)
+    assert read_file(source, "chat.jinja") == Contents()
     source.write_bytes(cubin(0x06005A04))
-    assert read_file(source, "kernel", tmp_path).native.gpus == ("sm_90",)
+    assert read_file(source, "kernel").native.gpus == ("sm_90",)
     source.write_bytes(b"")
-    assert read_file(source, "empty", tmp_path) == Contents()
+    assert read_file(source, "empty") == Contents()
     with pytest.raises(FileNotFoundError):
-        read_file(tmp_path / "absent", "absent", tmp_path)
+        read_file(tmp_path / "absent", "absent")
 
 
 def test_what_a_person_wrote_of_it_is_told() -> None:

@@ -17,6 +17,7 @@ from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.binaries.native import Native
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Silent
 from mirror.core.target import Target
 from mirror.core.toolkit.payload import PayloadMismatch
 from mirror.core.toolkit.redist import RedistSource
@@ -237,3 +238,29 @@ def test_publishers_words_are_one_plain_line() -> None:
 )
 def test_only_plain_web_addresses_are_taken(text: str, address: str) -> None:
     assert web_address(text) == address
+
+
+def test_what_others_could_have_written_is_read_anew(tmp_path: Path) -> None:
+    """A memory that says more than the wheel does, in a store that everybody may write."""
+    wheel, store = make_wheel(tmp_path, "a", "1"), Store(tmp_path / "store")
+    task = Task.of_wheel("wheels/a-1-py3-none-any.whl", wheel, Sha256Hex(sha256_of(wheel)))
+    found = inspect([task], store)
+    (memory,) = (store.root / "facts").rglob("*.json")
+    memory.write_bytes(replace(found[task.path], licence="MIT").encode())
+    assert inspect([task], store)[task.path].licence == "MIT"
+    store.root.chmod(0o777)
+    said: list[str] = []
+    assert inspect([task], Store(store.root), Listening(said)) == found
+    assert said == [
+        f"others than you can write to {store.root}: what is remembered there is not believed, all is read anew"
+    ]
+
+
+class Listening(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def say(self, line: str) -> None:
+        self._said.append(line)

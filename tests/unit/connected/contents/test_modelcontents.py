@@ -16,7 +16,7 @@ from tests.unit.core.binaries.test_native import cubin
 def read(directory: Path, name: str, data: bytes) -> Contents:
     source = directory / "source"
     source.write_bytes(data)
-    return read_model_file(source, name, directory)
+    return read_model_file(source, name)
 
 
 def card(directory: Path, *lines: str) -> Contents:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component
+from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from mirror.connected.papers.purls import Purls
-from mirror.connected.papers.sbom import PATH
+from mirror.connected.papers.sbom import PATH, _Graph
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import RPM
 from mirror.core.names import Sha256Hex
@@ -129,3 +136,44 @@ def test_the_graph_leads_from_the_bundle_to_everything(document: dict[str, Any])
     root = document["metadata"]["component"]["bom-ref"]
     assert set(reached(root)) == {root, *(one["bom-ref"] for one in document["components"])}
     assert beta not in edges[root]  # nobody asked for it
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_graph_is_the_one_that_the_library_makes(seed: int) -> None:
+    """Whatever is registered in whatever order, also twice, and what is only needed by others."""
+    numbers = random.Random(seed)
+    components = [Component(name=f"c{number}", bom_ref=f"ref{number}") for number in range(30)]
+    ours, theirs = Bom(components=components), Bom(components=components)
+    _Graph(ours)
+    for _ in range(40):
+        one, others = numbers.choice(components), numbers.sample(components, numbers.randrange(5))
+        for bom in (ours, theirs):
+            bom.register_dependency(one, others or None)
+    assert list(ours.dependencies) == list(theirs.dependencies)
+    assert JsonV1Dot6(ours).output_as_string() == JsonV1Dot6(theirs).output_as_string().replace(
+        str(theirs.serial_number), str(ours.serial_number)
+    ).replace(theirs.metadata.timestamp.isoformat(), ours.metadata.timestamp.isoformat())
+
+
+def test_a_graph_of_ten_times_as_many_takes_not_much_more_than_ten_times_as_long() -> None:
+    """Counted in comparisons, not in seconds."""
+
+    def comparisons(count: int) -> int:
+        counted = 0
+
+        def trace(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += event == "call" and frame.f_code.co_name == "__eq__"
+
+        components = [Component(name=f"c{number}", bom_ref=f"ref{number}") for number in range(count)]
+        bom = Bom(components=components)
+        _Graph(bom)
+        sys.setprofile(trace)
+        try:
+            for one, other in itertools.pairwise(components):
+                bom.register_dependency(one, [other])
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    assert comparisons(1000) < 20 * max(comparisons(100), 100)

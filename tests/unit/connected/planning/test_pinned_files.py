@@ -108,3 +108,66 @@ def test_what_another_version_remembered_is_asked_again(server: LoopbackServer, 
     assert part.download.size is None
     assert memory.read_bytes() == data
     assert server.count("/simple/alpha/") == 2
+
+
+def test_after_one_pin_moved_only_that_project_is_asked_for(
+    tmp_path: Path, server: LoopbackServer, store: Store
+) -> None:
+    made = [make_wheel(tmp_path / "upstream", name, version) for name, version in (("a", "1"), ("b", "1"), ("b", "2"))]
+    for name in "ab":
+        links = []
+        for wheel in made:
+            if wheel.name.startswith(f"{name}-"):
+                url = server.serve(f"/files/{wheel.name}", wheel.read_bytes())
+                links.append(PAGE.format(url=url, sha256=sha256_of(wheel), name=wheel.name))
+        server.serve(f"/simple/{name}/", "".join(links).encode(), HTML)
+    stack = stack_on(f"{server.origin}/simple/")
+    first, moved = (
+        parse_lock(
+            b"".join(f"{w.name[0]}=={w.name[2]} --hash=sha256:{sha256_of(w)}\n".encode() for w in wheels), "small.txt"
+        )
+        for wheels in (made[:2], made[::2])
+    )
+    find_files(first, stack, store)
+    parts = find_files(moved, stack, store)
+    assert [(part.name, part.version) for part in parts] == [("a", "1"), ("b", "2")]
+    assert (server.count("/simple/a/"), server.count("/simple/b/")) == (1, 2)
+    assert find_files(first, stack, store) and find_files(moved, stack, store) == parts
+    assert (server.count("/simple/a/"), server.count("/simple/b/")) == (1, 2)
+
+
+def test_what_others_can_write_is_not_believed(server: LoopbackServer, store: Store, wheel: Path) -> None:
+    stack = listed(server, wheel)
+    find_files(lock_of(wheel), stack, store)
+    store.root.chmod(0o777)
+    for count, root in ((2, store.root), (3, store.root)):
+        find_files(lock_of(wheel), stack, Store(root))
+        assert server.count("/simple/alpha/") == count
+    store.root.chmod(0o755)
+    find_files(lock_of(wheel), stack, Store(store.root))
+    assert server.count("/simple/alpha/") == 3
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b'{"files": {}}', b'{"files": [1]}', b'{"files": [{"pin": []}]}', b'{"files": [{}]}']
+)
+def test_a_memory_that_cannot_be_read_is_made_anew(
+    server: LoopbackServer, store: Store, wheel: Path, data: bytes
+) -> None:
+    stack = listed(server, wheel)
+    find_files(lock_of(wheel), stack, store)
+    (memory,) = remembered(store)
+    whole = memory.read_bytes()
+    memory.write_bytes(data)
+    find_files(lock_of(wheel), stack, store)
+    assert memory.read_bytes() == whole
+
+
+def test_a_file_that_is_named_to_lead_elsewhere_is_not_taken_from_memory(
+    server: LoopbackServer, store: Store, wheel: Path
+) -> None:
+    stack = listed(server, wheel)
+    (part,) = find_files(lock_of(wheel), stack, store)
+    (memory,) = remembered(store)
+    memory.write_bytes(memory.read_bytes().replace(b'"filename": "alpha', b'"filename": "../../alpha'))
+    assert find_files(lock_of(wheel), stack, store) == (part,)

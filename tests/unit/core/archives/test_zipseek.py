@@ -72,6 +72,37 @@ def test_places_that_lie_far_apart_cannot_make_it_work_for_ever(tmp_path: Path) 
             stream.read(1)
 
 
+def test_where_there_is_room_for_a_copy_places_that_lie_far_apart_are_read_from_it(tmp_path: Path) -> None:
+    data = content(24 * MEBI)
+    archive = archive_of(tmp_path, data)
+    places = random.Random(3)
+    with archive.seekable(*gone_by(archive), scratch=tmp_path) as stream:
+        for start in (places.randrange(len(data)) for _ in range(600)):
+            stream.seek(start)
+            assert stream.read(100) == data[start : start + 100]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_no_copy_is_made_for_a_few_places(tmp_path: Path) -> None:
+    data = content(24 * MEBI)
+    archive = archive_of(tmp_path, data)
+    with archive.seekable(*gone_by(archive), scratch=tmp_path / "absent") as stream:
+        for start in (0, len(data) - 9, len(data) // 2, 5):
+            stream.seek(start)
+            assert stream.read(9) == data[start : start + 9]
+
+
+def test_what_is_known_of_a_place_is_not_decompressed_again(tmp_path: Path) -> None:
+    data = content(9 * MEBI)
+    archive = archive_of(tmp_path, data)
+    member, marks = gone_by(archive)
+    stream = archive.seekable(member, marks, {5 * MEBI: b"known"})
+    assert isinstance(archive.stream, io.BytesIO)
+    archive.stream.close()
+    stream.seek(5 * MEBI)
+    assert stream.read(5) == b"known"
+
+
 def test_a_wheel_that_changed_meanwhile_is_an_error_and_no_content(tmp_path: Path) -> None:
     archive = archive_of(tmp_path, content(9 * MEBI))
     member, marks = gone_by(archive)

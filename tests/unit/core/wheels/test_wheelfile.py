@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,14 @@ import pytest
 from mirror.core.wheels.record import RecordCheck
 from mirror.core.wheels.wheelfile import WheelFile, read_metadata, read_wheel
 from mirror.core.wheels.wheelzip import BadZip
+from tests.support.libraries import make_library
 from tests.support.wheels import make_wheel
 from tests.support.zips import Entry, zip_bytes
 from tests.unit.core.binaries.test_native import cubin
+
+needs_objcopy = pytest.mark.skipif(
+    not (shutil.which("gcc") and shutil.which("objcopy")), reason="needs gcc and objcopy"
+)
 
 KERNEL = cubin(0x06005A04)
 
@@ -53,6 +59,22 @@ def test_each_byte_is_read_once_when_there_is_room_for_copies(tmp_path: Path) ->
     read_wheel(stream, told.append, scratch=tmp_path)
     assert stream.taken < 1.01 * len(stream.getvalue())
     assert 0 < sum(told) < len(stream.getvalue())
+
+
+@needs_objcopy
+def test_of_a_large_library_nothing_is_written_and_all_of_it_is_found(tmp_path: Path) -> None:
+    """Its GPU code lies behind what is random, its section table at its end; it is held neither in memory nor on the disk."""
+    noise = f'__asm__(".data\\n.incbin \\"{tmp_path}/noise\\"\\n.text");'
+    (tmp_path / "noise").write_bytes(random.Random(1).randbytes(12 << 20))
+    architectures = ["sm_80", "sm_90a", "compute_90"]
+    library = make_library(tmp_path / "made" / "big.so", source=noise, gpu_code=architectures, versions={"A_1": ["a"]})
+    data = make_wheel(tmp_path, "a", "1", files={"a/big.so": library.read_bytes()}).read_bytes()
+    wheel = read_wheel(io.BytesIO(data), scratch=tmp_path / "absent")
+    assert (wheel.native.gpus, wheel.native.faults, wheel.native.gpu_faults) == (tuple(architectures), (), ())
+    assert wheel.native.count == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mirror.core.wheels.wheelfile.IN_MEMORY", 64 << 20)
+        assert read_wheel(io.BytesIO(data), scratch=tmp_path).native == wheel.native
 
 
 def test_without_room_for_copies_nothing_is_said_of_gpus(tmp_path: Path) -> None:
