@@ -45,6 +45,7 @@ class BundleSimulator:
         root: the one that is carried; its fingerprint is what an operator is told.
         chain: all roots that are carried, where ``root`` is not the only one.
         signers: names of those who sign the manifest, as in ``tests.support.keys``.
+        host_packages: as in ``Manifest``.
     """
 
     def __init__(self, name: str = "demo", sequence: int = SEQUENCE, target: Target | None = None) -> None:
@@ -52,6 +53,7 @@ class BundleSimulator:
         self.root = make_root()
         self.chain: Documents = ()
         self.signers: tuple[str, ...] = ("builder",)
+        self.host_packages: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
         self._artifacts: dict[str, Artifact] = {}
         self._sources: dict[str, Source] = {}
 
@@ -88,7 +90,16 @@ class BundleSimulator:
             self.add("meta/install.txt", install_txt(wheels))
         ordered = sorted(self._artifacts.values(), key=lambda item: (DIRECTORIES.index(item.directory), item.path))
         roots = tuple(fingerprint(document) for document, _ in self.chain) or (self.root.fingerprint,)
-        return Manifest(self.name, self.sequence, self.target, tuple(ordered), roots, imports, "0.1.0")
+        return Manifest(
+            self.name,
+            self.sequence,
+            self.target,
+            tuple(ordered),
+            roots,
+            imports,
+            "0.1.0",
+            host_packages=self.host_packages,
+        )
 
     def write(self, path: Path, imports: tuple[str, ...] = ()) -> Path:
         """Sign and pack."""

@@ -38,6 +38,8 @@ def _print(bundle: Path, inventory: Inventory) -> None:
     print(f"{manifest.name}, locked {inventory.locked}")
     print(f"for {manifest.target}")
     print_signers(bundle, inventory)
+    if manifest.host_packages:
+        print(f"left to the host's own Python: {', '.join(project for project, _ in manifest.host_packages)}")
     for directory, (count, size) in inventory.sizes().items():
         print(f"\n{directory}/  {counted(count, 'file')}, {human_bytes(size)}")
         for artifact in manifest.within(directory):

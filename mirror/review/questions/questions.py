@@ -19,6 +19,7 @@ from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import is_above
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import BUILT
+from mirror.core.kinds import WHEEL
 from mirror.core.words import counted
 from mirror.review.questions.paths import UNKNOWN
 from mirror.review.questions.question import DECIDE, KNOW, LOOK, Finding, Question, Subject
@@ -134,6 +135,14 @@ def _glibc_above(subject: Subject) -> Iterator[Finding]:
             yield Finding(facts.path, f"needs glibc {facts.glibc}")
 
 
+def _of_the_hosts_python(subject: Subject) -> Iterator[Finding]:
+    manifest = subject.contents.manifest
+    wheels = {one.name: one.path for one in manifest.of(WHEEL)}
+    for project, needs in manifest.host_packages:
+        for by, wanted in needs:
+            yield Finding(wheels.get(by, by), f"uses {project}{wanted} of the host's Python")
+
+
 def _built(subject: Subject) -> Iterator[Finding]:
     for artifact in subject.artifacts:
         if artifact.origin == BUILT:
@@ -204,6 +213,10 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
     (
         "gpu", LOOK, "dossier", _gpu_missing, "GPU code for other GPUs only",
         "None of its compiled kernels runs on the target's GPU: what needs one of them fails, unless it is compiled there.",
+    ),
+    (
+        "host-packages", LOOK, "", _of_the_hosts_python, "Uses packages that are not carried",
+        "They are whatever each host's own Python has, and run with the rights of the stack: nobody approved them here.",
     ),
     (
         "yanked", LOOK, "dossier", _of_facts(lambda facts: facts.yanked), "Withdrawn by its publisher",

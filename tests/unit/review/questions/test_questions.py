@@ -36,6 +36,16 @@ def test_a_bundle_in_which_nothing_is_to_be_looked_at(case: Case) -> None:
     }  # fmt: skip
 
 
+def test_what_the_hosts_python_brings_is_looked_at_by_the_wheel_that_needs_it(case: Case) -> None:
+    case.simulator.host_packages = (("numpy", (("a", ">=2"),)), ("torch", (("a", "==2.11.0"), ("gone", ""))))
+    assert found(case.report()) == {"host-packages": [A, A, "gone"]}
+    assert details(case.report(), "host-packages") == [
+        "uses numpy>=2 of the host's Python",
+        "uses torch==2.11.0 of the host's Python",
+        "uses torch of the host's Python",
+    ]
+
+
 @pytest.mark.parametrize(
     ("facts", "key", "detail"),
     [
