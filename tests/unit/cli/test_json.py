@@ -39,8 +39,10 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Any:
 
     def asked(*words: object, code: int = 0, shape: str = "") -> Any:
         capsys.readouterr()
+        typed = [*map(str, words)]
+        typed.insert(typed.index("--") if "--" in typed else len(typed), "--json")  # what follows is another program's
         try:
-            ended = main([*map(str, words), "--json"])
+            ended = main(typed)
         except SystemExit as exc:
             ended = int(exc.code or 0)
         out, err = capsys.readouterr()
@@ -105,6 +107,9 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     assert ask("status", "--check", shape="status")["stacks"][0]["checks"][0]["damages"] == []
     ask("env", shape="env")
     look_at_layers(ask, tmp_path, monkeypatch)
+    reach = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 53))"
+    assert ask("silence", "--", sys.executable, "-c", "", shape="silence")["silent"]
+    assert ask("silence", "--", sys.executable, "-c", reach, code=8, shape="silence")["attempts"]
     ask("rollback", shape="rollback")
     ask("gc", "--keep", "0", "--dry-run", shape="gc")
     ask("which", "nv/target", code=109, shape="error")
