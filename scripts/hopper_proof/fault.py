@@ -20,6 +20,7 @@ class Fault:
         said: words of which one must be in what ``mirror doctor --log`` says.
         options: of the server.
         variables: set before the server starts.
+        survives: whether the server answers all the same, so that there is nothing to explain.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Fault:
     said: tuple[str, ...]
     options: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    survives: bool = False
 
     @property
     def shell(self) -> str:
@@ -40,7 +42,7 @@ _TWO = ("--tensor-parallel-size", "2")
 FAULTS = (
     Fault("no-compiler", "no C or C++ compiler on the PATH", ("host compiler", "compiler")),
     Fault("other-toolkit", "CUDA_HOME names a toolkit that is gone", ("CUDA_HOME", "nvcc")),
-    Fault("shadowed", "LD_LIBRARY_PATH names a toolkit's libraries", ("LD_LIBRARY_PATH",)),
+    Fault("shadowed", "LD_LIBRARY_PATH names a toolkit's libraries", (), survives=True),
     Fault("no-gpu", "every GPU is hidden", ("CUDA_VISIBLE_DEVICES",), variables=(("CUDA_VISIBLE_DEVICES", ""),)),
     Fault("no-model", "a model that was not carried", ("hub", "model"), variables=(("PROOF_MODEL", "acme/absent"),)),
     Fault(
@@ -53,7 +55,6 @@ FAULTS = (
     Fault("open-files", "a limit of 64 open files", ("open files", "ulimit")),
     Fault("full-disk", "the caches' file system is full (with --small)", ("space", "full")),
     Fault("foreign-cache", "the caches belong to somebody else", ("ermission", "write")),
-    Fault("stale-cache", "a compiled module of the cache was cut short", ("cache",)),
     Fault(
         "cubin-version",
         "flashinfer-cubin of another version",

@@ -223,7 +223,8 @@ def settle() -> None:
 
 
 def _below(work: Path, user: int, program: str, words: list[str], *options: str) -> tuple[list[str], dict[str, str]]:
-    home = work / f"home-{user}" if user != _USER else work / "home"
+    # Not below another user's directory: carried kernels are not copied to where somebody else could change them.
+    home = work / "home" if user == _USER else Path(f"/tmp/hopper-home-{user}")
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, user, user)
     if user == _USER:

@@ -174,16 +174,14 @@ class Served(Proof):
                     self.judge(server, title, *limits)
 
     def silence(self) -> None:
-        """A start and a first answer under ``mirror silence``."""
+        """A start and a first answer under ``mirror silence``.
+
+        Without VLLM_HOST_IP, vLLM asks the kernel for the way to 8.8.8.8 (nothing is sent) and looks up the name of 0.0.0.0.
+        """
         heading("silence")
         port = free_port()
-        ask = [
-            sys.executable,
-            Path(__file__).with_name("ask.py"),
-            port,
-            self.out / "silence.log",
-            *self.words(*EAGER, port=port),
-        ]
+        words = self.words(*EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
+        ask = [sys.executable, str(program), str(port), str(self.out / "silence.log"), *words]
         done = self.mirror("silence", "--json", "--", *map(str, ask))
         (self.out / "silence.json").write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
@@ -194,6 +192,8 @@ class Served(Proof):
         layer, prefix = self.work / "warm.tar", ("--prefix", self.prefix)
         done = self.mirror("cache", "pack", *prefix, "--key", self.directory / "keys/keys/builder", "-o", layer)
         self.claim(done.returncode == 0, "mirror cache pack")
+        if done.returncode:
+            return
         self.mirror("cache", "show", layer)
         done = self.mirror("cache", "add", *prefix, layer)
         self.claim(done.returncode == 0, f"mirror cache add: {layer.stat().st_size / 1e6:.1f} MB")
@@ -251,6 +251,9 @@ class Served(Proof):
         except (NotReady, OSError) as exc:
             outcome = str(exc)
         print(f"outcome: {outcome}")
+        if fault.survives:
+            self.claim("all the same" in outcome, f"{fault.name}: {outcome}")
+            return
         print("\n".join(log.read_text(errors="replace").splitlines()[-3:]))
         done = self.mirror("doctor", "--prefix", self.prefix, "--log", log)
         said = any(word in done.stdout for word in fault.said)

@@ -187,11 +187,17 @@ def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failur
     if _BARE.fullmatch(message):
         frames = block.folded[max(0, start - _FRAMES) : start].splitlines()[-_FRAME_LINES:]
         message = f"{message}: {' | '.join(origin(line).message.strip() for line in frames)}"
+    if _COUNTED.search(message):
+        told = block.folded[end : end + _FRAMES].splitlines()[1:3]
+        message = f"{message}: {' | '.join(origin(line).message.strip() for line in told)}"
     return Failure(number, shown(block.text, at, start, end), message, said.process)
 
 
 _BARE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception):?\s*")
 """An exception without words: then its traceback's last lines are what it says."""
+
+_COUNTED = re.compile(r"\d+ validation errors? for \w+\s*$")
+"""pydantic counts what is wrong, and says it in the lines that follow."""
 
 _FRAMES, _FRAME_LINES = 1000, 4
 

@@ -272,6 +272,7 @@ RULES = (
             r"CUDA error: invalid device",
             r"CUDA_VISIBLE_DEVICES",
             r"Device ordinal",
+            r"out of bounds for [1-9]\d* devices?",
             r"device_count",
             r"[Ww]orld size.{0,60}(?:greater|larger|more|exceeds?).{0,20}(?:number of (?:available )?GPUs|available GPUs)",
             r"(?:only|but) \d+ GPUs? (?:are|is|available|visible)",
@@ -374,11 +375,12 @@ RULES = (
             r"NVML: ",
             r"Failed to initialize NVML",
             r"no CUDA-capable device",
+            r"out of bounds for 0 devices",
         ),
         "no GPU was found",
-        "no driver is loaded or visible here, the container or job has no GPU, or the torch that is installed is "
-        "a CPU build",
-        "nvidia-smi; ls -l /dev/nvidia*; python -c 'import torch; print(torch.version.cuda, "
+        "no driver is loaded or visible here, the container or job has no GPU or CUDA_VISIBLE_DEVICES hides them, or the "
+        "torch that is installed is a CPU build",
+        "nvidia-smi; ls -l /dev/nvidia*; echo $CUDA_VISIBLE_DEVICES; python -c 'import torch; print(torch.version.cuda, "
         "torch.cuda.is_available())'",
         "run it in a job or container with a GPU; lock a torch that has CUDA",
         is_certain=False,

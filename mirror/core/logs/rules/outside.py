@@ -7,6 +7,19 @@ from mirror.core.logs.rules.rule import Rule
 
 RULES = (
     Rule(
+        "context-too-long",
+        SETTINGS,
+        (
+            r"User-specified max_model_len \((?P<wanted>\d+)\) is greater",
+            r"max_model_len.{0,40}(?:greater|larger|longer) than",
+            r"[Cc]ontext.length.{0,60}(?:greater|larger|longer) than the model",
+        ),
+        "a longer context is asked for than the model was made for: {wanted} tokens",
+        "--max-model-len (SGLang: --context-length) is above the model's own limit, which its config.json says",
+        "grep -E 'max_position_embeddings|max_model_len|rope' config.json, in the model's directory",
+        "lower --max-model-len, or take it out: the model's own limit is the default",
+    ),
+    Rule(
         "usage",
         SETTINGS,
         (
@@ -16,7 +29,6 @@ RULES = (
             r"the following arguments are required",
             r"No such option",
             r"[Uu]nknown (?:argument|option|flag)",
-            r"User-specified max_model_len",
             r"ValidationError",
             r"validation error",
             r"Extra inputs are not permitted",
