@@ -179,10 +179,10 @@ class Served(Proof):
         Without VLLM_HOST_IP, vLLM asks the kernel for the way to 8.8.8.8 (nothing is sent) and looks up the name of 0.0.0.0.
         """
         heading("silence")
-        port = free_port()
+        port, program = free_port(), Path(__file__).with_name("ask.py")
         words = self.words(*EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
         ask = [sys.executable, str(program), str(port), str(self.out / "silence.log"), *words]
-        done = self.mirror("silence", "--json", "--", *map(str, ask))
+        done = self.mirror("silence", "--json", "--", *ask)
         (self.out / "silence.json").write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
 
