@@ -318,3 +318,11 @@ def test_a_docstring_says_what_a_module_does_rather_than_whose_a_thing_is(path: 
 def test_a_unit_test_cannot_leave_the_machine() -> None:
     with pytest.raises(RuntimeError, match=r"192\.0\.2\.1"), socket.socket() as probe:
         probe.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_what_an_error_of_the_system_names_is_asked_for_in_one_way(path: Path) -> None:
+    """Its ``filename`` may be a number (``place_of``)."""
+    if path.name == "errors.py":
+        return
+    assert not re.search(r"\.filename or |fsdecode\(exc\.filename", path.read_text()), path

@@ -34,7 +34,7 @@ from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import MAX_BYTES, Layer
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.programs import counted_by_program
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.truststore import TrustStore
@@ -244,7 +244,7 @@ def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer
         _sweep(generation, keep=directory)
     except OSError as exc:
         _forget(generation)
-        raise Unwritable(os.fsdecode(exc.filename or directory), exc.strerror or str(exc)) from exc
+        raise Unwritable(place_of(exc, directory), exc.strerror or str(exc)) from exc
     except BaseException:
         _forget(generation)
         raise
@@ -287,5 +287,5 @@ def remove_layer(generation: Generation, prefix: Prefix) -> Path | None:
             sync_directory(generation.path)
             _sweep(generation, keep=None)
         except OSError as exc:
-            raise Unwritable(os.fsdecode(exc.filename or generation.path), exc.strerror or str(exc)) from exc
+            raise Unwritable(place_of(exc, generation.path), exc.strerror or str(exc)) from exc
     return found

@@ -41,7 +41,7 @@ from mirror.core.binaries.native import NativeTally
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, root_sums
 from mirror.core.bundle.writer import Source, pack
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.chain import fingerprint
@@ -268,7 +268,7 @@ def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]
 
     def refuse(error: OSError) -> None:
         if error.errno != errno.ENOENT:
-            raise Unreadable(os.fsdecode(error.filename or top), error.strerror or str(error)) from error
+            raise Unreadable(place_of(error, top), error.strerror or str(error)) from error
 
     for directory, _, names in os.walk(top, onerror=refuse):
         for name in names:

@@ -36,7 +36,7 @@ from mirror.closed.warm.document import PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
 from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
 from mirror.core.system.durable import facts_of, write_file
@@ -79,7 +79,7 @@ def refuse_shared(place: Path) -> None:
         with reaching(place, is_followed=True) as way:
             found = way.exposures({os.geteuid()})
     except OSError as exc:
-        raise Unreadable(str(exc.filename or place), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, place), exc.strerror or str(exc)) from exc
     if found:
         raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
 
@@ -135,7 +135,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
             account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
             write_file(place / f"{directory.name}.json", _encode(directory.name, account), mode=0o600)
     except OSError as exc:
-        raise Unwritable(os.fsdecode(exc.filename or place), exc.strerror or str(exc)) from exc
+        raise Unwritable(place_of(exc, place), exc.strerror or str(exc)) from exc
     return Filled(place, len(copied), left_out)
 
 
