@@ -81,6 +81,12 @@ a server on several (v1/executor/multiproc_executor.py, ``mq_connect_ip``), whic
 alike."""
 
 
+_SAME_FOR_ALL = ("VLLM_CONFIG_ROOT", "VLLM_XLA_CACHE_PATH")
+"""Places below a user's home that vLLM puts into the key of what it compiles (0.25.1, envs.py, ``compile_factors``), so that no
+user would hit what another's server compiled. On a GPU it reads the first for two small files and the second for nothing; both
+get one place of the generation, which is not there."""
+
+
 class GenerationDamaged(MirrorError):
     """What a generation says about itself, or a file of it, is gone or was altered.
 
@@ -150,6 +156,7 @@ class Environment:
         if self.is_data:
             return values
         values.update({"MIRROR_GENERATION": str(self.generation), "VIRTUAL_ENV": str(self.venv)})
+        values.update({name: str(self.generation / "config" / "vllm") for name in _SAME_FOR_ALL})
         architecture = self.manifest.target.cuda_arch
         if architecture:
             # torch and vLLM add the 'a' where a kernel needs it; FlashInfer takes its list literally (CUDA.md B4,

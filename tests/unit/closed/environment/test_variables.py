@@ -46,6 +46,14 @@ def test_the_address_of_a_host_is_its_operators_to_say(tmp_path: Path) -> None:
     assert environment.variables({"VLLM_HOST_IP": "10.0.0.5"}, tmp_path)["VLLM_HOST_IP"] == "10.0.0.5"
 
 
+def test_what_vllm_puts_into_its_keys_is_the_same_for_every_user(tmp_path: Path) -> None:
+    """vLLM 0.25.1 hashes these two, which default to places below HOME, with all of its own variables."""
+    environment = Environment(tmp_path / "5-abababababab", MANIFEST)
+    alice, bob = (environment.variables({"HOME": home}, tmp_path) for home in ("/home/alice", "/home/bob"))
+    for name in ("VLLM_CONFIG_ROOT", "VLLM_XLA_CACHE_PATH"):
+        assert alice[name] == bob[name] == f"{environment.generation}/config/vllm"
+
+
 def test_the_cache_key_changes_with_all_that_kernels_depend_on() -> None:
     environment = Environment(Path("/p"), MANIFEST)
     other_rpm = dataclasses.replace(RPM, sha256=Sha256Hex("cd" * 32))
