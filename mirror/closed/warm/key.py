@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mirror.closed.environment.variables import CACHES, Environment, load_environment
+from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import Host, read_host
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import read_receipt
@@ -56,20 +57,6 @@ class LayerDoesNotFit(MirrorError):
         return "\n".join(f"  {one}" for one in self.differences)
 
 
-def gpu_models(proc: Path = Path("/proc")) -> tuple[str, ...]:
-    """The models of this host's GPUs, each once, in order; empty where none can be seen."""
-    found = set()
-    for place in sorted((proc / "driver/nvidia/gpus").glob("*/information")):
-        try:
-            text = place.read_text("utf-8", "replace")
-        except OSError:
-            continue
-        match = re.search(r"^Model:[ \t]*(\S.*?)[ \t]*$", text, re.MULTILINE)
-        if match:
-            found.add(match[1])
-    return tuple(sorted(found))
-
-
 def key_here(
     generation: Generation, base: Mapping[str, str], host: Host | None = None, proc: Path = Path("/proc")
 ) -> Key:
@@ -91,7 +78,7 @@ def key_here(
         generation=str(generation.path),
         python=receipt.python_version,
         arch=host.arch,
-        gpus=gpu_models(proc),
+        gpus=tuple(sorted({facts["Model"] for facts in describe_gpus(proc) if facts.get("Model")})),
         driver=host.driver,
         variables=_variables(environment, base),
     )

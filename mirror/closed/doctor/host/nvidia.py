@@ -18,10 +18,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import read_host
 from mirror.core.names import whole_number
 
@@ -99,7 +100,7 @@ def read_nvidia(
     )
     return Nvidia(
         driver=read_host(proc, dev).driver,
-        gpus=tuple(_gpu(place / "information") for place in _listed(proc / "driver/nvidia/gpus")),
+        gpus=tuple(map(_gpu, describe_gpus(proc))),
         boards=sum(_is_board(device) for device in _listed(sys / "bus/pci/devices")),
         nodes=tuple(map(str, nodes)),
         closed_nodes=tuple(_mode(node) for node in nodes if not os.access(node, os.R_OK | os.W_OK)),
@@ -131,10 +132,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _gpu(information: Path) -> Gpu:
-    lines = dict(line.partition(":")[::2] for line in _text(information).splitlines())
-    model = lines.get("Model", "").strip() or "unknown model"
-    return Gpu(model, capability_of(model), lines.get("GPU Excluded", "").strip() == "Yes")
+def _gpu(facts: Mapping[str, str]) -> Gpu:
+    model = facts.get("Model") or "unknown model"
+    return Gpu(model, capability_of(model), facts.get("GPU Excluded") == "Yes")
 
 
 def capability_of(model: str) -> str:
