@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures import fingerprints
+
+Declare = Callable[[Any], argparse.ArgumentParser]
+
+
+def add_actions(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    actions: Mapping[Declare, Callable[..., int]],
+) -> None:
+    """The actions of a command, in order: how each is declared, and what it does, which ``run`` finds as ``act``."""
+    group = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    for declare, act in actions.items():
+        action = declare(group)
+        action.add_argument("--json", action="store_true", help="print the result as JSON")
+        action.set_defaults(run=run, act=act)
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.commands.approve import signing_with
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
-from mirror.cli.options import add_stack_arguments
+from mirror.cli.options import add_actions, add_stack_arguments
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -39,18 +39,18 @@ kernel came from the layer. A layer is code, and fits one bundle at one path on 
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("cache", description=_DESCRIPTION)
-    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for declare, act in (
-        (_declare_pack, _pack),
-        (_declare_add, _add),
-        (_declare_show, _show),
-        (_declare_status, _status),
-        (_declare_fill, _fill),
-        (_declare_remove, _remove),
-    ):
-        action = declare(actions)
-        action.add_argument("--json", action="store_true", help="print the result as JSON")
-        action.set_defaults(run=run, act=act)
+    add_actions(
+        parser,
+        run,
+        {
+            _declare_pack: _pack,
+            _declare_add: _add,
+            _declare_show: _show,
+            _declare_status: _status,
+            _declare_fill: _fill,
+            _declare_remove: _remove,
+        },
+    )
 
 
 def _declare_pack(actions: Any) -> argparse.ArgumentParser:

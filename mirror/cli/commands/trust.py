@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
-from mirror.cli.options import fingerprint
+from mirror.cli.options import add_actions, fingerprint
 from mirror.cli.parsing import Usage
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
@@ -48,18 +48,18 @@ def configure(subparsers: Any) -> None:
         "trust",
         description=_DESCRIPTION,
     )
-    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for declare, act in (
-        (_declare_init, _init),
-        (_declare_add, _add),
-        (_declare_remove, _remove),
-        (_declare_rotate, _rotate),
-        (_declare_show, _show),
-        (_declare_export, _export),
-    ):
-        action = declare(actions)
-        action.add_argument("--json", action="store_true", help="print the result as JSON")
-        action.set_defaults(run=run, act=act)
+    add_actions(
+        parser,
+        run,
+        {
+            _declare_init: _init,
+            _declare_add: _add,
+            _declare_remove: _remove,
+            _declare_rotate: _rotate,
+            _declare_show: _show,
+            _declare_export: _export,
+        },
+    )
 
 
 def _declare_init(actions: Any) -> argparse.ArgumentParser:
