@@ -32,17 +32,6 @@ HASTE = Patience(attempts=3, first_wait_s=0.01, longest_wait_s=1, connect_s=5, r
 DATA = bytes(range(256)) * 2000
 
 
-@pytest.fixture
-def server() -> Iterator[LoopbackServer]:
-    with LoopbackServer() as running:
-        yield running
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
 def digest(data: bytes) -> Sha256Hex:
     return Sha256Hex(hashlib.sha256(data).hexdigest())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,6 @@ from tests.support.wheels import make_wheel, sha256_of
 TARGET = {"python": "3.11", "arch": "x86_64", "glibc": "2.28"}
 PAGE = '<!doctype html><a href="{url}#sha256={sha256}">{name}</a>'
 HTML = "text/html"
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackServer]:
-    with LoopbackServer() as running:
-        yield running
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
 
 
 @pytest.fixture

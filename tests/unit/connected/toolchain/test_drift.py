@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,12 +29,6 @@ ONCE = Patience(attempts=1)
 @pytest.fixture(scope="module")
 def vendor() -> Vendor:
     return Vendor()
-
-
-@pytest.fixture
-def server() -> Iterator[LoopbackServer]:
-    with LoopbackServer() as running:
-        yield running
 
 
 def publish(server: LoopbackServer, directory: Path, vendor: Vendor, rpms: tuple[Rpm, ...]) -> str:
