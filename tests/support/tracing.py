@@ -15,15 +15,16 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.support.faults import HOUSE, STRACE, needs_strace
 
-__all__ = ["calls", "faults", "needs_strace", "python"]
+__all__ = ["Traced", "calls", "faults", "needs_strace", "python", "traced"]
 
 
 def python(source: str, *arguments: object) -> list[str]:
@@ -92,6 +93,39 @@ def calls(command: Sequence[str], place: Path, names: Collection[str], also: str
             if name in names and str(place) in line and not (name == "read" and f"<{place}" not in line):
                 found.append((name, counted[name], line.strip()))
     return found
+
+
+class Traced(NamedTuple):
+    """One call of a log of ``strace -f``.
+
+    Attributes:
+        began, ended: the numbers of the lines that tell of it, which are one where no other thread came between.
+        text: the call as strace writes it whole, without the process that made it.
+    """
+
+    began: int
+    ended: int
+    text: str
+
+
+def traced(lines: Iterable[str]) -> Iterator[Traced]:
+    """The calls of a log, each whole: strace cuts one in two when another thread's comes between.
+
+    They come as they ended; one that never did, for its thread was ended first, is told last, as far as it is known.
+    """
+    begun: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(lines):
+        process, _, text = line.rstrip("\n").partition(" ")
+        text = text.lstrip()
+        if text.endswith(" <unfinished ...>"):
+            begun[process] = (number, text[: -len(" <unfinished ...>")])
+        elif text.startswith("<... ") and process in begun:
+            began, first = begun.pop(process)
+            yield Traced(began, number, first + text.partition(" resumed>")[2])
+        else:
+            yield Traced(number, number, text)
+    for number, text in begun.values():
+        yield Traced(number, number, text)
 
 
 def _traced(command: Sequence[str], log: str, *expressions: str) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,7 @@ from mirror.core.errors import Unreadable, Unwritable
 from tests.support.bundles import SEQUENCE
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.faults import HOUSE, needs_strace
+from tests.support.tracing import traced
 
 
 def can_mount() -> bool:
@@ -294,15 +295,15 @@ def test_nothing_is_written_under_the_prefix_before_the_last_byte_was_read_and_j
     bundle, log = desk.bundle(), desk.path / "trace"
     before = ["strace", "-f", "-y", "-o", str(log), "-e", f"trace=pread64,{CHANGING}"]
     assert mirror(desk, *install(desk, bundle), before=before).returncode == 0
-    lines = log.read_text("utf-8", "replace").splitlines()
+    calls = list(traced(log.read_text("utf-8", "replace").splitlines()))
     place = re.compile(rf"<{re.escape(str(bundle))}>, .*, (\d+)\) = \d+")
-    reads = [(number, int(found[1])) for number, line in enumerate(lines) if (found := place.search(line))]
+    reads = [(call.ended, int(found[1])) for call in calls if (found := place.search(call.text))]
     end = bundle.stat().st_size - 1024
     last = next(number for number, offset in reads if offset == end)
     prefix = re.escape(str(desk.path / "p"))
     below = re.compile(rf'"{prefix}["/]|<{prefix}[>/]')
     changing = [
-        number for number, line in enumerate(lines) if below.search(line) and ("open" not in line or "O_CREAT" in line)
+        call.began for call in calls if below.search(call.text) and ("open" not in call.text or "O_CREAT" in call.text)
     ]
     assert changing, "and then it is"
     assert min(changing) > last
