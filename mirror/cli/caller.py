@@ -20,6 +20,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from mirror.core.commands import find
+
 OWN = "mirror"
 _OPTION = "mirror"
 """``-X mirror=PATH``: the launcher that an install puts on the path says so (``mirror.closed.environment.launcher``)."""
@@ -72,6 +74,7 @@ def typed_words() -> list[str]:
         return []
 
 
-def holds(command: str) -> bool:
-    """Whether this copy of mirror has the command: ``mirror.pyz`` lacks those of the connected room."""
-    return importlib.util.find_spec(f"mirror.cli.commands.{command}") is not None
+def holds(name: str) -> bool:
+    """Whether this copy of mirror has the command: ``mirror.pyz`` lacks the whole connected room."""
+    command = find(name)
+    return command is not None and importlib.util.find_spec(command.module.rpartition(".")[0]) is not None

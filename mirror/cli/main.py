@@ -81,10 +81,10 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_talk_options(top)
     subparsers = top.add_subparsers(prog=called(), title="commands", dest="command", metavar="COMMAND", required=True)
-    for command in commands:
-        if is_available(command):
-            importlib.import_module(f"mirror.cli.commands.{command}").configure(subparsers)
-            add_talk_options(subparsers.choices[command])
+    for command in TABLE:
+        if command.name in commands and is_available(command.name):
+            importlib.import_module(command.module).configure(subparsers)
+            add_talk_options(subparsers.choices[command.name])
     return top
 
 

@@ -1,7 +1,7 @@
 """Every command, told once: its name, the room it works in, and what it is for.
 
 The command line, its help, completion, the man page and ``mirror.pyz`` all read this table; the options are in
-``mirror.cli.commands``, one module for each name. Nothing is imported to know which commands there are.
+``mirror.cli.commands``, by room, one module for each name. Nothing is imported to know which commands there are.
 
 Rules: the order is the journey's; ``mirror.pyz`` holds every command but those of the connected room, which need Python 3.11
 and libraries.
@@ -35,6 +35,11 @@ class Command(NamedTuple):
     summary: str
     kept: str = "It only reads: nothing was changed, and the same command begins anew."
     """What is true when it was interrupted."""
+
+    @property
+    def module(self) -> str:
+        """Where its options and its ``run`` are."""
+        return f"mirror.cli.commands.{self.room}.{self.name}"
 
     @property
     def is_carried(self) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands.help import page
+from mirror.cli.commands.anywhere.help import page
 from mirror.connected.packing.installer import write_installer
 from tests.support.bundles import SEQUENCE
 from tests.support.desk import BASE, Desk, tools

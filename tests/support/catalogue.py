@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mirror.cli.commands.help import page
+from mirror.cli.commands.anywhere.help import page
 
 TESTS = Path(__file__).parents[1]
 _GROUP = re.compile(r"^- \*\*(\d+)\*\* (.*(?:\n {2}.*)*)", re.MULTILINE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands.help import DOCUMENTS, page
+from mirror.cli.commands.anywhere.help import DOCUMENTS, page
 from mirror.core.logs.symptoms import SYMPTOMS
 
 HOUSE = Path(__file__).parents[2]

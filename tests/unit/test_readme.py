@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from mirror.cli.commands.help import TOPICS, page
+from mirror.cli.commands.anywhere.help import TOPICS, page
 from mirror.connected.stack.file import Stack
 from mirror.core.kinds import INTERPRETER
 from mirror.core.policy.document import Policy

@@ -21,7 +21,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from mirror.core.commands import COMMANDS
+from mirror.core.commands import CONNECTED
 from mirror.core.errors import Unreadable
 from mirror.core.system.durable import write_file
 
@@ -71,10 +71,9 @@ def installer_bytes() -> bytes:
     members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes(), **_tomli()}
     for room in ROOMS:
         members.update(_sources(package / room, f"mirror/{room}"))
-    members.update(_sources(package / "cli", "mirror/cli"))
-    for command in COMMANDS:
-        if not command.is_carried:
-            del members[f"mirror/cli/commands/{command.name}.py"]
+    commands = _sources(package / "cli", "mirror/cli")
+    left = f"mirror/cli/commands/{CONNECTED}/"
+    members.update({name: text for name, text in commands.items() if not name.startswith(left)})
     buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -26,7 +26,7 @@ from tests.support.osv import CRITICAL, record, write_dump
 from tests.support.reports import Case
 from tests.support.shapes import faults, shapes
 from tests.support.wheels import make_wheel
-from tests.unit.cli.commands.test_lock import TOML
+from tests.unit.cli.commands.connected.test_lock import TOML
 from tests.unit.closed.which.test_search import INDEX
 from tests.unit.connected.test_bundle import World, world
 
@@ -196,7 +196,7 @@ def test_a_usage_error_is_a_document_too(ask: Any, words: tuple[str, ...]) -> No
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_is_a_document_too(number: int, code: int) -> None:
     script = (
-        "import sys, time\nfrom mirror.cli import main as door\nimport mirror.cli.commands.verify as verify\n"
+        "import sys, time\nfrom mirror.cli import main as door\nimport mirror.cli.commands.review.verify as verify\n"
         "def wait(args):\n    print('ready', file=sys.stderr, flush=True)\n    time.sleep(30)\n    return 0\n"
         "verify.run = wait\nsys.exit(door.main(['verify', 'x', '--json']))\n"
     )
@@ -213,7 +213,7 @@ def test_a_signal_is_a_document_too(number: int, code: int) -> None:
 
 def test_what_fails_after_the_result_is_in_the_same_document(capsys: pytest.CaptureFixture[str]) -> None:
     script = (
-        "import sys\nfrom mirror.cli import main as door\nimport mirror.cli.commands.rollback as command\n"
+        "import sys\nfrom mirror.cli import main as door\nimport mirror.cli.commands.closed.rollback as command\n"
         "from mirror.cli.document import print_json\n"
         "facts = {'prefix': '/p', 'before': '1', 'current': '2', 'before_number': 1, 'number': 2, 'repaired_by': 0}\n"
         "def run(args):\n    print_json(facts)\n    raise OSError(28, 'full', '/p')\n"

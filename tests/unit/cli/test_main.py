@@ -117,7 +117,7 @@ def test_without_a_trusted_root_nothing_is_verified(tmp_path: Path, pyz: Path) -
 def test_a_signal_ends_it_with_its_own_code_and_no_traceback(tmp_path: Path, number: int, code: int) -> None:
     """While it works: `mirror install` of a bundle behind a FIFO would not read, so it is stopped at a slow import."""
     script = (
-        "import sys, time\nfrom mirror.cli import main as door\nimport mirror.cli.commands.verify as verify\n"
+        "import sys, time\nfrom mirror.cli import main as door\nimport mirror.cli.commands.review.verify as verify\n"
         "def wait(args):\n    print('ready', flush=True)\n    time.sleep(30)\n    return 0\n"
         "verify.run = wait\nsys.exit(door.main(['verify', 'x']))\n"
     )
@@ -149,8 +149,9 @@ def test_a_signal_ends_it_with_its_own_code_and_no_traceback(tmp_path: Path, num
     ],
 )
 def test_what_is_said_of_an_interrupted_command_is_true_of_it(command: str, hint: str) -> None:
+    (module,) = (one.module for one in TABLE if one.name == command)
     script = (
-        f"import sys\nfrom mirror.cli import main as door\nimport mirror.cli.commands.{command} as command\n"
+        f"import sys\nfrom mirror.cli import main as door\nimport {module} as command\n"
         "def stop(args):\n    raise KeyboardInterrupt\n"
         f"command.run = stop\nsys.exit(door.main(['{command}'] + ['x'] * ('{command}' != 'gc')))\n"
     )
@@ -284,8 +285,10 @@ def imported(*words: str) -> set[str]:
 
 
 def test_a_command_imports_no_other_command() -> None:
-    others = {f"mirror.cli.commands.{name}" for name in COMMANDS} - {"mirror.cli.commands.status"}
-    assert "mirror.cli.commands.status" in imported("status", "--help") and not others & imported("status", "--help")
+    others = {command.module for command in TABLE} - {"mirror.cli.commands.closed.status"}
+    assert "mirror.cli.commands.closed.status" in imported("status", "--help") and not others & imported(
+        "status", "--help"
+    )
 
 
 def test_version_and_help_import_no_command_at_all() -> None:
@@ -297,7 +300,7 @@ def test_version_and_help_import_no_command_at_all() -> None:
         "mirror.core.commands",
     }
     for words in ([], ["--help"]):
-        assert not {f"mirror.cli.commands.{name}" for name in COMMANDS} & imported(*words)
+        assert not {command.module for command in TABLE} & imported(*words)
         assert "mirror.core.errors" not in imported(*words)
 
 

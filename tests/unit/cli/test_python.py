@@ -12,7 +12,7 @@ import pytest
 
 from mirror.cli.failure import OutOfMemory, PythonIncomplete, named
 from mirror.connected.packing.installer import write_installer
-from tests.unit.cli.commands.test_install import python
+from tests.unit.cli.commands.closed.test_install import python
 
 
 @pytest.fixture

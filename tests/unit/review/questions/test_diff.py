@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands import diff as command
+from mirror.cli.commands.review import diff as command
 from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.errors import InvalidDocument, Unreadable

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.commands.approve import signing_with
+from mirror.cli.commands.review.approve import signing_with
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.cli.options import add_actions, add_stack_arguments
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix

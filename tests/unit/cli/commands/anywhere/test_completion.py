@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands.completion import SCRIPTS, script
+from mirror.cli.commands.anywhere.completion import SCRIPTS, script
 from mirror.cli.grammar import places
 from mirror.cli.main import COMMANDS, parser
 from mirror.connected.packing.installer import write_installer

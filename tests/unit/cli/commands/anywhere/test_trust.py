@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mirror.cli.commands import trust
+from mirror.cli.commands.anywhere import trust
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot

@@ -116,7 +116,7 @@ def test_no_socket_but_to_the_loopback_is_ever_opened(desk: Desk, home: Path) ->
     log = desk.path / "trace"
     command = [trace, "-f", "-e", "trace=connect,sendto", "-o", str(log), sys.executable, "-m", "mirror.cli.main"]
     command += ["install", str(desk.bundle()), "--python", str(BASE)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[5])}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     if "Operation not permitted" in ran.stderr:
         pytest.skip("strace may not trace here")

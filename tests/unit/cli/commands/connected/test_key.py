@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands import key
+from mirror.cli.commands.connected import key
 from mirror.connected.signing import keyfile
 from mirror.connected.signing.keyfile import KeyExists, LockedKey, read_key
 from mirror.core.errors import Unreadable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.commands.approve import add_decision_options, run
+from mirror.cli.commands.review.approve import add_decision_options, run
 from mirror.core.trust.sidecars import REJECTED
 
 

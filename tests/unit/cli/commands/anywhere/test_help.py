@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mirror
-from mirror.cli.commands.help import DOCUMENTS, TOPICS, page, title
+from mirror.cli.commands.anywhere.help import DOCUMENTS, TOPICS, page, title
 from mirror.cli.main import COMMANDS, main, parser
 from mirror.cli.manpage import man_page
 from mirror.cli.parsing import leaves

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.commands import lock
+from mirror.cli.commands.connected import lock
 from mirror.cli.main import main
 from mirror.connected.lock import LockOptions
 from mirror.connected.resolving.resolver import RESOLVERS

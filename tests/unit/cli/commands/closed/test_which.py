@@ -14,7 +14,7 @@ from mirror.connected.packing.installer import write_installer
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import BUNDLED, INSTALLED
 from tests.support.bundles import BundleSimulator
-from tests.unit.cli.commands.test_install import python
+from tests.unit.cli.commands.closed.test_install import python
 from tests.unit.closed.which.test_search import INDEX, TARGET
 
 

@@ -1,0 +1,1 @@
+"""Commands that every copy of mirror has, on either side."""

@@ -1,0 +1,1 @@
+"""Commands of the connected machine: ``mirror.pyz`` has none of them."""
