@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 
 from mirror import __version__
@@ -27,7 +28,8 @@ from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
 from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.preflight import Plan
-from mirror.closed.selftest.selftest import Check, refuse_failures, self_test
+from mirror.closed.selftest.newcaches import first_self_test
+from mirror.closed.selftest.selftest import Check
 from mirror.closed.toolkit.unpacking import dangling_notes
 from mirror.closed.warm.aot import link_modules
 from mirror.core.bundle.manifest import Manifest
@@ -101,7 +103,7 @@ class Building:
         write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
-        checks = refuse_failures(self_test(environment, self.host, site.work, self.progress, (self.lock,)))
+        checks = first_self_test(environment, self.host, site.work, os.environ, self.progress, (self.lock,))
         remove_tree(site.work)
         seal = Seal.of(self.generation, site.waived(RECORD_MISMATCH)).encode()
         write_file(self.generation.files, seal)

@@ -4,7 +4,7 @@ It joins the checks: imports and the probe's kernel are here, the toolkit's in `
 projects compile in ``mirror.closed.selftest.firststart``. It runs before a generation is complete, so a failed one leaves the
 old state as it was, and again whenever ``mirror doctor`` is asked, on an installed generation without its bundle.
 
-Rules: each check is a fresh process in the environment that ``env.sh`` gives, with caches of its own; what a host
+Rules: each check is a fresh process in the environment that ``env.sh`` gives, with caches that nobody has used; what a host
 lacks (a GPU, its driver, a compiler) is reported as skipped, in plain words, and is no failure; all checks are made,
 whatever fails.
 
@@ -64,16 +64,22 @@ class SelfTestFailed(MirrorError):
 
 
 def self_test(
-    environment: Environment, host: Host, work: Path, progress: Progress = SILENT, inherited: Sequence[int] = ()
+    environment: Environment,
+    host: Host,
+    work: Path,
+    progress: Progress = SILENT,
+    inherited: Sequence[int] = (),
+    caches: Path | None = None,
 ) -> tuple[Check, ...]:
     """Run every check that an installed generation allows, and give all of them, failed ones too.
 
     Args:
-        work: an existing directory for caches and outputs; the caller removes it.
+        work: an existing directory for outputs; the caller removes it.
         progress: told of each check as it ends.
         inherited: descriptors that the tests' programs keep open, such as the lock of a prefix.
+        caches: where compiled kernels go; below ``work`` when it is None.
     """
-    testing = _Testing(environment, host, work, inherited)
+    testing = _Testing(environment, host, work, inherited, caches or work / "caches")
     attempts = [
         *Compiling(environment, host, testing.variables, work, inherited).attempts(),
         *FirstStart(environment, host, testing.variables, work, inherited).attempts(),
@@ -104,11 +110,13 @@ def refuse_failures(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 class _Testing:
-    def __init__(self, environment: Environment, host: Host, work: Path, inherited: Sequence[int]) -> None:
+    def __init__(
+        self, environment: Environment, host: Host, work: Path, inherited: Sequence[int], caches: Path
+    ) -> None:
         self._environment, self._host, self._work, self._inherited = environment, host, work, inherited
         base = clean_environment(work)
         base.update({name: os.environ[name] for name in _HOSTS if name in os.environ})
-        self.variables = environment.variables(base, work / "caches")
+        self.variables = environment.variables(base, caches)
         self._python = str(environment.venv / "bin" / "python")
 
     def _run(self, *command: str) -> Finished:
