@@ -73,6 +73,15 @@ def add_stack_arguments(parser: argparse.ArgumentParser, default: str = "the onl
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
 
 
+def words_of(words: list[str]) -> tuple[str, list[str]]:
+    """What stands behind the options of a command that runs another: ``[NAME] -- COMMAND ...``; the name, and the command.
+
+    Some versions of argparse take a leading ``--`` away; without one, all words are the command's.
+    """
+    mark = words.index("--") if "--" in words[:2] else -1
+    return "".join(words[: max(mark, 0)]), words[mark + 1 :]
+
+
 def fingerprint(text: str) -> Sha256Hex:
     """A root's fingerprint as people write it down."""
     try:

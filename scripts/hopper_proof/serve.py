@@ -62,10 +62,14 @@ class Served(Proof):
 
     def words(self, *options: str, before: str = "", port: int) -> list[str]:
         """The whole command line of a server; ``before`` is shell that is run in the generation's environment."""
-        words = shlex.join(["--served-model-name", "proof", "--port", str(port), *SHORT, *options])
-        vllm = f'{before} exec vllm serve "$PROOF_MODEL" {words}'
         pyz = str(self.directory / "mirror.pyz")
-        return [sys.executable, "-I", pyz, "run", "--prefix", str(self.prefix), "--", "bash", "-c", vllm]
+        run = [sys.executable, "-I", pyz, "run", "--prefix", str(self.prefix), "--"]
+        return [*run, *self.inside(*options, before=before, port=port)]
+
+    def inside(self, *options: str, before: str = "", port: int) -> list[str]:
+        """The same for whoever is in that environment."""
+        words = shlex.join(["--served-model-name", "proof", "--port", str(port), *SHORT, *options])
+        return ["bash", "-c", f'{before} exec vllm serve "$PROOF_MODEL" {words}']
 
     def server(
         self, name: str, *options: str, before: str = "", timeout_s: float = 420, environment: Mapping[str, str] = {}
@@ -174,17 +178,19 @@ class Served(Proof):
                     self.judge(server, title, *limits)
 
     def silence(self) -> None:
-        """A start and a first answer under ``mirror silence``.
+        """A start and a first answer under ``mirror silence``, noted in what is installed.
 
         Without VLLM_HOST_IP, vLLM asks the kernel for the way to 8.8.8.8 (nothing is sent) and looks up the name of 0.0.0.0.
         """
         heading("silence")
         port, program = free_port(), Path(__file__).with_name("ask.py")
-        words = self.words(*EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
+        words = self.inside(*EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
         ask = [sys.executable, str(program), str(port), str(self.out / "silence.log"), *words]
-        done = self.mirror("silence", "--json", "--", *ask)
+        done = self.mirror("silence", "--json", "--record", "--prefix", self.prefix, "--", *ask)
         (self.out / "silence.json").write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
+        noted = self.mirror("status", "--prefix", self.prefix).stdout
+        self.claim(" silent on " in noted, "mirror status tells that, when, and on which GPU")
 
     def layer(self) -> None:
         """What the starts so far compiled becomes a signed layer, which the owner puts into the generation."""

@@ -35,10 +35,10 @@ _MAX_BYTES = 64 << 20
 _CHUNK = 1 << 20
 _LINK = "-> "
 
-_UNSEALED = frozenset(("receipt.json", "files.json", "COMPLETE", ".work", ".cache", "warm"))
+_UNSEALED = frozenset(("receipt.json", "files.json", "COMPLETE", ".work", ".cache", "warm", "silence.json"))
 _LAYERS = ("warm.", ".warm.")
-"""At the top of a generation: written after the seal, the cache of a user without a home, and layers of compiled kernels, which
-have digests of their own (``mirror.closed.warm.layer``)."""
+"""At the top of a generation: written after the seal, the cache of a user without a home, what was noted of silence, and layers
+of compiled kernels, which have digests of their own (``mirror.closed.warm.layer``)."""
 
 
 @dataclass(frozen=True)

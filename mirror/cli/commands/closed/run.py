@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console
+from mirror.cli.options import words_of
 from mirror.closed.environment.launch import launch
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -34,13 +35,10 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    words: list[str] = args.words
-    # Some versions of argparse take a leading -- away; without one, all words are the program's.
-    mark = words.index("--") if "--" in words[:2] else -1
-    name, command = words[: max(mark, 0)], words[mark + 1 :]
+    name, command = words_of(args.words)
     if not command:
         args.parser.error("name a program after --")
-    generation = current_generation(choose_prefix(name[0] if name else "", args.prefix))
+    generation = current_generation(choose_prefix(name, args.prefix))
     fill_or_tell(generation, os.environ, Console())
     sys.stdout.flush()
     launch(load_environment(generation), command, os.environ)

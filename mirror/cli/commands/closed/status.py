@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +17,10 @@ from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.generations import Prefix, generation_at
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
+from mirror.closed.silence.record import Note, read_notes
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
+from mirror.core.errors import MirrorError
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -92,12 +96,15 @@ def _layer(path: Path) -> tuple[str, ...]:
 
 
 def _document(status: Status, checks: list[Soundness], layers: Mapping[Path, tuple[str, ...]] | None) -> dict[str, Any]:
+    document = status.to_dict()
+    for one, entry in zip(status.generations, document["generations"]):
+        entry["silence"] = [note.to_dict() for note in _notes(one)]
     if layers is None:
-        return status.to_dict()
+        return document
     told = [
         {**check.to_dict(), "id": check.generation.name, "layer": list(layers[check.generation])} for check in checks
     ]
-    return {**status.to_dict(), "checks": told}
+    return {**document, "checks": told}
 
 
 def _lines(status: Status, checks: Iterable[Soundness], layers: Mapping[Path, tuple[str, ...]]) -> Iterator[str]:
@@ -132,6 +139,21 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"     signed by {', '.join(builders or receipt.signers)}{approved}"
     yield from (f"     {line}" for line in _why(one, receipt.allowed_older, receipt.repairs))
     yield from (f"     {check}" for check in receipt.checks if check.detail)
+    yield from (f"     {_silence(note)}" for note in _notes(one)[:1])
+
+
+def _notes(one: Listed) -> tuple[Note, ...]:
+    """What was noted of silence; nothing of a file that cannot be read, which decides nothing."""
+    with contextlib.suppress(MirrorError):
+        return read_notes(one.generation.path)
+    return ()
+
+
+def _silence(note: Note) -> str:
+    tried = counted(note.tried, "address or name", "addresses and names") if note.tried else "calls that cannot be read"
+    what = "silent" if note.silent else f"not silent ({tried})"
+    where = ", ".join(shown(one) for one in (*note.gpus, f"driver {note.driver}" if note.driver else "no driver"))
+    return f"{what} on {_moment(note.at)}, {where}, by {note.way}: {shown(shlex.join(note.command))}"
 
 
 def _why(one: Listed, allowed_older: str, repairs: str) -> Iterator[str]:
