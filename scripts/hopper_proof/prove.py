@@ -199,14 +199,18 @@ def step_down(directory: Path, work: Path) -> None:
     os.execvpe("unshare", command, {**environment, "PROOF_TORCH": torch_path()})
 
 
-def step_down_as(user: int, program: str, words: list[str], work: Path, *, small: bool = False) -> int:
+def step_down_as(
+    user: int, program: str, words: list[str], work: Path, *, small: bool = False, named: bool = False
+) -> int:
     """Run a program of this proof as this ordinary user without a network; its exit code.
 
     Args:
         words: what the program is given; with ``--inside`` among them it calls ``settle`` first.
         small: whether ``/dev/shm`` and ``small`` in the work directory are file systems of 1 MiB.
+        named: whether the user has a name, without which ssh-keygen signs nothing.
     """
-    command, environment = _below(work, user, program, words, *(["-m"] if small else []))
+    command, environment = _below(work, user, program, words, *(["-m"] if small or named else []))
+    environment["PROOF_NAMED"] = "1" if named else ""
     environment["PROOF_USER"] = str(user)
     environment["PROOF_SMALL"] = "1" if small else ""
     return subprocess.run(command, env=environment, cwd=work, check=False).returncode
@@ -219,6 +223,10 @@ def settle() -> None:
         Path("small").mkdir(exist_ok=True)  # in the work directory
         for place in ("/dev/shm", "small"):
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=1777", "tmpfs", place], check=True)
+    if os.environ["PROOF_NAMED"]:
+        user, names = os.environ["PROOF_USER"], Path("passwd")  # in the work directory
+        names.write_text(f"{Path('/etc/passwd').read_text()}proof:x:{user}:{user}::/:/bin/sh\n")
+        subprocess.run(["mount", "--bind", str(names), "/etc/passwd"], check=True)
     become_ordinary(int(os.environ["PROOF_USER"]))
 
 

@@ -318,7 +318,9 @@ def main() -> int:
             "--user",
             str(args.user),
         ]
-        return step_down_as(args.user, __file__, [*words, "--inside"], args.work, small=args.small)
+        return step_down_as(
+            args.user, __file__, [*words, "--inside"], args.work, small=args.small, named="layer" in args.stages
+        )
     if os.geteuid() == 0:
         settle()
     served = Served(args.bundle, args.work)
