@@ -145,6 +145,19 @@ def test_without_a_signature_there_is_a_named_error(tmp_path: Path, program: str
         SshKeygen(tmp_path / "no-such-key", program).sign(b"a", "mirror-manifest@v1")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a name")
+def test_a_user_without_a_name_is_told_what_to_do(tmp_path: Path) -> None:
+    """ssh-keygen looks itself up before it signs, and a container under a bare number has nobody."""
+    key = write_private_key(tmp_path / "alice", "alice")
+    program = tmp_path / "ssh-keygen"
+    program.write_text('#!/bin/sh\nexec setpriv --reuid 54321 --clear-groups -- ssh-keygen "$@"\n')
+    program.chmod(0o755)
+    with pytest.raises(CannotSign) as exc_info:
+        SshKeygen(key, str(program)).sign(b"a", "mirror-manifest@v1")
+    assert str(exc_info.value).endswith("No user exists for uid 54321")
+    assert "sign as a user who has one" in exc_info.value.hint
+
+
 @pytest.mark.parametrize("ahead", [0, 10_000_000])
 def test_what_is_said_last_counts_whatever_the_clock_said_before(bundle: Path, ahead: int) -> None:
     now = 1_700_000_000
