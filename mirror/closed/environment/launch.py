@@ -1,8 +1,9 @@
-"""Running a program in the environment of a generation, in place of this one.
+"""Running a program in the environment of a generation, in place of this one or followed to its end.
 
-``mirror.closed.environment.variables`` says which variables that sets. The program replaces this process, so signals, the
-terminal, exit code and process id are its own: a service manager sees the server and nothing between. It holds the generation
-for as long as it runs (``mirror.closed.prefix.usage``), so that ``mirror gc`` does not take it away.
+``mirror.closed.environment.variables`` says which variables that sets. A launched program replaces this process, so signals,
+the terminal, exit code and process id are its own: a service manager sees the server and nothing between. A followed one is a
+child whose last words are kept. Each holds the generation for as long as it runs (``mirror.closed.prefix.usage``), so that
+``mirror gc`` does not take it away.
 
 Example::
 
@@ -11,15 +12,21 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import selectors
 import shutil
 import signal
+import subprocess
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import Environment
+from mirror.closed.host.signals import passing_on
 from mirror.closed.prefix.usage import hold
 from mirror.core.errors import MirrorError
 
@@ -51,17 +58,112 @@ def launch(environment: Environment, command: Sequence[str], base: Mapping[str, 
     Raises:
         CannotRun: when there is no such program, or it cannot be started.
     """
-    variables = environment.variables(base, environment.caches(base))
-    remember(environment, base)
-    program = shutil.which(command[0], path=variables["PATH"])
-    if program is None:
-        raise CannotRun(command[0], "there is no such program")
+    program, variables = _found(environment, command, base)
     hold(environment.generation)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored stays so in the program
     try:
         os.execve(program, list(command), variables)  # noqa: S606 - that no shell is between is the point
     except OSError as exc:
-        # A script whose interpreter is gone says "no such file" of itself; that would be believed of the script.
-        missing = exc.errno == errno.ENOENT
-        raise CannotRun(program, "its interpreter is missing" if missing else exc.strerror or str(exc)) from exc
+        raise _not_started(program, exc) from exc
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A program that ended.
+
+    Attributes:
+        code: its exit code; 128 and the signal's number when one ended it.
+        last: the end of what it said, on standard output and standard error as they came.
+    """
+
+    code: int
+    last: bytes
+
+
+def follow(environment: Environment, command: Sequence[str], base: Mapping[str, str], kept: int = 1 << 20) -> Followed:
+    """Run a program to its end as a child, pass on what it says at once, and keep the end of that.
+
+    Both its outputs are pipes, so that it does not see a terminal; requests to end are handed on to it. Python programs are
+    told not to hold back what they say.
+
+    Args:
+        command, base: as ``launch``.
+        kept: bytes.
+
+    Raises:
+        CannotRun: as ``launch``.
+    """
+    program, variables = _found(environment, command, base)
+    held = hold(environment.generation)
+    process: subprocess.Popen[bytes] | None = None
+    with passing_on(lambda: process):
+        try:
+            process = subprocess.Popen(
+                list(command),
+                executable=program,
+                env={"PYTHONUNBUFFERED": "1", **variables},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[held] if held >= 0 else [],
+            )
+        except OSError as exc:
+            raise _not_started(program, exc) from exc
+        assert process.stdout and process.stderr, "both are pipes"
+        last = _pass_on(process, {process.stdout.fileno(): 1, process.stderr.fileno(): 2}, kept)
+        code = process.wait()
+    return Followed(code if code >= 0 else 128 - code, last)
+
+
+def _pass_on(process: subprocess.Popen[bytes], outputs: Mapping[int, int], kept: int) -> bytes:
+    """Copy what comes from each descriptor to another; the last of it.
+
+    What a program leaves running may hold them open for ever: once it has ended, what is there is taken, and no more awaited.
+    """
+    last, size = deque[bytes](), 0
+    with selectors.DefaultSelector() as selector:
+        for source, target in outputs.items():
+            selector.register(source, selectors.EVENT_READ, target)
+        while selector.get_map():
+            has_ended = process.poll() is not None
+            ready = selector.select(0.2)
+            if has_ended and not ready:
+                break
+            for key, _ in ready:
+                data = os.read(key.fd, 64 << 10)
+                if not data:
+                    selector.unregister(key.fd)
+                    continue
+                with contextlib.suppress(OSError):  # nobody reads it any more; what it means is told all the same
+                    _write_all(key.data, data)
+                last.append(data)
+                size += len(data)
+                while size - len(last[0]) >= kept:
+                    size -= len(last.popleft())
+    return b"".join(last)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _found(environment: Environment, command: Sequence[str], base: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The program's file, and the environment that it gets.
+
+    Raises:
+        CannotRun: when there is no such program.
+    """
+    variables = environment.variables(base, environment.caches(base))
+    remember(environment, base)
+    program = shutil.which(command[0], path=variables["PATH"])
+    if program is None:
+        raise CannotRun(command[0], "there is no such program")
+    return program, variables
+
+
+def _not_started(program: str, exc: OSError) -> CannotRun:
+    """A script whose interpreter is gone says "no such file" of itself; that would be believed of the script."""
+    missing = exc.errno == errno.ENOENT
+    return CannotRun(program, "its interpreter is missing" if missing else exc.strerror or str(exc))

@@ -27,10 +27,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Optional
 
 from mirror.closed.environment.launch import CannotRun
+from mirror.closed.host.signals import passing_on
 from mirror.closed.silence import tracer
 from mirror.closed.silence.attempts import Seen
 from mirror.closed.silence.notified import Reader
@@ -201,7 +201,7 @@ def _by_notices(words: Sequence[str], variables: Mapping[str, str]) -> Watched:
         raise _Unusable(starter.problem)
     try:
         _try_out(notifier, starter.listener)
-        with _adopting(), _passing_on(starter):
+        with _adopting(), passing_on(lambda: starter.process):
             starter.may_start.set()
             return _follow(notifier, starter, words)
     finally:
@@ -304,7 +304,7 @@ def _by_strace(words: Sequence[str], variables: Mapping[str, str]) -> Watched:
             process = _start([*traced, *words], variables)
         except OSError as exc:
             raise CannotRun(words[0], exc.strerror or str(exc)) from exc
-        with _passing_on(process):
+        with passing_on(lambda: process):
             code = process.wait()
         seen = Seen()
         with log.open(encoding="utf-8", errors="replace") as lines:
@@ -328,27 +328,6 @@ def _adopting() -> Iterator[None]:
         yield
     finally:
         prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-@contextlib.contextmanager
-def _passing_on(whose: object) -> Iterator[None]:
-    """Hand a request to end to the program, and stay to tell what it did. Ctrl-C reaches it from the terminal itself."""
-
-    def hand_on(number: int, _: Optional[FrameType]) -> None:
-        process = whose if isinstance(whose, subprocess.Popen) else getattr(whose, "process", None)
-        if process is not None and number != signal.SIGINT:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _code(status: int) -> int:

@@ -39,8 +39,8 @@ class CannotSign(MirrorError):
     def __post_init__(self) -> None:
         if self.reason.startswith("No user exists for uid"):
             self.hint = (
-                "ssh-keygen signs for nobody without a name in /etc/passwd, as in a container under a bare number: sign as a user "
-                "who has one, or carry the file to a machine where you have one."
+                "ssh-keygen signs for nobody without a name in /etc/passwd, as in a container under a bare number: sign as a "
+                "user who has one, or carry the file to a machine where you have one."
             )
 
 

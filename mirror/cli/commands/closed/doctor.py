@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.caller import spoken
 from mirror.cli.console import Console, is_verbose, print_json
+from mirror.cli.findings import explained, told
 from mirror.cli.options import add_stack_arguments
-from mirror.cli.terminal import BAD, FAINT, paint
-from mirror.cli.terminal import GOOD as GREEN
-from mirror.cli.terminal import WARNING as YELLOW
 from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
 from mirror.closed.doctor.here import looks
 from mirror.closed.doctor.page import page
@@ -29,8 +26,6 @@ from mirror.core.logs.explanation import Explanation
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.logs.log import explain_stream
 from mirror.core.logs.logtext import open_log
-
-_STYLES = {PROBLEM: BAD, WARNING: YELLOW, GOOD: GREEN}
 
 
 def configure(subparsers: Any) -> None:
@@ -59,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     explanation = _explained(args.log, environment) if args.log is not None else None
     if explanation and not args.page:
         seen = looks(explanation.findings, os.environ, environment)
-        _print_explanation(explanation, seen, args.json)
+        if args.json:
+            print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
+        else:
+            print("\n".join(explained(explanation, seen, sys.stdout)))
         return _code(explanation.findings)
     checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
     checkup = Checkup(checkup.facts, (*first, *checkup.findings))
@@ -123,39 +121,12 @@ def _code(findings: Iterable[Finding]) -> int:
     return ProblemsFound.exit_code if any(finding.level == PROBLEM for finding in findings) else 0
 
 
-def _print_explanation(explanation: Explanation, seen: tuple[Finding, ...], as_json: bool) -> None:
-    if as_json:
-        print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
-        return
-    for finding in explanation.findings:
-        print(spoken("\n".join(_text(finding))))
-    if seen:
-        print("\nlooked at on this host:")
-        for finding in seen:
-            print(spoken("\n".join(_text(finding))))
-
-
 def _print_findings(findings: tuple[Finding, ...], verbose: bool) -> None:
     for level in (PROBLEM, WARNING, NOTE):
         for finding in findings:
             if finding.level == level:
-                print(spoken("\n".join(_text(finding))))
+                print("\n".join(told(finding, sys.stdout)))
     good = [finding for finding in findings if finding.level == GOOD]
     if verbose:
-        print(spoken("\n".join(line for finding in good for line in _text(finding))))
+        print("\n".join(line for finding in good for line in told(finding, sys.stdout)))
     print(f"{len(good)} things are good" + ("" if verbose else " (--verbose lists them)"))
-
-
-def _text(finding: Finding) -> list[str]:
-    row = f"  [E{finding.row}]" if finding.row else ""
-    level = paint(f"{finding.level:<8}", _STYLES.get(finding.level, FAINT), sys.stdout)
-    certainty = f" ({finding.certainty})" if finding.certainty else ""
-    lines = [f"{level} {finding.subject}{certainty}: {finding.what}{row}"]
-    if finding.level == GOOD:
-        return lines
-    labels = {"why": finding.cause, "seen": finding.proof, "do": finding.fix}
-    for label, text in labels.items():
-        lines += [
-            f"{'':9}{label + ':' if not number else '':<6}{line}" for number, line in enumerate(text.splitlines())
-        ]
-    return lines

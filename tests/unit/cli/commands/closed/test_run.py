@@ -101,3 +101,48 @@ def test_json_tells_what_a_sourced_script_sets(prefix: Path) -> None:
     variables = dict(line.decode().split("=", 1) for line in sourced.stdout.split(b"\0") if line)
     document = json.loads(mirror("env", "--prefix", prefix, "--shell", "json").stdout)
     assert {name: variables.get(name) for name in document["set"]} == document["set"]
+
+
+FAILS = (
+    "import sys; print('results'); sys.stderr.write('x' * 3000000 + chr(10)); "
+    "import ctypes; ctypes.CDLL('libcudart.so.12')"
+)
+
+
+def test_with_explain_what_a_failure_means_comes_after_its_own_words(prefix: Path) -> None:
+    done = mirror("run", "--explain", "--prefix", prefix, "--", "python", "-c", FAILS)
+    assert (done.returncode, done.stdout) == (1, "results\n")
+    own, _, meaning = done.stderr.partition("\npython ended with 1. What its last words mean:\n")
+    assert own.startswith("xxx") and len(own) > 3000000
+    assert own.rstrip().endswith("libcudart.so.12: cannot open shared object file: No such file or directory")
+    assert "libcudart.so.12" in meaning.splitlines()[0]
+    assert "problem " in meaning
+
+
+@pytest.mark.parametrize("code", ["0", "143"])
+def test_with_explain_nothing_is_said_of_a_program_that_did_as_it_was_told(prefix: Path, code: str) -> None:
+    done = mirror("run", "--explain", "--prefix", prefix, "--", "sh", "-c", f"echo CUDA error >&2; exit {code}")
+    assert (done.returncode, done.stderr) == (int(code), "CUDA error\n")
+
+
+def test_with_explain_a_request_to_end_reaches_the_program_and_its_code_comes_back(prefix: Path) -> None:
+    wait = "trap 'echo bye; exit 9' TERM; echo up; while :; do sleep 0.1; done"
+    words = ["run", "--explain", "--prefix", str(prefix), "--", "sh", "-c", wait]
+    start = [sys.executable, "-m", "mirror.cli.main", *words]
+    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.communicate(timeout=60)[0] == "bye\n"
+    assert process.returncode == 9
+
+
+def test_with_explain_a_program_whose_child_goes_on_is_not_waited_for(prefix: Path) -> None:
+    done = mirror("run", "--explain", "--prefix", prefix, "--", "sh", "-c", "sleep 300 & echo $!")
+    assert done.returncode == 0
+    os.kill(int(done.stdout), 9)
+
+
+def test_with_explain_a_program_that_is_not_there_is_named(prefix: Path) -> None:
+    done = mirror("run", "--explain", "--prefix", prefix, "--", "no-such-program")
+    assert (done.returncode, done.stdout) == (106, "")
+    assert "cannot run no-such-program: there is no such program" in done.stderr
