@@ -30,7 +30,7 @@ from typing import BinaryIO
 from mirror.core.logs.ending import Ending
 from mirror.core.logs.explanation import Explanation, Sighting
 from mirror.core.logs.finding import LEVELS, Finding
-from mirror.core.logs.logtext import Block, blocks, stream_lines, text_lines
+from mirror.core.logs.logtext import Block, blocks, stream_blocks, text_lines
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import judge
 from mirror.core.logs.suspects import Suspect, Suspects, shape, shown
@@ -57,7 +57,7 @@ def explain(lines: Iterable[str], context: Context = _UNKNOWN) -> Explanation:
         lines: each with or without its newline.
         context: of the install that the log is from, so that the very RPM can be named.
     """
-    return _explain(text_lines(lines), context)
+    return _explain(blocks(text_lines(lines)), context)
 
 
 def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation:
@@ -66,7 +66,7 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
     Raises:
         OSError: as the stream does.
     """
-    return _explain(stream_lines(stream), context)
+    return _explain(stream_blocks(stream), context)
 
 
 def meaning(text: str) -> str:
@@ -77,9 +77,9 @@ def meaning(text: str) -> str:
     return f"which {'may mean' if first.certainty else 'means'}: {first.what}; {first.cause}"
 
 
-def _explain(lines: Iterable[tuple[int, str]], context: Context) -> Explanation:
+def _explain(found: Iterable[Block], context: Context) -> Explanation:
     search, tally, suspects, ending, last = _Search(), _Tally(context), Suspects(), Ending(), 0
-    for block in blocks(lines):
+    for block in found:
         tally.learn(block)
         tally.add(search.hits(block))
         suspects.add(block)
@@ -193,7 +193,7 @@ class _Hit:
         return replace(self, text=shown(self.block.text, self.at, start, end), block=_NOTHING)
 
 
-_NOTHING = Block("", "", "", [0], [0])
+_NOTHING = Block("", "", "", 0, 0)
 
 
 class _Search:

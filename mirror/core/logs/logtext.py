@@ -12,7 +12,7 @@ Rules:
 Example::
 
     with open_log(Path("server.log.gz")) as stream:
-        for block in blocks(stream_lines(stream)):
+        for block in stream_blocks(stream):
             at = block.text.find("cannot find -lcudart")
 """
 
@@ -30,9 +30,9 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from mirror.core.errors import MirrorError, Unreadable
 
@@ -43,6 +43,7 @@ BEFORE = 8 << 10
 """Characters of a block; the most of a line in one piece; what two pieces share; what a block knows of the one before."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b\n]{0,256}\x07")
+_NEWLINE = re.compile("\n")
 _QUOTES = (("`", "'"), ("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
 _STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -118,9 +119,56 @@ def _decompressed(raw: BufferedReader, path: str) -> BinaryIO:
     return raw
 
 
-def stream_lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a stream; a long line comes in pieces under one number."""
-    number, tail = 1, b""
+def stream_blocks(stream: BinaryIO) -> Iterator[Block]:
+    """A stream in blocks; what is plain is not taken apart into lines."""
+    number, before = 1, ""
+    for data in iter(lambda: stream.read(BLOCK), b""):
+        data += b"" if data.endswith(b"\n") else stream.readline(PIECE)
+        if not data.endswith(b"\n"):  # a long line, or the end
+            yield from blocks(stream_lines(_Joined(data, stream), number), before)
+            return
+        made = (
+            [_plain(data, before, number)] if _is_plain(data) else blocks(stream_lines(BytesIO(data), number), before)
+        )
+        for block in made:
+            yield block
+            number, before = block.last_line + 1, block.end
+
+
+class _Joined:
+    """What was read already, and the stream that it was read from."""
+
+    def __init__(self, data: bytes, stream: BinaryIO) -> None:
+        self._data, self._stream = BytesIO(data), stream
+
+    def readline(self, size: int, /) -> bytes:
+        return self._data.readline(size) or self._stream.readline(size)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether no line of it is long, coloured, JSON, or ends as on Windows."""
+    if b"\x1b" in data or b"\r\n" in data or data.startswith(b'{"') or b'\n{"' in data:
+        return False
+    step = PIECE // 2
+    return all(data.find(b"\n", start, start + step) >= 0 for start in range(0, len(data) - step + 1, step))
+
+
+def _plain(data: bytes, before: str, number: int) -> Block:
+    text = data[:-1].decode("utf-8", "replace")
+    return Block(text, _folded(text), before, number + data.count(b"\n") - 1, number)
+
+
+class _Lines(Protocol):
+    def readline(self, size: int, /) -> bytes: ...
+
+
+def stream_lines(stream: _Lines, number: int = 1) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a stream; a long line comes in pieces under one number.
+
+    Args:
+        number: of the first.
+    """
+    tail = b""
     for data in iter(lambda: stream.readline(PIECE), b""):
         yield number, (tail + data).rstrip(b"\r\n").decode("utf-8", "replace")
         tail = b"" if data.endswith(b"\n") else data[-OVERLAP:]
@@ -142,23 +190,30 @@ class Block:
         text: them, joined by newlines, as they are shown.
         folded: the same with plain quotes, to search in; its offsets are those of ``text``.
         before: the folded end of the block before.
+        last_line: the number of the last one.
     """
 
     text: str
     folded: str
     before: str
-    _starts: list[int] = field(repr=False)
-    _numbers: list[int] = field(repr=False)
+    last_line: int
+    _first: int = field(repr=False)
+    _starts: list[int] = field(repr=False, default_factory=list)
+    _numbers: list[int] = field(repr=False, default_factory=list)
+    """Empty where each line has one piece: ``_first`` is the number of the first."""
 
     @property
-    def last_line(self) -> int:
-        return self._numbers[-1]
+    def end(self) -> str:
+        """What the next block knows of this one."""
+        return self.folded[-BEFORE:] + "\n"
 
     def line(self, offset: int) -> tuple[int, int, int]:
         """The line's number there, and where it starts and ends."""
+        if not self._starts:  # few blocks are asked
+            self._starts = [0, *(found.end() for found in _NEWLINE.finditer(self.text))]
         index = bisect_right(self._starts, offset) - 1
         end = self._starts[index + 1] - 1 if index + 1 < len(self._starts) else len(self.text)
-        return self._numbers[index], self._starts[index], end
+        return self._numbers[index] if self._numbers else self._first + index, self._starts[index], end
 
     def back(self, offset: int) -> str:
         """The last few thousand folded characters before an offset."""
@@ -166,9 +221,13 @@ class Block:
         return self.before[-(BEFORE - len(here)) :] + here if len(here) < BEFORE else here
 
 
-def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
-    """Lines in blocks."""
-    before, texts, starts, numbers, size = "", [], [], [], 0
+def blocks(lines: Iterable[tuple[int, str]], before: str = "") -> Iterator[Block]:
+    """Lines in blocks.
+
+    Args:
+        before: the end of the block before the first.
+    """
+    texts, starts, numbers, size = [], [], [], 0
     for number, line in lines:
         if line.startswith('{"'):
             line = _message(line)
@@ -182,7 +241,7 @@ def blocks(lines: Iterable[tuple[int, str]]) -> Iterator[Block]:
         if size >= BLOCK:
             block = _block(texts, before, starts, numbers)
             yield block
-            before, texts, starts, numbers, size = block.folded[-BEFORE:] + "\n", [], [], [], 0
+            before, texts, starts, numbers, size = block.end, [], [], [], 0
     if texts:
         yield _block(texts, before, starts, numbers)
 
@@ -204,7 +263,10 @@ def _message(line: str) -> str:
 
 def _block(texts: list[str], before: str, starts: list[int], numbers: list[int]) -> Block:
     text = "\n".join(texts)
-    folded = text
+    return Block(text, _folded(text), before, numbers[-1], numbers[0], starts, numbers)
+
+
+def _folded(text: str) -> str:
     for fine, plain in _QUOTES:
-        folded = folded.replace(fine, plain)
-    return Block(text, folded, before, starts, numbers)
+        text = text.replace(fine, plain)
+    return text

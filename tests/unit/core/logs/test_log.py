@@ -12,15 +12,27 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mirror.core.errors import Unreadable
 from mirror.core.logs.finding import NOTE, WARNING
 from mirror.core.logs.log import explain, explain_stream
-from mirror.core.logs.logtext import BLOCK, PIECE, CompressedLog, DamagedLog, blocks, open_log, stream_lines
+from mirror.core.logs.logtext import (
+    BLOCK,
+    PIECE,
+    Block,
+    CompressedLog,
+    DamagedLog,
+    blocks,
+    open_log,
+    stream_blocks,
+    stream_lines,
+)
 from mirror.core.logs.symptom import Context
 from mirror.core.logs.symptoms import SYMPTOMS
 
@@ -373,3 +385,43 @@ def test_lines_that_a_collector_wrapped_in_json_are_unwrapped(line: str) -> None
 @pytest.mark.parametrize("line", ['{"MESSAGE": 3}', '{"a": ', '{"MESSAGE": [300]}', '{"x":' * 3000])
 def test_what_only_looks_like_json_stays_as_it_is(line: str) -> None:
     assert rows([f"{line} {NO_CUDART}"]) == ["16"]
+
+
+PARTS = (
+    b"fatal error: nv/target: No such file or directory\n",
+    b"\n" * 3,
+    b"\x1b[31mred\x1b[0m and `quoted`\n",
+    b'{"MESSAGE": "one"}\n',
+    b"a progress bar\r 10%\r 20%\n",
+    b"ends as on Windows\r\n",
+    "\u2018quoted\u2019 \u2026 ".encode() + b"\xff\xe2\x82\n",
+    b"x" * (PIECE + 7) + b"\n",
+    b"calm line of a server that works\n" * 9000,
+)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=5), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_what_is_plain_is_read_as_what_is_taken_apart(parts: list[bytes], ends: bool) -> None:
+    """Blocks are cut in other places; their lines, numbers and texts are the same."""
+    data = b"".join(parts) + (b"" if ends else b"cut off")
+
+    def lines(found: Iterable[Block]) -> list[tuple[int, str]]:
+        told = []
+        for block in found:
+            at = 0
+            for text in block.text.split("\n"):
+                number, start, end = block.line(at)
+                assert (start, block.text[start:end]) == (at, text)
+                told.append((number, text))
+                at = end + 1
+        return told
+
+    def whole(found: list[tuple[int, str]]) -> dict[int, str]:
+        """By number, the first piece of a line: a long one may be cut elsewhere."""
+        return {number: text[:1000] for number, text in reversed(found)}
+
+    quick, slow = lines(stream_blocks(io.BytesIO(data))), lines(blocks(stream_lines(io.BytesIO(data))))
+    assert whole(quick) == whole(slow)
+    if not any(len(part) > PIECE and part.count(b"\n") == 1 for part in parts):
+        assert quick == slow
