@@ -125,6 +125,12 @@ COMMANDS = (
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),
     Command(
+        "activate",
+        CLOSED,
+        "make a prepared generation current",
+        "Either nothing was changed or all of it: 'mirror status' shows what is current.",
+    ),
+    Command(
         "rollback",
         CLOSED,
         "make an older installed generation current",

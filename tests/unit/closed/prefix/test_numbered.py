@@ -14,7 +14,8 @@ from mirror.closed.garbage import collect
 from mirror.closed.prefix.generations import NoSuchGeneration, Prefix
 from mirror.closed.prefix.history import History, record
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.status import read_status, roll_back
+from mirror.closed.prefix.status import read_status
+from mirror.closed.prefix.switching import roll_back
 from tests.support.generations import put_generation
 
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
