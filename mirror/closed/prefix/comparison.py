@@ -117,7 +117,7 @@ def read_host_statuses(paths: Sequence[Path]) -> tuple[HostStatus, ...]:
         Unreadable: when a file cannot be read.
         InvalidDocument: when one is no document of ``mirror status --json``.
     """
-    stems = [path.stem for path in paths]
+    stems = [path.name.removesuffix(".json") for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
     return tuple(_read(path, name) for path, name in zip(paths, names))
 

@@ -55,7 +55,9 @@ def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> Switched:
         NothingInstalled, NoSuchGeneration: when there is no such generation.
         PrefixBusy, Unwritable: as ``Prefix`` does.
     """
-    return _switched(prefix, "roll back", "rolled-back", lambda stack: stack.named(to) if to else _before(stack), reason)
+    return _switched(
+        prefix, "roll back", "rolled-back", lambda stack: stack.named(to) if to else _before(stack), reason
+    )
 
 
 def activate(prefix: Prefix, generation: str, reason: str = "") -> Switched:
@@ -77,9 +79,7 @@ def switch(prefix: Prefix, action: str, generation: Generation, at: int, reason:
     prefix.activate(generation)
 
 
-def _switched(
-    prefix: Prefix, doing: str, action: str, choose: Callable[[Stack], Generation], reason: str
-) -> Switched:
+def _switched(prefix: Prefix, doing: str, action: str, choose: Callable[[Stack], Generation], reason: str) -> Switched:
     check_owner(prefix.named, doing)
     if not prefix.installed():
         raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory

@@ -17,7 +17,7 @@ def configure(subparsers: Any) -> None:
         description="Make a generation current, in one step, that 'mirror install --prepare' has installed; any other that is "
         "installed will do as well. Its name, which comes from the bundle, is the same on every host; its number need not be. "
         "When it is current already, nothing is changed. Programs that run from another generation are not disturbed.",
-        epilog="For several hosts, with Ansible or ClusterShell: mirror help hosts",
+        epilog="For several hosts, with Ansible or ClusterShell: mirror help site",
     )
     add_stack_arguments(parser)
     parser.add_argument(

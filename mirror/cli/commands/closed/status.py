@@ -46,7 +46,12 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("--check", action="store_true", help="compare the current generation with what was installed")
     parser.add_argument("--all", action="store_true", help="with --check: every generation, not the current one alone")
     parser.add_argument(
-        "--compare", type=Path, nargs="+", default=[], metavar="HOST.json", help="compare what several hosts have installed"
+        "--compare",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="HOST.json",
+        help="compare what several hosts have installed",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run, parser=parser)
@@ -57,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--all is for --check: 'status' alone lists every generation")
     if args.compare:
         if args.name or args.prefix or args.check:
-            args.parser.error("--compare reads files alone: a stack, --prefix and --check are for the hosts' own 'status'")
+            args.parser.error(
+                "--compare reads files alone: a stack, --prefix and --check are for the hosts' own 'status'"
+            )
         return _compare(args)
     prefixes = _prefixes(args.name, args.prefix)
     statuses = [read_status(prefix) for prefix in prefixes]

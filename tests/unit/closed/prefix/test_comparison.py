@@ -16,7 +16,8 @@ def told(current: str = NEW, *prepared: str, python: str = "3.11.7", **more: Any
     """What ``mirror status --json`` prints, as far as it is compared."""
     names = [name for name in (current, *prepared) if name]
     listed = [
-        {"id": name, "name": "h100", "python_version": python, "prepared": name in prepared, "size": 1} for name in names
+        {"id": name, "name": "h100", "python_version": python, "prepared": name in prepared, "size": 1}
+        for name in names
     ]
     stack = {"prefix": "/p/h100", "current": current, "generations": listed, "unfinished": [], **more}
     return {"format": "mirror-status/1", "stacks": [stack]}
@@ -40,7 +41,9 @@ def words(comparison: Comparison) -> list[str]:
     return [f"{one.host} {one.stack} {one.fact}: {one.here} / {one.elsewhere}" for one in comparison.differences]
 
 
-def test_hosts_that_have_the_same_do_not_differ_wherever_it_lies_and_however_often_it_was_repaired(compared: Any) -> None:
+def test_hosts_that_have_the_same_do_not_differ_wherever_it_lies_and_however_often_it_was_repaired(
+    compared: Any,
+) -> None:
     comparison = compared(n1=told(), n2=told(f"{NEW}.2"), n3=told(prefix="/elsewhere"))
     comparison.enforce()
     assert comparison.common == {"h100": {"current": NEW, "prepared": "none", "python": "3.11.7"}}
