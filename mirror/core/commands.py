@@ -112,6 +112,7 @@ COMMANDS = (
         "Nothing is half installed: 'mirror status' shows what is current, which is what was before or all of the new one. "
         "The same command begins anew.",
     ),
+    Command("serve", CLOSED, "serve a bundle's wheels and RPMs to pip, uv and dnf"),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),
     Command(

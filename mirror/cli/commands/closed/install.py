@@ -28,7 +28,8 @@ root.
 It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works. If anything
 stops it, what was current before stays current. Running it again with the same bundle verifies this copy of it and changes
 nothing. With --prepare all of this is done but the switch, which 'mirror activate' does later: on several hosts, when all of
-them are prepared (mirror help site). With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
+them are prepared (mirror help site). With --repair, a damaged generation is replaced by a new one; programs that run keep
+theirs.
 """
 
 _EPILOG = """\

@@ -50,7 +50,7 @@ def test_hosts_that_have_the_same_do_not_differ_wherever_it_lies_and_however_oft
 
 
 def test_what_one_host_has_otherwise_is_named(compared: Any) -> None:
-    checks = {"checks": [{"id": NEW, "damages": [{"path": "x"}]}]}
+    checks: dict[str, Any] = {"checks": [{"id": NEW, "damages": [{"path": "x"}]}]}
     comparison = compared(
         n1=told(), n2=told(), n3=told(OLD, NEW), n4=told(python="3.11.9"), n5=told(**checks),
         n6=told(checks=[{"id": NEW, "damages": []}]), n7=told(checks=[{"id": NEW, "damages": []}]),
