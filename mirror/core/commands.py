@@ -112,6 +112,12 @@ COMMANDS = (
         "Nothing is half installed: 'mirror status' shows what is current, which is what was before or all of the new one. "
         "The same command begins anew.",
     ),
+    Command(
+        "publish",
+        CLOSED,
+        "give a bundle's wheels and RPMs to the site",
+        "Each file is there whole or not at all, and no page names what is not there: the same command goes on.",
+    ),
     Command("serve", CLOSED, "serve a bundle's wheels and RPMs to pip, uv and dnf"),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
 from pathlib import Path
+from typing import Any
 
 from mirror.closed.install import trusted_manifest
 from mirror.closed.site.pages import SiteWheel
@@ -48,6 +49,56 @@ class NothingToGive(MirrorError):
 
     path: str
     wanted: str
+
+
+class NameTaken(MirrorError):
+    """Where a bundle is to be published, other bytes have the name of one of its files.
+
+    Attributes:
+        place: the directory, or the index's address.
+        files: name, sha256 there and sha256 in the bundle of each; no sha256 there where the place does not tell.
+    """
+
+    ref = "name-taken"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Nothing was published or overwritten. Find out which of the two is right: who published the other one, and out of "
+        "which bundle? A site that wants both gives them places of their own."
+    )
+
+    place: str
+    files: tuple[tuple[str, str, str], ...]
+
+    def __str__(self) -> str:
+        (name, there, here), *others = self.files
+        more = f", and of {len(others)} more files of the bundle" if others else ""
+        other = f"sha256 {there}" if there else "other bytes"
+        return f"{self.place} has another {name}{more}: {other} there, {here} in the bundle"
+
+    def context(self) -> str:
+        return "\n".join(
+            f"  {name}: {there or 'other bytes'} there, {here} in the bundle" for name, there, here in self.files[1:]
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published.
+
+    Attributes:
+        place: where.
+        added: names of the files that are new there.
+        kept: names of those that were there already, with the same bytes.
+        notes: one sentence each.
+    """
+
+    place: str
+    added: tuple[str, ...]
+    kept: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"place": self.place, "added": list(self.added), "kept": list(self.kept), "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
