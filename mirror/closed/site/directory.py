@@ -3,9 +3,10 @@
 ``mirror.closed.site.tree`` says what lies where. What was published before is in ``mirror-site.json`` at its top, by which the
 pages and the repodata are made anew with what a bundle adds.
 
-Rules: a bundle adds, and removes nothing; other bytes under a name that is taken are refused before anything is written; each file
-appears whole, in the order wheels and RPMs, ``mirror-site.json``, pages, so that no page names what is not there; cut anywhere,
-the same command goes on with the file that it was at; a directory that holds what mirror did not put there is left alone.
+Rules: a bundle adds, and removes nothing; other bytes under a name that is taken are refused before anything is written; each
+file appears whole, in the order wheels and RPMs, ``mirror-site.json``, pages, so that no page names what is not there; cut
+anywhere, the same command goes on with the file that it was at; a directory that holds what mirror did not put there is left
+alone.
 
 Example::
 
@@ -145,7 +146,7 @@ def _opened(root: Path) -> Iterator[SiteRecord]:
 
 
 def _refuse_foreign(root: Path) -> None:
-    names = sorted(os.listdir(root))
+    names = sorted(path.name for path in root.iterdir())
     strange = [name for name in names if name not in _OWN and not name.startswith(f".{RECORD}.")]
     if strange and RECORD not in names:
         raise NotASite(str(root), strange[0])

@@ -145,6 +145,7 @@ def read_shelf(bundle: Bundle) -> Shelf:
 
     Raises:
         MalformedRpm: for an RPM whose header breaks the format.
+        NothingToGive: when there are none.
     """
     wheels, metadata, manifest = [], {}, bundle.manifest
     for artifact in manifest.of(WHEEL):
@@ -160,6 +161,8 @@ def read_shelf(bundle: Bundle) -> Shelf:
             packages.append(read_package(stream, rpm.filename, rpm.size, rpm.sha256))
     key = listed.key.encode()
     keys = {f"RPM-GPG-KEY-{hashlib.sha256(key).hexdigest()[:12]}": key} if rpms else {}
+    if not wheels and not packages:
+        raise NothingToGive(str(bundle.path), "wheels and no RPMs")
     artifacts = {artifact.filename: artifact for artifact in (*manifest.of(WHEEL), *rpms)}
     return Shelf(tuple(wheels), tuple(packages), metadata, keys, artifacts, manifest.sequence)
 

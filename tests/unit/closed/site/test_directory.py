@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from mirror.closed.site.directory import RECORD, NotASite, SiteRecord, publish_d
 from mirror.closed.site.shelf import NameTaken, Published, read_shelf, verified_bundle
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
+from mirror.core.progress import Advance, Silent
 from tests.support.bundles import SEQUENCE
 from tests.support.site import SiteBundle, pip
 from tests.support.wheels import sha256_of
@@ -51,9 +54,7 @@ def tree(site: Path) -> dict[str, str]:
     return {str(p.relative_to(site)): sha256_of(p) for p in site.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
-def test_a_bundle_becomes_a_tree_that_any_web_server_gives_out(
-    bundles: tuple[SiteBundle, ...], tmp_path: Path
-) -> None:
+def test_a_bundle_becomes_a_tree_that_any_web_server_gives_out(bundles: tuple[SiteBundle, ...], tmp_path: Path) -> None:
     first, site = bundles[0], tmp_path / "www" / "site"
     published = publish(first, site)
     names = [path.name for path in (*first.wheels, *first.rpms)]
@@ -184,33 +185,38 @@ def test_two_at_once_are_one_after_the_other(bundles: tuple[SiteBundle, ...], tm
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("written", [0, 1, 3, 5, 9])
-def test_cut_anywhere_no_page_names_what_is_not_there_and_the_same_command_goes_on(
-    bundles: tuple[SiteBundle, ...], tmp_path: Path, written: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site, count = tmp_path / "site", 0
-    publish(bundles[0], site)
+class Cut(BaseException):
+    """As a signal ends a command."""
 
-    class Cut(BaseException):
-        pass
 
-    replace = os.replace
+class Cutting(Silent):
+    """Ends the work after so many steps of copying."""
 
-    def counted(*words: object, **named: object) -> None:
-        nonlocal count
-        if count == written:
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: str = "B") -> Iterator[Advance]:
+        yield self.step if label == "publish" else lambda amount: None
+
+    def step(self, amount: int) -> None:
+        self.steps -= 1
+        if self.steps < 0:
             raise Cut
-        count += 1
-        replace(*words, **named)  # type: ignore[call-overload]  # forwarded as they are
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", counted)
-        with pytest.raises(Cut):
-            publish(bundles[1], site)
-    assert not [path for path in site.rglob(".*.tmp")]
-    for page in site.glob("simple/*/index.json"):
-        for listed in json.loads(page.read_bytes())["files"]:
-            assert sha256_of(page.parent / listed["url"]) == listed["hashes"]["sha256"]
+
+def test_cut_while_it_copies_no_page_names_what_is_not_there_and_the_same_command_goes_on(
+    bundles: tuple[SiteBundle, ...], tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    publish(bundles[0], site)
+    for steps in (0, 1):
+        with verified_bundle(bundles[1].path, store=bundles[1].store()) as opened, pytest.raises(Cut):
+            publish_directory(opened, read_shelf(opened), site, Cutting(steps))
+        assert not list(site.rglob(".*.tmp"))
+        for page in site.glob("simple/*/index.json"):
+            for listed in json.loads(page.read_bytes())["files"]:
+                assert sha256_of(page.parent / listed["url"]) == listed["hashes"]["sha256"]
     publish(bundles[1], site)
     publish(bundles[0], tmp_path / "straight")
     publish(bundles[1], tmp_path / "straight")
@@ -226,7 +232,7 @@ def test_a_full_disk_is_named_and_what_was_published_stands(bundles: tuple[SiteB
     mirror = f"{sys.executable} -m mirror.cli.main publish"
     script = (
         f"mount -t tmpfs -o size=84k x {site} && {mirror} {bundles[0].path} --to {site} && "
-        f"! {mirror} {bundles[1].path} --to {site} && cd {site} && find . -name "*.tmp" && sha256sum files/*.whl"
+        f"! {mirror} {bundles[1].path} --to {site} && cd {site} && find . -name '*.tmp' && sha256sum files/*.whl"
     )
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -145,9 +145,11 @@ def test_it_listens_on_ipv6_too(bundle: SiteBundle) -> None:
 def test_an_address_that_is_not_to_be_had_is_named(bundle: SiteBundle) -> None:
     with serving(bundle.path, bundle.store()) as server:
         port = server.socket.getsockname()[1]
-        with pytest.raises(CannotListen, match=rf"cannot listen on 192\.0\.2\.1, port {port}: "):
-            with verified_bundle(bundle.path, store=bundle.store()) as opened:
-                site_server(opened, read_shelf(opened), ("192.0.2.1", port))
+        with (
+            verified_bundle(bundle.path, store=bundle.store()) as opened,
+            pytest.raises(CannotListen, match=rf"cannot listen on 192\.0\.2\.1, port {port}: "),
+        ):
+            site_server(opened, read_shelf(opened), ("192.0.2.1", port))
 
 
 def test_what_install_would_refuse_is_not_served(bundle: SiteBundle, tmp_path: Path) -> None:
