@@ -81,6 +81,12 @@ class SiteRecord:
     packages: tuple[SitePackage, ...] = ()
     revision: int = 1
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of every file, by its name."""
+        wheels = {one.filename: one.sha256 for one in self.wheels}
+        return {**wheels, **{one.filename: one.sha256 for one in self.packages}}
+
     @classmethod
     def parse(cls, data: bytes, name: str = RECORD) -> SiteRecord:
         """Raises ``InvalidDocument``."""
@@ -195,7 +201,7 @@ class _Directory:
         Raises:
             NameTaken: when one of them, or one that was published and is gone, has other bytes.
         """
-        known = {one.filename: one.sha256 for one in (*found.wheels, *found.packages)}
+        known = found.digests
         there, taken = {}, []
         artifacts = self.shelf.artifacts.values()
         with self.progress.task("compare", sum(one.size for one in artifacts)) as advance:
@@ -268,7 +274,7 @@ def copy_out(bundle: Bundle, artifact: Artifact, path: Path, advance: Advance = 
 
 def _without_lost(root: Path, record: SiteRecord) -> tuple[tuple[str, ...], SiteRecord]:
     """What was published and is gone, and the rest."""
-    lost = [one.filename for one in (*record.wheels, *record.packages) if not facts_of(root / file_path(one.filename))]
+    lost = [name for name in record.digests if not facts_of(root / file_path(name))]
     wheels = tuple(one for one in record.wheels if one.filename not in lost)
     packages = tuple(one for one in record.packages if one.filename not in lost)
     return tuple(lost), SiteRecord(wheels, packages, record.revision)

@@ -33,7 +33,17 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("publish", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
     parser.add_argument(
-        "--to", required=True, metavar="DIR-or-URL", help="the directory, or where the index takes uploads"
+        "--to",
+        required=True,
+        type=_destination,
+        metavar="DIR-or-URL",
+        help="the directory, or where the index takes uploads",
+    )
+    parser.add_argument(
+        "--index-url",
+        type=_address,
+        metavar="URL",
+        help="where pip finds that index (default: simple/ or +simple/ below the address of uploads)",
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -74,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     with verified_bundle(args.bundle, policy, progress=console) as bundle:
         shelf = read_shelf(bundle)
         if is_index:
-            published = publish_index(bundle, shelf, args.to, args.index_url, console)
+            published = publish_index(bundle, shelf, args.to, args.index_url or "", console)
         else:
             published = publish_directory(bundle, shelf, Path(args.to), console)
     if args.json:
