@@ -3,7 +3,8 @@
 It decides what may go, and removes it. ``mirror.closed.prefix.generations`` removes a generation in a safe order,
 ``mirror.closed.prefix.usage`` tells who uses what.
 
-Rules (SECURITY.md 61): the current generation is never removed, nor one that a process uses or ``mirror run`` has locked; the
+Rules (SECURITY.md 61): the current generation is never removed, nor one that was prepared to follow it, nor one that a process
+uses or ``mirror run`` has locked; the
 lock of the prefix is held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every
 removal is in the prefix's history first, so that a bundle older than what is gone stays refused; killed anywhere, what is left
 is complete or garbage to the next run.
@@ -122,13 +123,12 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     History(prefix.root).events()  # it tells which ones 'mirror rollback' goes back to: damaged, nothing may go
     stack = read_stack(prefix)
     current, installed = stack.current, stack.generations
-    anchor = current or (
-        stack.newest if installed else None
-    )  # without a current one the newest is the one to go back to
+    anchor = current or stack.newest  # without a current one the newest is the one to go back to
     before = stack.before(anchor) if anchor else ()
     ways_back = before[:keep]
     repair = stack.replaced_by(anchor) if anchor else None
-    held = (anchor, *ways_back, repair)
+    prepared = [generation for generation in installed if stack.waits(generation)]
+    held = (anchor, *ways_back, repair, *prepared)
     candidates = [generation for generation in installed if generation not in held]
     users = processes_below(generation.path for generation in candidates)
     goes, stays = [], []
@@ -140,6 +140,8 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
             stays.append(Item("generation", generation.path, why))
         elif generation in ways_back:
             stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
+        elif generation in prepared:
+            stays.append(Item("generation", generation.path, "it is prepared: 'mirror activate' makes it current"))
         elif why := _in_use(users[generation.path], is_held(generation.path)):
             stays.append(Item("generation", generation.path, why))
         else:
@@ -151,6 +153,8 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
 def _why_removed(stack: Stack, generation: Generation, before: Sequence[Generation]) -> str:
     if replacement := stack.replaced_by(generation):
         return f"repaired: generation {stack.number(replacement)} has taken its place"
+    if generation.name in stack.prepared:
+        return "prepared, but a later one was installed and made current"
     if generation not in before:
         return "newer than the current one, which was rolled back to"
     # Told to keep none: then it is said what that costs.

@@ -6,7 +6,8 @@
 3. Preflight: every reason why it cannot be installed here, at once.
 4. Verify the whole file, also of a bundle that is installed already: this copy may be another one. Until here nothing has been
    written under the prefix.
-5. Under the prefix's lock, let ``mirror.closed.building`` build a generation; complete it; make it current.
+5. Under the prefix's lock, let ``mirror.closed.building`` build a generation; complete it; make it current, unless it is only
+   to be prepared (``mirror.closed.prefix.switching`` makes it current later).
 
 A repair goes the same way: a generation that is not what was installed any more (``mirror.closed.soundness``) is built anew,
 from the verified bundle alone, beside the damaged one, which programs may be running from; ``mirror gc`` removes that later.
@@ -34,9 +35,10 @@ from mirror.closed.environment.variables import has_manifest
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
 from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
-from mirror.closed.prefix.history import record
+from mirror.closed.prefix.history import last_events, record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.switching import switch
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.hostpackages import read_host_packages
@@ -67,6 +69,7 @@ class Options:
         allow_older: why a bundle older than what was installed is wanted nevertheless; empty when it is not.
         policy: that the bundle must keep; None for none.
         repair: build what this bundle was installed as anew, if it is damaged; nothing else is installed.
+        prepare: install it whole, and leave current what is; not together with ``repair``.
     """
 
     bundle: Path
@@ -77,6 +80,7 @@ class Options:
     allow_older: str = ""
     policy: Policy | None = None
     repair: bool = False
+    prepare: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,11 @@ class Installed:
     """What ``install`` did.
 
     Attributes:
-        receipt: of the generation that is current now.
+        receipt: of the bundle's generation.
         prefix: where.
         was_installed: whether it was there before and only had to be made current, if that.
         number: of the generation.
-        is_current: whether it is current; a repair of one that is not leaves it so.
+        is_current: whether it is current; what was only prepared, and a repair of one that is not, leave current what is.
         soundness: of the generation that a repair looked at: it was built anew unless all of it was as installed; None when
             it was no repair.
     """
@@ -156,13 +160,16 @@ class _Job:
             self._verify()  # this file, not the one that was installed then
             if read_receipt(found).manifest_sha256 != self.digest:
                 self.progress.say("the bundle differs from what is installed in nothing but the roots that it carries")
-            return self._made_current(found)
+            return self._left_prepared(found) if self.options.prepare else self._made_current(found)
         host, plan = self._plan()
         self._verify()
         with self.prefix.lock() as lock:
             found = self._check_upgrade()  # another run may have been faster
             chosen = found or self._build(plan, host, lock)
-            self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
+            if self.options.prepare:
+                self._note_prepared(chosen)
+            else:
+                self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
         return self._told(chosen, was_installed=found is not None)
 
     def repair(self) -> Installed:
@@ -222,8 +229,18 @@ class _Job:
         return generation
 
     def _activate(self, action: str, generation: Generation, reason: str = "") -> None:
-        record(self.prefix, action, generation, self.now, reason)
-        self.prefix.activate(generation)
+        switch(self.prefix, action, generation, self.now, reason)
+
+    def _note_prepared(self, generation: Generation) -> None:
+        """Write it down, also where the run that built it was killed before it could."""
+        if generation.name not in last_events(self.prefix):
+            record(self.prefix, "prepared", generation, self.now, self.options.allow_older)
+
+    def _left_prepared(self, generation: Generation) -> Installed:
+        if generation.name not in last_events(self.prefix):
+            with self.prefix.lock():
+                self._note_prepared(generation)
+        return self._told(generation, was_installed=True)
 
     def _made_current(self, generation: Generation) -> Installed:
         """Make an installed generation current; when it is already, nothing is touched but a manifest that got lost."""

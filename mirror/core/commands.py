@@ -112,6 +112,13 @@ COMMANDS = (
         "Nothing is half installed: 'mirror status' shows what is current, which is what was before or all of the new one. "
         "The same command begins anew.",
     ),
+    Command(
+        "publish",
+        CLOSED,
+        "give a bundle's wheels and RPMs to the site",
+        "Each file is there whole or not at all, and no page names what is not there: the same command goes on.",
+    ),
+    Command("serve", CLOSED, "serve a bundle's wheels and RPMs to pip, uv and dnf"),
     Command("env", CLOSED, "print the environment for a shell"),
     Command("run", CLOSED, "run a program in the environment of what is installed"),
     Command(
@@ -124,6 +131,12 @@ COMMANDS = (
     Command("which", CLOSED, "say which RPM brings a file"),
     Command("doctor", CLOSED, "find what is wrong with the host or the stack; explain a log"),
     Command("status", CLOSED, "show what is installed"),
+    Command(
+        "activate",
+        CLOSED,
+        "make a prepared generation current",
+        "Either nothing was changed or all of it: 'mirror status' shows what is current.",
+    ),
     Command(
         "rollback",
         CLOSED,

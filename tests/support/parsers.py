@@ -27,9 +27,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mirror.closed.prefix.comparison import compare, parse_host_status
 from mirror.closed.prefix.history import History
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
+from mirror.closed.site.directory import SiteRecord
+from mirror.closed.site.indexpage import listed_files
+from mirror.closed.site.pages import JSON, SiteWheel
+from mirror.closed.site.rpmmetadata import read_package, repodata
+from mirror.closed.site.server import prefers_json
+from mirror.closed.webserver import byte_range
 from mirror.connected.contents.modelcontents import read_model_file
 from mirror.connected.index.pages import parse_page
 from mirror.connected.models.modellock import ModelLock
@@ -183,6 +190,22 @@ def _rpm_header(data: bytes) -> None:
 
 
 @cache
+def _rpm_metadata(data: bytes) -> None:
+    repodata([read_package(io.BytesIO(data), "a.rpm", len(data), "ab" * 32)], 1)
+
+
+def _site_pages(data: bytes) -> None:
+    for kind in ("text/html", "application/json"):
+        listed_files(data, kind, "http://index.example/simple/a/")
+
+
+def _request(data: bytes) -> None:
+    """What a client of ``mirror serve`` sends: it is answered, or not, and nothing comes out."""
+    header = data.decode("latin-1")
+    prefers_json(header)
+    byte_range(header, 1000)
+
+
 def _payload_place() -> tuple[Any, int]:
     packager, data = _packager()
     stream = io.BytesIO(data)
@@ -472,6 +495,7 @@ PARSERS: dict[str, Parser] = {
         Parser("zstd-frame", _zstd_frame, _zstd_frames, (ValueError,)),
         Parser("rpm", _rpm, lambda: [_packager()[1]]),
         Parser("rpm-header", _rpm_header, _headers),
+        Parser("rpm-metadata", _rpm_metadata, lambda: [_packager()[1]]),
         Parser("rpm-payload", _payload, _payloads),
         Parser("wheel-zip", _wheel_zip, _zips, (BadZip,)),
         Parser("zip-members", _zip_members, _zips, (NoZip,)),
@@ -528,6 +552,13 @@ PARSERS: dict[str, Parser] = {
                has_a_process=True),
         Parser("index-page", lambda data: parse_page(data, "https://i.example.org/simple/a/"), lambda: [
             _PAGE.encode(), json.dumps(_JSON_PAGE).encode()]),
+        Parser("site-pages", _site_pages, lambda: [
+            b'<a href="a-1.whl#sha256=' + b"ab" * 32 + b'">', json.dumps({"files": [{"url": "a", "hashes": {}}]}).encode()
+        ], (ValueError,)),
+        Parser("site-record", SiteRecord.parse, lambda: [SiteRecord((SiteWheel("a.whl", "a", "1", 1, "ab" * 32),)).encode()]),
+        Parser("request", _request, _words("bytes=5-9", f"{JSON}; q=0.5, text/html"), (ValueError,)),
+        Parser("host-status", lambda data: compare([parse_host_status(data, "n1")]), _json(
+            {"format": "mirror-status/1", "stacks": [{"prefix": "/p", "current": "1-a", "generations": [{"id": "1-a"}]}]})),
         Parser("sdist", _in_file("a-1.0.tar.gz", read_sdist), _in_directory(lambda path: make_sdist(path, "a", "1.0"))),
         Parser("key-file", _in_file("k", read_key), _key_seeds),
         Parser("doctor-log", lambda data: explain_stream(io.BytesIO(data)), _logs),

@@ -6,6 +6,7 @@ Used by ``tests/unit/test_faults.py`` and by ``scripts/attack faults``; ``tests/
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import record
+from mirror.closed.site.directory import publish_directory
+from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.soundness import check_generation
 from mirror.closed.warm.document import PLACE
 from mirror.closed.warm.layer import check_layer, layer_of, read_layer
@@ -29,6 +32,7 @@ from tests.support.generations import put_generation
 from tests.support.index import LoopbackIndex
 from tests.support.keys import make_root, role, sign_root, write_private_key
 from tests.support.layers import add, make_host, pack
+from tests.support.site import SiteBundle
 from tests.support.wheels import make_wheel, sha256_of
 
 # -- a prefix ---------------------------------------------------------------------------------------------------------------
@@ -361,6 +365,40 @@ def _make_page(world: Path) -> None:
     (world / "page.html").write_text("the page of before\n")
 
 
+# -- a site -----------------------------------------------------------------------------------------------------------------
+
+
+def _make_site(world: Path) -> None:
+    """A directory with what one bundle has, and the next bundle."""
+    first = SiteBundle(world / "1", "1.0")
+    store = first.simulator.store(world / "home/mirror")
+    with verified_bundle(first.write(), store=store) as opened:
+        publish_directory(opened, read_shelf(opened), world / "site")
+    SiteBundle(world / "2", "2.0", SEQUENCE + 1).write().rename(world / "new.tar")
+
+
+def _published_state(world: Path) -> str:
+    """By the page that is written last of those that change."""
+    versions = json.loads((world / "site/simple/left-pad/index.json").read_bytes())["versions"]
+    return {("1.0",): "old", ("1.0", "2.0"): "new"}.get(tuple(versions), f"a page that lists {versions}")
+
+
+def _site_sound(world: Path) -> list[str]:
+    """Whatever a page or the repodata names is there, to the byte."""
+    wrong, site = [], world / "site"
+    for page in site.glob("simple/*/index.html"):
+        for path, digest in re.findall(r'href="([^"#]+)#sha256=([0-9a-f]+)"', page.read_text()):
+            if not (page.parent / path).exists() or sha256_of(page.parent / path) != digest:
+                wrong.append(f"{page.parent.name} names {path}, which is not there as it says")
+    for name in re.findall(r'href="(repodata/[^"]+)"', (site / "rpms/repodata/repomd.xml").read_text()):
+        wrong += [f"repomd.xml names {name}, which is not there"] * (not (site / "rpms" / name).exists())
+    return wrong
+
+
+def _publish(world: Path) -> list[str]:
+    return ["publish", f"{world}/new.tar", "--to", f"{world}/site"]
+
+
 Words = Callable[[Path], list[str]]
 
 
@@ -412,11 +450,14 @@ def scenes() -> dict[str, Scene]:
         Scene("trust", _make_offer, _trust, _trusted_state),
         Scene("rollback", _make_five, _rollback, _rolled_back_state, _prefix_sound,
               again=lambda world, _: [*_rollback(world), "--to", "4"]),
+        Scene("activate", _make_five, lambda world: ["activate", "--prefix", f"{world}/p", "4"], _rolled_back_state,
+              _prefix_sound),
         Scene("gc", _make_five, _gc, _swept_state, _prefix_sound),
         Scene("layer", _make_layered, _add_layer, _layer_state, _prefix_sound),
         Scene("fill", _make_layered, _fill, _filled_state, _caches_sound, transient=("home/cache",)),
         Scene("approve", _make_review, _approve, _approved_state, _bundle_kept, again=_unless_done(_approve)),
         Scene("reject", _make_review, _reject, _refused_state, _bundle_kept, again=_unless_done(_reject)),
+        Scene("publish", _make_site, _publish, _published_state, _site_sound),
         Scene("report", _make_page, _report, _page_state, _bundle_kept),
         Scene("install", _make_installed, _install, _installed_state, _prefix_sound),
         Scene("install-first", _make_first, _install, _installed_state, _prefix_sound),

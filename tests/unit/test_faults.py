@@ -18,6 +18,8 @@ SAMPLED = {
     "gc": 6,
     "layer": 6,
     "fill": 6,
+    "publish": 6,
+    "activate": 2,
     "approve": 3,
     "reject": 3,
     "report": 3,

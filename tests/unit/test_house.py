@@ -37,8 +37,8 @@ ORDER = {
         "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
     ),
     "closed": (
-        "host", "venv", "toolkit", "preflight", "prefix", "environment", "silence", "warm", "selftest", "soundness",
-        "kinds", "building", "upgrade_check", "install", "garbage", "which", "doctor",
+        "host", "webserver", "venv", "toolkit", "preflight", "prefix", "environment", "silence", "warm", "selftest",
+        "soundness", "kinds", "building", "upgrade_check", "install", "garbage", "site", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),
     "cli": (

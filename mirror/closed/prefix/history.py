@@ -1,4 +1,4 @@
-"""The history of a prefix: what was installed, made current and removed, one line each, never rewritten.
+"""The history of a prefix: what was installed or prepared, made current and removed, one line each, never rewritten.
 
 It is what remains when generations are gone: the greatest sequence that was ever installed, which an older bundle may not
 undercut (SECURITY.md T4), who allowed an exception and why, and the numbers that people call generations by.
@@ -38,7 +38,9 @@ from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.system.durable import write_file
 from mirror.core.trust.root import utc
 
-ACTIONS = ("installed", "made-current", "rolled-back", "removed")
+BUILT = ("installed", "prepared")
+"""A generation was made: to be current at once, or when somebody activates it. Either gives it its number."""
+ACTIONS = (*BUILT, "made-current", "rolled-back", "removed")
 _MAX_LINE = 64 << 10
 _LINES, _SEAL = "history.jsonl", "history.json"
 _FORMAT = "mirror-history/1"
@@ -319,7 +321,7 @@ def record(prefix: Prefix, action: str, generation: Generation, at: int, reason:
         Unwritable: when the line cannot be written.
     """
     history = History(prefix.root)
-    unlisted = _unlisted(prefix, generation if action == "installed" else None)
+    unlisted = _unlisted(prefix, generation if action in BUILT else None)
     late = [_event("installed", int(other.complete.stat().st_mtime), other) for other in unlisted]
     try:
         for event in (*late, _event(action, at, generation, reason)):
@@ -350,7 +352,7 @@ def last_events(prefix: Prefix) -> dict[str, Event]:
 
 def _listed(prefix: Prefix) -> list[str]:
     """Names of what was installed, in that order."""
-    return [event.generation for event in _believed(prefix) if event.action == "installed"]
+    return [event.generation for event in _believed(prefix) if event.action in BUILT]
 
 
 def _believed(prefix: Prefix) -> tuple[Event, ...]:

@@ -3,7 +3,8 @@
 ``mirror.closed.prefix.history`` keeps the numbers; ``mirror.closed.prefix.receipt`` keeps what a generation tells of itself.
 
 Rules: "before" means installed before, so that an older bundle that was allowed on top of a newer one goes back to that one; a
-generation that was built anew from the same bundle has replaced the one before it, which is no way back any more.
+generation that was built anew from the same bundle has replaced the one before it, which is no way back any more; nor is one
+that was prepared and was never current.
 
 Example::
 
@@ -14,10 +15,10 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix
-from mirror.closed.prefix.history import numbers
+from mirror.closed.prefix.history import last_events, numbers
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,28 @@ class Stack:
         generations: the complete ones, in the order of their numbers.
         current: that of them which ``current`` points to; None when none is.
         numbers: of all that were ever installed, by name.
+        prepared: names of those that were installed to be activated later, and were never current.
     """
 
     prefix: Prefix
     generations: tuple[Generation, ...]
     current: Generation | None
     numbers: Mapping[str, int]
+    prepared: frozenset[str] = field(default=frozenset())
 
     def number(self, generation: Generation) -> int:
         """What people call it by; 0 of one that was never complete."""
         return self.numbers.get(generation.name, 0)
 
     @property
-    def newest(self) -> Generation:
-        """The one that was installed last; there must be one."""
-        return self.generations[-1]
+    def newest(self) -> Generation | None:
+        """The one that was installed last, of those that are not only prepared; None when there is none."""
+        return next((g for g in reversed(self.generations) if g.name not in self.prepared), None)
+
+    def waits(self, generation: Generation) -> bool:
+        """Whether it was prepared to take the place of the one that is current now."""
+        since = self.number(self.current) if self.current else 0
+        return generation.name in self.prepared and self.number(generation) > since
 
     def replaced_by(self, generation: Generation) -> Generation | None:
         """The newest that was built anew from the same bundle; None when there is none."""
@@ -59,6 +67,7 @@ class Stack:
             if self._place(other) < self._place(generation)
             and other.identity.bundle != generation.identity.bundle
             and self.replaced_by(other) is None
+            and other.name not in self.prepared
         ]
         return tuple(sorted(found, key=self._place, reverse=True))
 
@@ -93,4 +102,6 @@ def read_stack(prefix: Prefix) -> Stack:
     """
     known = numbers(prefix)
     found = sorted(prefix.installed(), key=lambda generation: (known.get(generation.name, 0), generation.identity))
-    return Stack(prefix, tuple(found), prefix.current(), known)
+    current, last = prefix.current(), last_events(prefix)
+    never = (name for name, event in last.items() if event.action == "prepared")
+    return Stack(prefix, tuple(found), current, known, frozenset(never) - {current.name if current else ""})

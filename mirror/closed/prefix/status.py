@@ -1,10 +1,7 @@
-"""What a prefix holds, and going back to something that it holds.
+"""What a prefix holds, and which prefix is meant.
 
-Reading takes no lock and changes nothing; ``rollback`` only moves the ``current`` link between generations that are complete.
-``mirror.closed.install`` makes new generations.
-
-Rule: a rollback never installs and never reads a bundle, so it needs no trust and works when all else is broken
-(SECURITY.md T4).
+Reading takes no lock and changes nothing. ``mirror.closed.prefix.switching`` makes another generation current,
+``mirror.closed.install`` a new one.
 
 Example::
 
@@ -13,17 +10,15 @@ Example::
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix, default_prefix, prefixes_home
-from mirror.closed.prefix.history import Event, last_events, record
+from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, prefixes_home
+from mirror.closed.prefix.history import Event, last_events
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.tree import disk_usage
-from mirror.closed.preflight import check_owner
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import stack_name
 
@@ -70,6 +65,7 @@ class Listed:
         size: bytes on the disk: as measured when it was installed, where that was written down.
         replaced_by: number of the one that was built to repair it; 0 when there is none.
         last: what was done with it last, of the prefix's history; None when that is not known.
+        is_prepared: whether it waits to be activated.
     """
 
     number: int
@@ -79,11 +75,13 @@ class Listed:
     size: int
     replaced_by: int = 0
     last: Event | None = None
+    is_prepared: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         told = self.receipt.summary() if self.receipt else {"generation": str(self.generation.path)}
         last = {"action": self.last.action, "at": self.last.at, "reason": self.last.reason} if self.last else None
         own = {"number": self.number, "id": self.generation.name, "complete": True, "replaced_by": self.replaced_by}
+        own["prepared"] = self.is_prepared
         return {**told, **own, "size": self.size, "problem": self.problem, "last": last}
 
 
@@ -197,58 +195,5 @@ def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:
         size=(receipt.size if receipt else 0) or disk_usage(generation.path),
         replaced_by=stack.number(replacement) if replacement else 0,
         last=last,
+        is_prepared=stack.waits(generation),
     )
-
-
-@dataclass(frozen=True)
-class RolledBack:
-    """A change of the current generation.
-
-    Attributes:
-        prefix: where.
-        before, current: names; ``before`` is empty when none was current.
-        before_number, number: theirs; 0 of none.
-        repaired_by: number of the one that was built to repair what is current now; 0 when there is none.
-    """
-
-    prefix: Path
-    before: str
-    current: str
-    before_number: int = 0
-    number: int = 0
-    repaired_by: int = 0
-
-
-def roll_back(prefix: Prefix, to: str = "", reason: str = "") -> RolledBack:
-    """Make another installed generation current.
-
-    Args:
-        to: its number, its name, or the beginning of it; empty for the one that was installed before the current one.
-        reason: why, for the history.
-
-    Raises:
-        NothingInstalled, NoSuchGeneration: when there is no such generation.
-        PrefixBusy, Unwritable: as ``Prefix`` does.
-    """
-    check_owner(prefix.named, "roll back")
-    if not prefix.installed():
-        raise NothingInstalled(str(prefix.root))  # before the lock, which would make the directory
-    with prefix.lock():
-        stack = read_stack(prefix)
-        current, chosen = stack.current, stack.named(to) if to else _before(stack)
-        if chosen != current:
-            record(prefix, "rolled-back", chosen, int(time.time()), reason)
-            prefix.activate(chosen)
-    before = (current.name, stack.number(current)) if current else ("", 0)
-    repair = stack.replaced_by(chosen)
-    repaired_by = stack.number(repair) if repair else 0
-    return RolledBack(prefix.root, before[0], chosen.name, before[1], stack.number(chosen), repaired_by)
-
-
-def _before(stack: Stack) -> Generation:
-    if stack.current is None:
-        return stack.newest
-    before = stack.before(stack.current)
-    if not before:
-        raise NoSuchGeneration(str(stack.prefix.root), "generation before the current one", stack.labels())
-    return before[0]

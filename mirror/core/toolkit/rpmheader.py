@@ -108,8 +108,12 @@ class Header:
             self.refuse(f"tag {tag} is of type {kind}, not binary")
         return self._store[offset : offset + items]
 
-    def texts(self, tag: int) -> tuple[str, ...]:
-        """All strings of a tag, none when it is missing."""
+    def texts(self, tag: int, errors: str = "strict") -> tuple[str, ...]:
+        """All strings of a tag, none when it is missing.
+
+        Args:
+            errors: as ``bytes.decode`` takes it, for what is only shown to people.
+        """
         kind, offset, items = self._entries.get(tag, (_STRING_ARRAY, 0, 0))
         if kind not in _TEXTS:
             self.refuse(f"tag {tag} is of type {kind}, not text")
@@ -119,7 +123,7 @@ class Header:
             if end < 0:
                 self.refuse(f"tag {tag} has a string without an end")
             try:
-                found.append(self._store[offset:end].decode("utf-8"))
+                found.append(self._store[offset:end].decode("utf-8", errors))
             except UnicodeDecodeError:
                 self.refuse(f"tag {tag} is not UTF-8")
             offset = end + 1

@@ -107,6 +107,7 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     assert ask("status", "--check", shape="status")["stacks"][0]["checks"][0]["damages"] == []
     ask("env", shape="env")
     look_at_layers(ask, tmp_path, monkeypatch)
+    look_at_hosts(ask, desk, tmp_path)
     reach = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 53))"
     assert ask("silence", "--", sys.executable, "-c", "", shape="silence")["silent"]
     assert ask("silence", "--", sys.executable, "-c", reach, code=8, shape="silence")["attempts"]
@@ -118,6 +119,23 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     log = tmp_path / "server.log"
     log.write_text("ImportError: libcudart.so.12: cannot open shared object file: No such file or directory\n")
     ask("doctor", "--log", log, code=110, shape="doctor-log")
+
+
+def look_at_hosts(ask: Any, desk: Desk, tmp_path: Path) -> None:
+    """A third generation, prepared here and activated, and what two hosts tell of it."""
+    prepared = ask("install", "--prepare", desk.bundle("3.0", sequence=3), "--python", BASE, shape="install")
+    assert not prepared["is_current"]
+    documents = [ask("status", shape="status")]
+    assert [one["prepared"] for one in documents[0]["stacks"][0]["generations"]] == [False, False, True]
+    ask("activate", "demo", Path(prepared["generation"]).name, shape="activate")
+    documents.append(ask("status", shape="status"))
+    for number, document in enumerate(documents):
+        (tmp_path / f"n{number}.json").write_text(json.dumps(document))
+    ask("status", "--compare", tmp_path / "n0.json", shape="status-compare")
+    different = ask("status", "--compare", tmp_path / "n0.json", tmp_path / "n1.json", code=8, shape="status-compare")
+    assert different["differing"] == ["n1"]
+    ask("publish", desk.bundle("3.0", sequence=3), "--to", tmp_path / "site", shape="publish")
+    ask("rollback", "--to", "2", shape="rollback")
 
 
 def look_at_layers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import History, HistoryLost
 from mirror.closed.prefix.lock import PrefixBusy
-from mirror.closed.prefix.status import NothingInstalled, roll_back
+from mirror.closed.prefix.status import NothingInstalled
+from mirror.closed.prefix.switching import roll_back
 from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.prefix.usage import hold
 from mirror.closed.preflight import PreflightFailed

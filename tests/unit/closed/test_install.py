@@ -11,7 +11,7 @@ from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.receipt import read_receipt
-from mirror.closed.prefix.status import roll_back
+from mirror.closed.prefix.switching import roll_back
 from mirror.closed.preflight import PreflightFailed
 from mirror.closed.selftest.selftest import Check
 from mirror.closed.upgrade_check import BundleOlder, OtherStack, SequenceReused

@@ -18,7 +18,8 @@ from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefi
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.closed.prefix.seal import Seal
-from mirror.closed.prefix.status import read_status, roll_back
+from mirror.closed.prefix.status import read_status
+from mirror.closed.prefix.switching import roll_back
 from mirror.closed.soundness import Damage, check_generation
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument

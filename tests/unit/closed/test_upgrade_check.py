@@ -8,7 +8,7 @@ import pytest
 
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.history import Event, History
-from mirror.closed.prefix.status import roll_back
+from mirror.closed.prefix.switching import roll_back
 from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.upgrade_check import BundleOlder, SequenceReused
 from mirror.core.bundle.reader import open_bundle

@@ -27,7 +27,9 @@ root.
 
 It goes to PREFIX/gens/..., and PREFIX/current is switched to it in one step when all of it is there and works. If anything
 stops it, what was current before stays current. Running it again with the same bundle verifies this copy of it and changes
-nothing. With --repair, a damaged generation is replaced by a new one; programs that run keep theirs.
+nothing. With --prepare all of this is done but the switch, which 'mirror activate' does later: on several hosts, when all of
+them are prepared (mirror help site). With --repair, a damaged generation is replaced by a new one; programs that run keep
+theirs.
 """
 
 _EPILOG = """\
@@ -62,7 +64,9 @@ def configure(subparsers: Any) -> None:
         metavar="REASON",
         help="install it although a newer one was; the reason is kept in the receipt and in the prefix's history",
     )
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--prepare", action="store_true", help="install and test it, and leave current what is")
+    way.add_argument(
         "--repair",
         action="store_true",
         help="check what was installed from this bundle, and build it anew beside if a file of it is damaged",
@@ -86,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         args.allow_older,
         read_policy(args.policy) if args.policy else None,
         args.repair,
+        args.prepare,
     )
     installed = install(options, progress=Console())
     added = _added(args.cache, installed) if args.cache else None
@@ -93,9 +98,12 @@ def run(args: argparse.Namespace) -> int:
         print_json({**_document(installed), **({"cache": added.to_dict()} if added else {})})
     else:
         out("\n".join(_sentences(installed)))
+        if args.prepare and not installed.is_current:
+            out(f"make it current with:  {spoken(_activation(installed, args.prefix))}")
         if added:
             out(f"added {counted(len(added.layer.files), 'file')} of compiled kernels, in {added.directory}")
-        out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
+        if installed.is_current or not args.prepare:
+            out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
 
@@ -112,6 +120,11 @@ def _document(installed: Installed) -> dict[str, Any]:
     return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness}
 
 
+def _activation(installed: Installed, prefix: Path | None) -> str:
+    where = f"--prefix {shlex.quote(str(installed.prefix))}" if prefix else installed.receipt.name
+    return f"mirror activate {where} {Path(installed.receipt.generation).name}"
+
+
 def _sentences(installed: Installed) -> Iterator[str]:
     receipt, soundness = installed.receipt, installed.soundness
     this = f"{receipt.name} {receipt.sequence}, generation {installed.number} of {installed.prefix}"
@@ -125,7 +138,8 @@ def _sentences(installed: Installed) -> Iterator[str]:
         yield f"repaired {this}: built anew from the bundle{current}, for {_were(len(soundness.damages))} damaged"
         yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
     else:
-        yield f"installed {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
+        done = "installed" if installed.is_current else "prepared"
+        yield f"{done} {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
 
 
 def _parts(installed: Installed) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.console import out, print_json
 from mirror.cli.options import add_stack_arguments
-from mirror.closed.prefix.status import choose_prefix, roll_back
+from mirror.closed.prefix.status import choose_prefix
+from mirror.closed.prefix.switching import Switched, roll_back
 
 
 def configure(subparsers: Any) -> None:
@@ -32,14 +33,19 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    result = roll_back(choose_prefix(args.name, args.prefix), args.to, args.reason)
+    tell(roll_back(choose_prefix(args.name, args.prefix), args.to, args.reason), args)
+    return 0
+
+
+def tell(result: Switched, args: argparse.Namespace) -> None:
+    """Say which generation is current now, and how to go back to the one that was."""
     if args.json:
         print_json({**vars(result), "prefix": str(result.prefix)})
-        return 0
+        return
     this = f"generation {result.number} ({result.current})"
     if result.before == result.current:
         out(f"{this} is current already in {result.prefix}")
-        return 0
+        return
     out(f"{this} is current now in {result.prefix}")
     if result.repaired_by:
         out(
@@ -50,4 +56,3 @@ def run(args: argparse.Namespace) -> int:
         words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
         out(f"before it was {result.before_number} ({result.before}); to go back there:")
         out("  " + spoken(" ".join([*words, "--to", str(result.before_number)])))
-    return 0

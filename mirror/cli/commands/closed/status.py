@@ -14,6 +14,7 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.closed.environment.variables import GenerationDamaged
+from mirror.closed.prefix.comparison import Comparison, HostsDiffer, compare, read_host_statuses
 from mirror.closed.prefix.generations import Prefix, generation_at
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
@@ -28,6 +29,9 @@ Show what is installed: one stack, by its name or its prefix, or every stack in 
 generation is what 'rollback --to' takes; it stays the same for ever. With --check every file of the current
 generation is read and compared with what was installed: what is missing, changed or not known is named, with the
 package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is changed.
+
+With --compare, files are read that 'mirror status --json' wrote on several hosts, HOST.json each, and the hosts are named that
+have not what most of them have.
 """
 
 _SHOWN = 10
@@ -38,12 +42,21 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "status",
         description=_DESCRIPTION,
-        epilog=f"Exit code of --check: 0, or {GenerationDamaged.exit_code} when a generation is damaged.",
+        epilog=f"Exit code of --check: 0, or {GenerationDamaged.exit_code} when a generation is damaged; of --compare: 0, or "
+        f"{HostsDiffer.exit_code} when hosts differ.",
     )
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the stack's name (default: all)")
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
     parser.add_argument("--check", action="store_true", help="compare the current generation with what was installed")
     parser.add_argument("--all", action="store_true", help="with --check: every generation, not the current one alone")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="HOST.json",
+        help="compare what several hosts have installed",
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -51,6 +64,12 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.all and not args.check:
         args.parser.error("--all is for --check: 'status' alone lists every generation")
+    if args.compare:
+        if args.name or args.prefix or args.check:
+            args.parser.error(
+                "--compare reads files alone: a stack, --prefix and --check are for the hosts' own 'status'"
+            )
+        return _compare(args)
     prefixes = _prefixes(args.name, args.prefix)
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
@@ -70,6 +89,27 @@ def run(args: argparse.Namespace) -> int:
         path, problems = next(iter(spoilt.items()))
         raise LayerDamaged(str(path / LINK), problems[:_SHOWN])
     return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    comparison = compare(read_host_statuses(args.compare))
+    if args.json:
+        print_json(comparison.to_dict(), "status-compare")
+    else:
+        out("\n".join(_compared(comparison)))
+    comparison.enforce()
+    return 0
+
+
+def _compared(comparison: Comparison) -> Iterator[str]:
+    alike = len(comparison.hosts) - len(comparison.differing)
+    yield f"{alike} of {counted(len(comparison.hosts), 'host')} have the same:"
+    for name, facts in comparison.common.items():
+        yield f"  {shown(name)}: {shown(', '.join(f'{fact} {value}' for fact, value in facts.items()))}"
+    for one in comparison.differences:
+        where = f"{one.stack}: " if one.stack else ""
+        fact = "" if one.fact == "state" else f"{one.fact} "
+        yield f"{shown(one.host)}: {shown(f'{where}{fact}{one.here}; elsewhere {one.elsewhere}')}"
 
 
 def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
@@ -162,12 +202,14 @@ def _why(one: Listed, allowed_older: str, repairs: str) -> Iterator[str]:
         yield f"installed although a newer one had been: {allowed_older}"
     if repairs:
         yield f"built to repair {repairs}"
+    if one.is_prepared:
+        yield f"prepared: {spoken('mirror activate')} makes it current"
     if one.replaced_by:
         yield f"damaged; generation {one.replaced_by} was built to repair it"
     if one.last and one.last.action in ("rolled-back", "made-current"):
         reason = f": {one.last.reason}" if one.last.reason else ""
-        how = "by a rollback" if one.last.action == "rolled-back" else "by installing it again"
-        yield f"made current {_moment(one.last.at)} {how}{reason}"
+        how = " by a rollback" if one.last.action == "rolled-back" else ""
+        yield f"made current {_moment(one.last.at)}{how}{reason}"
 
 
 def _moment(when: int) -> str:

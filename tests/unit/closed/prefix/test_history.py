@@ -9,7 +9,7 @@ import pytest
 
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.history import Event, History, HistoryLost, HistorySeal
-from mirror.closed.prefix.status import roll_back
+from mirror.closed.prefix.switching import roll_back
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from tests.support.generations import put_generation

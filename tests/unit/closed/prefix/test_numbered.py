@@ -14,7 +14,8 @@ from mirror.closed.garbage import collect
 from mirror.closed.prefix.generations import NoSuchGeneration, Prefix
 from mirror.closed.prefix.history import History, record
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.status import read_status, roll_back
+from mirror.closed.prefix.status import read_status
+from mirror.closed.prefix.switching import roll_back
 from tests.support.generations import put_generation
 
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -42,7 +43,8 @@ def test_gc_keeps_the_current_one_and_as_many_before_it_as_it_was_told(
             put_generation(prefix, sequence)
         for to in moves:
             roll_back(prefix, str(min(to, count)))
-        current = read_stack(prefix).number(prefix.current() or read_stack(prefix).newest)
+        newest = prefix.current() or read_stack(prefix).newest
+        current = read_stack(prefix).number(newest) if newest else 0
         for _ in range(again):
             report = collect([prefix], keep)
             left = numbers(prefix)

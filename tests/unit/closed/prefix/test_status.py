@@ -12,8 +12,8 @@ from mirror.closed.prefix.status import (
     choose_prefix,
     installed_stacks,
     read_status,
-    roll_back,
 )
+from mirror.closed.prefix.switching import roll_back
 from mirror.core.names import Sha256Hex
 from tests.unit.closed.prefix.test_receipt import RECEIPT
 

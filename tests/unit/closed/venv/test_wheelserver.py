@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirror.closed.venv.wheelserver import byte_range, serving
+from mirror.closed.venv.wheelserver import serving
+from mirror.closed.webserver import byte_range
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.names import sha256_hex
 

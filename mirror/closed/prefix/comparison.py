@@ -1,0 +1,200 @@
+"""Whether several hosts have the same installed: what ``mirror status --json`` printed on each, side by side.
+
+It reads documents that were collected from the hosts by whatever the site collects with; it asks no host itself.
+
+Rules: a document is another host's words, so all of it is judged before it is believed; a host whose document is an error is no
+host without anything, unless that is what the error says; what most hosts have is what the others are held against, and among
+as many, what the host has that was named first.
+
+Example::
+
+    comparison = compare([read_host_status(path) for path in paths])
+    comparison.differing                      # ("n7",)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.prefix.status import NothingInstalled
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.fields import Fields, strict_json
+
+_MAX_BYTES = 64 << 20
+_STATUS, _ERROR = "mirror-status/1", "mirror-error/1"
+
+ABSENT = "not installed"
+"""The one fact of a host that has not got a stack which another has."""
+
+
+class HostsDiffer(MirrorError):
+    """Not every host has what most of them have."""
+
+    ref = "hosts-differ"
+    exit_code = FAMILIES["install"]
+    hint = "'mirror activate' makes current what is prepared there; 'mirror install' installs what is missing."
+    message = "{count} of {total} hosts differ: {hosts}"
+
+    count: int
+    total: int
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """What one host told.
+
+    Attributes:
+        host: its name, as the document was called.
+        stacks: what it has: of each stack, by its name, the facts that are compared, in words.
+        problem: why it told nothing; empty when it did.
+    """
+
+    host: str
+    stacks: Mapping[str, Mapping[str, str]]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact that one host has otherwise.
+
+    Attributes:
+        host: which.
+        stack: of which stack; empty where the host told nothing at all.
+        fact: ``current``, ``prepared``, ``python``, ``files`` or ``state``.
+        here, elsewhere: what it has, and what most hosts have.
+    """
+
+    host: str
+    stack: str
+    fact: str
+    here: str
+    elsewhere: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All hosts.
+
+    Attributes:
+        hosts: their names, as they were given.
+        common: what most of them have: the facts of each stack.
+        differences: what others have otherwise, by host.
+    """
+
+    hosts: tuple[str, ...]
+    common: Mapping[str, Mapping[str, str]]
+    differences: tuple[Difference, ...]
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The hosts that differ in anything."""
+        return tuple(dict.fromkeys(difference.host for difference in self.differences))
+
+    def enforce(self) -> None:
+        """Raises ``HostsDiffer`` unless all have the same."""
+        if self.differing:
+            raise HostsDiffer(len(self.differing), len(self.hosts), self.differing)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "hosts": list(self.hosts),
+            "common": {name: dict(facts) for name, facts in self.common.items()},
+            "differing": list(self.differing),
+            "differences": [vars(difference) for difference in self.differences],
+        }
+
+
+def read_host_statuses(paths: Sequence[Path]) -> tuple[HostStatus, ...]:
+    """Read what several hosts have told, each in a file that is named after it.
+
+    Raises:
+        Unreadable: when a file cannot be read.
+        InvalidDocument: when one is no document of ``mirror status --json``.
+    """
+    stems = [path.name.removesuffix(".json") for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    return tuple(_read(path, name) for path, name in zip(paths, names))
+
+
+def _read(path: Path, host: str) -> HostStatus:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return parse_host_status(data, host, str(path))
+
+
+def parse_host_status(data: bytes, host: str, document: str = "Status of a host") -> HostStatus:
+    """The same of a file's bytes. Raises InvalidDocument."""
+    fields = Fields(strict_json(data, document, _MAX_BYTES), document)
+    if fields.known_format((_ERROR, _STATUS)) == _ERROR:
+        error = fields.table("error")
+        ref, message = error.text("ref"), error.text("message")
+        return HostStatus(host, {}, "" if ref == NothingInstalled.ref else message)
+    return HostStatus(host, dict(_stack(stack) for stack in fields.tables("stacks")))
+
+
+def _stack(fields: Fields) -> tuple[str, dict[str, str]]:
+    current, prefix = fields.text("current"), fields.text("prefix")
+    name, python, prepared = "", "", []
+    for generation in fields.tables("generations"):
+        ident = generation.text("id")
+        name = generation.text("name", "") or name
+        if ident == current:
+            python = generation.text("python_version", "")
+        if generation.flag("prepared", False):
+            prepared.append(_bundle(ident))
+    facts = {"current": _bundle(current) or "none", "prepared": ", ".join(sorted(prepared)) or "none"}
+    checked = [check for check in fields.tables("checks") if check.text("id") == current]
+    if checked:
+        facts["files"] = "damaged" if any(check.take("damages", list) for check in checked) else "as installed"
+    return name or prefix, {**facts, "python": python or "unknown"}
+
+
+def _bundle(ident: str) -> str:
+    """A generation's name without the number of its build: what was repaired is the same bundle."""
+    return ident.partition(".")[0]
+
+
+def compare(statuses: Sequence[HostStatus]) -> Comparison:
+    """Hold every host against what most of them have."""
+    told = [status for status in statuses if not status.problem]
+    stacks = sorted({name for status in told for name in status.stacks})
+    common = {name: _most([status.stacks.get(name) for status in told]) for name in stacks}
+    differences: list[Difference] = []
+    for status in statuses:
+        if status.problem:
+            differences.append(Difference(status.host, "", "state", status.problem, "a status"))
+            continue
+        for name, facts in common.items():
+            differences += _differences(status, name, facts)
+    return Comparison(tuple(status.host for status in statuses), common, tuple(differences))
+
+
+def _most(found: Sequence[Mapping[str, str] | None]) -> dict[str, str]:
+    """What most have of each fact; of as many, what comes first."""
+    present = [facts for facts in found if facts is not None]
+    if 2 * len(present) < len(found):
+        return {"state": ABSENT}
+    names = dict.fromkeys(fact for facts in present for fact in facts)
+    return {name: Counter(one[name] for one in present if name in one).most_common(1)[0][0] for name in names}
+
+
+def _differences(status: HostStatus, name: str, common: Mapping[str, str]) -> list[Difference]:
+    here = status.stacks.get(name)
+    if here is None or "state" in common:
+        state = ABSENT if here is None else f"{here['current']} is current"
+        elsewhere = common.get("state", "installed")
+        return [Difference(status.host, name, "state", state, elsewhere)] if state != elsewhere else []
+    return [
+        Difference(status.host, name, fact, here[fact], common[fact])
+        for fact in here
+        if fact in common and here[fact] != common[fact]  # of files that nobody checked nothing is known
+    ]

@@ -1,0 +1,302 @@
+"""The site as a directory of files, for any web server: written once, added to by every later bundle.
+
+``mirror.closed.site.tree`` says what lies where. What was published before is in ``mirror-site.json`` at its top, by which the
+pages and the repodata are made anew with what a bundle adds.
+
+Rules: a bundle adds, and removes nothing; other bytes under a name that is taken are refused before anything is written; each
+file appears whole, in the order wheels and RPMs, ``mirror-site.json``, pages, so that no page names what is not there; cut
+anywhere, the same command goes on with the file that it was at; a directory that holds what mirror did not put there is left
+alone.
+
+Example::
+
+    published = publish_directory(bundle, read_shelf(bundle), Path("/srv/www/site"))
+    published.added
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.host.sharing import readable_for_others
+from mirror.closed.prefix.lock import holding
+from mirror.closed.site.pages import SiteWheel
+from mirror.closed.site.rpmmetadata import Package, read_package
+from mirror.closed.site.shelf import NameTaken, Published, Shelf
+from mirror.closed.site.tree import file_path, made_files
+from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.reader import Bundle, DigestMismatch
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.fields import Fields, canonical_json
+from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import facts_of, replacing, write_file
+
+RECORD = "mirror-site.json"
+_FORMAT = "mirror-site/1"
+_MAX_BYTES = 64 << 20
+_CHUNK = 1 << 20
+_OWN = (RECORD, ".lock")
+
+
+class NotASite(MirrorError):
+    """A directory to publish to holds what mirror did not put there."""
+
+    ref = "not-a-site"
+    exit_code = FAMILIES["install"]
+    hint = "Name a directory that is empty, or is not there yet: a page of ours would hide what another program lists."
+    message = "{path} holds {found}, and no {record}: mirror did not publish there"
+
+    path: str
+    found: str
+    record: str = RECORD
+
+
+@dataclass(frozen=True)
+class SitePackage:
+    """What is remembered of an RPM; the rest is in its header."""
+
+    filename: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SiteRecord:
+    """``mirror-site.json``: everything that was published.
+
+    Attributes:
+        revision: when the newest of the bundles was locked.
+    """
+
+    wheels: tuple[SiteWheel, ...] = ()
+    packages: tuple[SitePackage, ...] = ()
+    revision: int = 1
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of every file, by its name."""
+        wheels = {one.filename: one.sha256 for one in self.wheels}
+        return {**wheels, **{one.filename: one.sha256 for one in self.packages}}
+
+    @classmethod
+    def parse(cls, data: bytes, name: str = RECORD) -> SiteRecord:
+        """Raises ``InvalidDocument``."""
+        fields = Fields.read(data, name, _FORMAT, _MAX_BYTES)
+        wheels = tuple(_listed(one, SiteWheel) for one in fields.tables("wheels"))
+        packages = tuple(_listed(one, SitePackage) for one in fields.tables("packages"))
+        record = cls(wheels, packages, fields.number("revision", minimum=1))
+        fields.end()
+        return record
+
+    def encode(self) -> bytes:
+        """Inverse of ``parse``."""
+        lists = {"wheels": [vars(one) for one in self.wheels], "packages": [vars(one) for one in self.packages]}
+        return canonical_json({"format": _FORMAT, "revision": self.revision, **lists})
+
+    def with_shelf(self, shelf: Shelf, packages: Sequence[SitePackage]) -> SiteRecord:
+        """And what a bundle adds."""
+        wheels = {one.filename: one for one in (*self.wheels, *shelf.wheels)}
+        rpms = {one.filename: one for one in (*self.packages, *packages)}
+        return SiteRecord(tuple(wheels.values()), tuple(rpms.values()), max(self.revision, shelf.revision))
+
+
+def _listed(fields: Fields, kind: Any) -> Any:
+    filename, digest = fields.checked("filename", _plain_name), fields.checked("sha256", sha256_hex)
+    return fields.fill(kind, filename=filename, sha256=digest)
+
+
+def _plain_name(text: str) -> str:
+    if "/" in text or text in ("", ".", "..") or not text.isprintable():
+        raise ValueError(f"expected the name of a file, got {text!r}")
+    return text
+
+
+def publish_directory(bundle: Bundle, shelf: Shelf, root: Path, progress: Progress = SILENT) -> Published:
+    """Add what a verified bundle has to a site's directory, which is made if need be.
+
+    Raises:
+        NotASite: when the directory is somebody else's.
+        NameTaken: when it has other bytes under a name of the bundle's; then nothing was written.
+        PrefixBusy: when another run publishes there.
+        Unwritable, Unreadable, InvalidDocument: when the disk refuses, or the record is damaged.
+        DigestMismatch: when the bundle has changed since it was verified.
+    """
+    try:
+        with readable_for_others(), _opened(root) as found:
+            site = _Directory(root, bundle, shelf, progress)
+            return site.publish(found)
+    except OSError as exc:
+        raise Unwritable(place_of(exc, root), exc.strerror or str(exc)) from exc
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[SiteRecord]:
+    """The directory, ours or new, locked; gives what was published there."""
+    root.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(root)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with holding(descriptor, root):
+            yield _read_record(root)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_foreign(root: Path) -> None:
+    names = sorted(path.name for path in root.iterdir())
+    strange = [name for name in names if name not in _OWN and not name.startswith(f".{RECORD}.")]
+    if strange and RECORD not in names:
+        raise NotASite(str(root), strange[0])
+
+
+def _read_record(root: Path) -> SiteRecord:
+    path = root / RECORD
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return SiteRecord()
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return SiteRecord.parse(data, str(path))
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """One bundle on its way into one directory."""
+
+    root: Path
+    bundle: Bundle
+    shelf: Shelf
+    progress: Progress
+
+    def publish(self, found: SiteRecord) -> Published:
+        there = self._there(found)
+        new = [one for one in self.shelf.artifacts.values() if one.filename not in there]
+        if not facts_of(self.root / RECORD):
+            write_file(self.root / RECORD, found.encode())  # from here on the directory is known as ours
+        self._copy(new)
+        gone, kept = _without_lost(self.root, found)
+        rpms = [one for one in self.shelf.artifacts.values() if one.filename.endswith(".rpm")]
+        record = kept.with_shelf(self.shelf, [SitePackage(one.filename, one.size, one.sha256) for one in rpms])
+        packages = (*self._older_packages(record), *self.shelf.packages)
+        self._write(RECORD, record.encode())
+        made = made_files(record.wheels, packages, self.shelf.metadata, self.shelf.keys, record.revision)
+        for path, data in made.items():
+            self._write(path, data)
+        notes = tuple(f"{name} was published before and is gone: the pages do not name it any more" for name in gone)
+        return Published(str(self.root), tuple(one.filename for one in new), tuple(there), notes)
+
+    def _there(self, found: SiteRecord) -> dict[str, str]:
+        """The files of the bundle that are there already, with their digests.
+
+        Raises:
+            NameTaken: when one of them, or one that was published and is gone, has other bytes.
+        """
+        known = found.digests
+        there, taken = {}, []
+        artifacts = self.shelf.artifacts.values()
+        with self.progress.task("compare", sum(one.size for one in artifacts)) as advance:
+            for artifact in artifacts:
+                digest = _digest_of(self.root / file_path(artifact.filename), advance)
+                if digest:
+                    there[artifact.filename] = digest
+                if (digest or known.get(artifact.filename, artifact.sha256)) != artifact.sha256:
+                    taken.append((artifact.filename, digest or known[artifact.filename], str(artifact.sha256)))
+        if taken:
+            raise NameTaken(str(self.root), tuple(taken))
+        return there
+
+    def _copy(self, artifacts: Sequence[Artifact]) -> None:
+        for name in ("files", "rpms/repodata" if self.shelf.packages else "rpms"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        with self.progress.task("publish", sum(one.size for one in artifacts)) as advance:
+            for artifact in artifacts:
+                copy_out(self.bundle, artifact, self.root / file_path(artifact.filename), advance)
+
+    def _older_packages(self, record: SiteRecord) -> Iterator[Package]:
+        """The RPMs of bundles before, whose headers the repodata needs again."""
+        here = {package.filename for package in self.shelf.packages}
+        for one in record.packages:
+            if one.filename not in here:
+                path = self.root / file_path(one.filename)
+                try:
+                    with path.open("rb") as stream:
+                        yield read_package(stream, one.filename, one.size, one.sha256)
+                except OSError as exc:
+                    raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Unless it is there, to the byte."""
+        target = self.root / path
+        with contextlib.suppress(FileNotFoundError):
+            if target.read_bytes() == data:
+                return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_file(target, data)
+
+
+def copy_out(bundle: Bundle, artifact: Artifact, path: Path, advance: Advance = lambda amount: None) -> None:
+    """Write an artifact under its final name, whole or not at all, its digest checked on the way.
+
+    Raises:
+        DigestMismatch: when the bytes are not the signed ones.
+        Unreadable: when the bundle cannot be read.
+        Unwritable: when the disk refuses.
+    """
+    digest = hashlib.sha256()
+    with replacing(path) as out, bundle.open(artifact) as source:
+        while True:
+            try:
+                chunk = source.read(_CHUNK)
+            except OSError as exc:
+                raise Unreadable(str(bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
+            if not chunk:
+                break
+            digest.update(chunk)
+            try:
+                out.write(chunk)
+            except OSError as exc:
+                raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+            advance(len(chunk))
+        actual = Sha256Hex(digest.hexdigest())
+        if actual != artifact.sha256:
+            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+
+
+def _without_lost(root: Path, record: SiteRecord) -> tuple[tuple[str, ...], SiteRecord]:
+    """What was published and is gone, and the rest."""
+    lost = [name for name in record.digests if not facts_of(root / file_path(name))]
+    wheels = tuple(one for one in record.wheels if one.filename not in lost)
+    packages = tuple(one for one in record.packages if one.filename not in lost)
+    return tuple(lost), SiteRecord(wheels, packages, record.revision)
+
+
+def _digest_of(path: Path, advance: Advance) -> str:
+    """The sha256 of a file that may be there; empty when it certainly is not.
+
+    Raises:
+        Unreadable: when it cannot be read, or is no file.
+    """
+    digest = hashlib.sha256()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unreadable(str(path), "not a regular file")
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                advance(len(chunk))
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return digest.hexdigest()
