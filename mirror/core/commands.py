@@ -142,6 +142,7 @@ COMMANDS = (
         "say whom this machine trusts",
         "Either nothing was changed or all of it: 'mirror trust show' shows what is trusted.",
     ),
+    Command("targets", ANYWHERE, "print what is known of GPUs, CUDA releases and builds for them"),
     Command("help", ANYWHERE, "show a page of the handbook, or a command's help"),
     Command("completion", ANYWHERE, "print the completion script for a shell"),
 )

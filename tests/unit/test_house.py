@@ -28,8 +28,8 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
+        "errors", "words", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets", "toolkit", "vetting",
         "logs",
     ),
     "connected": (
