@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -27,7 +28,9 @@ from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
 from mirror.connected.stack.file import Stack
+from mirror.connected.stack.host import check_host
 from mirror.core.errors import InvalidDocument
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 
@@ -36,11 +39,14 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
     """Make the plan, locking what is missing.
 
     Raises:
-        NotLocked: when something is missing and must not be locked.
+        NotLocked: when something is missing and must not be locked. HostUnfit: when it is not for the host that is named.
         MirrorError: as ``read_locks``, ``lock`` and ``resolve_files`` do.
     """
     locks = complete_locks(wishes, store, progress)
-    return make_plan(locks, wishes, store, progress), locks
+    carries_python = locks.stack is not None and INTERPRETER in locks.stack.wishes
+    told = check_host(locks.name, locks.target, wishes.host, carries_python) if wishes.host else ()
+    plan = make_plan(locks, wishes, store, progress)
+    return replace(plan, notes=(*plan.notes, *told)), locks
 
 
 def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = SILENT) -> Plan:

@@ -106,6 +106,12 @@ COMMANDS = (
         "Whether the refusal was written, 'mirror verify' shows; the same command writes it again.",
     ),
     Command(
+        "detect",
+        CLOSED,
+        "say in one small file what this host is",
+        "The file is there whole or not at all: run the same command again.",
+    ),
+    Command(
         "install",
         CLOSED,
         "verify a bundle and install it",

@@ -2,8 +2,8 @@
 
 ``mirror.core.target`` holds which one a stack may use, ``mirror.closed.host`` reads a host's.
 
-Sources: the levels x86-64-v2 to v4 are those of the System V ABI's AMD64 supplement, as gcc 11 and newer take them in ``-march``;
-the names without a number, and what is meant by them, are those of the published matrix of vLLM builds
+Sources: the levels x86-64-v2 to v4 are those of the System V ABI's AMD64 supplement, as gcc 11 and newer take them in
+``-march``; the names without a number, and what is meant by them, are those of the published matrix of vLLM builds
 (``mirror.core.targets.matrix``); flags are spelled as ``/proc/cpuinfo`` does.
 
 Rule: a processor has an instruction set when it lists every flag of it; a list that cannot be read says nothing.
@@ -20,9 +20,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-_V2 = frozenset("cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3".split())
-_V3 = _V2 | frozenset("abm avx avx2 bmi1 bmi2 f16c fma movbe xsave".split())
-_V4 = _V3 | frozenset("avx512bw avx512cd avx512dq avx512f avx512vl".split())
+_V2 = frozenset(["cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3"])
+_V3 = _V2 | frozenset(["abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"])
+_V4 = _V3 | frozenset(["avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"])
 
 
 @dataclass(frozen=True)

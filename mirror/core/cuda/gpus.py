@@ -1,7 +1,7 @@
 """GPUs as data: compute capabilities, the kinds of GPU that have each, and the CUDA releases that compile for it.
 
-``mirror.core.cuda.releases`` has what a release allows besides, ``mirror.core.target`` is a target; the closed host's own GPUs are
-asked for by ``mirror.closed.host``.
+``mirror.core.cuda.releases`` has what a release allows besides, ``mirror.core.target`` is a target; the closed host's own GPUs
+are asked for by ``mirror.closed.host``.
 
 Sources, for each row: GPUs and first release CUDA.md A12; first release of 6.1 and 7.0 from clang's
 ``MinVersionForOffloadArch`` (clang/lib/Basic/Cuda.cpp), of 11.0's ``a`` form from LLVM's NVPTX.td (llvm/llvm-project#156857);

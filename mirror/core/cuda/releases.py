@@ -1,7 +1,7 @@
 """What a CUDA release allows: drivers, host compilers, and the component versions that make it up.
 
-Facts from CUDA.md A8, A10 and A11, each as a function of the release; ``mirror.core.cuda.gpus`` has what each compiles for. What a
-machine has is read elsewhere.
+Facts from CUDA.md A8, A10 and A11, each as a function of the release; ``mirror.core.cuda.gpus`` has what each compiles for.
+What a machine has is read elsewhere.
 
 Rule: for a release or a component that the tables do not hold, the answer is None or empty: not known, not refused.
 

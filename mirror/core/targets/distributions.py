@@ -1,8 +1,8 @@
 """Linux distributions as data: the glibc that each begins with, what NVIDIA's repository for it is called, and who signs that.
 
 Sources: glibc from the table that pep600_compliance computes from each distribution's own images (mayeut/pep600_compliance,
-README.rst at 00ac9114); repositories and key ids from CUDA.md A1 and I 2. What neither of them says is empty, and a repository of
-Debian's packages is not named, for mirror reads RPMs.
+README.rst at 00ac9114); repositories and key ids from CUDA.md A1 and I 2. What neither of them says is empty, and a repository
+of Debian's packages is not named, for mirror reads RPMs.
 
 Rule: a key id is for people to compare; what a stack pins is the whole fingerprint (``[rpms] fingerprints``).
 

@@ -1,7 +1,7 @@
 """One stack for many machines: the variants of a build, by Python, CUDA, GPU and processor, and what follows from each.
 
-It holds the published matrix of per-GPU vLLM builds (88 variants of Python 3.13 and CUDA 12.8 and 12.9, the names among them), what
-is wrong with each, and what is wrong in what was published with it. ``mirror.core.cuda`` and ``mirror.core.cpus`` hold the facts.
+It holds the published matrix of per-GPU vLLM builds (88 variants of Python 3.13, for CUDA 12.8 and 12.9), what is wrong with
+each, and what is wrong in what was published with it. ``mirror.core.cuda`` and ``mirror.core.cpus`` hold the facts.
 
 Rules: everything is computed from the tables, so that a variant which nobody has listed is judged alike; what the tables do not
 know is not said.
@@ -182,12 +182,12 @@ def corrections() -> tuple[str, ...]:
     left_out = [f"{one.number} ({', '.join(one.models)})" for one in CAPABILITIES if one.number not in listed]
     drivers = " and ".join(f"{native_driver(cuda)} with CUDA {cuda}" for cuda in ("12.9", "12.8"))
     return (
-        f"drivers: {drivers} were shipped, not 560 and 550; what is compiled for the GPU itself starts on {driver_floor('12.8')} and "
-        "newer, PTX does not; a driver of CUDA 13 runs both",
+        f"drivers: {drivers} were shipped, not 560 and 550; what is compiled for the GPU itself starts on "
+        f"{driver_floor('12.8')} and newer, PTX does not; a driver of CUDA 13 runs both",
         f"L40S is {GPUS['l40s'].capability}, as L4 and L40, and not sm_90",
         f"code of its own for sm_103 takes CUDA {GPUS['b300'].cuda[0]}.{GPUS['b300'].cuda[1]}, not 13.0",
-        "sm90, sm100, sm103 and sm120 are to be compiled as sm_90a and so on: kernels of inference stacks use what only that GPU has",
+        "sm90, sm100, sm103 and sm120 are to be compiled as sm_90a and so on: inference kernels use what only that GPU has",
         f"in no variant: {', '.join(left_out)}",
-        "torch's and vLLM's own wheels choose a processor's instructions when they run: a build for each is of use only to a torch "
-        "that is itself built from source",
+        "torch's and vLLM's own wheels choose a processor's instructions when they run: a build for each is of use only to a "
+        "torch that is itself built from source",
     )

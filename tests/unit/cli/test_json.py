@@ -104,6 +104,7 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     monkeypatch.setenv("MIRROR_HOME", str(desk.path / "trust"))
     monkeypatch.setenv("XDG_DATA_HOME", str(desk.path / "share"))
     ask("status", code=99, shape="error")
+    ask("detect", "-o", tmp_path / "target.toml", shape="detect")
     ask("trust", "add", desk.bundle("0.9", sequence=0), shape="trust-add")
     ask("doctor", "--quick", shape="doctor")
     for version, sequence in (("1.0", 1), ("2.0", 2)):

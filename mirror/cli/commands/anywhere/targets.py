@@ -16,8 +16,8 @@ from mirror.core.targets.matrix import Variant, corrections, parse_variant, publ
 _DESCRIPTION = """\
 Print what is known of GPUs, CUDA releases, processors and distributions, and what that means for a build.
 
-Without a word: the published matrix of vLLM builds, 88 variants, each with what is wrong with it. With a GPU (h100, sm_90a) or a
-variant's name (vllm-python311-cuda12_8-sm90-avx512bf16): every setting that follows for a build. Nothing is read or asked.
+Without a word: the published matrix of vLLM builds, 88 variants, each with what is wrong with it. With a GPU (h100, sm_90a) or
+a variant's name (vllm-python311-cuda12_8-sm90-avx512bf16): every setting that follows for a build. Nothing is read or asked.
 """
 
 

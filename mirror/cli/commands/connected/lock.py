@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,12 @@ def configure(subparsers: Any) -> None:
         help="take the newest versions that fit, of these projects, or of everything when none is named",
     )
     parser.add_argument(
+        "--target",
+        type=Path,
+        metavar="FILE",
+        help="first take Python, glibc and GPU of NAME.toml from a host's file, which 'mirror detect -o FILE' wrote there",
+    )
+    parser.add_argument(
         "--resolver",
         choices=("uv", "pip-tools"),
         default="uv",
@@ -65,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from mirror.connected.lock import lock
     from mirror.connected.locking.drafts import LockOptions
     from mirror.connected.locking.upgrade import Upgrade
+    from mirror.connected.stack.host import adopted
 
     options = LockOptions(
         resolver=args.resolver,
@@ -76,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
         upgrade=Upgrade.of(args.upgrade),
         index_url=args.index_url,
     )
-    locked = lock(_wishes(args.stack), options, Store.default(), Console())
+    console, wishes = Console(), _wishes(args.stack)
+    with adopted(wishes, args.target, console) if args.target else nullcontext(()) as taken:
+        locked = lock(wishes, options, Store.default(), console)
+    locked = replace(locked, notes=(*taken, *locked.notes))
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
 
