@@ -31,6 +31,7 @@ from mirror.connected.index.pages import Index
 from mirror.connected.locking.consistency import check_consistency
 from mirror.connected.locking.copies import Copies
 from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
+from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.upgrade import Upgrade
@@ -41,6 +42,7 @@ from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -241,4 +243,5 @@ def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
     """Every name that an upgrade may have."""
     asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
     leaves_choice = stack.toolchain is not None and stack.toolchain.LEAVES_CHOICE
-    return asked.union(*(one.versions for one in previous), [TOOLCHAIN] if leaves_choice else [])
+    words = [TOOLCHAIN] * leaves_choice + [INTERPRETER.name] * InterpreterLock.answers(stack.wishes.get(INTERPRETER))
+    return asked.union(*(one.versions for one in previous), words)

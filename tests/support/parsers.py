@@ -32,6 +32,7 @@ from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
 from mirror.connected.contents.modelcontents import read_model_file
 from mirror.connected.index.pages import parse_page
+from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.packing.meta import rpms_json
 from mirror.connected.pins.foreign import foreign_file
@@ -522,6 +523,10 @@ PARSERS: dict[str, Parser] = {
         Parser("rpm-lock", RpmLock.parse, _lockfile("rpms.toml")),
         Parser("redist-lock", RedistLock.parse, _words('format = "mirror-redist/1"\nlocked = 2026-11-01T00:00:00Z\n')),
         Parser("redist-manifest", lambda data: RedistManifest.parse(data, "redistrib.json"), _json(_REDIST)),
+        Parser("interpreter-lock", InterpreterLock.parse, _words(
+            'format = "mirror-interpreter/1"\nlocked = 2026-11-01T00:00:00Z\n[[archive]]\nversion = "3.11.17"\n'
+            'arch = "x86_64"\n'
+            f'url = "https://e.org/a.tar.gz"\nsha256 = "{_DIGEST}"\n')),
         Parser("model-lock", ModelLock.parse, _words('format = "mirror-models/1"\nlocked = 2026-11-01T00:00:00Z\n')),
         Parser("host", Detected.parse, lambda: [HOST.encode()]),
         Parser("stack-target", _in_file("a.toml", read_target), _words(_STACK)),

@@ -27,8 +27,9 @@ release brings which file, for mirror which); or NAME.redist.toml (NVIDIA's comp
 place of [rpms]. NAME is looked for in lockfiles/, then here.
 
 Versions that are locked already are kept where they still answer; when nothing changes, no file does. --upgrade lets them move:
-everything, the CUDA toolchain included, or only the projects named ('toolchain' names the CUDA toolchain). What moved is told;
-so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. No package's code is run.
+everything, or only the projects named ('toolchain' names the CUDA toolchain, 'interpreter' the Python that is carried). What
+moved is told; so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. Pins for
+different releases of CUDA are refused. No package's code is run.
 """
 
 
