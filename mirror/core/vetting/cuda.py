@@ -12,7 +12,7 @@ be equal (CUDA.md B2, B6).
 
 Example::
 
-    list(cuda_findings([Part("torch", "2.14.1", ("nvidia-nccl-cu13",)), Part("nvidia-nccl-cu12", "2.27.5"), ...], target))
+    list(cuda_findings([Part("torch", "2.14.1+cu130"), Part("vllm", "0.20.0+cu129")], target))
 """
 
 from __future__ import annotations
