@@ -16,18 +16,15 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from mirror.connected.stack.file import Stack, read_target
+from mirror.connected.stack.file import Stack
 from mirror.core.cuda.gpus import capability
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import dotted_numbers
-from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 from mirror.core.targets.detected import Detected
@@ -82,30 +79,6 @@ def check_host(name: str, target: Target, path: Path, carries_python: bool) -> t
     if found:
         raise HostUnfit(name, path.name, tuple(one.words for one in found))
     return remarks(target, host, path.name)
-
-
-@contextmanager
-def adopted(path: Path, source: Path, progress: Progress = SILENT) -> Iterator[tuple[str, ...]]:
-    """``adopt`` for as long as the block ends well: where it does not, the ``NAME.toml`` is as it was before.
-
-    Args:
-        source: the host's file.
-        progress: is told what changed.
-    """
-    before = path.read_bytes() if path.is_file() else b""
-    host = Detected.load(source)
-    changed = adopt(path, host, source.name)
-    for one in changed:
-        progress.say(f"{path}: [target] {one}, as {source.name} has it")
-    try:
-        yield (
-            *(f"[target] of {path.name} changed: {one}" for one in changed),
-            *remarks(read_target(path), host, source.name),
-        )
-    except BaseException:
-        if changed:
-            write_file(path, before, stat.S_IMODE(path.stat().st_mode))
-        raise
 
 
 def adopt(path: Path, host: Detected, source: str) -> tuple[str, ...]:

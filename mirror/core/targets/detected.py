@@ -148,12 +148,16 @@ class Detected:
     @classmethod
     def parse(cls, data: bytes, document: str = "host") -> Detected:
         """Inverse of ``encode``; comments and the order of keys do not count. Raises InvalidDocument."""
-        table = Fields(parse_toml(data, document, _MAX_READ), document)
         try:
-            table.known_format(FORMAT)
+            return cls._parsed(data, document)
         except InvalidDocument as exc:
             exc.hint = "'mirror detect -o target.toml' writes such a file on the closed host."
             raise
+
+    @classmethod
+    def _parsed(cls, data: bytes, document: str) -> Detected:
+        table = Fields(parse_toml(data, document, _MAX_READ), document)
+        table.known_format(FORMAT)
         unknown = _unknown(table.table("unknown"))
         for name in unknown:
             if name in table:

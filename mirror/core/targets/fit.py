@@ -99,6 +99,9 @@ def remarks(target: Target, host: Detected, who: str) -> tuple[str, ...]:
         found.append(f"nvcc of CUDA {target.cuda} takes gcc {ceiling} and older, {who} has {host.gcc}")
     if target.gpu and host.gpus == ():
         found.append(f"{who} has no GPU: what is for {target.gpu} does not run there")
+    bare = [one.path for one in host.pythons or () if one.minor == target.python and not one.headers]
+    if target.gpu and bare:
+        found.append(f"{bare[0]} of {who} comes without Python.h: Triton and torch cannot compile at run time with it")
     judged = ("glibc", "cpu" * bool(target.cpu), "pythons", "gpus" * bool(target.gpu), "driver" * bool(target.cuda))
     found += [f"{who} does not know its {fact}: {host.unknown[fact]}" for fact in judged if fact in host.unknown]
     return tuple(found)

@@ -72,9 +72,9 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.fetching.store import Store
     from mirror.connected.lock import lock
+    from mirror.connected.locking.adoption import adopted
     from mirror.connected.locking.drafts import LockOptions
     from mirror.connected.locking.upgrade import Upgrade
-    from mirror.connected.stack.host import adopted
 
     options = LockOptions(
         resolver=args.resolver,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.stack.file import Stack
-from mirror.connected.stack.host import HostUnfit, adopt, adopted, check_host
+from mirror.connected.stack.host import HostUnfit, adopt, check_host
 from mirror.core.errors import Unwritable
 from mirror.core.targets.detected import GpuKind
 from tests.unit.core.targets.test_detected import HOST
@@ -90,15 +90,6 @@ def test_a_target_that_is_written_in_another_way_is_left_to_its_person(toml: Pat
         adopt(toml, HOST, "target.toml")
     assert caught.value.hint == 'Write it there yourself: python = "3.11", glibc = "2.34", gpu = "sm_90a".'
     assert toml.read_text() == text
-
-
-def test_what_fails_afterwards_leaves_the_file_as_it_was(toml: Path, tmp_path: Path) -> None:
-    told = tmp_path / "target.toml"
-    told.write_bytes(HOST.encode())
-    with pytest.raises(KeyboardInterrupt), adopted(toml, told):
-        assert toml.read_text() != TOML
-        raise KeyboardInterrupt
-    assert toml.read_text() == TOML
 
 
 def test_every_mismatch_is_told_before_a_bundle_is_made(toml: Path, tmp_path: Path) -> None:

@@ -78,3 +78,6 @@ def test_what_might_disturb_is_a_remark() -> None:
         "nvcc of CUDA 12.8 takes gcc 14 and older, target.toml has 15.1",
         "target.toml has no GPU: what is for sm_90a does not run there",
     )
+    assert remarks(replace(TARGET, python="3.9"), HOST, "target.toml") == (
+        "/usr/bin/python3 of target.toml comes without Python.h: Triton and torch cannot compile at run time with it",
+    )
