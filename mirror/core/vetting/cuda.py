@@ -26,13 +26,18 @@ from mirror.core.names import dotted_numbers
 from mirror.core.target import Target
 from mirror.core.vetting.rules import CUDA_MAJOR, FLASHINFER_SET, Finding
 
-_LOCAL = re.compile(r"\+cu([1-9][0-9])[0-9]\b", re.ASCII)
-_SUFFIX = re.compile(r"-(?:cu|cuda)([1-9][0-9])x?", re.ASCII)
+_LOCAL = re.compile(r"\+[a-z0-9.]*?cu([1-9][0-9])[0-9]?(?![0-9])", re.ASCII)
+_SUFFIX = re.compile(r"-(?:cu|cuda)([1-9][0-9])[0-9]?x?(?![a-z0-9])", re.ASCII)
+"""As in ``+cu130``, ``+pt210cu128``, ``+cu12torch2.4``; in ``-cu12``, ``-cuda12x``, ``-cu128``."""
+
 _RELEASES = frozenset({
     "cuda-toolkit", "nvidia-cuda-runtime", "nvidia-cuda-nvrtc", "nvidia-cuda-cupti", "nvidia-cuda-nvcc", "nvidia-nvjitlink",
     "nvidia-nvvm", "nvidia-nvtx",
 })  # fmt: skip
 """Projects whose major version is CUDA's; without a suffix they are of CUDA 13 and newer (CUDA.md A9)."""
+
+_OF_NO_RELEASE = "nvidia-cutlass-dsl"
+"""A compiler that loads no library of CUDA but the driver's; 4.8 asks for its libraries of both releases (locks of vLLM 0.33)."""
 
 _MAJORS = range(11, 30)
 _FLASHINFER = "flashinfer-python"
@@ -64,14 +69,21 @@ class Part:
     @property
     def major(self) -> int:
         """The CUDA release that its version or its name tells; 0 when neither does."""
+        if self.project.startswith(_OF_NO_RELEASE):
+            return 0
         found = _LOCAL.search(self.version) or _SUFFIX.search(self.project)
         number = int(found[1]) if found else (dotted_numbers(self.version) or (0,))[0] * (self.project in _RELEASES)
         return number if number in _MAJORS else 0
 
     @property
     def is_library(self) -> bool:
-        """Whether it is a part of CUDA, which is asked for and asks for nothing but its like."""
-        return self.project.startswith("nvidia-") or self.project == "cuda-toolkit"
+        """Whether it is a part of a CUDA release that can be told."""
+        return bool(self.major) and (self.project.startswith("nvidia-") or self.project == "cuda-toolkit")
+
+    @property
+    def is_flashinfers(self) -> bool:
+        """Whether it is one of the packages that have to be of flashinfer-python's own version."""
+        return self.project.startswith(("flashinfer-cubin", "flashinfer-jit-cache"))
 
     @property
     def public(self) -> str:
@@ -96,8 +108,10 @@ def _majors(known: Mapping[str, Part], target: Target) -> Iterator[Finding]:
         of = _proof(torch, measure, known)
         yield torch.finding(CUDA_MAJOR, f"it is for CUDA {measure}{of}; the target is for CUDA {target.cuda}")
     ruler = str(torch) if torch and _asked(torch, known) else "the target"
+    asked = {name for one in known.values() for name in one.needs}
     for one in known.values():
-        if one.is_library or one is torch or one.project.startswith("flashinfer-"):
+        # A library is told by whoever asks for it, or by itself where only NAME.toml does.
+        if one is torch or one.is_flashinfers or (one.is_library and one.project in asked):
             continue
         for other in sorted(set(_asked(one, known)) - {measure} if measure else ()):
             what = f"it is for CUDA {other}{_proof(one, other, known)}; {ruler} is for CUDA {measure}"
@@ -122,7 +136,7 @@ def _asked(one: Part, known: Mapping[str, Part]) -> Counter[int]:
 
 
 def _libraries(one: Part, known: Mapping[str, Part]) -> list[Part]:
-    return [known[name] for name in one.needs if name in known and known[name].is_library and known[name].major]
+    return [known[name] for name in one.needs if name in known and known[name].is_library]
 
 
 def _proof(one: Part, major: int, known: Mapping[str, Part]) -> str:
@@ -137,7 +151,7 @@ def _flashinfer(known: Mapping[str, Part], target: Target) -> Iterator[Finding]:
     torch = known.get("torch")
     major = _measure(known, target)
     for one in known.values():
-        if not main or not one.project.startswith(("flashinfer-cubin", "flashinfer-jit-cache")):
+        if not main or not one.is_flashinfers:
             continue
         where = _where(one.project, main.public, target)
         if one.public != main.public:

@@ -60,12 +60,33 @@ def test_a_project_that_asks_for_libraries_of_another_release_than_torchs_is_tol
 
 
 @pytest.mark.parametrize(
-    ("project", "version"), [("vllm", "0.20.0+cu129"), ("cupy-cuda12x", "14.2.0"), ("x-cu12", "1")]
+    ("project", "version"),
+    [
+        ("vllm", "0.20.0+cu129"),
+        ("torch-scatter", "2.1.2+pt210cu128"),
+        ("flash-attn", "2.8.3+cu12torch2.4cxx11abitrue"),
+        ("cupy-cuda12x", "14.2.0"),
+        ("nvidia-dali-cuda120", "1.0"),
+        ("mlc-ai-nightly-cu128", "0.1"),
+        ("nvidia-nccl-cu12", "2.27.5"),  # which NAME.toml itself asks for
+    ],
 )
 def test_a_version_or_a_name_tells_the_release_too(project: str, version: str) -> None:
     assert told(*TORCH_13, Part(project, version)) == [
         ("cuda-major", f"{project}=={version}: it is for CUDA 12; torch 2.14.1 is for CUDA 13")
     ]
+
+
+def test_a_project_of_nvidias_own_and_flashinfer_are_judged_by_what_they_ask_for() -> None:
+    for project in ("nvidia-modelopt", "flashinfer-python"):
+        asks = Part(project, "0.47.0", ("nvidia-nccl-cu12",))
+        (one,) = told(*TORCH_13, asks, Part("nvidia-nccl-cu12", "2.27.5"))
+        assert one[1].startswith(f"{project}==0.47.0: it is for CUDA 12 (it asks for nvidia-nccl-cu12 2.27.5)")
+
+
+def test_cutlass_dsl_is_of_no_release_as_it_asks_for_its_libraries_of_both() -> None:
+    dsl = Part("nvidia-cutlass-dsl", "4.8.0", ("nvidia-cutlass-dsl-libs-cu12", "nvidia-cutlass-dsl-libs-cu13"))
+    assert told(*TORCH_13, dsl, *(Part(name, "4.8.0") for name in dsl.needs)) == []
 
 
 def test_without_torch_the_target_is_the_measure() -> None:
