@@ -2,7 +2,8 @@
 
 The form is ``mirror.core.targets.detected``; each fact comes from the module of this room that reads it.
 
-Rules: nothing is written, and nothing is reached over a network; what cannot be told is unknown, with the reason in a few words; of several Pythons of one minor version, one with headers and then the newest is told.
+Rules: nothing is written, and nothing is reached over a network; what cannot be told is unknown, with the reason in a
+few words; of several Pythons of one minor version, one with headers and then the newest is told.
 
 Example::
 

@@ -37,7 +37,8 @@ _RELEASES = frozenset({
 """Projects whose major version is CUDA's; without a suffix they are of CUDA 13 and newer (CUDA.md A9)."""
 
 _OF_NO_RELEASE = "nvidia-cutlass-dsl"
-"""A compiler that loads no library of CUDA but the driver's; 4.8 asks for its libraries of both releases (locks of vLLM 0.33)."""
+"""A compiler that loads no library of CUDA but the driver's. Its 4.8 asks for its own libraries of both releases, as locks of
+vLLM 0.33 show."""
 
 _MAJORS = range(11, 30)
 _FLASHINFER = "flashinfer-python"
