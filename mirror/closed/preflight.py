@@ -25,10 +25,14 @@ from mirror.closed.venv.hostpackages import HostPackages
 from mirror.closed.venv.hostpackages import issues as package_issues
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.cpus import held
+from mirror.core.cuda.gpus import capability_of
 from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
 from mirror.core.target import Target
+from mirror.core.targets.detected import Detected, GpuKind
+from mirror.core.targets.fit import Mismatch, mismatches
 from mirror.core.trust.ownership import Way, reaching, user_name
 
 REQUIREMENTS = "meta/install.txt"
@@ -97,7 +101,7 @@ def check(
         PreflightFailed: with all faults.
     """
     issues = [
-        *_host_issues(manifest.target, host),
+        *(one.words for one in _mismatches(manifest.target, host) if one.forbids),
         *_python_issues(manifest, host, search),
         *_package_issues(manifest, packages),
         *_tool_issues(manifest),
@@ -111,16 +115,15 @@ def check(
     return Plan(search.found, host.has_loopback, notes, packages)
 
 
-def _host_issues(target: Target, host: Host) -> list[str]:
-    issues = []
-    if host.arch != target.arch:
-        issues.append(f"the bundle is for {target.arch}, this host is {host.arch}")
-    if host.glibc is None:
-        issues.append(f"the bundle is for glibc {target.glibc} or newer, this host has another C library")
-    elif host.glibc < target.glibc_pair:
-        found = ".".join(map(str, host.glibc))
-        issues.append(f"the bundle is for glibc {target.glibc} or newer, this host has {found}")
-    return issues
+def _mismatches(target: Target, host: Host) -> tuple[Mismatch, ...]:
+    """This host against the target, by the rules that ``mirror bundle --check-target`` goes by as well."""
+    detected = Detected(
+        arch=host.arch,
+        glibc=".".join(map(str, host.glibc)) if host.glibc else "",
+        cpu=None if host.cpu_flags is None else held(host.arch, host.cpu_flags),
+        gpus=tuple(GpuKind(model, capability_of(model), 1) for model in dict.fromkeys(host.gpu_models)),
+    )
+    return mismatches(target, detected)
 
 
 def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
@@ -318,6 +321,7 @@ def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
         notes.append("you are root: mirror does not need it, and what it installs belongs to root")
     if search.found and not search.found.has_headers and manifest.target.gpu:
         notes.append(f"{search.found.path} comes without Python.h: Triton and torch cannot compile at run time with it")
+    notes += [one.words for one in _mismatches(manifest.target, host) if one.fact == "gpu"]
     release = manifest.target.cuda
     if note := driver_note(release, host.driver):
         notes.append(note)

@@ -2,7 +2,7 @@
 
 1. Read the sdists of what is built from source: their own words, nothing of them is run.
 2. Refuse exact pins that the target cannot take, and set optional requirements aside whose index cannot be reached.
-3. Resolve versions, and choose the one file of each: ``NAME.txt``.
+3. Resolve versions, choose the one file of each, and see that all are for one CUDA: ``NAME.txt``.
 4. The same for what the builds need: ``NAME.build.txt``.
 5. Ask whoever offers the other kinds (``mirror.connected.locking.kinds``): close over the RPMs that are wanted, choose among
    NVIDIA's component archives, pin the files of models.
@@ -28,8 +28,10 @@ from typing import Any
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
+from mirror.connected.locking.consistency import check_consistency
 from mirror.connected.locking.copies import Copies
 from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
+from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.upgrade import Upgrade
@@ -40,6 +42,7 @@ from mirror.connected.resolving.pinning import Pinning
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -94,7 +97,8 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
 
     Raises:
         RepositoryUnreachable: of the toolchain; the Python side is written then.
-        MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``lock_rpms`` and ``write_file``. Nothing is written then.
+        MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``check_consistency``, ``lock_rpms`` and ``write_file``. Then
+            nothing is written.
     """
     written = Stack.load(path)
     stack, notes = with_default_index(written.signed_by(options.rpm_fingerprints), options.index_url)
@@ -206,6 +210,7 @@ def _python_side(
             if "python" in paths:
                 # NAME.toml travels in the bundle: another one is another bundle, which needs a sequence number of its own.
                 lock = pinning.python(sdists, preferred["python"])
+                check_consistency(lock, stack)
                 locks["python"] = replace(lock, stack=stack.digest, wishes=wishes)
             if "build" in paths:
                 locks["build"] = pinning.builds(sdists, preferred["build"])
@@ -238,4 +243,5 @@ def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
     """Every name that an upgrade may have."""
     asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
     leaves_choice = stack.toolchain is not None and stack.toolchain.LEAVES_CHOICE
-    return asked.union(*(one.versions for one in previous), [TOOLCHAIN] if leaves_choice else [])
+    words = [TOOLCHAIN] * leaves_choice + [INTERPRETER.name] * InterpreterLock.answers(stack.wishes.get(INTERPRETER))
+    return asked.union(*(one.versions for one in previous), words)

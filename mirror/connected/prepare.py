@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -22,25 +23,39 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.kinds import FACETS
 from mirror.connected.kinds.facet import Wanted
 from mirror.connected.pins.standards import read_requirement
-from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.locks import Locks, stack_path
 from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
 from mirror.connected.stack.file import Stack
+from mirror.connected.stack.host import check_host
 from mirror.core.errors import InvalidDocument
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.target import Target
 
 
 def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[Plan, Locks]:
     """Make the plan, locking what is missing.
 
     Raises:
-        NotLocked: when something is missing and must not be locked.
+        NotLocked: when something is missing and must not be locked. HostUnfit: when it is not for the host that is named.
         MirrorError: as ``read_locks``, ``lock`` and ``resolve_files`` do.
     """
+    wished = stack_path(wishes.lock)
+    stack = Stack.load(wished) if wishes.host and wished.is_file() and wished != wishes.lock else None
+    told = _held_against_host(wishes, stack, stack.name, stack.target) if stack else ()  # before the long work
     locks = complete_locks(wishes, store, progress)
-    return make_plan(locks, wishes, store, progress), locks
+    told = told or _held_against_host(wishes, locks.stack, locks.name, locks.target)
+    plan = make_plan(locks, wishes, store, progress)
+    return replace(plan, notes=(*plan.notes, *told)), locks
+
+
+def _held_against_host(wishes: Wishes, stack: Stack | None, name: str, target: Target) -> tuple[str, ...]:
+    """What is to be told of the host that the bundle is for, where one is named. Raises as ``check_host``."""
+    carries_python = stack is not None and INTERPRETER in stack.wishes
+    return check_host(name, target, wishes.host, carries_python) if wishes.host else ()
 
 
 def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = SILENT) -> Plan:

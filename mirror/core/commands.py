@@ -106,6 +106,12 @@ COMMANDS = (
         "Whether the refusal was written, 'mirror verify' shows; the same command writes it again.",
     ),
     Command(
+        "detect",
+        CLOSED,
+        "say in one small file what this host is",
+        "The file is there whole or not at all: run the same command again.",
+    ),
+    Command(
         "install",
         CLOSED,
         "verify a bundle and install it",
@@ -155,6 +161,7 @@ COMMANDS = (
         "say whom this machine trusts",
         "Either nothing was changed or all of it: 'mirror trust show' shows what is trusted.",
     ),
+    Command("targets", ANYWHERE, "print what is known of GPUs, CUDA releases and builds for them"),
     Command("help", ANYWHERE, "show a page of the handbook, or a command's help"),
     Command("completion", ANYWHERE, "print the completion script for a shell"),
 )

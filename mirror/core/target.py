@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mirror.core.cpus import ISAS, isa_name
 from mirror.core.fields import Fields
 
 CUDA_TARGETS = {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}
@@ -34,13 +35,16 @@ def _matching(pattern: str, example: str) -> Any:
     return check
 
 
-_minor_version = _matching(r"[1-9][0-9]?\.[0-9]{1,3}", "3.11")
-_compute_capability = _matching(r"(sm_[1-9][0-9]{1,2}[af]?)?", "sm_90a")
-_cuda = _matching(r"([1-9][0-9]\.[0-9])?", "13.0")
-_cpu = _matching(r"(x86-64-v[1-4])?", "x86-64-v3")
+minor_version = _matching(r"[1-9][0-9]?\.[0-9]{1,3}", "3.11")
+compute_capability = _matching(r"(sm_[1-9][0-9]{1,2}[af]?)?", "sm_90a")
+cuda_release = _matching(r"([1-9][0-9]\.[0-9])?", "13.0")
 
 
-def _architecture(text: str) -> str:
+def _cpu(text: str) -> str:
+    return isa_name(text) if text else ""
+
+
+def architecture(text: str) -> str:
     if text not in ARCHITECTURES:
         raise ValueError(f"expected one of {', '.join(ARCHITECTURES)}, got {text!r}")
     return text
@@ -56,7 +60,7 @@ class Target:
         glibc: the oldest glibc among the hosts, ``"2.28"``: no wheel may need a newer one.
         gpu: compute capability as nvcc spells it, ``"sm_90a"``; empty when no GPU code is carried.
         cuda: CUDA toolkit release, ``"13.0"``; empty when no toolchain is carried.
-        cpu: x86-64 micro-architecture level that wheels may be built for; empty for the baseline.
+        cpu: instruction set that wheels may be built for (``mirror.core.cpus``); empty for the architecture's baseline.
     """
 
     python: str
@@ -75,14 +79,16 @@ class Target:
         """
         fields.only("python", "arch", "glibc", "gpu", "cuda", "cpu")
         target = cls(
-            python=fields.checked("python", _minor_version),
-            arch=fields.checked("arch", _architecture),
-            glibc=fields.checked("glibc", _minor_version),
-            gpu=fields.checked("gpu", _compute_capability, ""),
-            cuda=fields.checked("cuda", _cuda, ""),
+            python=fields.checked("python", minor_version),
+            arch=fields.checked("arch", architecture),
+            glibc=fields.checked("glibc", minor_version),
+            gpu=fields.checked("gpu", compute_capability, ""),
+            cuda=fields.checked("cuda", cuda_release, ""),
             cpu=fields.checked("cpu", _cpu, ""),
         )
         fields.end()
+        if target.cpu and ISAS[target.cpu].arch != target.arch:
+            fields.fail("cpu", f"{target.cpu} is of {ISAS[target.cpu].arch}, arch says {target.arch}")
         return target
 
     def to_dict(self) -> dict[str, str]:
@@ -99,6 +105,17 @@ class Target:
         """Compute capability as torch and FlashInfer spell it: ``"9.0a"`` for ``sm_90a``; empty without a GPU."""
         digits = self.gpu[3:].rstrip("af")
         return f"{digits[:-1]}.{digits[-1]}{self.gpu[3 + len(digits) :]}" if digits else ""
+
+    @property
+    def gpu_variables(self) -> dict[str, str]:
+        """The names by which torch, FlashInfer and CMake are told which GPU to build for; all empty without one."""
+        digits = self.gpu[3:]
+        return {
+            "TORCH_CUDA_ARCH_LIST": self.cuda_arch,
+            "FLASHINFER_CUDA_ARCH_LIST": self.cuda_arch,
+            "CMAKE_CUDA_ARCHITECTURES": digits,
+            "CUDAARCHS": digits,  # the one that CMake itself reads
+        }
 
     @property
     def cuda_targets(self) -> str:

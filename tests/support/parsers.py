@@ -39,6 +39,7 @@ from mirror.closed.site.server import prefers_json
 from mirror.closed.webserver import byte_range
 from mirror.connected.contents.modelcontents import read_model_file
 from mirror.connected.index.pages import parse_page
+from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.packing.meta import rpms_json
 from mirror.connected.pins.foreign import foreign_file
@@ -74,6 +75,7 @@ from mirror.core.policy.spdx import is_allowed
 from mirror.core.signatures import openpgp, sshsig
 from mirror.core.signatures.packets import packets
 from mirror.core.signatures.pgpkeys import read_keys
+from mirror.core.targets.detected import Detected, GpuKind
 from mirror.core.toml import parse_toml
 from mirror.core.toolkit.carried import RedistList, RpmList
 from mirror.core.toolkit.fileindex import FileIndex
@@ -435,6 +437,10 @@ _OSV = {
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2"}]}],
     }], "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
 }  # fmt: skip
+HOST = Detected(
+    "x86_64", "2.34", "3.4.29", "1.3.13", ("avx2",), "535.1", "12.2", "", "11.4", shm_bytes=1, quota_bytes=-1,
+    gpus=(GpuKind("NVIDIA H100", "9.0", 8),), pythons=(), platform_tags=("linux_x86_64",), unknown={"fips": "no such file"},
+)  # fmt: skip
 CARD_NAME = "README.md"
 _REDIST = {"release_date": "2025-10-01", "release_label": "13.0.2", "cuda_nvcc": {
     "name": "n", "version": "13.0.88", "license": "l",
@@ -541,7 +547,12 @@ PARSERS: dict[str, Parser] = {
         Parser("rpm-lock", RpmLock.parse, _lockfile("rpms.toml")),
         Parser("redist-lock", RedistLock.parse, _words('format = "mirror-redist/1"\nlocked = 2026-11-01T00:00:00Z\n')),
         Parser("redist-manifest", lambda data: RedistManifest.parse(data, "redistrib.json"), _json(_REDIST)),
+        Parser("interpreter-lock", InterpreterLock.parse, _words(
+            'format = "mirror-interpreter/1"\nlocked = 2026-11-01T00:00:00Z\n[[archive]]\nversion = "3.11.17"\n'
+            'arch = "x86_64"\n'
+            f'url = "https://e.org/a.tar.gz"\nsha256 = "{_DIGEST}"\n')),
         Parser("model-lock", ModelLock.parse, _words('format = "mirror-models/1"\nlocked = 2026-11-01T00:00:00Z\n')),
+        Parser("host", Detected.parse, lambda: [HOST.encode()]),
         Parser("stack-target", _in_file("a.toml", read_target), _words(_STACK)),
         Parser("rpms-lock-yaml", _in_file("rpms.lock.yaml", lambda path: read_rpms_lock(path, "x86_64")), _words(
             "lockfileVersion: 1\nlockfileVendor: redhat\narches:\n- arch: x86_64\n  packages:\n  - url: https://e.org/a.rpm\n")),

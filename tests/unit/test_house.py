@@ -28,9 +28,9 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
-        "logs",
+        "errors", "words", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets", "toolkit",
+        "vetting", "logs",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",

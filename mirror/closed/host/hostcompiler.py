@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.command import run
-from mirror.core.cuda.releases import gcc_ceiling
+from mirror.core.cuda.releases import GCC_FLOOR, gcc_ceiling
 
 WITHOUT = (
     "without one, what is compiled already works here: imports, prebuilt kernels, CUDA graphs; what compiles at run time does "
@@ -31,9 +31,6 @@ NONE = f"this host has no C++ compiler (g++), which nvcc needs to compile anythi
 
 _COMPILE = frozenset({"triton", "torch", "vllm", "sglang", "tilelang", "flashinfer-python"})
 """Projects that compile C extensions against ``Python.h`` at run time, by themselves or by torch and Triton (CUDA.md C5)."""
-
-_OLDEST = 9
-"""C++17 needs it in practice (CUDA.md A10)."""
 
 _TOOLSETS = Path("/opt/rh")
 """Where RHEL and its kin put ``gcc-toolset-N`` without putting it on the PATH."""
@@ -140,7 +137,7 @@ def _named(variables: Mapping[str, str]) -> str:
 
 def _others(ceiling: int | None, path: str, toolsets: Path) -> Iterator[Path]:
     """Older g++ of this host, newest first."""
-    for version in range(ceiling or 0, _OLDEST - 1, -1):
+    for version in range(ceiling or 0, GCC_FLOOR - 1, -1):
         if found := shutil.which(f"g++-{version}", path=path):
             yield Path(found)
         toolset = toolsets / f"gcc-toolset-{version}/root/usr/bin/g++"

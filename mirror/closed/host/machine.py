@@ -20,6 +20,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.closed.host.gpus import describe_gpus
+from mirror.core.cpus import read_flags
+
 
 @dataclass(frozen=True)
 class Host:
@@ -30,6 +33,8 @@ class Host:
         glibc: its version, or None when the C library is another one (musl).
         driver: version of the NVIDIA kernel driver, ``"580.65.06"``; empty when none is loaded.
         gpus: how many NVIDIA devices this user could open.
+        gpu_models: what the driver calls each GPU that it shows, in order of their bus addresses.
+        cpu_flags: what the processors list of their abilities; None when that cannot be read.
         compiler: the host's C++ compiler, which nvcc needs; None when there is none on the PATH.
         has_loopback: whether a program can reach another one on 127.0.0.1.
         is_root: whether we run as root.
@@ -42,6 +47,8 @@ class Host:
     compiler: Path | None = None
     has_loopback: bool = True
     is_root: bool = False
+    gpu_models: tuple[str, ...] = ()
+    cpu_flags: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ def read_host(proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> Host:
         compiler=Path(compiler) if compiler else None,
         has_loopback=_has_loopback(),
         is_root=os.geteuid() == 0,
+        gpu_models=tuple(facts.get("Model", "") for facts in describe_gpus(proc)),
+        cpu_flags=read_flags(proc),
     )
 
 

@@ -29,7 +29,7 @@ from mirror.core.system.home import NoHome, home_directory
 from mirror.core.target import Target
 
 _ASK = """\
-import json, os, platform, sys, sysconfig
+import importlib.util, json, os, platform, sys, sysconfig
 path = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
 if not os.path.exists(path) or not os.path.samefile(path, sys.executable):
     path = getattr(sys, "_base_executable", None) or sys.executable
@@ -44,9 +44,35 @@ print(json.dumps({
         any(os.path.exists(os.path.join(sysconfig.get_paths()[key], name)) for key in ("include", "platinclude"))
         for name in ("Python.h", "pyconfig.h")
     ),
+    "venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
 }))
 """
 """What an interpreter is asked. Inside a venv it answers with the one that the venv was made from: a venv may go away."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an executable says of itself, when it is a Python.
+
+    Attributes:
+        path: the executable that a venv would be made from.
+        implementation: ``"cpython"``.
+        version: ``"3.11.7"``.
+        machine: as ``platform.machine()`` gives it.
+        abi: letters of an ABI that is not the ordinary one; empty for the ordinary one.
+        is_wide: whether it has 64 bits.
+        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there.
+        has_venv: whether its own ``venv`` and ``ensurepip`` are there.
+    """
+
+    path: Path
+    implementation: str
+    version: str
+    machine: str
+    abi: str
+    is_wide: bool
+    has_headers: bool
+    has_venv: bool
 
 
 @dataclass(frozen=True)
@@ -126,26 +152,40 @@ def _places(minor: str) -> Iterator[Path]:
 
 def ask(path: Path, target: Target) -> Interpreter | str:
     """Run an executable and judge it: the interpreter, or one line that says why it does not fit."""
+    answer = question(path)
+    if isinstance(answer, str):
+        return answer
+    if answer.implementation != "cpython":
+        return f"{path} is {answer.implementation}, not CPython"
+    if answer.version.rpartition(".")[0] != target.python:
+        return f"{path} is Python {answer.version}"
+    if answer.abi:
+        return f"{path} is Python {answer.version} with the ABI {answer.abi!r}, which no ordinary wheel fits"
+    if answer.machine != target.arch or not answer.is_wide:
+        return f"{path} is Python {answer.version} for {answer.machine}{'' if answer.is_wide else ', 32 bit'}"
+    return Interpreter(answer.path, answer.version, answer.has_headers)
+
+
+def question(path: Path) -> Answer | str:
+    """Run an executable and ask it what it is; one line when it does not answer as a Python."""
     # -I: neither the caller's variables nor its directory nor user site-packages can answer in the interpreter's
     # place.
     finished = run([str(path), "-I", "-S", "-c", _ASK], clean_environment(Path("/")), timeout_s=60)
     try:
         facts = json.loads(finished.output)
-        version, machine, abi = str(facts["version"]), str(facts["machine"]), str(facts["abi"])
-        implementation, headers, wide = str(facts["implementation"]), bool(facts["headers"]), bool(facts["wide"])
-        real = Path(str(facts["path"]))
+        return Answer(
+            path=Path(str(facts["path"])),
+            implementation=str(facts["implementation"]),
+            version=str(facts["version"]),
+            machine=str(facts["machine"]),
+            abi=str(facts["abi"]),
+            is_wide=bool(facts["wide"]),
+            has_headers=bool(facts["headers"]),
+            has_venv=bool(facts["venv"]),
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         last = finished.tail(1) or f"exit {finished.code}"
         return f"{path} does not answer as a Python does ({last})"
-    if implementation != "cpython":
-        return f"{path} is {implementation}, not CPython"
-    if version.rpartition(".")[0] != target.python:
-        return f"{path} is Python {version}"
-    if abi:
-        return f"{path} is Python {version} with the ABI {abi!r}, which no ordinary wheel fits"
-    if machine != target.arch or not wide:
-        return f"{path} is Python {version} for {machine}{'' if wide else ', 32 bit'}"
-    return Interpreter(real, version, headers)
 
 
 def unpack_interpreter(archive: Path, root: Path, target: Target, limit_bytes: int) -> Interpreter:

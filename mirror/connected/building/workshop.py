@@ -117,7 +117,7 @@ class Workshop:
             "UV_OFFLINE": "1",
         }
         if target.gpu:
-            common.update(_gpu_variables(target))
+            common.update(target.gpu_variables)
         if cuda_home is not None:
             common.update(_toolkit_variables(cuda_home.absolute()))
             common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{_SYSTEM_PATH}"
@@ -137,17 +137,6 @@ class Workshop:
         # setuptools copies files in the order in which the file system lists them.
         runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
         return "".join(line for copies, lines in runs for line in (sorted(lines) if copies else lines))
-
-
-def _gpu_variables(target: Target) -> dict[str, str]:
-    """The names by which torch, FlashInfer and CMake are told which GPU to build for."""
-    digits = target.gpu.removeprefix("sm_")
-    return {
-        "TORCH_CUDA_ARCH_LIST": target.cuda_arch,
-        "FLASHINFER_CUDA_ARCH_LIST": target.cuda_arch,
-        "CMAKE_CUDA_ARCHITECTURES": digits,
-        "CUDAARCHS": digits,  # the one that CMake itself reads
-    }
 
 
 def _toolkit_variables(home: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The interpreter, on the connected side: one archive, pinned in ``NAME.toml`` itself."""
+"""The interpreter, on the connected side: one archive, pinned in ``NAME.toml`` itself or in ``NAME.python.toml``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from packageurl import PackageURL
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import Download, redacted
 from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
+from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan, UnusableName
 from mirror.connected.stack.file import Stack
@@ -27,7 +28,7 @@ papers = no_papers
 
 def plan(wanted: Wanted) -> Planned:
     """Raises ``UnusableName`` when the URL ends in no plain file name."""
-    pin: InterpreterPin | None = wanted.stack.wishes.get(KIND)
+    pin = _pin(wanted)
     if pin is None:
         return Planned()
     filename = unquote(urlsplit(pin.url).path.rpartition("/")[2])  # a build's "+" travels as %2B
@@ -36,6 +37,15 @@ def plan(wanted: Wanted) -> Planned:
     except ValueError as exc:
         raise UnusableName(redacted(pin.url), str(exc)) from exc
     return Planned((Part(KIND, "python", wanted.stack.target.python, download),))
+
+
+def _pin(wanted: Wanted) -> InterpreterPin | None:
+    """The archive: that of ``NAME.toml``, or that of the lock where a version is wished for."""
+    lock = wanted.locks.pinned.get(KIND)
+    if isinstance(lock, InterpreterLock):
+        return InterpreterPin(lock.pins[0].url, lock.pins[0].sha256)
+    wish = wanted.stack.wishes.get(KIND)
+    return wish if isinstance(wish, InterpreterPin) else None
 
 
 def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:

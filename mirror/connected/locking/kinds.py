@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.locking import rpms
 from mirror.connected.locking.drafts import Draft, LockOptions
+from mirror.connected.locking.interpreter import InterpreterLock, lock_interpreter
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
@@ -25,6 +26,7 @@ from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_p
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import Progress
 from mirror.core.toolkit.fileindex import FileIndex
 
@@ -40,6 +42,11 @@ class KindLock:
     def part(self) -> str:
         """One of ``mirror.connected.locking.drafts.PARTS``."""
         return "toolchain" if issubclass(self.file, ToolchainLock) else "others"
+
+    def wishes_of(self, stack: Stack) -> Any:
+        """What the stack wishes of its kind and needs a lock for; None for nothing."""
+        wishes = stack.wishes.get(self.file.KIND)
+        return wishes if self.file.answers(wishes) else None
 
     def is_asked_for(self, options: LockOptions) -> bool:
         return self.part in options.parts and self.part not in options.without
@@ -59,7 +66,20 @@ def _models(request: Request) -> Made:
     return Made(lock_models(request.wishes, request.stack.waivers, now=request.now, progress=request.progress))
 
 
-LOCKS = (KindLock(RpmLock, rpms.make), KindLock(RedistLock, _redist), KindLock(ModelLock, _models))
+def _interpreter(request: Request) -> Made:
+    """Raises as ``lock_interpreter``."""
+    upgrade = request.options.upgrade
+    kept = None if upgrade.everything or INTERPRETER.name in upgrade.names else request.previous
+    previous = kept if isinstance(kept, InterpreterLock) else None
+    return Made(lock_interpreter(request.wishes, request.stack.target, request.now, previous))
+
+
+LOCKS = (
+    KindLock(RpmLock, rpms.make),
+    KindLock(RedistLock, _redist),
+    KindLock(InterpreterLock, _interpreter),
+    KindLock(ModelLock, _models),
+)
 """In the order in which they are made: the toolchain first, whose source may be out of reach."""
 
 
@@ -76,7 +96,7 @@ def kind_drafts(
 ) -> KindDrafts:
     """The lock of a kind. Raises as its ``make``."""
     path = lock.file.path(directory, stack.name)
-    wishes = stack.wishes.get(lock.file.KIND)
+    wishes = lock.wishes_of(stack)
     if wishes is None:
         return KindDrafts(tuple(_left_behind(lock, path, stack.name)) if lock.part in options.parts else ())
     if not lock.is_asked_for(options):

@@ -23,22 +23,22 @@ from mirror.connected.newstack.borrowed import Borrowed, borrow, required_python
 from mirror.connected.pins.standards import read_requirement, read_specifiers
 from mirror.connected.stack.file import Stack
 from mirror.core.cuda.components import component
-from mirror.core.cuda.gpus import Gpu, gpu
+from mirror.core.cuda.gpus import Gpu, capability, gpu
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import dotted_numbers, stack_name
 from mirror.core.stackfiles import DIRECTORY
 from mirror.core.system.durable import create_file
 from mirror.core.target import Target
+from mirror.core.targets.distributions import FINGERPRINTS
 from mirror.core.toml import parse_toml
 
 PYTHON, ARCH, GLIBC, CUDA = "3.11", "x86_64", "2.31", "13.0"
-_BEFORE_13 = "12.8"
 _PYTHONS = (PYTHON, "3.12", "3.13", "3.10", "3.14", "3.9")
 """In the order in which they are offered to a project that is not for all of them."""
 
 _CUDA_REPOSITORY = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/{}/"
+_KEY = "D42D0685"
 _CUDA_DIRECTORIES = {"x86_64": "x86_64", "aarch64": "sbsa"}
-_NVIDIA_KEY = "610C7B14E068A878070DA4E99CD0A493D42D0685"
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ def _gpu(name: str) -> Gpu:
 
 
 def _newest_cuda(kind: Gpu | None) -> str:
-    return _BEFORE_13 if kind and kind.cuda_end else CUDA
+    known = capability(kind.capability) if kind else None
+    return known.usual_release if known else CUDA
 
 
 def _check_cuda(kind: Gpu, choices: Choices) -> None:
@@ -296,7 +297,7 @@ def _rpms(target: Target, choices: Choices) -> str:
     lines = [
         "[rpms]",
         f'repository = "{_CUDA_REPOSITORY.format(_CUDA_DIRECTORIES.get(target.arch, target.arch))}"',
-        f'fingerprints = ["{_NVIDIA_KEY}"] # NVIDIA: cudatools <cudatools@nvidia.com>',
+        f'fingerprints = ["{FINGERPRINTS[_KEY]}"] # NVIDIA: cudatools <cudatools@nvidia.com>',
         f'components = ["{choices.toolchain or "flashinfer-jit"}"] # or nvcc, vllm-source, or parts such as "cuobjdump"',
     ]
     words = "# The CUDA toolchain, for whatever compiles kernels on the closed host (FlashInfer, torch's extensions)."

@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
+from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import GlibcNeed, newest_glibc
 from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver
@@ -128,7 +129,8 @@ def vet(
     newest = {
         artifact.path: version for artifact, found in needs.items() if (version := newest_glibc(found, target.arch))
     }
-    return Gate({one.artifact.path: one for one in vetted}, judgement, (*_notes(judgement, document), *notes), newest)
+    notes = (*_notes(judgement, document), *notes, *_for_other_gpus(wheels, target))
+    return Gate({one.artifact.path: one for one in vetted}, judgement, notes, newest)
 
 
 def _unpacked(artifact: Artifact, native: Native, target: Target) -> tuple[GlibcNeed, ...]:
@@ -143,6 +145,14 @@ def _above(packages: Mapping[Artifact, Iterable[GlibcNeed]], target: Target) -> 
         if above:
             more = f" (and {len(above) - 1} more of its files)" if len(above) > 1 else ""
             yield Finding(GLIBC_FLOOR, artifact.path, owner_of(artifact.name), above[-1].above(target) + more)
+
+
+def _for_other_gpus(wheels: Mapping[Artifact, WheelFile], target: Target) -> Iterator[str]:
+    """Wheels whose GPU code none of the target's GPUs can run. No rule: of libcufft it is all that can be seen from outside."""
+    for artifact, wheel in sorted(wheels.items(), key=lambda item: item[0].path):
+        gpus = wheel.native.gpus if target.gpu else ()
+        if gpus and not any(Image(one).serves(target.gpu) for one in gpus):
+            yield f"{artifact.name} {artifact.version} has GPU code for {', '.join(gpus)}, and none that serves {target.gpu}"
 
 
 def _notes(judgement: Judgement, document: str) -> Iterable[str]:

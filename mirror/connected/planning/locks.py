@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mirror.connected import lock as locking
-from mirror.connected.locking.kinds import LOCKS
+from mirror.connected.locking.kinds import LOCKS, KindLock
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.stack.file import Stack, read_target
@@ -126,8 +126,9 @@ class Locks:
             found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
         for one in LOCKS:
             lock, path = self.pinned.get(one.file.KIND), one.file.path(Path(), self.name)
-            if lock and one.file.KIND in self.stack.wishes:
-                issues = lock.differences(self.stack.wishes[one.file.KIND], self.target)
+            wishes = one.wishes_of(self.stack)
+            if lock and wishes is not None:
+                issues = lock.differences(wishes, self.target)
                 found.append((one.part, str(path), issues))
         if self.index and self.toolchain:
             stale = filelists.covers(self.index, self.toolchain.pins, self.target)
@@ -155,12 +156,12 @@ class Locks:
             return ()
         wanted = {
             "build.txt": bool(self.stack.build and not self.build),
-            **{one.file.ENDING: self._lacks(one.file.KIND) for one in LOCKS},
+            **{one.file.ENDING: self._lacks(one, self.stack) for one in LOCKS},
         }
         return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
 
-    def _lacks(self, kind: Kind) -> bool:
-        return self.stack is not None and kind in self.stack.wishes and kind not in self.pinned
+    def _lacks(self, lock: KindLock, stack: Stack) -> bool:
+        return lock.wishes_of(stack) is not None and lock.file.KIND not in self.pinned
 
     def sequence(self, epoch: str | None) -> tuple[int, str]:
         """The bundle's sequence number, in seconds since 1970 UTC, and a note when it is not a time of locking.
@@ -240,7 +241,7 @@ def read_locks(
     pinned = {}
     for one in LOCKS:
         beside = one.file.path(path.parent, stack.name)
-        if one.file.KIND in stack.wishes and beside.is_file():
+        if one.wishes_of(stack) is not None and beside.is_file():
             files[beside.name] = _read(beside)
             pinned[one.file.KIND] = one.file.parse(files[beside.name], str(beside))
     python = python.within(environment(stack.target), str(path))

@@ -50,6 +50,7 @@ class Wishes:
         target: a TOML file with the ``[target]`` of a lock that has no ``NAME.toml``; None for this machine.
         extras: of a ``pylock.toml`` that are wanted.
         groups: of its dependency groups that are wanted; None for its default ones.
+        host: a file that ``mirror detect`` wrote on the host it is for; None for none.
         tools: what every bundle carries besides its stack; mirror's own pins when None.
     """
 
@@ -64,6 +65,7 @@ class Wishes:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
     tools: PythonLock | None = None
+    host: Path | None = None
 
     def read(self, outdated_too: bool = False) -> Locks:
         """The locks as they are. Arguments and errors as those of ``read_locks``."""

@@ -1,6 +1,11 @@
 """The interpreter that a stack wishes for: ``[interpreter]`` in ``NAME.toml``, for hosts that have no Python for the target.
 
+Either a version, which ``mirror lock`` pins (``mirror.connected.locking.interpreter``), or an archive, which its digest pins.
+
 Example::
+
+    [interpreter]
+    version = "3.11"      # or "3.11.17"
 
     [interpreter]
     url = "https://github.com/astral-sh/python-build-standalone/releases/download/20261110/\
@@ -10,11 +15,15 @@ cpython-3.11.18+20261110-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mirror.connected.fetching.download import clean_url
 from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.target import Target
+
+_VERSION = re.compile(r"([1-9][0-9]?\.[0-9]{1,3})(?:\.[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -24,10 +33,29 @@ class InterpreterPin:
     url: str
     sha256: Sha256Hex
 
-    @classmethod
-    def from_fields(cls, fields: Fields) -> InterpreterPin:
-        """Read and check the table. Raises InvalidDocument with the path to the fault."""
-        fields.only("url", "sha256")
-        pin = cls(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
+
+@dataclass(frozen=True)
+class InterpreterWish:
+    """A version of CPython, ``"3.11"`` or ``"3.11.17"``, whose archive is for the lock to pin."""
+
+    version: str
+
+
+def read_interpreter(fields: Fields, target: Target) -> InterpreterPin | InterpreterWish:
+    """Read and check the table. Raises InvalidDocument with the path to the fault."""
+    fields.only("url", "sha256", "version")
+    if "version" not in fields:
+        pin = InterpreterPin(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
         fields.end()
         return pin
+    version = fields.text("version")
+    found = _VERSION.fullmatch(version)
+    if not found or found[1] != target.python:
+        fields.fail(
+            "version", f"expected {target.python!r}, as target.python says, or a patch release of it, got {version!r}"
+        )
+    for other in ("url", "sha256"):
+        if other in fields:
+            fields.fail(other, "an archive is named by its version or by url and sha256, not both")
+    fields.end()
+    return InterpreterWish(version)

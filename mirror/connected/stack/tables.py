@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.connected.stack.files import read_files
-from mirror.connected.stack.interpreter import InterpreterPin
+from mirror.connected.stack.interpreter import read_interpreter
 from mirror.connected.stack.models import read_models
 from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.stack.rpmwishes import RpmWishes
@@ -38,7 +38,7 @@ class Table:
 TABLES = (
     Table("rpms", RPM, lambda file, target, _: RpmWishes.from_fields(file.table("rpms"), target.cuda)),
     Table("redist", REDIST, lambda file, target, _: RedistWishes.from_fields(file.table("redist"), target.cuda)),
-    Table("interpreter", INTERPRETER, lambda file, *_: InterpreterPin.from_fields(file.table("interpreter"))),
+    Table("interpreter", INTERPRETER, lambda file, target, _: read_interpreter(file.table("interpreter"), target)),
     Table("files", FILE, lambda file, _, directory: read_files(file.tables("files"), directory)),
     Table("models", MODEL, lambda file, *_: read_models(file.tables("models"))),
 )

@@ -57,6 +57,11 @@ class LockFile(ABC):
         return directory / f"{name}.{cls.ENDING}"
 
     @classmethod
+    def answers(cls, wishes: Any) -> bool:
+        """Whether wishes of its kind need a lock; None is for no wishes."""
+        return wishes is not None
+
+    @classmethod
     def load(cls, path: Path) -> Self:
         """Read a lock file.
 

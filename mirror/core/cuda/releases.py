@@ -1,13 +1,14 @@
-"""What a CUDA release allows: GPUs, drivers, host compilers, and the component versions that make it up.
+"""What a CUDA release allows: drivers, host compilers, and the component versions that make it up.
 
-Facts from CUDA.md A8, A10, A11 and A12, each as a function of the release. What a machine has is read elsewhere.
+Facts from CUDA.md A8, A10 and A11, each as a function of the release; ``mirror.core.cuda.gpus`` has what each compiles for.
+What a machine has is read elsewhere.
 
-Rule: for a release, a component or a GPU that the tables do not hold, the answer is None or empty: not known, not refused.
+Rule: for a release or a component that the tables do not hold, the answer is None or empty: not known, not refused.
 
 Example::
 
-    >>> gcc_ceiling("12.8"), driver_floor("13.0"), first_release("sm_90a")
-    (14, '580', '12.0')
+    >>> gcc_ceiling("12.8"), driver_floor("13.0"), native_driver("12.8")
+    (14, '580', '570.26')
 """
 
 from __future__ import annotations
@@ -20,17 +21,15 @@ from mirror.core.names import dotted_numbers
 _GCC = (("12.0", 12), ("12.4", 13), ("12.8", 14), ("13.0", 15), ("13.4", 16))
 """First release -> newest major version of gcc that its ``crt/host_config.h`` takes (CUDA.md A10)."""
 
+GCC_FLOOR = 9
+"""The oldest gcc that C++17 kernels work with in practice (CUDA.md A10)."""
+
 _FLOORS = {"11": "450.80.02", "12": "525.60.13", "13": "580"}
 """Major release -> oldest driver by minor version compatibility (CUDA.md A11)."""
 
 _NATIVE = {"12.4": "550.54.14", "12.6": "560.28.03", "12.8": "570.26", "12.9": "575.51.03", "13.0": "580.65.06",
            "13.1": "590.44.01"}  # fmt: skip
 """Release -> the driver that it was shipped with (CUDA.md A11)."""
-
-_GPUS = {"75": "10.0", "80": "11.0", "86": "11.1", "87": "11.4", "89": "11.8", "90": "11.8", "90a": "12.0", "100": "12.8",
-         "100a": "12.8", "103": "12.9", "103a": "12.9", "107": "13.4", "110": "13.0", "120": "12.8", "120a": "12.8",
-         "121": "12.9", "121a": "12.9"}  # fmt: skip
-"""Compute capability -> first toolkit release (CUDA.md A12)."""
 
 PARTS = ("nvcc", "cudart", "cccl", "nvrtc", "cublas", "cusparse", "cusolver", "curand")
 """The components of ``VERSIONS``, by role. Parts of one component (``crt`` of nvcc, ``X-devel`` of X) have its version."""
@@ -94,11 +93,6 @@ def newest_release(driver: str) -> str:
     """The newest CUDA release that a driver of this version supports natively, ``"12.9"``; empty when older than all known."""
     fitting = [release for release, native in _NATIVE.items() if version_tuple(native) <= version_tuple(driver)]
     return max(fitting, key=release_pair, default="")
-
-
-def first_release(gpu: str) -> str:
-    """The first toolkit that compiles for a GPU (``"sm_90a"``), ``"12.0"``; empty when not known."""
-    return _GPUS.get(gpu[3:] if gpu.startswith("sm_") else gpu, "")
 
 
 def version_tuple(version: str) -> tuple[int, ...]:

@@ -42,6 +42,8 @@ RECORD_MISMATCH = "record-mismatch"
 """Its waiver names a project whose RECORD vouches for none of its files, once they are installed."""
 
 GLIBC_FLOOR = "glibc-floor"
+CUDA_MAJOR = "cuda-major"
+FLASHINFER_SET = "flashinfer-set"
 PICKLE = "pickle"
 SAFETENSORS = "safetensors"
 
@@ -85,6 +87,12 @@ RULES = {
     ),
     "bytecode": Rule("compiled Python beside its source, which runs in the place of what people read", True),
     "gpu-code": Rule("GPU code that cannot be read, so that nobody knows which GPUs it is for", True),
+    CUDA_MAJOR: Rule(
+        "projects for another major release of CUDA than torch's, or torch for another than the target's", True
+    ),
+    FLASHINFER_SET: Rule(
+        "flashinfer-cubin or flashinfer-jit-cache of another version or CUDA than flashinfer-python's", True
+    ),
     COLLISION: Rule("one path with different bytes in two wheels", True),
     PICKLE: Rule("model files in the format of Python's pickle, which run code when they are loaded", True),
     SAFETENSORS: Rule("safetensors files whose header does not describe them", False),

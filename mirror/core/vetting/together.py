@@ -1,6 +1,6 @@
 """How the wheels of a bundle go together: paths that two of them bring, and what they require of each other.
 
-``mirror.core.vetting.wheel`` judges each wheel by itself.
+``mirror.core.vetting.wheel`` judges each wheel by itself, ``mirror.core.vetting.cuda`` which CUDA they are for.
 
 Rules (SECURITY.md 29 and 43): one path has one content, whichever wheel is installed first; a file is nowhere a directory of
 another wheel; each Requires-Dist that applies on the target is met inside the set, with the extras that are really asked for.
@@ -12,10 +12,12 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from mirror.core.target import Target
+from mirror.core.vetting.cuda import Part, cuda_findings
 from mirror.core.vetting.rules import Finding
 from mirror.core.vetting.wheel import Vetted
 from mirror.core.wheels.needs import Needs
@@ -35,7 +37,8 @@ def vet_set(
         What the rules refuse, and what a person may want to know.
     """
     collisions, notes = _collisions(wheels)
-    return (*collisions, *_unmet(wheels, target, requirements)), notes
+    needs = Needs({wheel.project: wheel.requires for wheel in wheels}, requirements, target)
+    return (*collisions, *_unmet(wheels, needs), *cuda_findings(_parts(wheels, needs), target)), notes
 
 
 def _collisions(wheels: Sequence[Vetted]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -72,9 +75,19 @@ def _collision(one: Vetted, other: Vetted, paths: Sequence[str]) -> Finding:
     return Finding("collision", other.artifact.path, other.project, what, one.project, (one.project,))
 
 
-def _unmet(wheels: Sequence[Vetted], target: Target, requirements: Iterable[str]) -> Iterator[Finding]:
+def _parts(wheels: Sequence[Vetted], needs: Needs) -> Iterator[Part]:
+    """The wheels, each with what it really asks for."""
+    for wheel in wheels:
+        asked = []
+        for line in wheel.requires:
+            with contextlib.suppress(ValueError):  # told by _unmet
+                wanted = Requirement.parse(line)
+                asked += [wanted.name] if needs.applies(wheel.project, wanted) else []
+        yield Part(wheel.project, wheel.artifact.version, tuple(asked), wheel.artifact.path)
+
+
+def _unmet(wheels: Sequence[Vetted], needs: Needs) -> Iterator[Finding]:
     versions = {wheel.project: wheel.artifact.version for wheel in wheels}
-    needs = Needs({wheel.project: wheel.requires for wheel in wheels}, requirements, target)
     for wheel in wheels:
         said = set()
         for line in wheel.requires:

@@ -21,7 +21,9 @@ from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import Version
 
-_OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
+OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
+"""Minor version of the oldest glibc that manylinux knows for an architecture."""
+
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _BUILD = re.compile(r"[0-9][A-Za-z0-9_.]*", re.ASCII)
 
@@ -88,7 +90,7 @@ def target_tags(target: Target) -> frozenset[str]:
 
 
 def _platforms(target: Target) -> Iterator[str]:
-    for minor in range(target.glibc_pair[1], _OLDEST_GLIBC[target.arch] - 1, -1):
+    for minor in range(target.glibc_pair[1], OLDEST_GLIBC[target.arch] - 1, -1):
         yield f"manylinux_2_{minor}_{target.arch}"
         if minor in _LEGACY and (target.arch == "x86_64" or minor == 17):
             yield f"{_LEGACY[minor]}_{target.arch}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from mirror.core.cuda.gpus import capability
 from mirror.core.kinds import KINDS, META, TOOL
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
@@ -21,17 +22,6 @@ from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place
 from mirror.review.questions.question import Question
 from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report, Signatory
-
-_GPUS = {
-    "8.0": "A100, A30",
-    "8.6": "A40, A10",
-    "8.9": "L4, L40, L40S",
-    "9.0": "H100, H200, GH200",
-    "10.0": "B200, GB200",
-    "10.3": "B300, GB300",
-    "12.0": "RTX PRO Blackwell, RTX 50",
-}
-"""NVIDIA's names, for readers who do not think in compute capabilities (CUDA.md A12)."""
 
 
 def banner(report: Report) -> Html:
@@ -128,9 +118,9 @@ def in_words(target: Target) -> str:
     """A target for people."""
     parts = [f"Linux on {target.arch} with glibc {target.glibc} or newer", f"Python {target.python}"]
     if target.gpu:
-        capability = target.cuda_arch.rstrip("af")
-        names = f" ({_GPUS[capability]})" if capability in _GPUS else ""
-        parts.append(f"NVIDIA GPUs of compute capability {capability}{names}, as {target.gpu}")
+        known, number = capability(target.gpu), target.cuda_arch.rstrip("af")
+        names = f" ({', '.join(known.models)})" if known else ""
+        parts.append(f"NVIDIA GPUs of compute capability {number}{names}, as {target.gpu}")
     if target.cuda:
         parts.append(f"CUDA {target.cuda}")
     if target.cpu:

@@ -94,10 +94,17 @@ def test_what_the_review_commands_print(ask: Any, tmp_path: Path, monkeypatch: p
     assert breached["breaches"]
 
 
+def test_what_is_known_of_machines(ask: Any) -> None:
+    assert len(ask("targets", shape="targets")["variants"]) == 88
+    assert ask("targets", "gh200", "--cuda", "12.8", shape="targets-variant")["target"]["arch"] == "aarch64"
+    assert ask("targets", "none", code=2, shape="error")["error"]["ref"] == "usage"
+
+
 def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRROR_HOME", str(desk.path / "trust"))
     monkeypatch.setenv("XDG_DATA_HOME", str(desk.path / "share"))
     ask("status", code=99, shape="error")
+    ask("detect", "-o", tmp_path / "target.toml", shape="detect")
     ask("trust", "add", desk.bundle("0.9", sequence=0), shape="trust-add")
     ask("doctor", "--quick", shape="doctor")
     for version, sequence in (("1.0", 1), ("2.0", 2)):

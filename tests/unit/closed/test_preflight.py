@@ -10,6 +10,7 @@ from mirror.closed.host.machine import Disk, Host
 from mirror.closed.preflight import PreflightFailed, check, needed_bytes, prefer_carried, prefix_issues
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.cpus import ISAS
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 
@@ -84,6 +85,24 @@ def test_no_installer_is_an_issue(tmp_path: Path) -> None:
 def test_no_list_of_wheels_is_an_issue(tmp_path: Path) -> None:
     manifest = dataclasses.replace(MANIFEST, artifacts=(TOOL, WHEEL))
     assert issues(tmp_path, manifest) == ("the bundle has no meta/install.txt, the list of wheels to install",)
+
+
+@pytest.mark.group(64)
+def test_processors_that_lack_what_the_wheels_were_built_for_are_an_issue(tmp_path: Path) -> None:
+    manifest = dataclasses.replace(MANIFEST, target=dataclasses.replace(MANIFEST.target, cpu="avx2"))
+    host = dataclasses.replace(HOST, cpu_flags=ISAS["avx"].flags)
+    assert issues(tmp_path, manifest, host=host) == (
+        "the bundle is for processors with avx2, this host has x86-64-v1, x86-64-v2, avx",
+    )
+    check(manifest, tmp_path / "p", HOST, DISK, FOUND)  # whose flags are not known
+
+
+def test_gpus_of_another_kind_are_told_and_refuse_nothing(tmp_path: Path) -> None:
+    host = dataclasses.replace(HOST, gpu_models=("NVIDIA A100-SXM4-80GB",) * 8)
+    told = "the bundle is for GPUs of sm_90a, this host has NVIDIA A100-SXM4-80GB (8.0)"
+    assert check(MANIFEST, tmp_path / "p", host, DISK, FOUND).notes == (told,)
+    for model in ("NVIDIA H200", "a model of tomorrow"):
+        assert check(MANIFEST, tmp_path / "p", dataclasses.replace(HOST, gpu_models=(model,)), DISK, FOUND).notes == ()
 
 
 @pytest.mark.group(49)

@@ -300,7 +300,8 @@ def test_an_earlier_bundle_that_was_approved_says_by_whom(tmp_path: Path) -> Non
         (Target("3.9", "aarch64", "2.34"), "Linux on aarch64 with glibc 2.34 or newer; Python 3.9"),
         (
             Target("3.11", "x86_64", "2.28", "sm_75", cpu="x86-64-v3"),
-            "Linux on x86_64 with glibc 2.28 or newer; Python 3.11; NVIDIA GPUs of compute capability 7.5, as sm_75; "
+            "Linux on x86_64 with glibc 2.28 or newer; Python 3.11; NVIDIA GPUs of compute capability 7.5 (T4, RTX 2080 Ti), "
+            "as sm_75; "
             "processors of level x86-64-v3",
         ),
     ],

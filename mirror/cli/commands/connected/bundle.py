@@ -57,6 +57,12 @@ def configure(subparsers: Any) -> None:
         help="the [target] of a lock that has no NAME.toml (default: this machine)",
     )
     parser.add_argument(
+        "--check-target",
+        type=Path,
+        metavar="FILE",
+        help="refuse what is not for this host: a file that 'mirror detect -o FILE' wrote there",
+    )
+    parser.add_argument(
         "--group",
         action="append",
         metavar="NAME",
@@ -112,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         index_url=args.index_url,
         rpm_fingerprints=tuple(args.rpm_fingerprint),
         target=args.target,
+        host=args.check_target,
         extras=tuple(args.extra),
         groups=None if args.group is None else tuple(args.group),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +27,9 @@ release brings which file, for mirror which); or NAME.redist.toml (NVIDIA's comp
 place of [rpms]. NAME is looked for in lockfiles/, then here.
 
 Versions that are locked already are kept where they still answer; when nothing changes, no file does. --upgrade lets them move:
-everything, the CUDA toolchain included, or only the projects named ('toolchain' names the CUDA toolchain). What moved is told;
-so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. No package's code is run.
+everything, or only the projects named ('toolchain' names the CUDA toolchain, 'interpreter' the Python that is carried). What
+moved is told; so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. Pins for
+different releases of CUDA are refused. No package's code is run.
 """
 
 
@@ -41,6 +44,12 @@ def configure(subparsers: Any) -> None:
         nargs="*",
         metavar="PROJECT",
         help="take the newest versions that fit, of these projects, or of everything when none is named",
+    )
+    parser.add_argument(
+        "--target",
+        type=Path,
+        metavar="FILE",
+        help="first take Python, glibc and GPU of NAME.toml from a host's file, which 'mirror detect -o FILE' wrote there",
     )
     parser.add_argument(
         "--resolver",
@@ -63,6 +72,7 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from mirror.connected.fetching.store import Store
     from mirror.connected.lock import lock
+    from mirror.connected.locking.adoption import adopted
     from mirror.connected.locking.drafts import LockOptions
     from mirror.connected.locking.upgrade import Upgrade
 
@@ -76,7 +86,10 @@ def run(args: argparse.Namespace) -> int:
         upgrade=Upgrade.of(args.upgrade),
         index_url=args.index_url,
     )
-    locked = lock(_wishes(args.stack), options, Store.default(), Console())
+    console, wishes = Console(), _wishes(args.stack)
+    with adopted(wishes, args.target, console) if args.target else nullcontext(()) as taken:
+        locked = lock(wishes, options, Store.default(), console)
+    locked = replace(locked, notes=(*taken, *locked.notes))
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
 

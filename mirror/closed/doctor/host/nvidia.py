@@ -24,15 +24,8 @@ from pathlib import Path
 
 from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import read_host
+from mirror.core.cuda.gpus import capability_of
 from mirror.core.names import whole_number
-
-_MODELS = (
-    (r"\b(GB300|B300)\b", "10.3"), (r"\b(GB200|B200|B100)\b", "10.0"), (r"\b(GH200|H[128]00|H20|H800)\b", "9.0"),
-    (r"\b(A100|A800|A30)\b", "8.0"), (r"\b(A40|A10G?|A16|A2|RTX A\d+|RTX 30\d\d)\b", "8.6"),
-    (r"\b(L4|L20|L40S?|RTX 40\d\d)\b", "8.9"), (r"\b(T4|RTX 20\d\d)\b", "7.5"), (r"\bV100\b", "7.0"),
-    (r"\b(RTX 50\d\d|RTX PRO \d+ Blackwell)\b", "12.0"), (r"\bGB10\b", "12.1"), (r"\bThor\b", "11.0"),
-)  # fmt: skip
-"""Models by name -> compute capability (CUDA.md A12)."""
 
 _NODE = re.compile(r"nvidia\d+")
 
@@ -135,11 +128,6 @@ def _text(path: Path) -> str:
 def _gpu(facts: Mapping[str, str]) -> Gpu:
     model = facts.get("Model") or "unknown model"
     return Gpu(model, capability_of(model), facts.get("GPU Excluded") == "Yes")
-
-
-def capability_of(model: str) -> str:
-    """The compute capability of a model by its name; empty when the name is not known."""
-    return next((capability for pattern, capability in _MODELS if re.search(pattern, model)), "")
 
 
 def _is_board(device: Path) -> bool:

@@ -21,10 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.command import run
+from mirror.core.cuda.releases import GCC_FLOOR
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-
-_FLOOR = 9
-"""C++17 kernels need it in practice (CUDA.md A10)."""
 
 ROLES = {
     "gcc": ("nvcc", ("NVCC_CCBIN",), ("gcc",)),
@@ -170,17 +168,17 @@ def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | 
             fix=f"name an older one: export NVCC_PREPEND_FLAGS='-ccbin /path/to/g++-{ceiling}'",
             row="10",
         )
-    if compiler.kind == "gcc" and compiler.version[0] < _FLOOR:
+    if compiler.kind == "gcc" and compiler.version[0] < GCC_FLOOR:
         return Finding(
             PROBLEM if release else WARNING,
             "compiler",
-            f"{compiler} is too old for {user}: C++17 needs gcc {_FLOOR} or newer",
+            f"{compiler} is too old for {user}: C++17 needs gcc {GCC_FLOOR} or newer",
             cause="it is the system's own compiler (RHEL 8 has gcc 8.5)",
             proof=proof,
             fix="use a newer one beside it: gcc-toolset-13, or a module",
             row="65",
         )
-    room = f"; nvcc of CUDA {release} takes {_FLOOR} to {ceiling}" if ceiling and compiler.kind == "gcc" else ""
+    room = f"; nvcc of CUDA {release} takes {GCC_FLOOR} to {ceiling}" if ceiling and compiler.kind == "gcc" else ""
     return Finding(GOOD, "compiler", f"{compiler} ({compiler.path}){room}")
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mirror.closed.host.command import run
 from mirror.core.cuda.components import bringer, release_pair
-from mirror.core.cuda.releases import first_release
+from mirror.core.cuda.gpus import first_release
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _COMPILER = {

@@ -152,3 +152,15 @@ def test_a_waiver_for_one_library_leaves_the_others_refused(tmp_path: Path) -> N
         "alpha-1.0-py3-none-any.whl: alpha/core.so needs GLIBC_2.34 (pthread_create); the target promises glibc 2.28 "
         "[glibc-floor]"
     )
+
+
+def test_a_wheel_whose_gpu_code_serves_none_of_the_targets_gpus_is_told(tmp_path: Path) -> None:
+    wheels = []
+    for name, gpus in (("hopper", ["sm_80", "sm_90a"]), ("blackwell", ["sm_100a", "compute_100"])):
+        code = make_library(tmp_path / f"{name}.so", gpu_code=gpus).read_bytes()
+        path = make_wheel(tmp_path, name, "1.0", files={f"{name}/_C.so": code})
+        with path.open("rb") as stream:  # as contents are read for a bundle: GPU code, too
+            wheels.append((taken(path)[0], read_wheel(stream, scratch=tmp_path)))
+    told = vet(dict(wheels), replace(TARGET, gpu="sm_90a"), STACK).notes
+    assert told == ("blackwell 1.0 has GPU code for sm_100a, compute_100, and none that serves sm_90a",)
+    assert vet(dict(wheels), TARGET, STACK).notes == ()

@@ -67,10 +67,3 @@ def test_a_release_has_its_compiler_and_drivers(release: str, gcc: int | None, f
 )
 def test_a_driver_has_its_newest_release(driver: str, release: str) -> None:
     assert cudarelease.newest_release(driver) == release
-
-
-@pytest.mark.parametrize(
-    ("gpu", "release"), [("sm_90a", "12.0"), ("sm_90", "11.8"), ("sm_103", "12.9"), ("121a", "12.9"), ("sm_999", "")]
-)
-def test_a_gpu_has_its_first_release(gpu: str, release: str) -> None:
-    assert cudarelease.first_release(gpu) == release

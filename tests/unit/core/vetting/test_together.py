@@ -108,3 +108,13 @@ def test_row_43_extras_count_when_they_are_asked_for() -> None:
         "gamma",
         "epsilon",
     ]
+
+
+def test_wheels_for_different_cudas_are_refused_when_their_extras_and_markers_ask_for_them() -> None:
+    torch = wheel("torch", "2.14.1", requires=["nvidia-nccl-cu13"])
+    server = wheel("server", requires=["nvidia-nccl-cu12; extra == 'old'", "nvidia-nccl-cu12; python_version < '3'"])
+    libraries = [wheel("nvidia-nccl-cu13"), wheel("nvidia-nccl-cu12")]
+    assert found(torch, server, libraries[0]) == []
+    (finding,) = found(torch, server, *libraries, requirements=["server[old]"])
+    assert (finding.rule, finding.path, finding.project) == ("cuda-major", server.artifact.path, "server")
+    assert finding.what == "it is for CUDA 12 (it asks for nvidia-nccl-cu12 1.0); torch 2.14.1 is for CUDA 13"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, capability_of, counted, read_nvidia
+from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, counted, read_nvidia
+from mirror.core.cuda.gpus import capability_of
 
 VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (x)\nGCC version: 15\n"
 INFORMATION = """\

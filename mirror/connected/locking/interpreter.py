@@ -1,0 +1,140 @@
+"""The interpreter's lock, ``NAME.python.toml``: one relocatable CPython of python-build-standalone, by its address and digest.
+
+Which archives there are, and their digests, is told by ``pbs-installer``, a package of the index that is made from each release
+of python-build-standalone; nothing is asked of a network. ``mirror.connected.stack.interpreter`` reads the wish.
+
+Rules: of a minor version the newest patch release that is known is taken, and kept until somebody upgrades; the archive is the
+``install_only_stripped`` one for the target's architecture and glibc; a setting of this machine (``PBS_INSTALLER_BASE_URL``)
+does not get into the lock.
+
+Example::
+
+    lock_interpreter(InterpreterWish("3.11"), stack.target, now).pins[0].url
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from typing import Any, ClassVar
+
+from pbs_installer import get_download_link
+
+from mirror.connected.fetching.download import clean_url
+from mirror.connected.stack.interpreter import InterpreterWish
+from mirror.connected.toolchain.lockfile import LockFile, locked_line, once_in_order, seconds, table_lines
+from mirror.core.errors import InvalidDocument
+from mirror.core.fields import Fields
+from mirror.core.kinds import INTERPRETER, Kind
+from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.target import Target, architecture
+
+_ARCHIVE = "-install_only_stripped.tar.gz"
+
+
+@dataclass(frozen=True)
+class ArchivePin:
+    """One archive: the patch release in it, the architecture that it is for, where it is, and its digest."""
+
+    version: str
+    arch: str
+    url: str
+    sha256: Sha256Hex
+
+
+@dataclass(frozen=True)
+class InterpreterLock(LockFile):
+    """The contents of ``NAME.python.toml``.
+
+    Attributes:
+        locked: time of locking in seconds since 1970 UTC.
+        pins: one.
+    """
+
+    KIND: ClassVar[Kind] = INTERPRETER
+    TITLE: ClassVar[str] = "interpreter"
+    FORMAT: ClassVar[str] = "mirror-interpreter/1"
+    ENDING: ClassVar[str] = "python.toml"
+
+    locked: int
+    pins: tuple[ArchivePin, ...]
+
+    @classmethod
+    def answers(cls, wishes: Any) -> bool:
+        return isinstance(wishes, InterpreterWish)
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> InterpreterLock:
+        lock = cls(seconds(fields), tuple(map(_pin, fields.tables("archive"))))
+        once_in_order(fields, "archive", [pin.version for pin in lock.pins], "version")
+        return lock
+
+    def lines(self) -> Iterator[str]:
+        yield locked_line(self.locked)
+        for pin in self.pins:
+            yield from table_lines("archive", pin)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return dict.fromkeys(("cpython",), self.pins[0].version)
+
+    def _differences(self, wishes: InterpreterWish, target: Target) -> Iterator[str]:
+        for pin in self.pins:
+            if not _is(pin.version, wishes.version):
+                yield f"the stack wants Python {wishes.version}, the lock has {pin.version}"
+            if pin.arch != target.arch:
+                yield f"the target is {target.arch}, the locked Python is for {pin.arch}"
+
+
+def _pin(fields: Fields) -> ArchivePin:
+    return fields.fill(
+        ArchivePin,
+        arch=fields.checked("arch", architecture),
+        url=fields.checked("url", clean_url),
+        sha256=fields.checked("sha256", sha256_hex),
+    )
+
+
+def _is(version: str, wanted: str) -> bool:
+    return f"{version}.".startswith(f"{wanted}.")
+
+
+def lock_interpreter(
+    wish: InterpreterWish, target: Target, now: int, previous: InterpreterLock | None = None
+) -> InterpreterLock:
+    """Pin the archive of a version.
+
+    Args:
+        now: the time of locking, in seconds since 1970 UTC.
+        previous: a lock whose archive is kept where it still answers; None to take the newest.
+
+    Raises:
+        InvalidDocument: when no archive of that version is known.
+    """
+    if previous and not previous.differences(wish, target):
+        return previous
+    source = f"pbs-installer {installed_version('pbs-installer')}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # it reads its table in a way that 3.11 and 3.12 frown upon
+            found, (url, digest) = get_download_link(wish.version, target.arch, "linux", base_url="")
+    except ValueError:
+        raise _unknown(wish, target, source) from None
+    if not digest or not url.endswith(_ARCHIVE):
+        raise _unknown(wish, target, source)
+    version = f"{found.major}.{found.minor}.{found.micro}"
+    return InterpreterLock(now, (ArchivePin(version, target.arch, clean_url(url), sha256_hex(digest)),))
+
+
+def _unknown(wish: InterpreterWish, target: Target, source: str) -> InvalidDocument:
+    error = InvalidDocument(
+        "NAME.toml", "interpreter.version", f"{source} knows no CPython {wish.version} for Linux on {target.arch}"
+    )
+    error.hint = (
+        "Take another patch release, a newer pbs-installer (pip install -U pbs-installer), or name url and sha256."
+    )
+    return error

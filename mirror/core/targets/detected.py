@@ -1,0 +1,269 @@
+"""What a host says of itself, in one small file: ``mirror detect`` writes it there, and it is held against targets elsewhere.
+
+It is read on the connected side, where whoever carried it is a stranger: bounded, strict, every text one short printable line.
+``mirror.closed.doctor.detect`` finds the facts, ``mirror.core.targets.fit`` judges them.
+
+Rules: a fact is there, or its name is under ``unknown`` with the reason, never both and never neither; an empty text is a plain
+no (no driver is loaded, no gcc is found); what is written is below 2,048 bytes, so that it fits on a page or into a QR code;
+equal facts have equal bytes.
+
+Example::
+
+    host = Detected.load(Path("target.toml"))
+    host.glibc, host.unknown.get("fips")        # "2.34", None
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Tuple
+
+from mirror.core.cpus import isa_name
+from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.fields import Fields
+from mirror.core.target import architecture
+from mirror.core.toml import parse_toml
+
+FORMAT = "mirror-host/1"
+MAX_BYTES = 2048
+"""What is written; what is read may be eight times as long, for somebody may have added comments."""
+
+_MAX_READ = 8 * MAX_BYTES
+_MOST = 16
+"""GPUs of one kind each, Pythons, or disks."""
+
+_LINE = re.compile(r"[\x20-\x7e]{0,160}", re.ASCII)
+_VERSION = re.compile(r"([0-9]{1,6}(\.[0-9]{1,6}){0,4})?", re.ASCII)
+_TAG = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+_NO = -1
+
+Marker = Tuple[str, str]
+
+
+@dataclass(frozen=True)
+class GpuKind:
+    """GPUs of one model: how the driver names it, its compute capability (empty when not known), and how many there are."""
+
+    model: str
+    capability: str
+    count: int
+
+    @classmethod
+    def from_fields(cls, table: Fields) -> GpuKind:
+        return table.fill(cls, model=table.checked("model", _line), capability=table.checked("capability", _version))
+
+
+@dataclass(frozen=True)
+class FoundPython:
+    """A CPython of the host's: its version, its path, and whether its C headers and the module ``venv`` are there."""
+
+    version: str
+    path: str
+    headers: bool
+    venv: bool
+
+    @classmethod
+    def from_fields(cls, table: Fields) -> FoundPython:
+        return table.fill(cls, version=table.checked("version", _version), path=table.checked("path", _line))
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system: what it is for, a path on it, bytes that this user may still write, whether programs start from it."""
+
+    use: str
+    path: str
+    free_bytes: int
+    noexec: bool
+
+    @classmethod
+    def from_fields(cls, table: Fields) -> Disk:
+        return table.fill(cls, use=table.checked("use", _line), path=table.checked("path", _line))
+
+
+@dataclass(frozen=True)
+class Detected:
+    """One host. What is None is not known, and ``unknown`` says why.
+
+    Attributes:
+        arch: as ``uname -m`` prints it.
+        glibc: its version; empty for another C library.
+        libstdcxx, cxxabi: newest symbol versions of the C++ library, ``"3.4.30"`` and ``"1.3.13"``; empty without that library.
+        cpu: every instruction set that its processors have (``mirror.core.cpus``).
+        driver: version of the NVIDIA kernel driver; empty when none is loaded.
+        driver_cuda: newest CUDA release that the driver supports by itself; empty when none is loaded.
+        cuda_compat: driver version of a cuda-compat library that was found; empty when none was.
+        gcc: version; empty when none is on the PATH.
+        fips: whether the kernel is in FIPS mode.
+        shm_bytes: free in /dev/shm.
+        quota_bytes: the least that a quota leaves this user anywhere; -1 when there is no quota.
+        gpus, pythons: of each kind; an empty tuple when there is none.
+        disks: where things would be installed, cached and compiled.
+        platform_tags: newest and oldest platform tag that its wheels may have (PEP 600), as uv and pex name platforms.
+        markers: values of the marker variables (PEP 508) under its first Python, sorted.
+        unknown: fact -> why it is not known.
+    """
+
+    arch: str
+    glibc: str | None = None
+    libstdcxx: str | None = None
+    cxxabi: str | None = None
+    cpu: tuple[str, ...] | None = None
+    driver: str | None = None
+    driver_cuda: str | None = None
+    cuda_compat: str | None = None
+    gcc: str | None = None
+    fips: bool | None = None
+    shm_bytes: int | None = None
+    quota_bytes: int | None = None
+    gpus: tuple[GpuKind, ...] | None = None
+    pythons: tuple[FoundPython, ...] | None = None
+    disks: tuple[Disk, ...] = ()
+    platform_tags: tuple[str, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Detected:
+        """Read a file.
+
+        Raises:
+            Unreadable: when that fails. InvalidDocument: when it is none, with the path to the fault.
+        """
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(_MAX_READ + 1)
+        except OSError as exc:
+            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, document: str = "host") -> Detected:
+        """Inverse of ``encode``; comments and the order of keys do not count. Raises InvalidDocument."""
+        try:
+            return cls._parsed(data, document)
+        except InvalidDocument as exc:
+            exc.hint = "'mirror detect -o target.toml' writes such a file on the closed host."
+            raise
+
+    @classmethod
+    def _parsed(cls, data: bytes, document: str) -> Detected:
+        table = Fields(parse_toml(data, document, _MAX_READ), document)
+        table.known_format(FORMAT)
+        unknown = _unknown(table.table("unknown"))
+        for name in unknown:
+            if name in table:
+                table.fail(name, "it is under 'unknown' as well")
+        markers = table.table("markers")
+        names = _Known(table, unknown)
+        host = cls(
+            arch=table.checked("arch", architecture),
+            glibc=names.text("glibc"),
+            libstdcxx=names.text("libstdcxx"),
+            cxxabi=names.text("cxxabi"),
+            cpu=None if "cpu" in unknown else table.all_checked("cpu", isa_name),
+            driver=names.text("driver"),
+            driver_cuda=names.text("driver_cuda"),
+            cuda_compat=names.text("cuda_compat"),
+            gcc=names.text("gcc"),
+            fips=None if "fips" in unknown else table.flag("fips"),
+            shm_bytes=names.number("shm_bytes", 0),
+            quota_bytes=names.number("quota_bytes", _NO),
+            gpus=None if "gpus" in unknown else tuple(map(GpuKind.from_fields, _few(table, "gpus"))),
+            pythons=None if "pythons" in unknown else tuple(map(FoundPython.from_fields, _few(table, "pythons"))),
+            disks=tuple(map(Disk.from_fields, _few(table, "disks"))),
+            platform_tags=table.all_checked("platform_tags", _tag),
+            markers=tuple(sorted((name, markers.checked(name, _line)) for name in markers.left())),
+            unknown=unknown,
+        )
+        table.end()
+        return host
+
+    def encode(self) -> bytes:
+        """As TOML."""
+        return ("\n".join(self._lines()) + "\n").encode("ascii")
+
+    def _lines(self) -> Iterator[str]:
+        yield "# What this host is, as 'mirror detect' found it; for 'mirror lock --target' and 'mirror bundle --check-target'."
+        yield f'format = "{FORMAT}"'
+        plain = [one.name for one in fields(self) if one.name not in ("gpus", "pythons", "disks", "markers", "unknown")]
+        yield from (f"{name} = {_toml(value)}" for name in plain if (value := getattr(self, name)) is not None)
+        for name in ("gpus", "pythons", "disks"):
+            for row in getattr(self, name) or ():
+                yield f"[[{name}]]"
+                yield from (f"{key} = {_toml(value)}" for key, value in vars(row).items())
+        for name, pairs in (("markers", self.markers), ("unknown", sorted(self.unknown.items()))):
+            if pairs:
+                yield f"[{name}]"
+                yield from (f"{key} = {_toml(value)}" for key, value in pairs)
+
+    def to_dict(self) -> dict[str, Any]:
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in ("gpus", "pythons", "disks"):
+            facts[name] = None if facts[name] is None else [vars(row) for row in facts[name]]
+        lists = {name: list(value) for name, value in facts.items() if isinstance(value, tuple) and name != "markers"}
+        return {**facts, **lists, "markers": dict(self.markers), "unknown": dict(self.unknown)}
+
+
+class _Known:
+    """Facts of a table that may be unknown instead."""
+
+    def __init__(self, table: Fields, unknown: Mapping[str, str]) -> None:
+        self._table, self._unknown = table, unknown
+
+    def text(self, name: str) -> str | None:
+        return None if name in self._unknown else self._table.checked(name, _version)
+
+    def number(self, name: str, minimum: int) -> int | None:
+        return None if name in self._unknown else self._table.number(name, minimum=minimum)
+
+
+def one_line(text: str, most: int = 80) -> str:
+    """A foreign text as such a file may hold it: printable ASCII, and not long."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:most]
+
+
+_MAY_BE_UNKNOWN = frozenset(one.name for one in fields(Detected) if one.default is None)
+
+
+def _unknown(table: Fields) -> dict[str, str]:
+    table.only(*_MAY_BE_UNKNOWN)
+    return {name: table.checked(name, _line) for name in table.left()}
+
+
+def _few(table: Fields, name: str) -> tuple[Fields, ...]:
+    rows = tuple(table.tables(name))
+    if len(rows) > _MOST:
+        table.fail(name, f"it has {len(rows)} entries, more than {_MOST}")
+    return rows
+
+
+def _line(text: str) -> str:
+    if not _LINE.fullmatch(text):
+        raise ValueError("expected one line of at most 160 printable ASCII characters")
+    return text
+
+
+def _version(text: str) -> str:
+    if not _VERSION.fullmatch(text):
+        raise ValueError(f"expected a version such as '2.34', got {text[:40]!r}")
+    return text
+
+
+def _tag(text: str) -> str:
+    if not _TAG.fullmatch(text):
+        raise ValueError(f"expected a platform tag such as 'manylinux_2_34_x86_64', got {text[:60]!r}")
+    return text
+
+
+def _toml(value: object) -> str:
+    """Texts, numbers, flags and lists of texts are alike in JSON and TOML, as long as they are ASCII."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
