@@ -67,6 +67,7 @@ class Options:
         allow_older: why a bundle older than what was installed is wanted nevertheless; empty when it is not.
         policy: that the bundle must keep; None for none.
         repair: build what this bundle was installed as anew, if it is damaged; nothing else is installed.
+        volumes: directories in which volumes of the bundle may lie.
     """
 
     bundle: Path
@@ -77,6 +78,7 @@ class Options:
     allow_older: str = ""
     policy: Policy | None = None
     repair: bool = False
+    volumes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def install(
     Raises:
         MirrorError: as the modules of this room name what went wrong; the old state stands.
     """
-    with open_bundle(options.bundle) as bundle, readable_for_others():
+    with open_bundle(options.bundle, options.volumes) as bundle, readable_for_others():
         store = store or TrustStore.default()
         manifest = trusted_manifest(bundle, store, options.fingerprint)
         refuse_layer(options.bundle, manifest)

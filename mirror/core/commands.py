@@ -142,6 +142,12 @@ COMMANDS = (
         "say whom this machine trusts",
         "Either nothing was changed or all of it: 'mirror trust show' shows what is trusted.",
     ),
+    Command(
+        "split",
+        ANYWHERE,
+        "write a file in volumes for media, and check them",
+        "Volumes that are there are whole: the same command goes on after them.",
+    ),
     Command("help", ANYWHERE, "show a page of the handbook, or a command's help"),
     Command("completion", ANYWHERE, "print the completion script for a shell"),
 )

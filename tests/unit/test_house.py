@@ -29,7 +29,7 @@ MAY_IMPORT = {
 ORDER = {
     "core": (
         "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
+        "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
         "logs",
     ),
     "connected": (

@@ -11,7 +11,7 @@ from typing import Any
 
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import fingerprint
+from mirror.cli.options import add_bundle_argument, fingerprint
 from mirror.closed.install import Installed, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
@@ -42,7 +42,7 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument(
         "--prefix", type=Path, metavar="DIR", help="where to (default: ~/.local/share/mirror/ and the stack's name)"
     )
@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         args.allow_older,
         read_policy(args.policy) if args.policy else None,
         args.repair,
+        tuple(args.volumes),
     )
     installed = install(options, progress=Console())
     added = _added(args.cache, installed) if args.cache else None
