@@ -30,14 +30,14 @@ ORDER = {
     "core": (
         "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "system", "kinds", "stackfiles",
         "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
-        "logs",
+        "logs", "delta",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
-        "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
+        "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "delta", "bundle",
     ),
     "closed": (
-        "host", "venv", "toolkit", "preflight", "prefix", "environment", "silence", "warm", "selftest", "soundness",
+        "host", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest", "soundness",
         "kinds", "building", "upgrade_check", "install", "garbage", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),

@@ -308,14 +308,42 @@ class Bundle:
             yield member[0]
             offset += layout.member_bytes(member[1])
 
+    @property
+    def begin_size(self) -> int:
+        """How many bytes come before the artifacts: the manifest, its signatures and the roots."""
+        return self._offset
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly these bytes of the file, unchecked.
+
+        Raises:
+            BadLayout: when it ends before.
+            Unreadable: when the system cannot read it.
+        """
+        return self._exactly(offset, size)
+
+    def members(self) -> Iterator[tuple[str, int, int]]:
+        """Name, offset and size of every member by its header, for those to whom the manifest is not trusted.
+
+        It ends where no header of ours follows.
+        """
+        offset = 0
+        while offset + BLOCK <= self._size and (found := layout.read_member(self._exactly(offset, BLOCK))):
+            name, size = found
+            yield name, offset + BLOCK, size
+            offset += layout.member_bytes(size)
+
+    def stream(self, start: int, size: int) -> BinaryIO:
+        """A seekable stream over bytes of the file, unchecked; valid while the bundle is open."""
+        return io.BufferedReader(_Range(self._file, start, size), _CHUNK)
+
     def offset(self, artifact: Artifact) -> tuple[int, int]:
         """Where an artifact's data is in the file: ``(offset, size)`` in bytes."""
         return self._offsets[artifact.path] + BLOCK, artifact.size
 
     def open(self, artifact: Artifact) -> BinaryIO:
         """A seekable stream over one artifact's bytes; valid while the bundle is open."""
-        start, size = self.offset(artifact)
-        return io.BufferedReader(_Range(self._file, start, size), _CHUNK)
+        return self.stream(*self.offset(artifact))
 
     def read(self, artifact: Artifact) -> bytes:
         """A small artifact's bytes, digest checked.
