@@ -106,6 +106,12 @@ COMMANDS = (
         "Whether the refusal was written, 'mirror verify' shows; the same command writes it again.",
     ),
     Command(
+        "apply",
+        CLOSED,
+        "make a bundle of a delta and the bundle before",
+        "The bundle is there whole or not at all: the same command begins anew.",
+    ),
+    Command(
         "install",
         CLOSED,
         "verify a bundle and install it",

@@ -78,7 +78,9 @@ class DamagedBase(MirrorError):
     ref = "damaged-base"
     exit_code = FAMILIES["files"]
     message = "{base}: {problem}"
-    hint = "This copy of the base is damaged: 'mirror verify' tells more. Name another copy with --base, or copy it again."
+    hint = (
+        "This copy of the base is damaged: 'mirror verify' tells more. Name another copy with --base, or copy it again."
+    )
 
     base: str
     problem: str
@@ -89,10 +91,12 @@ class OtherZlib(MirrorError):
 
     ref = "other-zlib"
     exit_code = FAMILIES["install"]
-    message = "the zlib of this host's Python ({version}) gives other bytes than the builder's; to be carried whole: {files}"
+    message = (
+        "the zlib of this host's Python ({version}) gives other bytes than the builder's; to be carried whole: {files}"
+    )
     hint = (
-        "Run mirror with a Python whose zlib is the original one, or ask the builder for a delta made with --no-redeflate, which "
-        "needs none; or have the whole bundle carried. Nothing was written."
+        "Run mirror with a Python whose zlib is the original one, or ask the builder for a delta made with --no-redeflate, "
+        "which needs none; or have the whole bundle carried. Nothing was written."
     )
 
     version: str
@@ -212,7 +216,9 @@ def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, prog
     places = {name: (offset, size) for name, offset, size in base.members()}
     for part in head.parts:
         if part.base and places.get(part.base.path, (0, -1))[1] != part.base.size:
-            raise DamagedBase(str(base.path), f"{part.base.path} is not where it should be, with {part.base.size} bytes")
+            raise DamagedBase(
+                str(base.path), f"{part.base.path} is not where it should be, with {part.base.size} bytes"
+            )
     free = shutil.disk_usage(output.absolute().parent).free
     if free < head.size:
         raise Unwritable(str(output), f"it takes {head.size} bytes, {output.absolute().parent} has {free} free")
@@ -277,7 +283,9 @@ class _Work:
                 self._put(layout.padding(part.size))
         self._put(layout.END)
         if self._digest.hexdigest() != head.sha256:
-            raise DamagedDelta(str(self._delta.path), f"what comes out has sha256 {self._digest.hexdigest()}, not {head.sha256}")
+            raise DamagedDelta(
+                str(self._delta.path), f"what comes out has sha256 {self._digest.hexdigest()}, not {head.sha256}"
+            )
 
     def _put(self, data: bytes) -> None:
         self._out(data)
@@ -306,7 +314,9 @@ class _Work:
             raise self._by_zlib(part) if part.how == MEMBERS and not left else self._damaged(part, words)
 
     def _damaged(self, part: Part, problem: str) -> DamagedDelta:
-        return DamagedDelta(str(self._delta.path), f"{part.path or 'the begin of the bundle'} does not come out: {problem}")
+        return DamagedDelta(
+            str(self._delta.path), f"{part.path or 'the begin of the bundle'} does not come out: {problem}"
+        )
 
     def _by_zlib(self, part: Part) -> OtherZlib:
         import zlib

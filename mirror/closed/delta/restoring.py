@@ -87,7 +87,9 @@ def _wheel(part: Part, feed: _Feed) -> Iterator[bytes]:
                     break
                 yield data
         if count != packed:
-            raise Unrestorable(f"member {number} has {count} bytes when it is packed again, it had {packed}", by_zlib=True)
+            raise Unrestorable(
+                f"member {number} has {count} bytes when it is packed again, it had {packed}", by_zlib=True
+            )
     yield framing[at:]
     if feed.has_more():
         raise Unrestorable("something follows its last member")

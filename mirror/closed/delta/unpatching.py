@@ -1,8 +1,8 @@
 """zstd frames that were made with a prefix: who decompresses them on this host.
 
 As with RPMs (``mirror.closed.toolkit.zstd``) a child process does: this Python where its library has zstd (3.14) or
-``backports.zstd`` lies beside it; the host's ``zstd`` program, of 1.4.5 or newer; a Python of the version that the base is for, with
-the decompressor that the base carries, if that is signed as the trusted root asks. The prefix is handed over as a file.
+``backports.zstd`` lies beside it; the host's ``zstd`` program, of 1.4.5 or newer; a Python of the version that the base is for,
+with the decompressor that the base carries, if that is signed as the trusted root asks. The prefix is handed over as a file.
 
 Rules: a way is believed only after it has decompressed a known frame; every frame is followed (``OneFrame``); what comes out is
 exactly as long as the head told.

@@ -62,7 +62,7 @@ def compressed(data: bytes, prefix: bytes) -> bytes:
     from backports import zstd  # not at the top: only deltas need it, and Python 3.14 has it elsewhere
 
     window = max(10, min(31, (len(prefix) + len(data)).bit_length()))
-    options = {
+    options: dict[int, int] = {
         zstd.CompressionParameter.compression_level: LEVEL,
         zstd.CompressionParameter.window_log: window,
         zstd.CompressionParameter.checksum_flag: 1,
@@ -99,7 +99,9 @@ def prefix_of(layout: Sequence[Stretch], start: int, size: int) -> tuple[Slice, 
     chosen: dict[int, tuple[int, int]] = {}
     left = PREFIX_BYTES
     cut = [one for one in inside if one[2] - one[1] < one[0].size]
-    for stretch, low, high in sorted(inside, key=lambda one: one in cut):  # those that are cut take what the others leave
+    for stretch, low, high in sorted(
+        inside, key=lambda one: one in cut
+    ):  # those that are cut take what the others leave
         if stretch.part in chosen or not stretch.part_size:
             continue
         first, last = 0, stretch.part_size

@@ -1,14 +1,15 @@
 """Making a delta: for each file of the new bundle the smallest way in which it comes out of the base.
 
 1. Files that the base has are only named.
-2. A wheel is taken apart and every member is deflated again (``wheels``); where most come back, its stream is compressed against
-   its counterpart's (``frames``).
+2. A wheel is taken apart and every member is deflated again (``wheels``); where some come back, its stream is compressed
+   against its counterpart's (``frames``).
 3. Any other file, and a wheel that gains nothing so, is compressed against its counterpart's bytes; or carried as it is.
 4. The delta has its name only when it is whole.
 
 Which file is whose counterpart: the one of the same path; else the one of the same kind and project.
 
-Rules: both bundles were trusted by whoever asks, and the target was verified; what was deflated again was compared byte for byte.
+Rules: both bundles are held to the trusted root, and each file of the base to its digest before it is used; what was deflated
+again was compared byte for byte.
 
 Example::
 
@@ -18,8 +19,8 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import io
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,18 @@ class MadeDelta:
 def delta_path(target: Path, base: Manifest) -> Path:
     """Where the delta of a bundle goes: beside it, named after the base's sequence."""
     return target.with_name(f"{target.name}.from-{base.sequence}.delta")
+
+
+def check_base(base: Path, output: Path) -> None:
+    """Refuse now what would be refused after the long work.
+
+    Raises:
+        NoDelta: when the new bundle would be written over the one before.
+        MirrorError: as ``open_bundle``.
+    """
+    with open_bundle(base) as bundle:
+        if output.exists() and bundle.path.exists() and output.samefile(bundle.path):
+            raise NoDelta(str(base), str(output), "they are one file: name another for the new bundle with -o")
 
 
 def make_delta(
@@ -202,7 +215,7 @@ class _Work:
         manifest = self._base.manifest_bytes
         counterpart = Counterpart(layout.MANIFEST, len(manifest), self._base.digest)
         stretch = [Stretch(size, FILE, len(manifest))]
-        pieces = tuple(frames([data], stretch, Unpacked(_stream(manifest), len(manifest)), self._write))
+        pieces = tuple(frames([data], stretch, Unpacked(io.BytesIO(manifest), len(manifest)), self._write))
         digest = Sha256Hex(hashlib.sha256(data).hexdigest())
         return Part("", size, digest, BYTES, counterpart, stream=size, pieces=pieces)
 
@@ -214,7 +227,9 @@ class _Work:
             return _part(artifact, SAME, same)
         base = self._counterpart(artifact)
         with tempfile.SpooledTemporaryFile(1 << 24) as scratch:
-            found = (artifact.path.endswith(".whl") and self._redeflate and self._members(artifact, base, scratch)) or None
+            found = (
+                artifact.path.endswith(".whl") and self._redeflate and self._members(artifact, base, scratch)
+            ) or None
             if found is None or found.packed > _WORTH * artifact.size:
                 scratch.seek(0)
                 scratch.truncate()
@@ -253,7 +268,8 @@ class _Work:
 
     def _bytes(self, artifact: Artifact, base: Artifact | None, scratch: Any) -> Part:
         stretch = [Stretch(artifact.size, FILE if base else -1, base.size if base else 0)]
-        stream = iter(lambda source=self._target.open(artifact): source.read(1 << 20), b"")
+        source = self._target.open(artifact)
+        stream = iter(lambda: source.read(1 << 20), b"")
         pieces = tuple(frames(stream, stretch, self._open_base(base), scratch.write))
         return _part(artifact, BYTES, base, stream=artifact.size, pieces=pieces)
 
@@ -297,12 +313,6 @@ def _part(artifact: Artifact, how: str, base: Artifact | None, **more: Any) -> P
     if not any(piece.slices for piece in more.get("pieces", ())) and how != SAME:
         counterpart = None
     return Part(artifact.path, artifact.size, artifact.sha256, how, counterpart, **more)
-
-
-def _stream(data: bytes) -> Any:
-    import io
-
-    return io.BytesIO(data)
 
 
 def _table(file: Unpacked, packed: Packed) -> bytes:

@@ -137,7 +137,9 @@ class Part:
         if self.base:
             told["base"] = vars(self.base)
         if self.pieces:
-            told["pieces"] = [{"packed": one.packed, "slices": [list(part) for part in one.slices]} for one in self.pieces]
+            told["pieces"] = [
+                {"packed": one.packed, "slices": [list(part) for part in one.slices]} for one in self.pieces
+            ]
         return {**told, **({"settings": list(self.settings)} if self.settings else {})}
 
     @classmethod
@@ -193,7 +195,9 @@ def _slices(fields: Fields) -> tuple[Slice, ...]:
     for one in fields.take("slices", list, []):
         values = _numbers(fields, "slices", one if isinstance(one, list) else [None])
         if len(values) != 3 or values[:2] < before or not 0 < values[2] <= left:
-            fields.fail("slices", f"expected part, start and length in ascending order, {left} bytes at most, got {one}")
+            fields.fail(
+                "slices", f"expected part, start and length in ascending order, {left} bytes at most, got {one}"
+            )
         before, left = (values[0], values[1] + values[2]), left - values[2]
         slices.append(Slice(*values))
     fields.end()

@@ -57,7 +57,9 @@ class OpenDelta:
         packed = self._at(len(line), int(told[1]))
         actual = hashlib.sha256(packed).hexdigest()
         if actual != told[2].decode():
-            raise DamagedDelta(str(self.path), f"the sha256 of its head is {actual}, its first line says {told[2].decode()}")
+            raise DamagedDelta(
+                str(self.path), f"the sha256 of its head is {actual}, its first line says {told[2].decode()}"
+            )
         self.head = Delta.parse(packed)
         if self.size != self._start + self.head.body_bytes:
             words = f"it has {self.size} bytes, its head describes {self._start + self.head.body_bytes}"
@@ -75,7 +77,9 @@ class OpenDelta:
                 digest.update(data)
                 advance(len(data))
         if digest.hexdigest() != self.head.body_sha256:
-            words = f"the sha256 of what follows its head is {digest.hexdigest()}, the head says {self.head.body_sha256}"
+            words = (
+                f"the sha256 of what follows its head is {digest.hexdigest()}, the head says {self.head.body_sha256}"
+            )
             raise DamagedDelta(str(self.path), words)
 
     def body(self, start: int, length: int) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """A file of a bundle as a delta sees it: its bytes; and where it is a zip file, its framing and its members unpacked.
 
-The framing is everything in a zip file that is no member's content: headers and directory, one after another. A stretch of any of
-these is named by three numbers (``Slice``): 0 is the file as it lies there, 1 its framing, 2 and more its members in the order
-of their bytes, inflated.
+The framing is everything in a zip file that is no member's content: headers and directory, one after another. A stretch of any
+of these is named by three numbers (``Slice``): 0 is the file as it lies there, 1 its framing, 2 and more its members in the
+order of their bytes, inflated.
 
 Rules: a zip file is read by the strict reader of wheels (``mirror.core.wheels.wheelzip``); contents are streamed.
 
