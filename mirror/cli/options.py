@@ -53,24 +53,6 @@ def add_repository_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bundle_argument(parser: argparse.ArgumentParser, told: str = "the bundle") -> None:
-    """FILE, which may lie in volumes, and where these are."""
-    parser.add_argument("bundle", type=Path, metavar="FILE", help=told)
-    add_volumes_option(parser)
-
-
-def add_volumes_option(parser: argparse.ArgumentParser) -> None:
-    """Where volumes are, besides the directory of what was named."""
-    parser.add_argument(
-        "--volumes",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="a directory in which volumes of 'mirror split' lie, besides FILE's own; may be repeated",
-    )
-
-
 STACK_HELP = "the stack: its name, such as h100, or a path to its NAME.toml or NAME.txt"
 """How a stack is named, wherever a command takes one: see ``mirror.core.stackfiles``."""
 

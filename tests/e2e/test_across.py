@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,15 @@ def test_the_next_bundle_goes_as_a_delta_in_volumes_of_which_one_is_lost(tmp_pat
     made = builder.json("split", "first.tar", "--size", "10M", "-o", media[0])
     assert len(made["volumes"]) > 1 and made["sha256"] == first["sha256"]
     shutil.move(media[0] / "first.tar.002", media[1])
-    operator("trust", "add", media[0] / "first.tar.volumes", "--volumes", media[1], "--fingerprint", first["root_fingerprint"])
+    operator(
+        "trust",
+        "add",
+        media[0] / "first.tar.volumes",
+        "--volumes",
+        media[1],
+        "--fingerprint",
+        first["root_fingerprint"],
+    )
     volumes = (media[0] / "first.tar.volumes", "--volumes", media[1])
     operator("approve", *volumes, "--key", key)
     assert operator("verify", *volumes).startswith(f"ok: {volumes[0]} is intact")

@@ -29,8 +29,8 @@ MAY_IMPORT = {
 ORDER = {
     "core": (
         "errors", "words", "names", "fields", "toml", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "toolkit", "vetting",
-        "logs", "delta",
+        "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda",
+        "toolkit", "vetting", "logs", "delta",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",

@@ -63,6 +63,9 @@ from mirror.core.wheels.wheelzip import BadZip
 _WORTH = 0.95
 """What does not become smaller than this goes whole: it is not worth a patch."""
 
+_GOOD = 0.5
+"""A wheel that becomes smaller than this when it is taken apart is not tried in another way."""
+
 _CHANGING = re.compile(r"[0-9a-f]{8,}|[0-9]+(?:\.[0-9]+)*")
 """In a member's name: versions, and the hashes that auditwheel adds."""
 
@@ -226,21 +229,20 @@ class _Work:
             advance(artifact.size)
             return _part(artifact, SAME, same)
         base = self._counterpart(artifact)
-        with tempfile.SpooledTemporaryFile(1 << 24) as scratch:
-            found = (
-                artifact.path.endswith(".whl") and self._redeflate and self._members(artifact, base, scratch)
-            ) or None
-            if found is None or found.packed > _WORTH * artifact.size:
-                scratch.seek(0)
-                scratch.truncate()
-                found = self._bytes(artifact, base, scratch)
+        with tempfile.TemporaryFile() as inside, tempfile.TemporaryFile() as outside:
+            ways: list[tuple[Part, IO[bytes]]] = []
+            if artifact.path.endswith(".whl") and self._redeflate and (found := self._members(artifact, base, inside)):
+                ways.append((found, inside))
+            if not ways or ways[0][0].packed > _GOOD * artifact.size:
+                ways.append((self._bytes(artifact, base, outside), outside))
             advance(artifact.size)
-            if found.packed > _WORTH * artifact.size:
+            smallest, scratch = min(ways, key=lambda way: way[0].packed)
+            if smallest.packed > _WORTH * artifact.size:
                 self._copy(self._target.open(artifact))
                 return _part(artifact, WHOLE, None)
             scratch.seek(0)
             self._copy(scratch)
-            return found
+            return smallest
 
     def _copy(self, stream: Any) -> None:
         while data := stream.read(1 << 20):

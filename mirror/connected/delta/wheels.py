@@ -11,7 +11,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,15 +23,13 @@ from mirror.core.wheels.wheelzip import Member
 Reopen = Callable[[], Unpacked]
 """The same file once more, for another thread."""
 
-_PATIENCE = 8
-"""After so many members in a row that no settings gave back, only those are tried that gave back another."""
-
-_BLOCK = 32
+_SAMPLE = 24
+"""So many members, of all sizes, are tried with all settings."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """For each member its settings, and whether most of the wheel can be packed again."""
+    """For each member, in the order of their bytes, the settings that give it back; ``AS_IS`` for none."""
 
     settings: tuple[int, ...]
 
@@ -41,41 +39,39 @@ class Packed:
 
 
 def how_packed(reopen: Reopen, advance: Advance) -> Packed:
-    """Try every member of a wheel.
+    """Try every member of a wheel; of a sample all settings, of the others those that the sample knows.
 
     Raises:
         BadZip: when it is no zip file that is read here.
     """
     members = reopen().members
-    order, misses, found = list(SETTINGS), 0, {}
+    largest = sorted(
+        (one for one in members if one.method == DEFLATED and one.packed), key=lambda one: (-one.packed, one.name)
+    )
+    sample = largest[:: max(1, len(largest) // _SAMPLE)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        deflated_ones = [one for one in members if one.method == DEFLATED and one.packed]
-        blocks = [deflated_ones[at : at + _BLOCK] for at in range(0, len(deflated_ones), _BLOCK)]
-        for block, tried in zip(blocks, _map(pool, reopen, blocks, order, advance)):
-            for member, settings in zip(block, tried):
-                found[member.header] = settings
-                misses = misses + 1 if settings == AS_IS else 0
-                if settings in order[1:]:
-                    order.remove(settings)
-                    order.insert(0, settings)
-            if misses >= _PATIENCE:
-                order[:] = [one for one in order if one in found.values()]
+
+        def tried(some: Sequence[Member], order: Sequence[int]) -> dict[int, int]:
+            blocks = [some[at::8] for at in range(8)]  # large ones and small ones in each
+            found = pool.map(lambda block: _settings_of_all(reopen(), block, order, advance), blocks)
+            return {header: settings for one in found for header, settings in one.items()}
+
+        found = tried(sample, SETTINGS)
+        known = [settings for settings in SETTINGS if settings in found.values()]
+        if known:
+            found.update(tried([one for one in largest if one.header not in found], known))
     return Packed(tuple(found.get(member.header, AS_IS) for member in members))
 
 
-def _map(
-    pool: ThreadPoolExecutor, reopen: Reopen, blocks: Sequence[Sequence[Member]], order: list[int], advance: Advance
-) -> Iterator[list[int]]:
-    """The blocks' settings in order; those that wait are tried with what was learned meanwhile."""
-
-    def try_block(block: Sequence[Member]) -> list[int]:
-        file, found = reopen(), []
-        for member in block:
-            found.append(_settings_of(file, member, tuple(order)))
-            advance(member.packed)
-        return found
-
-    return pool.map(try_block, blocks)
+def _settings_of_all(
+    file: Unpacked, members: Sequence[Member], order: Sequence[int], advance: Advance
+) -> dict[int, int]:
+    """The settings of members of one file, by where each begins."""
+    found = {}
+    for member in members:
+        found[member.header] = _settings_of(file, member, order)
+        advance(member.packed)
+    return found
 
 
 def _settings_of(file: Unpacked, member: Member, order: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json
-from mirror.cli.options import add_volumes_option
+from mirror.cli.parsing import add_volumes_option
 from mirror.core.volumes.splitting import CheckedVolumes, Split, check_volumes, split
 from mirror.core.words import counted
 

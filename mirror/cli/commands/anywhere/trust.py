@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
-from mirror.cli.options import add_actions, add_volumes_option, fingerprint
-from mirror.cli.parsing import Usage
+from mirror.cli.options import add_actions, fingerprint
+from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
 from mirror.core.signatures.fingerprints import grouped

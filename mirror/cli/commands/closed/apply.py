@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json
-from mirror.cli.options import add_volumes_option
+from mirror.cli.parsing import add_volumes_option
 from mirror.core.delta.opened import is_delta
 from mirror.core.errors import Unreadable
 from mirror.core.trust.sidecars import shell_word

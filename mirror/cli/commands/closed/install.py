@@ -12,7 +12,8 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.commands.closed.apply import made_of_delta
 from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import add_bundle_argument, fingerprint
+from mirror.cli.options import fingerprint
+from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.install import Installed, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import print_json
-from mirror.cli.options import STACK_HELP, add_volumes_option
+from mirror.cli.options import STACK_HELP
+from mirror.cli.parsing import add_volumes_option
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.which.place import Place, bundled_place, installed_place, locked_place
 from mirror.closed.which.search import Answer, toml_line, toml_table, which

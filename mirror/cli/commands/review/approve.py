@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_tallies
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED

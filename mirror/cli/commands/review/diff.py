@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
-from mirror.cli.options import add_volumes_option
+from mirror.cli.parsing import add_volumes_option
 from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.manifest import BUILT
 from mirror.core.bundle.reader import open_bundle

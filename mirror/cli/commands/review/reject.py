@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mirror.cli.commands.review.approve import add_decision_options, run
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.trust.sidecars import REJECTED
 
 

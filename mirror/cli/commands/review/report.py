@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy

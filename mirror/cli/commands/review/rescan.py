@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json, shown
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.policy.document import read_policy

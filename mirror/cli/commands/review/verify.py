@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
-from mirror.cli.options import add_bundle_argument
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import MirrorError
