@@ -92,6 +92,7 @@ def foreign_wheel(directory: Path, name: str, version: str, data: bytes) -> Path
 
 def make_pair(directory: Path) -> Pair:
     """Bundles ``old.tar`` and ``new.tar``, and the delta."""
+    directory.mkdir(exist_ok=True)
     program, library, words = code(1), code(2, 90_000), code(3)
     members = {"alpha/__init__.py": b"", "alpha/program.py": program, "alpha.libs/lib-0a1b2c3d.so": library}
     later = {

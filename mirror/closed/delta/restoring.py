@@ -2,7 +2,7 @@
 
 Example::
 
-    for data in restored(part, base, frames): ...
+    for data in restored(part, base, delta.body, start, frame): ...
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ exactly as long as the head told.
 
 Example::
 
-    with Unpatcher(ways, work) as unpatcher:
-        for data in unpatcher.frame(prefix, packed, size): ...
+    unpatcher = Unpatcher([this_python(), host_program()], work)
+    for data in unpatcher.frame(prefix, packed, size): ...
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ again was compared byte for byte.
 
 Example::
 
-    made = make_delta(Path("old.tar"), Path("new.tar"), root, Path("new.tar.delta"))
+    made = make_delta(Path("old.tar"), Path("new.tar"), root)
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ do not come back are taken as they lie there.
 
 Example::
 
-    packed = how_packed(lambda: Unpacked(bundle.open(artifact), artifact.size))
+    packed = how_packed(lambda: Unpacked(bundle.open(artifact), artifact.size), advance)
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ its name (zlib-ng) packs as well and to other bytes: ``sample_digest`` tells bef
 
 Example::
 
-    >>> settings_of(packed, content)
-    6
+    packed = b"".join(deflated([b"words"], settings=6))
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ that of everything after the head; nothing here says that a bundle is good.
 Example::
 
     head = Delta.parse(data)
-    head.target.sha256
+    head.base.manifest_sha256
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The index of a file's volumes: ``FILE.volumes``, a text that ``sha256sum -c`` reads, too.
 
-Its first line, a comment to sha256sum, tells the whole file; then each volume has a line, in order. Where they lie, and whether
+Its first line, a comment to sha256sum, tells the whole file (``# mirror-volumes/1: h100.tar has 5 bytes in volumes of 3, sha256
+...``); then each volume has a line, in order (``cdcd...  h100.tar.001``). Where they lie, and whether
 they are what it says, is for ``mirror.core.volumes.opened`` and ``mirror.core.volumes.splitting``.
 
 Rules: the text is a function of the index, so that there is no second spelling of it; every volume but the last has the same
@@ -8,10 +9,7 @@ size; a name is one part of a path, and printable.
 
 Example::
 
-    >>> print(VolumeIndex("h100.tar", 5, 3, digest, (first, second)).encode().decode())
-    # mirror-volumes/1: h100.tar has 5 bytes in volumes of 3, sha256 ab...
-    cd...  h100.tar.001
-    ef...  h100.tar.002
+    VolumeIndex("h100.tar", 5, 3, digest, (first, second)).encode()
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json
-from mirror.cli.parsing import add_volumes_option
+from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.delta.opened import is_delta
-from mirror.core.errors import Unreadable
 from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 
@@ -65,12 +64,12 @@ def made_of_delta(path: Path, base: Optional[Path], volumes: Sequence[Path], sto
     """The bundle that a delta makes, made now; None when the path names no delta.
 
     Raises:
-        Unreadable: when a base is named and it is none.
+        Usage: when a base is named and it is none.
         MirrorError: as ``apply_delta``.
     """
     if not is_delta(path, volumes):
         if base:
-            raise Unreadable(str(path), "it is no delta, and --base is for one")
+            raise Usage(f"--base is for a delta, and {path} is none", hint="Leave --base out, or name the delta.")
         return None
     return _apply(path, base, None, volumes, store).path
 

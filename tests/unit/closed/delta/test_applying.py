@@ -139,7 +139,7 @@ def test_a_base_whose_headers_are_damaged_is_named(pair: Pair) -> None:
     assert isinstance(refused(pair), DamagedBase)
 
 
-@pytest.mark.group(13)
+@pytest.mark.group(1, 2, 3)
 def test_a_delta_that_is_flipped_or_cut_anywhere_is_refused(pair: Pair) -> None:
     whole = pair.delta.read_bytes()
     draw = random.Random(1)
@@ -213,7 +213,7 @@ HOSTILE: dict[str, tuple[Edit, type[MirrorError], str]] = {
 }
 
 
-@pytest.mark.group(37)
+@pytest.mark.group(47)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_delta_that_means_harm_is_refused_by_name(pair: Pair, name: str) -> None:
     change, kind, words = HOSTILE[name]
@@ -222,7 +222,7 @@ def test_a_delta_that_means_harm_is_refused_by_name(pair: Pair, name: str) -> No
     assert isinstance(error, kind) and words in str(error)
 
 
-@pytest.mark.group(37)
+@pytest.mark.group(47)
 @pytest.mark.parametrize(
     ("frame", "words"),
     [

@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
-@pytest.mark.group(12, 37)
+@pytest.mark.group(12, 47)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_head_that_is_not_sound_is_refused_with_the_place(name: str) -> None:
     change, where = FAULTS[name]
@@ -109,7 +109,7 @@ def test_a_head_that_is_not_sound_is_refused_with_the_place(name: str) -> None:
     assert caught.value.where == where
 
 
-@pytest.mark.group(37)
+@pytest.mark.group(47)
 def test_a_head_that_inflates_without_end_is_refused() -> None:
     for data in (gzip.compress(b" " * (70 << 20)), b"", b"no gzip", HEAD.encode()[:-9], HEAD.encode() + b"x"):
         with pytest.raises(InvalidDocument):

@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.mark.group(13, 15)
+@pytest.mark.group(4, 57)
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_volume_that_is_to_blame_is_named_and_copying_it_again_is_enough(
     name: str, made: Path, media: Path
@@ -142,6 +142,7 @@ def test_a_signed_file_that_is_damaged_before_it_was_split_is_no_volumes_fault(m
     assert isinstance(refused(tmp_path / "b.tar.volumes"), DigestMismatch)
 
 
+@pytest.mark.group(13)
 def test_volumes_of_two_bundles_are_not_mixed(media: Path, tmp_path: Path) -> None:
     simulator = BundleSimulator()
     simulator.add("meta/a.txt", b"other")
@@ -166,6 +167,7 @@ def test_an_index_that_is_damaged_is_refused_with_its_line(media: Path) -> None:
     assert isinstance(refused(media / "a/b.tar.volumes", media / "b"), InvalidDocument)
 
 
+@pytest.mark.group(16)
 def test_what_is_no_file_is_not_waited_for(media: Path) -> None:
     (media / "b/b.tar.002").unlink()
     os.mkfifo(media / "b/b.tar.002")
