@@ -25,7 +25,7 @@ from typing import Callable, Tuple
 
 from mirror.closed.toolkit.zstd import ZstdProcess, unpack_zstd
 from mirror.core.archives.zstdframe import OneFrame
-from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, place_of
 
 _CHILD = """
 import sys
@@ -36,6 +36,7 @@ except ImportError:
     from backports import zstd
 prefix = open(sys.argv[1], "rb").read()
 words = {"zstd_dict": zstd.ZstdDict(prefix, is_raw=True).as_prefix} if prefix else {}
+del prefix
 source, out, inner = sys.stdin.buffer, sys.stdout.buffer, zstd.ZstdDecompressor(**words)
 for block in iter(lambda: source.read1(1 << 18), b""):
     while not inner.eof:
@@ -128,14 +129,11 @@ class Unpatcher:
 
         Raises:
             ValueError, EOFError: when it is none, or has not exactly ``size`` bytes.
-            OSError: when the prefix cannot be written, or the child cannot be started.
+            Unwritable: when there is no room for the prefix.
+        OSError: when the child cannot be started.
         """
         place = self._work / "prefix"
-        with place.open("wb") as stream:
-            empty = True
-            for data in prefix:
-                empty = empty and not data
-                stream.write(data)
+        empty = not self._put(place, prefix)
         words = [word.replace("{prefix}", str(place)) for word in self._command]
         if empty:
             words = [word for word in words if not word.startswith("--patch-from=")]
@@ -160,3 +158,17 @@ class Unpatcher:
             if size or frame.unused_data:
                 raise ValueError("it holds less than was told, or something follows it")
         os.truncate(place, 0)
+
+    def _put(self, place: Path, prefix: Iterable[bytes]) -> int:
+        """Write a prefix; how many bytes it has.
+
+        Raises:
+            Unwritable: when there is no room for it.
+        """
+        try:
+            with place.open("wb") as stream:
+                return sum(stream.write(data) for data in prefix)
+        except OSError as exc:
+            error = Unwritable(place_of(exc, place), exc.strerror or str(exc))
+            error.hint = "It takes 96 MiB for a while: free space there, or set TMPDIR to a directory that has it."
+            raise error from exc

@@ -41,8 +41,8 @@ from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 FORMAT = "mirror-delta/1"
 MAGIC = f"{FORMAT} ".encode()
 PIECE_BYTES = 64 << 20
-PREFIX_BYTES = 128 << 20
-"""With pieces of 64 MiB, the memory that a frame takes stays below 256 MiB, and ``zstd -d`` takes it without ``--long``."""
+PREFIX_BYTES = 96 << 20
+"""With pieces of 64 MiB, whoever decompresses a frame stays below 256 MiB, and ``zstd -d`` takes it without ``--long``."""
 
 MAX_HEAD_BYTES = 64 << 20
 MAX_PACKED_HEAD_BYTES = 16 << 20

@@ -30,10 +30,10 @@ class DamagedDelta(MirrorError):
     ref = "damaged-delta"
     exit_code = FAMILIES["files"]
     message = "{path} is not an intact delta: {problem}"
-    hint = "Copy the delta again. If it persists, ask its maker for a new one, or for the whole bundle."
 
     path: str
     problem: str
+    hint: str = "Copy the delta again. If it persists, ask its maker for a new one, or for the whole bundle."
 
 
 class OpenDelta:
@@ -50,7 +50,12 @@ class OpenDelta:
         line = self._at(0, min(self.size, 128)).partition(b"\n")[0] + b"\n"
         told = _LINE.fullmatch(line)
         if told is None:
-            raise DamagedDelta(str(self.path), f"it does not begin with '{FORMAT} SIZE SHA256'")
+            error = DamagedDelta(str(self.path), f"it does not begin with '{FORMAT} SIZE SHA256'")
+            if not line.startswith(MAGIC):
+                error.hint = (
+                    "Is this the right file? 'mirror bundle NAME --from PREV' writes a delta beside the bundle."
+                )
+            raise error
         self._start = len(line) + int(told[1])
         if int(told[1]) > MAX_PACKED_HEAD_BYTES or self._start > self.size:
             raise DamagedDelta(str(self.path), f"it has {self.size} bytes, its head is said to end at {self._start}")

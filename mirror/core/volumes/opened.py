@@ -55,10 +55,9 @@ class NoVolumeIndex(MirrorError):
 
     ref = "no-volume-index"
     exit_code = FAMILIES["files"]
-    message = "{volume} is a volume of {name}, and {name}.volumes lies in none of {places}"
+    message = "{name}.volumes, the index of its volumes, lies in none of {places}"
     hint = "Copy the index, which 'mirror split' wrote beside the volumes, or name its directory with --volumes."
 
-    volume: str
     name: str
     places: tuple[str, ...]
 
@@ -237,7 +236,7 @@ def find_index(path: Path, places: Sequence[Path]) -> Optional[Path]:
             if not (is_there and volume == (name, number)) and any(
                 _is_there(p / volume_name(name, number)) for p in places
             ):
-                raise NoVolumeIndex(volume_name(name, number), name, tuple(map(str, places)))
+                raise NoVolumeIndex(name, tuple(map(str, places)))
     return None
 
 

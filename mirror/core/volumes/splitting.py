@@ -295,9 +295,10 @@ def check_volumes(path: Path, directories: Sequence[Path] = (), progress: Progre
         MirrorError: as ``mirror.core.volumes.opened.open_file``, but for volumes: those are what is told.
     """
     places = list(dict.fromkeys((path.parent, *directories)))
-    index_path = find_index(path, places)
+    beside = (place / f"{path.name}{SUFFIX}" for place in places)  # the whole may be there, too
+    index_path = find_index(path, places) or next((one for one in beside if facts_of(one)), None)
     if index_path is None:
-        raise NoVolumeIndex(path.name, (volume_of(path.name) or (path.name,))[0], tuple(map(str, places)))
+        raise NoVolumeIndex((volume_of(path.name) or (path.name,))[0], tuple(map(str, places)))
     index, volume = read_index(index_path), volume_of(path.name)
     alone = volume if volume and volume[0] == index.name and path != index_path else None
     numbers = [alone[1]] if alone else range(1, len(index.digests) + 1)

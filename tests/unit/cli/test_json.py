@@ -19,8 +19,8 @@ from mirror.closed.prefix.generations import generation_at
 from mirror.connected.prepare import prepare
 from mirror.core.toolkit.fileindex import BUNDLED
 from tests.support.bundles import BundleSimulator
-from tests.support.desk import BASE, Desk
 from tests.support.deltas import make_pair
+from tests.support.desk import BASE, Desk
 from tests.support.index import LoopbackIndex
 from tests.support.keys import make_root, role, trust_store, write_private_key
 from tests.support.osv import CRITICAL, record, write_dump

@@ -159,7 +159,7 @@ def test_volumes_without_their_index_ask_for_it(media: Path, name: str) -> None:
     (media / "a/b.tar.volumes").unlink()
     error = refused(media / "a" / name, media / "b")
     assert isinstance(error, NoVolumeIndex)
-    assert str(error).endswith(f"and b.tar.volumes lies in none of {media}/a, {media}/b")
+    assert str(error) == f"b.tar.volumes, the index of its volumes, lies in none of {media}/a, {media}/b"
 
 
 def test_an_index_that_is_damaged_is_refused_with_its_line(media: Path) -> None:
@@ -173,6 +173,14 @@ def test_what_is_no_file_is_not_waited_for(media: Path) -> None:
     os.mkfifo(media / "b/b.tar.002")
     assert isinstance(refused(media / "a/b.tar.volumes", media / "b"), BadVolumes)
     assert isinstance(refused(media / "nothing.tar"), Unreadable)
+
+
+def test_volumes_are_checked_by_the_name_of_the_whole_that_is_still_there(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "c")
+    assert not any(one.fault for one in check_volumes(tmp_path / "c/b.tar").volumes)
+    (tmp_path / "c/b.tar.volumes").unlink()
+    with pytest.raises(NoVolumeIndex):
+        check_volumes(tmp_path / "c/b.tar")
 
 
 def test_each_volume_is_checked_alone(media: Path) -> None:
