@@ -320,13 +320,14 @@ def test_a_full_disk_is_named_and_nothing_is_left(made: Pair, pair: Pair) -> Non
         f"cannot write small/new.tar: it takes {made.made.head.size} bytes, {directory}/small has 65536 free"
         in done.stderr
     )
-    limited = [*["prlimit", "--fsize=20000"], *apply_.replace("small/", "").split()]
-    done = subprocess.run(
-        limited,
-        cwd=directory,
-        env=environment(pair, PYTHONPATH=str(Path(__file__).parents[4])),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 10 and "cannot write new.tar: File too large" in done.stderr
-    assert not pair.new.exists() and not list(directory.glob(".new.tar*"))
+    for limit, place in ((140_000, "new.tar"), (20_000, f"{directory}/tmp/mirror-apply-")):
+        (directory / "tmp").mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["prlimit", f"--fsize={limit}", *apply_.replace("small/", "").split()],
+            cwd=directory,
+            env=environment(pair, PYTHONPATH=str(Path(__file__).parents[4]), TMPDIR=str(directory / "tmp")),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 10 and f"cannot write {place}" in done.stderr and "File too large" in done.stderr
+        assert not pair.new.exists() and not list(directory.glob(".new.tar*")) and not list(directory.glob("tmp/*"))
