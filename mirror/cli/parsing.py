@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn, Optional, TextIO
 
 from mirror.cli.caller import spoken
@@ -113,3 +114,21 @@ def add_talk_options(parser: argparse.ArgumentParser) -> None:
             ("-v", "--verbose", "tell more on stderr: each step, its time, what an error came from"),
         ):
             talk.add_argument(short, word, action="store_true", default=argparse.SUPPRESS, help=told)
+
+
+def add_bundle_argument(parser: argparse.ArgumentParser, told: str = "the bundle") -> None:
+    """FILE, which may lie in volumes, and where these are."""
+    parser.add_argument("bundle", type=Path, metavar="FILE", help=told)
+    add_volumes_option(parser)
+
+
+def add_volumes_option(parser: argparse.ArgumentParser) -> None:
+    """Where volumes are, besides the directory of what was named."""
+    parser.add_argument(
+        "--volumes",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory in which volumes of 'mirror split' lie, besides FILE's own; may be repeated",
+    )

@@ -70,6 +70,7 @@ class Options:
         policy: that the bundle must keep; None for none.
         repair: build what this bundle was installed as anew, if it is damaged; nothing else is installed.
         prepare: install it whole, and leave current what is; not together with ``repair``.
+        volumes: directories in which volumes of the bundle may lie.
     """
 
     bundle: Path
@@ -81,6 +82,7 @@ class Options:
     policy: Policy | None = None
     repair: bool = False
     prepare: bool = False
+    volumes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def install(
     Raises:
         MirrorError: as the modules of this room name what went wrong; the old state stands.
     """
-    with open_bundle(options.bundle) as bundle, readable_for_others():
+    with open_bundle(options.bundle, options.volumes) as bundle, readable_for_others():
         store = store or TrustStore.default()
         manifest = trusted_manifest(bundle, store, options.fingerprint)
         refuse_layer(options.bundle, manifest)

@@ -8,6 +8,7 @@
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
 7. Make the manifest, sign it, pack; where that very bundle stands already, read it instead.
 8. Verify the result, every byte, and only then give it its name. Who is still to sign is told: others sign beside it.
+9. Where a bundle of before is named, write the delta from it.
 
 Each step is a module of its own; this one holds their order and nothing else.
 
@@ -30,6 +31,7 @@ from typing import Any
 from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import build_wheels
+from mirror.connected.delta.making import MadeDelta, check_base, make_delta
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.wheels import fitting_name
@@ -83,6 +85,8 @@ class BundleOptions:
         python: interpreter of the target's minor version for builds; looked for when None.
         osv: URL or path of an advisory database to ask; empty for none.
         policy: that the bundle must keep; None for none.
+        base: the bundle from which a delta is to be made, too; None for none.
+        redeflate: whether that may take wheels apart.
     """
 
     wishes: Wishes
@@ -92,6 +96,8 @@ class BundleOptions:
     python: Path | None = None
     osv: str = ""
     policy: Policy | None = None
+    base: Path | None = None
+    redeflate: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Bundled:
         builder: who signed, and which keys were made for it now.
         tallies: who has signed, by role, and how many must; what lies beside the file is counted too.
         notes: what a person should know.
+        delta: from the bundle of before; None when none was asked for.
     """
 
     path: Path
@@ -115,6 +122,7 @@ class Bundled:
     builder: Builder
     tallies: tuple[Tally, ...]
     notes: tuple[str, ...]
+    delta: MadeDelta | None = None
 
     @property
     def missing(self) -> tuple[Tally, ...]:
@@ -141,6 +149,7 @@ class Bundled:
             "root_fingerprint": self.builder.root.fingerprint,
             "keys_created": [str(path) for path in self.builder.created],
             "contents": {name: {"count": count, "bytes": size} for name, (count, size) in self.contents().items()},
+            "delta": self.delta.to_dict() if self.delta else None,
             "notes": list(self.notes),
         }
 
@@ -152,6 +161,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
     _check_output(options.output)
+    if options.base:
+        check_base(options.base, options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
@@ -185,7 +196,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
                 written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
                 written.verify(progress)
     tallies, stale = _who_signed(options.output, builder.root)
-    return Bundled(options.output, digest, options.output.stat().st_size, manifest, builder, tallies, (*notes, *stale))
+    delta = None
+    if options.base:
+        delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
+    size = options.output.stat().st_size
+    return Bundled(options.output, digest, size, manifest, builder, tallies, (*notes, *stale), delta)
 
 
 def _who_signed(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:

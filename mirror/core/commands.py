@@ -112,6 +112,12 @@ COMMANDS = (
         "The file is there whole or not at all: run the same command again.",
     ),
     Command(
+        "apply",
+        CLOSED,
+        "make a bundle of a delta and the bundle before",
+        "The bundle is there whole or not at all: the same command begins anew.",
+    ),
+    Command(
         "install",
         CLOSED,
         "verify a bundle and install it",
@@ -162,6 +168,12 @@ COMMANDS = (
         "Either nothing was changed or all of it: 'mirror trust show' shows what is trusted.",
     ),
     Command("targets", ANYWHERE, "print what is known of GPUs, CUDA releases and builds for them"),
+    Command(
+        "split",
+        ANYWHERE,
+        "write a file in volumes for media, and check them",
+        "Volumes that are there are whole: the same command goes on after them.",
+    ),
     Command("help", ANYWHERE, "show a page of the handbook, or a command's help"),
     Command("completion", ANYWHERE, "print the completion script for a shell"),
 )

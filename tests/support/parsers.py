@@ -67,6 +67,9 @@ from mirror.core.binaries.glibc import glibc_need
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.delta.document import Delta
+from mirror.core.delta.opened import open_delta
+from mirror.core.delta.unpacked import FIRST_MEMBER, Slice, Unpacked
 from mirror.core.errors import MirrorError
 from mirror.core.fields import strict_json
 from mirror.core.logs.log import explain_stream
@@ -85,6 +88,7 @@ from mirror.core.toolkit.rpmheader import Header, MalformedRpm, Reader
 from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Statement
 from mirror.core.vetting.safetensors import read_header
+from mirror.core.volumes.index import VolumeIndex
 from mirror.core.wheels.record import Record
 from mirror.core.wheels.requirement import Requirement
 from mirror.core.wheels.tags import WheelName
@@ -92,6 +96,7 @@ from mirror.core.wheels.versions import Version, satisfies
 from mirror.core.wheels.wheelfile import read_wheel
 from mirror.core.wheels.wheelzip import read_archive
 from tests.support.bundles import BundleSimulator
+from tests.support.deltas import make_pair
 from tests.support.hub import make_safetensors
 from tests.support.keys import make_root, sign_manifest, signer, write_private_key
 from tests.support.libraries import container, image
@@ -316,6 +321,18 @@ def _bundle(path: Path) -> None:
         bundle.verify(threads=1)
 
 
+def _delta(path: Path) -> None:
+    with open_delta(path) as delta:
+        delta.check()
+
+
+def _wheel_parts(data: bytes) -> None:
+    file = Unpacked(io.BytesIO(data), len(data))
+    for part in range(len(file.members) + FIRST_MEMBER):
+        for _ in file.read(Slice(part, 0, min(LIMIT, file.size_of(part)))):
+            pass
+
+
 # -- what each begins from ----------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +504,21 @@ def _write_bundle(directory: Path) -> Path:
     return simulator.write(directory / "b.tar")
 
 
+@cache
+def _made_delta() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        return make_pair(Path(directory)).delta.read_bytes()
+
+
+def _deltas() -> list[bytes]:
+    return [_made_delta()]
+
+
+def _delta_heads() -> list[bytes]:
+    line, _, rest = _made_delta().partition(b"\n")
+    return [gzip.decompress(rest[: int(line.split()[1])])]
+
+
 def _key_seeds() -> list[bytes]:
     with tempfile.TemporaryDirectory() as directory:
         return [write_private_key(Path(directory) / "k").read_bytes(), signer("a").public.openssh().encode() + b" me\n"]
@@ -520,6 +552,12 @@ PARSERS: dict[str, Parser] = {
         Parser("openpgp-packets", _openpgp_packets, _binary_keys),
         Parser("openpgp-signature", _openpgp_signature, _repomd_signatures),
         Parser("bundle", _in_file("b.tar", _bundle), _in_directory(_write_bundle)),
+        Parser("volumes", lambda data: VolumeIndex.parse(data, "i"), _words(
+            f"# mirror-volumes/1: a.tar has 5 bytes in volumes of 3, sha256 {_DIGEST}\n"
+            f"{_DIGEST}  a.tar.001\n{_DIGEST}  a.tar.002\n")),
+        Parser("delta-head", lambda data: Delta.parse(gzip.compress(data, 1)), _delta_heads),
+        Parser("delta", _in_file("d", _delta), _deltas),
+        Parser("wheel-parts", _wheel_parts, _zips, (BadZip,)),
         Parser("manifest", Manifest.parse, _vectors("manifest.json")),
         Parser("dossier", Dossier.parse, _vectors("dossier.json")),
         Parser("root", Root.parse, _vectors("root.json")),

@@ -20,6 +20,7 @@ from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.soundness import check_generation
 from mirror.closed.warm.document import PLACE
 from mirror.closed.warm.layer import check_layer, layer_of, read_layer
+from mirror.connected.delta.making import make_delta
 from mirror.connected.signing.signers import ensure_builder
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
@@ -399,6 +400,50 @@ def _publish(world: Path) -> list[str]:
     return ["publish", f"{world}/new.tar", "--to", f"{world}/site"]
 
 
+# -- media ---------------------------------------------------------------------------------------------------------------------
+
+_VOLUME = 6000
+
+
+def _make_next(world: Path) -> None:
+    """A bundle, the next one's delta, and beside them what the delta is to make."""
+    for name, sequence in (("old", SEQUENCE), ("new", SEQUENCE + 1)):
+        simulator = BundleSimulator(sequence=sequence)
+        simulator.add_wheel(make_wheel(world / "wheels", "left-pad", f"{sequence}"))
+        simulator.add("meta/words.txt", name.encode() * 3000)
+        simulator.write(world / f"{name}.tar")
+    make_delta(world / "old.tar", world / "new.tar", make_root())
+    (world / "new.tar").rename(world / "as-made.tar")
+    shutil.rmtree(world / "wheels")
+
+
+def _applied_state(world: Path) -> str:
+    path = world / "new.tar"
+    if not path.exists():
+        return "old"
+    return "new" if path.read_bytes() == (world / "as-made.tar").read_bytes() else "another bundle"
+
+
+def _split_state(world: Path) -> str:
+    """By the index, which is written last; before it is there, volumes are as good as none."""
+    index, whole = world / "b.tar.volumes", (world / "b.tar").read_bytes()
+    for number in range(-(-len(whole) // _VOLUME)):
+        volume = world / f"b.tar.{number + 1:03}"
+        if volume.exists() and volume.read_bytes() != whole[number * _VOLUME :][:_VOLUME]:
+            return f"{volume.name} is not whole"
+        if index.exists() and not volume.exists():
+            return f"an index without {volume.name}"
+    return "new" if index.exists() else "old"
+
+
+def _apply(world: Path) -> list[str]:
+    return ["apply", f"{world}/new.tar.from-{SEQUENCE}.delta"]
+
+
+def _split(world: Path) -> list[str]:
+    return ["split", f"{world}/b.tar", "--size", str(_VOLUME)]
+
+
 Words = Callable[[Path], list[str]]
 
 
@@ -459,6 +504,8 @@ def scenes() -> dict[str, Scene]:
         Scene("reject", _make_review, _reject, _refused_state, _bundle_kept, again=_unless_done(_reject)),
         Scene("publish", _make_site, _publish, _published_state, _site_sound),
         Scene("report", _make_page, _report, _page_state, _bundle_kept),
+        Scene("split", _make_offer, _split, _split_state),
+        Scene("apply", _make_next, _apply, _applied_state, transient=("tmp",)),
         Scene("install", _make_installed, _install, _installed_state, _prefix_sound),
         Scene("install-first", _make_first, _install, _installed_state, _prefix_sound),
         Scene("repair", _make_damaged, _repair, _installed_state, _prefix_sound),

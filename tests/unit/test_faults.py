@@ -23,6 +23,8 @@ SAMPLED = {
     "approve": 3,
     "reject": 3,
     "report": 3,
+    "split": 2,
+    "apply": 2,
     "install": 3,
     "lock": 1,
 }

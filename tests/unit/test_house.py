@@ -29,15 +29,15 @@ MAY_IMPORT = {
 ORDER = {
     "core": (
         "errors", "words", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets", "toolkit",
-        "vetting", "logs",
+        "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets",
+        "toolkit", "vetting", "logs", "delta",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
-        "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "bundle",
+        "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "papers", "signing", "delta", "bundle",
     ),
     "closed": (
-        "host", "webserver", "venv", "toolkit", "preflight", "prefix", "environment", "silence", "warm", "selftest",
+        "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",
         "soundness", "kinds", "building", "upgrade_check", "install", "garbage", "site", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "report", "page"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle, DigestMismatch
-from mirror.core.errors import Unreadable
+from mirror.core.errors import Unreadable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Advance
 
@@ -65,7 +65,7 @@ def _chunks(bundle: Bundle, artifact: Artifact) -> Iterator[bytes]:
             try:
                 chunk = source.read(_CHUNK)
             except OSError as exc:
-                raise Unreadable(str(bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
+                raise Unreadable(place_of(exc, bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
             if not chunk:
                 return
             yield chunk

@@ -223,9 +223,7 @@ class ZstdFinder:
 
     def _carried(self) -> tuple[str, ...]:
         """The target's Python, with the carried wheel where its own library has none."""
-        directory = Path(tempfile.mkdtemp(prefix="zstd-", dir=self._work))
-        if self._wheel is not None:
-            _unpack(self._wheel, directory)
+        directory = unpack_zstd(self._wheel, self._work)
         return str(self._python), "-I", "-S", "-B", "-c", _CHILD, str(directory)
 
     def _host(self, program: str) -> tuple[str, ...]:
@@ -248,8 +246,20 @@ class ZstdFinder:
             raise ValueError(f"it makes {found[:20]!r} of a known frame")
 
 
+def unpack_zstd(wheel: Path | None, work: Path) -> Path:
+    """A new directory below ``work`` with the package out of its wheel, if there is one.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: when it is none.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="zstd-", dir=work))
+    if wheel is not None:
+        _unpack(wheel, directory)
+    return directory
+
+
 def _unpack(wheel: Path, directory: Path) -> None:
-    """The package out of its wheel: plain names below ``backports/zstd`` and no others."""
+    """Plain names below ``backports/zstd`` and no others."""
     left = _MAX_UNPACKED_BYTES
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():

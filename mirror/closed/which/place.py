@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +99,17 @@ def _recorded(record: ToolchainRecord, target: Target) -> FileIndex:
     return FileIndex(target.cuda, target.arch, HEADERS, tuple(rpms))
 
 
-def bundled_place(path: Path, root: Root) -> Place:
+def bundled_place(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Place:
     """A bundle, its signature and its index checked.
+
+    Args:
+        volumes: directories in which volumes of it may lie.
 
     Raises:
         NoFileIndex: when it carries none.
         MirrorError: as ``open_bundle``, ``Bundle.trust`` and ``Bundle.read``.
     """
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         manifest = bundle.trust(root, required=REVIEW)  # it is asked what is in it, before anybody approves
         artifact = manifest.find(BUNDLED)
         if artifact is None:

@@ -123,11 +123,12 @@ def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
 
 
 def read_member(block: bytes) -> Optional[Tuple[str, int]]:
-    """Name and size in a header, for messages; None unless it is the canonical header of them."""
+    """Name and size in a header that nobody has signed; None unless it is the canonical header of them."""
     name, digits = b"/".join(filter(None, (block[345:500].rstrip(b"\0"), block[:100].rstrip(b"\0")))), block[124:135]
-    if not digits.isdigit() or digits.strip(b"01234567") or not name.isascii():
+    is_wide = block[124:125] == b"\x80"
+    if not name.isascii() or not (is_wide or (digits.isdigit() and not digits.strip(b"01234567"))):
         return None
-    member = name.decode("ascii"), int(digits, 8)
+    member = name.decode("ascii"), int.from_bytes(block[125:136], "big") if is_wide else int(digits, 8)
     return member if block == header(*member) else None
 
 
@@ -141,6 +142,7 @@ _KINDS = {
     b"\xed\xab\xee\xdb": "an RPM",
     b"\x7fELF": "a program or library (ELF)",
     b"#!": "a program or script",
+    b"mirror-delta/1 ": "a delta; 'mirror apply' makes a bundle of it and of the one before",
     b"-----BEGIN SSH SIGNATURE": "a signature; name the bundle that it lies beside",
     b"{": "a JSON document",
     b"<": "a page of HTML or XML, such as a server's answer in place of the file",

@@ -9,16 +9,21 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument, Unreadable, place_of
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.root import MAX_ROOT_BYTES
+from mirror.core.volumes.opened import open_file
 
 
-def read_offered_roots(path: Path) -> Documents:
+def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
     """The chain of roots that a bundle carries, or ``NAME.json`` with ``NAME.sig`` beside it.
+
+    Args:
+        volumes: directories in which volumes of a bundle may lie.
 
     Returns:
         Documents and their signatures, for ``TrustStore.add_chain``.
@@ -28,18 +33,27 @@ def read_offered_roots(path: Path) -> Documents:
         BadLayout: when it is neither a root document nor a bundle.
         InvalidDocument: when the bundle carries no root.
     """
-    if _read(path, 1) == b"{":
+    volumes = tuple(volumes)
+    if _first_byte(path, volumes) == b"{":
         return ((_read(path), _read(path.with_suffix(".sig"))),)
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         if not bundle.root_documents:
             raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
         return bundle.root_documents
 
 
-def _read(path: Path, size: int = MAX_ROOT_BYTES + 1) -> bytes:
-    """At most ``size`` bytes; one more than allowed is enough for the parser to refuse them all."""
+def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
+    try:
+        with open_file(path, volumes) as file:
+            return file.read_at(1, 0)
+    except OSError as exc:
+        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+
+
+def _read(path: Path) -> bytes:
+    """A document; one byte more than allowed is enough for the parser to refuse it."""
     try:
         with open(path, "rb") as stream:
-            return stream.read(size)
+            return stream.read(MAX_ROOT_BYTES + 1)
     except OSError as exc:
         raise Unreadable(str(path), exc.strerror or str(exc)) from exc

@@ -6,7 +6,8 @@
    then the roots' signatures are held to the checksums.
 4. ``open`` gives an artifact's bytes; callers that need them unchanged since ``verify`` check the digest again as they read.
 
-Reading is by offset (pread), so threads may share a bundle. Nothing here writes.
+Reading is by offset (pread), so threads may share a bundle. Nothing here writes. A bundle in volumes is read where these lie
+(``mirror.core.volumes.opened``); where something in it is not what was signed, the volume that is to blame is named.
 
 Example::
 
@@ -20,9 +21,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,16 +32,17 @@ from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES
+from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
 from mirror.core.trust.quorum import MAX_SIGNATURES, ThresholdNotMet
 from mirror.core.trust.root import MAX_ROOT_BYTES
 from mirror.core.trust.sidecars import Sidecars, find_sidecars, signing_command
+from mirror.core.volumes.opened import OpenFile, open_file
 
 if TYPE_CHECKING:
     from mirror.core.trust.quorum import Signers
@@ -80,11 +81,11 @@ class Bundle:
     root: Root | None = None
     sidecars: Sidecars = Sidecars()
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self._descriptor = descriptor
+    def __init__(self, file: OpenFile) -> None:
+        self.path = file.path
+        self._file = file
         self._offset = 0
-        self._size = os.fstat(descriptor).st_size
+        self._size = file.size
         self._offsets: dict[str, int] = {}
         self._manifest: Manifest | None = None
         self.manifest_bytes = self._take(layout.MANIFEST, MAX_BYTES)
@@ -132,9 +133,9 @@ class Bundle:
         parts = []
         while size:
             try:
-                part = os.pread(self._descriptor, size, offset)
+                part = self._file.read_at(size, offset)
             except OSError as exc:
-                raise Unreadable(str(self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
+                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
             if not part:
                 raise BadLayout("the file is truncated", offset)
             parts.append(part)
@@ -204,7 +205,7 @@ class Bundle:
             DigestMismatch: for the first member, in manifest order, whose bytes differ.
         """
         end = self._end()
-        if os.fstat(self._descriptor).st_size != end + len(layout.END):
+        if self._file.size != end + len(layout.END):
             raise self._fault(0)
         stop = threading.Event()
         with (
@@ -258,7 +259,7 @@ class Bundle:
 
     def _fault(self, index: int) -> BadLayout:
         """What is wrong with a file that is not the tar which the manifest describes, from artifact number ``index`` on."""
-        size, artifacts, end = os.fstat(self._descriptor).st_size, self.manifest.artifacts, self._end()
+        size, artifacts, end = self._file.size, self.manifest.artifacts, self._end()
         counts = f"{size} bytes, the manifest describes {end + len(layout.END)}"
         for artifact in artifacts[index:]:
             offset = self._offsets[artifact.path]
@@ -307,14 +308,42 @@ class Bundle:
             yield member[0]
             offset += layout.member_bytes(member[1])
 
+    @property
+    def begin_size(self) -> int:
+        """How many bytes come before the artifacts: the manifest, its signatures and the roots."""
+        return self._offset
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly these bytes of the file, unchecked.
+
+        Raises:
+            BadLayout: when it ends before.
+            Unreadable: when the system cannot read it.
+        """
+        return self._exactly(offset, size)
+
+    def members(self) -> Iterator[tuple[str, int, int]]:
+        """Name, offset and size of every member by its header, for those to whom the manifest is not trusted.
+
+        It ends where no header of ours follows.
+        """
+        offset = 0
+        while offset + BLOCK <= self._size and (found := layout.read_member(self._exactly(offset, BLOCK))):
+            name, size = found
+            yield name, offset + BLOCK, size
+            offset += layout.member_bytes(size)
+
+    def stream(self, start: int, size: int) -> BinaryIO:
+        """A seekable stream over bytes of the file, unchecked; valid while the bundle is open."""
+        return io.BufferedReader(_Range(self._file, start, size), _CHUNK)
+
     def offset(self, artifact: Artifact) -> tuple[int, int]:
         """Where an artifact's data is in the file: ``(offset, size)`` in bytes."""
         return self._offsets[artifact.path] + BLOCK, artifact.size
 
     def open(self, artifact: Artifact) -> BinaryIO:
         """A seekable stream over one artifact's bytes; valid while the bundle is open."""
-        start, size = self.offset(artifact)
-        return io.BufferedReader(_Range(self._descriptor, start, size), _CHUNK)
+        return self.stream(*self.offset(artifact))
 
     def read(self, artifact: Artifact) -> bytes:
         """A small artifact's bytes, digest checked.
@@ -332,8 +361,8 @@ class Bundle:
 class _Range(io.RawIOBase):
     """A byte range of a file, read with pread so that it shares no position with anyone."""
 
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        self._descriptor, self._start, self._size, self._position = descriptor, start, size, 0
+    def __init__(self, file: OpenFile, start: int, size: int) -> None:
+        self._file, self._start, self._size, self._position = file, start, size, 0
 
     def readable(self) -> bool:
         return True
@@ -353,27 +382,31 @@ class _Range(io.RawIOBase):
         wanted = min(len(buffer), self._size - self._position)
         if wanted <= 0:
             return 0
-        data = os.pread(self._descriptor, wanted, self._start + self._position)
+        data = self._file.read_at(wanted, self._start + self._position)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
 
+_DAMAGE = (BadLayout, DigestMismatch, InvalidDocument, SignatureMismatch, UnacceptableSignature)
+"""What bytes that are not the signed ones look like, among other causes."""
+
+
 @contextmanager
-def open_bundle(path: Path) -> Iterator[Bundle]:
+def open_bundle(path: Path, volumes: Iterable[Path] = ()) -> Iterator[Bundle]:
     """Open a bundle and read its manifest group, unparsed and untrusted.
 
+    Args:
+        path: as ``open_file`` takes it.
+        volumes: directories in which volumes of it may lie.
+
     Raises:
-        Unreadable: when the path is no readable regular file.
+        MirrorError: as ``open_file``; while the bundle is open, ``BadVolumes`` in place of what a bad volume brings about.
         BadLayout: when it does not begin as a bundle does.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable(str(path), "not a regular file")
-        yield Bundle(path, descriptor)
-    finally:
-        os.close(descriptor)
+    with open_file(path, volumes) as file:
+        try:
+            yield Bundle(file)
+        except _DAMAGE:
+            file.check()
+            raise

@@ -99,7 +99,14 @@ class Decision:
 
 
 def decide(
-    path: Path, root: Root, decision: str, sign: Sign, note: str, now: float, progress: Progress = SILENT
+    path: Path,
+    root: Root,
+    decision: str,
+    sign: Sign,
+    note: str,
+    now: float,
+    progress: Progress = SILENT,
+    volumes: Sequence[Path] = (),
 ) -> Decision:
     """Sign an approval or a refusal, and write it beside the bundle.
 
@@ -107,6 +114,7 @@ def decide(
         root: the trusted one.
         note: why; shown to everyone who verifies or installs.
         now: seconds since 1970 UTC.
+        volumes: directories in which volumes of the bundle may lie.
 
     Raises:
         NoSay: when the key may not decide this.
@@ -114,15 +122,15 @@ def decide(
         Unwritable: when the directory cannot be written, or too many have decided already.
         MirrorError: as ``Bundle.trust`` and ``Bundle.verify`` do; nothing is written then.
     """
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         bundle.trust(root, required=REVIEW)
         if decision == APPROVED:
             bundle.verify(progress)
         manifest, digest, judge = bundle.manifest_bytes, bundle.digest, bundle.root or root
-        said = bundle.sidecars.statements
+        said, beside = bundle.sidecars.statements, bundle.path
     statement = Statement.parse(Statement(digest, decision, int(now), note).encode()).encode()
     files: list[tuple[Path, bytes]] = []
-    signature_path, statement_path = _places(path, "approval" if decision == APPROVED else "rejection")
+    signature_path, statement_path = _places(beside, "approval" if decision == APPROVED else "rejection")
     block = sign(statement, STATEMENT_NAMESPACE)
     public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
     who, role = _holder(judge, public, decision)
@@ -141,7 +149,7 @@ def decide(
         _holder(judge, sshsig.verify(manifest, approval, MANIFEST_NAMESPACE), decision)
         files.append((signature_path, approval))  # last: it is what counts
     _write(files)
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         bundle.trust(root, required=REVIEW)
         tallies = bundle.signers.tallies if bundle.signers else ()
     return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies)

@@ -7,7 +7,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import Unreadable
+from mirror.core.errors import Unreadable, place_of
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.volumes.opened import open_file
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,30 @@ class Contents:
         return self.dossier.file(path) if self.dossier else None
 
 
-def read_contents(path: Path, root: Root) -> Contents:
+def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Contents:
     """Read a bundle, or a ``MANIFEST.json`` that was taken out of one.
+
+    Args:
+        volumes: directories in which volumes of it may lie.
 
     Raises:
         Unreadable: when it cannot be read.
         MirrorError: as ``Bundle.trust``, ``Manifest.parse`` and ``Dossier.parse``.
     """
-    if _first_byte(path) == b"{":
+    volumes = tuple(volumes)
+    if _first_byte(path, volumes) == b"{":
         with open(path, "rb") as stream:
             return Contents(path.name, Manifest.parse(stream.read(MAX_BYTES + 1)))
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         manifest = bundle.trust(root, required=REVIEW)
         carried = manifest.find(dossiers.PATH)
         dossier = Dossier.parse(bundle.read(carried)) if carried else None
-        return Contents(path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)
+        return Contents(bundle.path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)
 
 
-def _first_byte(path: Path) -> bytes:
+def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(1)
+        with open_file(path, volumes) as file:
+            return file.read_at(1, 0)
     except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc

@@ -19,6 +19,7 @@ from mirror.closed.prefix.generations import generation_at
 from mirror.connected.prepare import prepare
 from mirror.core.toolkit.fileindex import BUNDLED
 from tests.support.bundles import BundleSimulator
+from tests.support.deltas import make_pair
 from tests.support.desk import BASE, Desk
 from tests.support.index import LoopbackIndex
 from tests.support.keys import make_root, role, trust_store, write_private_key
@@ -145,6 +146,28 @@ def look_at_hosts(ask: Any, desk: Desk, tmp_path: Path) -> None:
     ask("rollback", "--to", "2", shape="rollback")
 
 
+def test_what_carrying_prints(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRROR_HOME", str(tmp_path / "trust"))
+    pair = make_pair(tmp_path)
+    trust_store(tmp_path / "trust", make_root())
+    pair.new.unlink()
+    assert not ask("apply", pair.delta, shape="apply")["was_there"]
+    assert ask("apply", pair.delta, shape="apply")["was_there"]
+    ask("apply", pair.old, code=3, shape="error")
+    volumes = ask("split", pair.new, "--size", "40K", shape="split")["volumes"]
+    assert ask("split", pair.new, "--size", "40K", shape="split")["kept"] == len(volumes)
+    index = f"{pair.new}.volumes"
+    assert [one["fault"] for one in ask("split", "--check", index, shape="split-check")["volumes"]] == [""] * len(
+        volumes
+    )
+    Path(volumes[1]["path"]).unlink()
+    found = ask("split", "--check", index, code=3, shape="split-check")
+    assert [bool(one["fault"]) for one in found["volumes"]].index(True) == 1
+    assert found["error"]["ref"] == "bad-volumes"
+    ask("verify", index, code=3, shape="error")
+    ask("install", pair.old, "--base", pair.new, code=2, shape="error")
+
+
 def look_at_layers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled kernels, packed and added here."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
@@ -208,6 +231,8 @@ def test_what_bundle_prints(world: World, tmp_path: Path, capsys: pytest.Capture
     """Its facts are the library's: the command takes the tools to carry from the real index."""
     plan, _ = prepare(world.options(tmp_path / "b.tar").wishes, world.store)
     results = [Result(plan.to_dict(world.store), "bundle-plan"), Result(world.bundle(tmp_path / "b.tar").to_dict())]
+    delta = make_pair(tmp_path / "pair").made.to_dict()
+    results.append(Result({**results[1].facts, "delta": delta}))
     for result in results:
         write_document([result], "bundle")
         assert faults(json.loads(capsys.readouterr().out)) == []

@@ -17,7 +17,8 @@ DOCUMENTS = ("design", "security", "cuda")
 """Pages that the sources cite, as DESIGN.md, SECURITY.md and CUDA.md, by their sections and rows."""
 
 TOPICS = (
-    "start", "stack", "bundle", "trust", "offline", "policy", "upgrade", "serving", "sharing", "site", "foreign-locks",
+    "start", "stack", "bundle", "trust", "offline", "policy", "upgrade", "carrying", "serving", "sharing", "site",
+    "foreign-locks",
     "troubleshooting", "json", "exit-codes", "commands", "contributing", *DOCUMENTS,
 )  # fmt: skip
 """The pages in the order in which they are listed; each is ``mirror/help/NAME.md``, whose first line is its title."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import add_actions, fingerprint
-from mirror.cli.parsing import Usage
+from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
 from mirror.core.signatures.fingerprints import grouped
@@ -91,6 +91,7 @@ def _declare_add(actions: Any) -> argparse.ArgumentParser:
         metavar="HEX",
         help="the root's sha256, told by another way than FILE; required the first time (in quotes where it has blanks)",
     )
+    add_volumes_option(parser)
     parser.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
     parser.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
     return parser
@@ -194,9 +195,8 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
 def _add(args: argparse.Namespace, store: TrustStore) -> int:
     if args.role:
         return _draft(args, store)
-    _print(
-        store.add_chain(read_offered_roots(args.file), confirmed_fingerprint=args.fingerprint or ""), store, args.json
-    )
+    offered = read_offered_roots(args.file, args.volumes)
+    _print(store.add_chain(offered, confirmed_fingerprint=args.fingerprint or ""), store, args.json)
     return 0
 
 

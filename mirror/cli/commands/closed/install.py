@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
+from mirror.cli.commands.closed.apply import made_of_delta
 from mirror.cli.console import Console, out, print_json
 from mirror.cli.options import fingerprint
+from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.install import Installed, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
@@ -44,7 +46,13 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser, "the bundle; or a delta, of which the bundle is made first, beside it")
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="PREV",
+        help="the bundle that the delta goes from (default: the one of its name beside it)",
+    )
     parser.add_argument(
         "--prefix", type=Path, metavar="DIR", help="where to (default: ~/.local/share/mirror/ and the stack's name)"
     )
@@ -81,8 +89,9 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    store = TrustStore.default()
     options = Options(
-        args.bundle,
+        made_of_delta(args.bundle, args.base, args.volumes, store) or args.bundle,
         args.prefix,
         args.python,
         args.fingerprint or "",
@@ -91,8 +100,9 @@ def run(args: argparse.Namespace) -> int:
         read_policy(args.policy) if args.policy else None,
         args.repair,
         args.prepare,
+        tuple(args.volumes),
     )
-    installed = install(options, progress=Console())
+    installed = install(options, store, progress=Console())
     added = _added(args.cache, installed) if args.cache else None
     if args.json:
         print_json({**_document(installed), **({"cache": added.to_dict()} if added else {})})

@@ -8,6 +8,7 @@ from typing import Any
 
 from mirror.cli.console import print_json
 from mirror.cli.options import STACK_HELP
+from mirror.cli.parsing import add_volumes_option
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.which.place import Place, bundled_place, installed_place, locked_place
 from mirror.closed.which.search import Answer, toml_line, toml_table, which
@@ -38,6 +39,7 @@ def configure(subparsers: Any) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--prefix", type=Path, metavar="DIR", help="ask the stack installed there")
     where.add_argument("--bundle", type=Path, metavar="FILE", help="ask a bundle")
+    add_volumes_option(parser)
     where.add_argument("--stack", "--lock", metavar="NAME", help=f"ask a lock; {STACK_HELP}")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run, parser=parser)
@@ -63,7 +65,7 @@ def _words(args: argparse.Namespace) -> tuple[str, str]:
 
 def _place(args: argparse.Namespace, name: str) -> Place:
     if args.bundle:
-        return bundled_place(args.bundle, TrustStore.default().load_root())
+        return bundled_place(args.bundle, TrustStore.default().load_root(), args.volumes)
     if args.stack:
         found = find_stack(args.stack)
         return locked_place(found.wishes if found.wishes.is_file() else found.lock)

@@ -18,6 +18,7 @@ from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled
+    from mirror.connected.delta.making import MadeDelta
     from mirror.connected.planning.plan import Plan
 
 _DESCRIPTION = """\
@@ -92,6 +93,18 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="refuse to make what this policy.toml does not allow"
     )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="base",
+        metavar="PREV",
+        help="also write a delta from this bundle, which the closed network has: 'mirror apply' makes the new one of both",
+    )
+    parser.add_argument(
+        "--no-redeflate",
+        action="store_true",
+        help="a delta that takes no wheel apart: larger, for hosts whose zlib packs otherwise",
+    )
     parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
     parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -107,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")
     policy = read_policy(args.policy) if args.policy else None  # before the long work
+    if args.no_redeflate and not args.base:
+        args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
     lock = _lock(args)
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
     wishes = Wishes(
@@ -127,7 +142,17 @@ def run(args: argparse.Namespace) -> int:
         facts = plan.to_dict(store)
         print_json(facts, "bundle-plan") if args.json else _print_plan(plan, facts)
         return 0
-    options = BundleOptions(wishes, args.output, tuple(args.key), max(1, args.jobs), args.python, args.osv, policy)
+    options = BundleOptions(
+        wishes,
+        args.output,
+        tuple(args.key),
+        max(1, args.jobs),
+        args.python,
+        args.osv,
+        policy,
+        args.base,
+        not args.no_redeflate,
+    )
     result = bundle(options, store, TrustStore.default(), console)
     print_json(result.to_dict()) if args.json else _print_result(result)
     return 0
@@ -180,6 +205,8 @@ def _print_result(result: Bundled) -> None:
     if result.builder.created and result.builder.root.is_one_person:
         out("note: one person holds every key of this root: whoever has them decides alone what is installed")
     _print_notes(result.notes)
+    if result.delta:
+        _print_delta(result.delta, result.size)
     if result.missing:
         out("\nit cannot be installed before others have signed it, too:")
         print_tallies(result.path, result.tallies)
@@ -196,6 +223,16 @@ and, by another way than the files, the root's fingerprint{again}:
 in the closed network:
   python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}
   python3 -I mirror.pyz install {name}""")
+
+
+def _print_delta(delta: MadeDelta, whole: int) -> None:
+    counts = ", ".join(f"{count} {_HOW[how]}" for how, count in delta.head.counts().items() if count)
+    share = f"{100 * delta.size / whole:.1f} % of the whole"
+    out(f"\n{delta.path}  {human_bytes(delta.size)}, {share}: {counts}")
+    out(f"  in place of the bundle, where {delta.head.base} is:  mirror apply {delta.path.name}")
+
+
+_HOW = {"same": "unchanged", "members": "patched inside", "bytes": "patched", "whole": "whole"}
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:

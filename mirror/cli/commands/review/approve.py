@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, out, print_json
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_tallies
 from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
@@ -35,7 +36,7 @@ def configure(subparsers: Any) -> None:
         "approve",
         description=_DESCRIPTION,
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     add_decision_options(parser)
     parser.add_argument("--note", default="", metavar="TEXT", help="shown to everyone who verifies or installs it")
     parser.set_defaults(run=run, decision=APPROVED)
@@ -52,7 +53,7 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     now = time.time()
     root = TrustStore.default().load_root()
-    made = decide(args.bundle, root, args.decision, signing_with(args.key), args.note, now, Console())
+    made = decide(args.bundle, root, args.decision, signing_with(args.key), args.note, now, Console(), args.volumes)
     if args.json:
         print_json(made.to_dict())
         return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
+from mirror.cli.parsing import add_volumes_option
 from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted
@@ -35,13 +36,14 @@ def configure(subparsers: Any) -> None:
         "old", type=Path, metavar="OLD", help="the bundle that was approved before, or its MANIFEST.json"
     )
     parser.add_argument("new", type=Path, metavar="NEW", help="the bundle to decide about")
+    add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the changes as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     root = TrustStore.default().load_root()
-    changes = compare(read_contents(args.old, root), read_contents(args.new, root))
+    changes = compare(read_contents(args.old, root, args.volumes), read_contents(args.new, root, args.volumes))
     if args.json:
         print_json(changes.to_dict())
     else:

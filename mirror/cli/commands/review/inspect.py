@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.manifest import BUILT
 from mirror.core.bundle.reader import open_bundle
@@ -21,13 +22,13 @@ def configure(subparsers: Any) -> None:
         description="List a bundle's files with their versions, sizes and origins, and say what was built on the connected "
         "machine. Checks the signature of the list, not the bytes of the files: mirror verify does that.",
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the whole list as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    with open_bundle(args.bundle) as bundle:
+    with open_bundle(args.bundle, args.volumes) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=False)
     print_json(inventory.to_dict()) if args.json else _print(args.bundle, inventory)
     return 0

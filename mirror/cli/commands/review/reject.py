@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from mirror.cli.commands.review.approve import add_decision_options, run
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.trust.sidecars import REJECTED
 
 
@@ -17,7 +17,7 @@ def configure(subparsers: Any) -> None:
         "Whoever refused takes it back with `mirror approve`, or with the next statement of the same key. Carry the files "
         "with the bundle: where they do not lie beside it, they cannot be seen.",
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     add_decision_options(parser)
     parser.add_argument(
         "--note", required=True, metavar="TEXT", help="why; shown to everyone who verifies or installs it"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy
@@ -37,7 +38,7 @@ def configure(subparsers: Any) -> None:
         "artifact with its licence, origin, digest, why it is there and what was found inside. The page loads nothing and runs "
         "no script. A bundle that nobody approved yet, or that was refused, is reported too: the page says so.",
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="HTML", help="the page (default: FILE's name with .report.html, here)"
     )
@@ -66,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
         _check(output)
     policy = read_policy(args.policy) if args.policy else None
     root = TrustStore.default().load_root()
-    since = read_contents(args.since, root) if args.since else None
-    with open_bundle(args.bundle) as bundle:
+    since = read_contents(args.since, root, args.volumes) if args.since else None
+    with open_bundle(args.bundle, args.volumes) as bundle:
         bundle.trust(root, required=REVIEW)
         newer = rescan(bundle, args.osv, Console()).now if args.osv else None
         day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json, shown
+from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.policy.document import read_policy
@@ -41,7 +42,7 @@ def configure(subparsers: Any) -> None:
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument("--osv", type=Path, required=True, metavar="DUMP", help="the newer dump")
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="end with an error when this policy.toml blocks what was found"
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     policy = read_policy(args.policy) if args.policy else None
     if policy and policy.vulnerabilities is None:
         raise InvalidDocument(str(args.policy), "vulnerabilities", "missing: a rescan applies no other rule")
-    with open_bundle(args.bundle) as bundle:
+    with open_bundle(args.bundle, args.volumes) as bundle:
         bundle.trust(TrustStore.default().load_root(), required=REVIEW)
         result = rescan(bundle, args.osv, Console())
     if args.json:

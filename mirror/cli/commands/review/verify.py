@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
+from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import MirrorError
@@ -34,7 +35,7 @@ def configure(subparsers: Any) -> None:
         "what it installs where, and how the wheels go together; every RPM's signature and digest; and what is found is held "
         "against the waivers that the bundle carries. Nothing is unpacked.",
     )
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument("--deep", action="store_true", help="look inside every wheel and package, too")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -43,7 +44,7 @@ def configure(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     policy = _policy(args.policy) if args.policy else None
-    with open_bundle(args.bundle) as bundle:
+    with open_bundle(args.bundle, args.volumes) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         assert bundle.root is not None, "the manifest was trusted"
         root, sidecars = bundle.root, bundle.sidecars

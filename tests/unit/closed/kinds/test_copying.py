@@ -64,7 +64,9 @@ def test_a_bundle_that_can_no_longer_be_read_is_named(simulator: BundleSimulator
     with open_bundle(bundle) as opened:
         manifest = opened.trust(simulator.root, ("builder",))
         directory = os.open(tmp_path, os.O_RDONLY)
-        os.dup2(directory, opened._descriptor)  # from here on reading it fails, as from a disk that was pulled out
+        os.dup2(
+            directory, opened._file._descriptor
+        )  # from here on reading it fails, as from a disk that was pulled out
         os.close(directory)
         with pytest.raises(Unreadable, match=r"cannot read .*/b\.tar: Is a directory \(in files/a\.txt\)"):
             copy_artifact(opened, manifest.artifacts[0], tmp_path / "a.txt")

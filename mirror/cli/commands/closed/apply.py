@@ -1,0 +1,82 @@
+"""``mirror apply``: the next bundle, out of a delta and the bundle before."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from mirror.cli.caller import spoken
+from mirror.cli.console import Console, human_bytes, out, print_json
+from mirror.cli.parsing import Usage, add_volumes_option
+from mirror.core.delta.opened import is_delta
+from mirror.core.trust.sidecars import shell_word
+from mirror.core.trust.truststore import TrustStore
+
+if TYPE_CHECKING:
+    from mirror.closed.delta.applying import Applied
+
+_DESCRIPTION = """\
+Make the next bundle out of a delta, which `mirror bundle NAME --from PREV` wrote, and the bundle before. What comes out is the
+very bundle, byte for byte: it has the sha256 that the builder's has, and approvals of that one count for it. Nothing is trusted
+here: `mirror verify` and `mirror install` check it as any other. Either may lie in volumes.
+
+It needs zstd: this Python's library (3.14), the program (1.4.5 or newer), or the one that the bundle before carries. The output
+is there whole or not at all; a run that was stopped begins anew.
+"""
+
+
+def configure(subparsers: Any) -> None:
+    parser = subparsers.add_parser("apply", description=_DESCRIPTION)
+    parser.add_argument("delta", type=Path, metavar="DELTA", help="the delta")
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="PREV",
+        help="the bundle that it goes from (default: the one of its name beside the delta)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the new bundle (default: its name, beside the delta)"
+    )
+    add_volumes_option(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    applied = _apply(args.delta, args.base, args.output, args.volumes, TrustStore.default())
+    if args.json:
+        print_json(applied.to_dict())
+        return 0
+    head, counts = applied.head, applied.head.counts()
+    told = (
+        "is there already" if applied.was_there else f"{counts.pop('same')} files unchanged, {sum(counts.values())} new"
+    )
+    out(f"{applied.path}  {human_bytes(head.size)}, {told}")
+    out(f"  sha256      {head.sha256}")
+    out(f"  made of     {head.base}")
+    out(f"next:  {spoken('mirror verify')} {shell_word(str(applied.path))}")
+    return 0
+
+
+def made_of_delta(path: Path, base: Optional[Path], volumes: Sequence[Path], store: TrustStore) -> Optional[Path]:
+    """The bundle that a delta makes, made now; None when the path names no delta.
+
+    Raises:
+        Usage: when a base is named and it is none.
+        MirrorError: as ``apply_delta``.
+    """
+    if not is_delta(path, volumes):
+        if base:
+            raise Usage(f"--base is for a delta, and {path} is none", hint="Leave --base out, or name the delta.")
+        return None
+    return _apply(path, base, None, volumes, store).path
+
+
+def _apply(
+    delta: Path, base: Optional[Path], output: Optional[Path], volumes: Sequence[Path], store: TrustStore
+) -> Applied:
+    from mirror.closed.delta.applying import Options, apply_delta
+
+    return apply_delta(delta, Options(base, output, tuple(volumes)), store, Console())

@@ -1,0 +1,343 @@
+"""Applying a delta: the new bundle out of the one before, byte for byte.
+
+1. Open the delta, and read all of it once: every byte is the one that was written.
+2. Look at the output: the very bundle may be there already; anything else is not replaced.
+3. Ask whether this zlib packs as the builder's did; if not, name what it cannot give back, before anything is written.
+4. Open the base: it is the bundle that the delta goes from, and has the files that are needed.
+5. Find who decompresses; look for room; write. Each file of the base is held to its digest before it is used, each new one as
+   it is written; the bundle's own digest comes last, and then the bundle has its name.
+
+Rules: nothing is trusted here, neither the delta nor the base: who wants to install, or to know more, verifies what came out; a
+run that was cut begins anew, and leaves nothing behind.
+
+Example::
+
+    applied = apply_delta(Path("h100.tar.delta"), Options(base=Path("old.tar")), TrustStore.default())
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirror.closed.delta.restoring import Unrestorable, restored
+from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program, this_python
+from mirror.closed.toolkit.zstd import PROJECT
+from mirror.closed.venv.interpreter import find_interpreter
+from mirror.core.bundle import layout
+from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.reader import Bundle, open_bundle
+from mirror.core.delta.deflating import sample_digest
+from mirror.core.delta.document import MEMBERS, SAME, Delta, Named, Part
+from mirror.core.delta.opened import DamagedDelta, OpenDelta, open_delta
+from mirror.core.delta.unpacked import Unpacked
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.kinds import TOOL
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import facts_of, replacing
+from mirror.core.trust.truststore import TrustStore
+from mirror.core.wheels.wheelzip import BadZip
+
+_CHUNK = 1 << 20
+
+
+class WrongBase(MirrorError):
+    """The bundle that was named, or lies there, is not the one that the delta goes from."""
+
+    ref = "wrong-base"
+    exit_code = FAMILIES["files"]
+    message = "the delta goes from {wanted}; {path} is {found}"
+    hint = "Name the right one with --base, or have a delta made from the bundle that you have: mirror bundle NAME --from THAT."
+
+    path: str
+    wanted: str
+    found: str
+
+
+class NoBase(MirrorError):
+    """The bundle that the delta goes from does not lie beside it."""
+
+    ref = "no-base"
+    exit_code = FAMILIES["files"]
+    message = "the delta goes from {wanted}, and {path} is not there"
+    hint = "Name that bundle with --base; without it the delta is of no use, and the whole bundle must be carried."
+
+    wanted: str
+    path: str
+
+
+class DamagedBase(MirrorError):
+    """A file in the base is not what it was when the delta was made."""
+
+    ref = "damaged-base"
+    exit_code = FAMILIES["files"]
+    message = "{base}: {problem}"
+    hint = (
+        "This copy of the base is damaged: 'mirror verify' tells more. Name another copy with --base, or copy it again."
+    )
+
+    base: str
+    problem: str
+
+
+class OtherZlib(MirrorError):
+    """This host's zlib packs wheels to other bytes than the builder's."""
+
+    ref = "other-zlib"
+    exit_code = FAMILIES["install"]
+    message = (
+        "the zlib of this host's Python ({version}) gives other bytes than the builder's; to be carried whole: {files}"
+    )
+    hint = (
+        "Run mirror with a Python whose zlib is the original one, or ask the builder for a delta made with --no-redeflate, "
+        "which needs none; or have the whole bundle carried. Nothing was written."
+    )
+
+    version: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to apply a delta to.
+
+    Attributes:
+        base: the bundle that it goes from; None for the one of its name that lies beside the delta.
+        output: the new bundle; None for its name, beside the delta.
+        volumes: directories in which volumes of either may lie.
+    """
+
+    base: Path | None = None
+    output: Path | None = None
+    volumes: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The new bundle.
+
+    Attributes:
+        path: where it is.
+        head: of the delta.
+        was_there: whether it was there already.
+    """
+
+    path: Path
+    head: Delta
+    was_there: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "size": self.head.size,
+            "sha256": self.head.sha256,
+            "was_there": self.was_there,
+            "base": vars(self.head.base),
+            "target": vars(self.head.target),
+            "parts": [{"how": how, "count": count} for how, count in self.head.counts().items()],
+        }
+
+
+def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progress = SILENT) -> Applied:
+    """Make a bundle out of a delta and the bundle before.
+
+    Args:
+        path: the delta, whole or in volumes.
+        store: whom this user trusts; asked only whether a program that the base carries may run.
+
+    Raises:
+        WrongBase, NoBase, DamagedBase, DamagedDelta, OtherZlib, NoUnpatcher: as they say.
+        Unwritable: when the output is there and is something else, or there is no room.
+        MirrorError: as ``open_file`` and ``open_bundle``.
+    """
+    with open_delta(path, options.volumes) as delta:
+        head = delta.head
+        output = options.output or delta.path.with_name(head.target.file)
+        if _stands(output, head):
+            return Applied(output, head, was_there=True)
+        delta.check(progress)
+        _check_zlib(head)
+        place = options.base or delta.path.with_name(head.base.file)
+        try:
+            with open_bundle(place, options.volumes) as base:
+                _write(delta, base, output, store, progress)
+        except Unreadable as exc:
+            if options.base is None and exc.path == str(place):
+                raise NoBase(str(head.base), str(place)) from exc
+            raise
+    return Applied(output, head, was_there=False)
+
+
+def _stands(output: Path, head: Delta) -> bool:
+    """Whether the bundle is there already.
+
+    Raises:
+        Unwritable: when something else is, or nothing could be.
+    """
+    try:
+        if facts_of(output) is None:
+            if not output.absolute().parent.is_dir():
+                raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
+            return False
+        if output.is_file() and output.stat().st_size == head.size and _digest(output) == head.sha256:
+            return True
+    except OSError as exc:
+        raise Unwritable(place_of(exc, output), exc.strerror or str(exc)) from exc
+    raise Unwritable(str(output), f"it is there and is not {head.target}; name another file with -o, or remove it")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while data := stream.read(_CHUNK):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _check_zlib(head: Delta) -> None:
+    import zlib
+
+    others = {settings for settings, digest in head.samples if sample_digest(settings) != digest}
+    files = tuple(part.path for part in head.parts if others & set(part.settings))
+    if files:
+        raise OtherZlib(zlib.ZLIB_RUNTIME_VERSION, files)
+
+
+def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, progress: Progress) -> None:
+    head = delta.head
+    if base.digest != head.base.manifest_sha256:
+        raise WrongBase(str(base.path), str(head.base), _name_of(base))
+    places = {name: (offset, size) for name, offset, size in base.members()}
+    for part in head.parts:
+        if part.base and places.get(part.base.path, (0, -1))[1] != part.base.size:
+            raise DamagedBase(
+                str(base.path), f"{part.base.path} is not where it should be, with {part.base.size} bytes"
+            )
+    free = shutil.disk_usage(output.absolute().parent).free
+    if free < head.size:
+        raise Unwritable(str(output), f"it takes {head.size} bytes, {output.absolute().parent} has {free} free")
+    with tempfile.TemporaryDirectory(prefix="mirror-apply-") as directory:
+        work = Path(directory)
+        needs_zstd = any(part.pieces for part in head.parts)
+        unpatcher = Unpatcher(_ways(base, store, work), work) if needs_zstd else None
+        with progress.task("apply", head.size) as advance, replacing(output) as out:
+            _Work(delta, base, places, unpatcher, out.write, advance).write()
+
+
+def _name_of(base: Bundle) -> str:
+    """A bundle as its manifest calls it; nobody has checked that."""
+    try:
+        manifest = Manifest.parse(base.manifest_bytes)
+    except MirrorError:
+        return f"another bundle (manifest {base.digest[:12]})"
+    return str(Named(base.path.name, manifest.name, manifest.sequence, base.digest))
+
+
+def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
+    """Who may decompress here, in order."""
+    yield this_python()
+    yield host_program()
+    # A program out of the base runs only if the base is one that could be installed here.
+    try:
+        manifest = base.trust(store.load_root())
+        wheel = next(tool for tool in manifest.of(TOOL) if tool.name == PROJECT)
+        data = base.read(wheel)
+    except (MirrorError, StopIteration):
+        return
+    found = find_interpreter(manifest.target).found
+    if found is not None:
+        (work / wheel.filename).write_bytes(data)
+        yield carried(found.path, work / wheel.filename, work)
+
+
+class _Work:
+    """The parts of one bundle, on their way into its file."""
+
+    def __init__(
+        self,
+        delta: OpenDelta,
+        base: Bundle,
+        places: dict[str, tuple[int, int]],
+        unpatcher: Unpatcher | None,
+        write: Any,
+        advance: Advance,
+    ) -> None:
+        self._delta, self._base, self._places, self._unpatcher = delta, base, places, unpatcher
+        self._out, self._advance, self._digest = write, advance, hashlib.sha256()
+        self._checked: set[str] = set()
+
+    def write(self) -> None:
+        head, start = self._delta.head, 0
+        for part in head.parts:
+            if part.path:
+                self._put(layout.header(part.path, part.size))
+            self._part(part, start)
+            start += part.packed
+            if part.path:
+                self._put(layout.padding(part.size))
+        self._put(layout.END)
+        if self._digest.hexdigest() != head.sha256:
+            raise DamagedDelta(
+                str(self._delta.path), f"what comes out has sha256 {self._digest.hexdigest()}, not {head.sha256}"
+            )
+
+    def _put(self, data: bytes) -> None:
+        self._out(data)
+        self._digest.update(data)
+        self._advance(len(data))
+
+    def _part(self, part: Part, start: int) -> None:
+        digest, left = hashlib.sha256(), part.size
+        base = self._open_base(part)
+        try:
+            for data in restored(part, base, self._delta.body, start, self._frame):
+                left -= len(data)
+                if left < 0:
+                    break
+                digest.update(data)
+                self._put(data)
+        except Unrestorable as exc:
+            raise (self._by_zlib(part) if exc.by_zlib else self._damaged(part, str(exc))) from exc
+        except (BadZip, ValueError, EOFError) as exc:
+            raise self._damaged(part, str(exc)) from exc
+        actual = Sha256Hex(digest.hexdigest())
+        if left or actual != part.sha256:
+            if part.how == SAME:
+                raise DamagedBase(str(self._base.path), f"the sha256 of {part.path} is {actual}, it was {part.sha256}")
+            words = f"its sha256 is {actual}, the head says {part.sha256}"
+            raise self._by_zlib(part) if part.how == MEMBERS and not left else self._damaged(part, words)
+
+    def _damaged(self, part: Part, problem: str) -> DamagedDelta:
+        return DamagedDelta(
+            str(self._delta.path), f"{part.path or 'the begin of the bundle'} does not come out: {problem}"
+        )
+
+    def _by_zlib(self, part: Part) -> OtherZlib:
+        import zlib
+
+        return OtherZlib(zlib.ZLIB_RUNTIME_VERSION, (part.path,))
+
+    def _open_base(self, part: Part) -> Unpacked | None:
+        """The counterpart, held to its digest."""
+        if part.base is None:
+            return None
+        offset, size = self._places[part.base.path]
+        if part.how != SAME and part.base.path not in self._checked:
+            digest = hashlib.sha256()
+            for at in range(0, size, _CHUNK):
+                digest.update(self._base.read_at(offset + at, min(_CHUNK, size - at)))
+            if digest.hexdigest() != part.base.sha256:
+                words = f"the sha256 of {part.base.path} is {digest.hexdigest()}, it was {part.base.sha256}"
+                raise DamagedBase(str(self._base.path), words)
+            self._checked.add(part.base.path)
+        return Unpacked(self._base.stream(offset, size), size, str(self._base.path))
+
+    def _frame(self, prefix: Iterator[bytes], start: int, packed: int, size: int) -> Iterator[bytes]:
+        assert self._unpatcher is not None, "it was looked for"
+        return self._unpatcher.frame(prefix, self._delta.body(start, packed), size)

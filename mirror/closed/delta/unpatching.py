@@ -1,0 +1,174 @@
+"""zstd frames that were made with a prefix: who decompresses them on this host.
+
+As with RPMs (``mirror.closed.toolkit.zstd``) a child process does: this Python where its library has zstd (3.14) or
+``backports.zstd`` lies beside it; the host's ``zstd`` program, of 1.4.5 or newer; a Python of the version that the base is for,
+with the decompressor that the base carries, if that is signed as the trusted root asks. The prefix is handed over as a file.
+
+Rules: a way is believed only after it has decompressed a known frame; every frame is followed (``OneFrame``); what comes out is
+exactly as long as the head told.
+
+Example::
+
+    unpatcher = Unpatcher([this_python(), host_program()], work)
+    for data in unpatcher.frame(prefix, packed, size): ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Callable, Tuple
+
+from mirror.closed.toolkit.zstd import ZstdProcess, unpack_zstd
+from mirror.core.archives.zstdframe import OneFrame
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, place_of
+
+_CHILD = """
+import sys
+try:
+    from compression import zstd
+except ImportError:
+    sys.path[:0] = sys.argv[2:]
+    from backports import zstd
+prefix = open(sys.argv[1], "rb").read()
+words = {"zstd_dict": zstd.ZstdDict(prefix, is_raw=True).as_prefix} if prefix else {}
+del prefix
+source, out, inner = sys.stdin.buffer, sys.stdout.buffer, zstd.ZstdDecompressor(**words)
+for block in iter(lambda: source.read1(1 << 18), b""):
+    while not inner.eof:
+        out.write(inner.decompress(block, 1 << 20))
+        block = b""
+        if inner.needs_input:
+            break
+out.flush()
+sys.exit("the stream is cut short" if not inner.eof else None)
+"""
+
+_KNOWN_PREFIX = b"what mirror carries across the gap, mirror carries back"
+_KNOWN_FRAME = bytes.fromhex("28b52ffd20373d0000000100d4a70202")
+"""The prefix itself, as one match."""
+
+
+class NoUnpatcher(MirrorError):
+    """Nothing here decompresses what a delta holds."""
+
+    ref = "delta-needs-zstd"
+    exit_code = FAMILIES["install"]
+    message = "nothing on this host decompresses the delta: {tried}"
+    hint = (
+        "Have zstd 1.4.5 or newer on PATH, or run mirror with Python 3.14, or have the whole bundle carried in place of the "
+        "delta."
+    )
+
+    tried: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"nothing on this host decompresses the delta: {'; '.join(self.tried)}"
+
+
+Way = Tuple[str, Callable[[], Sequence[str]]]
+"""What it is called, and what makes the command out of it; ``{prefix}`` in that is the prefix's file."""
+
+
+def this_python() -> Way:
+    return f"this Python, {sys.executable}", lambda: (sys.executable, "-I", "-B", "-c", _CHILD, "{prefix}")
+
+
+def host_program(program: str = "zstd") -> Way:
+    def command() -> Sequence[str]:
+        found = shutil.which(program)
+        if found is None:
+            raise ValueError("it is not on PATH")
+        return (found, "-d", "-c", "-q", "--patch-from={prefix}")
+
+    return f"the program {program}", command
+
+
+def carried(python: Path, wheel: Path, work: Path) -> Way:
+    """A Python of the wheel's version, with it; the wheel is one that the trusted root's holders signed."""
+
+    def command() -> Sequence[str]:
+        return (str(python), "-I", "-S", "-B", "-c", _CHILD, "{prefix}", str(unpack_zstd(wheel, work)))
+
+    return f"{wheel.name} with {python}", command
+
+
+class Unpatcher:
+    """Decompresses frames, one after another, by the first way that works.
+
+    Args:
+        ways: in the order in which they are tried.
+        work: an existing directory for the prefix; the caller removes it.
+    """
+
+    def __init__(self, ways: Iterable[Way], work: Path) -> None:
+        self._work = work
+        self._command: tuple[str, ...] = ()
+        self._command = self._find(ways)
+
+    def _find(self, ways: Iterable[Way]) -> tuple[str, ...]:
+        tried = []
+        for name, way in ways:
+            try:
+                self._command = tuple(way())
+                found = b"".join(self.frame([_KNOWN_PREFIX], [_KNOWN_FRAME], len(_KNOWN_PREFIX)))
+                if found != _KNOWN_PREFIX:
+                    raise ValueError("it makes something else of a known frame")
+            except (OSError, ValueError, EOFError) as exc:
+                tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
+            else:
+                return self._command
+        raise NoUnpatcher(tuple(tried))
+
+    def frame(self, prefix: Iterable[bytes], packed: Iterable[bytes], size: int) -> Iterator[bytes]:
+        """A frame's content.
+
+        Raises:
+            ValueError, EOFError: when it is none, or has not exactly ``size`` bytes.
+            Unwritable: when there is no room for the prefix.
+        OSError: when the child cannot be started.
+        """
+        place = self._work / "prefix"
+        empty = not self._put(place, prefix)
+        words = [word.replace("{prefix}", str(place)) for word in self._command]
+        if empty:
+            words = [word for word in words if not word.startswith("--patch-from=")]
+        with contextlib.closing(OneFrame(ZstdProcess(words, self._work))) as frame:
+            for data in packed:
+                while True:
+                    piece = frame.decompress(data, 1 << 20)
+                    size -= len(piece)
+                    if size < 0:
+                        raise ValueError("it holds more than was told")
+                    if piece:
+                        yield piece
+                    data = b""
+                    if frame.eof or frame.needs_input:
+                        break
+            while not frame.eof:
+                piece = frame.decompress(b"", 1 << 20)
+                size -= len(piece)
+                if size < 0:
+                    raise ValueError("it holds more than was told")
+                yield piece
+            if size or frame.unused_data:
+                raise ValueError("it holds less than was told, or something follows it")
+        os.truncate(place, 0)
+
+    def _put(self, place: Path, prefix: Iterable[bytes]) -> int:
+        """Write a prefix; how many bytes it has.
+
+        Raises:
+            Unwritable: when there is no room for it.
+        """
+        try:
+            with place.open("wb") as stream:
+                return sum(stream.write(data) for data in prefix)
+        except OSError as exc:
+            error = Unwritable(place_of(exc, place), exc.strerror or str(exc))
+            error.hint = "It takes 96 MiB for a while: free space there, or set TMPDIR to a directory that has it."
+            raise error from exc
