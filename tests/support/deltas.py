@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.connected.delta.making import MadeDelta, make_delta
-from mirror.core.delta.document import Delta
-from mirror.core.delta.opened import open_delta
+from mirror.core.bundle.delta.document import Delta
+from mirror.core.bundle.delta.opened import open_delta
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.keys import make_root
 from tests.support.wheels import add_dist_info, make_wheel

@@ -64,12 +64,13 @@ from mirror.core.archives.zstdframe import Frame
 from mirror.core.binaries.elf import MalformedElf, Section, defined_symbols, read_elf
 from mirror.core.binaries.fatbin import read_images
 from mirror.core.binaries.glibc import glibc_need
+from mirror.core.bundle.delta.document import Delta
+from mirror.core.bundle.delta.opened import open_delta
+from mirror.core.bundle.delta.unpacked import FIRST_MEMBER, Slice, Unpacked
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.delta.document import Delta
-from mirror.core.delta.opened import open_delta
-from mirror.core.delta.unpacked import FIRST_MEMBER, Slice, Unpacked
+from mirror.core.bundle.volumes.index import VolumeIndex
 from mirror.core.errors import MirrorError
 from mirror.core.fields import strict_json
 from mirror.core.logs.log import explain_stream
@@ -88,7 +89,6 @@ from mirror.core.toolkit.rpmheader import Header, MalformedRpm, Reader
 from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Statement
 from mirror.core.vetting.safetensors import read_header
-from mirror.core.volumes.index import VolumeIndex
 from mirror.core.wheels.record import Record
 from mirror.core.wheels.requirement import Requirement
 from mirror.core.wheels.tags import WheelName

@@ -29,8 +29,8 @@ MAY_IMPORT = {
 ORDER = {
     "core": (
         "errors", "words", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
-        "volumes", "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets",
-        "toolkit", "vetting", "logs", "delta",
+        "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets",
+        "toolkit", "vetting", "logs",
     ),
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",

@@ -30,12 +30,12 @@ from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program
 from mirror.closed.toolkit.zstd import PROJECT
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle import layout
+from mirror.core.bundle.delta.deflating import sample_digest
+from mirror.core.bundle.delta.document import MEMBERS, SAME, Delta, Named, Part
+from mirror.core.bundle.delta.opened import DamagedDelta, OpenDelta, open_delta
+from mirror.core.bundle.delta.unpacked import Unpacked
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.delta.deflating import sample_digest
-from mirror.core.delta.document import MEMBERS, SAME, Delta, Named, Part
-from mirror.core.delta.opened import DamagedDelta, OpenDelta, open_delta
-from mirror.core.delta.unpacked import Unpacked
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex

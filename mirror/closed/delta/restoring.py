@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Callable
 
-from mirror.core.delta.deflating import AS_IS, deflated
-from mirror.core.delta.document import MEMBERS, PIECE_BYTES, RECORD, SAME, WHOLE, Part, Piece
-from mirror.core.delta.unpacked import FILE, Slice, Unpacked
+from mirror.core.bundle.delta.deflating import AS_IS, deflated
+from mirror.core.bundle.delta.document import MEMBERS, PIECE_BYTES, RECORD, SAME, WHOLE, Part, Piece
+from mirror.core.bundle.delta.unpacked import FILE, Slice, Unpacked
 
 Frame = Callable[[Iterator[bytes], int, int, int], Iterator[bytes]]
 """Decompresses: a prefix, where the frame begins in the delta's body, how many bytes it has, how many come out."""

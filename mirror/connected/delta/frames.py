@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mirror.core.delta.document import PIECE_BYTES, PREFIX_BYTES, Piece
-from mirror.core.delta.unpacked import Slice, Unpacked
+from mirror.core.bundle.delta.document import PIECE_BYTES, PREFIX_BYTES, Piece
+from mirror.core.bundle.delta.unpacked import Slice, Unpacked
 
 _LEAST_PREFIX = 8
 """zstd takes no shorter dictionary."""

@@ -31,10 +31,8 @@ from mirror.connected.delta.frames import Stretch, frames
 from mirror.connected.delta.wheels import Packed, how_packed
 from mirror.connected.fetching.store import file_sha256
 from mirror.core.bundle import layout
-from mirror.core.bundle.manifest import Artifact, Manifest
-from mirror.core.bundle.reader import Bundle, DigestMismatch, open_bundle
-from mirror.core.delta.deflating import AS_IS, sample_digest
-from mirror.core.delta.document import (
+from mirror.core.bundle.delta.deflating import AS_IS, sample_digest
+from mirror.core.bundle.delta.document import (
     BYTES,
     MAGIC,
     MAX_FRAMING_BYTES,
@@ -51,7 +49,9 @@ from mirror.core.delta.document import (
     file_name,
     used_settings,
 )
-from mirror.core.delta.unpacked import FILE, FIRST_MEMBER, FRAMING, Slice, Unpacked
+from mirror.core.bundle.delta.unpacked import FILE, FIRST_MEMBER, FRAMING, Slice, Unpacked
+from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.reader import Bundle, DigestMismatch, open_bundle
 from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
@@ -326,7 +326,7 @@ def _table(file: Unpacked, packed: Packed) -> bytes:
 
 
 def _stream_of(file: Unpacked, packed: Packed, table: bytes) -> Iterator[bytes]:
-    """A wheel's stream: see ``mirror.core.delta.document``."""
+    """A wheel's stream: see ``mirror.core.bundle.delta.document``."""
     yield table
     yield from file.read(Slice(FRAMING, 0, file.size_of(FRAMING)))
     for member, settings in zip(file.members, packed.settings):

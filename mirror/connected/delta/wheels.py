@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mirror.core.delta.deflating import AS_IS, SETTINGS, deflated
-from mirror.core.delta.unpacked import DEFLATED, Unpacked
+from mirror.core.bundle.delta.deflating import AS_IS, SETTINGS, deflated
+from mirror.core.bundle.delta.unpacked import DEFLATED, Unpacked
 from mirror.core.progress import Advance
 from mirror.core.wheels.wheelzip import Member
 

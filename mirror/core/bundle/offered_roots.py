@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.volumes.opened import open_file
 from mirror.core.errors import InvalidDocument, Unreadable, place_of
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.root import MAX_ROOT_BYTES
-from mirror.core.volumes.opened import open_file
 
 
 def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:

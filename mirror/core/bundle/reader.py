@@ -7,7 +7,7 @@
 4. ``open`` gives an artifact's bytes; callers that need them unchanged since ``verify`` check the digest again as they read.
 
 Reading is by offset (pread), so threads may share a bundle. Nothing here writes. A bundle in volumes is read where these lie
-(``mirror.core.volumes.opened``); where something in it is not what was signed, the volume that is to blame is named.
+(``mirror.core.bundle.volumes.opened``); where something in it is not what was signed, the volume that is to blame is named.
 
 Example::
 
@@ -32,6 +32,7 @@ from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
+from mirror.core.bundle.volumes.opened import OpenFile, open_file
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
@@ -42,7 +43,6 @@ from mirror.core.trust.chain import MAX_ROOTS
 from mirror.core.trust.quorum import MAX_SIGNATURES, ThresholdNotMet
 from mirror.core.trust.root import MAX_ROOT_BYTES
 from mirror.core.trust.sidecars import Sidecars, find_sidecars, signing_command
-from mirror.core.volumes.opened import OpenFile, open_file
 
 if TYPE_CHECKING:
     from mirror.core.trust.quorum import Signers

@@ -15,10 +15,10 @@ from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.volumes.opened import open_file
 from mirror.core.errors import Unreadable, place_of
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
-from mirror.core.volumes.opened import open_file
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.parsing import add_volumes_option
-from mirror.core.volumes.splitting import CheckedVolumes, Split, check_volumes, split
+from mirror.core.bundle.volumes.splitting import CheckedVolumes, Split, check_volumes, split
 from mirror.core.words import counted
 
 _DESCRIPTION = """\

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.parsing import Usage, add_volumes_option
-from mirror.core.delta.opened import is_delta
+from mirror.core.bundle.delta.opened import is_delta
 from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 

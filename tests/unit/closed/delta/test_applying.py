@@ -18,11 +18,11 @@ from mirror.closed.delta.applying import DamagedBase, NoBase, Options, OtherZlib
 from mirror.closed.delta.unpatching import NoUnpatcher, Unpatcher, carried, host_program, this_python
 from mirror.connected.delta.frames import compressed
 from mirror.connected.packing.installer import write_installer
+from mirror.core.bundle.delta.document import PIECE_BYTES
+from mirror.core.bundle.delta.opened import DamagedDelta
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.delta.document import PIECE_BYTES
-from mirror.core.delta.opened import DamagedDelta
+from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument, MirrorError, Unwritable
-from mirror.core.volumes.splitting import split
 from tests.e2e.conftest import find_python
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part

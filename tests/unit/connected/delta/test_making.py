@@ -11,10 +11,10 @@ from mirror.closed.delta.applying import Options, apply_delta
 from mirror.connected.delta.frames import Stretch, prefix_of
 from mirror.connected.delta.making import NoDelta, check_base, make_delta
 from mirror.connected.delta.wheels import how_packed
-from mirror.core.delta.deflating import AS_IS
-from mirror.core.delta.document import PIECE_BYTES, PREFIX_BYTES, RECORD
-from mirror.core.delta.opened import open_delta
-from mirror.core.delta.unpacked import Slice, Unpacked
+from mirror.core.bundle.delta.deflating import AS_IS
+from mirror.core.bundle.delta.document import PIECE_BYTES, PREFIX_BYTES, RECORD
+from mirror.core.bundle.delta.opened import open_delta
+from mirror.core.bundle.delta.unpacked import Slice, Unpacked
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, code, foreign_wheel, make_pair, packed_wheel
 from tests.support.keys import make_root, trust_store

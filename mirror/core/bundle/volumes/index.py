@@ -2,7 +2,7 @@
 
 Its first line, a comment to sha256sum, tells the whole file (``# mirror-volumes/1: h100.tar has 5 bytes in volumes of 3, sha256
 ...``); then each volume has a line, in order (``cdcd...  h100.tar.001``). Where they lie, and whether
-they are what it says, is for ``mirror.core.volumes.opened`` and ``mirror.core.volumes.splitting``.
+they are what it says, is for ``mirror.core.bundle.volumes.opened`` and ``mirror.core.bundle.volumes.splitting``.
 
 Rules: the text is a function of the index, so that there is no second spelling of it; every volume but the last has the same
 size; a name is one part of a path, and printable.

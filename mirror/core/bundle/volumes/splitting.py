@@ -1,6 +1,6 @@
 """Writing a file's volumes and their index; and checking volumes alone, on the day on which a medium is written.
 
-What an index says is ``mirror.core.volumes.index``; reading through volumes is ``mirror.core.volumes.opened``.
+What an index says is ``mirror.core.bundle.volumes.index``; reading through volumes is ``mirror.core.bundle.volumes.opened``.
 
 Rules: a volume has its name only when it is whole, the index is written last; a volume that stands already with the right bytes
 is not written again, so that a run that was cut, or ran out of room, is gone on with by the same command; nothing but volumes
@@ -22,11 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
-from mirror.core.names import Sha256Hex
-from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, replacing, write_file
-from mirror.core.volumes.index import (
+from mirror.core.bundle.volumes.index import (
     MAGIC,
     MAX_VOLUMES,
     SUFFIX,
@@ -36,7 +32,11 @@ from mirror.core.volumes.index import (
     volume_name,
     volume_of,
 )
-from mirror.core.volumes.opened import BadVolumes, NoVolumeIndex, fault_of, find_index, read_index
+from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, fault_of, find_index, read_index
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import facts_of, replacing, write_file
 
 _CHUNK = 1 << 20
 _GOES_ON = "Free space there, or name one more directory with -o: the same command goes on, and keeps what is there."
@@ -292,7 +292,7 @@ def check_volumes(path: Path, directories: Sequence[Path] = (), progress: Progre
         directories: where else volumes, or the index, may lie.
 
     Raises:
-        MirrorError: as ``mirror.core.volumes.opened.open_file``, but for volumes: those are what is told.
+        MirrorError: as ``mirror.core.bundle.volumes.opened.open_file``, but for volumes: those are what is told.
     """
     places = list(dict.fromkeys((path.parent, *directories)))
     beside = (place / f"{path.name}{SUFFIX}" for place in places)  # the whole may be there, too

@@ -24,10 +24,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Optional
 
+from mirror.core.bundle.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeIndex, volume_name, volume_of
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import facts_of
-from mirror.core.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeIndex, volume_name, volume_of
 
 _CHUNK = 1 << 20
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.delta.deflating import SETTINGS, deflated, sample_digest
-from mirror.core.delta.unpacked import FILE, FIRST_MEMBER, FRAMING, Slice, Unpacked
+from mirror.core.bundle.delta.deflating import SETTINGS, deflated, sample_digest
+from mirror.core.bundle.delta.unpacked import FILE, FIRST_MEMBER, FRAMING, Slice, Unpacked
 from mirror.core.wheels.wheelzip import BadZip
 from tests.support.deltas import code, packed_wheel
 

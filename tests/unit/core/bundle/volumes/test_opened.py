@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
+from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, VolumesMixed, open_file
+from mirror.core.bundle.volumes.splitting import check_volumes, split
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.trust.sidecars import sidecar_paths
-from mirror.core.volumes.opened import BadVolumes, NoVolumeIndex, VolumesMixed, open_file
-from mirror.core.volumes.splitting import check_volumes, split
 from tests.support.bundles import BundleSimulator, flip_last_byte_of
 from tests.support.keys import make_root
 

@@ -5,7 +5,7 @@ part in order, the zstd frames or the bytes that it needs and the base does not 
 
 - ``same``: the file is in the base.
 - ``members``: a wheel. Its stream is a table (for each member: bytes of framing before it, unpacked and packed bytes, and the
-  settings of ``mirror.core.delta.deflating``; ``RECORD``), its framing, and its members one after another.
+  settings of ``mirror.core.bundle.delta.deflating``; ``RECORD``), its framing, and its members one after another.
 - ``bytes``: the stream is the file.
 - ``whole``: the file itself follows.
 
@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirror.core.bundle import layout
-from mirror.core.delta.deflating import SETTINGS
-from mirror.core.delta.unpacked import Slice
+from mirror.core.bundle.delta.deflating import SETTINGS
+from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.bundle.volumes.splitting import CannotSplit, split
 from mirror.core.errors import Unreadable, Unwritable
-from mirror.core.volumes.splitting import CannotSplit, split
 from tests.unit.closed.test_limits import needs_mounts
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mirror.core.delta.document import PIECE_BYTES, PREFIX_BYTES, Counterpart, Delta, Named, Part, Piece
-from mirror.core.delta.unpacked import Slice
+from mirror.core.bundle.delta.document import PIECE_BYTES, PREFIX_BYTES, Counterpart, Delta, Named, Part, Piece
+from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import Sha256Hex
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.bundle.volumes.index import VolumeIndex, volume_of
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import Sha256Hex
-from mirror.core.volumes.index import VolumeIndex, volume_of
 
 A, B, WHOLE = (Sha256Hex(hashlib.sha256(data).hexdigest()) for data in (b"abc", b"de", b"abcde"))
 INDEX = VolumeIndex("my stack.tar", 5, 3, WHOLE, (A, B))

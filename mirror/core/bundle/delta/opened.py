@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.core.delta.document import FORMAT, MAGIC, MAX_PACKED_HEAD_BYTES, Delta
+from mirror.core.bundle.delta.document import FORMAT, MAGIC, MAX_PACKED_HEAD_BYTES, Delta
+from mirror.core.bundle.volumes.opened import OpenFile, open_file
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.progress import SILENT, Progress
-from mirror.core.volumes.opened import OpenFile, open_file
 
 _LINE = re.compile(rb"mirror-delta/1 ([0-9]{1,9}) ([0-9a-f]{64})\n")
 _CHUNK = 1 << 20
