@@ -120,7 +120,8 @@ def test_what_the_closed_commands_print(ask: Any, desk: Desk, tmp_path: Path, mo
     assert ask("silence", "--", sys.executable, "-c", "", shape="silence")["silent"]
     assert ask("silence", "--", sys.executable, "-c", reach, code=8, shape="silence")["attempts"]
     assert ask("silence", "--record", "--", "python", "-c", "", shape="silence")["silent"]
-    assert ask("status", shape="status")["stacks"][0]["generations"][-1]["silence"][0]["silent"]
+    noted = [one["silence"] for one in ask("status", shape="status")["stacks"][0]["generations"] if one["current"]]
+    assert noted[0][0]["silent"]
     ask("rollback", shape="rollback")
     ask("gc", "--keep", "0", "--dry-run", shape="gc")
     ask("which", "nv/target", code=109, shape="error")
