@@ -8,7 +8,7 @@ as many, what the host has that was named first.
 
 Example::
 
-    comparison = compare([read_host_status(path) for path in paths])
+    comparison = compare(read_host_statuses(paths))
     comparison.differing                      # ("n7",)
 """
 

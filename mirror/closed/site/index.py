@@ -204,6 +204,8 @@ class SiteIndex:
     @contextmanager
     def _open(self, url: str, doing: str) -> Iterator[Any]:
         """An answer of status 200, read within the block."""
+        if urlsplit(url).scheme not in ("http", "https"):  # a page may link anywhere, also to files of this machine
+            raise IndexUnreachable(url, doing, "it is no address of a web server")
         request = urllib.request.Request(url, headers={"Accept": _HTML, "User-Agent": "mirror"})  # noqa: S310 - http(s) alone
         if self._credentials and _origin(url) == _origin(self.pages):
             request.add_header("Authorization", self._credentials.header())

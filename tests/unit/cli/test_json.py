@@ -26,6 +26,7 @@ from tests.support.keys import make_root, role, trust_store, write_private_key
 from tests.support.osv import CRITICAL, record, write_dump
 from tests.support.reports import Case
 from tests.support.shapes import faults, shapes
+from tests.support.site import SiteBundle
 from tests.support.wheels import make_wheel
 from tests.unit.cli.commands.connected.test_lock import TOML
 from tests.unit.closed.which.test_search import INDEX
@@ -167,6 +168,21 @@ def test_what_carrying_prints(ask: Any, tmp_path: Path, monkeypatch: pytest.Monk
     assert found["error"]["ref"] == "bad-volumes"
     ask("verify", index, code=3, shape="error")
     ask("install", pair.old, "--base", pair.new, code=2, shape="error")
+
+
+def test_what_serve_prints_when_it_ends(tmp_path: Path) -> None:
+    bundle = SiteBundle(tmp_path, rpms=False)
+    bundle.store()
+    command = [sys.executable, "-m", "mirror.cli.main", "serve", str(bundle.write()), "--port", "0", "--json"]
+    environment = {**os.environ, "MIRROR_HOME": str(tmp_path / "trust")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    assert any(line.startswith("serving at http://127.0.0.1:") for line in iter(process.stderr.readline, ""))
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    document = json.loads(out)
+    assert (process.returncode, document["format"], document["wheels"]) == (0, "mirror-" + "serve" + "/1", 2)
+    assert faults(document) == []
 
 
 def look_at_layers(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

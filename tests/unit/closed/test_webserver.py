@@ -84,6 +84,7 @@ def test_asks_back_by_digest_and_goes_on_where_it_was_cut(shop: Shop) -> None:
         assert ask(address, Range="bytes=1000-", If_Range='"of yesterday"')[::2] == (200, DATA)
 
 
+@pytest.mark.group(75)
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -112,6 +113,7 @@ def test_what_is_no_request_for_the_file_is_refused_without_a_traceback(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.group(75)
 def test_a_body_that_nobody_reads_is_no_second_request(shop: Shop) -> None:
     hidden = b"GET /file HTTP/1.1\r\n\r\n"
     with shop.open() as address:
@@ -129,6 +131,7 @@ def test_what_nobody_foresaw_ends_one_connection_and_not_the_server(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.group(75)
 def test_a_request_that_does_not_come_in_time_is_let_go(shop: Shop) -> None:
     with shop.open(head_s=0.1) as address, socket.create_connection(address, timeout=10) as client:
         client.sendall(b"GET /file HT")
@@ -136,6 +139,7 @@ def test_a_request_that_does_not_come_in_time_is_let_go(shop: Shop) -> None:
         assert ask(address)[0] == 200
 
 
+@pytest.mark.group(75)
 def test_more_clients_than_it_serves_are_told_to_come_again(shop: Shop) -> None:
     with shop.open(max_clients=1) as address, socket.create_connection(address, timeout=10) as client:
         client.sendall(b"GET /file HTTP/1.1\r\n")  # and the rest never
@@ -160,6 +164,7 @@ def test_many_clients_at_once_each_get_the_whole_file(shop: Shop) -> None:
     assert found == [DATA] * 30
 
 
+@pytest.mark.group(76)
 @pytest.mark.parametrize("data", [DATA[:-1] + b"x", DATA[:300_000]], ids=["altered", "cut"])
 def test_a_file_that_changed_is_never_given_whole_and_nothing_is_from_then_on(shop: Shop, data: bytes) -> None:
     with shop.open() as address:

@@ -105,6 +105,7 @@ def test_the_next_bundle_adds_and_nothing_goes(bundles: tuple[SiteBundle, ...], 
     assert set(other) ^ set(after) <= {p for p in (*other, *after) if p.endswith(".xml.gz")}
 
 
+@pytest.mark.group(77)
 def test_other_bytes_under_a_name_are_refused_before_anything_is_written(
     bundles: tuple[SiteBundle, ...], tmp_path: Path
 ) -> None:
@@ -241,6 +242,7 @@ def test_a_full_disk_is_named_and_what_was_published_stands(bundles: tuple[SiteB
     assert all(sha256_of(path) in done.stdout for path in bundles[0].wheels)
 
 
+@pytest.mark.group(76)
 def test_the_bundle_is_watched_while_it_is_copied(bundles: tuple[SiteBundle, ...], tmp_path: Path) -> None:
     copy = tmp_path / "copy.tar"
     shutil.copy(bundles[0].path, copy)

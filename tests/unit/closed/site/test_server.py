@@ -112,6 +112,7 @@ def test_dnf_resolves_and_fetches_from_it(bundle: SiteBundle, address: str, tmp_
     assert {path.name: sha256_of(path) for path in got.iterdir()} == {rpm.name: sha256_of(rpm) for rpm in bundle.rpms}
 
 
+@pytest.mark.group(76)
 def test_a_bundle_that_changes_under_it_is_given_no_more(tmp_path: Path) -> None:
     bundle = SiteBundle(tmp_path / "b")
     bundle.write()

@@ -57,6 +57,7 @@ def posts(index: UploadIndex) -> int:
     return sum(line.startswith("POST") for line in index.asked)
 
 
+@pytest.mark.group(78)
 def test_what_is_missing_is_uploaded_and_what_is_there_is_not(bundle: SiteBundle, index: UploadIndex) -> None:
     left, right = bundle.wheels
     index.login = f"me:{SECRET}"
@@ -71,6 +72,7 @@ def test_what_is_missing_is_uploaded_and_what_is_there_is_not(bundle: SiteBundle
     assert not [command for command in index.commands if SECRET in command]
 
 
+@pytest.mark.group(77)
 @pytest.mark.parametrize("tells", ["sha256", "md5", ""])
 def test_other_bytes_under_a_name_end_it_before_anything_is_uploaded(
     bundle: SiteBundle, index: UploadIndex, tells: str
@@ -136,6 +138,7 @@ def test_an_index_that_knows_nobody_or_that_is_not_there_is_named(bundle: SiteBu
     assert posts(index) == 0
 
 
+@pytest.mark.group(77)
 def test_a_page_that_is_none_is_not_taken_for_an_empty_index(
     bundle: SiteBundle, index: UploadIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +149,16 @@ def test_a_page_that_is_none_is_not_taken_for_an_empty_index(
     assert posts(index) == 0
 
 
+@pytest.mark.group(77)
+def test_a_page_that_links_to_a_file_of_this_machine_has_it_read_by_nobody(
+    bundle: SiteBundle, index: UploadIndex
+) -> None:
+    index.pages = f'<a href="file://{bundle.wheels[0]}">'.encode()
+    with pytest.raises(IndexUnreachable, match="it is no address of a web server"):
+        publish(bundle, index.url)
+
+
+@pytest.mark.group(77)
 def test_a_redirect_to_another_server_is_no_answer(bundle: SiteBundle, index: UploadIndex) -> None:
     """As pypiserver sends for projects that it does not have; credentials stay here."""
     with UploadIndex() as elsewhere:
@@ -223,6 +236,7 @@ def test_a_bundle_without_wheels_has_nothing_for_an_index(tmp_path: Path) -> Non
         read_shelf(opened)
 
 
+@pytest.mark.group(78)
 @pytest.mark.parametrize(
     ("to", "words"),
     [
@@ -244,6 +258,7 @@ def test_an_address_that_is_none_is_a_mistake_in_the_command_line(
     assert words in err and "pa55" not in err
 
 
+@pytest.mark.group(78)
 def test_the_command_tells_what_it_did_and_never_a_password(
     bundle: SiteBundle, index: UploadIndex, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
