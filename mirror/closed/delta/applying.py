@@ -154,6 +154,7 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
     Raises:
         WrongBase, NoBase, DamagedBase, DamagedDelta, OtherZlib, NoUnpatcher: as they say.
         Unwritable: when the output is there and is something else, or there is no room.
+        BadVolumes: when one of the base or of the delta is to blame.
         MirrorError: as ``open_file`` and ``open_bundle``.
     """
     with open_delta(path, options.volumes) as delta:
@@ -166,7 +167,11 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
         place = options.base or delta.path.with_name(head.base.file)
         try:
             with open_bundle(place, options.volumes) as base:
-                _write(delta, base, output, store, progress)
+                try:
+                    _write(delta, base, output, store, progress)
+                except DamagedBase:
+                    base.check_volumes()
+                    raise
         except Unreadable as exc:
             if options.base is None and exc.path == str(place):
                 raise NoBase(str(head.base), str(place)) from exc

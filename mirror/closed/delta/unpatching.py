@@ -130,7 +130,7 @@ class Unpatcher:
         Raises:
             ValueError, EOFError: when it is none, or has not exactly ``size`` bytes.
             Unwritable: when there is no room for the prefix.
-        OSError: when the child cannot be started.
+            OSError: when the child cannot be started.
         """
         place = self._work / "prefix"
         empty = not self._put(place, prefix)

@@ -322,6 +322,14 @@ class Bundle:
         """
         return self._exactly(offset, size)
 
+    def check_volumes(self) -> None:
+        """For those who found something in it that is not what it should be.
+
+        Raises:
+            BadVolumes: when it lies in volumes and one of them is to blame.
+        """
+        self._file.check()
+
     def members(self) -> Iterator[tuple[str, int, int]]:
         """Name, offset and size of every member by its header, for those to whom the manifest is not trusted.
 

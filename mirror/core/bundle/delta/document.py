@@ -31,6 +31,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from mirror.core.archives.zipdirectory import MAX_MEMBERS
 from mirror.core.bundle import layout
 from mirror.core.bundle.delta.deflating import SETTINGS
 from mirror.core.bundle.delta.unpacked import Slice
@@ -169,6 +170,8 @@ class Part:
             return "stream", f"{self.stream} bytes of a stream for {self.size}"
         if not is_wheel and (self.members or self.framing or self.settings):
             return "members", "expected none but of a wheel"
+        if self.members > MAX_MEMBERS:
+            return "members", f"{self.members}, more than the {MAX_MEMBERS} allowed"
         if self.members * RECORD.size + self.framing > self.stream or self.framing > min(self.size, MAX_FRAMING_BYTES):
             return "framing", f"{self.members} members and {self.framing} bytes do not fit"
         if not set(self.settings) <= set(SETTINGS) or list(self.settings) != sorted(set(self.settings)):

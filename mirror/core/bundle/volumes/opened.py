@@ -20,7 +20,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Optional
 
@@ -188,6 +188,13 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
         VolumesMixed: when there are two indexes.
         InvalidDocument: when the index is none.
     """
+    descriptor = _whole(path)
+    if descriptor is not None:
+        try:
+            yield OpenFile(path, descriptor)
+        finally:
+            os.close(descriptor)
+        return
     places = list(dict.fromkeys((path.parent, *directories)))
     with ExitStack() as stack:
         index_path = find_index(path, places)
@@ -199,6 +206,24 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
         paths = find_volumes(index, index_path, places)
         whole = path if path.name == index.name else index_path.with_name(index.name)
         yield VolumesFile(whole, index, index_path, paths, [_descriptor(one, stack) for one in paths])
+
+
+def _whole(path: Path) -> Optional[int]:
+    """A file open that is neither an index nor named like a volume; None for what has to be looked for."""
+    if volume_of(path.name):
+        return None
+    with ExitStack() as stack:
+        try:
+            descriptor = _descriptor(path, stack)
+        except Unreadable as exc:
+            if isinstance(exc.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return None
+            raise
+        with suppress(OSError):  # whoever reads it says so
+            if os.pread(descriptor, len(MAGIC), 0) == MAGIC:
+                return None
+        stack.pop_all()
+        return descriptor
 
 
 def _descriptor(path: Path, stack: ExitStack) -> int:

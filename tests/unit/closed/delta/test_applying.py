@@ -131,6 +131,13 @@ def test_a_base_with_one_bit_off_is_named_with_its_file(pair: Pair, content: str
     assert str(error).startswith(f"{pair.old}: the sha256 of {artifact.path} is ")
 
 
+def test_a_volume_of_the_base_that_is_damaged_is_named(pair: Pair) -> None:
+    split(pair.old, 20_000)
+    pair.old.unlink()
+    flip(pair.old.with_name("old.tar.002"), 15_000)
+    assert f"{pair.old.parent}/old.tar.002 is damaged, or of another file" in str(refused(pair))
+
+
 def test_a_base_whose_headers_are_damaged_is_named(pair: Pair) -> None:
     with open_bundle(pair.old) as bundle:
         bundle.trust(make_root())
