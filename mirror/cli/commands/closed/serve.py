@@ -74,19 +74,19 @@ def run(args: argparse.Namespace) -> int:
 
         with site_server(bundle, shelf, (args.bind, args.port), say, alarm) as server:
             index, repository = f"{server.address}/simple/", f"{server.address}/rpms/" if shelf.packages else ""
-            if not args.json:
-                out(
-                    f"serving {args.bundle}: {counted(len(shelf.wheels), 'wheel')}, {counted(len(shelf.packages), 'RPM')}"
-                )
-                out(f"  pip install --index-url {index} PACKAGE")
-                if repository:
-                    out(f"  dnf --repofrompath mirror,{repository} install PACKAGE")
-                if not ipaddress.ip_address(args.bind).is_loopback:
-                    out(f"note: whoever reaches {args.bind} can read it all; there is no password")
-                sys.stdout.flush()
-            else:
-                console.say(f"serving at {server.address}")
-            try:
+            try:  # once it is told, a signal ends it as it should
+                if not args.json:
+                    out(
+                        f"serving {args.bundle}: {counted(len(shelf.wheels), 'wheel')}, {counted(len(shelf.packages), 'RPM')}"
+                    )
+                    out(f"  pip install --index-url {index} PACKAGE")
+                    if repository:
+                        out(f"  dnf --repofrompath mirror,{repository} install PACKAGE")
+                    if not ipaddress.ip_address(args.bind).is_loopback:
+                        out(f"note: whoever reaches {args.bind} can read it all; there is no password")
+                    sys.stdout.flush()
+                else:
+                    console.say(f"serving at {server.address}")
                 server.serve_forever()
             except (KeyboardInterrupt, Stopped):
                 console.say("stopped")
