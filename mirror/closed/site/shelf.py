@@ -14,7 +14,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
@@ -124,14 +124,21 @@ class Shelf:
 
 @contextmanager
 def verified_bundle(
-    path: Path, policy: Policy | None = None, store: TrustStore | None = None, progress: Progress = SILENT
+    path: Path,
+    policy: Policy | None = None,
+    store: TrustStore | None = None,
+    progress: Progress = SILENT,
+    volumes: Iterable[Path] = (),
 ) -> Iterator[Bundle]:
     """Open a bundle that ``mirror install`` would take, and read all of it.
+
+    Args:
+        volumes: directories in which volumes of it may lie.
 
     Raises:
         MirrorError: as ``mirror.closed.install`` does, for what it refuses before it looks at the host.
     """
-    with open_bundle(path) as bundle:
+    with open_bundle(path, volumes) as bundle:
         manifest = trusted_manifest(bundle, store or TrustStore.default(), "")
         refuse_layer(path, manifest)
         if policy:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mirror.cli.console import Console, out, print_json, shown
+from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.site.upload import publish_index
@@ -31,7 +32,7 @@ arguments, nor parts of an address. How to set up a web server, and clients: mir
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("publish", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument(
         "--to",
         required=True,
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     is_index = "://" in args.to
     if args.index_url and not is_index:
         args.parser.error("--index-url is for --to URL: a directory has its pages in itself")
-    with verified_bundle(args.bundle, policy, progress=console) as bundle:
+    with verified_bundle(args.bundle, policy, progress=console, volumes=args.volumes) as bundle:
         shelf = read_shelf(bundle)
         if is_index:
             published = publish_index(bundle, shelf, args.to, args.index_url or "", console)

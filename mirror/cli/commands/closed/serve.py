@@ -11,6 +11,7 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, is_verbose, out, print_json, shown
 from mirror.cli.failure import Stopped
+from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.server import site_server
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.core.names import whole_number
@@ -31,7 +32,7 @@ served is refused from then on. With --verbose each request is told.
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("serve", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument("bundle", type=Path, metavar="FILE", help="the bundle")
+    add_bundle_argument(parser)
     parser.add_argument("--port", type=_port, default=8000, metavar="N", help="0 for any that is free (default: 8000)")
     parser.add_argument(
         "--bind",
@@ -62,7 +63,7 @@ def _address(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     console = Console()
     policy = read_policy(args.policy) if args.policy else None
-    with verified_bundle(args.bundle, policy, progress=console) as bundle:
+    with verified_bundle(args.bundle, policy, progress=console, volumes=args.volumes) as bundle:
         shelf = read_shelf(bundle)
 
         def say(line: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection, IncompleteRead
@@ -19,6 +20,7 @@ from mirror.closed.site.pages import JSON
 from mirror.closed.site.server import CannotListen, prefers_json, site_server
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.core.bundle.reader import DigestMismatch
+from mirror.core.bundle.volumes.splitting import split
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore
 from tests.support.keys import make_root, role, trust_store
@@ -189,3 +191,22 @@ def test_the_command_serves_until_ctrl_c(bundle: SiteBundle, tmp_path: Path) -> 
     assert process.returncode == 0, err
     assert err.splitlines()[-1].endswith("stopped")
     assert "GET /simple/%1b[2J" in err and "\x1b" not in err
+
+
+def test_a_bundle_in_volumes_is_served_where_they_lie(bundle: SiteBundle, tmp_path: Path) -> None:
+    media = [tmp_path / "a", tmp_path / "b"]
+    for place in media:
+        place.mkdir()
+    split(bundle.path, bundle.path.stat().st_size // 3, media[:1])
+    volumes = sorted(media[0].glob(f"{bundle.path.name}.[0-9]*"))
+    assert len(volumes) > 2
+    volumes[1].rename(media[1] / volumes[1].name)
+    index = media[0] / f"{bundle.path.name}.volumes"
+    with (
+        verified_bundle(index, store=bundle.store(), volumes=media) as opened,
+        site_server(opened, read_shelf(opened), ("127.0.0.1", 0)) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for path in bundle.wheels:
+            assert ask(server.address, f"/files/{path.name}")[2] == path.read_bytes()
+        server.shutdown()
