@@ -4,10 +4,9 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 ``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that was prepared to follow it, nor one that a process
-uses or ``mirror run`` has locked; the
-lock of the prefix is held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every
-removal is in the prefix's history first, so that a bundle older than what is gone stays refused; killed anywhere, what is left
-is complete or garbage to the next run.
+uses or ``mirror run`` has locked; the lock of the prefix is held from the decision to the end; what cannot be told is never
+taken for "nobody needs it"; every removal is in the prefix's history first, so that a bundle older than what is gone stays
+refused; killed anywhere, what is left is complete or garbage to the next run.
 
 Example::
 

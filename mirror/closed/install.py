@@ -185,9 +185,9 @@ class _Job:
             newest = self._newest_build()
             if newest == damaged:  # else another run has repaired it meanwhile
                 newest = self._build(plan, host, lock, damaged.name)
-                pointed = self.prefix.pointed_to()
-                record(self.prefix, "installed", newest, self.now, f"repair of {damaged.name}")
-                if pointed is None or pointed.identity.bundle == self._identity.bundle:
+                takes_over, action = self._takes_over(damaged), "prepared" if self._waits(damaged) else "installed"
+                record(self.prefix, action, newest, self.now, f"repair of {damaged.name}")
+                if takes_over:
                     self.prefix.activate(newest)
         return replace(self._told(newest, was_installed=False), soundness=soundness)
 
@@ -254,10 +254,18 @@ class _Job:
                 self._activate("made-current", generation, self.options.allow_older)
         return self._told(generation, was_installed=True)
 
+    def _waits(self, generation: Generation) -> bool:
+        """Whether it was only prepared: a repair of it is no more than that."""
+        return generation.name in read_stack(self.prefix).prepared
+
+    def _takes_over(self, repaired: Generation) -> bool:
+        """Whether a repair becomes current: where a build of its bundle is, or none is and this was not only prepared."""
+        pointed = self.prefix.pointed_to()
+        return not self._waits(repaired) if pointed is None else pointed.identity.bundle == self._identity.bundle
+
     def _chosen_again(self, generation: Generation) -> Installed:
         """A build that is whole takes the place of a damaged one of the same bundle that somebody has made current."""
-        pointed = self.prefix.pointed_to()
-        if pointed is None or (pointed != generation and pointed.identity.bundle == self._identity.bundle):
+        if self.prefix.pointed_to() != generation and self._takes_over(generation):
             return self._made_current(generation)
         return self._told(generation, was_installed=True)
 

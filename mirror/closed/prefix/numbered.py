@@ -49,9 +49,10 @@ class Stack:
         return next((g for g in reversed(self.generations) if g.name not in self.prepared), None)
 
     def waits(self, generation: Generation) -> bool:
-        """Whether it was prepared to take the place of the one that is current now."""
+        """Whether it was prepared to take the place of the one that is current now, and was not repaired since."""
         since = self.number(self.current) if self.current else 0
-        return generation.name in self.prepared and self.number(generation) > since
+        is_later = generation.name in self.prepared and self.number(generation) > since
+        return is_later and self.replaced_by(generation) is None
 
     def replaced_by(self, generation: Generation) -> Generation | None:
         """The newest that was built anew from the same bundle; None when there is none."""

@@ -92,6 +92,21 @@ def test_a_run_that_was_killed_before_it_wrote_the_history_is_completed(desk: De
     assert actions(prefix) == [("installed", ""), ("prepared", "")]
 
 
+def test_a_repair_of_what_was_only_prepared_is_prepared_too(desk: Desk) -> None:
+    bundle = desk.bundle()
+    damaged = desk.install(bundle, prepare=True)
+    prefix = Prefix(damaged.prefix)
+    assert not desk.install(bundle, repair=True).is_current  # it is whole
+    (module,) = Path(damaged.receipt.generation).rglob("left_pad.py")
+    module.write_bytes(b"")
+    repaired = desk.install(bundle, repair=True)
+    assert (repaired.was_installed, repaired.is_current, prefix.current()) == (False, False, None)
+    assert [action for action, _ in actions(prefix)] == ["prepared", "prepared"]
+    (kept_one,) = collect([prefix]).kept
+    assert str(kept_one.path) == repaired.receipt.generation
+    assert desk.install(bundle).receipt == repaired.receipt
+
+
 def make(prefix: Prefix, sequence: int, action: str) -> Generation:
     """A generation that was installed, or only prepared."""
     current = prefix.current()
