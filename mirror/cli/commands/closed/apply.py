@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, out, print_json
-from mirror.cli.parsing import Usage, add_volumes_option
-from mirror.core.bundle.delta.opened import is_delta
+from mirror.cli.console import human_bytes, out, print_json
+from mirror.cli.deltas import applied_delta
+from mirror.cli.parsing import add_volumes_option
 from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
-
-if TYPE_CHECKING:
-    from mirror.closed.delta.applying import Applied
 
 _DESCRIPTION = """\
 Make the next bundle out of a delta, which `mirror bundle NAME --from PREV` wrote, and the bundle before. What comes out is the
@@ -45,7 +41,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    applied = _apply(args.delta, args.base, args.output, args.volumes, TrustStore.default())
+    applied = applied_delta(args.delta, args.base, args.output, args.volumes, TrustStore.default())
     if args.json:
         print_json(applied.to_dict())
         return 0
@@ -58,25 +54,3 @@ def run(args: argparse.Namespace) -> int:
     out(f"  made of     {head.base}")
     out(f"next:  {spoken('mirror verify')} {shell_word(str(applied.path))}")
     return 0
-
-
-def made_of_delta(path: Path, base: Optional[Path], volumes: Sequence[Path], store: TrustStore) -> Optional[Path]:
-    """The bundle that a delta makes, made now; None when the path names no delta.
-
-    Raises:
-        Usage: when a base is named and it is none.
-        MirrorError: as ``apply_delta``.
-    """
-    if not is_delta(path, volumes):
-        if base:
-            raise Usage(f"--base is for a delta, and {path} is none", hint="Leave --base out, or name the delta.")
-        return None
-    return _apply(path, base, None, volumes, store).path
-
-
-def _apply(
-    delta: Path, base: Optional[Path], output: Optional[Path], volumes: Sequence[Path], store: TrustStore
-) -> Applied:
-    from mirror.closed.delta.applying import Options, apply_delta
-
-    return apply_delta(delta, Options(base, output, tuple(volumes)), store, Console())

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.commands.closed.apply import made_of_delta
 from mirror.cli.console import Console, out, print_json
+from mirror.cli.deltas import made_of_delta
 from mirror.cli.options import fingerprint
 from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.install import Installed, Options, install

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import human_bytes, print_json, shown
+from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_volumes_option
 from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
@@ -35,15 +36,22 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "old", type=Path, metavar="OLD", help="the bundle that was approved before, or its MANIFEST.json"
     )
-    parser.add_argument("new", type=Path, metavar="NEW", help="the bundle to decide about")
+    parser.add_argument(
+        "new",
+        type=Path,
+        metavar="NEW",
+        help="the bundle to decide about; of a delta, the one that it makes, which stays beside it",
+    )
     add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the changes as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    root = TrustStore.default().load_root()
-    changes = compare(read_contents(args.old, root, args.volumes), read_contents(args.new, root, args.volumes))
+    store = TrustStore.default()
+    root = store.load_root()
+    new = bundle_to_look_at(args.new, args.old, args.volumes, store)
+    changes = compare(read_contents(args.old, root, args.volumes), read_contents(new, root, args.volumes))
     if args.json:
         print_json(changes.to_dict())
     else:

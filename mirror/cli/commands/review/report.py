@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, print_json
+from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Unwritable
@@ -38,7 +39,7 @@ def configure(subparsers: Any) -> None:
         "artifact with its licence, origin, digest, why it is there and what was found inside. The page loads nothing and runs "
         "no script. A bundle that nobody approved yet, or that was refused, is reported too: the page says so.",
     )
-    add_bundle_argument(parser)
+    add_bundle_argument(parser, "the bundle; of a delta, the one that it makes, which stays beside it")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="HTML", help="the page (default: FILE's name with .report.html, here)"
     )
@@ -62,13 +63,17 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    output = args.output or (None if args.json else Path(f"{args.bundle.name}.report.html"))
-    if output:
-        _check(output)
+    if args.output:
+        _check(args.output)
     policy = read_policy(args.policy) if args.policy else None
-    root = TrustStore.default().load_root()
+    store = TrustStore.default()
+    root = store.load_root()
+    path = bundle_to_look_at(args.bundle, args.since, args.volumes, store)
+    output = args.output or (None if args.json else Path(f"{path.name}.report.html"))
+    if output and not args.output:
+        _check(output)
     since = read_contents(args.since, root, args.volumes) if args.since else None
-    with open_bundle(args.bundle, args.volumes) as bundle:
+    with open_bundle(path, args.volumes) as bundle:
         bundle.trust(root, required=REVIEW)
         newer = rescan(bundle, args.osv, Console()).now if args.osv else None
         day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""

@@ -1,0 +1,62 @@
+"""``mirror diff`` and ``mirror report`` of a delta: the bundle that it makes is looked at, as it will be installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror.cli.main import main
+from tests.support.deltas import Pair, make_pair
+from tests.support.keys import make_root, trust_store
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    """A bundle, the next one's delta, and under another name what that is to make."""
+    monkeypatch.setenv("MIRROR_HOME", str(tmp_path / "trust"))
+    monkeypatch.chdir(tmp_path)
+    trust_store(tmp_path / "trust", make_root())
+    found = make_pair(tmp_path)
+    found.new.rename(tmp_path / "as-made")
+    return found
+
+
+def test_a_delta_is_compared_as_the_bundle_that_it_makes(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", str(pair.old), str(pair.delta), "--json"]) == 0
+    of_delta = json.loads(capsys.readouterr().out)
+    assert pair.new.read_bytes() == Path("as-made").read_bytes()
+    assert main(["diff", str(pair.old), str(pair.new), "--json"]) == 0
+    assert of_delta == json.loads(capsys.readouterr().out)
+
+
+def test_the_older_bundle_is_the_base_where_it_lies_elsewhere(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shelf").mkdir()
+    old = pair.old.rename(pair.old.parent / "shelf" / "approved.tar")
+    assert main(["diff", str(old), str(pair.delta)]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("from ")
+    assert f"note: the delta makes {pair.new}, which stays" in told.err
+
+
+def test_the_page_of_a_delta_is_the_bundles(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(pair.delta), "--since", str(pair.old)]) == 0
+    page = Path(f"{pair.new.name}.report.html").read_text()
+    assert f"wrote {pair.new.name}.report.html" in capsys.readouterr().out
+    assert main(["report", str(pair.new), "--since", str(pair.old), "-o", "again.html"]) == 0
+    assert Path("again.html").read_text() == page
+
+
+def test_without_a_base_nothing_is_looked_at(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    pair.old.unlink()
+    assert main(["report", str(pair.delta)]) == 3
+    assert "ref: no-base" in capsys.readouterr().err
+    assert not list(Path().glob("*.html"))
+
+
+def test_another_base_is_refused_with_both_names(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    pair.old.unlink()
+    Path("as-made").rename("other.tar")
+    assert main(["diff", "other.tar", str(pair.delta)]) == 3
+    assert "ref: wrong-base" in capsys.readouterr().err
