@@ -1,8 +1,8 @@
-"""The connected machine's part of the proofs: bundles, mirror.pyz, the fingerprint, the programs, cut for carrying.
+"""The connected machine's part of the proofs: bundles in volumes, mirror.pyz, the fingerprint, the programs.
 
 ``make`` is for the proof of kernels. Its second bundle is the first one's stack with one component more in its toolchain,
-locked anew: another toolchain. ``make_server`` is for the proof of serving: the whole ``h100-cu130`` stack, an interpreter and
-a model.
+locked anew: another toolchain; it is carried as a delta. ``make_server`` is for the proof of serving: the whole ``h100-cu130``
+stack, an interpreter and a model.
 
 Example::
 
@@ -24,8 +24,8 @@ from pathlib import Path
 from cuda_rpms.demokey import FINGERPRINT
 
 from mirror.connected.packing.installer import write_installer
+from mirror.core.bundle.volumes.splitting import split
 
-from .carry import split, write_recipe
 from .interpreter import make_interpreter
 from .model import make_model
 
@@ -43,8 +43,8 @@ by = "scripts/hopper-proof"
 _COMPONENT = "profiler-api"
 
 
-def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> None:
-    """Write everything that is carried into ``directory``, each file no larger than ``piece_bytes``.
+def make(directory: Path, repository: Path, volume_bytes: int, python: Path) -> None:
+    """Write everything that is carried into ``directory``, each file no larger than ``volume_bytes``.
 
     Args:
         python: an interpreter of the target's version, 3.12, which the probe wheel is built with.
@@ -59,9 +59,10 @@ def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> N
         first, second = work / "bundle.tar", work / "other.tar"
         _mirror(environment, "bundle", "--lock", TOP / "lockfiles" / f"{STACK}.txt", *options, "-o", first)
         lock = _other_lock(work / "other", copy, environment)
-        _mirror(environment, "bundle", "--lock", lock, *options, "-o", second)
-        write_recipe(first, second, directory / "other.recipe", directory / "other.rest")
-        split(first, directory, piece_bytes)
+        _mirror(environment, "bundle", "--lock", lock, *options, "-o", second, "--from", first)
+        (delta,) = work.glob("other.tar.from-*.delta")
+        shutil.move(delta, directory / "other.delta")
+        split(first, volume_bytes, [directory])
     shown = _mirror(environment, "trust", "show", "--json")
     (directory / "fingerprint").write_text(json.loads(shown)["fingerprint"] + "\n")
     shutil.rmtree(keys)  # made for this proof alone
@@ -70,8 +71,8 @@ def make(directory: Path, repository: Path, piece_bytes: int, python: Path) -> N
         shutil.copy(Path(__file__).with_name(program), directory)
 
 
-def make_server(directory: Path, repository: Path, piece_bytes: int, interpreter: Path | None = None) -> None:
-    """Write the bundle of ``h100-cu130`` with an interpreter and a model, in pieces, and what goes with it.
+def make_server(directory: Path, repository: Path, volume_bytes: int, interpreter: Path | None = None) -> None:
+    """Write the bundle of ``h100-cu130`` with an interpreter and a model, in volumes, and what goes with it.
 
     The stack's Python pins are the repository's own. Its toolchain is locked from the copy, whose key is the demonstration's.
 
@@ -86,7 +87,7 @@ def make_server(directory: Path, repository: Path, piece_bytes: int, interpreter
         lock = _server_lock(work, interpreter)
         bundle = work / "bundle.tar"
         _mirror(environment, "bundle", "--lock", lock, "--toolchain-repo", repository, "-o", bundle)
-        split(bundle, directory, piece_bytes)
+        split(bundle, volume_bytes, [directory])
     shown = _mirror(environment, "trust", "show", "--json")
     (directory / "fingerprint").write_text(json.loads(shown)["fingerprint"] + "\n")
     write_installer(directory / "mirror.pyz")

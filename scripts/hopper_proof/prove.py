@@ -5,7 +5,7 @@ first, and it always goes into a network namespace of its own where the kernel a
 
 Example::
 
-    python3 prove.py DIRECTORY     # of bundle.tar, other.tar, mirror.pyz, fingerprint, attention.py, tma_wgmma.cu
+    python3 prove.py DIRECTORY...  # of bundle.tar.volumes, other.delta, mirror.pyz, fingerprint, ...; of further volumes
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ _LEFT_OUT = ("libcublas-devel-13-0", "cuda-nvrtc-devel-13-0")
 class Proof:
     """The steps, in order, and what held."""
 
-    def __init__(self, directory: Path, work: Path) -> None:
-        self.directory, self.work = directory, work
+    def __init__(self, directories: Sequence[Path], work: Path) -> None:
+        self.directory, self.work = directories[0], work
+        self.bundle = self.directory / "bundle.tar.volumes"
+        self.volumes = [word for place in directories for word in ("--volumes", str(place))]
         self.prefix = work / "installed"
         self.claims: list[tuple[bool, str]] = []
 
@@ -64,7 +67,7 @@ class Proof:
 
     def all(self) -> int:
         self.where()
-        self.install("bundle.tar")
+        self.install_bundle()
         self.doctor()
         self.kernels()
         first = self.attention("first start: FlashInfer compiles with the installed toolchain")
@@ -84,13 +87,13 @@ class Proof:
         self.claim(os.geteuid() != 0, f"an ordinary user: uid {os.geteuid()}")
         self.claim(not network(), "no network: a connection is refused by the kernel at once")
 
-    def install(self, bundle: str) -> None:
-        heading(f"install {bundle}")
+    def install_bundle(self) -> None:
+        """From its volumes, where they lie."""
+        heading(f"install {self.bundle.name}")
         fingerprint = (self.directory / "fingerprint").read_text().strip()
-        if bundle == "bundle.tar":
-            self.mirror("trust", "add", self.directory / bundle, "--fingerprint", fingerprint)
-        done = self.mirror("install", self.directory / bundle, "--prefix", self.prefix)
-        self.claim(done.returncode == 0, f"mirror install {bundle}")
+        self.mirror("trust", "add", self.bundle, *self.volumes, "--fingerprint", fingerprint)
+        done = self.mirror("install", self.bundle, *self.volumes, "--prefix", self.prefix)
+        self.claim(done.returncode == 0, f"mirror install {self.bundle.name}")
 
     def doctor(self) -> None:
         heading("doctor")
@@ -157,7 +160,12 @@ class Proof:
         self.claim(fast < slow / 10, f"first calls took {slow:.1f} s at the first start, {fast:.1f} s at the second")
 
     def other_toolchain(self, first: dict[str, Any]) -> None:
-        self.install("other.tar")
+        heading("the next bundle, out of its delta")
+        other = self.work / "other.tar"
+        delta = ["apply", self.directory / "other.delta", "--base", self.bundle, *self.volumes, "-o", other]
+        self.claim(self.mirror(*delta).returncode == 0, "mirror apply other.delta")
+        done = self.mirror("install", other, "--prefix", self.prefix)
+        self.claim(done.returncode == 0, f"mirror install {other.name}")
         changed = self.attention("another toolchain is current: nothing of the first one's cache is used", "decode")
         if first and changed:
             self.claim(changed["cache"]["directory"] != first["cache"]["directory"], "it has a cache of its own")
@@ -191,9 +199,9 @@ def torch_path() -> str:
     return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.strip()
 
 
-def step_down(directory: Path, work: Path) -> None:
+def step_down(directories: Sequence[Path], work: Path) -> None:
     """Start again as an ordinary user without a network; does not return."""
-    words = [str(directory), "--work", str(work), "--inside"]
+    words = [*map(str, directories), "--work", str(work), "--inside"]
     command, environment = _below(work, _USER, __file__, words)
     os.chdir(work)
     os.execvpe("unshare", command, {**environment, "PROOF_TORCH": torch_path()})
@@ -264,7 +272,7 @@ def become_ordinary(user: int = _USER) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Prove a carried stack on this machine's Hopper GPU.")
-    parser.add_argument("directory", type=Path, help="what 'hopper-proof make' wrote, put together again")
+    parser.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="of what 'hopper-proof make' wrote")
     parser.add_argument("--work", type=Path, default=Path("/tmp/hopper-proof"), help="default: %(default)s")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -272,13 +280,14 @@ def main() -> int:
         loopback_up()
         become_ordinary()
     if args.inside:
-        return Proof(args.directory, args.work).all()
+        return Proof(args.directories, args.work).all()
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)
+    directories = [one.resolve() for one in args.directories]
     if os.geteuid() == 0:
-        step_down(args.directory.resolve(), args.work)
+        step_down(directories, args.work)
     os.environ["PROOF_TORCH"] = torch_path()
-    command = [sys.executable, "-u", __file__, str(args.directory.resolve()), "--work", str(args.work), "--inside"]
+    command = [sys.executable, "-u", __file__, *map(str, directories), "--work", str(args.work), "--inside"]
     return subprocess.run(["unshare", "-cn", *command], check=False).returncode
 
 

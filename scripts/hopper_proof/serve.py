@@ -5,8 +5,8 @@ work directory. Needs Python 3.9 or newer, a driver and g++; nothing of the mach
 
 Example::
 
-    python3 serve.py --pieces DIRECTORY --work /tmp/served install doctor cold warm scores
-    python3 serve.py --work /tmp/served faults summary
+    python3 serve.py --bundle DIRECTORY --work /tmp/served install doctor cold warm scores
+    python3 serve.py --bundle DIRECTORY --work /tmp/served faults summary
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ EAGER = ("--enforce-eager",)
 class Served(Proof):
     """The stages; each is a method that claims what it saw."""
 
-    def __init__(self, directory: Path, work: Path) -> None:
-        super().__init__(directory, work)
+    def __init__(self, directories: Sequence[Path], work: Path) -> None:
+        super().__init__(directories, work)
         self.out = work / "out"
 
     def claim(self, holds: bool, what: str) -> None:
@@ -51,7 +51,7 @@ class Served(Proof):
 
     def install_bundle(self) -> None:
         began = time.monotonic()
-        self.install("bundle.tar")
+        super().install_bundle()
         print(f"installed after {time.monotonic() - began:.1f} s")
 
     def doctor(self) -> None:
@@ -295,7 +295,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Serve a model from a carried stack on this machine's Hopper GPU.")
     parser.add_argument("stages", nargs="+", choices=[*STAGES, *(fault.name for fault in FAULTS)], metavar="STAGE")
     parser.add_argument(
-        "--bundle", type=Path, required=True, metavar="DIR", help="of bundle.tar, mirror.pyz, fingerprint"
+        "--bundle", type=Path, required=True, metavar="DIR", help="of bundle.tar.volumes, mirror.pyz, fingerprint"
+    )
+    parser.add_argument(
+        "--volumes", type=Path, action="append", default=[], metavar="DIR", help="of further volumes; may be repeated"
     )
     parser.add_argument("--work", type=Path, default=Path("/tmp/hopper-served"), help="default: %(default)s")
     parser.add_argument("--user", type=int, default=USER, help="the ordinary user's number (default: %(default)s)")
@@ -313,6 +316,7 @@ def main() -> int:
             *args.stages,
             "--bundle",
             str(args.bundle.resolve()),
+            *(word for place in args.volumes for word in ("--volumes", str(place.resolve()))),
             "--work",
             str(args.work),
             "--user",
@@ -323,7 +327,7 @@ def main() -> int:
         )
     if os.geteuid() == 0:
         settle()
-    served = Served(args.bundle, args.work)
+    served = Served([args.bundle, *args.volumes], args.work)
     faults = [stage for stage in args.stages if stage not in STAGES]
     for stage in args.stages:
         if stage in STAGES:
