@@ -3,7 +3,7 @@
 It holds which of these a stack will do and how each is tried in the venv, as the project itself does it.
 ``mirror.closed.selftest.compiling`` tries the toolkit's nvcc, ``mirror.closed.selftest.firstprograms`` holds the programs.
 
-Rules: a project that the stack does not have is not tried; what needs a GPU is skipped without one, and says so; a host without
+Rules: a project that the stack does not have is not tried, nor what needs torch where the stack leaves that to others; what needs a GPU is skipped without one, and says so; a host without
 a C compiler is no failure, an interpreter without its headers is one; nothing runs longer than ``TIMEOUT_S``, and what did
 not end by then is told as not known.
 
@@ -16,7 +16,7 @@ Example::
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -40,6 +40,11 @@ _COMPILER = (
 _NO_GPU = "not tried: no GPU"
 _HAS_NONE = 3
 """The exit code of a program for which the installed project is too old."""
+
+
+def samples(projects: Collection[str]) -> bool:
+    """Whether FlashInfer can sample there: a stack may leave torch to whoever starts it, by PYTHONPATH."""
+    return {"flashinfer-python", "torch"} <= set(projects)
 
 
 class FirstStart:
@@ -77,9 +82,9 @@ class FirstStart:
             found.append(self._launcher)
         if "torch" in self._projects:
             found.append(partial(self._program, "compile with torch's inductor for the CPU", INDUCTOR))
-        if "triton" in self._projects:
+        if {"triton", "torch"} <= set(self._projects):
             found.append(partial(self._program, "compile and run a Triton kernel", TRITON, needs_gpu=True))
-        if "flashinfer-python" in self._projects:
+        if samples(self._projects):
             found.append(partial(self._program, "sample with FlashInfer's kernels", SAMPLER, needs_gpu=True))
         return found
 

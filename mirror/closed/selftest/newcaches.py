@@ -23,6 +23,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.tree import remove_tree
+from mirror.closed.selftest.firststart import samples
 from mirror.closed.selftest.selftest import SelfTestFailed, refuse_failures, self_test
 from mirror.closed.warm.private import SharedCaches, refuse_shared
 from mirror.core.errors import Unreadable
@@ -61,7 +62,7 @@ def first_self_test(
 
 def _new_caches(environment: Environment, host: Host, base: Mapping[str, str]) -> Path | None:
     """The user's cache directory of this generation, made just now; None when it was there, or is not to be used."""
-    if "flashinfer-python" not in environment.manifest.projects or not (host.driver and host.gpus):
+    if not samples(environment.manifest.projects) or not (host.driver and host.gpus):
         return None
     caches = environment.caches(base)
     if environment.generation in caches.parents:  # without a home: what is sealed does not grow

@@ -165,11 +165,18 @@ def test_a_driver_whose_library_nobody_finds_is_a_failure_that_doctor_knows(tmp_
 
 
 def test_what_needs_a_gpu_says_that_there_is_none(tmp_path: Path) -> None:
-    found = checks(tmp_path, "triton", "flashinfer-python")[2:]
+    found = checks(tmp_path, "triton", "flashinfer-python", "torch")[3:]
     assert list(map(str, found)) == [
         "compile and run a Triton kernel: skipped (not tried: no GPU)",
         "sample with FlashInfer's kernels: skipped (not tried: no GPU)",
     ]
+
+
+def test_kernels_of_torch_are_not_tried_where_the_stack_leaves_torch_to_whoever_starts_it(tmp_path: Path) -> None:
+    """As the stack hopper-proof does: its self-test would fail, and it could not be installed."""
+    with_gpu = replace(NO_GPU, driver="580.159.04", gpus=1)
+    found = checks(tmp_path, "triton", "flashinfer-python", host=with_gpu)
+    assert [one.name for one in found if "kernel" in one.name or "FlashInfer" in one.name] == []
 
 
 @needs_gcc

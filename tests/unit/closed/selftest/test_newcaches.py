@@ -21,7 +21,10 @@ from tests.unit.closed.selftest.test_firststart import needs_gcc
 pytestmark = needs_gcc
 
 TARGET = Target("3.11", "x86_64", "2.28", "sm_90a", "13.0")
-FLASHINFER = Artifact("wheels/flashinfer_python-1-py3-none-any.whl", 1, Sha256Hex("ab" * 32), "flashinfer-python")
+FLASHINFER, TORCH = (
+    Artifact(f"wheels/{name.replace('-', '_')}-1-py3-none-any.whl", 1, Sha256Hex("ab" * 32), name)
+    for name in ("flashinfer-python", "torch")
+)
 HOST = replace(read_host(), driver="580.65.06", gpus=1)
 PASSES = """
 import os, pathlib
@@ -49,7 +52,7 @@ def first(generation: Path, program: str, host: Host = HOST, **base: str) -> tup
     """Where the caches would be, and the outcomes."""
     (generation.parent / "program.py").write_text(program)
     variables = {"PATH": os.environ["PATH"], "HOME": str(generation.parent / "home"), **base}
-    environment = Environment(generation, Manifest("h100", 5, TARGET, (FLASHINFER,)))
+    environment = Environment(generation, Manifest("h100", 5, TARGET, (FLASHINFER, TORCH)))
     checks = first_self_test(environment, host, generation / "work", variables)
     return environment.caches(variables), [str(check) for check in checks if "FlashInfer" in check.name]
 
