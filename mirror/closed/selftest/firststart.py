@@ -4,8 +4,8 @@ It holds which of these a stack will do and how each is tried in the venv, as th
 ``mirror.closed.selftest.compiling`` tries the toolkit's nvcc, ``mirror.closed.selftest.firstprograms`` holds the programs.
 
 Rules: a project that the stack does not have is not tried, nor what needs torch where the stack leaves that to others; what
-needs a GPU is skipped without one, and says so; a host without a C compiler is no failure, an interpreter without its headers is
-one; nothing runs longer than ``TIMEOUT_S``, and what did not end by then is told as not known.
+needs a GPU is skipped without one, and says so; a host without a C compiler is no failure, an interpreter without its headers
+is one; nothing runs longer than ``TIMEOUT_S``, and what did not end by then is told as not known.
 
 Example::
 
