@@ -8,12 +8,14 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mirror.cli.console import Console
 from mirror.cli.parsing import Usage
 from mirror.core.bundle.delta.opened import is_delta
+from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -56,6 +58,53 @@ def bundle_to_look_at(path: Path, older: Optional[Path], volumes: Sequence[Path]
     if not made.was_there:
         Console().say(f"note: the delta makes {made.path}, which stays")
     return made.path
+
+
+class NoBundleOfHost(MirrorError):
+    """The bundle that a host has current is not there, so no delta can go from it."""
+
+    ref = "no-bundle-of-host"
+    exit_code = FAMILIES["files"]
+    message = "{document} says that {current} is current there: {problem}"
+    hint = "Name the file of that bundle with --from, or put it beside the new one."
+
+    document: str
+    current: str
+    problem: str
+
+
+def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
+    """The bundle from which a delta goes: the one that was named; of a host's ``mirror status --json``, what that has current.
+
+    Args:
+        path: a bundle, or such a document.
+        stack: which of a host's stacks is meant.
+        directory: where bundles lie.
+
+    Raises:
+        NoBundleOfHost: when no bundle there is the one.
+        Unreadable, InvalidDocument: when the document cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_document = stream.read(1) == b"{"
+    except OSError:
+        return path  # whoever opens it says so
+    if not is_document:
+        return path
+    from mirror.closed.prefix.comparison import read_host_statuses
+    from mirror.core.bundle.reader import open_bundle
+
+    (status,) = read_host_statuses([path])
+    current = status.stacks.get(stack, {}).get("current", "")
+    sequence, _, digest = current.partition("-")
+    if not digest:
+        raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
+    for place in sorted(directory.glob("*.tar")):
+        with suppress(MirrorError), open_bundle(place) as bundle:
+            if bundle.digest.startswith(digest):
+                return place
+    raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no *.tar in {directory.absolute()} has manifest {digest}")
 
 
 def applied_delta(

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror.cli.deltas import NoBundleOfHost, bundle_of_host
 from mirror.cli.main import main
+from mirror.core.bundle.reader import open_bundle
+from mirror.core.errors import InvalidDocument
 from tests.support.deltas import Pair, make_pair
 from tests.support.keys import make_root, trust_store
 
@@ -60,3 +63,43 @@ def test_another_base_is_refused_with_both_names(pair: Pair, capsys: pytest.Capt
     Path("as-made").rename("other.tar")
     assert main(["diff", "other.tar", str(pair.delta)]) == 3
     assert "ref: wrong-base" in capsys.readouterr().err
+
+
+def status(path: Path, current: str, name: str = "demo") -> Path:
+    """What ``mirror status --json`` prints on a host, as far as it is read."""
+    generations = [{"id": current, "name": name}] if current else []
+    stack = {"prefix": "/p", "current": current, "generations": generations, "unfinished": []}
+    path.write_text(json.dumps({"format": "mirror-status/1", "stacks": [stack]}))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["", ".2"])
+def test_a_hosts_status_names_the_bundle_to_go_from(pair: Pair, tmp_path: Path, suffix: str) -> None:
+    """Also a generation that was built anew: it is of the same bundle."""
+    (tmp_path / "a.tar").write_text("no bundle")
+    with open_bundle(pair.old) as old:
+        told = status(tmp_path / "n1.json", f"1795000000-{old.digest[:12]}{suffix}")
+    assert bundle_of_host(told, "demo", tmp_path) == pair.old
+    assert bundle_of_host(pair.old, "demo", tmp_path) == pair.old
+
+
+@pytest.mark.parametrize(
+    ("current", "stack", "words"),
+    [
+        ("1795000000-abababababab", "demo", "demo 1795000000 is current there: no *.tar in "),
+        ("1795000000-abababababab", "other", "nothing is current there: there is no other to go from"),
+        ("", "demo", "nothing is current there: there is no demo to go from"),
+    ],
+)
+def test_a_host_whose_bundle_is_not_there_is_told(
+    pair: Pair, tmp_path: Path, current: str, stack: str, words: str
+) -> None:
+    with pytest.raises(NoBundleOfHost) as exc_info:
+        bundle_of_host(status(tmp_path / "n1.json", current), stack, tmp_path)
+    assert words in str(exc_info.value)
+
+
+def test_another_document_is_told(tmp_path: Path) -> None:
+    (tmp_path / "n1.json").write_text('{"format": "mirror-verify/1"}')
+    with pytest.raises(InvalidDocument):
+        bundle_of_host(tmp_path / "n1.json", "demo", tmp_path)

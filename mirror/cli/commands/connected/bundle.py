@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json
+from mirror.cli.deltas import bundle_of_host
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options, url
 from mirror.cli.signers import print_tallies
 from mirror.core.errors import Unreadable
@@ -98,7 +99,8 @@ def configure(subparsers: Any) -> None:
         type=Path,
         dest="base",
         metavar="PREV",
-        help="also write a delta from this bundle, which the closed network has: 'mirror apply' makes the new one of both",
+        help="also write a delta from this bundle, which the closed network has ('mirror apply' makes the new one of both); or "
+        "from the one beside the new one that a host's 'mirror status --json' says is current there",
     )
     parser.add_argument(
         "--no-redeflate",
@@ -123,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
     lock = _lock(args)
+    base = args.base and bundle_of_host(args.base, lock.stem, args.output.parent)
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
     wishes = Wishes(
         lock=lock,
@@ -150,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
         args.python,
         args.osv,
         policy,
-        args.base,
+        base,
         not args.no_redeflate,
     )
     result = bundle(options, store, TrustStore.default(), console)
