@@ -24,7 +24,13 @@ def closed(made: Made, home: Path, python: Path, *words: object, cut: bool = Tru
     return run([*prefix, python, "-I", made.installer, *words], environment)
 
 
-@pytest.mark.parametrize("minor", PYTHONS)
+BETWEEN = ("3.10", "3.12")
+"""Versions whose neighbours are tried in CI."""
+
+
+@pytest.mark.parametrize(
+    "minor", [pytest.param(minor, marks=pytest.mark.slow) if minor in BETWEEN else minor for minor in PYTHONS]
+)
 def test_installs_without_network_from_the_two_files_and_the_fingerprint(
     made: Made, tmp_path: Path, minor: str
 ) -> None:

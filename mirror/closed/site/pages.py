@@ -63,11 +63,16 @@ def project_json(project: str, wheels: Sequence[SiteWheel]) -> bytes:
     return _json({"name": project, "versions": versions, "files": [_file(wheel) for wheel in wheels]})
 
 
-def home_html(has_packages: bool) -> bytes:
-    """The page at the top, for a person who looks."""
+def home_html(has_packages: bool, keys: Iterable[str]) -> bytes:
+    """The page at the top, for a person who looks.
+
+    Args:
+        keys: file names of the keys that the packages are signed with.
+    """
     links = ['<a href="simple/">simple/</a>: Python packages, for pip and uv<br>']
     if has_packages:
         links.append('<a href="rpms/repodata/repomd.xml">rpms/</a>: RPM packages, for dnf and zypper<br>')
+    links += [f'<a href="rpms/{key}">rpms/{key}</a>: the key they are signed with<br>' for key in sorted(keys)]
     return _page("Out of a verified bundle", links)
 
 

@@ -68,5 +68,5 @@ def made_files(
         files[f"simple/{project}/index.json"] = pages.project_json(project, found)
     files["simple/index.html"] = pages.projects_html(projects)
     files["simple/index.json"] = pages.projects_json(projects)
-    files["index.html"] = pages.home_html(bool(packages))
+    files["index.html"] = pages.home_html(bool(packages), keys)
     return files

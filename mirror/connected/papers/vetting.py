@@ -152,7 +152,8 @@ def _for_other_gpus(wheels: Mapping[Artifact, WheelFile], target: Target) -> Ite
     for artifact, wheel in sorted(wheels.items(), key=lambda item: item[0].path):
         gpus = wheel.native.gpus if target.gpu else ()
         if gpus and not any(Image(one).serves(target.gpu) for one in gpus):
-            yield f"{artifact.name} {artifact.version} has GPU code for {', '.join(gpus)}, and none that serves {target.gpu}"
+            told = f"{artifact.name} {artifact.version} shows GPU code for {', '.join(gpus)} and none that serves {target.gpu}"
+            yield f"{told}; it may bring that in a form that cannot be read, or pick other kernels"
 
 
 def _notes(judgement: Judgement, document: str) -> Iterable[str]:

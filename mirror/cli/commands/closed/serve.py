@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
                         f"serving {args.bundle}: {counted(len(shelf.wheels), 'wheel')}, {counted(len(shelf.packages), 'RPM')}"
                     )
                     out(f"  pip install --index-url {index} PACKAGE")
+                    for key in shelf.keys if repository else ():
+                        out(f"  rpm --import {repository}{key}")
                     if repository:
                         out(f"  dnf --repofrompath mirror,{repository} install PACKAGE")
                     if not ipaddress.ip_address(args.bind).is_loopback:

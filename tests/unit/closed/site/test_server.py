@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -99,19 +100,28 @@ def test_pip_and_uv_install_from_it(address: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("dnf"), reason="no dnf on this machine")
-def test_dnf_resolves_and_fetches_from_it(bundle: SiteBundle, address: str, tmp_path: Path) -> None:
+def test_dnf_fetches_checks_and_installs_from_it(bundle: SiteBundle, address: str, tmp_path: Path) -> None:
     places = {name: tmp_path / name for name in ("reposdir", "cachedir", "logdir", "persistdir")}
     for place in places.values():
         place.mkdir()
     lines = ["[main]", *(f"{name}={place}" for name, place in places.items())]
-    lines += ["[site]", "name=site", f"baseurl={address}/rpms/"]
+    (key,) = re.findall(r'href="rpms/(RPM-GPG-KEY-[^"]+)"', ask(address, "/")[2].decode())
+    lines += ["[site]", "name=site", f"baseurl={address}/rpms/", f"gpgkey={address}/rpms/{key}", "gpgcheck=1"]
     (tmp_path / "dnf.conf").write_text("\n".join(lines) + "\n")
-    got = tmp_path / "got"
-    words = ["install", "-y", "--downloadonly", "--downloaddir", got, "cuda-demo"]
-    command = ["dnf", "-c", tmp_path / "dnf.conf", "--installroot", tmp_path, "--releasever=1", "--forcearch=x86_64"]
-    done = subprocess.run(list(map(str, [*command, *words])), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    got, command = tmp_path / "got", ["dnf", "-y", "-c", tmp_path / "dnf.conf", "--releasever=1", "--forcearch=x86_64"]
+    macros = "%_dbpath /var/lib/rpm\n%_rpmlock_path /var/lib/rpm/.lock\n%_db_backend sqlite\n"
+    (tmp_path / ".rpmmacros").write_text(macros)  # Debian's ask a shell, which a new root has not
+    environment = {**os.environ, "HOME": str(tmp_path)}
+
+    def dnf(*words: object) -> None:
+        done = subprocess.run(list(map(str, [*command, *words])), env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    dnf("--installroot", tmp_path, "install", "--downloadonly", "--downloaddir", got, "cuda-demo")
     assert {path.name: sha256_of(path) for path in got.iterdir()} == {rpm.name: sha256_of(rpm) for rpm in bundle.rpms}
+    dnf("--installroot", tmp_path / "root", "install", "cuda-demo")
+    assert (tmp_path / "root/var/lib/rpm/rpmdb.sqlite").exists()
+    assert [path for path in (tmp_path / "root/usr/local").rglob("*") if path.is_file()]
 
 
 @pytest.mark.group(76)
