@@ -115,7 +115,7 @@ COMMANDS = (
         "apply",
         CLOSED,
         "make a bundle of a delta and the bundle before",
-        "The bundle is there whole or not at all: the same command begins anew.",
+        "The bundle is there whole or not at all. What was written of it is kept beside, hidden: the same command goes on.",
     ),
     Command(
         "install",

@@ -8,7 +8,8 @@
    it is written; the bundle's own digest comes last, and then the bundle has its name.
 
 Rules: nothing is trusted here, neither the delta nor the base: who wants to install, or to know more, verifies what came out; a
-run that was cut begins anew, and leaves nothing behind.
+run that was stopped or killed leaves what it wrote (``unfinished``), and the next one goes on there; one that fails leaves
+nothing.
 
 Example::
 
@@ -17,13 +18,20 @@ Example::
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import glob
 import hashlib
+import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mirror.closed.delta.restoring import Unrestorable, restored
 from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program, this_python
@@ -40,7 +48,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, pl
 from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, replacing
+from mirror.core.system.durable import facts_of, sync_directory
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
 
@@ -224,15 +232,64 @@ def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, prog
             raise DamagedBase(
                 str(base.path), f"{part.base.path} is not where it should be, with {part.base.size} bytes"
             )
-    free = shutil.disk_usage(output.absolute().parent).free
-    if free < head.size:
-        raise Unwritable(str(output), f"it takes {head.size} bytes, {output.absolute().parent} has {free} free")
-    with tempfile.TemporaryDirectory(prefix="mirror-apply-") as directory:
+    with tempfile.TemporaryDirectory(prefix="mirror-apply-") as directory, unfinished(output, head.sha256) as out:
+        free, there = shutil.disk_usage(output.absolute().parent).free, os.fstat(out.fileno()).st_size
+        if free + there < head.size:
+            words = f"it takes {head.size - there} bytes, {output.absolute().parent} has {free} free"
+            raise Unwritable(str(output), words)
         work = Path(directory)
         needs_zstd = any(part.pieces for part in head.parts)
         unpatcher = Unpatcher(_ways(base, store, work), work) if needs_zstd else None
-        with progress.task("apply", head.size) as advance, replacing(output) as out:
-            _Work(delta, base, places, unpatcher, out.write, advance).write()
+        with progress.task("apply", head.size) as advance:
+            _Work(delta, base, places, unpatcher, out, advance).write()
+
+
+@contextmanager
+def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
+    """A file that gets its name at the end of the block. What a run that was stopped or killed has left of it is gone on with.
+
+    Args:
+        digest: of what it is to hold; it is hidden beside the output until then, under a name that this is a part of.
+
+    Raises:
+        Unwritable: when the directory or the disk refuses, or somebody else is writing it.
+    """
+    path = output.absolute()
+    place = path.with_name(f".{path.name[:180]}.{digest[:12]}.part")
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(place, flags, 0o644), "r+b") as stream:
+            facts = os.fstat(stream.fileno())
+            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_nlink != 1:
+                raise OSError(errno.EPERM, f"{place.name}, beside it, is no file of ours")
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise OSError(exc.errno, "another mirror is writing it now") from exc
+            _forget_others(place, path.name)
+            try:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                place.replace(path)
+                sync_directory(path.parent)
+            except Exception:  # not a stop: that leaves it for the next run
+                place.unlink(missing_ok=True)
+                raise
+    except OSError as exc:
+        named = place_of(exc, place)
+        if named not in (str(place), str(path), str(path.parent)):
+            raise
+        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+
+
+def _forget_others(place: Path, name: str) -> None:
+    """Remove what was left of another bundle that was to have this name; who is writing one keeps it."""
+    for other in place.parent.glob(f".{glob.escape(name[:180])}.*.part"):
+        if other != place and re.fullmatch("[0-9a-f]{12}", other.name.split(".")[-2]):
+            with suppress(OSError), other.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                other.unlink()
 
 
 def _name_of(base: Bundle) -> str:
@@ -270,30 +327,52 @@ class _Work:
         base: Bundle,
         places: dict[str, tuple[int, int]],
         unpatcher: Unpatcher | None,
-        write: Any,
+        out: BinaryIO,
         advance: Advance,
     ) -> None:
         self._delta, self._base, self._places, self._unpatcher = delta, base, places, unpatcher
-        self._out, self._advance, self._digest = write, advance, hashlib.sha256()
+        self._out, self._advance, self._digest = out, advance, hashlib.sha256()
         self._checked: set[str] = set()
 
     def write(self) -> None:
-        head, start = self._delta.head, 0
+        head, start, is_there = self._delta.head, 0, True
         for part in head.parts:
-            if part.path:
-                self._put(layout.header(part.path, part.size))
-            self._part(part, start)
+            is_there = is_there and self._is_there(part)
+            if not is_there:
+                if part.path:
+                    self._put(layout.header(part.path, part.size))
+                self._part(part, start)
+                if part.path:
+                    self._put(layout.padding(part.size))
             start += part.packed
-            if part.path:
-                self._put(layout.padding(part.size))
+        self._out.truncate()
         self._put(layout.END)
         if self._digest.hexdigest() != head.sha256:
             raise DamagedDelta(
                 str(self._delta.path), f"what comes out has sha256 {self._digest.hexdigest()}, not {head.sha256}"
             )
 
+    def _is_there(self, part: Part) -> bool:
+        """Whether a run before this one wrote this part, whole and right; if so it is passed over, and else cut off."""
+        at, digest, content, left = self._out.tell(), self._digest.copy(), hashlib.sha256(), part.size
+        begin, end = (layout.header(part.path, part.size), layout.padding(part.size)) if part.path else (b"", b"")
+        is_right = self._out.read(len(begin)) == begin
+        digest.update(begin)
+        while is_right and left and (data := self._out.read(min(_CHUNK, left))):
+            left -= len(data)
+            content.update(data)
+            digest.update(data)
+        if not is_right or left or content.hexdigest() != part.sha256 or self._out.read(len(end)) != end:
+            self._out.seek(at)
+            self._out.truncate()
+            return False
+        digest.update(end)
+        self._digest = digest
+        self._advance(len(begin) + part.size + len(end))
+        return True
+
     def _put(self, data: bytes) -> None:
-        self._out(data)
+        self._out.write(data)
         self._digest.update(data)
         self._advance(len(data))
 

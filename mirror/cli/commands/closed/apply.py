@@ -19,7 +19,7 @@ very bundle, byte for byte: it has the sha256 that the builder's has, and approv
 here: `mirror verify` and `mirror install` check it as any other. Either may lie in volumes.
 
 It needs zstd: this Python's library (3.14), the program (1.4.5 or newer), or the one that the bundle before carries. The output
-is there whole or not at all; a run that was stopped begins anew.
+is there whole or not at all; a run that was stopped is gone on with by the same command.
 """
 
 

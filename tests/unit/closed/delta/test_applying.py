@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from mirror.core.bundle.delta.opened import DamagedDelta
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument, MirrorError, Unwritable
+from mirror.core.progress import Advance, Silent
 from tests.e2e.conftest import find_python
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
@@ -305,6 +308,93 @@ def test_the_oldest_python_applies_it_with_nothing_but_its_library_and_zstd(
     done = subprocess.run(command, env=environment(pair), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert pair.new.read_bytes() == made.new.read_bytes()
+
+
+def unfinished(pair: Pair, data: bytes) -> Path:
+    """As a run that was killed has left it."""
+    path = pair.new.with_name(f".new.tar.{pair.made.head.sha256[:12]}.part")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5000, 60_000, -2000, -1])
+def test_what_a_killed_run_has_left_is_gone_on_with(made: Pair, pair: Pair, cut: int) -> None:
+    left = unfinished(pair, made.new.read_bytes()[: cut or None])
+    assert apply(pair).read_bytes() == made.new.read_bytes()
+    assert not left.exists()
+
+
+def test_what_is_there_already_is_not_made_again(made: Pair, pair: Pair) -> None:
+    """Its counterpart in the base, which is damaged here, is asked for nothing."""
+    first = next(one for one in pair.made.head.parts[1:] if one.how != "same")
+    with open_bundle(pair.old) as base:
+        offset = next(at for name, at, _ in base.members() if first.base and name == first.base.path)
+    flip(pair.old, offset + 40)
+    assert isinstance(refused(pair), DamagedBase)
+    with open_bundle(made.new) as new:
+        end = next(at + size for name, at, size in new.members() if name == first.path)
+    unfinished(pair, made.new.read_bytes()[: end + 600])
+    assert apply(pair).read_bytes() == made.new.read_bytes()
+
+
+@pytest.mark.parametrize("at", [10, 700, 40_000])
+def test_what_is_not_right_is_made_again_from_there_on(made: Pair, pair: Pair, at: int) -> None:
+    flip(unfinished(pair, made.new.read_bytes()[:-1500] + b"and more" * 4000), at)
+    assert apply(pair).read_bytes() == made.new.read_bytes()
+
+
+class Stopping(Silent):
+    """Ctrl-C once so many bytes were written."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None, unit: str = "B") -> Iterator[Advance]:
+        def advance(amount: int) -> None:
+            self.left -= amount * (label == "apply")
+            if self.left < 0:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_ctrl_c_leaves_what_was_written_and_the_same_command_goes_on(made: Pair, pair: Pair) -> None:
+    store = trust_store(pair.old.parent / "t", make_root())
+    with pytest.raises(KeyboardInterrupt):
+        apply_delta(pair.delta, Options(), store, Stopping(made.new.stat().st_size // 2))
+    (left,) = pair.old.parent.glob(".new.tar.*.part")
+    assert left.stat().st_size > made.new.stat().st_size // 4 and not pair.new.exists()
+    assert apply(pair).read_bytes() == made.new.read_bytes()
+    assert not left.exists()
+
+
+def test_what_was_left_of_another_bundle_of_that_name_goes(made: Pair, pair: Pair) -> None:
+    other = pair.new.with_name(".new.tar.0123456789ab.part")
+    other.write_text("of last week")
+    apply(pair)
+    assert not other.exists()
+
+
+@pytest.mark.group(63)
+def test_a_file_of_somebody_elses_making_is_not_gone_on_with(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    place = pair.new.with_name(f".new.tar.{pair.made.head.sha256[:12]}.part")
+    place.symlink_to(tmp_path / "precious")
+    with pytest.raises(Unwritable):
+        apply(pair)
+    place.unlink()
+    os.link(tmp_path / "precious", place)
+    with pytest.raises(Unwritable, match=r"beside it, is no file of ours"):
+        apply(pair)
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_two_at_once_do_not_write_one_file(pair: Pair) -> None:
+    with unfinished(pair, b"").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Unwritable, match="another mirror is writing it now"):
+            apply(pair)
 
 
 @needs_mounts
