@@ -8,6 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +28,20 @@ def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """Any web server, which knows nothing of packages."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_next_bundle_goes_as_a_delta_in_volumes_of_which_one_is_lost(tmp_path: Path) -> None:
@@ -112,3 +132,12 @@ def test_the_next_bundle_goes_as_a_delta_in_volumes_of_which_one_is_lost(tmp_pat
     operator("install", desk / Path(delta["path"]).name)
     assert operator.installed() == "3.7"
     assert (desk / "second.tar").read_bytes() == target.read_bytes()
+
+    # The site's own index gets it; a user who has nothing of ours installs from there.
+    site = tmp_path / "www"
+    assert "published 2 files in" in operator("publish", "second.tar", "--to", site)
+    assert "published 0 files in" in operator("publish", "second.tar", "--to", site)
+    with serving(site) as address:
+        words = ["-m", "pip", "--isolated", "install", "-q", "--no-cache-dir", "--target", tmp_path / "user"]
+        run([sys.executable, "-I", *words, "--index-url", f"{address}/simple/", "idna"])
+    assert (tmp_path / "user/idna-3.7.dist-info").is_dir()
