@@ -37,7 +37,7 @@ def made_of_delta(path: Path, base: Optional[Path], volumes: Sequence[Path], sto
 
 
 def bundle_to_look_at(path: Path, older: Optional[Path], volumes: Sequence[Path], store: TrustStore) -> Path:
-    """The bundle that is meant; of a delta the one that it makes, of its base beside it, or else of the older bundle named.
+    """The bundle that is meant; of a delta the one that it makes, of the older bundle named, or else of its base beside it.
 
     Args:
         older: the bundle that it is compared with, where there is one; or its manifest alone.
@@ -47,14 +47,16 @@ def bundle_to_look_at(path: Path, older: Optional[Path], volumes: Sequence[Path]
     """
     if not is_delta(path, volumes):
         return path
-    from mirror.closed.delta.applying import NoBase
+    from mirror.closed.delta.applying import WrongBase
 
+    base = None if older is None or older.name == "MANIFEST.json" else older
     try:
-        made = applied_delta(path, None, None, volumes, store)
-    except NoBase:
-        if older is None or older.name == "MANIFEST.json":
-            raise
-        made = applied_delta(path, older, None, volumes, store)
+        made = applied_delta(path, base, None, volumes, store)
+    except WrongBase as wrong:  # an older one than that: the base may lie beside the delta
+        try:
+            made = applied_delta(path, None, None, volumes, store)
+        except MirrorError:
+            raise wrong from None
     if not made.was_there:
         Console().say(f"note: the delta makes {made.path}, which stays")
     return made.path
@@ -71,6 +73,10 @@ class NoBundleOfHost(MirrorError):
     document: str
     current: str
     problem: str
+
+    def __post_init__(self) -> None:
+        if self.current == "nothing":
+            self.hint = "Leave --from out: that host needs the whole bundle."
 
 
 def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:

@@ -74,7 +74,10 @@ class NoBase(MirrorError):
     ref = "no-base"
     exit_code = FAMILIES["files"]
     message = "the delta goes from {wanted}, and {path} is not there"
-    hint = "Name that bundle with --base; without it the delta is of no use, and the whole bundle must be carried."
+    hint = (
+        "Put that bundle beside the delta, or make the new one of both with 'mirror apply DELTA --base PREV'; without it the "
+        "delta is of no use, and the whole bundle must be carried."
+    )
 
     wanted: str
     path: str

@@ -49,7 +49,9 @@ class NoSuchGeneration(MirrorError):
 
     ref = "no-such-generation"
     exit_code = 94
-    hint = "'mirror status' lists what is installed; 'mirror rollback --to N' takes any of it by its number."
+    hint = (
+        "'mirror status' lists what is installed: any of it goes by its number, its name, or the beginning of its name."
+    )
 
     prefix: str
     wanted: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mirror.cli.deltas import NoBundleOfHost, bundle_of_host
 from mirror.cli.main import main
 from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument
 from tests.support.deltas import Pair, make_pair
 from tests.support.keys import make_root, trust_store
@@ -41,6 +43,34 @@ def test_the_older_bundle_is_the_base_where_it_lies_elsewhere(pair: Pair, capsys
     told = capsys.readouterr()
     assert told.out.startswith("from ")
     assert f"note: the delta makes {pair.new}, which stays" in told.err
+
+
+def test_the_older_bundle_may_lie_in_volumes_elsewhere(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    """In two directories, of which the second has the index, too."""
+    media = [Path("a"), Path("b")]
+    for place in media:
+        place.mkdir()
+    split(pair.old, pair.old.stat().st_size // 3, media[:1])
+    shutil.copy(f"a/{pair.old.name}.volumes", "b")
+    Path(f"a/{pair.old.name}.002").rename(f"b/{pair.old.name}.002")
+    pair.old.unlink()
+    assert main(["diff", f"a/{pair.old.name}.volumes", str(pair.delta), "--volumes", "b"]) == 0
+    assert capsys.readouterr().out.startswith("from ")
+
+
+def test_an_older_bundle_than_the_base_is_compared_where_the_base_lies_beside(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("as-made").rename("another.tar")
+    assert main(["diff", "another.tar", str(pair.delta)]) == 0
+    assert "nothing differs" in capsys.readouterr().out
+
+
+def test_what_takes_no_delta_says_what_does(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(pair.delta)]) == 13
+    told = capsys.readouterr().err
+    assert "it is a delta, which makes a bundle of the one before" in told
+    assert "hint: 'mirror apply DELTA --base PREV' makes the bundle" in told
 
 
 def test_the_page_of_a_delta_is_the_bundles(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,9 @@ def _variant(args: argparse.Namespace) -> Variant:
             found = variant_of(args.word, args.python or "3.11", args.cuda or "", args.cpu or "")
         return replace(found, glibc=minor_version(args.glibc)) if args.glibc else found
     except ValueError as exc:
-        raise Usage(str(exc)) from exc
+        raise Usage(
+            str(exc), hint="`mirror targets` lists the variants, `mirror targets --help` says what may be named."
+        ) from exc
 
 
 def _matrix() -> Iterator[str]:

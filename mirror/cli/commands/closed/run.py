@@ -20,6 +20,13 @@ from mirror.closed.warm.private import fill_or_tell
 _AS_ASKED = (0, *(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))
 """Exit codes of a program that did what it was told to."""
 
+_KILLED = {
+    128
+    + signal.SIGKILL: ": something killed it with SIGKILL, mostly the kernel for want of memory ('dmesg', memory.events)",
+    128 + signal.SIGSEGV: ": it crashed (SIGSEGV)",
+    128 + signal.SIGABRT: ": it gave up (SIGABRT)",
+}
+
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
@@ -60,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
         from mirror.closed.doctor.trial import context_of
         from mirror.core.logs.log import explain_stream
 
-        print(f"\n{command[0]} ended with {followed.code}. What its last words mean:", file=sys.stderr)
+        print(
+            f"\n{command[0]} ended with {followed.code}{_KILLED.get(followed.code, '')}. What its last words mean:",
+            file=sys.stderr,
+        )
         explanation = explain_stream(io.BytesIO(followed.last), context_of(environment))
         seen = looks(explanation.findings, os.environ, environment)
         print("\n".join(explained(explanation, seen, sys.stderr)), file=sys.stderr, flush=True)

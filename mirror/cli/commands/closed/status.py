@@ -203,7 +203,8 @@ def _why(one: Listed, allowed_older: str, repairs: str) -> Iterator[str]:
     if repairs:
         yield f"built to repair {repairs}"
     if one.is_prepared:
-        yield f"prepared: {spoken('mirror activate')} makes it current"
+        stack = one.receipt.name if one.receipt else "NAME"
+        yield f"prepared; to make it current:  {spoken('mirror activate')} {stack} {one.generation.name}"
     if one.replaced_by:
         yield f"damaged; generation {one.replaced_by} was built to repair it"
     if one.last and one.last.action in ("rolled-back", "made-current"):

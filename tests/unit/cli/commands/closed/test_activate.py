@@ -45,7 +45,8 @@ def test_what_is_prepared_becomes_current_when_it_is_activated(
     assert version_in(prefix.root) == "1.0" and launcher.resolve() == before
 
     main(["status"])
-    assert "     prepared: mirror activate makes it current" in capsys.readouterr().out.splitlines()
+    told = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("     prepared; to make it current:  mirror activate ") for line in told)
     assert main(["install", "--prepare", str(second), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert (again["was_installed"], again["is_current"], again["number"]) == (True, False, 2)

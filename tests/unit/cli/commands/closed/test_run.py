@@ -146,3 +146,9 @@ def test_with_explain_a_program_that_is_not_there_is_named(prefix: Path) -> None
     done = mirror("run", "--explain", "--prefix", prefix, "--", "no-such-program")
     assert (done.returncode, done.stdout) == (106, "")
     assert "cannot run no-such-program: there is no such program" in done.stderr
+
+
+def test_with_explain_a_kill_is_told_for_what_it_mostly_is(prefix: Path) -> None:
+    done = mirror("run", "--explain", "--prefix", prefix, "--", "sh", "-c", "kill -9 $$")
+    assert done.returncode == 137
+    assert "sh ended with 137: something killed it with SIGKILL, mostly the kernel for want of memory" in done.stderr
