@@ -51,7 +51,9 @@ class BadLayout(MirrorError):
 
     def __post_init__(self) -> None:
         if self.problem.startswith("it is a delta"):
-            self.hint = "'mirror apply DELTA --base PREV' makes the bundle: look at that. 'report', 'diff' and 'install' do so."
+            self.hint = (
+                "'mirror apply DELTA --base PREV' makes the bundle: look at that. 'report', 'diff' and 'install' do so."
+            )
         elif self.offset == 0:
             self.hint = (
                 "Is this the right file? A bundle is an uncompressed tar: one that was compressed on its way is unpacked first "
