@@ -18,22 +18,17 @@ Example::
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import glob
 import hashlib
 import os
-import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mirror.closed.delta.restoring import Unrestorable, restored
+from mirror.closed.delta.unfinished import unfinished
 from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program, this_python
 from mirror.closed.toolkit.zstd import PROJECT
 from mirror.closed.venv.interpreter import find_interpreter
@@ -48,7 +43,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, pl
 from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, sync_directory
+from mirror.core.system.durable import facts_of
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
 
@@ -245,54 +240,6 @@ def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, prog
         unpatcher = Unpatcher(_ways(base, store, work), work) if needs_zstd else None
         with progress.task("apply", head.size) as advance:
             _Work(delta, base, places, unpatcher, out, advance).write()
-
-
-@contextmanager
-def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
-    """A file that gets its name at the end of the block. What a run that was stopped or killed has left of it is gone on with.
-
-    Args:
-        digest: of what it is to hold; it is hidden beside the output until then, under a name that this is a part of.
-
-    Raises:
-        Unwritable: when the directory or the disk refuses, or somebody else is writing it.
-    """
-    path = output.absolute()
-    place = path.with_name(f".{path.name[:180]}.{digest[:12]}.part")
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(place, flags, 0o644), "r+b") as stream:
-            facts = os.fstat(stream.fileno())
-            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_nlink != 1:
-                raise OSError(errno.EPERM, f"{place.name}, beside it, is no file of ours")
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise OSError(exc.errno, "another mirror is writing it now") from exc
-            _forget_others(place, path.name)
-            try:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-                place.replace(path)
-                sync_directory(path.parent)
-            except Exception:  # not a stop: that leaves it for the next run
-                place.unlink(missing_ok=True)
-                raise
-    except OSError as exc:
-        named = place_of(exc, place)
-        if named not in (str(place), str(path), str(path.parent)):
-            raise
-        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
-
-
-def _forget_others(place: Path, name: str) -> None:
-    """Remove what was left of another bundle that was to have this name; who is writing one keeps it."""
-    for other in place.parent.glob(f".{glob.escape(name[:180])}.*.part"):
-        if other != place and re.fullmatch("[0-9a-f]{12}", other.name.split(".")[-2]):
-            with suppress(OSError), other.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                other.unlink()
 
 
 def _name_of(base: Bundle) -> str:
