@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.status import NothingInstalled
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, strict_json
 
 _MAX_BYTES = 64 << 20
@@ -113,13 +113,24 @@ class Comparison:
 def read_host_statuses(paths: Sequence[Path]) -> tuple[HostStatus, ...]:
     """Read what several hosts have told, each in a file that is named after it.
 
+    A file that cannot be read, or is no document of ``mirror status --json``, is a host that gave no answer: it was off, or
+    its command was cut.
+
     Raises:
-        Unreadable: when a file cannot be read.
-        InvalidDocument: when one is no document of ``mirror status --json``.
+        Unreadable, InvalidDocument: when that is true of all of them.
     """
     stems = [path.name.removesuffix(".json") for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
-    return tuple(_read(path, name) for path, name in zip(paths, names))
+    statuses, faults = [], []
+    for path, name in zip(paths, names):
+        try:
+            statuses.append(_read(path, name))
+        except (Unreadable, InvalidDocument) as exc:
+            faults.append(exc)
+            statuses.append(HostStatus(name, {}, f"no answer: {exc}"))
+    if len(faults) == len(paths):
+        raise faults[0]
+    return tuple(statuses)
 
 
 def _read(path: Path, host: str) -> HostStatus:

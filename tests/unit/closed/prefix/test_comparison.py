@@ -116,3 +116,13 @@ def test_what_is_no_status_is_refused_with_the_name_of_the_file(tmp_path: Path, 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"n9\.json"):
         read_host_statuses([tmp_path / "n9.json"])
+
+
+@pytest.mark.parametrize("text", ["", "ssh: connect to host n2 port 22: No route to host\n", None])
+def test_a_host_that_gave_no_answer_is_named_beside_those_that_did(tmp_path: Path, text: str | None) -> None:
+    (tmp_path / "n1.json").write_text(json.dumps({"format": "mirror-status/1", "stacks": []}))
+    if text is not None:
+        (tmp_path / "n2.json").write_text(text)
+    comparison = compare(read_host_statuses([tmp_path / "n1.json", tmp_path / "n2.json"]))
+    assert comparison.differing == ("n2",)
+    assert comparison.differences[0].here.startswith("no answer: ")
