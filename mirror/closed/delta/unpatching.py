@@ -23,30 +23,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Callable, Tuple
 
-from mirror.closed.toolkit.zstd import ZstdProcess, unpack_zstd
+from mirror.closed.toolkit.zstd import CHILD, ZstdProcess, unpack_zstd
 from mirror.core.archives.zstdframe import OneFrame
 from mirror.core.errors import FAMILIES, MirrorError, Unwritable, place_of
-
-_CHILD = """
-import sys
-try:
-    from compression import zstd
-except ImportError:
-    sys.path[:0] = sys.argv[2:]
-    from backports import zstd
-prefix = open(sys.argv[1], "rb").read()
-words = {"zstd_dict": zstd.ZstdDict(prefix, is_raw=True).as_prefix} if prefix else {}
-del prefix
-source, out, inner = sys.stdin.buffer, sys.stdout.buffer, zstd.ZstdDecompressor(**words)
-for block in iter(lambda: source.read1(1 << 18), b""):
-    while not inner.eof:
-        out.write(inner.decompress(block, 1 << 20))
-        block = b""
-        if inner.needs_input:
-            break
-out.flush()
-sys.exit("the stream is cut short" if not inner.eof else None)
-"""
 
 _KNOWN_PREFIX = b"what mirror carries across the gap, mirror carries back"
 _KNOWN_FRAME = bytes.fromhex("28b52ffd20373d0000000100d4a70202")
@@ -75,7 +54,7 @@ Way = Tuple[str, Callable[[], Sequence[str]]]
 
 
 def this_python() -> Way:
-    return f"this Python, {sys.executable}", lambda: (sys.executable, "-I", "-B", "-c", _CHILD, "{prefix}")
+    return f"this Python, {sys.executable}", lambda: (sys.executable, "-I", "-B", "-c", CHILD, "{prefix}")
 
 
 def host_program(program: str = "zstd") -> Way:
@@ -92,7 +71,7 @@ def carried(python: Path, wheel: Path, work: Path) -> Way:
     """A Python of the wheel's version, with it; the wheel is one that the trusted root's holders signed."""
 
     def command() -> Sequence[str]:
-        return (str(python), "-I", "-S", "-B", "-c", _CHILD, "{prefix}", str(unpack_zstd(wheel, work)))
+        return (str(python), "-I", "-S", "-B", "-c", CHILD, "{prefix}", str(unpack_zstd(wheel, work)))
 
     return f"{wheel.name} with {python}", command
 

@@ -42,14 +42,17 @@ _MEMBER = re.compile(r"backports/zstd/(?:[A-Za-z0-9_]+/)*[A-Za-z0-9_][A-Za-z0-9_
 _MAX_UNPACKED_BYTES = 16 << 20
 _PIPE_BYTES = 1 << 16
 
-_CHILD = """
+CHILD = """
 import sys
 try:
     from compression import zstd
 except ImportError:
-    sys.path.insert(0, sys.argv[1])
+    sys.path[:0] = sys.argv[2:]
     from backports import zstd
-source, out, inner = sys.stdin.buffer, sys.stdout.buffer, zstd.ZstdDecompressor()
+prefix = open(sys.argv[1], "rb").read() if sys.argv[1] else b""
+words = {"zstd_dict": zstd.ZstdDict(prefix, is_raw=True).as_prefix} if prefix else {}
+del prefix
+source, out, inner = sys.stdin.buffer, sys.stdout.buffer, zstd.ZstdDecompressor(**words)
 for block in iter(lambda: source.read1(1 << 18), b""):
     while not inner.eof:
         out.write(inner.decompress(block, 1 << 20))
@@ -59,6 +62,8 @@ for block in iter(lambda: source.read1(1 << 18), b""):
 out.flush()
 sys.exit("the stream is cut short" if not inner.eof else None)
 """
+"""Decompresses a frame. Its arguments are the file of the prefix that the frame was made with, empty for none, and where
+``backports.zstd`` lies."""
 
 _KNOWN = b"mirror"
 _KNOWN_FRAME = b"\x28\xb5\x2f\xfd\x20\x06\x31\x00\x00" + _KNOWN
@@ -224,7 +229,7 @@ class ZstdFinder:
     def _carried(self) -> tuple[str, ...]:
         """The target's Python, with the carried wheel where its own library has none."""
         directory = unpack_zstd(self._wheel, self._work)
-        return str(self._python), "-I", "-S", "-B", "-c", _CHILD, str(directory)
+        return str(self._python), "-I", "-S", "-B", "-c", CHILD, "", str(directory)
 
     def _host(self, program: str) -> tuple[str, ...]:
         found = shutil.which(program)
