@@ -55,6 +55,13 @@ FAULTS = (
     Fault("open-files", "a limit of 64 open files", ("open files", "ulimit")),
     Fault("full-disk", "the caches' file system is full (with --small)", ("space", "full")),
     Fault("foreign-cache", "the caches belong to somebody else", ("ermission", "write")),
+    Fault("stale-cache", "a cached kernel was linked with another CUDA", ("libcudart.so.12",)),
+    Fault(
+        "shm-of-one",
+        "1 MiB of /dev/shm (with --small); the engine's worker in a process of its own",
+        ("/dev/shm",),
+        ("--distributed-executor-backend", "mp"),
+    ),
     Fault(
         "cubin-version",
         "flashinfer-cubin of another version",
