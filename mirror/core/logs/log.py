@@ -11,7 +11,9 @@ Rules:
 (4) what a program survived, by its own word or because it went on, is told as that and never as the cause
     (``mirror.core.logs.ending``);
 (5) where no known text ended it, a general rule says the layer (``mirror.core.logs.rules``); where none fits either, the line
-    that decided is shown and called unknown.
+    that decided is shown and called unknown;
+(6) a cause is stated as one only where its words stand at the line that decided, or in what led to it: where something else
+    failed before them in the same end, or they stand before the end began, it "may be", and the other line is shown.
 
 Example::
 
@@ -30,6 +32,7 @@ from typing import BinaryIO
 from mirror.core.logs.ending import Ending
 from mirror.core.logs.explanation import Explanation, Sighting
 from mirror.core.logs.finding import LEVELS, Finding
+from mirror.core.logs.layers import MAY_BE
 from mirror.core.logs.logtext import Block, blocks, stream_blocks, text_lines
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import judge
@@ -114,8 +117,19 @@ def _general(ending: Ending) -> Finding | None:
     found = [(failure, *judged) for failure in ending.all_failures if (judged := judge(failure.message))]
     found.sort(key=lambda one: not one[1].is_certain)  # stable: of those that allow one cause only, the first
     for failure, rule, groups in found[:1]:
-        return rule.finding(groups, f"line {failure.line}: {failure.text}")
+        return _weighed(
+            rule.finding(groups, f"line {failure.line}: {failure.text}"), failure.line, failure.line, ending
+        )
     return None
+
+
+def _weighed(finding: Finding, first: int, last: int, ending: Ending) -> Finding:
+    """The finding, in doubt where its words, from line ``first`` to ``last``, do not lead to what decided (rule 6)."""
+    decided = ending.deciding
+    if decided is None or not ending.failures or (first <= decided.line and last >= ending.failures[0].line):
+        return finding
+    proof = f"{finding.proof}\nline {decided.line} decided otherwise: {decided.text}"
+    return replace(finding, certainty=MAY_BE, proof=proof)
 
 
 @dataclass(frozen=True)
@@ -292,17 +306,24 @@ class _Tally:
                 item[1].line,
             ),
         )
-        sightings = [(hit, self._sighting(key, hit, depths.get(hit.symptom, _ALONE)[1])) for key, hit in told]
+        sightings = [(hit, self._sighting(key, hit, depths.get(hit.symptom, _ALONE)[1], ending)) for key, hit in told]
         return (
             tuple(sighting for hit, sighting in sightings if hit.symptom.row),
             tuple(sighting for hit, sighting in sightings if not hit.symptom.row),
         )
 
-    def _sighting(self, key: tuple[str, str], hit: _Hit, cause: str) -> Sighting:
+    def _sighting(self, key: tuple[str, str], hit: _Hit, cause: str, ending: Ending) -> Sighting:
         count = self._count[key]
         often = f" ({count} lines have it)" if count > 1 else ""
         finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)
+        if hit.symptom.row and not self._explains_the_end(hit.symptom, ending):
+            finding = _weighed(finding, hit.line, self._last[key], ending)
         return Sighting(finding, hit.line, hit.text, count, key in self._survived)
+
+    def _explains_the_end(self, symptom: Symptom, ending: Ending) -> bool:
+        """Whether the line that decided has a row that follows from this one."""
+        line = ending.deciding.line if ending.deciding else 0
+        return any(hit.line == line and hit.symptom.row in symptom.explains for hit in self._first.values())
 
 
 _ALONE = (0, "")

@@ -77,7 +77,20 @@ def test_a_cause_comes_before_what_it_explains() -> None:
     first, second = explain(lines).sightings
     assert (first.finding.row, first.line) == ("53", 3)
     assert (second.finding.row, second.line) == ("31", 1)
+    assert first.finding.certainty == ""
     assert second.finding.cause.startswith("row 53 explains it; if it stays when that is mended: ")
+
+
+def test_a_cause_is_stated_as_one_only_where_its_words_lead_to_what_decided() -> None:
+    stranger = "WeirdError: the moon is full"
+    (alone,) = explain([CALM, NO_CUDART]).sightings
+    (before,) = explain([CALM, NO_CUDART, "RuntimeError: the extension could not be built"]).sightings
+    (after,) = explain([CALM, stranger, NO_CUDART]).sightings
+    assert [one.finding.certainty for one in (alone, before, after)] == ["", "", "may be"]
+    assert after.finding.proof.splitlines()[-1] == f"line 2 decided otherwise: {stranger}"
+    rule = "ImportError: libnuma.so.1: cannot open shared object file"
+    assert explain([stranger, rule]).findings[0].certainty == "may be"
+    assert explain([rule, stranger]).findings[0].certainty == ""
 
 
 def test_without_an_install_the_logs_own_toolkit_tells_the_release() -> None:
