@@ -33,7 +33,7 @@ from mirror.core.bundle.volumes.index import (
     volume_of,
 )
 from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, fault_of, find_index, read_index
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, replacing, write_file
@@ -147,7 +147,21 @@ def _check(path: Path, begin: bytes, size: int, volume_bytes: int, directories: 
             raise CannotSplit(
                 str(path), f"{directory / other} is left from another split; this one makes {count}: remove it"
             )
+        _check_standing(path, directory / f"{path.name}{SUFFIX}", volume_bytes)
     return count
+
+
+def _check_standing(path: Path, index_path: Path, volume_bytes: int) -> None:
+    """Raises CannotSplit: when volumes of another size are finished there: they may be on their way already."""
+    try:
+        if not facts_of(index_path):
+            return
+        standing = read_index(index_path)
+    except (OSError, Unreadable, InvalidDocument):
+        return  # no index: it is written anew, or the system says why it cannot be
+    if standing.volume_bytes != volume_bytes:
+        told = f"{index_path} is of volumes of {standing.volume_bytes} bytes, not of {volume_bytes}"
+        raise CannotSplit(str(path), f"{told}: remove it with its volumes, or split into another directory")
 
 
 class _Work:

@@ -53,6 +53,20 @@ def test_a_volume_that_stands_elsewhere_is_kept_there(file: Path, tmp_path: Path
     assert split(file, 1000, [tmp_path / "a", tmp_path / "b"]).kept == 3
 
 
+@pytest.mark.parametrize("size", [900, 1100])
+def test_finished_volumes_of_another_size_are_not_replaced(file: Path, size: int) -> None:
+    made = split(file, 1000)
+    before = {name: (file.parent / name).read_bytes() for name in names(file.parent)}
+    with pytest.raises(
+        CannotSplit, match=f"is of volumes of 1000 bytes, not of {size}: remove it with its volumes"
+    ) as told:
+        split(file, size)
+    assert str(made.indexes[0]) in str(told.value)
+    assert {name: (file.parent / name).read_bytes() for name in names(file.parent)} == before
+    made.indexes[0].write_text("no index")
+    assert split(file, 1000).kept == len(made.volumes)
+
+
 def test_what_another_split_left_is_named_before_anything_is_written(file: Path) -> None:
     split(file, 1000)
     with pytest.raises(CannotSplit) as caught:
