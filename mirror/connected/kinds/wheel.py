@@ -38,7 +38,9 @@ def plan(wanted: Wanted) -> Planned:
     if built and locks.build:
         source = f"{locks.name}.build.txt"
         needed = find_files(locks.build, replace(stack, build=()), wanted.store, wanted.progress, source=source)
-    parts = tuple(part for part in chosen if part not in built)
+    parts = tuple(
+        replace(part, is_optional=stack.is_optional(project_name(part.name))) for part in chosen if part not in built
+    )
     return Planned(parts, tuple(builds), tuple(part.download for part in needed))
 
 
