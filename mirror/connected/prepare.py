@@ -35,6 +35,7 @@ from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.stackfiles import is_written
 from mirror.core.target import Target
 
 
@@ -46,7 +47,7 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
         MirrorError: as ``read_locks``, ``lock`` and ``resolve_files`` do.
     """
     wished = stack_path(wishes.lock)
-    stack = Stack.load(wished) if wishes.host and wished.is_file() and wished != wishes.lock else None
+    stack = Stack.load(wished) if wishes.host and is_written(wished) and wished != wishes.lock else None
     told = _held_against_host(wishes, stack, stack.name, stack.target) if stack else ()  # before the long work
     locks = complete_locks(wishes, store, progress)
     told = told or _held_against_host(wishes, locks.stack, locks.name, locks.target)

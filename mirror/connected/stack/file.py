@@ -30,12 +30,14 @@ from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.stack.tables import TABLES, read_tables
+from mirror.connected.stack.targets import for_target
 from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
 from mirror.core.names import ProjectName, project_name, sha256_hex, stack_name
+from mirror.core.stackfiles import written
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
@@ -117,14 +119,18 @@ class Stack:
     def load(cls, path: Path) -> Stack:
         """Read a stack's file; the stack takes the file's stem as its name.
 
+        Args:
+            path: ``NAME.toml``; ``NAME.TARGET.toml`` for one of the several targets that ``NAME.toml`` is for.
+
         Raises:
             Unreadable: when the file cannot be read.
             InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
         """
-        data, document = _load(path)
-        return replace(
-            cls.from_dict(document, path.stem, str(path), path.parent), digest=hashlib.sha256(data).hexdigest()
-        )
+        file, target = written(path)
+        data, document = _load(file)
+        document = for_target(document, target, str(file), file.stem)
+        stack = cls.from_dict(document, path.stem, str(file), path.parent)
+        return replace(stack, digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
     def from_dict(
