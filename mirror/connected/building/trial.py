@@ -15,7 +15,7 @@ Example::
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import platform
 import shutil
@@ -28,8 +28,10 @@ from mirror.connected.building import trial_inside
 from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
 from mirror.connected.fetching.store import Store, refuse_write
 from mirror.connected.planning.plan import Plan
+from mirror.core.archives.tarstream import measure
 from mirror.core.archives.untar import unpack_tar
-from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError
+from mirror.core.fields import strict_json
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, dotted_numbers
 from mirror.core.progress import SILENT, Progress
@@ -53,6 +55,7 @@ _STEPS = {
     "venv": "Do not leave lib/pythonX.Y/venv out of the archive.",
     "extensions": "Its Python.h and pyconfig.h belong in include/pythonX.Y, where its sysconfig looks.",
 }
+_MAX_LINE_BYTES = 64 << 10
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -67,19 +70,17 @@ class InterpreterUnfit(MirrorError):
 
     ref = "interpreter-unfit"
     exit_code = FAMILIES["bundle"]
+    hint = (
+        "Name another archive in [interpreter]: version = 'X.Y' takes python-build-standalone's, which keeps them all."
+    )
 
     archive: str
     promises: tuple[str, ...]
     words: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        steps = [_STEPS[one] for one in self.promises if one in _STEPS]
-        self.hint = " ".join(
-            [
-                "Name another archive in [interpreter]: version = 'X.Y' takes python-build-standalone's, which keeps them all.",
-                *steps,
-            ]
-        )
+        steps = (_STEPS[one] for one in self.promises if one in _STEPS)
+        self.hint = " ".join((type(self).hint, *steps))
 
     def _sentences(self) -> list[str]:
         pairs = zip(self.promises, self.words, strict=True)
@@ -133,7 +134,8 @@ def _try(archive: Path, name: str, target: Target, store: Store, compiler: str) 
             unpack_tar(archive, directory / "python", MAX_UNPACKED_BYTES)
             return _judged(directory, name, target, compiler)
     except OSError as exc:
-        refuse_write(exc, store.root / "python", MAX_UNPACKED_BYTES)
+        with archive.open("rb") as stream:
+            refuse_write(exc, store.root / "python", measure(stream, name, MAX_UNPACKED_BYTES))
 
 
 def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[str]:
@@ -166,12 +168,10 @@ def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[s
 def _outcomes(results: Path) -> dict[str, tuple[str, str]]:
     """What became of each promise, and the words; whatever else a strange Python wrote counts for nothing."""
     found = {}
-    for line in results.read_text("utf-8", "replace").splitlines() if results.is_file() else []:
-        try:
-            promise, outcome, words = map(str, json.loads(line))
-        except (ValueError, TypeError, RecursionError):
-            continue
-        found[promise] = outcome, words
+    for line in results.read_bytes().splitlines() if results.is_file() else []:
+        with contextlib.suppress(InvalidDocument, TypeError, ValueError):
+            promise, outcome, words = map(str, strict_json(line, "results", _MAX_LINE_BYTES))
+            found[promise] = outcome, words
     return found
 
 

@@ -6,7 +6,7 @@ Rule: each promise gets its line as soon as it was tried, so that whoever reads 
 
 Example::
 
-    python3.11 -I trial_inside.py results.jsonl scratch /usr/bin/gcc
+    main(Path("results.jsonl"), Path("scratch"), "/usr/bin/gcc")
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class Pinning:
             requirements=requirements,
             constraints=stack.constraints,
             default_index=self.index.default,
-            indexes=self.index.special,
+            indexes={one: url for one, url in self.index.special.items() if not self.stack.is_single(one)},
             flat=self.index.flat,
             cutoff=stack.cutoff,
             sdists=sdists,

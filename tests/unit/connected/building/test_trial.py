@@ -15,6 +15,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.planning.plan import Part, Plan
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.kinds import INTERPRETER
+from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from tests.support.interpreters import MINOR, make_interpreter_archive
 from tests.support.wheels import sha256_of
@@ -24,7 +25,7 @@ TARGET = Target(MINOR, "x86_64", "2.17")
 
 def tried(archive: Path, store: Store, target: Target = TARGET) -> tuple[str, ...]:
     """What cannot be tried here, of one archive; nothing of it is left in the store."""
-    download = Download("https://example.org/python.tar.gz", "python.tar.gz", sha256_of(archive))
+    download = Download("https://example.org/python.tar.gz", "python.tar.gz", Sha256Hex(sha256_of(archive)))
     plan = Plan("demo", 1, target, (Part(INTERPRETER, "python", MINOR, download),))
     try:
         return try_interpreters(plan, {download.sha256: archive}, store)
