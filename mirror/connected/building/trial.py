@@ -129,6 +129,8 @@ def _try(archive: Path, name: str, target: Target, store: Store, compiler: str) 
         return [f"run: it is for Linux on {target.arch}, {here}"]
     try:
         store.root.mkdir(parents=True, exist_ok=True)
+        if os.statvfs(store.root).f_flag & os.ST_NOEXEC:
+            return [f"run: {store.root} is on a file system that is mounted noexec"]
         with tempfile.TemporaryDirectory(prefix=".trying-", dir=store.root) as scratch:
             directory = Path(scratch)
             unpack_tar(archive, directory / "python", MAX_UNPACKED_BYTES)

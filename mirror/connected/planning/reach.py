@@ -9,8 +9,8 @@ install the whole one later.
 
 Example::
 
-    plan = within_reach(plan, store)
-    plan.notes      # ("goes without python 3.11 ...: github.com is out of reach; ...",)
+    smaller = within_reach(plan, store)
+    smaller.notes      # ("goes without python 3.11 ...: github.com is out of reach; ...",)
 """
 
 from __future__ import annotations

@@ -94,15 +94,13 @@ def run(args: argparse.Namespace) -> int:
     for_one = {"--rpms-lock": args.rpms_lock, "--write-rpms-lock": args.write_rpms_lock}
     meant = meant_stacks(found, args.target, for_one)
     if meant:
-        done = {}
+        done: dict[str, Any] = {}
         for target, stack in meant.items():
             console.say(f"for target {target}")
-            done[target] = lock(stack.wishes, options, Store.default(), console)
-        if args.json:
-            print_json({"targets": {target: locked.to_dict() for target, locked in done.items()}}, "lock-targets")
-        else:
-            for locked in done.values():
-                _print(locked)
+            locked = lock(stack.wishes, options, Store.default(), console)
+            done[target] = locked.to_dict()
+            # What is done is told, also when the next one fails.
+            print_json({"targets": done}, "lock-targets") if args.json else _print(locked)
         return 0
     with adopted(_own_file(found), Path(args.target), console) if args.target else nullcontext(()) as taken:
         locked = lock(found.wishes, options, Store.default(), console)
