@@ -103,7 +103,7 @@ def test_every_stack_that_we_ship_carries_a_python_is_described_and_is_bundled_w
     locks = read_locks(LOCKFILES / f"{name}.txt")
     wish = Stack.load(LOCKFILES / f"{name}.toml").wishes[INTERPRETER]
     assert wish == InterpreterWish(locks.target.python, is_optional=True)
-    (pin,) = locks.pinned[INTERPRETER].pins  # type: ignore[attr-defined]  # an InterpreterLock
+    (pin,) = locks.pinned[INTERPRETER].pins
     assert pin.arch == locks.target.arch and pin.url.endswith("-install_only_stripped.tar.gz")
     assert f"| `{name}` | " in (LOCKFILES / "README.md").read_text()
     compiled = locks.python.find(project_name("flashinfer-jit-cache"))
