@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.test_second_day import Builder, Operator
 
-pytestmark = pytest.mark.index
+pytestmark = [pytest.mark.index, pytest.mark.slow]
 
 STACK = """\
 [target]
