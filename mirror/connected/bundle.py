@@ -3,7 +3,8 @@
 1. Read the locks; lock what is missing (unless told not to).
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
 3. Fetch.
-4. Build what has no wheel, network cut, with a toolchain unpacked from the very RPMs that the bundle carries.
+4. Try the Python that is carried; build what has no wheel. Both with the network cut; builds with a toolchain unpacked from
+   the very RPMs that the bundle carries.
 5. Assemble, look inside everything, vet every wheel and write the papers (dossier, licences, bill of materials).
 6. Ask an advisory database if one is named, and hold all of it against the site's policy if that is named.
 7. Make the manifest, sign it, pack; where that very bundle stands already, read it instead.
@@ -31,6 +32,7 @@ from typing import Any
 from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import build_wheels
+from mirror.connected.building.trial import try_interpreters
 from mirror.connected.delta.making import MadeDelta, check_base, make_delta
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
@@ -169,6 +171,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
     with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
+    untried = try_interpreters(plan, paths, store, progress)
     built = build_wheels(plan, locks, paths, store, options.python, progress)
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
@@ -178,7 +181,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     owners = {one.name for one in assembly.of(MODEL)}
     gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
-    notes = (*plan.notes, *gate.notes, *_add_advisories(assembly, options.osv, progress))
+    notes = (*plan.notes, *untried, *gate.notes, *_add_advisories(assembly, options.osv, progress))
     imports, host_packages, told = _without(wheels, plan, locks.stack)
     notes = (*notes, *told)
     manifest = assembly.manifest(roots, imports, host_packages)

@@ -3,8 +3,9 @@
 1. The locks, complete (``mirror.connected.planning.wishes``).
 2. The one file of each pin, and how large it is (``mirror.connected.planning.pinned_files``).
 3. What each kind of artifact brings to a bundle (``mirror.connected.kinds``), and the probe when there is a toolchain.
+4. Without the optional files that cannot be reached (``mirror.connected.planning.reach``).
 
-Rules: nothing is fetched or built here; equal locks give equal plans.
+Rules: nothing is fetched or built here; equal locks give equal plans, as far as what is optional can be reached.
 
 Example::
 
@@ -25,6 +26,7 @@ from mirror.connected.kinds.facet import Wanted
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.locks import Locks, stack_path
 from mirror.connected.planning.plan import Build, Plan
+from mirror.connected.planning.reach import within_reach
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
 from mirror.connected.stack.file import Stack
@@ -33,6 +35,7 @@ from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.stackfiles import is_written
 from mirror.core.target import Target
 
 
@@ -44,11 +47,13 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
         MirrorError: as ``read_locks``, ``lock`` and ``resolve_files`` do.
     """
     wished = stack_path(wishes.lock)
-    stack = Stack.load(wished) if wishes.host and wished.is_file() and wished != wishes.lock else None
+    stack = Stack.load(wished) if wishes.host and is_written(wished) and wished != wishes.lock else None
     told = _held_against_host(wishes, stack, stack.name, stack.target) if stack else ()  # before the long work
     locks = complete_locks(wishes, store, progress)
     told = told or _held_against_host(wishes, locks.stack, locks.name, locks.target)
     plan = make_plan(locks, wishes, store, progress)
+    if locks.stack and INTERPRETER in locks.stack.wishes and not plan.of(INTERPRETER):  # it is optional, and left out
+        told = _held_against_host(wishes, None, locks.name, locks.target)
     return replace(plan, notes=(*plan.notes, *told)), locks
 
 
@@ -68,7 +73,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
     builds = [build for one in planned for build in one.builds]
     if any(part.kind.is_toolchain for part in parts):
         builds.append(Build(ProjectName("mirror-probe"), probe_version(), None))
-    return Plan(
+    plan = Plan(
         name=locks.name,
         sequence=sequence,
         target=locks.target,
@@ -79,6 +84,7 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         environment=tuple(sorted(_variables(pair for one in planned for pair in one.environment).items())),
         notes=tuple(dict.fromkeys((*_notes(locks, wishes, note), *index_notes))),
     )
+    return within_reach(plan, store)
 
 
 def _variables(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 ``mirror.connected.stack.file`` and ``mirror.connected.planning.locks`` read the files; ``mirror.closed.prefix.status`` finds an
 installed stack.
 
+A stack for several targets, ``[targets.gh200]`` in ``NAME.toml``, is several stacks: ``NAME.gh200`` has locks of its own, and
+its wishes, ``NAME.gh200.toml``, are written in ``NAME.toml``.
+
 Rules: a name is looked for in ``lockfiles/``, then in the working directory; a path to any of a stack's files, or to where
 they are without an ending, means the same stack; what is not there is refused with both places, and with what is near.
 
@@ -15,11 +18,13 @@ Example::
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import Unreadable
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import KINDS
+from mirror.core.toml import parse_toml
 from mirror.core.words import did_you_mean
 
 DIRECTORY = "lockfiles"
@@ -34,17 +39,55 @@ _PYLOCK = re.compile(r"pylock\.(?:(.+)\.)?toml")
 _HINT = "'mirror init NAME' writes a new stack; a path to a stack's NAME.toml or NAME.txt names one that is elsewhere."
 
 
+RESERVED = frozenset({"build", "files", *(kind.directory for kind in KINDS)})
+"""What no target is called: ``NAME.rpms.toml`` is the lock of the RPMs."""
+
+_MAX_BYTES = 1 << 20
+
+
 @dataclass(frozen=True)
 class StackFiles:
     """Where a stack's files are; that both are there is not promised, that one of them is, is.
 
     Attributes:
-        wishes: ``NAME.toml``.
+        wishes: ``NAME.toml``; of one target among several ``NAME.TARGET.toml``, which is written in ``NAME.toml``.
         lock: ``NAME.txt``, or the lock of another tool that stands in its place.
     """
 
     wishes: Path
     lock: Path
+
+    @property
+    def targets(self) -> Mapping[str, StackFiles]:
+        """The stack of each target, where its file names several; empty for a stack of one."""
+        base = self.wishes.with_suffix("")
+        return {name: _of_base(base.with_name(f"{base.name}.{name}")) for name in target_names(self.wishes)}
+
+
+def written(wishes: Path) -> tuple[Path, str]:
+    """The file in which a stack's wishes are written, and the target of it that is meant; none for its only one.
+
+    Only when the file is there is it said that the stack has wishes.
+    """
+    base, _, target = wishes.stem.rpartition(".")
+    file = wishes.with_name(f"{base}.toml")
+    if not wishes.is_file() and base and target in target_names(file):
+        return file, target
+    return wishes, ""
+
+
+def is_written(wishes: Path) -> bool:
+    """Whether a stack's wishes are there, in a file of its own or in one for several targets."""
+    return written(wishes)[0].is_file()
+
+
+def target_names(file: Path) -> tuple[str, ...]:
+    """The names of ``[targets]`` in a ``NAME.toml``; none where there are none, or whoever reads it has to complain."""
+    try:
+        targets = parse_toml(file.read_bytes(), file.name, _MAX_BYTES).get("targets")
+    except (OSError, MirrorError):
+        return ()
+    return tuple(targets) if isinstance(targets, dict) else ()
 
 
 def find_stack(word: str) -> StackFiles:
@@ -60,7 +103,7 @@ def find_stack(word: str) -> StackFiles:
             raise Unreadable(word, "it is no stack")
     bases = [path] if len(path.parts) > 1 else [Path(DIRECTORY, word), path]
     for found in [_of_file(path), *map(_of_base, bases)]:
-        if found and (found.wishes.is_file() or found.lock.is_file()):
+        if found and (is_written(found.wishes) or found.lock.is_file()):
             return found
     if path.is_file():  # a lock made elsewhere may have any name
         return StackFiles(path.with_name(f"{path.name}.toml"), path)
@@ -71,12 +114,13 @@ def known_stacks(directory: Path) -> tuple[str, ...]:
     """The names of the stacks in a directory, sorted."""
     files = [path for ending in ("toml", "txt") for path in directory.glob(f"*.{ending}")]
     names = {_of_file(path) for path in files if not _PYLOCK.fullmatch(path.name)}
-    return tuple(sorted(found.wishes.stem for found in names if found and _is_mirrors(found)))
+    stacks = [found for found in names if found and _is_mirrors(found)]
+    return tuple(sorted(one.wishes.stem for found in stacks for one in (found, *found.targets.values())))
 
 
 def _is_mirrors(found: StackFiles) -> bool:
     """Whether it looks like a stack of ours: beside ``pyproject.toml`` and ``requirements.txt`` lies no other half."""
-    return found.wishes.is_file() and found.wishes.name != PYPROJECT
+    return is_written(found.wishes) and found.wishes.name != PYPROJECT
 
 
 def _of_base(base: Path) -> StackFiles:

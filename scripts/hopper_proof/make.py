@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def _server_lock(work: Path, interpreter: Path | None) -> Path:
         shutil.copy(interpreter, wheelhouse)
     make_model(lockfiles / "model")
     text = (TOP / "lockfiles" / f"{SERVED}.toml").read_text()
+    text = re.sub(r"\[interpreter\]\n(?:[^\n]+\n)+", "", text)  # the proof brings its own
     text = text.replace("fingerprints = [", f'fingerprints = ["{FINGERPRINT}", ', 1)
     digest = hashlib.sha256(interpreter.read_bytes()).hexdigest()
     text += f'\n[interpreter]\nurl = "https://python.invalid/{interpreter.name}"\nsha256 = "{digest}"\n{waiver}'

@@ -12,6 +12,7 @@ import shutil
 import sys
 import sysconfig
 import tarfile
+from collections.abc import Collection
 from pathlib import Path
 
 MINOR = "{}.{}".format(*sys.version_info)
@@ -19,8 +20,13 @@ MINOR = "{}.{}".format(*sys.version_info)
 _LEFT_OUT = {"test", "site-packages", "dist-packages", "__pycache__", "idlelib", "ensurepip", "lib2to3", "pydoc_data"}
 
 
-def make_interpreter_archive(directory: Path) -> Path:
-    """Write an archive that is laid out as python-build-standalone's are, without what no test needs."""
+def make_interpreter_archive(directory: Path, without: Collection[str] = ()) -> Path:
+    """Write an archive that is laid out as python-build-standalone's are, without what no test needs.
+
+    Args:
+        without: more names of files and directories that are left out.
+    """
+    left_out = {*_LEFT_OUT, *without}
     base = Path(sys.base_prefix)
     standard = base / "lib" / f"python{MINOR}"
     archive = directory / f"cpython-{MINOR}-install_only.tar.gz"
@@ -29,10 +35,19 @@ def make_interpreter_archive(directory: Path) -> Path:
         tar.add(os.path.realpath(getattr(sys, "_base_executable", sys.executable)), f"python/bin/python{MINOR}")
         for path in sorted(standard.rglob("*")):
             relative = path.relative_to(standard)
-            if path.is_file() and not _LEFT_OUT & set(relative.parts) and not relative.parts[0].startswith("config-"):
+            if path.is_file() and not left_out & set(relative.parts) and not relative.parts[0].startswith("config-"):
                 tar.add(path, f"python/lib/python{MINOR}/{relative}")
         for library in sorted((base / "lib").glob("libpython*.so*")):
-            tar.add(library, f"python/lib/{library.name}")
+            if not library.is_symlink():
+                tar.add(library, f"python/lib/{library.name}")
+        paths = sysconfig.get_paths(scheme="posix_prefix")
+        headers = {path.name: path for key in ("platinclude", "include") for path in Path(paths[key]).glob("*.h")}
+        for name, path in sorted(headers.items()):
+            if name not in left_out:
+                tar.add(path, f"python/include/python{MINOR}/{name}")
+        for name in ("internal", "cpython"):
+            if (Path(paths["include"]) / name).is_dir():
+                tar.add(Path(paths["include"]) / name, f"python/include/python{MINOR}/{name}")
     return archive
 
 

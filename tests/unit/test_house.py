@@ -43,7 +43,7 @@ ORDER = {
     "review": ("markup", "decisions", "questions", "report", "page"),
     "cli": (
         "streams", "terminal", "prose", "pager", "caller", "document", "console", "findings", "signers", "options", "parsing",
-        "deltas", "failure", "main", "grammar", "manpage", "commands",
+        "stacktargets", "deltas", "failure", "main", "grammar", "manpage", "commands",
     ),
 }  # fmt: skip
 """The packages and modules of each room from the ground up: each may import those before it, and no other."""

@@ -1,1 +1,1 @@
-"""The venv: ``archive`` and ``interpreter`` (which Python), ``wheelserver`` (wheels out of the bundle), ``venv`` (filled by uv or pip)."""
+"""The venv: ``interpreter`` (which Python), ``wheelserver`` (wheels out of the bundle), ``venv`` (filled by uv or pip)."""

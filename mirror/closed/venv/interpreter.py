@@ -1,6 +1,6 @@
 """The Python that the venv is made from: one of the host's, or the one that the bundle carries.
 
-It finds interpreters, asks them what they are, and judges them against the target. ``mirror.closed.venv.archive`` unpacks one
+It finds interpreters, asks them what they are, and judges them against the target. ``mirror.core.archives.untar`` unpacks one
 that the bundle carries, ``mirror.closed.venv.venv`` makes the venv.
 
 Rules: an interpreter is asked, never guessed from its name; it must be CPython of the target's minor version and
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.venv.archive import BadArchive, unpack_tar
+from mirror.core.archives.untar import BadArchive, unpack_tar
 from mirror.closed.host.command import clean_environment, run
 from mirror.core.system.home import NoHome, home_directory
 from mirror.core.target import Target

@@ -317,8 +317,11 @@ def get_digest(session: requests.Session, url: str, patience: Patience = PATIENC
 def content_size(session: requests.Session, url: str, patience: Patience = PATIENCE) -> int | None:
     """How many bytes a file has, by its server's word; None when it cannot be told. A hint for people, never trusted."""
     if urlsplit(url).scheme == "file":
-        with open_file(url) as stream:
-            return os.fstat(stream.fileno()).st_size
+        try:
+            with open_file(url) as stream:
+                return os.fstat(stream.fileno()).st_size
+        except Unreadable:
+            return None
     try:
         with answered(session, "HEAD", url, {}, patience) as response:
             return _content_length(response) if response.status_code == 200 else None

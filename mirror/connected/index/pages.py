@@ -146,6 +146,7 @@ class Index:
         default: URL of the index for projects that are not in ``special``.
         special: URL of the only index for each project that has its own.
         flat: those URLs that are one page of links to files of several projects, as pip's ``--find-links`` reads it.
+        single: those URLs that are one file, each with ``#sha256=`` and its digest; nobody is asked about them.
         memory: of pages that were read before; closed with the index.
     """
 
@@ -155,9 +156,10 @@ class Index:
         special: Mapping[ProjectName, str] = MappingProxyType({}),
         flat: Collection[str] = (),
         memory: PageMemory | None = None,
+        single: Collection[str] = (),
     ) -> None:
         self._memory = memory
-        self.default, self.special, self.flat = default, special, frozenset(flat)
+        self.default, self.special, self.flat, self.single = default, special, frozenset(flat), frozenset(single)
         self._session = new_session()
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
         self._pages: dict[ProjectName, _Fetched] = {}
@@ -171,6 +173,7 @@ class Index:
             {project: stack.indexes[name] for project, name in stack.index_names.items()},
             stack.page_urls,
             PageMemory(store) if store else None,
+            [stack.indexes[name] for name in stack.single],
         )
 
     def __enter__(self) -> Self:
@@ -274,7 +277,7 @@ class Index:
 
     def _ask(self, project: ProjectName, patience: Patience) -> _Fetched:
         base = self.url_of(project)
-        if base in self.flat:
+        if base in self.flat or base in self.single:
             page = _of_project(self._links(base, patience), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
@@ -289,7 +292,10 @@ class Index:
         return _Fetched(url, data)
 
     def _links(self, url: str, patience: Patience = PATIENCE) -> Page:
-        """The links of a page to files of any project, or the files of a directory that a ``file:`` URL names."""
+        """The links of a page to files of any project, the files of a directory that a ``file:`` URL names, or the one file."""
+        if url in self.single:
+            link = _named(Link(text="", url=url, attrs={}))
+            return {_version_of(link.text): [link]}
         directory = Path(unquote(urlsplit(url).path))
         if urlsplit(url).scheme == "file" and directory.is_dir():
             page: dict[str, list[Link | DistributionPackage]] = {}

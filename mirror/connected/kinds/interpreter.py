@@ -15,7 +15,7 @@ from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan, UnusableName
 from mirror.connected.stack.file import Stack
-from mirror.connected.stack.interpreter import InterpreterPin
+from mirror.connected.stack.interpreter import InterpreterPin, InterpreterWish
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
@@ -36,15 +36,15 @@ def plan(wanted: Wanted) -> Planned:
         download = Download(pin.url, filename, pin.sha256)
     except ValueError as exc:
         raise UnusableName(redacted(pin.url), str(exc)) from exc
-    return Planned((Part(KIND, "python", wanted.stack.target.python, download),))
+    part = Part(KIND, "python", wanted.stack.target.python, download, is_optional=pin.is_optional)
+    return Planned((part,))
 
 
 def _pin(wanted: Wanted) -> InterpreterPin | None:
     """The archive: that of ``NAME.toml``, or that of the lock where a version is wished for."""
-    lock = wanted.locks.pinned.get(KIND)
-    if isinstance(lock, InterpreterLock):
-        return InterpreterPin(lock.pins[0].url, lock.pins[0].sha256)
-    wish = wanted.stack.wishes.get(KIND)
+    wish, lock = wanted.stack.wishes.get(KIND), wanted.locks.pinned.get(KIND)
+    if isinstance(wish, InterpreterWish) and isinstance(lock, InterpreterLock):
+        return InterpreterPin(lock.pins[0].url, lock.pins[0].sha256, wish.is_optional)
     return wish if isinstance(wish, InterpreterPin) else None
 
 

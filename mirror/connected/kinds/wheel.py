@@ -10,6 +10,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
+from mirror.connected.fetching.download import redacted
 from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, paths_of
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
@@ -38,7 +39,9 @@ def plan(wanted: Wanted) -> Planned:
     if built and locks.build:
         source = f"{locks.name}.build.txt"
         needed = find_files(locks.build, replace(stack, build=()), wanted.store, wanted.progress, source=source)
-    parts = tuple(part for part in chosen if part not in built)
+    parts = tuple(
+        replace(part, is_optional=stack.is_optional(project_name(part.name))) for part in chosen if part not in built
+    )
     return Planned(parts, tuple(builds), tuple(part.download for part in needed))
 
 
@@ -68,8 +71,10 @@ def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageU
 
 
 def project_purl(name: str, version: str, stack: Stack | None, filename: str = "") -> PackageURL:
-    """The purl of a project's file. An index is named only where the stack names one of its own for the project."""
+    """The purl of a project's file. An index is named only where the stack names one of its own for the
+    project, a file by its address."""
     project = canonicalize_name(name)
     index = stack.index_of(project_name(name)) if stack else None
-    qualifiers = {"file_name": filename, "repository_url": index or ""}
+    where = "download_url" if stack and stack.is_single(project_name(name)) else "repository_url"
+    qualifiers = {"file_name": filename, where: redacted(index or "")}
     return PackageURL("pypi", None, project, version, {key: value for key, value in qualifiers.items() if value})

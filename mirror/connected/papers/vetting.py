@@ -111,8 +111,8 @@ def vet(
     """
     document = f"{stack.name}.toml" if stack else "NAME.toml"
     if stack:
-        # What may be left out by --without may have a waiver all the same.
-        optional = [project_name(one.name) for one in stack.optional]
+        # What may be left out, by --without or because nobody reaches it, may have a waiver all the same.
+        optional = [*(project_name(one.name) for one in stack.optional), *["python"] * (INTERPRETER in stack.wishes)]
         names = [*(one.name for one in (*wheels, *packages)), *absent, *owners]
         check_projects(stack.waivers, [*map(owner_of, names), *optional], document)
     vetted = [judge_wheel(wheels[one], one, target) for one in sorted(wheels, key=lambda one: one.path)]

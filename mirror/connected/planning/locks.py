@@ -33,6 +33,7 @@ from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_p
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
+from mirror.core.stackfiles import is_written, written
 from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
 
@@ -221,7 +222,7 @@ def read_locks(
     files = {path.name: _read(path)}
     python = parse_lock(files[path.name], str(path)).choosing(extras, groups, str(path))
     wishes = stack_path(path)
-    if wishes == path or not wishes.is_file():
+    if wishes == path or not is_written(wishes):
         meant = _target(path, python, target)
         if not python.pins:
             raise InvalidLock(str(path), ("it pins nothing",))
@@ -232,7 +233,8 @@ def read_locks(
             str(target), "target", f"{wishes.name} beside the lock has a [target] already: leave --target out"
         )
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
-    files[wishes.name] = _read(wishes)
+    file = written(wishes)[0]
+    files[file.name] = _read(file)
     build = path.with_name(f"{stack.name}.build.txt")
     build_lock = None
     if stack.build and build.is_file():

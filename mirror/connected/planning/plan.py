@@ -51,6 +51,7 @@ class Part:
         source: URL that the lock names for it, when it is fetched from a copy; empty when ``download`` is from there.
         place: where it goes below the kind's directory; its own file name when empty.
         uploaded: when it came to its index, in seconds since 1970 UTC; 0 when the index does not tell.
+        is_optional: whether a bundle is made without it where it is not here and cannot be reached.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class Part:
     source: str = ""
     uploaded: int = 0
     place: str = ""
+    is_optional: bool = False
 
     @property
     def origin(self) -> str:

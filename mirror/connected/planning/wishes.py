@@ -33,6 +33,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out, part_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
+from mirror.core.stackfiles import is_written
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         MirrorError: as ``read_locks`` and ``lock`` do.
     """
     wanted = stack_path(wishes.lock)
-    if not wishes.lock.exists() and wanted.is_file():
+    if not wishes.lock.exists() and is_written(wanted):
         if wishes.locked:
             raise NotLocked(str(wishes.lock.parent), (wishes.lock.name,))
         progress.say(f"not locked yet: {wishes.lock.name}; locking now")

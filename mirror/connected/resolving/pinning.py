@@ -110,9 +110,11 @@ class Pinning:
         """
         self._say_what_is_for_others()
         optional, unpinned = self._reachable_optional()
-        requirements = (*self.stack.requirements, *optional)
-        self._check_exact(requirements)
-        pins = self._pins(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
+        self._check_exact((*self.stack.requirements, *optional))
+        resolved = (*self.stack.requirements, *self._resolvable(optional))
+        pins = self._pins(self.stack, f"{self.stack.name}.toml", resolved, sdists, previous)
+        single = tuple(self._single_pin(one) for one in optional if self.stack.is_single(project_name(one.name)))
+        pins = tuple(sorted((*pins, *single), key=lambda pin: pin.name))
         return PythonLock(pins, target=self.stack.target, unpinned=unpinned)
 
     def builds(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
@@ -130,7 +132,7 @@ class Pinning:
     def kept_out(self, lock: PythonLock, sdists: tuple[Sdist, ...], previous: bytes) -> tuple[KeptOut, ...]:
         """Newer versions of what the user named that are not in the lock which ``python`` made of the same arguments."""
         optional = (one for one in self.stack.optional if lock.find(project_name(one.name)))
-        requirements = (*self.stack.requirements, *optional)
+        requirements = (*self.stack.requirements, *self._resolvable(optional))
         question = self._question(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
         return find_kept_out(question, lock, self.stack, self.index, partial(resolve, resolver=self.resolver))
 
@@ -169,7 +171,7 @@ class Pinning:
             requirements=requirements,
             constraints=stack.constraints,
             default_index=self.index.default,
-            indexes=self.index.special,
+            indexes={one: url for one, url in self.index.special.items() if not self.stack.is_single(one)},
             flat=self.index.flat,
             cutoff=stack.cutoff,
             sdists=sdists,
@@ -252,6 +254,26 @@ class Pinning:
                     unpinned.append(f"{requirement} ({host} is out of reach)")
                     self.progress.say(f"going without {requirement}: {exc}")
         return taken, tuple(unpinned)
+
+    def _resolvable(self, requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
+        """Those that a resolver is asked about: a file that the stack names may be out of reach, and has one version."""
+        return tuple(one for one in requirements if not self.stack.is_single(project_name(one.name)))
+
+    def _single_pin(self, requirement: Requirement) -> Pin:
+        """The pin of a file that the stack names; what it needs is seen when its wheel is vetted.
+
+        Raises:
+            NoWheelForTarget: it is of another version, or for another target.
+        """
+        project = project_name(requirement.name)
+        versions = [
+            one for one in self.index.versions(project) if requirement.specifier.contains(one, prereleases=True)
+        ]
+        files = [file for version in versions for file in self.index.files(project, version)]
+        found = choose(self.stack, project, str(requirement.specifier).lstrip("="), files)
+        if isinstance(found, Miss):
+            raise NoWheelForTarget(self.stack.name, (found,))
+        return Pin(project, found.version, (found.sha256,), via=(f"{self.stack.name}.toml",))
 
     def _check_exact(self, requirements: Sequence[Requirement]) -> None:
         """Refuse exact pins of which no file fits."""

@@ -30,12 +30,14 @@ from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.stack.tables import TABLES, read_tables
+from mirror.connected.stack.targets import for_target
 from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
-from mirror.core.names import ProjectName, project_name, stack_name
+from mirror.core.names import ProjectName, project_name, sha256_hex, stack_name
+from mirror.core.stackfiles import written
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
@@ -86,6 +88,7 @@ class Stack:
         cutoff: only files uploaded before this time are seen (an index that gives no upload times then offers nothing).
         indexes: index URLs by their name in the file; the one named ``default`` is used for all that is in no other.
         pages: names of those that are one page of links, as pip's ``--find-links`` reads it, and no simple index.
+        single: names of those that are one file, pinned by its digest: its URL, with ``#sha256=`` and the digest.
         index_names: which index a project comes from; a project that is not named comes from the default index.
         settings: build settings by project.
         waivers: what the vetting of its wheels finds and somebody accepts.
@@ -105,6 +108,7 @@ class Stack:
     cutoff: datetime | None = None
     indexes: Mapping[str, str] = field(default_factory=dict)
     pages: frozenset[str] = frozenset()
+    single: frozenset[str] = frozenset()
     index_names: Mapping[ProjectName, str] = field(default_factory=dict)
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
     waivers: tuple[ProjectWaiver, ...] = ()
@@ -115,14 +119,18 @@ class Stack:
     def load(cls, path: Path) -> Stack:
         """Read a stack's file; the stack takes the file's stem as its name.
 
+        Args:
+            path: ``NAME.toml``; ``NAME.TARGET.toml`` for one of the several targets that ``NAME.toml`` is for.
+
         Raises:
             Unreadable: when the file cannot be read.
             InvalidDocument: when it is not TOML or breaks a rule, with the path to the fault.
         """
-        data, document = _load(path)
-        return replace(
-            cls.from_dict(document, path.stem, str(path), path.parent), digest=hashlib.sha256(data).hexdigest()
-        )
+        file, target = written(path)
+        data, document = _load(file)
+        document = for_target(document, target, str(file), file.stem)
+        stack = cls.from_dict(document, path.stem, str(file), path.parent)
+        return replace(stack, digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
     def from_dict(
@@ -141,7 +149,7 @@ class Stack:
         fields.only("target", "python", "indexes", "build", "waiver", *(one.name for one in TABLES))
         target = Target.from_fields(fields.table("target"))
         wishes = read_tables(fields, target, directory)
-        indexes, pages = _indexes(fields.table("indexes"))
+        indexes, pages, single = _indexes(fields.table("indexes"))
         python = fields.table("python")
         python.only(*_PYTHON_KEYS)
         settings = _settings(fields.table("build"))
@@ -158,6 +166,7 @@ class Stack:
             cutoff=_cutoff(python),
             indexes=indexes,
             pages=pages,
+            single=single,
             index_names=_index_names(python.table("index"), indexes),
             settings=settings,
             waivers=read_waivers(fields.tables("waiver")),
@@ -175,6 +184,13 @@ class Stack:
             if project not in asked:
                 # uv gives an index to what is asked for, never to what something else asks for (SECURITY.md T14).
                 fields.fail(f"python.index.{project}", "the project is in neither requirements nor optional")
+        resolved = {project_name(one.name) for one in self.requirements}
+        for project, name in self.index_names.items():
+            if name in self.single and project in resolved:
+                fields.fail(
+                    f"python.index.{project}",
+                    f"index {name!r} is one file, which no resolver reads: move {project} from requirements to optional",
+                )
         for index, project in enumerate(self.build):
             if self.stated_version(project) is None:
                 fields.fail(
@@ -203,6 +219,14 @@ class Stack:
     def page_urls(self) -> frozenset[str]:
         """URLs of the indexes that are one page of links."""
         return frozenset(self.indexes[name] for name in self.pages)
+
+    def is_single(self, project: ProjectName) -> bool:
+        """Whether the project comes from one file that the stack itself names."""
+        return self.index_names.get(project) in self.single
+
+    def is_optional(self, project: ProjectName) -> bool:
+        """Whether a bundle is made without it where it cannot be reached."""
+        return any(project_name(one.name) == project for one in self.optional)
 
     def stated_version(self, project: ProjectName) -> str | None:
         """The version that the file itself pins a project to with ``==``; None when it leaves a choice."""
@@ -287,25 +311,38 @@ def _cutoff(fields: Fields) -> datetime | None:
         fields.fail("cutoff", f"{text!r} is no time of the years 1 to 9999")
 
 
-def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str]]:
-    """URLs by name, and the names of those that are pages of links: ``NAME = { find-links = URL }``."""
-    indexes, pages = {}, set()
+def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
+    """URLs by name; the names of those that are pages of links: ``NAME = { find-links = URL }``; of those that are one file."""
+    indexes, pages, single = {}, set(), set()
     for name in fields.left():
         if fields.is_table(name):
             table = fields.table(name)
-            indexes[name] = table.checked("find-links", clean_url)
+            table.only("find-links", "file", "sha256")
+            if "file" in table:
+                indexes[name] = f"{table.checked('file', _file_url)}#sha256={table.checked('sha256', sha256_hex)}"
+                single.add(name)
+            else:
+                indexes[name] = table.checked("find-links", clean_url)
+                pages.add(name)
             table.end()
-            pages.add(name)
         else:
             indexes[name] = fields.checked(name, clean_url)
     for name in indexes:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             fields.fail(name, "an index's name has lower-case letters, digits and dashes")
-    if "default" in pages:
+    if "default" in (*pages, *single):
         fields.fail(
-            "default", "a page of links has a few projects: give it another name, and them to it in [python.index]"
+            "default",
+            "a page of links and a file have a few projects: give it another name, and them to it in [python.index]",
         )
-    return indexes, frozenset(pages)
+    return indexes, frozenset(pages), frozenset(single)
+
+
+def _file_url(text: str) -> str:
+    url = clean_url(text)
+    if "#" in url or not url.endswith(".whl"):
+        raise ValueError(f"expected the URL of a wheel, got {text!r}")
+    return url
 
 
 def _index_names(fields: Fields, indexes: Mapping[str, str]) -> dict[ProjectName, str]:

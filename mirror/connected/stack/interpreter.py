@@ -1,11 +1,13 @@
 """The interpreter that a stack wishes for: ``[interpreter]`` in ``NAME.toml``, for hosts that have no Python for the target.
 
 Either a version, which ``mirror lock`` pins (``mirror.connected.locking.interpreter``), or an archive, which its digest pins.
+An optional one is left out of a bundle where it cannot be fetched (``mirror.connected.planning.reach``).
 
 Example::
 
     [interpreter]
     version = "3.11"      # or "3.11.17"
+    optional = true
 
     [interpreter]
     url = "https://github.com/astral-sh/python-build-standalone/releases/download/20261110/\
@@ -32,6 +34,7 @@ class InterpreterPin:
 
     url: str
     sha256: Sha256Hex
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,15 @@ class InterpreterWish:
     """A version of CPython, ``"3.11"`` or ``"3.11.17"``, whose archive is for the lock to pin."""
 
     version: str
+    is_optional: bool = False
 
 
 def read_interpreter(fields: Fields, target: Target) -> InterpreterPin | InterpreterWish:
     """Read and check the table. Raises InvalidDocument with the path to the fault."""
-    fields.only("url", "sha256", "version")
+    fields.only("url", "sha256", "version", "optional")
+    is_optional = fields.flag("optional") if "optional" in fields else False
     if "version" not in fields:
-        pin = InterpreterPin(url=fields.checked("url", clean_url), sha256=fields.checked("sha256", sha256_hex))
+        pin = InterpreterPin(fields.checked("url", clean_url), fields.checked("sha256", sha256_hex), is_optional)
         fields.end()
         return pin
     version = fields.text("version")
@@ -58,4 +63,4 @@ def read_interpreter(fields: Fields, target: Target) -> InterpreterPin | Interpr
         if other in fields:
             fields.fail(other, "an archive is named by its version or by url and sha256, not both")
     fields.end()
-    return InterpreterWish(version)
+    return InterpreterWish(version, is_optional)

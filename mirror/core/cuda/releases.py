@@ -72,6 +72,9 @@ VERSIONS: Mapping[str, Mapping[str, str]] = {
 on the index, from 12.4.0 to 13.4.3. Published lists of RPMs (12.8.2, 12.9.2, 13.0.0, 13.0.1, 13.1.1, 13.3.1, 13.4.1) say the
 same. For 12.5.1 the metapackage repeats 12.5.0, so its row is the packages'. There is no 12.7, of 13.4.0 only a candidate."""
 
+RELEASES = ("11.8", "12.0", "12.1", "12.2", "12.3", *dict.fromkeys(patch.rpartition(".")[0] for patch in VERSIONS))
+"""Every release since 11.8, oldest first; of those before 12.4 the parts are not known here."""
+
 
 def gcc_ceiling(release: str) -> int | None:
     """The newest major version of gcc that nvcc of this release works with."""

@@ -23,7 +23,7 @@ from typing import Any
 from mirror.core.cpus import ISAS, Isa, isa_name
 from mirror.core.cuda.components import release_pair
 from mirror.core.cuda.gpus import CAPABILITIES, GPUS, Capability, capability, gpu, is_soldered
-from mirror.core.cuda.releases import GCC_FLOOR, driver_floor, gcc_ceiling, native_driver
+from mirror.core.cuda.releases import GCC_FLOOR, RELEASES, driver_floor, gcc_ceiling, native_driver
 from mirror.core.target import Target, cuda_release, minor_version
 from mirror.core.targets.distributions import built_for
 
@@ -152,7 +152,10 @@ def variant_of(gpu_name: str, python: str, cuda: str = "", isa: str = "") -> Var
     processor = ISAS[isa_name(isa)] if isa else ISAS["armv9" if arch else "avx2"]
     if arch and processor.arch != arch:
         raise ValueError(f"{gpu_name} is soldered to hosts of {arch}, {isa} is of {processor.arch}")
-    return Variant(minor_version(python), cuda_release(cuda or one.usual_release), one, processor)
+    release = cuda_release(cuda or one.usual_release)
+    if release not in RELEASES:
+        raise ValueError(f"no CUDA {release} is known; {', '.join(RELEASES)} are")
+    return Variant(minor_version(python), release, one, processor)
 
 
 _PYTHON = "3.13"

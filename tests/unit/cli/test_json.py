@@ -239,6 +239,18 @@ def test_what_the_connected_commands_print(ask: Any, tmp_path: Path, monkeypatch
         server.add(make_wheel(tmp_path, "a", "1.0"))
         (tmp_path / "demo.toml").write_text(TOML.format(url=server.url))
         ask("lock", tmp_path / "demo.toml", shape="lock")
+        several = TOML.format(url=server.url).replace('arch = "x86_64"\n', "")
+        several += '[targets.h100]\narch = "x86_64"\n[targets.gh200]\narch = "aarch64"\n'
+        (tmp_path / "several.toml").write_text(several)
+        locked = ask("lock", tmp_path / "several.toml", shape="lock-targets")["targets"]
+        assert [(name, one["name"]) for name, one in locked.items()] == [
+            ("h100", "several.h100"),
+            ("gh200", "several.gh200"),
+        ]
+        assert list(ask("lock", tmp_path / "several.toml", "--target", "gh200", shape="lock-targets")["targets"]) == [
+            "gh200"
+        ]
+        ask("lock", tmp_path / "several.toml", "--target", "b200", code=2, shape="error")
         ask("init", tmp_path / "new.toml", shape="init")
         ask("init", tmp_path / "new.toml", code=10, shape="error")
     ask("bundle", "--lock", tmp_path / "none.txt", code=11, shape="error")
@@ -250,6 +262,10 @@ def test_what_bundle_prints(world: World, tmp_path: Path, capsys: pytest.Capture
     results = [Result(plan.to_dict(world.store), "bundle-plan"), Result(world.bundle(tmp_path / "b.tar").to_dict())]
     delta = make_pair(tmp_path / "pair").made.to_dict()
     results.append(Result({**results[1].facts, "delta": delta}))
+    results += [
+        Result({"targets": {"h100": one.facts, "gh200": one.facts}}, shape)
+        for one, shape in zip(results[:2], ("bundle-plan-targets", "bundle-targets"), strict=True)
+    ]
     for result in results:
         write_document([result], "bundle")
         assert faults(json.loads(capsys.readouterr().out)) == []

@@ -267,6 +267,25 @@ def test_an_optional_requirement_within_reach_is_locked(house: House) -> None:
     assert pin.version == "1.0+cu130"
 
 
+def test_a_file_that_the_stack_names_is_pinned_though_nobody_can_reach_it(house: House) -> None:
+    """And no resolver is asked about it; a digest or an address that changed locks again."""
+    index = '[indexes.own]\nfile = "https://127.0.0.1:9/v1.0/jit-1.0%2Bcu130-py3-none-any.whl"\nsha256 = "{}"\n'
+    house.write(OPTIONAL, index.format("ab" * 32))
+    assert house.lock().unpinned == ()
+    (pin,) = (pin for pin in read_lock(house.lockfiles / "demo.txt").pins if pin.name == "jit")
+    assert (pin.version, pin.hashes, pin.via) == ("1.0+cu130", ("ab" * 32,), ("demo.toml",))
+    first = house.read("txt")
+    house.lock(now=LATER)
+    assert house.read("txt") == first
+    assert house.lock(without=("jit",)).unpinned == ("jit==1.0 (left out by --without)",)
+    house.write(OPTIONAL, index.format("cd" * 32))
+    (outdated,) = read_locks(house.lockfiles / "demo.txt", outdated_too=True).outdated()
+    assert outdated.issues == ("[indexes] or [python.index] changed since it was locked",)
+    house.write(OPTIONAL.replace("1.0", "1.1"), index.format("ab" * 32))
+    with pytest.raises(NoWheelForTarget, match=r"jit 1\.1"):
+        house.lock()
+
+
 def test_without_names_only_what_can_be_left_out(house: House) -> None:
     with pytest.raises(UnknownPart, match="--without names 'a'; this stack can go without nothing"):
         house.lock(without=("a",))

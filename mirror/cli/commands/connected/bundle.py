@@ -11,10 +11,11 @@ from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.deltas import bundle_of_host
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options, url
 from mirror.cli.signers import print_tallies
+from mirror.cli.stacktargets import meant_stacks
 from mirror.core.errors import Unreadable
-from mirror.core.policy.document import read_policy
+from mirror.core.policy.document import Policy, read_policy
 from mirror.core.signatures.fingerprints import grouped
-from mirror.core.stackfiles import find_stack
+from mirror.core.stackfiles import StackFiles, find_stack
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ NAME is a stack in lockfiles/ or here; its lock is NAME.txt, and NAME.build.txt 
 beside it. What is not locked yet, or changed in NAME.toml since, is locked first; every pin that still holds stays. A
 requirements file with hashes written by pip-tools or uv, and a PEP 751 pylock.toml, are accepted too. The same lock gives the
 same bytes. On first use a builder key and a root are made, and what to carry across is printed.
+
+A NAME.toml with [targets] gives a bundle for each: bundle.TARGET.tar. What they share is fetched and kept once.
 """
 
 
@@ -54,9 +57,8 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--target",
-        type=Path,
-        metavar="FILE.toml",
-        help="the [target] of a lock that has no NAME.toml (default: this machine)",
+        metavar="FILE.toml|TARGET",
+        help="the [target] of a lock that has no NAME.toml (default: this machine); of a NAME.toml with several targets, one",
     )
     parser.add_argument(
         "--check-target",
@@ -114,19 +116,44 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mirror.connected.bundle import BundleOptions, bundle
-    from mirror.connected.fetching.store import Store
-    from mirror.connected.planning.wishes import Wishes
-    from mirror.connected.prepare import prepare
-
     if args.wheelhouse and not args.wheelhouse.is_dir():
         raise Unreadable(str(args.wheelhouse), "no such directory")
     policy = read_policy(args.policy) if args.policy else None  # before the long work
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
-    lock = _lock(args)
-    base = args.base and bundle_of_host(args.base, lock.stem, args.output.parent)
+    found = _found(args)
+    meant = meant_stacks(found, args.target, {"--from": args.base, "--check-target": args.check_target})
+    if not meant:
+        facts, shape = _bundle(args, found.lock, args.output, policy)
+        if args.json:
+            print_json(facts, shape)
+        return 0
+    done = {}
+    for target, stack in meant.items():
+        output = args.output.with_name(f"{args.output.stem}.{target}{args.output.suffix}")
+        done[target], shape = _bundle(args, stack.lock, output, policy, target)
+        if args.json:  # what is done is told, also when the next one fails
+            print_json({"targets": done}, f"{shape}-targets")
+    return 0
+
+
+def _bundle(
+    args: argparse.Namespace, lock: Path, output: Path, policy: Policy | None, target: str = ""
+) -> tuple[dict[str, Any], str]:
+    """Make one bundle, or its plan, and tell people of it; what there is to tell machines, and the shape of that.
+
+    Args:
+        target: the one of several that it is for.
+    """
+    from mirror.connected.bundle import BundleOptions, bundle
+    from mirror.connected.fetching.store import Store
+    from mirror.connected.planning.wishes import Wishes
+    from mirror.connected.prepare import prepare
+
+    base = args.base and bundle_of_host(args.base, lock.stem, output.parent)
     console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
+    if target:
+        console.say(f"for target {target}")
     wishes = Wishes(
         lock=lock,
         locked=args.locked or args.dry_run,
@@ -135,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         epoch=os.environ.get("SOURCE_DATE_EPOCH"),
         index_url=args.index_url,
         rpm_fingerprints=tuple(args.rpm_fingerprint),
-        target=args.target,
+        target=Path(args.target) if args.target and not target else None,
         host=args.check_target,
         extras=tuple(args.extra),
         groups=None if args.group is None else tuple(args.group),
@@ -143,11 +170,12 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         plan, _ = prepare(wishes, store, console)
         facts = plan.to_dict(store)
-        print_json(facts, "bundle-plan") if args.json else _print_plan(plan, facts)
-        return 0
+        if not args.json:
+            _print_plan(plan, facts)
+        return facts, "bundle-plan"
     options = BundleOptions(
         wishes,
-        args.output,
+        output,
         tuple(args.key),
         max(1, args.jobs),
         args.python,
@@ -157,18 +185,19 @@ def run(args: argparse.Namespace) -> int:
         not args.no_redeflate,
     )
     result = bundle(options, store, TrustStore.default(), console)
-    print_json(result.to_dict()) if args.json else _print_result(result)
-    return 0
+    if not args.json:
+        _print_result(result)
+    return result.to_dict(), "bundle"
 
 
-def _lock(args: argparse.Namespace) -> Path:
-    """The lock that is meant: a file as it is named, or that of a stack."""
+def _found(args: argparse.Namespace) -> StackFiles:
+    """The files of the stack that is meant: by a lock as it is named, or by a name."""
     if bool(args.stack) == bool(args.lock):
         args.parser.error("expected one stack: NAME, or --lock LOCK")
     word = str(args.stack or args.lock)
     path = Path(word)
-    is_lock = path.suffix != ".toml" and path.is_file()
-    return path if is_lock else find_stack(word).lock
+    found = find_stack(word)
+    return StackFiles(found.wishes, path) if path.suffix != ".toml" and path.is_file() else found
 
 
 def _database(text: str) -> str:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options
+from mirror.cli.parsing import Usage
+from mirror.cli.stacktargets import meant_stacks
 from mirror.core.errors import Unreadable
-from mirror.core.stackfiles import find_stack
+from mirror.core.stackfiles import StackFiles, find_stack, is_written, written
 
 if TYPE_CHECKING:
     from mirror.connected.lock import Locked
@@ -30,6 +32,8 @@ Versions that are locked already are kept where they still answer; when nothing 
 everything, or only the projects named ('toolchain' names the CUDA toolchain, 'interpreter' the Python that is carried). What
 moved is told; so is, of each project that NAME.toml names, a newer version that is not locked, and what kept it out. Pins for
 different releases of CUDA are refused. No package's code is run.
+
+A NAME.toml with [targets] is locked for each of them: NAME.TARGET.txt and so on.
 """
 
 
@@ -47,9 +51,9 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--target",
-        type=Path,
-        metavar="FILE",
-        help="first take Python, glibc and GPU of NAME.toml from a host's file, which 'mirror detect -o FILE' wrote there",
+        metavar="FILE|TARGET",
+        help="first take Python, glibc and GPU of NAME.toml from a host's file, which 'mirror detect -o FILE' wrote there; "
+        "of a NAME.toml with several targets, lock this one alone",
     )
     parser.add_argument(
         "--resolver",
@@ -86,26 +90,47 @@ def run(args: argparse.Namespace) -> int:
         upgrade=Upgrade.of(args.upgrade),
         index_url=args.index_url,
     )
-    console, wishes = Console(), _wishes(args.stack)
-    with adopted(wishes, args.target, console) if args.target else nullcontext(()) as taken:
-        locked = lock(wishes, options, Store.default(), console)
+    console, found = Console(), _found(args.stack)
+    for_one = {"--rpms-lock": args.rpms_lock, "--write-rpms-lock": args.write_rpms_lock}
+    meant = meant_stacks(found, args.target, for_one)
+    if meant:
+        done: dict[str, Any] = {}
+        for target, stack in meant.items():
+            console.say(f"for target {target}")
+            locked = lock(stack.wishes, options, Store.default(), console)
+            done[target] = locked.to_dict()
+            # What is done is told, also when the next one fails.
+            print_json({"targets": done}, "lock-targets") if args.json else _print(locked)
+        return 0
+    with adopted(_own_file(found), Path(args.target), console) if args.target else nullcontext(()) as taken:
+        locked = lock(found.wishes, options, Store.default(), console)
     locked = replace(locked, notes=(*taken, *locked.notes))
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
 
 
-def _wishes(word: str) -> Path:
-    """The ``NAME.toml`` of the stack that a word means.
+def _own_file(found: StackFiles) -> Path:
+    """Where a host's facts can be written. Raises ``Usage`` for one target of several."""
+    file, target = written(found.wishes)
+    if target:
+        raise Usage(
+            f"{file.name} is for several targets: write what the host's file says into [targets.{target}] by hand"
+        )
+    return file
+
+
+def _found(word: str) -> StackFiles:
+    """The files of the stack that a word means.
 
     Raises:
         Unreadable: when it means another tool's file, which alone says what is wanted but not for which machine.
     """
     found = find_stack(word)
-    if found.lock.is_file() and not found.wishes.is_file():
+    if found.lock.is_file() and not is_written(found.wishes):
         error = Unreadable(str(found.lock), "it is no stack's NAME.toml, and there is none beside it")
         error.hint = f"'mirror init NAME --from {shlex.quote(str(found.lock))}' writes one for what it asks for."
         raise error
-    return found.wishes
+    return found
 
 
 def _print(locked: Locked) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from mirror.connected.pins.requirements import Pin, PythonLock, read_lock
+from mirror.connected.planning.locks import read_locks
 from mirror.connected.resolving.coverage import covers, covers_builds
 from mirror.connected.stack.file import Stack
+from mirror.connected.stack.interpreter import InterpreterWish
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target
 
@@ -77,7 +80,10 @@ def test_extra_build_requirements_are_held_too() -> None:
     assert covers_builds(wishes, lock("cython==2.9")) == ("build asks for cython>=3, the lock has 2.9",)
 
 
-@pytest.mark.parametrize("name", ["h100", "h100-cu130", "quickstart"])
+SHIPPED = sorted(path.stem for path in LOCKFILES.glob("*.toml") if path.with_suffix(".txt").is_file())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_locks_that_we_ship_cover_their_stacks(name: str) -> None:
     wishes = Stack.load(LOCKFILES / f"{name}.toml")
     python = read_lock(LOCKFILES / f"{name}.txt")
@@ -88,3 +94,17 @@ def test_the_locks_that_we_ship_cover_their_stacks(name: str) -> None:
     assert covers(wishes, python) == covers_builds(wishes, build) == ()
     assert python.locked and build.locked
     assert all(len(pin.hashes) == 1 and not pin.marker for pin in (*python.pins, *build.pins))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_stack_that_we_ship_carries_a_python_is_described_and_is_bundled_where_github_is_out_of_reach(
+    name: str,
+) -> None:
+    locks = read_locks(LOCKFILES / f"{name}.txt")
+    wish = Stack.load(LOCKFILES / f"{name}.toml").wishes[INTERPRETER]
+    assert wish == InterpreterWish(locks.target.python, is_optional=True)
+    (pin,) = locks.pinned[INTERPRETER].pins
+    assert pin.arch == locks.target.arch and pin.url.endswith("-install_only_stripped.tar.gz")
+    assert f"| `{name}` | " in (LOCKFILES / "README.md").read_text()
+    compiled = locks.python.find(project_name("flashinfer-jit-cache"))
+    assert (compiled is not None) == name.startswith(("h100", "gh200"))

@@ -111,10 +111,28 @@ def test_reads_every_table(tmp_path: Path) -> None:
         ({"indexes": {"own": "ftp://example.org/"}}, "expected a URL that begins with https or http or file"),
         ({"indexes": {"own": "https://user:secret@example.org/"}}, "credentials in a URL are refused"),
         ({"indexes": {"Own": "https://example.org/"}}, "an index's name has lower-case letters"),
-        ({"indexes": {"own": {"find-link": "https://example.org/"}}}, "'indexes.own.find-links': missing"),
+        (
+            {"indexes": {"own": {"find-link": "https://example.org/"}}},
+            "'indexes.own.find-link': unknown key; did you mean find-links?",
+        ),
+        (
+            {"indexes": {"own": {"file": "https://example.org/a-1.tar.gz", "sha256": "ab" * 32}}},
+            "expected the URL of a wheel",
+        ),
+        ({"indexes": {"own": {"file": "https://example.org/a-1-py3-none-any.whl"}}}, "'indexes.own.sha256': missing"),
+        (
+            {
+                "python": {"requirements": ["a"], "index": {"a": "own"}},
+                "indexes": {"own": {"file": "https://example.org/a-1-py3-none-any.whl", "sha256": "ab" * 32}},
+            },
+            "index 'own' is one file, which no resolver reads: move a from requirements to optional",
+        ),
         ({"indexes": {"own": {"find-links": "ftp://example.org/"}}}, "expected a URL that begins with https"),
         ({"indexes": {"own": {"find-links": "https://example.org/", "a": 1}}}, "indexes.own"),
-        ({"indexes": {"default": {"find-links": "https://example.org/"}}}, "a page of links has a few projects"),
+        (
+            {"indexes": {"default": {"find-links": "https://example.org/"}}},
+            "a page of links and a file have a few projects",
+        ),
         ({"build": {"b": {}}}, "demo.toml invalid at 'build.b': the project is not in [python].build"),
         ({"interpreter": {"url": "https://example.org/p", "sha256": "AB"}}, "expected 64 hex digits"),
     ],

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.venv.archive import unpack_tar
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.archives.tarstream import BadArchive, measure
+from mirror.core.archives.untar import unpack_tar
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
 

@@ -68,6 +68,15 @@ def test_a_board_with_arm_processors_is_for_those() -> None:
         variant_of("gh200", "3.11", isa="avx2")
 
 
+@pytest.mark.parametrize("cuda", ["99.9", "12.7", "13.9"])
+def test_a_cuda_release_that_nobody_knows_is_refused_with_those_that_are(cuda: str) -> None:
+    known = "11.8, 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6, 12.8, 12.9, 13.0, 13.1, 13.2, 13.3, 13.4"
+    with pytest.raises(ValueError, match=f"no CUDA {cuda} is known; {known} are"):
+        variant_of("h100", "3.11", cuda)
+    with pytest.raises(ValueError, match=f"no CUDA {cuda} is known"):
+        parse_variant(f"vllm-python311-cuda{cuda.replace('.', '_')}-sm90-avx2")
+
+
 @pytest.mark.parametrize("name", ["vllm", "vllm-python311-cuda12_8-sm999-avx2", "vllm-python311-cuda12_8-sm90-mmx", ""])
 def test_what_is_no_variant_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"expected|is known"):

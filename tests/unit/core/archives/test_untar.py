@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.venv.archive import BadArchive, unpack_tar
+from mirror.core.archives.untar import BadArchive, unpack_tar
 
 FILE, DIRECTORY, SYMLINK, HARDLINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
