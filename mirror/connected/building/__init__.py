@@ -1,2 +1,3 @@
-"""Building: ``builds`` is which and in what order, ``builder`` one wheel, ``workshop`` its room, ``sandbox`` and
-``network_isolation`` its walls, ``builtwheel`` its judge."""
+"""Building: ``jobs`` hands builds out, ``builds`` is which and in what order, ``builder`` one wheel, ``workshop`` its room with
+``sources`` and ``patching`` for what goes in, ``resources`` and ``compilercache`` for how fast, ``sandbox``,
+``network_isolation`` and ``supervision`` its walls, ``builtwheel`` its judge, ``outcome`` what it tells."""

@@ -11,8 +11,8 @@ Two fences, the first that works:
    unseen, is refused. There is no loopback then.
 
 Both last until the process and all its children end; neither needs root. Which one it was is written to REPORT_FD, or why
-there is none; the command runs only when there is one. A second line there says which limit ended the command. This keeps a build from downloading. It is no jail for hostile
-code: such a build still runs as the user who called it.
+there is none; the command runs only when there is one. A second line there says which limit ended the command. This keeps a
+build from downloading. It is no jail for hostile code: such a build still runs as the user who called it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Watching over one command and everything that it starts, so that nothing of it outlives mirror.
 
-Jobs of ninja have process groups of their own, and a build tool may leave a daemon behind: a signal to one group reaches neither.
-``mirror.connected.building.network_isolation`` calls this in the process that it runs in, by path and with the standard
-library alone, after it has given up the network.
+Jobs of ninja have process groups of their own, and a build tool may leave a daemon behind: a signal to one group reaches
+neither. ``mirror.connected.building.network_isolation`` calls this in the process that it runs in, by path and with the
+standard library alone, after it has given up the network.
 
 Rules: whatever a child leaves behind becomes a child of ours (``PR_SET_CHILD_SUBREAPER``), wherever it fled to; when the
 command ends, when we are told to stop, when a limit is reached, and when mirror dies (``PR_SET_PDEATHSIG``, which SIGKILL does
@@ -88,7 +88,7 @@ def _wait(child: int, awaited: set[signal.Signals], limit_s: float, limit_bytes:
 def descendants() -> list[int]:
     """All living processes below this one, as far as they can be seen at one moment."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208  # numbers are wanted, not paths
         if not name.isascii() or name[0] not in "123456789":
             continue
         try:
