@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +58,7 @@ from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 
 RECORD_FORMAT = "mirror-build/1"
-_MAX_RECORD_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
 _TAIL_LINES = 20
 _OWN_FILE = re.compile(r"<build>/src/[^/\s'\":]+/([\w./+-]*\w)")
 _OWN_SOURCE = re.compile(r"(?:^|[\s'\":])((?:csrc|src|third_party|3rdparty|external)/[\w./+-]*\w)")
@@ -113,7 +114,7 @@ class BuildRequest:
     limits: Limits = field(default_factory=Limits)
     job_gib: int = 0
 
-    @property
+    @cached_property
     def key(self) -> Sha256Hex:
         """The digest of all inputs. Raises as ``describe``."""
         return Sha256Hex(hashlib.sha256(canonical_json(self.describe())).hexdigest())
@@ -404,7 +405,7 @@ def _write_record(kept: Path, record: Mapping[str, Any]) -> None:
 def _kept(request: BuildRequest, directory: Path) -> BuiltWheel | None:
     """The outcome of an earlier equal request, if it is still what it was."""
     try:
-        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", _MAX_RECORD_BYTES)
+        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
         fields = Fields(record, "build.json")
         if file_sha256(directory / fields.text("wheel")) != fields.text("sha256"):
             return None

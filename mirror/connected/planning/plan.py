@@ -127,6 +127,10 @@ class Plan:
     def downloads(self) -> Iterator[Download]:
         """Every file that must be here before packing."""
         yield from (part.download for part in self.parts)
+        yield from self.for_builds()
+
+    def for_builds(self) -> Iterator[Download]:
+        """The files that only the builds take."""
         yield from (build.sdist for build in self.builds if build.sdist)
         yield from (item for build in self.builds for item in build.settings.downloads())
         yield from self.build_requirements

@@ -124,9 +124,9 @@ def run(args: argparse.Namespace) -> int:
     policy = read_policy(args.policy) if args.policy else None  # before the long work
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
-    lock = _lock(args)
+    lock = lock_of(args)
     base = args.base and bundle_of_host(args.base, lock.stem, args.output.parent)
-    console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
+    console, store = Console(), Store.default(args.wheelhouse or wheelhouse_beside(lock))
     wishes = Wishes(
         lock=lock,
         locked=args.locked or args.dry_run,
@@ -161,7 +161,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _lock(args: argparse.Namespace) -> Path:
+def lock_of(args: argparse.Namespace) -> Path:
     """The lock that is meant: a file as it is named, or that of a stack."""
     if bool(args.stack) == bool(args.lock):
         args.parser.error("expected one stack: NAME, or --lock LOCK")
@@ -180,7 +180,7 @@ def _database(text: str) -> str:
     return text
 
 
-def _wheelhouse(lock: Path) -> Path | None:
+def wheelhouse_beside(lock: Path) -> Path | None:
     """``wheelhouse/`` beside the lock's directory, as in mirror's own repository."""
     beside = lock.absolute().parent.parent / "wheelhouse"
     return beside if beside.is_dir() else None
