@@ -10,7 +10,7 @@ for a resource (``--resource build=1``) go to workers that have it.
 
 Example::
 
-    for request, built in build_on("tcp://127.0.0.1:8786", requests, options, store): ...
+    for request, built in build_on("tcp://127.0.0.1:8786", requests, locks, options, store): ...
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def build_on(
             )
             waiting[future] = request
             progress.say(f"handed to {scheduler}: {request.project} {request.version} ({request.key[:12]})")
-        for future in as_completed(waiting):
+        for future in as_completed(waiting, loop=client.loop):
             request = waiting[future]
             returned = _result(future)
             if returned.record is None:

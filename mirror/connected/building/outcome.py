@@ -8,7 +8,7 @@ Rules: what cannot be found out is told as that; nothing is changed in the wheel
 
 Example::
 
-    outcome = examine(wheel, target, room.path)
+    outcome = examine(path, wheel, "causal-conv1d 1.5.4", target, room.path)
     outcome.notes    # ("causal-conv1d 1.5.4 was compiled for sm_75, sm_80 too; the target is sm_90a",)
 """
 

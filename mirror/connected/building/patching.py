@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.system.durable import facts_of
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 _REFUSED = (b"GIT binary patch", b"Binary files ", b"rename from ", b"copy from ")
@@ -105,15 +107,17 @@ class _Patch:
         path = self._root
         for part in parts:
             path /= part
-            if path.is_symlink():
+            facts = facts_of(path)
+            if facts is not None and stat.S_ISLNK(facts.st_mode):
                 self.refuse(f"{text!r} leads through a link")
         return path
 
     def _changed(self, path: Path, is_new: bool, goes: bool) -> bytes | None:
         shown = path.relative_to(self._root)
-        if is_new == path.exists():
+        facts = facts_of(path)
+        if is_new == (facts is not None):
             self.refuse(f"{shown} is {'there already' if is_new else 'not there'}")
-        if not is_new and not path.is_file():
+        if facts is not None and not stat.S_ISREG(facts.st_mode):
             self.refuse(f"{shown} is no file")
         old = [] if is_new else re.findall(rb"[^\n]*\n|[^\n]+", path.read_bytes())
         new: list[bytes] = []

@@ -239,6 +239,7 @@ def test_what_the_connected_commands_print(ask: Any, tmp_path: Path, monkeypatch
         server.add(make_wheel(tmp_path, "a", "1.0"))
         (tmp_path / "demo.toml").write_text(TOML.format(url=server.url))
         ask("lock", tmp_path / "demo.toml", shape="lock")
+        ask("build", tmp_path / "demo.toml", shape="build-jobs")
         ask("init", tmp_path / "new.toml", shape="init")
         ask("init", tmp_path / "new.toml", code=10, shape="error")
     ask("bundle", "--lock", tmp_path / "none.txt", code=11, shape="error")
