@@ -181,7 +181,13 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     owners = {one.name for one in assembly.of(MODEL)}
     gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
-    notes = (*plan.notes, *untried, *gate.notes, *_add_advisories(assembly, options.osv, progress))
+    notes = (
+        *plan.notes,
+        *untried,
+        *(note for wheel in built for note in wheel.notes),
+        *gate.notes,
+        *_add_advisories(assembly, options.osv, progress),
+    )
     imports, host_packages, told = _without(wheels, plan, locks.stack)
     notes = (*notes, *told)
     manifest = assembly.manifest(roots, imports, host_packages)

@@ -67,6 +67,12 @@ COMMANDS = (
         "The bundle is there whole or not at all. What was fetched and built is kept: the same command goes on there.",
     ),
     Command(
+        "build",
+        CONNECTED,
+        "build a stack's wheels alone, here or on many machines",
+        "No wheel is half written. What was fetched and built is kept: the same command goes on there.",
+    ),
+    Command(
         "installer",
         CONNECTED,
         "write mirror.pyz, the installer for the closed network",

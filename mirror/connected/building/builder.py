@@ -18,13 +18,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
+import shutil
 import subprocess
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,14 +38,18 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mirror.connected.building.builtwheel import check_built_wheel
-from mirror.connected.building.sandbox import run_cut_off
+from mirror.connected.building.compilercache import compiler_cache
+from mirror.connected.building.outcome import Outcome, differences, examine
+from mirror.connected.building.patching import apply_patch
+from mirror.connected.building.sandbox import LimitReached, Limits, run_cut_off
+from mirror.connected.building.sources import Tree, unpack_trees
 from mirror.connected.building.workshop import Workshop
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.standards import read_requirement, read_version, read_wheel_name
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.logs.log import meaning
 from mirror.core.names import ProjectName, Sha256Hex
@@ -50,8 +58,10 @@ from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 
 RECORD_FORMAT = "mirror-build/1"
-_MAX_RECORD_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
 _TAIL_LINES = 20
+_OWN_FILE = re.compile(r"<build>/src/[^/\s'\":]+/([\w./+-]*\w)")
+_OWN_SOURCE = re.compile(r"(?:^|[\s'\":])((?:csrc|src|third_party|3rdparty|external)/[\w./+-]*\w)")
 _NO_NETWORK = re.compile(
     r"Network is unreachable|Temporary failure in name resolution|Name or service not known|Could not resolve host"
 )
@@ -84,6 +94,10 @@ class BuildRequest:
         target: the machine that the wheel is for.
         toolkit: the CUDA toolkit; None when the build needs none.
         environment: variables from ``NAME.toml``; they win over ours.
+        trees: source trees that the build asks for.
+        patches: changes to the source, in order: each as ``NAME.toml`` names it, and the file.
+        limits: what each hook of the build may take; no input of the wheel.
+        job_gib: of memory that one compiler takes; 0 for what is usual; no input of the wheel.
     """
 
     project: ProjectName
@@ -95,6 +109,15 @@ class BuildRequest:
     target: Target
     toolkit: Toolkit | None
     environment: Mapping[str, str]
+    trees: tuple[Tree, ...] = ()
+    patches: tuple[tuple[str, Path], ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    job_gib: int = 0
+
+    @cached_property
+    def key(self) -> Sha256Hex:
+        """The digest of all inputs. Raises as ``describe``."""
+        return Sha256Hex(hashlib.sha256(canonical_json(self.describe())).hexdigest())
 
     def describe(self) -> dict[str, Any]:
         """The request as a document, without any path of this machine: equal documents give equal wheels.
@@ -104,8 +127,9 @@ class BuildRequest:
         """
         try:
             requirements = [{"filename": path.name, "sha256": file_sha256(path)} for path in self.requirements]
+            patches = [{"path": written, "sha256": file_sha256(path)} for written, path in self.patches]
         except OSError as exc:
-            raise Unreadable(place_of(exc, "a build requirement"), exc.strerror or str(exc)) from exc
+            raise Unreadable(place_of(exc, "a build requirement or a patch"), exc.strerror or str(exc)) from exc
         return {
             "format": RECORD_FORMAT,
             "project": self.project,
@@ -118,6 +142,8 @@ class BuildRequest:
             "target": self.target.to_dict(),
             "toolkit": self.toolkit.sha256 if self.toolkit else "",
             "environment": dict(self.environment),
+            "sources": [tree.describe() for tree in self.trees],
+            "patches": patches,
         }
 
 
@@ -141,6 +167,11 @@ class BuiltWheel:
     log: Path
     record: Mapping[str, Any]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of it."""
+        return tuple(self.record["outcome"]["notes"])
+
 
 class BuildFailed(MirrorError):
     """A wheel could not be built.
@@ -163,6 +194,12 @@ class BuildFailed(MirrorError):
     log: str
 
     def __post_init__(self) -> None:
+        lacking = _lacking(self._text())
+        if lacking:
+            self.hint = (
+                f"The source of {self.project} {self.version} lacks {lacking} itself: it was published without, and no setting "
+                f"brings it. Pin another version or its wheel, or bring that tree: [[build.{self.project}.source]] with to."
+            )
         if _NO_NETWORK.search(self._text()):
             self.hint = (
                 "The build tried to reach the network, which is cut off while building. Give it what it downloads: as a "
@@ -203,6 +240,25 @@ class BuildRequirementMissing(MirrorError):
         self.hint = f"Add to NAME.toml and lock again: [build.{self.project}] requires = [{wanted}]"
 
 
+def _lacking(log: str) -> str:
+    """The first file of the project's own source that the build looked for in vain; empty when there is none."""
+    for line in _not_there(log):
+        for pattern in (_OWN_FILE, _OWN_SOURCE):
+            if found := pattern.search(line):
+                return found[1]
+    return ""
+
+
+def _not_there(log: str) -> Iterator[str]:
+    """The lines on a missing file; CMake names it two lines below."""
+    lines = log.splitlines()
+    for index, line in enumerate(lines):
+        if "Cannot find source file:" in line:
+            yield " ".join(lines[index : index + 3])
+        elif "No such file or directory" in line or "does not exist" in line or "is not an existing directory" in line:
+            yield line
+
+
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
     """Build a wheel, or take the one that an equal request gave before.
 
@@ -215,7 +271,7 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
         Unreadable: a build requirement or the interpreter cannot be read. Unwritable, NoSpace: the store refuses.
     """
     description = request.describe()
-    key = Sha256Hex(hashlib.sha256(canonical_json(description)).hexdigest())
+    key = request.key
     kept = store.built(key)
     # The lock is the workshop's: of two equal requests at once, the second finds the first one's wheel.
     with Workshop(store.root / "build" / key[:16]) as room:
@@ -223,26 +279,137 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
         if found is not None:
             return found
         progress.say(f"building {request.project} {request.version} from {request.sdist.name}")
-        try:
-            kept.mkdir(parents=True, exist_ok=True)
-            wheel = _Build(request, room, kept / "build.log").run()
-            path = wheel.replace(kept / wheel.name)
-        except OSError as exc:
-            refuse_write(exc, kept, request.sdist.stat().st_size)
-        record = {**description, "wheel": path.name, "sha256": file_sha256(path)}
-        write_file(
-            kept / "build.json", canonical_json(record)
-        )  # the last one: without it the directory counts for nothing
+        path, outcome = _made(request, room, kept, store, progress)
+        record = {**description, "wheel": path.name, "sha256": file_sha256(path), "outcome": outcome.to_dict()}
+        _write_record(kept, record)
+        for note in outcome.notes:
+            progress.say(note)
         return _built(request, kept, record)
+
+
+def build_again(request: BuildRequest, store: Store, progress: Progress = SILENT) -> tuple[str, ...]:
+    """Build what is kept a second time, without any compiler cache, and say where the two differ; nothing when they are equal.
+
+    Raises:
+        As ``build_wheel``, which is to have been called before.
+    """
+    kept = store.built(request.key)
+    scratch = store.root / "again" / request.key
+    with Workshop(store.root / "build" / request.key[:16]) as room:
+        first = _kept(request, kept)
+        if first is None:
+            raise Unreadable(str(kept), "the wheel that was built there is gone")
+        progress.say(f"building {request.project} {request.version} again")
+        try:
+            second, _ = _made(request, room, scratch, None, progress)
+            return differences(first.path, second)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def kept_wheel(request: BuildRequest, store: Store) -> BuiltWheel | None:
+    """The wheel that an equal request gave before, if it is still what it was; nothing is built. Raises as ``describe``."""
+    return _kept(request, store.built(request.key))
+
+
+def adopt(
+    request: BuildRequest, store: Store, name: str, wheel: bytes, log: bytes, record: Mapping[str, Any]
+) -> BuiltWheel:
+    """Keep a wheel that was built elsewhere, after checking it as a download is checked, and as one that was built here.
+
+    Args:
+        name: the wheel's file name.
+        record: what the builder says it was built from and what came out.
+
+    Raises:
+        ForeignBuild: it was built from something else, or its bytes are not those that the record names.
+        BuiltWheelUnfit: it is another project's, or not for the target.
+        Unwritable, NoSpace: the store refuses.
+    """
+    wanted = request.describe()
+    differing = sorted(key for key, value in wanted.items() if record.get(key) != value)
+    if differing:
+        said = "; ".join(f"{key} is {record.get(key)!r} there, {wanted[key]!r} here" for key in differing)
+        raise ForeignBuild(name, f"it was built from other inputs: {said}"[:2000])
+    digest = hashlib.sha256(wheel).hexdigest()
+    if digest != record.get("sha256") or name != record.get("wheel") or Path(name).name != name:
+        raise ForeignBuild(
+            name, f"its sha256 is {digest}, and its record tells of {record.get('wheel')}, {record.get('sha256')}"
+        )
+    kept = store.built(request.key)
+    draft = store.root / "incoming" / request.key
+    try:
+        with Workshop(store.root / "build" / request.key[:16]) as room:
+            draft.mkdir(parents=True, exist_ok=True)
+            path = draft / name
+            path.write_bytes(wheel)
+            read = check_built_wheel(path, request.project, request.version, request.target)
+            outcome = examine(path, read, f"{request.project} {request.version}", request.target, room.path)
+            kept.mkdir(parents=True, exist_ok=True)
+            write_file(kept / "build.log", log)
+            path.replace(kept / name)
+    except OSError as exc:
+        refuse_write(exc, kept, len(wheel))
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    # What came out is found here again, and nothing of the other machine's word for it is kept.
+    record = {**wanted, "wheel": name, "sha256": digest, "outcome": outcome.to_dict()}
+    _write_record(kept, record)
+    return _built(request, kept, record)
+
+
+class ForeignBuild(MirrorError):
+    """A wheel that another machine built cannot be taken for the one that is wanted.
+
+    Attributes:
+        wheel: its file name.
+        problem: what differs, both sides named.
+    """
+
+    ref = "foreign-build"
+    exit_code = FAMILIES["bundle"]
+    hint = (
+        "Give every machine the same mirror, the same lock and the same Python to the last digit (--python), and build that "
+        "job again there, or here."
+    )
+    message = "{wheel}, built on another machine, was not taken: {problem}"
+
+    wheel: str
+    problem: str
+
+
+def _made(
+    request: BuildRequest, room: Workshop, kept: Path, store: Store | None, progress: Progress
+) -> tuple[Path, Outcome]:
+    """Build in the room; the wheel and its log go to ``kept``, and what came out is examined.
+
+    Args:
+        store: with the compiler cache; None to compile all of it.
+    """
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        build = _Build(request, room, kept / "build.log", progress)
+        wheel = build.run(compiler_cache(os.environ, store.root, room.path) if store else {})
+        name = f"{request.project} {request.version}"
+        outcome = examine(wheel, build.read, name, request.target, room.path)
+        return wheel.replace(kept / wheel.name), outcome
+    except OSError as exc:
+        refuse_write(exc, kept, request.sdist.stat().st_size)
+
+
+def _write_record(kept: Path, record: Mapping[str, Any]) -> None:
+    """The last file: without it the directory counts for nothing."""
+    write_file(kept / "build.json", canonical_json(record))
 
 
 def _kept(request: BuildRequest, directory: Path) -> BuiltWheel | None:
     """The outcome of an earlier equal request, if it is still what it was."""
     try:
-        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", _MAX_RECORD_BYTES)
+        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
         fields = Fields(record, "build.json")
         if file_sha256(directory / fields.text("wheel")) != fields.text("sha256"):
             return None
+        fields.table("outcome").texts("notes")
     except (OSError, InvalidDocument):
         return None
     return _built(request, directory, record)
@@ -256,22 +423,26 @@ def _built(request: BuildRequest, directory: Path, record: dict[str, Any]) -> Bu
 class _Build:
     """One build, step by step. ``log`` is written when a step has failed and when all have ended well."""
 
-    def __init__(self, request: BuildRequest, room: Workshop, log: Path) -> None:
-        self.request, self.room, self.log = request, room, log
+    def __init__(self, request: BuildRequest, room: Workshop, log: Path, progress: Progress) -> None:
+        self.request, self.room, self.log, self.progress = request, room, log, progress
         self.raw = room.path / "build.log"
+        self.begun = time.monotonic()
 
-    def run(self) -> Path:
+    def run(self, cache: Mapping[str, str]) -> Path:
         request = self.request
         _check_sdist(request)
         source = unpack_sdist(request.sdist, self.room.source)
+        named = unpack_trees(request.trees, self.room.trees, source.root)
+        for written, patch in request.patches:
+            apply_patch(patch.read_bytes(), written, source.root, source.epoch)
         with open(self.raw, "wb", buffering=0) as stream:
             try:
                 if not self.room.furnish(request.python, request.requirements, stream):
                     raise self.failed("no environment for the build could be made")
                 home = request.toolkit.home if request.toolkit else None
-                variables = self.room.environment(request.target, home, source.epoch)
-                wheel = self.hooks(source.root, {**variables, **request.environment}, stream)
-                check_built_wheel(wheel, request.project, request.version, request.target)
+                variables = self.room.environment(request.target, home, source.epoch, request.job_gib)
+                wheel = self.hooks(source.root, {**variables, **cache, **named, **request.environment}, stream)
+                self.read = check_built_wheel(wheel, request.project, request.version, request.target)
             finally:
                 self.keep_log()
         return wheel
@@ -282,7 +453,14 @@ class _Build:
         def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
             stream.write(f"$ {cmd[2]}\n".encode())
             everything = {**variables, **(extra_environ or {})}
-            status = run_cut_off(cmd, cwd=Path(cwd or source), environment=everything, log=stream)
+            status = run_cut_off(
+                cmd,
+                cwd=Path(cwd or source),
+                environment=everything,
+                log=stream,
+                limits=self.request.limits,
+                tick=self.tell,
+            )
             if status:
                 raise subprocess.CalledProcessError(status, list(cmd))
 
@@ -295,6 +473,8 @@ class _Build:
         except build.BuildBackendException as exc:
             if isinstance(exc.exception, MirrorError):
                 raise exc.exception from exc
+            if isinstance(exc.exception, LimitReached):
+                raise self.failed(f"{exc.exception} ([build.{self.request.project}] of NAME.toml)") from exc
             raise self.failed(_words(exc)) from exc
         except build.BuildException as exc:
             raise InvalidSdist(self.request.sdist.name, str(exc)) from exc
@@ -309,6 +489,15 @@ class _Build:
     def failed(self, problem: str) -> BuildFailed:
         self.keep_log()
         return BuildFailed(self.request.project, self.request.version, problem, str(self.log))
+
+    def tell(self) -> None:
+        """How far it is, now and then."""
+        minutes = (time.monotonic() - self.begun) / 60
+        with open(self.raw, "rb") as stream:
+            stream.seek(max(0, self.raw.stat().st_size - 4096))
+            lines = stream.read().decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "nothing yet")
+        self.progress.say(f"{self.request.project}: {minutes:.1f} minutes; {self.raw} says: {last.strip()[:100]}")
 
     def keep_log(self) -> None:
         text = self.raw.read_text(encoding="utf-8", errors="replace")

@@ -23,6 +23,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mirror.connected.building.builder import BuildRequest, BuiltWheel, Toolkit, build_wheel
+from mirror.connected.building.sandbox import Limits
+from mirror.connected.building.sources import Tree
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -69,28 +71,54 @@ def build_wheels(
         NoBuildPython: when there is none.
         MirrorError: as ``unpack_toolchain`` and ``build_wheel`` do.
     """
+    with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
+        requests = build_requests(plan, locks, paths, store, Path(scratch), python, progress)
+        return tuple(build_wheel(request, store, progress=progress) for request in requests)
+
+
+def build_requests(
+    plan: Plan,
+    locks: Locks,
+    paths: Mapping[Sha256Hex, Path],
+    store: Store,
+    scratch: Path,
+    python: Path | None = None,
+    progress: Progress = SILENT,
+) -> tuple[BuildRequest, ...]:
+    """The builds of a plan with all that they take, in its order; the toolchain is unpacked for them.
+
+    Args:
+        scratch: an empty directory that outlives the requests.
+
+    Raises:
+        NoBuildPython: when there is no interpreter for them.
+        MirrorError: as ``unpack_toolchain`` does.
+    """
     if not plan.builds:
         return ()
     interpreter = find_python(plan.target, python)
     toolkit = _toolkit(plan, locks, paths, store, progress)
     requirements = tuple(paths[item.sha256] for item in plan.build_requirements)
-    built = []
-    with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
-        for build in plan.builds:
-            sdist = paths[build.sdist.sha256] if build.sdist else probe_sdist(Path(scratch))
-            request = BuildRequest(
-                project=build.name,
-                version=build.version,
-                sdist=sdist,
-                sdist_sha256=file_sha256(sdist),
-                requirements=requirements if build.sdist else (),
-                python=interpreter,
-                target=plan.target,
-                toolkit=toolkit,
-                environment=dict(build.environment),
-            )
-            built.append(build_wheel(request, store, progress=progress))
-    return tuple(built)
+    requests = []
+    for build in plan.builds:
+        sdist, settings = paths[build.sdist.sha256] if build.sdist else probe_sdist(scratch), build.settings
+        request = BuildRequest(
+            project=build.name,
+            version=build.version,
+            sdist=sdist,
+            sdist_sha256=file_sha256(sdist),
+            requirements=requirements if build.sdist else (),
+            python=interpreter,
+            target=plan.target,
+            toolkit=toolkit,
+            environment=dict(settings.environment),
+            trees=tuple(Tree(one, paths) for one in settings.sources),
+            patches=settings.patches,
+            limits=Limits(settings.limit_minutes * 60, settings.limit_gib << 30),
+            job_gib=settings.job_gib,
+        )
+        requests.append(request)
+    return tuple(requests)
 
 
 def find_python(target: Target, given: Path | None = None) -> Path:

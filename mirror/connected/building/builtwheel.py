@@ -24,7 +24,7 @@ from mirror.core.binaries.elf import CPUS
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
-from mirror.core.wheels.wheelfile import read_wheel
+from mirror.core.wheels.wheelfile import WheelFile, read_wheel
 
 
 class BuiltWheelUnfit(MirrorError):
@@ -49,8 +49,8 @@ class BuiltWheelUnfit(MirrorError):
     wanted: str
 
 
-def check_built_wheel(path: Path, project: ProjectName, version: str, target: Target) -> None:
-    """Hold the rules above.
+def check_built_wheel(path: Path, project: ProjectName, version: str, target: Target) -> WheelFile:
+    """Hold the rules above, and give what was read.
 
     Raises:
         BuiltWheelUnfit: naming both sides.
@@ -75,6 +75,7 @@ def check_built_wheel(path: Path, project: ProjectName, version: str, target: Ta
     for machine, member in wheel.native.machines.items():
         if machine in CPUS and machine != target.arch:
             raise BuiltWheelUnfit(path.name, f"needs {machine} for {member}", f"the target promises {target.arch}")
+    return wheel
 
 
 def _check_identity(wheel: str, name: str, found: str, project: ProjectName, version: str) -> None:

@@ -1,7 +1,8 @@
-"""The inside of ``mirror.connected.building.sandbox``: give up the network, then become the given command.
+"""The inside of ``mirror.connected.building.sandbox``: give up the network, then run the given command and watch over it.
 
-Run by path in a process of its own (``python -I network_isolation.py REPORT_FD COMMAND...``), so it imports the standard
-library alone; unshare(2) wants a process with one thread, which the caller may not be.
+Run by path in a process of its own (``python -I network_isolation.py REPORT_FD PARENT WITHOUT SECONDS BYTES COMMAND...``), so
+it imports the standard library alone, and ``supervision`` beside it; unshare(2) wants a process with one thread, which the
+caller may not be.
 
 Two fences, the first that works:
 
@@ -10,8 +11,8 @@ Two fences, the first that works:
    unseen, is refused. There is no loopback then.
 
 Both last until the process and all its children end; neither needs root. Which one it was is written to REPORT_FD, or why
-there is none; the command runs only when there is one. This keeps a build from downloading. It is no jail for hostile
-code: such a build still runs as the user who called it.
+there is none; the command runs only when there is one. A second line there says which limit ended the command. This keeps a
+build from downloading. It is no jail for hostile code: such a build still runs as the user who called it.
 """
 
 from __future__ import annotations
@@ -125,18 +126,20 @@ def enter(without: str = "") -> str:
 
 
 def main(arguments: list[str]) -> None:
-    report, without, command = int(arguments[0]), arguments[1], arguments[2:]
+    report, parent, without = int(arguments[0]), int(arguments[1]), arguments[2]
+    limit_s, limit_bytes, command = float(arguments[3]), int(arguments[4]), arguments[5:]
     os.set_inheritable(report, False)
     try:
         os.write(report, b"cut off by " + enter(without).encode("ascii"))
     except OSError as exc:
         os.write(report, (exc.strerror or str(exc)).encode("utf-8", "replace"))
         os._exit(1)
-    try:
-        os.execvp(command[0], command)  # noqa: S606  # a list, never shell text
-    except OSError as exc:
-        sys.stderr.write(f"cannot run {command[0]}: {exc.strerror}\n")
-        os._exit(127)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # -I leaves it out
+    from supervision import supervise  # type: ignore[import-not-found]
+
+    status, ended = supervise(command, parent, limit_s, limit_bytes)
+    os.write(report, f"\n{ended}".encode())
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 why.
 
 Rules: there is no way to run without that isolation; the command gets exactly the environment that it is given, and no open
-file but its log; whatever ends the wait ends the command and all its children.
+file but its log; whatever ends the wait ends the command and all that it has started, mirror's own death too
+(``mirror.connected.building.supervision``).
 
 Example::
 
@@ -14,16 +15,20 @@ Example::
 from __future__ import annotations
 
 import os
-import signal
+import select
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from mirror.connected.building import network_isolation
 from mirror.core.errors import MirrorError
 from mirror.core.system.signals import held_signals
+
+_TICK_S = 30.0
 
 
 class NetworkCutUnavailable(MirrorError):
@@ -44,6 +49,23 @@ class NetworkCutUnavailable(MirrorError):
     reason: str
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a command may take; 0 for any amount.
+
+    Attributes:
+        seconds: of time.
+        memory: bytes that all its processes may hold together.
+    """
+
+    seconds: float = 0
+    memory: int = 0
+
+
+class LimitReached(Exception):
+    """A command was ended because it took more than it may; the text says which limit. Never leaves ``connected.building``."""
+
+
 def run_cut_off(
     command: Sequence[str],
     *,
@@ -51,6 +73,8 @@ def run_cut_off(
     environment: Mapping[str, str],
     log: BinaryIO,
     without: str = "",
+    limits: Limits = Limits(),
+    tick: Callable[[], None] | None = None,
 ) -> int:
     """Run a command without network and wait for it.
 
@@ -58,16 +82,20 @@ def run_cut_off(
         environment: all of it; nothing is inherited.
         log: gets stdout and stderr; must have a descriptor.
         without: fences not to use (``"namespace"``); only tests have a reason.
+        limits: what it may take.
+        tick: called about every half minute while it runs.
 
     Returns:
         The exit status; 128 + N when signal N ended the command.
 
     Raises:
         NetworkCutUnavailable: the command was not run.
+        LimitReached: it was ended.
     """
     reading, writing = os.pipe()
-    inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), str(writing), without, *command]
-    with open(reading, "rb") as report:
+    words = (str(writing), str(os.getpid()), without, str(limits.seconds), str(limits.memory))
+    inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), *words, *command]
+    with open(reading, "rb", buffering=0) as report:
         process = None
         try:
             with held_signals():
@@ -85,13 +113,32 @@ def run_cut_off(
                     )
                 finally:
                     os.close(writing)
-            said = report.read().decode("utf-8", "replace")  # ends when the command begins, or the helper ends
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            said = _read_to_its_end(report, tick or _nothing)
         finally:
             if process is not None:
-                # Interrupted, or daemons left behind: the group's number is ours as long as its leader is not reaped.
-                os.killpg(process.pid, signal.SIGKILL)
+                # It ends all that the command has left, and then itself; when it has ended already this does nothing.
+                process.terminate()
                 status = process.wait()
-    if not said.startswith("cut off by "):
-        raise NetworkCutUnavailable(said or f"the process that cuts it off ended with status {status}")
+    fence, _, ended = said.partition("\n")
+    if not fence.startswith("cut off by "):
+        raise NetworkCutUnavailable(fence or f"the process that cuts it off ended with status {status}")
+    if ended:
+        raise LimitReached(ended)
     return status if status >= 0 else 128 - status
+
+
+def _read_to_its_end(report: FileIO, tick: Callable[[], None]) -> str:
+    """What the helper says; the end comes when it ends, for nobody else has the pipe."""
+    said = b""
+    while True:
+        if not select.select([report], [], [], _TICK_S)[0]:
+            tick()
+            continue
+        piece = report.read(4096)
+        if not piece:
+            return said.decode("utf-8", "replace")
+        said += piece
+
+
+def _nothing() -> None:
+    pass

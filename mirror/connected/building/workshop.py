@@ -15,10 +15,8 @@ Example::
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from itertools import groupby
@@ -29,6 +27,8 @@ from typing import BinaryIO
 import pyproject_hooks
 import uv
 
+from mirror.connected.building.resources import jobs
+from mirror.connected.building.sandbox import run_cut_off
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import Unwritable
@@ -51,7 +51,7 @@ class Workshop:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.python = path / "env" / "bin" / "python"
-        self.source, self.out = path / "src", path / "out"
+        self.source, self.out, self.trees = path / "src", path / "out", path / "sources"
         self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / "wheels"
 
     def __enter__(self) -> Workshop:
@@ -60,7 +60,7 @@ class Workshop:
             self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             shutil.rmtree(self.path, ignore_errors=True)  # what a killed build left
-            for directory in (self.path, self.source, self.out, self._home, self._temporary, self._wheels):
+            for directory in (self.path, self.source, self.out, self.trees, self._home, self._temporary, self._wheels):
                 directory.mkdir()
                 directory.chmod(0o755)
         except OSError as exc:
@@ -91,12 +91,12 @@ class Workshop:
         fixed = ("--offline", "--no-cache", "--no-config", "--no-python-downloads", "--quiet")
         environment = {"PATH": _SYSTEM_PATH, "HOME": str(self._home), "TMPDIR": str(self._temporary)}
         command = [uv.find_uv_bin(), *arguments, *fixed]
-        done = subprocess.run(command, env=environment, cwd=self.path, stdout=log, stderr=log, check=False)
-        return done.returncode == 0
+        return run_cut_off(command, cwd=self.path, environment=environment, log=log) == 0
 
-    def environment(self, target: Target, cuda_home: Path | None, epoch: int) -> dict[str, str]:
-        """All the variables of a build: same request, same values, whoever calls from wherever."""
-        jobs = str(os.cpu_count() or 1)
+    def environment(self, target: Target, cuda_home: Path | None, epoch: int, job_gib: int = 0) -> dict[str, str]:
+        """All the variables of a build: same request, same values but for how many jobs there are, whoever calls from
+        wherever."""
+        count = str(jobs(bool(target.gpu), job_gib))
         common = {
             "PATH": f"{self.python.parent}:{_SYSTEM_PATH}",
             "VIRTUAL_ENV": str(self.python.parent.parent),
@@ -109,8 +109,9 @@ class Workshop:
             "PYTHONHASHSEED": "0",
             "PYTHONNOUSERSITE": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "MAX_JOBS": jobs,
-            "CMAKE_BUILD_PARALLEL_LEVEL": jobs,
+            "MAX_JOBS": count,
+            "CMAKE_BUILD_PARALLEL_LEVEL": count,
+            "NVCC_THREADS": "1",  # for several GPUs at once, and there is one; each thread takes as much memory as a job
             # A build that calls an installer should fail at once, not after minutes of asking an index that is cut off.
             "PIP_NO_INDEX": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -32,7 +32,7 @@ def plan(wanted: Wanted) -> Planned:
     chosen = find_files(python, stack, wanted.store, wanted.progress, source=str(locks.path))
     built = tuple(part for part in chosen if stack.is_built(project_name(part.name)))
     builds = (
-        Build(project_name(one.name), one.version, one.download, stack.settings_of(project_name(one.name)).environment)
+        Build(project_name(one.name), one.version, one.download, stack.settings_of(project_name(one.name)))
         for one in built
     )
     needed: tuple[Part, ...] = ()

@@ -102,6 +102,11 @@ def _sources(plan: Plan, built: Iterable[BuiltWheel]) -> Iterable[dict[str, Any]
     for wheel in built:
         record = wheel.record
         yield _descriptor(str(record["sdist"]), str(record["sdist_sha256"]), addresses.get(wheel.project, ""))
+    for build in plan.builds:
+        for download in build.settings.downloads():
+            yield _descriptor(
+                download.filename, download.sha256, download.shown_url if download.url.startswith(WEB) else ""
+            )
 
 
 def _build_requirements(plan: Plan) -> Iterable[dict[str, Any]]:

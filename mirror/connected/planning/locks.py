@@ -235,6 +235,9 @@ def read_locks(
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     file = written(wishes)[0]
     files[file.name] = _read(file)
+    for project, settings in stack.settings.items():
+        for name, patch in settings.patches:
+            files[patch_name(project, name)] = _read(patch)
     build = path.with_name(f"{stack.name}.build.txt")
     build_lock = None
     if stack.build and build.is_file():
@@ -256,6 +259,11 @@ def read_locks(
     if outdated:
         raise LockOutdated(outdated[0].path, outdated[0].issues)
     return locks
+
+
+def patch_name(project: str, written: str) -> str:
+    """What a patch is called among a bundle's papers; ``written`` is its path as ``NAME.toml`` has it."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"patch-{project}-{written}")
 
 
 def _read(path: Path) -> bytes:

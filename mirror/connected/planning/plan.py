@@ -14,11 +14,12 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
+from mirror.connected.stack.buildsettings import BuildSettings
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import KINDS, Kind
 from mirror.core.names import ProjectName
@@ -78,13 +79,13 @@ class Build:
     Attributes:
         name, version: of the project.
         sdist: its source; None for the probe, whose source is part of mirror.
-        environment: variables for the build, sorted by name.
+        settings: what its build needs beyond that.
     """
 
     name: ProjectName
     version: str
     sdist: Download | None
-    environment: tuple[tuple[str, str], ...] = ()
+    settings: BuildSettings = field(default_factory=BuildSettings)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,12 @@ class Plan:
     def downloads(self) -> Iterator[Download]:
         """Every file that must be here before packing."""
         yield from (part.download for part in self.parts)
+        yield from self.for_builds()
+
+    def for_builds(self) -> Iterator[Download]:
+        """The files that only the builds take."""
         yield from (build.sdist for build in self.builds if build.sdist)
+        yield from (item for build in self.builds for item in build.settings.downloads())
         yield from self.build_requirements
 
     def to_fetch(self, store: Store) -> tuple[Download, ...]:

@@ -28,7 +28,7 @@ from packaging.version import InvalidVersion
 from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.core.archives.tarstream import BadArchive, TarStream
 from mirror.core.archives.zipdirectory import BadZip
-from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.toml import parse_toml
 from mirror.core.wheels.wheelfile import read_metadata
@@ -98,19 +98,40 @@ def read_sdist(path: Path) -> Sdist:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
+class InvalidSource(MirrorError):
+    """An archive of ``[[build.NAME.source]]`` cannot be what the build needs.
+
+    Attributes:
+        filename: the archive.
+        problem: what is wrong with it.
+    """
+
+    ref = "invalid-source"
+    exit_code = FAMILIES["bundle"]
+    hint = "It has the pinned digest, so that is what it is: pin another archive in [[build.NAME.source]]."
+    message = "{filename}: {problem}"
+
+    filename: str
+    problem: str
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[TarStream]:
-    """An sdist's archive, every member judged before it is handed on.
+def opened(path: Path, is_sdist: bool = True) -> Iterator[TarStream]:
+    """A source archive, every member judged before it is handed on.
+
+    Args:
+        is_sdist: whether it is a project's own, which is compressed by gzip; any other may be compressed otherwise.
 
     Raises:
-        InvalidSdist: when it holds what must not be unpacked, or is damaged.
+        InvalidSdist, InvalidSource: when it holds what must not be unpacked, or is damaged.
         OSError: when it cannot be opened.
     """
     try:
         with path.open("rb") as stream:
-            yield TarStream(stream, path.name, MAX_BYTES, "gzip")
+            yield TarStream(stream, path.name, MAX_BYTES, "gzip" if is_sdist else "")
     except BadArchive as exc:
-        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc.problem}") from exc
+        problem = f"it cannot be unpacked: {exc.problem}"
+        raise (InvalidSdist if is_sdist else InvalidSource)(path.name, problem) from exc
 
 
 def read_wheel(path: Path) -> Sdist:

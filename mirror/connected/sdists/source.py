@@ -1,4 +1,4 @@
-"""Unpacking an sdist: every member judged, then all of it written.
+"""Unpacking an sdist, or another source archive: every member judged, then all of it written.
 
 ``mirror.core.archives.tarstream`` judges the members; ``mirror.connected.sdists.sdist`` reads what an sdist says of itself;
 ``mirror.connected.building.builder`` builds it.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +48,28 @@ def unpack_sdist(sdist: Path, directory: Path) -> Source:
         InvalidSdist: naming the member that breaks a rule; nothing was written then.
         OSError: the disk refuses.
     """
-    with opened(sdist) as tar:
+    return _unpack(sdist, lambda top: directory / top, is_sdist=True)
+
+
+def unpack_source(archive: Path, directory: Path, strip: int = 1) -> None:
+    """Unpack any source archive into a directory that is made, or is empty; its top directory is left out, or kept.
+
+    Args:
+        archive: a tar, perhaps compressed by gzip, bzip2 or xz.
+        strip: 1 to leave the archive's top directory out, 0 to keep it.
+
+    Raises:
+        InvalidSource: naming the member that breaks a rule; nothing was written then.
+        OSError: the disk refuses.
+    """
+    _unpack(archive, lambda top: directory if strip else directory / top, is_sdist=False)
+
+
+def _unpack(archive: Path, place: Callable[[str], Path], is_sdist: bool) -> Source:
+    with opened(archive, is_sdist) as tar:
         epoch = max([_OLDEST_EPOCH, *(member.time for member in tar)])
-        root = directory / str(tar.top)
-    with opened(sdist) as tar:
+        root = place(str(tar.top))
+    with opened(archive, is_sdist) as tar:
         _make_directory(root)
         links = {}
         for member in tar:

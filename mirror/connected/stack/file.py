@@ -29,6 +29,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.pins.standards import read_requirement
+from mirror.connected.stack.buildsettings import BuildSettings, read_settings
 from mirror.connected.stack.tables import TABLES, read_tables
 from mirror.connected.stack.targets import for_target
 from mirror.connected.stack.toolchain import ToolchainWishes
@@ -54,20 +55,6 @@ _PYTHON_KEYS = (
     "index",
 )
 _MAX_BYTES = 1 << 20
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """What the build of one project needs beyond what its sdist says.
-
-    Attributes:
-        requires: further build requirements (setup.py files often ask for more than they declare).
-        environment: variables set in the build, sorted by name.
-    """
-
-    requires: tuple[Requirement, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +139,7 @@ class Stack:
         indexes, pages, single = _indexes(fields.table("indexes"))
         python = fields.table("python")
         python.only(*_PYTHON_KEYS)
-        settings = _settings(fields.table("build"))
+        settings = read_settings(fields.table("build"), directory, _requirements)
         stack = cls(
             name=name,
             target=target,
@@ -356,21 +343,3 @@ def _index_names(fields: Fields, indexes: Mapping[str, str]) -> dict[ProjectName
         except ValueError as exc:
             fields.fail(key, str(exc))
     return names
-
-
-def _settings(fields: Fields) -> dict[ProjectName, BuildSettings]:
-    settings = {}
-    for key in fields.left():
-        table = fields.table(key)
-        table.only("requires", "environment")
-        variables = table.table("environment")
-        environment = tuple(sorted((name, variables.text(name)) for name in variables.left()))
-        for name, value in environment:
-            if not _VARIABLE.fullmatch(name) or "\0" in value:
-                variables.fail(name, "expected the name of an environment variable")
-        try:
-            settings[project_name(key)] = BuildSettings(_requirements(table, "requires", ()), environment)
-        except ValueError as exc:
-            fields.fail(key, str(exc))
-        table.end()
-    return settings

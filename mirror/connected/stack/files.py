@@ -90,11 +90,11 @@ class FileWish:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        source, url = _source(fields, directory)
+        source, url = source_of(fields, directory)
         wish = cls(
             source=source,
             url=url,
-            sha256=_digest(fields, url),
+            sha256=digest_of(fields, url),
             to=_place(fields, url),
             variable=_variable(fields, "variable"),
             directory_variable=_variable(fields, "directory_variable"),
@@ -132,7 +132,7 @@ def read_files(tables: Iterable[Fields], directory: Path) -> tuple[FileWish, ...
     return tuple(sorted(wishes, key=lambda wish: wish.to))
 
 
-def _source(fields: Fields, directory: Path) -> tuple[str, str]:
+def source_of(fields: Fields, directory: Path) -> tuple[str, str]:
     """Where the file is, as it is written and as a URL."""
     if ("url" in fields) == ("path" in fields):
         fields.fail("url", "expected one of url and path, for a file comes from one place")
@@ -149,7 +149,7 @@ def _relative(text: str) -> str:
     return text
 
 
-def _digest(fields: Fields, url: str) -> Sha256Hex:
+def digest_of(fields: Fields, url: str) -> Sha256Hex:
     if "sha256" in fields:
         return fields.checked("sha256", sha256_hex)
     if urlsplit(url).scheme != "file":

@@ -251,6 +251,7 @@ def test_what_the_connected_commands_print(ask: Any, tmp_path: Path, monkeypatch
             "gh200"
         ]
         ask("lock", tmp_path / "several.toml", "--target", "b200", code=2, shape="error")
+        ask("build", tmp_path / "demo.toml", shape="build-jobs")
         ask("init", tmp_path / "new.toml", shape="init")
         ask("init", tmp_path / "new.toml", code=10, shape="error")
     ask("bundle", "--lock", tmp_path / "none.txt", code=11, shape="error")

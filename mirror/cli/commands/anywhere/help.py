@@ -17,7 +17,7 @@ DOCUMENTS = ("design", "security", "cuda")
 """Pages that the sources cite, as DESIGN.md, SECURITY.md and CUDA.md, by their sections and rows."""
 
 TOPICS = (
-    "start", "stack", "bundle", "trust", "offline", "policy", "upgrade", "carrying", "serving", "sharing", "site",
+    "start", "stack", "bundle", "building", "trust", "offline", "policy", "upgrade", "carrying", "serving", "sharing", "site",
     "foreign-locks",
     "troubleshooting", "json", "exit-codes", "commands", "contributing", *DOCUMENTS,
 )  # fmt: skip

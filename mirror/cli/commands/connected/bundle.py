@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     policy = read_policy(args.policy) if args.policy else None  # before the long work
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
-    found = _found(args)
+    found = found_stack(args)
     meant = meant_stacks(found, args.target, {"--from": args.base, "--check-target": args.check_target})
     if not meant:
         facts, shape = _bundle(args, found.lock, args.output, policy)
@@ -151,7 +151,7 @@ def _bundle(
     from mirror.connected.prepare import prepare
 
     base = args.base and bundle_of_host(args.base, lock.stem, output.parent)
-    console, store = Console(), Store.default(args.wheelhouse or _wheelhouse(lock))
+    console, store = Console(), Store.default(args.wheelhouse or wheelhouse_beside(lock))
     if target:
         console.say(f"for target {target}")
     wishes = Wishes(
@@ -190,7 +190,7 @@ def _bundle(
     return result.to_dict(), "bundle"
 
 
-def _found(args: argparse.Namespace) -> StackFiles:
+def found_stack(args: argparse.Namespace) -> StackFiles:
     """The files of the stack that is meant: by a lock as it is named, or by a name."""
     if bool(args.stack) == bool(args.lock):
         args.parser.error("expected one stack: NAME, or --lock LOCK")
@@ -209,7 +209,7 @@ def _database(text: str) -> str:
     return text
 
 
-def _wheelhouse(lock: Path) -> Path | None:
+def wheelhouse_beside(lock: Path) -> Path | None:
     """``wheelhouse/`` beside the lock's directory, as in mirror's own repository."""
     beside = lock.absolute().parent.parent / "wheelhouse"
     return beside if beside.is_dir() else None

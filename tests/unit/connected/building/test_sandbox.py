@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.building import network_isolation
-from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
+from mirror.connected.building.sandbox import LimitReached, Limits, NetworkCutUnavailable, run_cut_off
 
 FENCES = pytest.mark.parametrize("without", ["", "namespace"], ids=["namespace", "seccomp"])
 
@@ -194,3 +195,78 @@ def test_every_jump_of_the_filter_lands_inside_it(machine: str) -> None:
         operation, if_true, if_false = code[index * 8], code[index * 8 + 2], code[index * 8 + 3]
         if operation & 0x07 == 0x05:
             assert index + 1 + max(if_true, if_false) < count
+
+
+# Nothing survives mirror
+
+FLEES = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open("fled.tmp", "w").write(str(os.getpid()))
+        os.rename("fled.tmp", "fled")
+        time.sleep(120)
+    os._exit(0)
+os.wait()
+time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
+"""
+"""A daemon in a session of its own, as nvcc's jobs below ninja are in groups of their own."""
+
+CALLER = """
+import sys
+from pathlib import Path
+from mirror.cli.failure import stop_at_signals
+from mirror.connected.building.sandbox import run_cut_off
+stop_at_signals()
+with open("log", "wb") as log:
+    run_cut_off([sys.executable, "-c", sys.argv[1], "60"], cwd=Path.cwd(), environment={}, log=log, without=sys.argv[2])
+"""
+
+
+def _ended(pid: int) -> bool:
+    deadline = time.monotonic() + 5
+    while _is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not _is_running(pid)
+
+
+@FENCES
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_fled_into_a_session_of_its_own_ends_with_mirror(
+    tmp_path: Path, number: signal.Signals, without: str
+) -> None:
+    mirror = subprocess.Popen(
+        [sys.executable, "-c", CALLER, FLEES, without],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[4])},
+        stderr=subprocess.DEVNULL,
+    )
+    while not (tmp_path / "fled").exists():
+        assert mirror.poll() is None
+        time.sleep(0.02)
+    fled = int((tmp_path / "fled").read_text())
+    mirror.send_signal(number)
+    mirror.wait()
+    assert _ended(fled)
+
+
+def test_what_fled_ends_when_the_command_has_ended(tmp_path: Path) -> None:
+    assert run(tmp_path, FLEES) == (0, "")
+    assert not _is_running(int((tmp_path / "fled").read_text()))
+
+
+def test_a_command_that_takes_too_long_is_ended_and_the_limit_is_named(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "wb") as log, pytest.raises(LimitReached) as caught:
+        words = [sys.executable, "-c", FLEES, "60"]
+        run_cut_off(words, cwd=tmp_path, environment={}, log=log, limits=Limits(seconds=0.6))
+    assert str(caught.value) == "it took longer than the 0.01 minutes that it may"
+    assert not _is_running(int((tmp_path / "fled").read_text()))
+
+
+def test_a_command_that_holds_too_much_memory_is_ended_and_told(tmp_path: Path) -> None:
+    held = "import time; x = bytearray(90 << 20); time.sleep(60)"
+    words = [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {held!r}])"]
+    told = r"its processes held 0\.1 GiB of memory, more than the 0\.0625 GiB that they may"
+    with open(tmp_path / "log", "wb") as log, pytest.raises(LimitReached, match=told):
+        run_cut_off(words, cwd=tmp_path, environment={}, log=log, limits=Limits(memory=64 << 20))

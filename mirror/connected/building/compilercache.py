@@ -1,0 +1,53 @@
+"""ccache or sccache, where the machine has one: the same translation unit is not compiled twice, whatever else has changed.
+
+A build sees no variable of the caller's; a compiler cache's own are the exception, because they say where this machine, or this
+site, keeps compiled objects. They are no input of the build.
+
+Rules: a cache lies in mirror's store unless the caller has said where; ccache's remote storage may be a directory
+(``file:``), for a build reaches no network; sccache is used only through a server that was started outside and listens on a
+socket in the file system (``SCCACHE_SERVER_UDS``), for the same reason; a build that is to verify another one uses none.
+
+Example::
+
+    compiler_cache(os.environ, store.root, room.path)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_CCACHE = ("CCACHE_DIR", "CCACHE_REMOTE_STORAGE", "CCACHE_SECONDARY_STORAGE", "CCACHE_MAXSIZE", "CCACHE_READONLY")
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def compiler_cache(
+    caller: Mapping[str, str],
+    store: Path,
+    build: Path,
+    find: Callable[[str], str | None] = lambda name: shutil.which(name, path=_PATH),
+) -> dict[str, str]:
+    """The variables that have a build use this machine's compiler cache; none where there is none.
+
+    Args:
+        caller: the environment of whoever started mirror.
+        store: mirror's own directory.
+        build: the directory of the build; ccache keeps its objects independent of it.
+        find: looks a program up.
+    """
+    sccache, ccache = find("sccache"), find("ccache")
+    socket = caller.get("SCCACHE_SERVER_UDS", "")
+    if sccache and socket:
+        return {**_launchers(sccache), "SCCACHE_SERVER_UDS": socket}
+    if not ccache:
+        return {}
+    own = {"CCACHE_DIR": str(store / "ccache"), "CCACHE_BASEDIR": str(build), "CCACHE_NOHASHDIR": "1"}
+    own["CCACHE_COMPILERCHECK"] = "content"
+    return {**_launchers(ccache), **own, **{name: caller[name] for name in _CCACHE if name in caller}}
+
+
+def _launchers(program: str) -> dict[str, str]:
+    """By CMake's names, and by the one of torch's cpp_extension."""
+    names = ("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CUDA_COMPILER_LAUNCHER")
+    return {**dict.fromkeys(names, program), "PYTORCH_NVCC": f"{program} nvcc"}
