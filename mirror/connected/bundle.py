@@ -25,12 +25,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import build_wheels
+from mirror.connected.contents.watched import watched
 from mirror.connected.delta.making import MadeDelta, check_base, make_delta
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
@@ -65,6 +67,7 @@ from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sync_directory
+from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
@@ -169,7 +172,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
     with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
-    built = build_wheels(plan, locks, paths, store, options.python, progress)
+    looked_into = partial(_looked_into, paths=paths, store=store)
+    built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
     contents = look_inside(gathered, store, progress)
@@ -201,6 +205,13 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
     return Bundled(options.output, digest, size, manifest, builder, tallies, (*notes, *stale), delta)
+
+
+def _looked_into(
+    sha256: Sha256Hex, source: PackageSource, paths: Mapping[Sha256Hex, Path], store: Store
+) -> PackageSource:
+    """A package that is unpacked for the builds: what is inside is seen on the way."""
+    return watched(source, paths[sha256], sha256, store)
 
 
 def _who_signed(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:
