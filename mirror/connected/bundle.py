@@ -44,7 +44,7 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
-from mirror.connected.packing.standing import standing
+from mirror.connected.packing.standing import Standing
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -190,15 +190,15 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    digest = standing(options.output, head(data, signatures, roots), builder.root, progress)
-    if digest:
-        progress.say(f"{options.output} is this very bundle: every byte was checked, none is written again")
-    else:
+    beginning, written_before = head(data, signatures, roots), Standing(store)
+    digest = written_before.digest(options.output, beginning, builder.root, progress)
+    if digest is None:
         with _draft(options.output) as draft:
             digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
             with open_bundle(draft) as written:
                 written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
                 written.verify(progress)
+        written_before.note(options.output, beginning, digest)
     tallies, stale = _who_signed(options.output, builder.root)
     delta = None
     if options.base:
