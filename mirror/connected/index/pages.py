@@ -182,6 +182,7 @@ class Index:
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
         self._pages: dict[ProjectName, _Fetched] = {}
         self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
+        self._flat: dict[str, Mapping[str, Page]] = {}
 
     @classmethod
     def of(cls, stack: Stack, store: Store | None = None) -> Index:
@@ -299,7 +300,9 @@ class Index:
     def _ask(self, project: ProjectName, patience: Patience) -> _Fetched:
         base = self.url_of(project)
         if base in self.flat:
-            page = _of_project(self._links(base, patience), project)
+            if base not in self._flat:
+                self._flat[base] = _by_project(self._links(base, patience))
+            page = _of_project(self._flat[base].get(project, {}), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
             return _Fetched(base, b"", page)
@@ -391,6 +394,25 @@ def _texts(entry: Sequence[Any], project: ProjectName) -> list[str]:
 
 def _files_of(entry: Sequence[Any], project: ProjectName) -> list[IndexFile]:
     return [IndexFile.from_dict(one, project) for one in entry]
+
+
+def _by_project(page: Page) -> Mapping[str, Page]:
+    """A page of links taken apart, once for however many projects: by the names that its files begin with."""
+    found: dict[str, dict[str, list[Link | Listed]]] = {}
+    for version, links in page.items():
+        for link in links:
+            name = _name_of(link.text if isinstance(link, Link) else link.facts["filename"])
+            found.setdefault(name, {}).setdefault(version, []).append(link)
+    return found
+
+
+def _name_of(filename: str) -> str:
+    """The project that a file's name begins with; empty for a name that is no file's of any."""
+    try:
+        name = read_wheel_name(filename)[0] if filename.endswith(".whl") else read_sdist_name(filename)[0]
+    except ValueError:
+        return ""
+    return str(name)
 
 
 def _of_project(page: Page, project: ProjectName) -> Page:
