@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -160,10 +161,10 @@ class _Testing:
 
     def _imported(self, modules: Sequence[str]) -> tuple[int, Finished]:
         """How many modules noted that they were imported, and how the process ended."""
-        noted = self._work / "imported"
-        noted.unlink(missing_ok=True)
+        noted = self._work / f"imported-{uuid.uuid4().hex}"
+        noted.touch()
         finished = self._run(self._python, "-I", "-c", _IMPORTS.format(noted=str(noted), modules=list(modules)))
-        done = noted.read_text("utf-8").splitlines() if noted.exists() else []
+        done = noted.read_text("utf-8").splitlines()
         return next(
             (number for number, one in enumerate(modules) if done[number : number + 1] != [one]), len(modules)
         ), finished
