@@ -26,6 +26,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from mirror import __version__
 from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import build_wheels
 from mirror.connected.building.trial import try_interpreters
+from mirror.connected.contents.watched import watched
 from mirror.connected.delta.making import MadeDelta, check_base, make_delta
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
@@ -44,7 +46,7 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
-from mirror.connected.packing.standing import standing
+from mirror.connected.packing.standing import Standing
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -67,6 +69,7 @@ from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sync_directory
+from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
@@ -172,7 +175,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
     untried = try_interpreters(plan, paths, store, progress)
-    built = build_wheels(plan, locks, paths, store, options.python, progress)
+    looked_into = partial(_looked_into, paths=paths, store=store)
+    built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
     contents = look_inside(gathered, store, progress)
@@ -195,21 +199,28 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    digest = standing(options.output, head(data, signatures, roots), builder.root, progress)
-    if digest:
-        progress.say(f"{options.output} is this very bundle: every byte was checked, none is written again")
-    else:
+    beginning, written_before = head(data, signatures, roots), Standing(store)
+    digest = written_before.digest(options.output, beginning, builder.root, progress)
+    if digest is None:
         with _draft(options.output) as draft:
             digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
             with open_bundle(draft) as written:
                 written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
                 written.verify(progress)
+        written_before.note(options.output, beginning, digest)
     tallies, stale = _who_signed(options.output, builder.root)
     delta = None
     if options.base:
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
     return Bundled(options.output, digest, size, manifest, builder, tallies, (*notes, *stale), delta)
+
+
+def _looked_into(
+    sha256: Sha256Hex, source: PackageSource, paths: Mapping[Sha256Hex, Path], store: Store
+) -> PackageSource:
+    """A package that is unpacked for the builds: what is inside is seen on the way."""
+    return watched(source, paths[sha256], sha256, store)
 
 
 def _who_signed(output: Path, root: Root) -> tuple[tuple[Tally, ...], tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """Running commands in turn and reading what the kernel says of each; which commands is ``jobs``' business.
 
 Rules: one round runs every command of a job once, mirror's first, so that a machine that slows down slows all of them, and
-ratios are taken round by round; before each run the inputs are read, so that both find them in the page cache, and what was
-written before is on the disk; each run has a new directory and new caches, removed outside of the measured time.
+ratios are taken round by round; before each run the inputs are read, so that both find them in the page cache; nobody else's
+writing is waited for; each run has a new directory and new caches, removed outside of the measured time.
 
 Example::
 
@@ -88,6 +88,8 @@ class Run:
         peak_bytes: peak memory of the largest single process.
         own_bytes: peak memory of the first process alone, seen every 20 ms; 0 when it ended before it was seen.
         written_bytes: what it and its children gave the file systems to write, by the kernel's count.
+        read_bytes: what it and its children had read from disks; what was in the page cache is not among it.
+        load: the load average of the last minute as it began, which others on the machine are part of.
     """
 
     wall_s: float
@@ -95,6 +97,8 @@ class Run:
     peak_bytes: int
     own_bytes: int = 0
     written_bytes: int = 0
+    read_bytes: int = 0
+    load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,10 @@ class Measured:
     @property
     def cpu(self) -> Spread:
         return Spread.of(run.cpu_s for run in self.runs)
+
+    @property
+    def written_bytes(self) -> int:
+        return int(Spread.of(run.written_bytes for run in self.runs).median)
 
     @property
     def peak_bytes(self) -> int:
@@ -216,7 +224,6 @@ def run_once(command: Command, inputs: Iterable[Path], work: Path, timeout_s: fl
         directory.mkdir()
         for path in inputs:
             _read(path)
-        os.sync()
         with (home / "output").open("w+b") as output:
             return _timed(command, directory, output.fileno(), home, timeout_s)
 
@@ -229,7 +236,7 @@ def _read(path: Path) -> None:
 
 
 def _timed(command: Command, directory: Path, output: int, home: Path, timeout_s: float) -> Run:
-    start = time.monotonic()
+    load, start = os.getloadavg()[0], time.monotonic()
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", command.script],
         cwd=directory,
@@ -268,8 +275,8 @@ def _timed(command: Command, directory: Path, output: int, home: Path, timeout_s
     if process.returncode:
         last = os.pread(output, 1 << 20, max(0, os.fstat(output).st_size - 400)).decode(errors="replace").strip()
         raise CommandFailed(f"exit code {process.returncode}: {last}")
-    cpu_s, peak_bytes, written_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, usage.ru_oublock * 512
-    return Run(wall_s, cpu_s, peak_bytes, watch.peak_bytes, written_bytes)
+    cpu_s, written_bytes, read_bytes = usage.ru_utime + usage.ru_stime, usage.ru_oublock * 512, usage.ru_inblock * 512
+    return Run(wall_s, cpu_s, usage.ru_maxrss << 10, watch.peak_bytes, written_bytes, read_bytes, load)
 
 
 class _Watch(threading.Thread):

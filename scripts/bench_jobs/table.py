@@ -12,7 +12,7 @@ from typing import Any
 
 from .measure import Measured, Result, Spread
 
-_HEADINGS = ("job", "command", "median", "min-max", "cpu", "peak", "mirror is", "min-max", "goal")
+_HEADINGS = ("job", "command", "median", "min-max", "cpu", "written", "peak", "mirror is", "min-max", "goal")
 
 
 def table(results: Iterable[Result]) -> str:
@@ -39,10 +39,11 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-def _times(measured: Measured) -> tuple[str, str, str, str]:
+def _times(measured: Measured) -> tuple[str, str, str, str, str]:
     wall = measured.wall
     spread = f"{wall.least:.2f}-{wall.most:.2f} s"
-    return (f"{wall.median:.2f} s", spread, f"{measured.cpu.median:.2f} s", f"{measured.peak_bytes / 2**20:.0f} MiB")
+    written, peak = (f"{size / 2**20:.0f} MiB" for size in (measured.written_bytes, measured.peak_bytes))
+    return (f"{wall.median:.2f} s", spread, f"{measured.cpu.median:.2f} s", written, peak)
 
 
 def _compared(measured: Measured) -> tuple[str, str, str]:

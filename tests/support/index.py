@@ -17,7 +17,7 @@ import json
 import re
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +62,7 @@ class LoopbackServer:
         faults: how paths misbehave.
         ranges: whether Range is honoured.
         seen: requests, in the order of arrival.
+        unchanged: paths whose body was not sent, because whoever asked knew it.
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class LoopbackServer:
         self.faults: dict[str, Fault] = {}
         self.ranges = True
         self.seen: list[Seen] = []
+        self.unchanged: list[str] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -177,6 +179,10 @@ class LoopbackIndex(LoopbackServer):
         self._projects.setdefault(project, []).append(listed)
         return self.serve(f"/files/{path.name}", data)
 
+    def withdraw(self, project: str, reason: str) -> None:
+        """Yank every file of a project that is listed."""
+        self._projects[project] = [replace(one, yanked=reason) for one in self._projects[project]]
+
     def body(self, path: str, accept: str) -> tuple[bytes, str] | None:
         match = re.fullmatch(r"/simple/([a-z0-9-]+)/", path)
         if match is None or match[1] not in self._projects:
@@ -245,6 +251,10 @@ def _handler(server: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             data, content_type = found
             etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
             headers = {"Content-Type": content_type, "ETag": etag, **server.headers(path)}
+            if self.headers.get("If-None-Match") == etag:
+                server.unchanged.append(path)
+                self._send(304, headers)
+                return
             start, stop = self._range(len(data), etag) if server.ranges else (0, len(data))
             if server.ranges:
                 headers["Accept-Ranges"] = "bytes"

@@ -50,14 +50,14 @@ def first_self_test(
     caches = _new_caches(environment, host, base)
     if caches:
         try:
-            return refuse_failures(self_test(environment, host, work, progress, inherited, caches))
+            return refuse_failures(self_test(environment, host, work, progress, inherited, caches, together=True))
         except SelfTestFailed as exc:
             _remove(caches)
             progress.say(f"note: {exc}; all checks are made again with other caches than {caches}")
         except BaseException:
             _remove(caches)
             raise
-    return refuse_failures(self_test(environment, host, work, progress, inherited))
+    return refuse_failures(self_test(environment, host, work, progress, inherited, together=True))
 
 
 def _new_caches(environment: Environment, host: Host, base: Mapping[str, str]) -> Path | None:

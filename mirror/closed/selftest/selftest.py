@@ -4,7 +4,8 @@ It joins the checks: imports and the probe's kernel are here, the toolkit's in `
 projects compile in ``mirror.closed.selftest.firststart``. It runs before a generation is complete, so a failed one leaves the
 old state as it was, and again whenever ``mirror doctor`` is asked, on an installed generation without its bundle.
 
-Rules: each check is a fresh process in the environment that ``env.sh`` gives, with caches that nobody has used; what a host
+Rules: each check is a fresh process in the environment that ``env.sh`` gives, with caches that nobody has used (at the end of
+an installation the imports share one); what a host
 lacks (a GPU, its driver, a compiler) is reported as skipped, in plain words, and is no failure; all checks are made,
 whatever fails.
 
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -41,6 +44,14 @@ _NO_DRIVER = re.compile(
 
 _HOSTS = ("PATH", "LD_LIBRARY_PATH", "CC", "CXX", "NVCC_CCBIN", "NVCC_PREPEND_FLAGS", "TRITON_LIBCUDA_PATH")
 """Compilers are the host's, and so are the places where some sites keep the driver's libraries."""
+
+_IMPORTS = """\
+import importlib, os
+noted = os.open({noted!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+for module in {modules!r}:
+    importlib.import_module(module)
+    os.write(noted, (module + "\\n").encode())
+"""
 
 
 class SelfTestFailed(MirrorError):
@@ -70,6 +81,7 @@ def self_test(
     progress: Progress = SILENT,
     inherited: Sequence[int] = (),
     caches: Path | None = None,
+    together: bool = False,
 ) -> tuple[Check, ...]:
     """Run every check that an installed generation allows, and give all of them, failed ones too.
 
@@ -78,8 +90,10 @@ def self_test(
         progress: told of each check as it ends.
         inherited: descriptors that the tests' programs keep open, such as the lock of a prefix.
         caches: where compiled kernels go; below ``work`` when it is None.
+        together: import modules one after another in one process, as a server does, which loads what they share once; each
+            that fails there is imported alone, and that is what is told of it.
     """
-    testing = _Testing(environment, host, work, inherited, caches or work / "caches")
+    testing = _Testing(environment, host, work, inherited, caches or work / "caches", together)
     attempts = [
         *Compiling(environment, host, testing.variables, work, inherited).attempts(),
         *FirstStart(environment, host, testing.variables, work, inherited).attempts(),
@@ -111,9 +125,16 @@ def refuse_failures(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 class _Testing:
     def __init__(
-        self, environment: Environment, host: Host, work: Path, inherited: Sequence[int], caches: Path
+        self,
+        environment: Environment,
+        host: Host,
+        work: Path,
+        inherited: Sequence[int],
+        caches: Path,
+        is_together: bool,
     ) -> None:
         self._environment, self._host, self._work, self._inherited = environment, host, work, inherited
+        self._is_together = is_together
         base = clean_environment(work)
         base.update({name: os.environ[name] for name in _HOSTS if name in os.environ})
         self.variables = environment.variables(base, caches)
@@ -123,17 +144,39 @@ class _Testing:
         return run(command, self.variables, cwd=self._work, timeout_s=900, inherited=self._inherited)
 
     def imports(self) -> Iterator[Check]:
-        """One process for each module, so that none leans on what another has loaded."""
-        return map(self._import, self._environment.manifest.imports)
+        """Every module: each in a process of its own, or as many as can be in one."""
+        left = self._environment.manifest.imports
+        while left:
+            passed = self._together(left) if self._is_together and len(left) > 1 else 0
+            yield from (Check(f"import {module}", PASSED) for module in left[:passed])
+            if passed < len(left):
+                yield self._import(left[passed])  # the one at which the process ended: what it does alone counts
+            left = left[passed + 1 :]
+
+    def _together(self, modules: Sequence[str]) -> int:
+        """How many could be imported one after another in one process, before one ended it by an error, a signal or an exit."""
+        passed, finished = self._imported(modules)
+        # A process that ends badly after the last of them: nobody knows whose fault that is until each is alone.
+        return passed if finished.code == 0 or passed < len(modules) else 0
+
+    def _imported(self, modules: Sequence[str]) -> tuple[int, Finished]:
+        """How many modules noted that they were imported, and how the process ended."""
+        noted = self._work / f"imported-{uuid.uuid4().hex}"
+        noted.touch()
+        finished = self._run(self._python, "-I", "-c", _IMPORTS.format(noted=str(noted), modules=list(modules)))
+        done = noted.read_text("utf-8").splitlines()
+        return next(
+            (number for number, one in enumerate(modules) if done[number : number + 1] != [one]), len(modules)
+        ), finished
 
     def _import(self, module: str) -> Check:
-        finished = self._run(self._python, "-I", "-c", f"import importlib; importlib.import_module({module!r})")
+        passed, finished = self._imported([module])
         name = f"import {module}"
-        if finished.code == 0:
+        if finished.code == 0 and passed:
             return Check(name, PASSED)
         if not self._host.driver and _NO_DRIVER.search(finished.errors):
             return Check(name, SKIPPED, "needs the GPU driver, which this host does not have")
-        return Check(name, FAILED, finished.tail())
+        return Check(name, FAILED, finished.tail() or _silent_end(finished.code))
 
     def probe(self) -> Iterator[Check]:
         """The bundle's own kernel on each GPU; its exit code 3 says that there is none."""
@@ -150,3 +193,10 @@ class _Testing:
             yield Check(name, SKIPPED, f"{why}; {note}" if note else why)
         else:
             yield Check(name, FAILED, "\n".join(filter(None, [finished.tail(), note])))
+
+
+def _silent_end(code: int) -> str:
+    """How a process ended that said nothing."""
+    if code < 0:
+        return f"its process was ended by signal {-code} ({signal.strsignal(-code)})"
+    return f"its process ended with exit code {code}"

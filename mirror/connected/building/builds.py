@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mirror.connected.building.builder import BuildRequest, BuiltWheel, Toolkit, build_wheel
@@ -33,7 +33,15 @@ from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
+from mirror.core.toolkit.package import PackageSource
 from mirror.core.toolkit.toolchain import unpack_toolchain
+
+Watch = Callable[[Sha256Hex, PackageSource], PackageSource]
+"""Is given a package that is unpacked, with its digest, and gives what is read in its place."""
+
+
+def _unwatched(digest: Sha256Hex, source: PackageSource) -> PackageSource:
+    return source
 
 
 class NoBuildPython(MirrorError):
@@ -60,19 +68,21 @@ def build_wheels(
     store: Store,
     python: Path | None = None,
     progress: Progress = SILENT,
+    watched: Watch = _unwatched,
 ) -> tuple[BuiltWheel, ...]:
     """Build what the plan says, in its order.
 
     Args:
         paths: the fetched files by digest.
         python: interpreter of the target's minor version; looked for when None.
+        watched: is given each package of a toolchain that is unpacked, with its digest, and gives what is read in its place.
 
     Raises:
         NoBuildPython: when there is none.
         MirrorError: as ``unpack_toolchain`` and ``build_wheel`` do.
     """
     with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
-        requests = build_requests(plan, locks, paths, store, Path(scratch), python, progress)
+        requests = build_requests(plan, locks, paths, store, Path(scratch), python, progress, watched)
         return tuple(build_wheel(request, store, progress=progress) for request in requests)
 
 
@@ -84,11 +94,13 @@ def build_requests(
     scratch: Path,
     python: Path | None = None,
     progress: Progress = SILENT,
+    watched: Watch = _unwatched,
 ) -> tuple[BuildRequest, ...]:
     """The builds of a plan with all that they take, in its order; the toolchain is unpacked for them.
 
     Args:
         scratch: an empty directory that outlives the requests.
+        watched: as ``build_wheels`` has it.
 
     Raises:
         NoBuildPython: when there is no interpreter for them.
@@ -97,7 +109,7 @@ def build_requests(
     if not plan.builds:
         return ()
     interpreter = find_python(plan.target, python)
-    toolkit = _toolkit(plan, locks, paths, store, progress)
+    toolkit = _toolkit(plan, locks, paths, store, progress, watched)
     requirements = tuple(paths[item.sha256] for item in plan.build_requirements)
     requests = []
     for build in plan.builds:
@@ -152,7 +164,7 @@ def _version(python: Path) -> str:
 
 
 def _toolkit(
-    plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress
+    plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress, watched: Watch
 ) -> Toolkit | None:
     """The CUDA toolkit unpacked from the plan's RPMs or component archives; None when it has none."""
     parts = plan.toolchain
@@ -166,9 +178,8 @@ def _toolkit(
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
         draft = Path(scratch) / "cuda"
-        unpack_toolchain(
-            tuple(locks.toolchain.sources(paths, plan.target).values()), draft, plan.target, progress=progress
-        )
+        sources = locks.toolchain.sources(paths, plan.target)
+        unpack_toolchain([watched(*one) for one in sources.items()], draft, plan.target, progress=progress)
         try:
             draft.rename(home)
         except OSError:  # another run was faster; its tree is as good

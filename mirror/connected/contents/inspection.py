@@ -120,7 +120,7 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
             except OSError as exc:
                 raise Unreadable(str(task.source), exc.strerror or str(exc)) from exc
             counted.finish()
-            _remember(task, contents, store)
+            remember(task, contents, store)
             return contents
 
         try:
@@ -158,7 +158,8 @@ def _remembered(task: Task, store: Store) -> Contents | None:
         return None
 
 
-def _remember(task: Task, contents: Contents, store: Store) -> None:
+def remember(task: Task, contents: Contents, store: Store) -> None:
+    """Write down what was found by whoever read the artifact to its end. Raises Unwritable: when the store refuses."""
     path = _memory(task, store)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, contents.encode())

@@ -3,7 +3,8 @@
 ``mirror.core.toolkit.rpmsource``, ``mirror.core.toolkit.redist`` and ``mirror.core.archives.tarstream`` judge them; this module
 reads what they hand on, and of an RPM the words of its header besides.
 
-Rules: whatever they refuse is refused here too; every file is read to its end, so that it is held to its digest.
+Rules: whatever they refuse is refused here too; every file is read to its end, so that it is held to its digest; of a compiled
+file the headers are kept as it goes by, and only one whose headers lie elsewhere is copied, when the archive is read again.
 
 Example::
 
@@ -14,15 +15,18 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from mirror.connected.contents.inside import Contents, web_address, words
 from mirror.connected.contents.licences import MAX_TEXT_BYTES, is_licence_file, licence_of, text_of
 from mirror.core.archives.pieces import head_of
 from mirror.core.archives.tarstream import TarStream
+from mirror.core.binaries.elf import MAGIC
 from mirror.core.binaries.native import NativeTally
+from mirror.core.binaries.passing import Passing
 from mirror.core.toolkit.package import Package, PackageFile
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 from mirror.core.toolkit.rpm import LEAD_BYTES, MAX_HEADER_BYTES, MAX_SIGNATURE_HEADER_BYTES
@@ -45,10 +49,15 @@ def read_rpm_contents(package: RpmPackage, path: Path, scratch: Path) -> Content
     Raises:
         MirrorError: as ``RpmPackage.contents`` does.
     """
+    return of_rpm(package, path, read_package(package, scratch))
+
+
+def of_rpm(package: RpmPackage, path: Path, found: Contents) -> Contents:
+    """What was found in an RPM's files, with what its header says besides."""
     header = _header(path)
     said = licence_of("", header.text(_LICENCE, ""))
     return replace(
-        read_package(package, scratch),
+        found,
         summary=words(header.text(_SUMMARY, "")),
         homepage=web_address(header.text(_URL, "")),
         licence=said.expression,
@@ -71,8 +80,11 @@ def _header(path: Path) -> Header:
 
 def read_package(package: Package, scratch: Path) -> Contents:
     """Read a package of a toolchain through. Raises as ``Package.contents`` does."""
-    files = ((content.file, content.pieces) for content in package.contents())
-    found = _read(files, scratch)
+    return of_package(package, _read(lambda: ((one.file, one.pieces) for one in package.contents()), scratch))
+
+
+def of_package(package: Package, found: Contents) -> Contents:
+    """What was found in a package's files, with what it says of them."""
     programs = (match[1] for file in package.files if _is_program(file) and (match := _TO_PATH.fullmatch(file.path)))
     setuid = (file.path for file in package.files if stat.S_ISREG(file.mode) and file.mode & _SETUID)
     return replace(
@@ -90,27 +102,78 @@ def read_interpreter(path: Path, scratch: Path) -> Contents:
     Raises:
         BadArchive: when it holds what the closed side would refuse.
     """
-    setuid = []
+    setuid: set[str] = set()
 
-    def files(tar: TarStream) -> Iterator[tuple[PackageFile, Iterator[bytes]]]:
-        for member in tar:
-            if stat.S_ISREG(member.mode) and not member.original:
-                if member.mode & _SETUID:
-                    setuid.append(member.path)
-                yield PackageFile(member.path, member.mode, member.size), tar.content()
+    def files() -> Iterator[tuple[PackageFile, Iterator[bytes]]]:
+        with path.open("rb") as stream:
+            tar = TarStream(stream, path.name, MAX_UNPACKED_BYTES)
+            for member in tar:
+                if stat.S_ISREG(member.mode) and not member.original:
+                    if member.mode & _SETUID:
+                        setuid.add(member.path)
+                    yield PackageFile(member.path, member.mode, member.size), tar.content()
 
-    with path.open("rb") as stream:
-        found = _read(files(TarStream(stream, path.name, MAX_UNPACKED_BYTES)), scratch)
-    return replace(found, setuid=tuple(sorted(setuid)))
+    return replace(_read(files, scratch), setuid=tuple(sorted(setuid)))
 
 
-def _read(files: Iterable[tuple[PackageFile, Iterator[bytes]]], scratch: Path) -> Contents:
-    tally, texts = NativeTally(), {}
-    for file, pieces in files:
-        if is_licence_file(file.path) and stat.S_ISREG(file.mode):
-            texts[file.path] = text_of(head_of(pieces, MAX_TEXT_BYTES), file.size)
-        elif stat.S_ISREG(file.mode):
-            tally.add_pieces(pieces, file.path, scratch)
-        for _ in pieces:
+class Reading:
+    """What is found in an archive's files while somebody reads them.
+
+    Attributes:
+        missed: compiled files whose headers lie where nothing is kept.
+    """
+
+    def __init__(self) -> None:
+        self._tally, self._texts = NativeTally(), dict[str, str]()
+        self.missed: set[str] = set()
+
+    def through(self, file: PackageFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The same pieces; what is in them is known once they were read to their end."""
+        if not stat.S_ISREG(file.mode):
+            yield from pieces
+        elif is_licence_file(file.path):
+            yield from self._licence(file, pieces)
+        else:
+            yield from self._compiled(file, pieces)
+
+    def _licence(self, file: PackageFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        text = b""
+        for piece in pieces:
+            text += piece[: max(0, MAX_TEXT_BYTES - len(text))]
+            yield piece
+        self._texts[file.path] = text_of(text, file.size)
+
+    def _compiled(self, file: PackageFile, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        head = head_of(pieces, len(MAGIC))
+        if not head.startswith(MAGIC):
+            yield from chain([head], pieces)
+            return
+        passing = Passing()
+        for piece in chain([head], pieces):
+            passing.feed(piece)
+            yield piece
+        if not self._tally.add_passing(passing, file.path):
+            self.missed.add(file.path)
+
+    def copy(self, file: PackageFile, pieces: Iterator[bytes], scratch: Path) -> None:
+        """Take in one that was missed, written to a temporary file if it is large."""
+        self._tally.add_pieces(pieces, file.path, scratch)
+
+    def contents(self) -> Contents:
+        """What was found so far."""
+        return Contents(texts=tuple(sorted(self._texts.items())), native=self._tally.native())
+
+
+def _read(files: Callable[[], Iterable[tuple[PackageFile, Iterator[bytes]]]], scratch: Path) -> Contents:
+    """Read an archive once, and once more where headers were missed."""
+    reading = Reading()
+    for file, pieces in files():
+        for _ in reading.through(file, pieces):
             pass  # to its end: only then is its digest judged
-    return Contents(texts=tuple(sorted(texts.items())), native=tally.native())
+    if reading.missed:
+        for file, pieces in files():
+            if file.path in reading.missed:
+                reading.copy(file, pieces, scratch)
+            for _ in pieces:
+                pass
+    return reading.contents()

@@ -41,6 +41,7 @@ MAX_REDIRECTS = 10
 MAX_FILE_BYTES = 8 << 30
 """Cap for a file whose size nobody says: what a member of a bundle may hold."""
 
+_NOT_MODIFIED = 304
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMOVED = "The file was removed upstream or replaced under another name: lock again, or take it from a copy."
 _CREDENTIALS = "The server or the proxy wants credentials: put them in ~/.netrc, the index's URL or HTTPS_PROXY."
@@ -277,12 +278,49 @@ def get_bytes(
     if urlsplit(url).scheme == "file":
         with open_file(url) as stream:
             return _capped(iter(lambda: stream.read(CHUNK_BYTES), b""), redacted(url), max_bytes)
+    headers = {} if question is None else {"Content-Type": "application/json"}
+    return _document(session, url, max_bytes, patience, headers, question)[0]
+
+
+def get_if_changed(
+    session: requests.Session, url: str, max_bytes: int, etag: str, patience: Patience = PATIENCE
+) -> tuple[bytes | None, str]:
+    """One small document, unless it is still what it was, and its ``ETag`` (RFC 9110 section 8.8.3; empty where it has none).
+
+    Args:
+        etag: of the document that is known; empty for none.
+
+    Returns:
+        None in place of the document when the server says that it has not changed.
+
+    Raises:
+        MirrorError: as ``get_bytes``.
+    """
+    if urlsplit(url).scheme == "file":
+        return get_bytes(session, url, max_bytes, patience), ""
+    try:
+        return _document(session, url, max_bytes, patience, {"If-None-Match": etag} if etag else {})
+    except HttpRefused as exc:
+        if etag and exc.status == _NOT_MODIFIED:
+            return None, etag
+        raise
+
+
+def _document(
+    session: requests.Session,
+    url: str,
+    max_bytes: int,
+    patience: Patience,
+    headers: dict[str, str],
+    question: bytes | None = None,
+) -> tuple[bytes, str]:
+    """All of a document and its ``ETag``, after as many attempts as it takes."""
     for attempt in range(patience.attempts):
         try:
-            headers = {} if question is None else {"Content-Type": "application/json"}
             with opened(session, url, headers, patience, question) as response:
                 refuse_compressed(response)
-                return _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
+                data = _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
+                return data, response.headers.get("ETag", "")
         except MirrorError as error:
             pause_s = patience.pause_s(error, attempt)
             if pause_s is None:

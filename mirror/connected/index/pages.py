@@ -43,7 +43,14 @@ from pypi_simple import (
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import Store
-from mirror.connected.fetching.transport import BadReply, HttpRefused, get_bytes, get_digest, new_session
+from mirror.connected.fetching.transport import (
+    BadReply,
+    HttpRefused,
+    get_bytes,
+    get_digest,
+    get_if_changed,
+    new_session,
+)
 from mirror.connected.index.pagememory import PageMemory
 from mirror.connected.pins.standards import read_sdist_name, read_version, read_wheel_name
 from mirror.connected.stack.file import Stack
@@ -135,7 +142,20 @@ class IndexFile:
         return cls(**facts, **_told_by_name(facts["filename"], project))
 
 
-Page = Mapping[str, Sequence[Link | DistributionPackage]]
+@dataclass(frozen=True)
+class Listed:
+    """A file as a JSON page lists it, not looked at but for its name: of fifteen thousand, a lock wants one."""
+
+    facts: Any
+    project: str
+    page: str
+
+    def package(self) -> DistributionPackage:
+        """All of it. Raises ``ValueError`` when it is not what PEP 691 says."""
+        return DistributionPackage.from_json_data(self.facts, self.project, self.page)
+
+
+Page = Mapping[str, Sequence[Link | Listed]]
 """A project's links by version, in the one spelling of ``_spelt``."""
 
 
@@ -164,6 +184,7 @@ class Index:
         self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
         self._pages: dict[ProjectName, _Fetched] = {}
         self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
+        self._flat: dict[str, Mapping[str, Page]] = {}
 
     @classmethod
     def of(cls, stack: Stack, store: Store | None = None) -> Index:
@@ -237,19 +258,23 @@ class Index:
         except (LookupError, TypeError, ValueError):
             pass  # written by another version
         found = read()
+        key = PageMemory.key(page.digest, page.url, project, version)  # the page may have been fetched only now
         if not any(isinstance(one, IndexFile) and redacted(one.url) != one.url for one in found):
             self._memory.remember(key, [one.to_dict() if isinstance(one, IndexFile) else one for one in found])
         return found
 
     def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
         """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
-        self._at_once(lambda one: self.files(*one), list(dict.fromkeys(wanted)), progress)
+        new = [one for one in dict.fromkeys(wanted) if (one[0], _spelt(one[1])) not in self._files]
+        self._at_once(lambda one: self.files(*one), new, progress)
 
     def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
         """Ask for many pages at once; ``versions`` then answers from memory. Raises as ``versions``."""
-        self._at_once(self.versions, list(dict.fromkeys(projects)), progress)
+        self._at_once(self.versions, [one for one in dict.fromkeys(projects) if one not in self._pages], progress)
 
     def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
+        if not wanted:
+            return
         with (
             progress.task("index", total=len(wanted), unit="pages") as advance,
             ThreadPoolExecutor(max_workers=JOBS) as pool,
@@ -278,18 +303,35 @@ class Index:
     def _ask(self, project: ProjectName, patience: Patience) -> _Fetched:
         base = self.url_of(project)
         if base in self.flat or base in self.single:
-            page = _of_project(self._links(base, patience), project)
+            if base not in self._flat:
+                self._flat[base] = _by_project(self._links(base, patience))
+            page = _of_project(self._flat[base].get(project, {}), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
             return _Fetched(base, b"", page)
         url = urljoin(base.rstrip("/") + "/", f"{project}/")
         try:
-            data = get_bytes(self._session, url, MAX_PAGE_BYTES, patience)
+            return self._page(url, patience)
         except HttpRefused as exc:
             if exc.status in (404, 410):
                 raise ProjectNotOnIndex(project, redacted(base), self._is_page(base, project)) from exc
             raise
-        return _Fetched(url, data)
+
+    def _page(self, url: str, patience: Patience) -> _Fetched:
+        """A page, or its digest where its server says that it is still the one that was seen."""
+
+        def whole() -> bytes:
+            return get_bytes(self._session, url, MAX_PAGE_BYTES, PATIENCE)
+
+        if self._memory is None:
+            return _Fetched(url, get_bytes(self._session, url, MAX_PAGE_BYTES, patience))
+        known = self._memory.known(url)
+        data, etag = get_if_changed(self._session, url, MAX_PAGE_BYTES, known.etag if known else "", patience)
+        if data is None and known:
+            return _Fetched(url, None, whole=whole, digest=known.digest)
+        page = _Fetched(url, data)
+        self._memory.note(url, etag, page.digest)
+        return page
 
     def _links(self, url: str, patience: Patience = PATIENCE) -> Page:
         """The links of a page to files of any project, the files of a directory that a ``file:`` URL names, or the one file."""
@@ -298,7 +340,7 @@ class Index:
             return {_version_of(link.text): [link]}
         directory = Path(unquote(urlsplit(url).path))
         if urlsplit(url).scheme == "file" and directory.is_dir():
-            page: dict[str, list[Link | DistributionPackage]] = {}
+            page: dict[str, list[Link | Listed]] = {}
             for file in sorted(directory.iterdir()):
                 page.setdefault(_version_of(file.name), []).append(Link(text=file.name, url=file.as_uri(), attrs={}))
             return page
@@ -321,19 +363,33 @@ class Index:
 class _Fetched:
     """A page that an index gave, parsed when somebody asks for its links; its bytes are let go of then.
 
+    Args:
+        whole: fetches the bytes of a page of which the digest alone is known.
+
     Attributes:
         url: its address.
-        digest: of its bytes; empty where it was put together from others.
+        digest: of its bytes; empty where it was put together from others. Of a page that is fetched when somebody asks for
+            its links, it is that of the bytes which came then.
     """
 
-    def __init__(self, url: str, data: bytes, links: Page | None = None) -> None:
-        self.url, self._data, self._links = url, data, links
-        self.digest = hashlib.sha256(data).hexdigest() if data else ""
+    def __init__(
+        self,
+        url: str,
+        data: bytes | None,
+        links: Page | None = None,
+        whole: Callable[[], bytes] = bytes,
+        digest: str = "",
+    ) -> None:
+        self.url, self._data, self._links, self._whole = url, data, links, whole
+        self.digest = hashlib.sha256(data).hexdigest() if data else digest
 
     @property
     def links(self) -> Page:
-        """Raises ``BadReply`` as ``parse_page``."""
+        """Raises ``BadReply`` as ``parse_page``; where the page is still to be fetched, as ``get_bytes`` too."""
         if self._links is None:
+            if self._data is None:
+                self._data = self._whole()
+                self.digest = hashlib.sha256(self._data).hexdigest()
             self._links, self._data = parse_page(self._data, self.url), b""
         return self._links
 
@@ -344,6 +400,25 @@ def _texts(entry: Sequence[Any], project: ProjectName) -> list[str]:
 
 def _files_of(entry: Sequence[Any], project: ProjectName) -> list[IndexFile]:
     return [IndexFile.from_dict(one, project) for one in entry]
+
+
+def _by_project(page: Page) -> Mapping[str, Page]:
+    """A page of links taken apart, once for however many projects: by the names that its files begin with."""
+    found: dict[str, dict[str, list[Link | Listed]]] = {}
+    for version, links in page.items():
+        for link in links:
+            name = _name_of(link.text if isinstance(link, Link) else link.facts["filename"])
+            found.setdefault(name, {}).setdefault(version, []).append(link)
+    return found
+
+
+def _name_of(filename: str) -> str:
+    """The project that a file's name begins with; empty for a name that is no file's of any."""
+    try:
+        name = read_wheel_name(filename)[0] if filename.endswith(".whl") else read_sdist_name(filename)[0]
+    except ValueError:
+        return ""
+    return str(name)
 
 
 def _of_project(page: Page, project: ProjectName) -> Page:
@@ -360,11 +435,14 @@ def parse_page(data: bytes, url: str) -> Page:
     Raises:
         BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
     """
-    page: dict[str, list[Link | DistributionPackage]] = {}
+    page: dict[str, list[Link | Listed]] = {}
     try:
         if data.lstrip()[:1] == b"{":
-            for package in ProjectPage.from_json_data(json.loads(data), url).packages:
-                page.setdefault(_version_of(package.filename), []).append(package)
+            document = json.loads(data)
+            files = document["files"]
+            project = ProjectPage.from_json_data({**document, "files": []}, url).project
+            for facts in files:
+                page.setdefault(_version_of(facts["filename"]), []).append(Listed(facts, project, url))
         elif _UNENDED.search(data):
             raise ValueError("tags that do not end")
         else:
@@ -403,10 +481,10 @@ def _spelt(version: str) -> str:
         return ""
 
 
-def _file(project: ProjectName, link: Link | DistributionPackage) -> IndexFile | None:
+def _file(project: ProjectName, link: Link | Listed) -> IndexFile | None:
     """Our view of a link; None when its name does not parse, is another project's, or its sha256 is none."""
-    package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link
     try:
+        package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link.package()
         claimed = package.digests.get("sha256")
         digest = Sha256Hex("") if claimed is None else sha256_hex(claimed)
         told = _told_by_name(package.filename, project)

@@ -37,6 +37,7 @@ from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock
 from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
+from mirror.connected.resolving.answers import Answers
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
 from mirror.connected.resolving.resolver import (
     Question,
@@ -145,8 +146,13 @@ class Pinning:
         previous: bytes,
     ) -> tuple[Pin, ...]:
         question = self._question(stack, root, requirements, sdists, previous)
-        self.progress.say(f"resolving {root} for {stack.target}")
-        resolved = self._resolved(question)
+        answers = Answers(self.store) if self.store else None
+        resolved = answers.recall(question, self.resolver, self.index, self.progress) if answers else None
+        if resolved is None:
+            self.progress.say(f"resolving {root} for {stack.target}")
+            resolved = self._resolved(question)
+            if answers:
+                answers.remember(question, self.resolver, resolved, self.index, self.progress)
         files = choose_versions([(one.name, one.version) for one in resolved], stack, self.index, self.progress)
         pins = tuple(
             Pin(one.name, one.version, (files[one.name].sha256,), via=one.via, yanked=_reason(files[one.name]))

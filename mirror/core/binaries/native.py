@@ -30,6 +30,7 @@ from mirror.core.archives.zipseek import TooScattered
 from mirror.core.binaries.elf import CUDA, MAGIC, Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, read_images
 from mirror.core.binaries.glibc import GlibcNeed, glibc_need
+from mirror.core.binaries.passing import NotKept, Passing
 
 _FAT_SECTIONS = (SECTION, "__nv_relfatbin")
 """Where nvcc puts GPU code; the second is for code that is linked on the GPU's side (``-rdc=true``)."""
@@ -109,6 +110,20 @@ class NativeTally:
         except (MalformedElf, TooScattered) as exc:
             self._faults.append(str(exc))
 
+    def add_passing(self, passing: Passing, name: str) -> bool:
+        """Take in a file that went by.
+
+        Returns:
+            Whether what was kept of it told all; otherwise nothing of it is taken in.
+        """
+        one = NativeTally(self._reads_gpus)
+        try:
+            one.add(cast(BinaryIO, passing), name)
+        except NotKept:
+            return False
+        self._take(one)
+        return True
+
     def add_pieces(self, pieces: Iterator[bytes], name: str, scratch: Path) -> None:
         """Take in a file that goes by but once; it is copied if it is a compiled one.
 
@@ -127,6 +142,17 @@ class NativeTally:
             for piece in pieces:
                 copy.write(piece)
             self.add(cast(BinaryIO, copy), name)
+
+    def _take(self, other: NativeTally) -> None:
+        """Add what another one counted after this."""
+        self._count += other._count
+        self._machines = {**other._machines, **self._machines}
+        self._gpus |= other._gpus
+        self._needs += other._needs
+        for machine, version in other._libstdcxx.items():
+            _raise_to(self._libstdcxx, machine, version)
+        self._faults += other._faults
+        self._gpu_faults += other._gpu_faults
 
     def _take_gpus(self, elf: Elf, stream: BinaryIO, name: str) -> None:
         try:

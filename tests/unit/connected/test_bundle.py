@@ -31,6 +31,7 @@ from mirror.core.bundle.writer import pack
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Silent
 from mirror.core.signatures import sshsig
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
@@ -211,6 +212,44 @@ def test_a_bundle_that_stands_is_checked_to_the_last_byte_and_not_written_again(
     again, after = world.bundle(output), output.stat()
     assert (again.sha256, again.size) == (first.sha256, first.size) == (sha256_of(output), before.st_size)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def said_of(world: World, output: Path) -> str:
+    """What a run says of the bundle that stands."""
+    heard = Heard()
+    bundle(world.options(output), world.store, world.trust, heard)
+    return next((line for line in heard.lines if "is this very bundle" in line), "")
+
+
+def test_a_bundle_to_which_nobody_wrote_since_it_was_checked_is_not_read_again(world: World, output: Path) -> None:
+    world.bundle(output)
+    assert said_of(world, output) == (
+        f"{output} is this very bundle: it begins as it would, and was not written to since every byte of it was checked "
+        "('mirror verify' reads them again)"
+    )
+    # Bytes of another file under its name, in another place, or a note of nobody's are read.
+    moved = output.with_name("moved.tar")
+    moved.write_bytes(output.read_bytes())
+    checked = f"{moved} is this very bundle: every byte was checked, none is written again"
+    assert said_of(world, moved) == checked != said_of(world, moved)
+    moved.touch()
+    assert said_of(world, moved) == checked
+    for note in (world.store.root / "standing").iterdir():
+        note.write_bytes(b"[]")
+    assert said_of(world, moved) == checked
+    world.store.root.chmod(0o777)
+    world.store = Store(world.store.root)
+    assert said_of(world, moved) == checked
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "longer", "shorter", "none"])

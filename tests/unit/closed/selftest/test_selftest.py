@@ -73,6 +73,66 @@ def test_each_module_is_imported_in_a_process_of_its_own(generation: Path) -> No
     assert found == (Check("import first", PASSED), Check("import second", PASSED))
 
 
+def together(generation: Path, *imports: str, host: Host = HOST) -> list[tuple[str, str]]:
+    environment = Environment(generation, Manifest("h100", 5, TARGET, (), imports=imports))
+    found = self_test(environment, host, generation / "work", together=True)
+    return [(check.name.partition(" ")[2], check.outcome) for check in found]
+
+
+def test_together_they_share_a_process_and_each_is_told(generation: Path) -> None:
+    started = generation / "started"
+    for name in ("first", "second", "third"):
+        module(generation, name, f"import os; open({str(started)!r}, 'a').write(str(os.getpid()) + chr(10))")
+    assert together(generation, "first", "second", "third") == [(name, PASSED) for name in ("first", "second", "third")]
+    assert len(set(started.read_text().split())) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise RuntimeError",
+        "import os; os.kill(os.getpid(), 11)",
+        "import os; os._exit(3)",
+        "import sys; sys.exit('no')",
+        "import os, signal; os.close(1); os.close(2); os.abort()",
+    ],
+    ids=["error", "signal", "exit", "sys-exit", "abort-without-streams"],
+)
+def test_together_the_one_that_fails_is_named_whatever_it_does_to_its_process(generation: Path, source: str) -> None:
+    module(generation, "good", "")
+    module(generation, "bad", source)
+    module(generation, "better", "")
+    assert together(generation, "good", "bad", "better") == [("good", PASSED), ("bad", FAILED), ("better", PASSED)]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "its process was ended by signal 11 (Segmentation fault)"),
+        ("import sys; sys.exit(0)", "its process ended with exit code 0"),
+    ],
+)
+def test_one_that_ends_its_process_without_a_word_fails_and_is_told_how(
+    generation: Path, source: str, words: str
+) -> None:
+    module(generation, "bad", source)
+    assert [(check.name, check.detail) for check in failures(generation, imports=("bad",))] == [("import bad", words)]
+
+
+def test_together_one_that_fails_alone_only_where_others_are_is_what_it_is_alone(generation: Path) -> None:
+    module(generation, "first", "import sys; sys.leaked = True")
+    module(generation, "second", "import sys; assert not hasattr(sys, 'leaked')")
+    module(generation, "gpu", NO_DRIVER)
+    assert together(generation, "first", "second", "gpu") == [("first", PASSED), ("second", PASSED), ("gpu", SKIPPED)]
+
+
+def test_together_one_that_breaks_its_process_at_the_end_is_named(generation: Path) -> None:
+    module(generation, "good", "")
+    module(generation, "late", "import atexit, os; atexit.register(os.abort)")
+    module(generation, "better", "")
+    assert together(generation, "good", "late", "better") == [("good", PASSED), ("late", FAILED), ("better", PASSED)]
+
+
 def test_all_imports_that_fail_are_told_together(generation: Path) -> None:
     module(generation, "bad", "raise RuntimeError('no kernel image')")
     module(generation, "good", "")

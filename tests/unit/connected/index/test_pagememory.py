@@ -105,3 +105,39 @@ def test_an_entry_that_cannot_be_read_is_read_on_the_page(
     memory = store.root / "pages" / "read.json"
     memory.write_text(memory.read_text().replace(old, old.replace("a", "b")))
     assert asked(server, store, links[0]) == (first,)
+
+
+def test_a_page_that_did_not_change_is_asked_for_and_not_sent(
+    server: LoopbackServer, store: Store, links: list[str], parsed: list[str]
+) -> None:
+    found = [asked(server, store, "".join(links)) for _ in range(3)]
+    assert found[0] == found[1] == found[2]
+    assert server.unchanged == ["/simple/alpha/"] * 2
+    assert len(parsed) == 1
+
+
+def test_another_version_on_a_known_page_is_read_on_the_page_of_now(
+    server: LoopbackServer, store: Store, links: list[str]
+) -> None:
+    asked(server, store, "".join(links))
+    with Index(f"{server.origin}/simple/", memory=PageMemory(store)) as index:
+        assert index.versions(ALPHA) == ("1", "2")
+        assert server.unchanged == ["/simple/alpha/"]
+        withdrawn = links[1].replace("<a ", '<a data-yanked="broken" ')
+        server.serve("/simple/alpha/", f"<!doctype html>{links[0]}{withdrawn}".encode(), "text/html")
+        assert index.files(ALPHA, "2.0")[0].yanked == "broken"
+    assert asked(server, store, "".join(links), "2.0")[0].yanked is None  # remembered under the digest of its own page
+
+
+def test_an_etag_is_not_believed_where_others_can_write(server: LoopbackServer, store: Store, links: list[str]) -> None:
+    asked(server, store, links[0])
+    store.root.chmod(0o777)
+    asked(server, Store(store.root), links[0])
+    assert server.unchanged == []
+
+
+def test_an_etag_that_cannot_be_sent_again_is_not_noted(store: Store) -> None:
+    memory = PageMemory(store)
+    for etag in ("", '"\xe9"', "a\nb", "x" * 300):
+        memory.note("http://127.0.0.1/", etag, "0" * 64)
+    assert memory.known("http://127.0.0.1/") is None
