@@ -300,7 +300,14 @@ def test_bundled_again_the_signatures_beside_it_still_count(builder: Person) -> 
     assert again["next"] == ["mirror approve b.tar --key KEY"]
 
 
-@pytest.mark.parametrize("left", ["next-root.json", "next-root.sig", "both"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "both",
+        pytest.param("next-root.json", marks=pytest.mark.slow),
+        pytest.param("next-root.sig", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_between_the_steps_the_same_commands_end_it(builder: Person, operator: Person, left: str) -> None:
     """A rotation writes a draft, signs it, trusts it, removes the draft: whatever a kill left of the last, it goes on."""
     home = builder.desk / "home" / "mirror"

@@ -50,7 +50,7 @@ class TwineMissing(MirrorError):
         "Put 'twine' on the PATH, or install it for the Python that runs mirror; a bundle of a stack that wishes for twine "
         "brings it. Without it: 'mirror publish --to DIR' or 'mirror serve', which need nothing."
     )
-    message = "uploads to an index are twine's, which is neither on the PATH nor in {python}"
+    message = "twine uploads to an index, and it is neither on the PATH nor in {python}"
 
     python: str
 

@@ -9,7 +9,7 @@ and nothing in it was missed.
 
 Example::
 
-    sources = [watched(source, path, digest, store) for ...]
+    sources = [watched(source, path, digest, store) for digest, source in found.items()]
     unpack_toolchain(sources, root, target)
 """
 

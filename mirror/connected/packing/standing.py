@@ -14,8 +14,9 @@ what stands and is not that bundle, or is damaged, is no error: it is written an
 Example::
 
     notes = Standing(store)
-    digest = notes.digest(output, head(data, signatures, roots), root, progress)    # None: it is to be packed
-    notes.note(output, head, digest)
+    begin = head(data, signatures, roots)
+    digest = notes.digest(output, begin, root, progress)    # None: it is to be packed
+    notes.note(output, begin, digest)
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Example::
     passing = Passing()
     for piece in pieces:
         passing.feed(piece)
-    read_elf(passing)
+    read_elf(io.BufferedReader(passing))
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Signals: how they wait while something must not be cut in two.
 
-It holds one context manager. What a signal does is ``cli.failure``'s to say.
+It holds one context manager. ``mirror.cli.failure`` decides what a signal does.
 
 Rule: a program that gets a process group of its own is started inside: a signal between its start and our knowing its
 number would leave it running.

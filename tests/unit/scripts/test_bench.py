@@ -157,7 +157,19 @@ def test_the_table_shows_medians_ratios_and_goals() -> None:
         measured("openssl dgst", 1.0, Goal("<= 1.3x its time", 1 / 1.3), Spread(0.5, 0.4, 0.6)),
     )
     lines = table([Result(job, measured("mirror verify", 2.0), typed)]).splitlines()
-    assert lines[0].split() == ["job", "command", "median", "min-max", "cpu", "peak", "mirror", "is", "min-max", "goal"]
+    assert lines[0].split() == [
+        "job",
+        "command",
+        "median",
+        "min-max",
+        "cpu",
+        "written",
+        "peak",
+        "mirror",
+        "is",
+        "min-max",
+        "goal",
+    ]
     assert lines[1].split()[:4] == ["verify", "mirror", "verify", "2.00"]
     assert "430 MiB" in lines[1]
     assert lines[1].endswith("below 64 MiB: met (itself 30)"), "a compiler's memory is not mirror's"
@@ -181,7 +193,15 @@ def test_the_json_holds_every_run(tmp_path: Path) -> None:
     (job,) = json.loads(json.dumps(to_json([measure(Job("fake", mirror, (typed,)), runs=3, work=tmp_path)])))
     assert [len(job["mirror"]["runs"]), len(job["typed"][0]["runs"])] == [3, 3]
     assert set(job["typed"][0]["ratio"]) == {"median", "least", "most"}
-    assert set(job["mirror"]["runs"][0]) == {"wall_s", "cpu_s", "peak_bytes", "own_bytes", "written_bytes"}
+    assert set(job["mirror"]["runs"][0]) == {
+        "wall_s",
+        "cpu_s",
+        "peak_bytes",
+        "own_bytes",
+        "written_bytes",
+        "read_bytes",
+        "load",
+    }
 
 
 def test_what_is_written_is_counted(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_without_twine_it_says_what_does_without(bundle: SiteBundle, tmp_path: P
     script = "import sys\nfrom mirror.closed.site.upload import find_twine\nfind_twine()\n"
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n{script}"]
     done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
-    assert "TwineMissing: uploads to an index are twine's, which is neither on the PATH nor in " in done.stderr
+    assert "TwineMissing: twine uploads to an index, and it is neither on the PATH nor in " in done.stderr
     assert "mirror serve" in TwineMissing.hint
 
 
