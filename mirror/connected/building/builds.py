@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mirror.connected.building.builder import BuildRequest, BuiltWheel, Toolkit, build_wheel
@@ -163,6 +163,12 @@ def _version(python: Path) -> str:
         return ""
 
 
+def toolkit_key(target: Target, digests: Iterable[Sha256Hex]) -> Sha256Hex:
+    """What a toolkit that is unpacked from packages of these digests goes by, in whatever order they are named."""
+    names = "\n".join(sorted(digests))
+    return Sha256Hex(hashlib.sha256(f"{target.cuda} {target.arch}\n{names}".encode()).hexdigest())
+
+
 def _toolkit(
     plan: Plan, locks: Locks, paths: Mapping[Sha256Hex, Path], store: Store, progress: Progress, watched: Watch
 ) -> Toolkit | None:
@@ -170,8 +176,7 @@ def _toolkit(
     parts = plan.toolchain
     if not parts or locks.toolchain is None:
         return None
-    names = "\n".join(sorted(part.download.sha256 for part in parts))
-    key = Sha256Hex(hashlib.sha256(f"{plan.target.cuda} {plan.target.arch}\n{names}".encode()).hexdigest())
+    key = toolkit_key(plan.target, (part.download.sha256 for part in parts))
     home = store.root / "toolchains" / key[:16]
     if home.is_dir():
         return Toolkit(home, key)

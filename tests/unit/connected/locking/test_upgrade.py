@@ -176,9 +176,10 @@ def test_a_newer_pre_release_is_told_only_where_there_is_no_other(house: House) 
     assert [kind for kind, _ in house.kept_out('requirements = ["a"]')] == ["python"]
 
 
-def test_a_newer_version_after_the_cutoff_is_told(house: House) -> None:
+@pytest.mark.parametrize("moment", ["2026-09-01T00:00:00Z", "2026-06-01T00:00:00Z"])
+def test_a_newer_version_at_the_cutoff_or_after_it_is_told(house: House, moment: str) -> None:
     path = make_wheel(house.directory / "wheels", "a", "2.0")
-    house.server.add(path, upload_time="2026-09-01T00:00:00Z")
+    house.server.add(path, upload_time=moment)
     assert house.kept_out('requirements = ["a"]\ncutoff = "2026-06-01T00:00:00Z"') == [
         (
             "cutoff",
