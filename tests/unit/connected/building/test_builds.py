@@ -31,9 +31,9 @@ def test_what_is_no_python_is_named(tmp_path: Path) -> None:
 
 
 def test_a_toolkit_goes_by_the_bytes_of_its_packages_and_by_what_it_is_for() -> None:
-    target = Target("3.11", "x86_64", "2.28", "13.0", ("9.0a",))
+    target = Target("3.11", "x86_64", "2.28", "13.0", "sm_90a")
     one, other, changed = (Sha256Hex(digit * 64) for digit in "abc")
     key = toolkit_key(target, [one, other])
     assert toolkit_key(target, [other, one]) == key
     assert len({key, toolkit_key(target, [changed, other]), toolkit_key(target, [one])}) == 3
-    assert toolkit_key(Target("3.11", "aarch64", "2.28", "13.0", ("9.0a",)), [one, other]) != key
+    assert toolkit_key(Target("3.11", "aarch64", "2.28", "13.0", "sm_90a"), [one, other]) != key
