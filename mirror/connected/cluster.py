@@ -25,7 +25,7 @@ from typing import Any
 from mirror.connected.building.builder import BuildRequest, BuiltWheel, adopt, build_wheel, kept_wheel
 from mirror.connected.fetching.store import Store
 from mirror.connected.jobs import BuildOptions, workbench
-from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.locks import Locks, patch_name
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable
 from mirror.core.progress import SILENT, Progress
 
@@ -184,14 +184,14 @@ def _other_inputs(parcel: Parcel, requests: Sequence[BuildRequest]) -> str:
 
 def _files(locks: Locks) -> dict[str, bytes]:
     """All that lies beside the lock and that a worker cannot fetch."""
-    files = {name: data for name, data in locks.files.items() if not name.startswith("patch-")}
-    for settings in locks.stack.settings.values() if locks.stack else ():
-        local = [(written, path) for written, path in settings.patches]
-        archives = [archive for tree in settings.sources for archive in tree.archives()]
-        local += [(one.source, locks.path.parent / one.source) for one in archives if one.source != one.url]
-        for written, path in local:
+    files = dict(locks.files)
+    for project, settings in locks.stack.settings.items() if locks.stack else ():
+        for written, _ in settings.patches:
+            files[written] = files.pop(patch_name(project, written))
+        for archive in (one for tree in settings.sources for one in tree.archives() if one.source != one.url):
+            path = locks.path.parent / archive.source
             try:
-                files[written] = path.read_bytes()
+                files[archive.source] = path.read_bytes()
             except OSError as exc:
                 raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     return files

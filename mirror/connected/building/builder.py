@@ -194,13 +194,14 @@ class BuildFailed(MirrorError):
     log: str
 
     def __post_init__(self) -> None:
-        lacking = _lacking(self._text())
+        text = self._text()
+        lacking = _lacking(text)
         if lacking:
             self.hint = (
                 f"The source of {self.project} {self.version} lacks {lacking} itself: it was published without, and no setting "
                 f"brings it. Pin another version or its wheel, or bring that tree: [[build.{self.project}.source]] with to."
             )
-        if _NO_NETWORK.search(self._text()):
+        if _NO_NETWORK.search(text):
             self.hint = (
                 "The build tried to reach the network, which is cut off while building. Give it what it downloads: as a "
                 "build requirement, or by a setting of the project in [build.NAME].environment."
