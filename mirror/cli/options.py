@@ -57,6 +57,29 @@ STACK_HELP = "the stack: its name, such as h100, or a path to its NAME.toml or N
 """How a stack is named, wherever a command takes one: see ``mirror.core.stackfiles``."""
 
 
+def add_locked_stack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which stack's locks are meant; ``mirror.cli.stacktargets.found_stack`` finds them."""
+    parser.add_argument("stack", nargs="?", metavar="NAME", help=STACK_HELP)
+    parser.add_argument("--lock", metavar="LOCK", help="the same by its lock, e.g. lockfiles/h100.txt")
+
+
+def add_wheelhouse_option(parser: argparse.ArgumentParser) -> None:
+    """Where files may be already; ``mirror.cli.stacktargets.wheelhouse_of`` reads it."""
+    parser.add_argument(
+        "--wheelhouse",
+        type=Path,
+        metavar="DIR",
+        help="files that are here already, found by digest (default: wheelhouse/ beside the lock's directory)",
+    )
+
+
+def add_builder_options(parser: argparse.ArgumentParser) -> None:
+    """How what a lock names is fetched, built and told."""
+    parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
+    parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def add_index_option(parser: argparse.ArgumentParser) -> None:
     """Which index stands in for the default one."""
     parser.add_argument(

@@ -12,10 +12,13 @@ Example::
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 from mirror.cli.parsing import Usage
-from mirror.core.stackfiles import StackFiles
+from mirror.core.errors import Unreadable
+from mirror.core.stackfiles import StackFiles, find_stack
 from mirror.core.words import did_you_mean
 
 
@@ -42,3 +45,25 @@ def meant_stacks(found: StackFiles, target: str | None, for_one: Mapping[str, ob
         hint = f"Add --target with one of {known}."
         raise Usage(f"{given} is for one target, and {file} has several", hint=hint)
     return meant
+
+
+def found_stack(args: argparse.Namespace) -> StackFiles:
+    """The files of the stack that is meant: by a lock as it is named, or by a name."""
+    if bool(args.stack) == bool(args.lock):
+        args.parser.error("expected one stack: NAME, or --lock LOCK")
+    word = str(args.stack or args.lock)
+    path = Path(word)
+    found = find_stack(word)
+    return StackFiles(found.wishes, path) if path.suffix != ".toml" and path.is_file() else found
+
+
+def wheelhouse_of(args: argparse.Namespace, lock: Path) -> Path | None:
+    """``--wheelhouse``, or else ``wheelhouse/`` beside the lock's directory, as in mirror's own repository.
+
+    Raises:
+        Unreadable: when it was named and is no directory.
+    """
+    if args.wheelhouse and not args.wheelhouse.is_dir():
+        raise Unreadable(str(args.wheelhouse), "no such directory")
+    beside = lock.absolute().parent.parent / "wheelhouse"
+    return args.wheelhouse or (beside if beside.is_dir() else None)

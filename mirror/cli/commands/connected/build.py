@@ -8,11 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirror.cli.commands.connected.bundle import found_stack, wheelhouse_beside
 from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options
-from mirror.cli.stacktargets import meant_stacks
-from mirror.core.errors import Unreadable
+from mirror.cli.options import (
+    add_builder_options,
+    add_index_option,
+    add_locked_stack_arguments,
+    add_repository_options,
+    add_wheelhouse_option,
+)
+from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 
 if TYPE_CHECKING:
     from mirror.connected.building.builder import BuildRequest, BuiltWheel
@@ -28,8 +32,7 @@ beginning with the second, as an array of Slurm or a matrix of a CI system asks 
 
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("build", description=_DESCRIPTION)
-    parser.add_argument("stack", nargs="?", metavar="NAME", help=STACK_HELP)
-    parser.add_argument("--lock", metavar="LOCK", help="the same by its lock, e.g. lockfiles/h100.txt")
+    add_locked_stack_arguments(parser)
     parser.add_argument("--target", metavar="TARGET", help="of a NAME.toml with several targets, this one")
     parser.add_argument(
         "--locked", action="store_true", help="refuse to lock anything, as every machine of many should"
@@ -61,17 +64,10 @@ def configure(subparsers: Any) -> None:
         metavar="N",
         help="build N of the wheels a second time, here, and refuse one that comes out different",
     )
-    parser.add_argument(
-        "--wheelhouse",
-        type=Path,
-        metavar="DIR",
-        help="files that are here already, found by digest (default: wheelhouse/ beside the lock's directory)",
-    )
+    add_wheelhouse_option(parser)
     add_repository_options(parser)
     add_index_option(parser)
-    parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
-    parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_builder_options(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -82,14 +78,12 @@ def run(args: argparse.Namespace) -> int:
     from mirror.connected.jobs import BuildOptions, hand_over, share, take, verify, workbench
     from mirror.connected.planning.wishes import Wishes
 
-    if args.wheelhouse and not args.wheelhouse.is_dir():
-        raise Unreadable(str(args.wheelhouse), "no such directory")
     if args.scheduler and (args.job or args.list):
         args.parser.error("--scheduler shares the jobs out itself: leave out --job and --list")
     found = found_stack(args)
     meant = meant_stacks(found, args.target, {"mirror build": True})
     lock = next(iter(meant.values()), found).lock
-    console, store = Console(), Store.default(args.wheelhouse or wheelhouse_beside(lock))
+    console, store = Console(), Store.default(wheelhouse_of(args, lock))
     wishes = Wishes(
         lock=lock,
         locked=args.locked or args.list,
@@ -102,21 +96,21 @@ def run(args: argparse.Namespace) -> int:
     options = BuildOptions(wishes, max(1, args.jobs), args.python)
     with workbench(options, store, console) as (every, locks):
         requests = share(every, *args.job) if args.job else every
-        before = [request.key for request in requests if kept_wheel(request, store)]
+        before = {request.key for request in requests if kept_wheel(request, store)}
         take(requests, args.take, store)
         if args.scheduler:
             for _ in build_on(args.scheduler, requests, locks, options, store, dict(args.resource) or None, console):
                 pass
-        jobs, verified = [], set()
-        if not args.list:
+        if args.list:
+            jobs = [_facts(request, kept_wheel(request, store), False) for request in requests]
+        else:
             wheels = [build_wheel(request, store, progress=console) for request in requests]
-            for request, wheel in zip(requests, wheels):
-                if args.output:
+            if args.output:
+                for request, wheel in zip(requests, wheels):
                     hand_over(wheel, request, args.output)
             fresh = [request for request in requests if request.key not in before]
             verified = {one.key for one in verify(fresh or requests, args.verify_builds, store, console)}
-        for request in requests:
-            jobs.append(_facts(request, kept_wheel(request, store), request.key in verified))
+            jobs = [_facts(request, wheel, request.key in verified) for request, wheel in zip(requests, wheels)]
     print_json({"jobs": jobs}, "build-jobs") if args.json else _print(jobs)
     return 0
 

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.deltas import bundle_of_host
-from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options, url
+from mirror.cli.options import (
+    add_builder_options,
+    add_index_option,
+    add_locked_stack_arguments,
+    add_repository_options,
+    add_wheelhouse_option,
+    url,
+)
 from mirror.cli.signers import print_tallies
-from mirror.cli.stacktargets import meant_stacks
-from mirror.core.errors import Unreadable
+from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 from mirror.core.policy.document import Policy, read_policy
 from mirror.core.signatures.fingerprints import grouped
-from mirror.core.stackfiles import StackFiles, find_stack
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -40,8 +45,7 @@ def configure(subparsers: Any) -> None:
         "bundle",
         description=_DESCRIPTION,
     )
-    parser.add_argument("stack", nargs="?", metavar="NAME", help=STACK_HELP)
-    parser.add_argument("--lock", metavar="LOCK", help="the same by its lock, e.g. lockfiles/h100.txt")
+    add_locked_stack_arguments(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("bundle.tar"), metavar="FILE", help="default: bundle.tar"
     )
@@ -49,12 +53,7 @@ def configure(subparsers: Any) -> None:
         "--locked", action="store_true", help="refuse to lock anything: every pin must be there and answer NAME.toml"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan; nothing is fetched, built or locked")
-    parser.add_argument(
-        "--wheelhouse",
-        type=Path,
-        metavar="DIR",
-        help="files that are here already, found by digest (default: wheelhouse/ beside the lock's directory)",
-    )
+    add_wheelhouse_option(parser)
     parser.add_argument(
         "--target",
         metavar="FILE.toml|TARGET",
@@ -109,15 +108,11 @@ def configure(subparsers: Any) -> None:
         action="store_true",
         help="a delta that takes no wheel apart: larger, for hosts whose zlib packs otherwise",
     )
-    parser.add_argument("-j", "--jobs", type=int, default=8, metavar="N", help="downloads at once (default: 8)")
-    parser.add_argument("--python", type=Path, metavar="FILE", help="the target's Python, to build wheels with")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_builder_options(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.wheelhouse and not args.wheelhouse.is_dir():
-        raise Unreadable(str(args.wheelhouse), "no such directory")
     policy = read_policy(args.policy) if args.policy else None  # before the long work
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
@@ -151,7 +146,7 @@ def _bundle(
     from mirror.connected.prepare import prepare
 
     base = args.base and bundle_of_host(args.base, lock.stem, output.parent)
-    console, store = Console(), Store.default(args.wheelhouse or wheelhouse_beside(lock))
+    console, store = Console(), Store.default(wheelhouse_of(args, lock))
     if target:
         console.say(f"for target {target}")
     wishes = Wishes(
@@ -190,16 +185,6 @@ def _bundle(
     return result.to_dict(), "bundle"
 
 
-def found_stack(args: argparse.Namespace) -> StackFiles:
-    """The files of the stack that is meant: by a lock as it is named, or by a name."""
-    if bool(args.stack) == bool(args.lock):
-        args.parser.error("expected one stack: NAME, or --lock LOCK")
-    word = str(args.stack or args.lock)
-    path = Path(word)
-    found = find_stack(word)
-    return StackFiles(found.wishes, path) if path.suffix != ".toml" and path.is_file() else found
-
-
 def _database(text: str) -> str:
     """An advisory database: its address, or its path here."""
     if "://" in text or text.startswith("file:"):
@@ -207,12 +192,6 @@ def _database(text: str) -> str:
     if not Path(text).exists():
         raise argparse.ArgumentTypeError(f"there is no file or directory {text!r}")
     return text
-
-
-def wheelhouse_beside(lock: Path) -> Path | None:
-    """``wheelhouse/`` beside the lock's directory, as in mirror's own repository."""
-    beside = lock.absolute().parent.parent / "wheelhouse"
-    return beside if beside.is_dir() else None
 
 
 def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
