@@ -1,6 +1,6 @@
 """Memory, limits, clock and loopback: what long builds and servers run out of.
 
-Facts are read from ``/proc`` and the cgroup that this process is in; nothing is started.
+``mirror.core.system.allowance`` reads how much memory is left; nothing is started.
 
 Rule: what cannot be read is not judged.
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.names import whole_number
+from mirror.core.system.allowance import CGROUPS, PROC, available_memory, memory_limits
 
 _GIB = 1 << 30
 _JOB_BYTES = 8 * _GIB
@@ -27,10 +28,6 @@ _JOB_BYTES = 8 * _GIB
 
 _FEW_FILES, _MANY_FILES = 4_096, 65_536
 """Too few for a server under load, and what vLLM sets its own limit to."""
-
-_FIRST_LAYOUT = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory")
-_SECOND_LAYOUT = ("memory.max", "memory.current", "")
-"""Of the cgroup tree: files of a limit and of what is used, and the directory below its root."""
 
 _LOCKED = 1_700_000_000
 """No bundle is older than mirror (November 2023, generously)."""
@@ -59,7 +56,7 @@ class Resources:
     has_loopback: bool = True
 
 
-def read_resources(has_loopback: bool, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> Resources:
+def read_resources(has_loopback: bool, proc: Path = PROC, cgroups: Path = CGROUPS) -> Resources:
     """Look at this machine.
 
     Args:
@@ -67,8 +64,7 @@ def read_resources(has_loopback: bool, proc: Path = Path("/proc"), cgroups: Path
         proc: where the kernel's files are.
         cgroups: where the cgroup tree is.
     """
-    machine = _available(proc / "meminfo")
-    limits = [left for left in _cgroup_left(proc / "self/cgroup", cgroups) if left >= 0]
+    machine, limits = available_memory(proc), list(memory_limits(proc, cgroups))
     available = min([machine, *limits]) if machine else min(limits, default=0)
     return Resources(
         available_bytes=available,
@@ -79,42 +75,6 @@ def read_resources(has_loopback: bool, proc: Path = Path("/proc"), cgroups: Path
         now=int(time.time()),
         has_loopback=has_loopback,
     )
-
-
-def _available(meminfo: Path) -> int:
-    try:
-        lines = meminfo.read_text("ascii", "replace").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError, IndexError):
-        return 0
-
-
-def _cgroup_left(membership: Path, cgroups: Path) -> Iterable[int]:
-    """What the memory limits of this process's cgroup and of all above it leave; both layouts of the tree."""
-    try:
-        lines = membership.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        names = _FIRST_LAYOUT if controllers else _SECOND_LAYOUT
-        place = cgroups / names[2] / path.lstrip("/")
-        for directory in (place, *place.parents):
-            if directory == cgroups.parent:
-                break
-            limit, used = _number(directory / names[0]), _number(directory / names[1])
-            if 0 <= limit < 1 << 60:
-                yield max(0, limit - max(0, used))
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text("ascii", "replace"))
-    except (OSError, ValueError):  # "max" is no number either
-        return -1
 
 
 def judge_resources(found: Resources, variables: Mapping[str, str], locked: int = _LOCKED) -> Iterable[Finding]:
