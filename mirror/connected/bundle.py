@@ -46,7 +46,7 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
-from mirror.connected.packing.standing import Standing
+from mirror.connected.packing.standing import Standing, written_state
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -204,10 +204,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     if digest is None:
         with _draft(options.output) as draft:
             digest = pack(manifest, data, signatures, roots, assembly.sources, draft, progress)
+            before = written_state(draft)
             with open_bundle(draft) as written:
                 written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
                 written.verify(progress)
-        written_before.note(options.output, beginning, digest)
+        written_before.note(options.output, beginning, digest, before)
     tallies, stale = _who_signed(options.output, builder.root)
     delta = None
     if options.base:

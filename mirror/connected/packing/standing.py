@@ -16,7 +16,7 @@ Example::
     notes = Standing(store)
     begin = head(data, signatures, roots)
     digest = notes.digest(output, begin, root, progress)    # None: it is to be packed
-    notes.note(output, begin, digest)
+    notes.note(output, begin, digest, before)                       # ``written_state`` of before it was checked
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class Standing:
                     "checked ('mirror verify' reads them again)"
                 )
                 return noted
+            before = written_state(output)
             digest = _checked(output, root, progress)
-            self.note(output, head, digest)
+            self.note(output, head, digest, before)
             progress.say(f"{output} is this very bundle: every byte was checked, none is written again")
             return digest
         except Interrupted:
@@ -74,15 +75,18 @@ class Standing:
         except (MirrorError, OSError):
             return None
 
-    def note(self, output: Path, head: bytes, digest: Sha256Hex) -> None:
-        """Every byte of the file was checked just now.
+    def note(self, output: Path, head: bytes, digest: Sha256Hex, before: str) -> None:
+        """Every byte of the file was checked just now; nothing is noted where it was written to meanwhile.
+
+        Args:
+            before: its ``written_state`` of before the check.
 
         Raises:
             Unwritable: when the store refuses.
         """
         state = _state(output)
         time.sleep(_RESOLUTION_S)
-        if _state(output) == state:
+        if _state(output) == state and written_state(output) == before:
             path = self._path(output)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, canonical_json({"head": _sha256(head), "sha256": digest, "state": state}))
@@ -102,10 +106,15 @@ class Standing:
         return self._store.root / "standing" / f"{_sha256(os.fsencode(output.absolute()))}.json"
 
 
-def _state(path: Path) -> str:
-    """What changes with every writing."""
+def written_state(path: Path) -> str:
+    """What changes with every writing, and not when the file gets another name."""
     facts = path.stat()
-    return f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
+    return f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def _state(path: Path) -> str:
+    """What changes with every writing, whatever time a program sets afterwards."""
+    return f"{written_state(path)} {path.stat().st_ctime_ns}"
 
 
 def _checked(output: Path, root: Root, progress: Progress) -> Sha256Hex:
