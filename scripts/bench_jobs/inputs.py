@@ -11,17 +11,16 @@ Example::
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-import zipfile
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import tomllib
+
+from tests.support.wheels import make_wheel
 
 _ROOT = Path(__file__).resolve().parents[2]
 MIRROR = (sys.executable, "-m", "mirror.cli.main")
@@ -145,8 +144,7 @@ class Inputs:
         wheels = home / "wheels"
         wheels.mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            path = wheels / f"small{number}-1.0-py3-none-any.whl"
-            _small_wheel(path, f"small{number}")
+            make_wheel(wheels, f"small{number}", "1.0")
         asked = ", ".join(f'"small{number}==1.0"' for number in range(count))
         whence = "".join(f'small{number} = "here"\n' for number in range(count))
         (home / "growth.toml").write_text(
@@ -166,20 +164,3 @@ class Inputs:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             raise NotPrepared(f"{' '.join(command[:4])} ...: exit code {done.returncode}\n{done.stdout[-1500:]}")
-
-
-def _small_wheel(path: Path, name: str) -> None:
-    """Write a wheel of one module."""
-    info, module = f"{name}-1.0.dist-info", f"NAME = '{name}'\n" * 20
-    files = {
-        f"{name}.py": module,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, text in files.items():
-            archive.writestr(zipfile.ZipInfo(file), text)
-            digest = urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            rows.append(f"{file},sha256={digest},{len(text)}\n")
-        archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "".join([*rows, f"{info}/RECORD,,\n"]))
