@@ -37,7 +37,13 @@ class Fault:
         return f'. "$PROOF_FAULTS/{script.name}";' if script.exists() else ""
 
 
-_TWO = ("--tensor-parallel-size", "2")
+TWO = (
+    "--tensor-parallel-size",
+    "2",
+    "--compilation-config",
+    '{"pass_config": {"fuse_allreduce_rms": false}}',
+)
+"""A server over two GPUs. The pass would have FlashInfer set up NVLink multicast (see ``prove.NO_MULTICAST``)."""
 
 FAULTS = (
     Fault("no-compiler", "no C or C++ compiler on the PATH", ("host compiler", "compiler")),
@@ -72,9 +78,15 @@ FAULTS = (
         "no-interface",
         "NCCL_SOCKET_IFNAME names no interface; two GPUs",
         ("NCCL_SOCKET_IFNAME",),
-        _TWO,
+        TWO,
         (("NCCL_SOCKET_IFNAME", "ens99"),),
     ),
-    Fault("one-of-two", "one of two GPUs is hidden", ("GPU",), _TWO, (("CUDA_VISIBLE_DEVICES", "0"),)),
-    Fault("small-shm", "1 MiB of /dev/shm (with --small); two GPUs", ("/dev/shm",), _TWO),
+    Fault(
+        "one-of-two",
+        "one of two GPUs is hidden",
+        ("fewer GPUs", "CUDA_VISIBLE_DEVICES"),
+        TWO,
+        (("CUDA_VISIBLE_DEVICES", "0"),),
+    ),
+    Fault("small-shm", "1 MiB of /dev/shm (with --small); two GPUs", ("/dev/shm",), TWO),
 )

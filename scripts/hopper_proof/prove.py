@@ -26,6 +26,14 @@ from typing import Any
 _USER = 12345
 """Nobody's number on the machine: no name, no group, no home but the one that is made here."""
 
+NO_MULTICAST = {
+    "NCCL_NVLS_ENABLE": "0",
+    "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
+    "NVSHMEM_DISABLE_NVLS": "1",
+    "VLLM_ALLREDUCE_USE_SYMM_MEM": "0",
+    "VLLM_ALLREDUCE_USE_FLASHINFER": "0",
+}
+"""NVLink multicast is left alone: on a host whose GPUs others share it can put all of them out of service."""
 
 _LEFT_OUT = ("libcublas-devel-13-0", "cuda-nvrtc-devel-13-0")
 """What FlashInfer's other kernels need, and the proof's bundle does not carry: 470 MB."""
@@ -246,6 +254,7 @@ def _below(work: Path, user: int, program: str, words: list[str], *options: str)
     if user == _USER:
         os.chown(work, user, user)
     environment = {
+        **NO_MULTICAST,
         "HOME": str(home),
         "PATH": os.environ["PATH"],
         "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import statistics
 import sys
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fault import FAULTS, SCRIPTS, Fault
+from fault import FAULTS, SCRIPTS, TWO, Fault
 from prove import Proof, heading, settle, step_down_as
 from server import NotReady, Server, free_port, prompts
 
@@ -31,6 +32,10 @@ USER, OTHER_USER = 12345, 12346
 
 SHORT = ("--max-model-len", "2048", "--gpu-memory-utilization", "0.3")
 EAGER = ("--enforce-eager",)
+Scores = Sequence[Sequence[float]]
+_TRANSPORT = re.compile(
+    r"NCCL version|Connected all|via (?:P2P|SHM|NET|NVLS)|[Cc]ustom ?[Aa]ll-?[Rr]educe|all-?reduce backend"
+)
 
 
 class Served(Proof):
@@ -149,15 +154,17 @@ class Served(Proof):
 
     def judge(self, server: Server, what: str, most: float = 0.2, mean: float = 0.05) -> None:
         """Teacher-forced log-probabilities against float64; bfloat16 has eight bits."""
-        errors = [
-            abs(one - other)
-            for ours, right in zip(server.scores(prompts()), self.reference())
-            for one, other in zip(ours, right)
-        ]
+        self.compare(server.scores(prompts()), self.reference(), what, "float64", most, mean)
+
+    def compare(
+        self, ours: Scores, theirs: Scores, what: str, whose: str, most: float = 0.2, mean: float = 0.05
+    ) -> None:
+        """How far the log-probabilities of ``prompts`` are from others."""
+        errors = [abs(one - other) for mine, right in zip(ours, theirs) for one, other in zip(mine, right)]
         worst, usual = max(errors), statistics.mean(errors)
         self.claim(
             worst < most and usual < mean,
-            f"{what}: {len(errors)} log-probabilities at most {worst:.3f}, in the mean {usual:.3f} from float64",
+            f"{what}: {len(errors)} log-probabilities at most {worst:.3f}, in the mean {usual:.3f} from {whose}",
         )
 
     def variants(self) -> None:
@@ -177,17 +184,17 @@ class Served(Proof):
                     self.claim(bool(sampled["choices"][0]["text"]), f"{title}: top-p and top-k sampling answers")
                     self.judge(server, title, *limits)
 
-    def silence(self) -> None:
+    def silence(self, *options: str, name: str = "silence") -> None:
         """A start and a first answer under ``mirror silence``, noted in what is installed.
 
         Without VLLM_HOST_IP, vLLM asks the kernel for the way to 8.8.8.8 (nothing is sent) and looks up the name of 0.0.0.0.
         """
-        heading("silence")
+        heading(name)
         port, program = free_port(), Path(__file__).with_name("ask.py")
-        words = self.inside(*EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
-        ask = [sys.executable, str(program), str(port), str(self.out / "silence.log"), *words]
+        words = self.inside(*options, *EAGER, before="export VLLM_HOST_IP=127.0.0.1;", port=port)
+        ask = [sys.executable, str(program), str(port), str(self.out / f"{name}.log"), *words]
         done = self.mirror("silence", "--json", "--record", "--prefix", self.prefix, "--", *ask)
-        (self.out / "silence.json").write_text(done.stdout)
+        (self.out / f"{name}.json").write_text(done.stdout)
         self.claim(done.returncode == 0, "from its start to its first answer the server reached for nothing")
         noted = self.mirror("status", "--prefix", self.prefix).stdout
         self.claim(" silent on " in noted, "mirror status tells that, when, and on which GPU")
@@ -222,19 +229,31 @@ class Served(Proof):
 
     def two(self) -> None:
         """Tensor parallel over two GPUs; the log-probabilities are those of one within rounding."""
-        for title, name, options in (
-            ("two GPUs, eager", "two-eager", ["--tensor-parallel-size", "2", *EAGER]),
-            ("two GPUs, torch.compile and CUDA graphs", "two", ["--tensor-parallel-size", "2"]),
+        alone = self.start("one of the GPUs alone", "one", *EAGER, CUDA_VISIBLE_DEVICES="0")
+        if not alone:
+            return
+        with alone:
+            self.judge(alone, "one of the GPUs alone")
+            scores = alone.scores(prompts())
+        for title, name, options, variables in (
+            ("two GPUs, eager", "two-eager", [*TWO, *EAGER], {"NCCL_DEBUG": "INFO"}),
+            ("two GPUs, NCCL alone", "two-nccl", [*TWO, *EAGER, "--disable-custom-all-reduce"], {"NCCL_DEBUG": "INFO"}),
+            ("two GPUs, torch.compile and CUDA graphs", "two", [*TWO], {}),
         ):
-            server = self.start(title, name, *options)
+            server = self.start(title, name, *options, **variables)
             if server:
                 with server:
-                    lines = server.log.read_text(errors="replace").splitlines()
-                    print("\n".join(line for line in lines if "NCCL" in line or "educe" in line)[:3000])
                     self.answers(server)
                     self.judge(server, title)
+                    self.compare(server.scores(prompts()), scores, title, "one GPU")
                     count, seconds = server.throughput()
                     print(f"{count} tokens in {seconds:.1f} s from 256 requests")
+                    lines = server.log.read_text(errors="replace").splitlines()
+                    print("\n".join([line for line in lines if _TRANSPORT.search(line)][:20]))
+
+    def two_silence(self) -> None:
+        """The same over two GPUs, whose processes talk over loopback."""
+        self.silence(*TWO, name="two-silence")
 
     def faults(self, names: Sequence[str] = ()) -> None:
         """Each fault in turn: what the server says, and what the doctor says of its log."""
@@ -286,6 +305,7 @@ STAGES: Mapping[str, Any] = {
     "carried": Served.carried,
     "silence": Served.silence,
     "two": Served.two,
+    "two-silence": Served.two_silence,
     "faults": Served.faults,
     "summary": Served.summary,
 }

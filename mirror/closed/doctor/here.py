@@ -22,6 +22,7 @@ from mirror.closed.doctor.host.disks import judge_shared_memory, probe
 from mirror.closed.doctor.host.paths import judge_paths, library_path
 from mirror.closed.doctor.host.resources import judge_resources, read_resources
 from mirror.closed.doctor.host.shell import judge_shell
+from mirror.closed.doctor.host.transports import judge_transports
 from mirror.closed.doctor.installed.hostlibraries import read_libraries
 from mirror.closed.doctor.installed.wheels import judge_installed, read_installed
 from mirror.closed.environment.variables import Environment
@@ -72,6 +73,10 @@ def _shared_memory(
     finding: Finding, variables: Mapping[str, str], environment: Environment | None
 ) -> Iterator[Finding]:
     yield judge_shared_memory(probe(Path("/dev/shm")))  # noqa: S108 - the name, nothing is made there
+
+
+def _interfaces(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+    yield from judge_transports(None, variables)
 
 
 def _disk(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
@@ -171,6 +176,7 @@ def _packages(finding: Finding, variables: Mapping[str, str], environment: Envir
 
 _BY_KEY: Mapping[str, tuple[Look, ...]] = {
     "shm-too-small": (_shared_memory,),
+    "nccl-interface": (_interfaces,),
     "no-passwd-entry": (_no_name,),
     "driver-library-missing": (_library,),
     **dict.fromkeys(("host-library-missing", "package-library-missing", "E38"), (_library, _brought)),

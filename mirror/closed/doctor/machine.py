@@ -22,6 +22,7 @@ from mirror.closed.doctor.host.driverapi import judge_answer
 from mirror.closed.doctor.host.resources import judge_resources
 from mirror.closed.doctor.host.shell import judge_shell
 from mirror.closed.doctor.host.toolbox import judge_compilers, judge_headers, judge_ninja
+from mirror.closed.doctor.host.transports import judge_transports
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.hostcompiler import ceiling_of
 from mirror.closed.venv.interpreter import Interpreter, ask
@@ -50,6 +51,7 @@ def judge_machine(facts: Facts) -> Iterator[Finding]:
         yield Finding(GOOD, "driver", f"driver {nvidia.driver} {what_it_allows(nvidia.driver)}")
     if facts.answer:
         yield from judge_answer(facts.answer, nvidia)
+    yield from guarded("between GPUs", judge_transports(facts.answer, variables))
     yield from guarded("shell", judge_shell(variables, environment))
     yield from guarded("disk", _judge_disks(variables, environment))
     locked = {"locked": environment.manifest.sequence} if environment else {}

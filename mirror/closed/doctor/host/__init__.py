@@ -1,2 +1,3 @@
-"""What of this host a server stumbles on: GPUs and driver (``nvidia``, ``driverapi``, ``driver``), ``disks``, ``resources``,
-the calling ``shell`` with its ``paths`` and ``proxies``, and the ``toolbox`` of compilers."""
+"""What of this host a server stumbles on: GPUs and driver (``nvidia``, ``driverapi``, ``driver``), the ways between GPUs
+(``transports``), ``disks``, ``resources``, the calling ``shell`` with its ``paths`` and ``proxies``, and the ``toolbox`` of
+compilers."""

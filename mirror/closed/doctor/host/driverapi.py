@@ -30,7 +30,7 @@ _TIMEOUT_S = 60
 
 _ASK = """\
 import ctypes, json
-answer = {"code": -1, "error": "", "path": "", "version": 0, "devices": []}
+answer = {"code": -1, "error": "", "path": "", "version": 0, "devices": [], "apart": None}
 def number(call, *arguments):
     value = ctypes.c_int()
     return value.value if call(ctypes.byref(value), *arguments) == 0 else 0
@@ -46,6 +46,12 @@ try:
         cuda.cuDeviceGetName(name, 256, device)
         major, minor = number(cuda.cuDeviceGetAttribute, 75, device), number(cuda.cuDeviceGetAttribute, 76, device)
         answer["devices"].append([name.value.decode("utf-8", "replace"), "%d.%d" % (major, minor)])
+    devices = range(len(answer["devices"]))
+    if len(devices) > 1:
+        answer["apart"] = [
+            [one, other] for other in devices for one in range(other)
+            if not (number(cuda.cuDeviceCanAccessPeer, one, other) and number(cuda.cuDeviceCanAccessPeer, other, one))
+        ]
 except (OSError, AttributeError) as exc:
     answer["error"] = str(exc)
 print(json.dumps(answer))
@@ -79,6 +85,7 @@ class Answer:
         library: the file that was loaded.
         release: the newest CUDA release that this library supports, ``"13.0"``.
         gpus: those that a program of this shell sees.
+        apart: pairs of them, by their numbers, of which one cannot read the other's memory; None with fewer than two.
     """
 
     code: int
@@ -86,6 +93,7 @@ class Answer:
     library: str = ""
     release: str = ""
     gpus: tuple[Gpu, ...] = ()
+    apart: tuple[tuple[int, int], ...] | None = None
 
 
 def ask_driver(variables: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> Answer:
@@ -101,13 +109,14 @@ def ask_driver(variables: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> A
         return Answer(TIMED_OUT)
     try:
         facts = json.loads(finished.output.strip().splitlines()[-1])
-        version = int(facts["version"])
+        version, apart = int(facts["version"]), facts["apart"]
         return Answer(
             code=int(facts["code"]),
             error=str(facts["error"]),
             library=str(facts["path"]),
             release=f"{version // 1000}.{version % 1000 // 10}" if version else "",
             gpus=tuple(Gpu(str(model), str(capability)) for model, capability in facts["devices"]),
+            apart=None if apart is None else tuple((int(one), int(other)) for one, other in apart),
         )
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return Answer(-1, finished.tail(1) or f"the process that asked ended with {finished.code}")

@@ -27,6 +27,7 @@ int cuDeviceGetCount(int *count) { *count = 2; return 0; }
 int cuDeviceGet(int *device, int index) { *device = index; return 0; }
 int cuDeviceGetName(char *name, int size, int device) { strncpy(name, "NVIDIA H200", size); return 0; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = attribute == 75 ? 9 : 0; return 0; }
+int cuDeviceCanAccessPeer(int *value, int one, int other) { *value = !getenv("FAKE_APART"); return 0; }
 """
 """A driver that answers as an H200's does, or with the error that FAKE_CODE says; without CUDA_CACHE_DISABLE it fails."""
 
@@ -51,6 +52,11 @@ def test_asks_for_the_version_and_the_devices(driver: dict[str, str]) -> None:
     assert answer.library == f"{driver['LD_LIBRARY_PATH']}/libcuda.so.580.65.06"
     (found,) = judge_answer(answer, HERE)
     assert (found.level, found.what) == (GOOD, "it starts, supports CUDA 13.0 and shows 2 GPUs")
+
+
+def test_says_which_devices_cannot_read_each_others_memory(driver: dict[str, str]) -> None:
+    assert ask_driver(driver).apart == ()
+    assert ask_driver({**driver, "FAKE_APART": "1"}).apart == ((0, 1),)
 
 
 @pytest.mark.parametrize(
