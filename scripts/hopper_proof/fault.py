@@ -61,12 +61,13 @@ FAULTS = (
     Fault("open-files", "a limit of 64 open files", ("open files", "ulimit")),
     Fault("full-disk", "the caches' file system is full (with --small)", ("space", "full")),
     Fault("foreign-cache", "the caches belong to somebody else", ("ermission", "write")),
-    Fault("stale-cache", "a cached kernel was linked with another CUDA", ("libcudart.so.12",)),
+    Fault("stale-cache", "a cached kernel was linked with another CUDA (before any layer)", ("libcudart.so.12",)),
     Fault(
         "shm-of-one",
         "1 MiB of /dev/shm (with --small); the engine's worker in a process of its own",
-        ("/dev/shm",),
+        (),
         ("--distributed-executor-backend", "mp"),
+        survives=True,
     ),
     Fault(
         "cubin-version",
@@ -88,5 +89,12 @@ FAULTS = (
         TWO,
         (("CUDA_VISIBLE_DEVICES", "0"),),
     ),
-    Fault("small-shm", "1 MiB of /dev/shm (with --small); two GPUs", ("/dev/shm",), TWO),
+    Fault("small-shm", "1 MiB of /dev/shm (with --small); two GPUs that reach each other", (), TWO, survives=True),
+    Fault(
+        "shm-transport",
+        "1 MiB of /dev/shm (with --small); two GPUs that are kept from reaching each other",
+        ("/dev/shm",),
+        TWO,
+        (("NCCL_P2P_DISABLE", "1"),),
+    ),
 )

@@ -18,7 +18,7 @@ from mirror.closed.prefix.history import record
 from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.soundness import check_generation
-from mirror.closed.warm.document import PLACE
+from mirror.closed.warm.document import PLACE, WIDE_PLACE
 from mirror.closed.warm.layer import check_layer, layer_of, read_layer
 from mirror.connected.delta.making import make_delta
 from mirror.connected.signing.signers import ensure_builder
@@ -203,7 +203,8 @@ def _caches_sound(world: Path) -> list[str]:
     for place in world.glob("home/cache/mirror/jit/*"):
         for member in read_layer(directory).files:
             path = place / member.path
-            wanted = (directory / "files" / member.path).read_bytes().replace(PLACE, str(place).encode())
+            carried = (directory / "files" / member.path).read_bytes()
+            wanted = carried.replace(PLACE, str(place).encode()).replace(WIDE_PLACE, str(place).encode())
             is_due = bool(list(place.glob("warm.*.json"))) and not member.path.startswith("aot/")
             if path.is_file() and path.read_bytes() != wanted:
                 wrong.append(f"{member.path} is not whole")

@@ -1,8 +1,8 @@
 """A server that compiles as the real ones do, each kind of cache in its own program's layout, in place of vLLM.
 
 It looks for each kernel where its program would (Triton's list of absolute paths, vLLM's file of handles, FlashInfer's finished
-modules before its build directory, an inductor graph by its hash alone), compiles what it does not find, and says how many that
-were. ``SOURCE`` is its module; ``make_stack`` puts it and a package named flashinfer into a bundle.
+modules before its build directory, an inductor graph by its hash, whose pickle says where to write), compiles what it does not
+find, and says how many that were. ``SOURCE`` is its module; ``make_stack`` puts it and a package named flashinfer in a bundle.
 
 Example::
 
@@ -19,7 +19,7 @@ from tests.support.wheels import make_wheel
 
 SOURCE = '''
 """A small server."""
-import hashlib, json, os, sys
+import hashlib, json, os, pickle, sys
 from pathlib import Path
 import flashinfer
 
@@ -58,7 +58,11 @@ def inductor():
     place = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "fxgraph" / "ab" / "abcdef" / "f0"
     if not place.exists():
         note("torch.compile")
-        put(place, b"\\0made in " + str(place).encode())
+        put(place, pickle.dumps({"best_config": str(place.parents[3] / "2s" / "f0.best_config")}))
+    # What torch has measured it writes beside the kernel, by the path that the pickle holds, and ends where it may not.
+    best = Path(pickle.loads(place.read_bytes())["best_config"])
+    if not best.exists():
+        put(best, b"{}")
 
 def flash(name):
     made = Path(flashinfer.__file__).resolve().parent / "data" / "aot" / name / f"{name}.so"

@@ -28,7 +28,7 @@ from mirror.closed.prefix.generations import Generation, generation_at
 from mirror.core.errors import MirrorError
 from mirror.core.system.durable import facts_of
 
-_KEY = re.compile(r"[0-9a-f]{16}|\.[0-9a-f]{16}\.removed", re.ASCII)
+_NAME = re.compile(r"[0-9a-f]{16}(_0+)?|\.[0-9a-f]{16}(_0+)?\.removed", re.ASCII)
 """The second is what a removal that was killed has left."""
 
 _OWNER = "generation"
@@ -90,7 +90,7 @@ def _ours(home: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         for path in sorted(home.iterdir()):
             facts = path.lstat()
-            if _KEY.fullmatch(path.name) and stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
+            if _NAME.fullmatch(path.name) and stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
                 yield path
 
 
@@ -102,8 +102,9 @@ def trash_name(path: Path) -> Path:
 def _judge(path: Path, keys: Mapping[str, Path], gone: set[Path], unknown: bool) -> Cache:
     if trash_name(path) == path:
         return Cache(path)
-    if path.name in keys:
-        return Cache(path, f"it belongs to {keys[path.name]}")
+    key = path.name.partition("_")[0]
+    if key in keys:
+        return Cache(path, f"it belongs to {keys[key]}")
     try:
         return _looked_into(path, gone, unknown)
     except (OSError, MirrorError) as exc:
@@ -112,7 +113,7 @@ def _judge(path: Path, keys: Mapping[str, Path], gone: set[Path], unknown: bool)
 
 def _looked_into(path: Path, gone: set[Path], unknown: bool) -> Cache:
     owner = _owner(path)
-    if owner and owner not in gone and _is_installed(owner, path.name):
+    if owner and owner not in gone and _is_installed(owner, path.name.partition("_")[0]):
         return Cache(path, f"it belongs to {owner}")
     if owner is None and unknown:
         return Cache(path, "it may belong to a generation that has lost its manifest")

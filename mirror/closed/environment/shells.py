@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from mirror.closed.environment.variables import CACHES, UNSET, WEIGHTS, Environment
+from mirror.closed.environment.variables import CACHES, UNSET, WEIGHTS, WIDTH, Environment
 
 _CSH_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:+,=@-")
 
@@ -44,6 +44,9 @@ def sh_script(environment: Environment) -> str:
         "# A user without a name, as in many containers: torch's import asks for one.",
         '[ -n "${LOGNAME:-}${USER:-}" ] || command id -un >/dev/null 2>&1 || export LOGNAME="uid-$(command id -u)"',
         f'_mirror_jit="$_mirror_cache/mirror/jit/{key}"',
+        "# Compiled files hold this path, and serve another user only where it is as long ('mirror cache').",
+        f'_mirror_zeros=$(({WIDTH - 1} - $(command printf %s "$_mirror_jit" | command wc -c)))',
+        '[ "$_mirror_zeros" -le 0 ] || _mirror_jit="${_mirror_jit}_$(command printf "%0${_mirror_zeros}d" 0)"',
         *(f'export {name}="$_mirror_jit{"/" * bool(below)}{below}"' for name, below in CACHES.items()),
         "# Whose the cache is, for 'mirror gc --caches'.",
         '[ -L "$_mirror_jit/generation" ] || {',
@@ -54,7 +57,7 @@ def sh_script(environment: Environment) -> str:
         f'if [ -L {generation}/warm ] && [ ! -e "$_mirror_jit/$(command readlink {generation}/warm).json" ]; then',
         f"  {_fill_command(environment, shlex.quote)} || :",
         "fi",
-        "unset _mirror_cache _mirror_jit",
+        "unset _mirror_cache _mirror_jit _mirror_zeros",
     ]
     return "\n".join(lines) + "\n"
 
@@ -101,6 +104,9 @@ def fish_script(environment: Environment) -> str:
         "    set -gx LOGNAME uid-(command id -u)",
         "end",
         f'set -g _mirror_jit "$_mirror_cache/mirror/jit/{key}"',
+        "# Compiled files hold this path, and serve another user only where it is as long ('mirror cache').",
+        f'set -g _mirror_zeros (math {WIDTH - 1} - (command printf %s "$_mirror_jit" | command wc -c))',
+        'test $_mirror_zeros -le 0; or set -g _mirror_jit "$_mirror_jit"_(command printf "%0"$_mirror_zeros"d" 0)',
         *(f'set -gx {name} "$_mirror_jit{"/" * bool(below)}{below}"' for name, below in CACHES.items()),
         "# Whose the cache is, for 'mirror gc --caches'.",
         'if not test -L "$_mirror_jit/generation"',
@@ -111,7 +117,7 @@ def fish_script(environment: Environment) -> str:
         f'if test -L {generation}/warm; and not test -e "$_mirror_jit/"(command readlink {generation}/warm).json',
         f"    {_fill_command(environment, _fish_quote)}",
         "end",
-        "set -e _mirror_cache; set -e _mirror_models; set -e _mirror_jit",
+        "set -e _mirror_cache; set -e _mirror_models; set -e _mirror_jit; set -e _mirror_zeros",
     ]
     return "\n".join(lines) + "\n"
 

@@ -87,6 +87,11 @@ user would hit what another's server compiled. On a GPU it reads the first for t
 get one place of the generation, which is not there."""
 
 
+WIDTH = 160
+"""Bytes of the path of a cache directory. torch's and vLLM's compiled graphs hold absolute paths, of which some are written to
+again, in pickles that tell each text's length: they serve another user only where the path that is put there is as long."""
+
+
 class GenerationDamaged(MirrorError):
     """What a generation says about itself, or a file of it, is gone or was altered.
 
@@ -212,7 +217,7 @@ class Environment:
 
     def caches(self, base: Mapping[str, str]) -> Path:
         """The generation's own directory for compiled kernels, of the user whose environment ``base`` is."""
-        return jit_home(cache_home(base, self.generation)) / self.jit_key()
+        return of_one_width(jit_home(cache_home(base, self.generation)) / self.jit_key())
 
 
 def _name_of_nobody(base: Mapping[str, str]) -> dict[str, str]:
@@ -238,6 +243,12 @@ def cache_home(base: Mapping[str, str], generation: Path) -> Path:
         return Path(base["XDG_CACHE_HOME"])
     home = base.get("HOME", "")
     return Path(home if home.startswith("/") else generation) / ".cache"
+
+
+def of_one_width(place: Path) -> Path:
+    """A cache directory's path, made ``WIDTH`` bytes long with zeros after its key; as it is where it is that long already."""
+    zeros = WIDTH - 1 - len(os.fsencode(place))
+    return place.with_name(f"{place.name}_{'0' * zeros}") if zeros > 0 else place
 
 
 def jit_home(caches: Path) -> Path:

@@ -3,7 +3,9 @@
 ``mirror.closed.warm.key`` compares the first part with a host; ``mirror.closed.warm.layer`` holds files to the second.
 
 Rules: paths are plain and below the layer, each there once, none within another; a file that named the cache directory it came
-from has ``PLACE`` there instead, so that it holds no path of the host that compiled it.
+from has ``PLACE`` there instead, or ``WIDE_PLACE`` where only a path of as many bytes can stand, so that it holds no path of
+the host that compiled it. Layers of the format's first version are refused: their pickles name a directory of that host, and
+a server that loads one writes there, and ends.
 
 Example::
 
@@ -16,10 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirror.closed.environment.variables import WIDTH
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 
-FORMAT = "mirror-warm/1"
+FORMAT = "mirror-warm/2"
 DOCUMENT = "meta/warm.json"
 CACHES = "files/caches.tar"
 """The two members of a layer's file: what it says of itself, and a tar of what it holds."""
@@ -30,7 +33,10 @@ TOP = "caches"
 MAX_BYTES = 64 << 20
 MAX_FILES = 200_000
 PLACE = b"@MIRROR-CACHE-DIRECTORY@"
-"""Stands for a user's cache directory."""
+"""Stands for a user's cache directory in a text."""
+
+WIDE_PLACE = b"@MIRROR-CACHE-DIRECTORY-OF-THIS-LENGTH".ljust(WIDTH, b"@")
+"""Stands for one in a file that tells the lengths of what it holds."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +90,14 @@ class Member:
         size: bytes.
         sha256: of them.
         has_place: whether ``PLACE`` is in it.
+        has_wide_place: whether ``WIDE_PLACE`` is in it.
     """
 
     path: str
     size: int
     sha256: Sha256Hex
     has_place: bool = False
+    has_wide_place: bool = False
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Member:

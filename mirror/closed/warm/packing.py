@@ -5,8 +5,8 @@ The file is an ordinary bundle (DESIGN.md section 5) of the stack's name: ``file
 ``mirror verify``, ``approve``, ``reject``; and any tar.
 
 Rules: only regular files of this user's own cache directory go in, which nobody else may write, for what is in it will be run
-by others; each is read once; a file that names its own directory has a placeholder there; nothing is written but the output,
-which is there whole or not at all; it must be signed by a builder of the trusted root.
+by others; each is read once; a file that names its own directory has a placeholder there, or stays behind; nothing is written
+but the output, which is there whole or not at all; it must be signed by a builder of the trusted root.
 
 Example::
 
@@ -29,9 +29,20 @@ from pathlib import Path
 from typing import IO, Any, Callable
 
 from mirror import __version__
-from mirror.closed.environment.variables import load_environment
+from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.warm.document import CACHES, DOCUMENT, MAX_FILES, PLACE, TOP, Key, Layer, Member, member_path
+from mirror.closed.warm.document import (
+    CACHES,
+    DOCUMENT,
+    MAX_FILES,
+    PLACE,
+    TOP,
+    WIDE_PLACE,
+    Key,
+    Layer,
+    Member,
+    member_path,
+)
 from mirror.closed.warm.key import key_here
 from mirror.closed.warm.layer import layer_directory
 from mirror.closed.warm.private import refuse_shared
@@ -83,14 +94,15 @@ class Packed:
         sha256: of it.
         layer: what it says of itself.
         signers: names of the builders who signed.
-        kept_paths: binary files that hold the cache directory's path, and are as they were; programs look past it, as a rule.
+        left_out: binary files that name the cache directory by a path of another length than ``WIDTH``: by what a link leads
+            to, or in a home whose own path is too long.
     """
 
     path: Path
     sha256: Sha256Hex
     layer: Layer
     signers: tuple[str, ...]
-    kept_paths: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def compiled(self) -> dict[str, int]:
@@ -106,7 +118,7 @@ class Packed:
             "bytes": self.layer.size,
             "compiled": self.compiled,
             "signers": list(self.signers),
-            "kept_paths": list(self.kept_paths),
+            "left_out": list(self.left_out),
         }
 
 
@@ -156,7 +168,7 @@ def pack_layer(
             sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
     except OSError as exc:
         raise Unwritable(str(output), exc.strerror or str(exc)) from exc
-    return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.kept_paths))
+    return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.left_out))
 
 
 def _assembled(
@@ -190,7 +202,7 @@ class _Gathering:
     """The files of a cache directory and of the layer below it, on their way into one tar.
 
     Attributes:
-        kept_paths: as ``Packed``.
+        left_out: as ``Packed``.
         sha256: of the tar, once ``layer`` was called.
     """
 
@@ -202,7 +214,7 @@ class _Gathering:
             dict.fromkeys(name.encode() for name in (str(place), os.path.realpath(place)) if _PLAIN.fullmatch(name))
         )
         self._tally = NativeTally(gpus=False)
-        self.kept_paths: list[str] = []
+        self.left_out: list[str] = []
 
     def layer(self, key: Key, now: int) -> Layer:
         """Write the tar."""
@@ -215,19 +227,26 @@ class _Gathering:
             tarfile.open(fileobj=self._payload, mode="w", format=tarfile.GNU_FORMAT) as tar,
         ):
             for path, (source, _) in found.items():
-                data, has_place = self._portable(path, _contents(source))
+                data = _contents(source)
+                advance(len(data))
+                place = self._place_in(data)
+                if place is None:
+                    self.left_out.append(path)
+                    continue
+                for name in self._names if place else ():
+                    data = data.replace(name, place)
                 self._tally.add(io.BytesIO(data), path)
                 info = tarfile.TarInfo(f"{TOP}/{path}")
                 info.size, info.mode = len(data), 0o644
                 tar.addfile(info, io.BytesIO(data))
-                members.append(Member(path, len(data), Sha256Hex(hashlib.sha256(data).hexdigest()), has_place))
-                advance(len(data))
+                digest = Sha256Hex(hashlib.sha256(data).hexdigest())
+                members.append(Member(path, len(data), digest, place == PLACE, place == WIDE_PLACE))
         self._payload.flush()
         self._payload.seek(0)
-        digest = hashlib.sha256()
+        whole = hashlib.sha256()
         while chunk := self._payload.read(1 << 20):
-            digest.update(chunk)
-        self.sha256 = Sha256Hex(digest.hexdigest())
+            whole.update(chunk)
+        self.sha256 = Sha256Hex(whole.hexdigest())
         glibc = newest_glibc(self._tally.native().needs, key.arch)
         return Layer(replace(key, glibc=glibc), now, tuple(members))
 
@@ -247,20 +266,22 @@ class _Gathering:
                 raise Unreadable(str(self._place / path), str(exc)) from exc
         return found
 
-    def _portable(self, path: str, data: bytes) -> tuple[bytes, bool]:
-        """A file without the path of the directory that it was made in, where that is a text."""
-        if not any(name in data for name in self._names):
-            return data, False
-        try:
-            is_text = b"\0" not in data and len(data) <= _MAX_REWRITTEN and PLACE not in data and bool(data.decode())
-        except UnicodeDecodeError:
-            is_text = False
-        if not is_text:
-            self.kept_paths.append(path)
-            return data, False
-        for name in self._names:
-            data = data.replace(name, PLACE)
-        return data, True
+    def _place_in(self, data: bytes) -> bytes | None:
+        """What stands in a file for the directory that it was made in: nothing where it names none, None where nothing can."""
+        named = [name for name in self._names if name in data]
+        if not named:
+            return b""
+        if len(data) <= _MAX_REWRITTEN and b"\0" not in data and PLACE not in data and _is_text(data):
+            return PLACE
+        fits = all(len(name) == WIDTH for name in named) and WIDE_PLACE not in data
+        return WIDE_PLACE if fits else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]]:

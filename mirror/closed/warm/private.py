@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.environment.caches import remember
-from mirror.closed.environment.variables import load_environment
+from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
-from mirror.closed.warm.document import PLACE, Layer, Member
+from mirror.closed.warm.document import PLACE, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
 from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program
@@ -124,7 +124,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     wrong = faults(layer.key, here)
     if wrong:
         raise LayerDoesNotFit(str(directory), wrong)
-    left_out = notes(layer.key, here)
+    left_out = (*notes(layer.key, here), *_unplaced(layer, place))
     try:
         with _alone(place):
             if facts_of(place / f"{directory.name}.json"):
@@ -154,7 +154,23 @@ def _is_wanted(member: Member, layer: Layer, driver: str, place: Path) -> bool:
     top = member.path.split("/", 1)[0]
     if top == AOT or (top == DRIVER and layer.key.driver != driver):
         return False
+    return _can_name(member, place)
+
+
+def _can_name(member: Member, place: Path) -> bool:
+    """Whether a file can name this cache directory where it named the one that it was made in."""
+    if member.has_wide_place and len(os.fsencode(place)) != WIDTH:
+        return False
     return not member.has_place or _PLAIN.fullmatch(str(place)) is not None
+
+
+def _unplaced(layer: Layer, place: Path) -> Iterator[str]:
+    count = sum(not _can_name(member, place) for member in layer.files)
+    if count:
+        yield (
+            f"{count} of {len(layer.files)} files are not used, for they hold the path of their cache directory, and {place} "
+            f"is too long or too odd for that: XDG_CACHE_HOME can name a shorter one"
+        )
 
 
 def _copy(member: Member, directory: Path, place: Path) -> bool:
@@ -170,6 +186,8 @@ def _copy(member: Member, directory: Path, place: Path) -> bool:
     data = _whole(member, directory)
     if member.has_place:
         data = data.replace(PLACE, os.fsencode(place))
+    if member.has_wide_place:
+        data = data.replace(WIDE_PLACE, os.fsencode(place))
     for above in reversed(target.relative_to(place).parents):
         (place / above).mkdir(mode=0o700, exist_ok=True)
     temporary = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.{os.getpid()}.tmp")

@@ -157,9 +157,10 @@ def _pack(args: argparse.Namespace) -> int:
         out(f"  {line}")
     for line in _counts("compiled", made.compiled):
         out(f"  {line}")
-    if made.kept_paths:
+    if made.left_out:
         out(
-            f"  note       {counted(len(made.kept_paths), 'binary file')} name this cache directory, and stay as they are"
+            f"  note       {counted(len(made.left_out), 'binary file')} left out: they name this cache directory by a path "
+            "that is too long, or through a link"
         )
     out(
         spoken(

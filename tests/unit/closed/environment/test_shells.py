@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.environment.shells import as_document, csh_script, fish_script, sh_script
-from mirror.closed.environment.variables import CACHES, WEIGHTS, Environment
+from mirror.closed.environment.variables import CACHES, WEIGHTS, Environment, of_one_width
 from tests.unit.closed.environment.test_variables import MANIFEST
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "busybox") if shutil.which(shell)]
@@ -186,7 +186,8 @@ def test_caches_follow_the_base_directory_specification_and_never_lie_in_tmp(
         given = variables(tmp_path, **changes)
         # Without HOME fish asks the passwd file for it.
         for found in [source("sh", environment, given)] + [source_fish(environment, given)] * ("HOME" in given):
-            assert found["TRITON_CACHE_DIR"] == f"{place}/mirror/jit/{environment.jit_key()}/triton"
+            jit = of_one_width(Path(place, "mirror/jit", environment.jit_key()))
+            assert found["TRITON_CACHE_DIR"] == f"{jit}/triton"
 
 
 @pytest.mark.parametrize("shell", [shell for shell in ("sh", "fish") if shutil.which(shell)])
@@ -214,7 +215,8 @@ def test_a_document_for_programs(tmp_path: Path) -> None:
     assert (found["stack"], found["generation"], found["unset"]) == ("h100", "/p/gens/5-abababababab", ["PYTHONHOME"])
     assert found["prepend"]["PATH"] == [f"/p/gens/5-abababababab/{below}" for below in ("bin", "venv/bin", "cuda/bin")]
     assert found["set"]["CUDA_HOME"] == "/p/gens/5-abababababab/cuda"
-    assert found["set"]["VLLM_CACHE_ROOT"] == f"/home/ann/.cache/mirror/jit/{environment.jit_key()}/vllm"
+    jit = of_one_width(Path("/home/ann/.cache/mirror/jit", environment.jit_key()))
+    assert found["set"]["VLLM_CACHE_ROOT"] == f"{jit}/vllm"
     assert set(CACHES) | {WEIGHTS} <= set(found["set"])
     assert not set(found["prepend"]) & set(found["set"])
 
@@ -250,3 +252,14 @@ def test_a_program_of_a_user_without_a_name_gets_one(tmp_path: Path) -> None:
         named = "LOGNAME" not in environment.changes({"USER": "alice"}, tmp_path)
         os._exit(0 if unnamed and named else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("shell", [shell for shell in ("sh", "bash", "dash", "zsh", "fish") if shutil.which(shell)])
+@pytest.mark.parametrize("home", ["/h", "/home/Zoë Müller", "/" + "x" * 109, "/" + "x" * 200])
+def test_every_shell_makes_the_caches_path_as_long_as_mirror_does(
+    shell: str, home: str, environment: Environment, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, XDG_CACHE_HOME=home, LC_ALL="C.UTF-8")
+    found = (source_fish if shell == "fish" else lambda *words: source(shell, *words))(environment, given)
+    assert found["VLLM_CACHE_ROOT"] == str(environment.caches(given) / "vllm")
+    assert not [name for name in found if name.startswith("_mirror")]

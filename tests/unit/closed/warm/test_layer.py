@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mirror.closed.environment.variables import WIDTH
 from mirror.closed.garbage import collect
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.warm.carried import NotALayer, open_layer
 from mirror.closed.warm.document import CACHES as TAR
-from mirror.closed.warm.document import DOCUMENT, Layer, Member
+from mirror.closed.warm.document import DOCUMENT, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit
 from mirror.closed.warm.layer import LayerDamaged, check_layer, layer_of, read_layer, remove_layer
 from mirror.closed.warm.packing import NothingToPack
@@ -69,7 +71,8 @@ def test_it_holds_what_can_be_carried_and_names_no_place_of_its_maker(
     ]  # fmt: skip
     assert found[GROUP] == b'{"child_paths": {"k.cubin": "@MIRROR-CACHE-DIRECTORY@/triton/ABC/k.cubin"}}'
     place = str(host.caches(generation)).encode()
-    assert {path for path, data in found.items() if place in data} == {"inductor/fxgraph/ab/abc/def"}
+    assert found["inductor/fxgraph/ab/abc/def"] == b"\0pickled, made in " + WIDE_PLACE
+    assert not [path for path, data in found.items() if place in data]
     assert (key.gpus, key.driver, key.generation) == ((H100,), "580.65.06", str(generation.path))
 
 
@@ -294,3 +297,25 @@ def test_a_link_that_is_not_ours_leads_to_no_layer(generation: Generation, host:
     (generation.path / "warm").symlink_to(target)
     assert layer_of(generation) is None
     assert host.fill(generation) is None
+
+
+def test_a_pickle_that_names_a_directory_of_another_length_stays_behind(
+    generation: Generation, host: Host, store: TrustStore, tmp_path: Path
+) -> None:
+    host.variables["XDG_CACHE_HOME"] = str(host.home / ("a" * 150))
+    host.compile(generation)
+    made = pack(generation, host, store, tmp_path / "l.tar")
+    assert made.left_out == ("inductor/fxgraph/ab/abc/def",)
+    with open_layer(made.path, store) as carried:
+        assert "inductor/fxgraph/ab/abc/def" not in {member.path for member, _ in carried.files()}
+
+
+def test_a_pickle_that_names_it_through_a_link_stays_behind(
+    generation: Generation, host: Host, store: TrustStore, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(host.home)
+    host.variables["HOME"] = str(tmp_path / "link")
+    place = host.compile(generation)
+    (place / "inductor/fxgraph/ab/abc/ghi").write_bytes(b"\0made in " + os.fsencode(place.resolve()))
+    assert len(os.fsencode(place)) == WIDTH
+    assert pack(generation, host, store, tmp_path / "l.tar").left_out == ("inductor/fxgraph/ab/abc/ghi",)

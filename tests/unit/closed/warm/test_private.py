@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.warm.key import LayerDoesNotFit
 from mirror.closed.warm.private import SharedCaches
@@ -159,3 +161,26 @@ def test_a_link_in_the_place_of_a_file_is_not_written_through(
     (place / KERNEL).symlink_to(tmp_path / "elsewhere")
     host.fill(generation)
     assert not (tmp_path / "elsewhere").exists()
+
+
+PICKLE = "inductor/fxgraph/ab/abc/def"
+
+
+def test_a_pickle_names_the_users_own_directory_in_as_many_bytes(generation: Generation, host: Host) -> None:
+    host.fill(generation)
+    place = host.caches(generation)
+    assert len(os.fsencode(place)) == WIDTH
+    assert (place / PICKLE).read_bytes() == b"\0pickled, made in " + os.fsencode(place)
+
+
+def test_a_home_whose_path_is_too_long_goes_without_them(generation: Generation, host: Host) -> None:
+    host.variables["XDG_CACHE_HOME"] = str(host.home / ("a" * 150))
+    filled = host.fill(generation)
+    assert filled is not None
+    place = host.caches(generation)
+    assert place.name == load_environment(generation).jit_key()
+    assert filled.notes == (
+        f"1 of 8 files are not used, for they hold the path of their cache directory, and {place} is too long or too odd for "
+        "that: XDG_CACHE_HOME can name a shorter one",
+    )
+    assert not (place / PICKLE).exists() and (place / KERNEL).exists()
