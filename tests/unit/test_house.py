@@ -41,7 +41,7 @@ ORDER = {
         "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",
         "soundness", "kinds", "building", "upgrade_check", "install", "garbage", "site", "which", "doctor",
     ),
-    "review": ("markup", "decisions", "questions", "report", "page"),
+    "review": ("markup", "decisions", "questions", "kinds", "report", "page"),
     "cli": (
         "streams", "terminal", "prose", "pager", "caller", "document", "console", "findings", "signers", "options", "parsing",
         "stacktargets", "deltas", "failure", "main", "grammar", "manpage", "commands",
@@ -147,31 +147,6 @@ def parses(path: Path) -> bool:
 def test_documents_are_read_by_strict_json_and_parse_toml() -> None:
     """Elsewhere a document nested too deep, or a number of 5,000 digits, would be a traceback."""
     assert {path.relative_to(HOUSE).as_posix() for path in MODULES if parses(path)} == set(BARE_PARSING)
-
-
-TOOLCHAIN_KINDS = {
-    "core/kinds": "the kinds themselves",
-    "core/toolkit/carried.py": "reads both lists of a bundle",
-    "connected/stack/tables.py": "the registry of wishes",
-    "connected/locking/kinds.py": "the registry of locks",
-    "connected/toolchain": "where both are pinned",
-    "closed/selftest/compiling.py": "names what is missing as its source calls it",
-    "closed/doctor/trial.py": "the same",
-}
-"""Modules that name RPMs or component archives as kinds, besides those kinds' own, and why."""
-OWN = re.compile(r"(^|/)_?(rpm|redist)\w*\.py$")
-
-
-def test_the_two_kinds_of_toolchain_packages_are_named_in_their_own_modules() -> None:
-    """Whoever else asks has ``stack.toolchain``, ``locks.toolchain``, ``Kind.is_toolchain`` or loops over a registry."""
-    words = {"RPM", "REDIST", "RpmLock", "RedistLock", "RpmWishes", "RedistWishes"}
-    named = set()
-    for path in MODULES:
-        place = path.relative_to(HOUSE).as_posix()
-        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
-        if names & words and not OWN.search(place):
-            named.add(next((known for known in TOOLCHAIN_KINDS if place.startswith(known)), place))
-    assert named <= set(TOOLCHAIN_KINDS)
 
 
 LOOSE_LOOKS = {"exists", "lexists", "is_dir", "is_file", "is_symlink", "isdir", "isfile", "islink"}
