@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
+import importlib.util
 import pkgutil
 import re
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,66 @@ def test_within_a_room_imports_only_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[:2] == ["mirror", here[0]] and len(parts) > 2 and parts[2] != here[1]:
             assert floors.index(parts[2]) < floors.index(here[1]), f"{'.'.join(here)} imports {name}"
+
+
+FLOORS = {
+    "core/bundle": (
+        "layout", "signaturearea", "manifest", "dossier", "writer", "volumes", "delta", "reader", "offered_roots",
+    ),
+    "core/logs": (
+        "finding", "layers", "logtext", "origin", "suspects", "compilerwords", "symptom", "symptoms", "rules", "explained",
+    ),
+    "closed/doctor": (
+        "host", "installed", "trial", "facts", "detect", "here", "machine", "stack", "checkup", "page",
+    ),
+}  # fmt: skip
+"""The same of each package that holds others."""
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_within_a_package_imports_only_point_down(package: str) -> None:
+    floors = FLOORS[package]
+    entries = {
+        path.stem for path in (HOUSE / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert entries - {"__init__"} == set(floors)
+    base = f"mirror.{package.replace('/', '.')}."
+    for path in (HOUSE / package).rglob("*.py"):
+        here = path.relative_to(HOUSE / package).with_suffix("").parts[0]
+        for name in imports(path) if here != "__init__" else ():
+            there = name.removeprefix(base).partition(".")[0]
+            if name.startswith(base) and there != here:
+                assert floors.index(there) < floors.index(here), f"{package}/{here} imports {name}"
+
+
+def test_every_package_that_holds_others_says_in_which_order() -> None:
+    inner = {path.parents[1].relative_to(HOUSE).as_posix() for path in HOUSE.glob("*/*/*/__init__.py")}
+    assert inner - {"cli/commands", "connected/probe"} == set(FLOORS)  # the rooms' commands, and a project of its own
+
+
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes of a circle; empty where there is none."""
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as exc:
+        return list(exc.args[1])
+    return []
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    """At whatever depth; of a room, each module is for itself."""
+    packages: dict[Path, str] = {}
+    for path in MODULES:
+        inside = path.relative_to(HOUSE).parts
+        packages[path] = ".".join(inside[:-1] if len(inside) > 2 else inside).removesuffix(".py")
+    arrows: dict[str, set[str]] = {package: set() for package in packages.values()}
+    for path, package in packages.items():
+        for name in imports(path) if len(path.relative_to(HOUSE).parts) > 1 else ():
+            parts = name.split(".")[1:]
+            there = next((one for n in range(len(parts), 0, -1) if (one := ".".join(parts[:n])) in arrows), package)
+            arrows[package] |= {there} - {package}
+    assert circles(arrows) == []
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a"]}) != []
 
 
 @pytest.mark.parametrize("room", ORDER)
@@ -301,3 +363,32 @@ def test_what_an_error_of_the_system_names_is_asked_for_in_one_way(path: Path) -
     if path.name == "errors.py":
         return
     assert not re.search(r"\.filename or |fsdecode\(exc\.filename", path.read_text()), path
+
+
+PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py" and path.parts[-3] != "commands"]
+"""But those of the commands, which ``mirror.core.commands`` names."""
+
+
+def entries(package: Path) -> set[str]:
+    """The modules and sub-packages of a package."""
+    inside = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    return {path.stem for path in inside} - {"__init__", "__main__"}
+
+
+def named(package: Path) -> set[str]:
+    """What the docstring of a package has in backticks."""
+    said = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    return set(re.findall(r"``([^`\n]+)``", said))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(HOUSE.parent)))
+def test_a_package_names_every_module_in_it(package: Path) -> None:
+    assert sorted(entries(package) - {name.split(".")[0] for name in named(package)}) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(HOUSE.parent)))
+def test_a_package_names_no_module_that_is_not_there(package: Path) -> None:
+    """Names in small letters are its own modules, those of a package in it, or libraries; others are named in full."""
+    known = entries(package).union(*(entries(package / one) for one in entries(package) if (package / one).is_dir()))
+    names = {name for name in named(package) if name.startswith("mirror.") or re.fullmatch(r"[a-z][a-z_0-9]*", name)}
+    assert sorted(name for name in names - known if importlib.util.find_spec(name) is None) == []

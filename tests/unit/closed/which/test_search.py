@@ -18,7 +18,7 @@ from mirror.closed.which.place import NoFileIndex, Place, bundled_place, install
 from mirror.closed.which.search import FileUnknown, toml_line, toml_table, which
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable
-from mirror.core.logs.log import explain
+from mirror.core.logs.explained.log import explain
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import BUNDLED, FILELISTS, HEADERS, INSTALLED, FileIndex, IndexedRpm
 from mirror.core.toolkit.toolchain import Unpacked

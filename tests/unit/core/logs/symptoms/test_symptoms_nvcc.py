@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.logs.log import explain
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.symptom import Context
 from mirror.core.target import Target
 from mirror.core.toolkit.rpmsource import RpmSource, trusted_rpms

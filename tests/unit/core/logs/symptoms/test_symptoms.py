@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.layers import LAYERS
-from mirror.core.logs.log import explain
 from mirror.core.logs.symptom import Context, Symptom, bring, package_of
 from mirror.core.logs.symptoms import BY_ROW, CONSEQUENCES, SYMPTOMS
 from tests.support.symptoms import ROWS, Excerpt, excerpts, made_tests
