@@ -45,7 +45,7 @@ from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
-from mirror.connected.packing.standing import Standing, written_state
+from mirror.connected.packing.unchanged import Unchanged, written_state
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -199,7 +199,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    beginning, written_before = head(data, signatures, roots), Standing(store)
+    beginning, written_before = head(data, signatures, roots), Unchanged(store)
     digest = written_before.digest(options.output, beginning, builder.root, progress)
     if digest is None:
         with _draft(options.output) as draft:

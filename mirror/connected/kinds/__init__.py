@@ -1,5 +1,6 @@
-"""The kinds of artifacts on the connected side: one module each, with what ``facet`` asks of it. A new kind is a module and a
-line here.
+"""The kinds of artifacts on the connected side: one module each, with what ``facet`` asks of it: ``tool``, ``wheel``, ``rpm``
+and ``redist`` with what they share as ``packages``, ``interpreter``, ``file``, ``model``. A new kind is a module and a line
+here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """The kinds of artifacts that a bundle carries, in the order in which they lie in it: the spine of the house.
 
 A kind is one module in each room that it needs: here what it is called and where it lies; in ``mirror.connected.kinds`` how it
-is pinned, planned, read and described; in ``mirror.closed.kinds`` how it is installed. A new kind is those modules and its
-line in each room's registry; whatever speaks of all artifacts loops over these.
+is pinned, planned, read and described; in ``mirror.review.kinds`` what of it is looked at again; in ``mirror.closed.kinds`` how
+it is installed. A new kind is those modules and its line in each room's registry; whatever speaks of all artifacts loops over
+these.
+
+``kind`` is what all are; ``tool``, ``wheel``, ``rpm``, ``redist``, ``interpreter``, ``file`` and ``model`` are in this order
+in a bundle.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 layer failed and what it lacked. They are read over the few lines of an end (``mirror.core.logs.explained.ending``), not over
 a whole log.
 
+``rule`` is what each is made of; they are of:
+
 1. ``loading``: libraries and symbols.
 2. ``machine``: driver, GPU, disks, memory, limits, peers.
 3. ``models``: their files, code and description, vocabularies.
