@@ -38,7 +38,7 @@ class Inputs:
         work: where they are kept between calls.
         stack: ``lockfiles/NAME.txt``.
         bundle: one that exists; None to make one of the stack.
-        rpm_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
+        toolchain_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
         without_toolchain: leaves the CUDA toolchain out of the bundle that is made.
         say: told of each thing that is made.
     """
@@ -49,12 +49,12 @@ class Inputs:
         stack: Path,
         *,
         bundle: Path | None = None,
-        rpm_repo: Path | None = None,
+        toolchain_repo: Path | None = None,
         without_toolchain: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.work, self.stack, self.say = work.resolve(), stack.resolve(), say
-        self._given, self._rpm_repo, self._without_toolchain = bundle, rpm_repo, without_toolchain
+        self._given, self._toolchain_repo, self._without_toolchain = bundle, toolchain_repo, without_toolchain
         self.work.mkdir(parents=True, exist_ok=True)
         os.environ["PYTHONPATH"] = str(_ROOT)
         if bundle is None:
@@ -109,8 +109,8 @@ class Inputs:
         return cache, output
 
     def _rpms(self) -> Path:
-        if self._rpm_repo:
-            return self._rpm_repo.resolve()
+        if self._toolchain_repo:
+            return self._toolchain_repo.resolve()
         repository = self.work / "cuda-13.0"
         self._run("making RPMs:", sys.executable, str(_ROOT / "scripts/cuda-rpms"), "-o", str(repository))
         return repository

@@ -279,7 +279,7 @@ def test_an_install_answers_with_the_files_place_and_with_its_wheels(desk: Desk)
     assert which(place, "nvidia/cu13/lib/libnvrtc.so").wheels
     assert [path for path, _ in which(place, "libmany.so").wheels] == [f"many/{n}/libmany.so" for n in range(5)]
     with pytest.raises(FileUnknown):
-        which(place, "left_pad.py")  # modules are Python's to find
+        which(place, "left_pad.py")  # Python finds modules itself
 
     log = ["a.cu:1:10: fatal error: nvrtc.h: No such file or directory"]
     seen = looks(explain(log).findings, {}, load_environment(current_generation(Prefix(installed.prefix))))

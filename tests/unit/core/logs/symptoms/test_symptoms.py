@@ -126,7 +126,7 @@ def test_words_of_a_log_are_quoted_where_they_become_a_command() -> None:
 
 
 def test_the_table_has_a_line_for_each_row() -> None:
-    script = Path(__file__).parents[4] / "scripts" / "doctor-table"
+    script = Path(__file__).parents[5] / "scripts" / "doctor-table"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     head, rule, *lines = done.stdout.splitlines()
     assert head.count("|") == rule.count("|") == 7
