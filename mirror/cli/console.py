@@ -54,7 +54,7 @@ def shown(words: str) -> str:
 
 def out(text: str = "") -> None:
     """A result for people, on stdout. On a terminal a sentence that is too long goes on below, between two words; what is
-    indented or in columns is somebody's to copy or to compare, and stays as it is."""
+    indented or in columns will be copied or compared, and stays as it is."""
     if is_terminal(sys.stdout):
         text = "\n".join(map(_folded, text.split("\n")))
     print(text)

@@ -14,7 +14,7 @@ from mirror.cli.caller import spoken
 from mirror.cli.terminal import BAD, FAINT, paint
 from mirror.cli.terminal import GOOD as GREEN
 from mirror.cli.terminal import WARNING as YELLOW
-from mirror.core.logs.explanation import Explanation
+from mirror.core.logs.explained.explanation import Explanation
 from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
 
 _STYLES = {PROBLEM: BAD, WARNING: YELLOW, GOOD: GREEN}

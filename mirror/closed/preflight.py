@@ -29,7 +29,7 @@ from mirror.core.cpus import held
 from mirror.core.cuda.gpus import capability_of
 from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER, TOOL, WHEEL
+from mirror.core.kinds import INTERPRETER, KINDS, TOOL, WHEEL
 from mirror.core.target import Target
 from mirror.core.targets.detected import Detected, GpuKind
 from mirror.core.targets.fit import Mismatch, mismatches
@@ -303,9 +303,9 @@ def needed_bytes(manifest: Manifest, copies_wheels: bool) -> int:
         copies_wheels: whether the wheels are copied out of the bundle before they are installed.
     """
     total = sum(map(_unpacked, manifest.artifacts))
-    total += sum(artifact.size for artifact in (*manifest.of(TOOL), *manifest.of(INTERPRETER)))
-    if copies_wheels:
-        total += sum(artifact.size for artifact in manifest.of(WHEEL))
+    for kind in KINDS:
+        if kind.is_copied or (kind is WHEEL and copies_wheels):
+            total += sum(artifact.size for artifact in manifest.of(kind))
     return total * 105 // 100
 
 

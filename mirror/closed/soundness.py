@@ -32,6 +32,7 @@ from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 
 MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
@@ -254,6 +255,6 @@ def _owner(damage: Damage, receipt: Receipt | None, expected: _Expected) -> str:
     if path.startswith("cuda/"):
         brought = receipt.toolchain.owner(path[len("cuda/") :]) if receipt and receipt.toolchain else None
         return brought.nevra if brought else "the CUDA toolkit"
-    if path.startswith("python/"):
+    if path.startswith(INTERPRETER.path("")):
         return "the carried Python"
     return "the venv" if path.startswith("venv/") else "mirror"

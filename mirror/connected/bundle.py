@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,14 +39,13 @@ from mirror.connected.delta.making import MadeDelta, check_base, make_delta
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.wheels import fitting_name
-from mirror.connected.kinds import FACETS
+from mirror.connected.kinds import FACETS, session_for
 from mirror.connected.kinds.facet import Gathered
-from mirror.connected.models.hub import hub_session
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.packing.installer import installer_bytes
 from mirror.connected.packing.leftout import LeftOut
-from mirror.connected.packing.standing import Standing, written_state
+from mirror.connected.packing.unchanged import Unchanged, written_state
 from mirror.connected.papers.osv import ask
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of
 from mirror.connected.papers.vetting import vet
@@ -63,7 +62,8 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import head, pack
 from mirror.core.errors import Unwritable
-from mirror.core.kinds import DIRECTORIES, MODEL, TOOL, WHEEL
+from mirror.core.kinds import DIRECTORIES, WHEEL
+from mirror.core.kinds.tool import MIRROR
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
@@ -171,8 +171,8 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
-    sessions = hub_session(options.jobs) if plan.of(MODEL) else nullcontext()  # gated models need the user's token
-    with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None), sessions as session:
+    drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
+    with drift, session_for(plan, options.jobs) as session:
         paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
     untried = try_interpreters(plan, paths, store, progress)
     looked_into = partial(_looked_into, paths=paths, store=store)
@@ -182,7 +182,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     contents = look_inside(gathered, store, progress)
     wheels = wheels_of(assembly, contents)
     found = [finding for facet in FACETS for finding in facet.findings(gathered)]
-    owners = {one.name for one in assembly.of(MODEL)}
+    owners = [one.name for one in assembly.carried()]
     gate = vet(wheels, plan.target, locks.stack, compiled(assembly, contents), locks.packages, found, owners)
     add_papers(assembly, plan, locks, built, gate, contents)
     notes = (
@@ -199,7 +199,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         enforce(options.policy, manifest, lambda paper: _paper(assembly, paper))
     data = manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    beginning, written_before = head(data, signatures, roots), Standing(store)
+    beginning, written_before = head(data, signatures, roots), Unchanged(store)
     digest = written_before.digest(options.output, beginning, builder.root, progress)
     if digest is None:
         with _draft(options.output) as draft:
@@ -263,7 +263,7 @@ def _draft(output: Path) -> Iterator[Path]:
 def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tuple[BuiltWheel, ...]) -> Gathered:
     """Gather the members of the bundle."""
     assembly = Assembly(plan)
-    assembly.add_bytes(TOOL.path("mirror.pyz"), installer_bytes())
+    assembly.add_bytes(MIRROR, installer_bytes())
     sizes = {digest: size for facet in FACETS for digest, size in facet.sizes(plan, paths).items()}
     for part in plan.parts:
         assembly.add_file(

@@ -30,7 +30,7 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
 from mirror.connected.locking.consistency import check_consistency
 from mirror.connected.locking.copies import Copies
-from mirror.connected.locking.drafts import PARTS, Draft, LockedFile, LockOptions
+from mirror.connected.locking.drafts import BUILD, PARTS, PYTHON, Draft, LockedFile, LockOptions
 from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
@@ -49,10 +49,10 @@ from mirror.core.system.durable import write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
-_ENDINGS = {"python": "txt", "build": "build.txt"}
+_ENDINGS = {PYTHON: "txt", BUILD: "build.txt"}
 _TITLES = {
-    "python": "The Python side of {}.toml, locked by mirror: one file for each project.",
-    "build": "What the builds of {}.toml need, locked by mirror: one file for each project.",
+    PYTHON: "The Python side of {}.toml, locked by mirror: one file for each project.",
+    BUILD: "What the builds of {}.toml need, locked by mirror: one file for each project.",
 }
 
 
@@ -138,7 +138,7 @@ def restamp(path: Path, now: int | None = None) -> None:
         file = path.with_name(f"{stack.name}.{ending}")
         if file.is_file():
             lock = replace(read_lock(file), locked=moment)
-            lock = replace(lock, stack=stack.digest) if part == "python" else lock
+            lock = replace(lock, stack=stack.digest) if part == PYTHON else lock
             write_file(file, lock.encode(_TITLES[part].format(stack.name)))
 
 
@@ -207,15 +207,15 @@ def _python_side(
         with Index.of(stack, store) as index:
             pinning = Pinning(stack, index, options.resolver, progress, options.without, store)
             sdists = pinning.sdists(store)
-            if "python" in paths:
+            if PYTHON in paths:
                 # NAME.toml travels in the bundle: another one is another bundle, which needs a sequence number of its own.
-                lock = pinning.python(sdists, preferred["python"])
+                lock = pinning.python(sdists, preferred[PYTHON])
                 check_consistency(lock, stack)
-                locks["python"] = replace(lock, stack=stack.digest, wishes=wishes)
-            if "build" in paths:
-                locks["build"] = pinning.builds(sdists, preferred["build"])
-            if "python" in paths:
-                kept_out = pinning.kept_out(locks["python"], sdists, preferred["python"])
+                locks[PYTHON] = replace(lock, stack=stack.digest, wishes=wishes)
+            if BUILD in paths:
+                locks[BUILD] = pinning.builds(sdists, preferred[BUILD])
+            if PYTHON in paths:
+                kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON])
 
     def encoded(locked: int) -> dict[str, bytes]:
         return {
@@ -228,7 +228,7 @@ def _python_side(
         same = encoded(old)
         if all(same[part] == previous[part].data for part in paths):
             data = same
-    unpinned = locks["python"].unpinned if "python" in locks else ()
+    unpinned = locks[PYTHON].unpinned if PYTHON in locks else ()
     drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins)) for part in paths)
     moved = tuple(
         move

@@ -1,7 +1,7 @@
 """Words for people: sizes and counts the same wherever one reads them, and what may have been meant by a word not known.
 
-One rule of near misses for commands, options, keys of a TOML file, stacks and projects. What is known, and what becomes of
-the word, is the caller's business.
+One rule of near misses for commands, options, keys of a TOML file, stacks and projects. The caller knows which
+words there are, and decides what becomes of one that is not known.
 
 Rules: only what is close is offered, and nothing is ever taken in a word's place.
 

@@ -58,8 +58,8 @@ class Bundle:
     @staticmethod
     def make(directory: Path) -> Bundle:
         packager = Packager()
-        (directory / "rpms").mkdir()
-        rpms = toolkit(directory / "rpms", packager)
+        (directory / "packages").mkdir()
+        rpms = toolkit(directory / "packages", packager)
         first = make_root(role("root"), role("builder", "second", threshold=2))
         root = make_root(role("root"), role("builder", "second", threshold=2), version=2)
         written = []

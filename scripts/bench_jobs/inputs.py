@@ -38,8 +38,8 @@ class Inputs:
         work: where they are kept between calls.
         stack: ``lockfiles/NAME.txt``.
         bundle: one that exists; None to make one of the stack.
-        rpm_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
-        without_rpms: leaves the CUDA toolchain out of the bundle that is made.
+        toolchain_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
+        without_toolchain: leaves the CUDA toolchain out of the bundle that is made.
         say: told of each thing that is made.
     """
 
@@ -49,12 +49,12 @@ class Inputs:
         stack: Path,
         *,
         bundle: Path | None = None,
-        rpm_repo: Path | None = None,
-        without_rpms: bool = False,
+        toolchain_repo: Path | None = None,
+        without_toolchain: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.work, self.stack, self.say = work.resolve(), stack.resolve(), say
-        self._given, self._rpm_repo, self._without_rpms = bundle, rpm_repo, without_rpms
+        self._given, self._toolchain_repo, self._without_toolchain = bundle, toolchain_repo, without_toolchain
         self.work.mkdir(parents=True, exist_ok=True)
         os.environ["PYTHONPATH"] = str(_ROOT)
         if bundle is None:
@@ -91,14 +91,14 @@ class Inputs:
         return path
 
     def _made_bundle(self) -> Path:
-        path = self.work / f"{self.stack.stem}{'-without-rpms' if self._without_rpms else ''}.tar"
+        path = self.work / f"{self.stack.stem}{'-without-toolchain' if self._without_toolchain else ''}.tar"
         self._run("bundling", *MIRROR, "bundle", "--lock", str(self.stack), "-o", str(path), *self.rpm_options)
         return path
 
     @cached_property
     def rpm_options(self) -> tuple[str, ...]:
         """What ``mirror bundle`` is told of the toolchain."""
-        return ("--without", "toolchain") if self._without_rpms else ("--toolchain-repo", str(self._rpms()))
+        return ("--without", "toolchain") if self._without_toolchain else ("--toolchain-repo", str(self._rpms()))
 
     @cached_property
     def standing(self) -> tuple[Path, Path]:
@@ -109,8 +109,8 @@ class Inputs:
         return cache, output
 
     def _rpms(self) -> Path:
-        if self._rpm_repo:
-            return self._rpm_repo.resolve()
+        if self._toolchain_repo:
+            return self._toolchain_repo.resolve()
         repository = self.work / "cuda-13.0"
         self._run("making RPMs:", sys.executable, str(_ROOT / "scripts/cuda-rpms"), "-o", str(repository))
         return repository
@@ -141,7 +141,7 @@ class Inputs:
     def small_wheels(self, count: int) -> Path:
         """A lock of so many small wheels, which lie in a directory beside it."""
         home = self.work / f"growth-{count}"
-        wheels = home / "wheels"
+        wheels = home / "made"
         wheels.mkdir(parents=True, exist_ok=True)
         for number in range(count):
             make_wheel(wheels, f"small{number}", "1.0")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mirror.core.kinds import RPM
+from mirror.core.kinds import RPM, WHEEL
 
 from .inputs import MIRROR, Inputs
 from .measure import Command, Goal, Job
@@ -160,7 +160,7 @@ def verify(inputs: Inputs) -> Job:
 
 def deep(inputs: Inputs) -> Job:
     """What a reviewer runs; every wheel is read and judged anew, and nothing that the builder remembered is believed."""
-    unzip = f'for wheel in {shlex.quote(str(inputs.members / "wheels"))}/*.whl; do unzip -tqq "$wheel"; done'
+    unzip = f'for wheel in {shlex.quote(str(inputs.members / WHEEL.directory))}/*.whl; do unzip -tqq "$wheel"; done'
     return Job(
         "deep",
         Command("verify --deep", "exec " + _line(*_installer(inputs), "verify", "--deep", inputs.bundle)),
@@ -246,7 +246,7 @@ def install(inputs: Inputs) -> Job:
 
 
 def unpack(inputs: Inputs) -> Job:
-    rpms = inputs.members / "rpms"
+    rpms = inputs.members / RPM.directory
     loop = _UNPACK_RPMS.format(rpms=shlex.quote(str(rpms)))
     at_once = f"""printf '%s\\0' {shlex.quote(str(rpms))}/*.rpm | xargs -0 -P 2 -I@ sh -c 'rpm2cpio "@" | cpio -idmu --quiet'"""
     bsdtar = f'for rpm in {shlex.quote(str(rpms))}/*.rpm; do bsdtar -xf "$rpm"; done'

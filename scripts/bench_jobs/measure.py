@@ -1,4 +1,4 @@
-"""Running commands in turn and reading what the kernel says of each; which commands is ``jobs``' business.
+"""Running commands in turn and reading what the kernel says of each; ``jobs`` says which commands.
 
 Rules: one round runs every command of a job once, mirror's first, so that a machine that slows down slows all of them, and
 ratios are taken round by round; before each run the inputs are read, so that both find them in the page cache; nobody else's

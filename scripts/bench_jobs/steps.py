@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mirror.core.kinds import WHEEL
+from mirror.core.kinds import RPM, WHEEL
 
 
 def pack(members: Path, output: Path) -> None:
@@ -49,7 +49,9 @@ def unpack(members: Path, output: Path) -> None:
 
     listed = json.loads((members / "meta/rpms.json").read_bytes())
     target = Manifest.parse((members / "MANIFEST.json").read_bytes()).target
-    rpms = trusted_rpms(sorted((members / "rpms").iterdir()), keys=listed["key"], fingerprints=listed["fingerprints"])
+    rpms = trusted_rpms(
+        sorted((members / RPM.directory).iterdir()), keys=listed["key"], fingerprints=listed["fingerprints"]
+    )
     unpack_toolchain(rpms, output, target)
 
 

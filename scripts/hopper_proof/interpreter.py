@@ -34,7 +34,7 @@ def make_interpreter(output: Path) -> None:
         root = work / "root"
         for package in work.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", package, root], check=True)
-        python = work / "python"
+        python = work / "tree"
         for part in ("bin", "lib/python3.11", "include/python3.11"):
             shutil.copytree(root / "usr" / part, python / part, symlinks=True, ignore=_ignored)
         shutil.copy(next(root.glob("usr/include/*/python3.11/pyconfig.h")), python / "include/python3.11")

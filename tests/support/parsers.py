@@ -73,7 +73,7 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.index import VolumeIndex
 from mirror.core.errors import MirrorError
 from mirror.core.fields import strict_json
-from mirror.core.logs.log import explain_stream
+from mirror.core.logs.explained.log import explain_stream
 from mirror.core.policy.document import Policy
 from mirror.core.policy.spdx import is_allowed
 from mirror.core.signatures import openpgp, sshsig

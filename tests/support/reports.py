@@ -1,4 +1,4 @@
-"""Bundles with dossiers, for reports: each artifact is a few bytes, what is known of it is the test's to say.
+"""Bundles with dossiers, for reports: each artifact is a few bytes, the test says what is known of it.
 
 Example::
 

@@ -1,7 +1,7 @@
 """The doctor's rows and the tests that they have: excerpts of logs, and tests that make the real fault.
 
 ``tests/vectors/logs`` holds what the tools print; a test that makes a row's fault says so with ``@made("16")``. Both are read
-by ``tests/unit/core/logs/test_symptoms.py``, which holds that no row is without, and by ``scripts/doctor-table``.
+by ``tests/unit/core/logs/symptoms/test_symptoms.py``, which holds that no row is without, and by ``scripts/doctor-table``.
 
 Example::
 

@@ -10,6 +10,7 @@ import ast
 import builtins
 import doctest
 import importlib
+import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ from typing import NamedTuple
 import pytest
 from mypy import api
 
-from mirror.core.errors import InvalidDocument
+from mirror.connected.stack.file import Stack
+from mirror.connected.stack.targets import for_target
+from mirror.core.fields import Fields
+from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from tests.unit.test_house import HOUSE, MODULES
 
@@ -29,6 +33,19 @@ STANDARD = {
     **{name: f"import {name}" for name in ("functools", "io", "os", "sys", "time")},
 }
 """Names that examples use without an import of their own."""
+
+
+LEAST = """\
+[target]
+python = "3.11"
+arch = "x86_64"
+glibc = "2.34"
+gpu = "sm_90a"
+cuda = "13.0"
+[python]
+requirements = ["vllm==0.17.1", "setuptools"]
+build = ["vllm"]
+"""
 
 
 class Example(NamedTuple):
@@ -43,6 +60,10 @@ class Example(NamedTuple):
         return ast.parse(self.text)
 
 
+SCRIPTS = HOUSE.parent / "scripts"
+SOURCES = [*MODULES, *sorted(SCRIPTS.rglob("*.py"))]
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(HOUSE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -52,7 +73,7 @@ def blocks(docstring: str) -> Iterator[str]:
     """What is indented below each ``Example::``."""
     lines = docstring.splitlines()
     for number, line in enumerate(lines):
-        if line.strip() == "Example::":
+        if line.strip().endswith("Example::"):
             depth = len(line) - len(line.lstrip())
             below = lines[number + 1 :]
             inside = (row for row, text in enumerate(below) if text.strip() and len(text) - len(text.lstrip()) <= depth)
@@ -60,31 +81,34 @@ def blocks(docstring: str) -> Iterator[str]:
 
 
 def is_toml(text: str) -> bool:
-    try:
-        parse_toml(text.encode(), "example", 1 << 20)
-    except InvalidDocument:
-        return False
-    return text.startswith("[")
+    """By its first line, the header of a table."""
+    return bool(re.match(r"\[+[a-z.]+\]+ *(#.*)?$", text, re.MULTILINE))
+
+
+def is_typed(text: str) -> bool:
+    """Whether people type it into a shell."""
+    return text.startswith(("python ", "python3 "))
 
 
 def examples() -> Iterator[Example]:
-    for path in MODULES:
+    for path in SOURCES:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
                 for text in blocks(ast.get_docstring(node) or ""):
                     name = node.name if not isinstance(node, ast.Module) else ""
-                    if ">>>" not in text and not is_toml(text):
+                    if ">>>" not in text:
                         yield Example(module_name(path), f"{module_name(path)} {name}".strip(), text)
 
 
-EXAMPLES = list(examples())
+EVERY = list(examples())
+EXAMPLES = [one for one in EVERY if not is_toml(one.text) and not is_typed(one.text)]
 
 
 def homes() -> dict[str, set[str]]:
     """Where each name of the house is defined."""
     found = defaultdict(set)
-    for path in MODULES:
+    for path in SOURCES:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 found[node.name].add(module_name(path))
@@ -146,10 +170,12 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]
     where = homes()
     path = tmp_path_factory.mktemp("examples") / "examples_of_mirror.py"
     lines, owner = ["from __future__ import annotations", "from typing import Any"], ["", ""]
-    for number, example in enumerate(EXAMPLES):
-        new = source(example, number, where).splitlines()
-        lines += new
-        owner += [example.place] * len(new)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)  # as where a script is run
+        for number, example in enumerate(EXAMPLES):
+            new = source(example, number, where).splitlines()
+            lines += new
+            owner += [example.place] * len(new)
     path.write_text("\n".join(lines) + "\n")
     cache = HOUSE.parent / ".mypy_cache" / "examples"
     silent = ["--follow-imports=silent", "--ignore-missing-imports", "--no-strict-optional", "--no-error-summary"]
@@ -161,6 +187,25 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]
         _, row, words = line.removeprefix(str(path)).split(":", 2)
         found[owner[int(row) - 1]].append(f"{lines[int(row) - 1].strip()}   -> {words.strip()}")
     return found
+
+
+@pytest.mark.parametrize("example", [one for one in EVERY if is_toml(one.text)], ids=lambda example: example.place)
+def test_an_example_of_a_table_is_read(example: Example, tmp_path: Path) -> None:
+    """In the least NAME.toml that it can stand in."""
+    document = parse_toml(example.text.encode(), example.place, 1 << 20)
+    for name in document.get("targets", ()):
+        assert Target.from_fields(Fields(for_target(document, name, "", "")["target"], ""))
+    if "targets" not in document:
+        (tmp_path / "patches").mkdir()
+        (tmp_path / "patches" / "vllm-one-gpu.diff").write_text("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n")
+        (tmp_path / "example.toml").write_text(LEAST + example.text.replace('"..."', f'"{0:064}"'))
+        assert Stack.load(tmp_path / "example.toml")
+
+
+@pytest.mark.parametrize("example", [one for one in EVERY if is_typed(one.text)], ids=lambda example: example.place)
+def test_what_an_example_types_is_there(example: Example) -> None:
+    folder = HOUSE.parent.joinpath(*example.module.split(".")[:-1])
+    assert all((folder / line.split()[1]).is_file() for line in example.text.splitlines())
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.place)

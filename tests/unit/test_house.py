@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
+import importlib.util
 import pkgutil
 import re
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,7 @@ ORDER = {
         "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",
         "soundness", "kinds", "building", "upgrade_check", "install", "garbage", "site", "which", "doctor",
     ),
-    "review": ("markup", "decisions", "questions", "report", "page"),
+    "review": ("markup", "decisions", "questions", "kinds", "report", "page"),
     "cli": (
         "streams", "terminal", "prose", "pager", "caller", "document", "console", "findings", "signers", "options", "parsing",
         "stacktargets", "deltas", "failure", "main", "grammar", "manpage", "commands",
@@ -90,6 +92,66 @@ def test_within_a_room_imports_only_point_down(path: Path) -> None:
         parts = name.split(".")
         if parts[:2] == ["mirror", here[0]] and len(parts) > 2 and parts[2] != here[1]:
             assert floors.index(parts[2]) < floors.index(here[1]), f"{'.'.join(here)} imports {name}"
+
+
+FLOORS = {
+    "core/bundle": (
+        "layout", "signaturearea", "manifest", "dossier", "writer", "volumes", "delta", "reader", "offered_roots",
+    ),
+    "core/logs": (
+        "finding", "layers", "logtext", "origin", "suspects", "compilerwords", "symptom", "symptoms", "rules", "explained",
+    ),
+    "closed/doctor": (
+        "host", "installed", "trial", "facts", "detect", "here", "machine", "stack", "checkup", "page",
+    ),
+}  # fmt: skip
+"""The same of each package that holds others."""
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_within_a_package_imports_only_point_down(package: str) -> None:
+    floors = FLOORS[package]
+    entries = {
+        path.stem for path in (HOUSE / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert entries - {"__init__"} == set(floors)
+    base = f"mirror.{package.replace('/', '.')}."
+    for path in (HOUSE / package).rglob("*.py"):
+        here = path.relative_to(HOUSE / package).with_suffix("").parts[0]
+        for name in imports(path) if here != "__init__" else ():
+            there = name.removeprefix(base).partition(".")[0]
+            if name.startswith(base) and there != here:
+                assert floors.index(there) < floors.index(here), f"{package}/{here} imports {name}"
+
+
+def test_every_package_that_holds_others_says_in_which_order() -> None:
+    inner = {path.parents[1].relative_to(HOUSE).as_posix() for path in HOUSE.glob("*/*/*/__init__.py")}
+    assert inner - {"cli/commands", "connected/probe"} == set(FLOORS)  # the rooms' commands, and a project of its own
+
+
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes of a circle; empty where there is none."""
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as exc:
+        return list(exc.args[1])
+    return []
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    """At whatever depth; of a room, each module is for itself."""
+    packages: dict[Path, str] = {}
+    for path in MODULES:
+        inside = path.relative_to(HOUSE).parts
+        packages[path] = ".".join(inside[:-1] if len(inside) > 2 else inside).removesuffix(".py")
+    arrows: dict[str, set[str]] = {package: set() for package in packages.values()}
+    for path, package in packages.items():
+        for name in imports(path) if len(path.relative_to(HOUSE).parts) > 1 else ():
+            parts = name.split(".")[1:]
+            there = next((one for n in range(len(parts), 0, -1) if (one := ".".join(parts[:n])) in arrows), package)
+            arrows[package] |= {there} - {package}
+    assert circles(arrows) == []
+    assert circles({"a": ["b"], "b": ["c"], "c": ["a"]}) != []
 
 
 @pytest.mark.parametrize("room", ORDER)
@@ -147,31 +209,6 @@ def parses(path: Path) -> bool:
 def test_documents_are_read_by_strict_json_and_parse_toml() -> None:
     """Elsewhere a document nested too deep, or a number of 5,000 digits, would be a traceback."""
     assert {path.relative_to(HOUSE).as_posix() for path in MODULES if parses(path)} == set(BARE_PARSING)
-
-
-TOOLCHAIN_KINDS = {
-    "core/kinds": "the kinds themselves",
-    "core/toolkit/carried.py": "reads both lists of a bundle",
-    "connected/stack/tables.py": "the registry of wishes",
-    "connected/locking/kinds.py": "the registry of locks",
-    "connected/toolchain": "where both are pinned",
-    "closed/selftest/compiling.py": "names what is missing as its source calls it",
-    "closed/doctor/trial.py": "the same",
-}
-"""Modules that name RPMs or component archives as kinds, besides those kinds' own, and why."""
-OWN = re.compile(r"(^|/)_?(rpm|redist)\w*\.py$")
-
-
-def test_the_two_kinds_of_toolchain_packages_are_named_in_their_own_modules() -> None:
-    """Whoever else asks has ``stack.toolchain``, ``locks.toolchain``, ``Kind.is_toolchain`` or loops over a registry."""
-    words = {"RPM", "REDIST", "RpmLock", "RedistLock", "RpmWishes", "RedistWishes"}
-    named = set()
-    for path in MODULES:
-        place = path.relative_to(HOUSE).as_posix()
-        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
-        if names & words and not OWN.search(place):
-            named.add(next((known for known in TOOLCHAIN_KINDS if place.startswith(known)), place))
-    assert named <= set(TOOLCHAIN_KINDS)
 
 
 LOOSE_LOOKS = {"exists", "lexists", "is_dir", "is_file", "is_symlink", "isdir", "isfile", "islink"}
@@ -326,3 +363,32 @@ def test_what_an_error_of_the_system_names_is_asked_for_in_one_way(path: Path) -
     if path.name == "errors.py":
         return
     assert not re.search(r"\.filename or |fsdecode\(exc\.filename", path.read_text()), path
+
+
+PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py" and path.parts[-3] != "commands"]
+"""But those of the commands, which ``mirror.core.commands`` names."""
+
+
+def entries(package: Path) -> set[str]:
+    """The modules and sub-packages of a package."""
+    inside = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    return {path.stem for path in inside} - {"__init__", "__main__"}
+
+
+def named(package: Path) -> set[str]:
+    """What the docstring of a package has in backticks."""
+    said = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    return set(re.findall(r"``([^`\n]+)``", said))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(HOUSE.parent)))
+def test_a_package_names_every_module_in_it(package: Path) -> None:
+    assert sorted(entries(package) - {name.split(".")[0] for name in named(package)}) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(HOUSE.parent)))
+def test_a_package_names_no_module_that_is_not_there(package: Path) -> None:
+    """Names in small letters are its own modules, those of a package in it, or libraries; others are named in full."""
+    known = entries(package).union(*(entries(package / one) for one in entries(package) if (package / one).is_dir()))
+    names = {name for name in named(package) if name.startswith("mirror.") or re.fullmatch(r"[a-z][a-z_0-9]*", name)}
+    assert sorted(name for name in names - known if importlib.util.find_spec(name) is None) == []

@@ -150,7 +150,7 @@ def _wrapped(label: str, text: str, most: int) -> list[str]:
 
 
 class _Hide:
-    """Takes out of a text what is nobody's business."""
+    """Takes out of a text what an issue need not tell the world."""
 
     def __init__(self, replacements: Iterable[tuple[re.Pattern[str], str]]) -> None:
         self._replacements = tuple(replacements)

@@ -22,8 +22,8 @@ from mirror.closed.host.machine import Host
 from mirror.closed.selftest.selftest import FAILED, Check, self_test
 from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.kinds import REDIST, RPM
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
-from mirror.core.logs.log import explain
 from mirror.core.logs.symptom import Context
 from mirror.core.progress import SILENT, Progress
 

@@ -21,9 +21,6 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation
 from mirror.core.system.durable import write_file
 
-CARRIED = "tool/mirror.pyz"
-"""In a bundle."""
-
 OPTION = "mirror"
 """``-X mirror=NAME`` tells mirror by which name it was called; unlike a variable it is not handed on to programs."""
 

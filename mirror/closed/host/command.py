@@ -1,8 +1,8 @@
 """Programs that the installation starts: uv, pip, the new interpreter, nvcc.
 
 It holds how they are run: without a terminal, in an environment written here (nothing of the caller's but what is
-named), in a process group of their own, so that whatever stops us stops them too. What they are run for is the
-callers' business.
+named), in a process group of their own, so that whatever stops us stops them too. The
+caller knows what they are run for.
 
 Rule: no program of ours outlives its call, and none sees a setting of the user's that could change what gets
 installed.

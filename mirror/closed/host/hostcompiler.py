@@ -3,7 +3,7 @@
 Finding and asking it is here; that there is one on the PATH at all is a fact of ``mirror.closed.host.machine``.
 
 Rules: a compiler is asked for its version and nothing else; one that a person has named (``NVCC_CCBIN``) is judged and never
-replaced; one whose version cannot be read is left to nvcc to judge.
+replaced; one whose version cannot be read is judged by nvcc alone.
 
 Example::
 

@@ -1,5 +1,8 @@
 """The kinds of artifacts on the closed side: what installs each into a generation, in the order in which one needs the other.
-A new kind is a module and a line here."""
+
+``site`` is what they install into, ``copying`` takes a file out of a bundle; ``interpreter``, ``wheel``, ``toolchain``,
+``file``, ``model`` and ``tool`` install theirs. A new kind is a module and a line here.
+"""
 
 from __future__ import annotations
 

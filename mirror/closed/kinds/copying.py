@@ -1,6 +1,6 @@
 """Copying one artifact out of a bundle to where it belongs, its digest checked on the way.
 
-Where that is, is each kind's own business.
+Each kind's own module knows where that is.
 
 Rules: the file may have changed since the bundle was verified, so what is written is hashed as it is read; a copy that is not
 the signed one is removed; nothing that exists is written to, and no link is followed in its place.

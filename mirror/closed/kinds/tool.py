@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mirror.closed.environment.launcher import CARRIED, write_launcher
+from mirror.closed.environment.launcher import write_launcher
 from mirror.closed.kinds.site import Site
+from mirror.core.kinds.tool import MIRROR
 
 
 def install(site: Site) -> None:
     """uv and pip are used while installing, and not kept."""
-    carried = site.manifest.find(CARRIED)
+    carried = site.manifest.find(MIRROR)
     if carried is None:
         return
     directory = site.generation.launcher.parent

@@ -36,6 +36,7 @@ from mirror.closed.prefix.lock import holding
 from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
 from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.system.home import expand_home, home_directory
@@ -114,7 +115,7 @@ class Generation:
 
     @property
     def python(self) -> Path:
-        return self.path / "python"
+        return self.path / INTERPRETER.directory
 
     @property
     def env_script(self) -> Path:

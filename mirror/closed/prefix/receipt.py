@@ -25,6 +25,7 @@ from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields, canonical_json
+from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.toolkit.toolchain import Unpacked
 
@@ -156,8 +157,7 @@ def _counts(fields: Fields) -> tuple[tuple[str, int], ...]:
     if "counts" in fields:
         table = fields.table("counts")
         return tuple((name, table.number(name)) for name in table.left())
-    old = (("wheel", "wheels"), ("rpm", "rpms"), ("archive", "archives"))
-    return tuple((name, count) for name, key in old if (count := fields.number(key, 0)))
+    return tuple((kind.name, count) for kind in KINDS if (count := fields.number(f"{kind.name}s", 0)))
 
 
 def read_receipt(generation: Generation) -> Receipt:

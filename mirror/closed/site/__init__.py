@@ -4,4 +4,6 @@ In order: ``shelf`` (what a verified and approved bundle has for a site), ``page
 repository's repodata), ``tree`` (every path of the site), ``server`` (served out of the bundle), ``directory`` (written as
 files for any web server), ``indexpage``, ``index``, ``credentials`` and ``upload`` (the wheels given to an index that the site
 has already).
+
+Own code, because nothing well kept writes repodata in the standard library of Python 3.9.
 """

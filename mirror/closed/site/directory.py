@@ -31,11 +31,12 @@ from mirror.closed.prefix.lock import holding
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
 from mirror.closed.site.shelf import NameTaken, Published, Shelf
-from mirror.closed.site.tree import file_path, made_files
+from mirror.closed.site.tree import REPODATA, WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle, DigestMismatch
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.fields import Fields, canonical_json
+from mirror.core.kinds import RPM
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, replacing, write_file
@@ -216,7 +217,7 @@ class _Directory:
         return there
 
     def _copy(self, artifacts: Sequence[Artifact]) -> None:
-        for name in ("files", "rpms/repodata" if self.shelf.packages else "rpms"):
+        for name in (WHEELS, REPODATA if self.shelf.packages else RPM.directory):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         with self.progress.task("publish", sum(one.size for one in artifacts)) as advance:
             for artifact in artifacts:

@@ -24,6 +24,10 @@ from collections.abc import Mapping, Sequence
 from mirror.closed.site import pages
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, repodata
+from mirror.core.kinds import RPM
+
+WHEELS, REPODATA = "files", RPM.path("repodata")
+"""Where the wheels lie, and what RPMs are found by; the RPMs lie as they do in a bundle."""
 
 _TYPES = {
     ".html": pages.HTML,
@@ -45,7 +49,7 @@ def content_type(path: str) -> str:
 
 def file_path(filename: str) -> str:
     """Where a wheel or an RPM lies."""
-    return f"rpms/{filename}" if filename.endswith(".rpm") else f"files/{filename}"
+    return RPM.path(filename) if filename.endswith(".rpm") else f"{WHEELS}/{filename}"
 
 
 def made_files(
@@ -56,10 +60,10 @@ def made_files(
     revision: int,
 ) -> dict[str, bytes]:
     """The files beside the wheels and RPMs, by their paths, in the order in which they are to appear."""
-    files = {f"files/{name}.metadata": text for name, text in metadata.items()}
-    files.update((f"rpms/{name}", key) for name, key in keys.items())
+    files = {f"{WHEELS}/{name}.metadata": text for name, text in metadata.items()}
+    files.update((RPM.path(name), key) for name, key in keys.items())
     if packages:
-        files.update((f"rpms/repodata/{name}", data) for name, data in repodata(packages, revision).items())
+        files.update((f"{REPODATA}/{name}", data) for name, data in repodata(packages, revision).items())
     projects: dict[str, list[SiteWheel]] = defaultdict(list)
     for wheel in sorted(wheels, key=lambda wheel: (wheel.project, wheel.filename)):
         projects[wheel.project].append(wheel)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.command import Finished, clean_environment, run
-from mirror.core.logs.log import meaning
+from mirror.core.logs.explained.log import meaning
 from mirror.core.errors import MirrorError
 
 _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")

@@ -24,7 +24,8 @@ from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 
 FORMAT = "mirror-warm/2"
 DOCUMENT = "meta/warm.json"
-CACHES = "files/caches.tar"
+FILES = "files"
+CACHES = f"{FILES}/caches.tar"
 """The two members of a layer's file: what it says of itself, and a tar of what it holds."""
 
 TOP = "caches"

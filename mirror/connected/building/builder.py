@@ -51,7 +51,7 @@ from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.logs.log import meaning
+from mirror.core.logs.explained.log import meaning
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file

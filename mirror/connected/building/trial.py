@@ -133,15 +133,17 @@ def _try(archive: Path, name: str, target: Target, store: Store, compiler: str) 
             return [f"run: {store.root} is on a file system that is mounted noexec"]
         with tempfile.TemporaryDirectory(prefix=".trying-", dir=store.root) as scratch:
             directory = Path(scratch)
-            unpack_tar(archive, directory / "python", MAX_UNPACKED_BYTES)
+            unpack_tar(archive, directory / INTERPRETER.directory, MAX_UNPACKED_BYTES)
             return _judged(directory, name, target, compiler)
     except OSError as exc:
         with archive.open("rb") as stream:
-            refuse_write(exc, store.root / "python", measure(stream, name, MAX_UNPACKED_BYTES))
+            refuse_write(exc, store.root / INTERPRETER.directory, measure(stream, name, MAX_UNPACKED_BYTES))
 
 
 def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[str]:
-    python, log, results = (directory / one for one in (f"python/bin/python{target.python}", "log", "results"))
+    python, log, results = (
+        directory / one for one in (INTERPRETER.path(f"bin/python{target.python}"), "log", "results")
+    )
     if not python.is_file():
         raise InterpreterUnfit(name, ("starts",), (f"there is no bin/{python.name} below its top directory",))
     environment = {"PATH": _PATH, "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}

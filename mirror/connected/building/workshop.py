@@ -32,6 +32,7 @@ from mirror.connected.building.sandbox import run_cut_off
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import Unwritable
+from mirror.core.kinds import WHEEL
 from mirror.core.target import Target
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -52,7 +53,7 @@ class Workshop:
         self.path = path
         self.python = path / "env" / "bin" / "python"
         self.source, self.out, self.trees = path / "src", path / "out", path / "sources"
-        self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / "wheels"
+        self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / WHEEL.directory
 
     def __enter__(self) -> Workshop:
         try:

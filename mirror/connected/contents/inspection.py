@@ -29,6 +29,7 @@ from mirror.connected.contents.packagecontents import read_interpreter, read_pac
 from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import write_file
@@ -63,7 +64,7 @@ class Task:
 
     @classmethod
     def of_wheel(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
-        return cls(path, source, sha256, "wheel", lambda scratch, advance: wheel_contents(source, scratch, advance))
+        return cls(path, source, sha256, WHEEL.name, lambda scratch, advance: wheel_contents(source, scratch, advance))
 
     @classmethod
     def of_rpm(cls, path: str, source: Path, sha256: Sha256Hex, rpm: TrustedRpm) -> Task:
@@ -81,7 +82,7 @@ class Task:
 
     @classmethod
     def of_interpreter(cls, path: str, source: Path, sha256: Sha256Hex) -> Task:
-        return cls(path, source, sha256, "interpreter", lambda scratch, _: read_interpreter(source, scratch))
+        return cls(path, source, sha256, INTERPRETER.name, lambda scratch, _: read_interpreter(source, scratch))
 
 
 def inspect(tasks: Sequence[Task], store: Store, progress: Progress = SILENT) -> dict[str, Contents]:

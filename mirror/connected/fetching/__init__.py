@@ -1,2 +1,3 @@
-"""Fetching: ``download`` is one file to bring, ``store`` where it goes, ``transport`` and ``patience`` how a server is asked,
-``part`` what is half here, ``fetch`` many at once."""
+"""Fetching: ``download`` is one file to bring, ``store`` where it goes, ``connections``, ``transport`` and ``patience`` how a
+server is asked and for how long, ``part`` what is half here, ``fetch`` many at once.
+"""

@@ -1,1 +1,3 @@
-"""An index: ``pages`` says what it offers, ``wheels`` which of it a target takes, ``choice`` the one file of each pin."""
+"""An index: ``defaultindex`` is which, ``pages`` says what it offers, which ``pagememory`` remembers, ``wheels`` which of it
+a target takes, ``choice`` the one file of each pin, which ``found`` remembers.
+"""

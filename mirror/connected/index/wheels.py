@@ -128,7 +128,7 @@ def allows_python(specifier: str, target: Target) -> bool:
 
 def explain(project: ProjectName, version: str, files: Sequence[IndexFile], target: Target) -> Miss:
     """Say why none of a version's files fits, from the side that comes closest to fitting."""
-    wheels = [file for file in files if file.kind == "wheel"]
+    wheels = [file for file in files if file.kind != "sdist"]
     for kind, words in (
         ("sdist-only", _no_wheels(files, wheels, target)),
         ("python", _other_python(wheels, target)),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from packageurl import PackageURL
+from requests import Session
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import Download
@@ -95,6 +96,9 @@ class Facet(Protocol):
     def plan(self, wanted: Wanted) -> Planned:
         """The files of this kind that the bundle takes. Nothing is fetched."""
 
+    def session(self, connections: int) -> Session | None:
+        """What its files are fetched with; None where any session will do."""
+
     def sizes(self, plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
         """Bytes once installed, by digest, of the parts whose files alone can tell."""
 
@@ -115,6 +119,11 @@ def generic(artifact: Artifact, version: str = "") -> PackageURL:
     """The purl of what was published nowhere, or by its address alone."""
     address = {"download_url": artifact.origin} if artifact.origin.startswith(WEB) else {}
     return PackageURL("generic", None, artifact.name, artifact.version or version, address)
+
+
+def no_session(connections: int) -> Session | None:
+    """For kinds that ask no server for anything but files."""
+    return None
 
 
 def no_papers(gathered: Gathered) -> Mapping[str, bytes]:

@@ -11,7 +11,16 @@ from packageurl import PackageURL
 from mirror.connected.contents.filecontents import read_file, stated
 from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
+from mirror.connected.kinds.facet import (
+    Gathered,
+    Planned,
+    Wanted,
+    generic,
+    no_findings,
+    no_papers,
+    no_session,
+    paths_of,
+)
 from mirror.connected.planning.plan import Part, Plan
 from mirror.connected.stack.file import Stack
 from mirror.connected.stack.files import FileWish
@@ -21,6 +30,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import Advance
 
 KIND = FILE
+session = no_session
 papers = no_papers
 findings = no_findings
 

@@ -10,7 +10,16 @@ from packageurl import PackageURL
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import Download, redacted
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
+from mirror.connected.kinds.facet import (
+    Gathered,
+    Planned,
+    Wanted,
+    generic,
+    no_findings,
+    no_papers,
+    no_session,
+    paths_of,
+)
 from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan, UnusableName
@@ -21,6 +30,7 @@ from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
 
 KIND = INTERPRETER
+session = no_session
 findings = no_findings
 
 papers = no_papers

@@ -12,6 +12,7 @@ from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import Task
 from mirror.connected.contents.modelcontents import read_model_file
 from mirror.connected.kinds.facet import Gathered, Planned, Wanted, no_papers, no_sizes
+from mirror.connected.models.hub import hub_session
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.planning.plan import Part
 from mirror.connected.stack.file import Stack
@@ -26,6 +27,7 @@ from mirror.core.vetting.rules import Finding
 KIND = MODEL
 papers = no_papers
 sizes = no_sizes
+session = hub_session  # gated models need the user's token
 
 
 def plan(wanted: Wanted) -> Planned:

@@ -8,7 +8,7 @@ from pathlib import Path
 from packageurl import PackageURL
 
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_session, paths_of
 from mirror.connected.kinds.packages import index_of, plan_packages, sources
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part, Plan
@@ -21,6 +21,7 @@ from mirror.core.toolkit.fileindex import BUNDLED
 from mirror.core.toolkit.redist import RedistSource
 
 KIND = REDIST
+session = no_session
 findings = no_findings
 
 

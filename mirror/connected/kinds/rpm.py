@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from packageurl import PackageURL
 
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, no_findings, no_sizes
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, no_findings, no_session, no_sizes
 from mirror.connected.kinds.packages import index_of, plan_packages, sources
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part
@@ -19,6 +19,7 @@ from mirror.core.toolkit.fileindex import BUNDLED
 from mirror.core.toolkit.rpmsource import TrustedRpm
 
 KIND = RPM
+session = no_session
 findings = no_findings
 
 sizes = no_sizes

@@ -12,7 +12,16 @@ from packageurl import PackageURL
 from mirror import __version__
 from mirror.connected.contents.inspection import Task
 from mirror.connected.kinds import rpm
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_papers, paths_of
+from mirror.connected.kinds.facet import (
+    Gathered,
+    Planned,
+    Wanted,
+    generic,
+    no_findings,
+    no_papers,
+    no_session,
+    paths_of,
+)
 from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
@@ -24,6 +33,7 @@ from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex
 
 KIND = TOOL
+session = no_session
 findings = no_findings
 
 _FOR_RPMS = frozenset({"backports-zstd"})

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import redacted
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_session, paths_of
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Build, Part, Plan
@@ -21,6 +21,7 @@ from mirror.core.kinds import WHEEL
 from mirror.core.names import Sha256Hex, project_name
 
 KIND = WHEEL
+session = no_session
 findings = no_findings
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
+from mirror.connected.stack.without import TOOLCHAIN
 from mirror.core.system.durable import write_file
 
-PARTS = ("python", "build", "toolchain", "others")
+PYTHON, BUILD, OTHERS = "python", "build", "others"
+PARTS = (PYTHON, BUILD, TOOLCHAIN, OTHERS)
 """What can be locked on its own; ``toolchain`` is the CUDA toolchain, wherever it comes from, ``others`` are the side locks."""
 
 

@@ -54,7 +54,7 @@ class InterpreterLock(LockFile):
     """
 
     KIND: ClassVar[Kind] = INTERPRETER
-    TITLE: ClassVar[str] = "interpreter"
+    TITLE: ClassVar[str] = INTERPRETER.name
     FORMAT: ClassVar[str] = "mirror-interpreter/1"
     ENDING: ClassVar[str] = "python.toml"
 

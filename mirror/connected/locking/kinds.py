@@ -16,12 +16,13 @@ from typing import Any, Callable
 
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.locking import rpms
-from mirror.connected.locking.drafts import Draft, LockOptions
+from mirror.connected.locking.drafts import OTHERS, Draft, LockOptions
 from mirror.connected.locking.interpreter import InterpreterLock, lock_interpreter
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
 from mirror.connected.stack.file import Stack
+from mirror.connected.stack.without import TOOLCHAIN
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.rpmlock import RpmLock
@@ -41,7 +42,7 @@ class KindLock:
     @property
     def part(self) -> str:
         """One of ``mirror.connected.locking.drafts.PARTS``."""
-        return "toolchain" if issubclass(self.file, ToolchainLock) else "others"
+        return TOOLCHAIN if issubclass(self.file, ToolchainLock) else OTHERS
 
     def wishes_of(self, stack: Stack) -> Any:
         """What the stack wishes of its kind and needs a lock for; None for nothing."""

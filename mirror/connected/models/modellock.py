@@ -150,7 +150,7 @@ class ModelLock(LockFile):
     """
 
     KIND: ClassVar[Kind] = MODEL
-    TITLE: ClassVar[str] = "models"
+    TITLE: ClassVar[str] = MODEL.directory
     FORMAT: ClassVar[str] = "mirror-models/1"
     ENDING: ClassVar[str] = "models.toml"
 

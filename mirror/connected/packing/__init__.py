@@ -1,2 +1,3 @@
-"""Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``installer`` is mirror.pyz;
-``mirror.core.bundle.writer`` writes the tar."""
+"""Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``leftout`` what the wheels miss of it,
+``installer`` is mirror.pyz; ``mirror.core.bundle.writer`` writes the tar, unless it is ``unchanged``.
+"""

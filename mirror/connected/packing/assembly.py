@@ -26,7 +26,7 @@ from mirror.connected.planning.plan import Plan, UnusableName
 from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
 from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.bundle.writer import Source
-from mirror.core.kinds import DIRECTORIES, KINDS, TOOL, WHEEL, Kind
+from mirror.core.kinds import DIRECTORIES, KINDS, Kind
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.chain import Documents, fingerprint
 
@@ -84,7 +84,7 @@ class Assembly:
 
     def wheels(self) -> tuple[Artifact, ...]:
         """Every wheel that was taken in, those of ``tool/`` included."""
-        return tuple(one for one in (*self.of(TOOL), *self.of(WHEEL)) if one.filename.endswith(".whl"))
+        return tuple(one for one in self.carried() if one.is_wheel)
 
     def carried(self) -> tuple[Artifact, ...]:
         """What was taken in outside ``meta/``, in the bundle's order."""

@@ -70,18 +70,18 @@ class _Filler:
         self._yanked = {pin.name: pin.yanked for pin in locks.python.pins}
 
     def facts(self, artifact: Artifact, contents: Contents, requires: tuple[str, ...]) -> FileFacts:
-        kind, built = kind_of(artifact.directory).name, self._built.get(artifact.path)
+        kind, built = kind_of(artifact.directory), self._built.get(artifact.path)
         vetted: Vetted | Contents = self._vetted.get(artifact.path) or contents
         return FileFacts(
             path=artifact.path,
-            kind=kind,
+            kind=kind.name,
             summary=contents.summary,
             licence=contents.licence,
             licence_stated=contents.licence_stated,
             licence_files=tuple(name for name, _ in contents.texts),
             homepage=contents.homepage,
             requires=requires,
-            yanked=self._yanked.get(project_name(artifact.name), "") if kind == "wheel" else "",
+            yanked=self._yanked.get(project_name(artifact.name), "") if kind is WHEEL else "",
             uploaded=0 if built else self._uploaded.get(artifact.sha256, 0),
             built=build_log(built) if built else "",
             source_sha256=str(built.record["sdist_sha256"]) if built else "",

@@ -34,7 +34,6 @@ from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import LICENCES
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import TOOL, WHEEL
 from mirror.core.progress import SILENT, Progress
 from mirror.core.wheels.wheelfile import WheelFile
 
@@ -47,7 +46,7 @@ def look_inside(gathered: Gathered, store: Store, progress: Progress = SILENT) -
 
 def compiled(assembly: Assembly, contents: Mapping[str, Contents]) -> dict[Artifact, Native]:
     """What ``look_inside`` found compiled in what is no wheel."""
-    packages = (one for one in assembly.carried() if one.kind not in (TOOL, WHEEL) and one.path in contents)
+    packages = (one for one in assembly.carried() if not one.is_wheel and one.path in contents)
     return {artifact: contents[artifact.path].native for artifact in packages}
 
 

@@ -102,7 +102,7 @@ def vet(
         stack: the wishes with the waivers; None for a lock made elsewhere, which has none.
         packages: RPMs, component archives and the interpreter, each with what is compiled in it.
         found: what of other kinds breaks a rule.
-        owners: names of other artifacts, which may have waivers.
+        owners: names of all artifacts, which may have waivers.
         absent: names of packages that the locks pin and this bundle does without; they may have waivers all the same.
 
     Raises:
@@ -135,7 +135,7 @@ def vet(
 
 def _unpacked(artifact: Artifact, native: Native, target: Target) -> tuple[GlibcNeed, ...]:
     """What the files ask for that the closed side unpacks: of a package, those below its CUDA release's directory."""
-    home = "" if artifact.kind is INTERPRETER else f"/usr/local/cuda-{target.cuda}/"
+    home = f"/usr/local/cuda-{target.cuda}/" if artifact.kind and artifact.kind.is_toolchain else ""
     return tuple(need for need in native.needs if need.path.startswith(home))
 
 

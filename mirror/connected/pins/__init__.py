@@ -1,2 +1,4 @@
-"""Pins: ``requirements`` is the Python lock, its own and other tools'; ``markers`` says which of it is for the target;
-``standards`` and ``foreignyaml`` read the texts of others."""
+"""Pins: ``standards`` and ``foreignyaml`` read the texts of others; ``markers`` says what is for the target, ``pythonlock``
+is the Python lock as a value, ``requirements`` reads and writes it, and other tools' too; ``foreign`` are files that are no
+lock.
+"""

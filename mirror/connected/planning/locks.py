@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mirror.connected import lock as locking
+from mirror.connected.locking.drafts import BUILD, PYTHON
 from mirror.connected.locking.kinds import LOCKS, KindLock
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
@@ -122,9 +123,9 @@ class Locks:
         """The parts that no longer cover ``NAME.toml``, with each difference."""
         if self.stack is None:
             return ()
-        found = [("python", str(self.path), locking.covers(self.stack, self.python))]
+        found = [(PYTHON, str(self.path), locking.covers(self.stack, self.python))]
         if self.build:
-            found.append(("build", f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
+            found.append((BUILD, f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
         for one in LOCKS:
             lock, path = self.pinned.get(one.file.KIND), one.file.path(Path(), self.name)
             wishes = one.wishes_of(self.stack)

@@ -24,7 +24,7 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
 from mirror.connected.lock import lock, restamp
 from mirror.connected.locking.copies import Copies, is_there
-from mirror.connected.locking.drafts import LockOptions
+from mirror.connected.locking.drafts import BUILD, OTHERS, PYTHON, LockOptions
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.locks import LockOutdated, Locks, read_locks, stack_path
@@ -115,7 +115,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         if wishes.locked:
             raise NotLocked(str(wishes.lock.parent), (wishes.lock.name,))
         progress.say(f"not locked yet: {wishes.lock.name}; locking now")
-        parts = {"python", "build", "others"} | (set() if wishes.goes_without_toolchain else {TOOLCHAIN})
+        parts = {PYTHON, BUILD, OTHERS} | (set() if wishes.goes_without_toolchain else {TOOLCHAIN})
         return _lock(parts, wishes, wishes.toolchain_repo, store, progress)
     locks = wishes.read(outdated_too=True)
     left_out(wishes.without, locks.stack)
@@ -128,8 +128,8 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     if missing and wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
     parts |= {_part_of(name) for name in missing}
-    if not wishes.locked and not parts & {"python"} and (reachable := _pinnable_now(wishes, locks)):
-        missing, parts = (*missing, *reachable), {*parts, "python"}
+    if not wishes.locked and not parts & {PYTHON} and (reachable := _pinnable_now(wishes, locks)):
+        missing, parts = (*missing, *reachable), {*parts, PYTHON}
     if missing:
         progress.say(f"not locked yet: {', '.join(missing)}; locking now")
     if parts:
@@ -145,8 +145,8 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
 
 def _part_of(name: str) -> str:
     """The part of a lock that a file is."""
-    endings = {".build.txt": "build", ".rpms.toml": TOOLCHAIN, ".redist.toml": TOOLCHAIN}
-    return next((part for ending, part in endings.items() if name.endswith(ending)), "others")
+    endings = {".build.txt": BUILD, ".rpms.toml": TOOLCHAIN, ".redist.toml": TOOLCHAIN}
+    return next((part for ending, part in endings.items() if name.endswith(ending)), OTHERS)
 
 
 def known_copy(locks: Locks, store: Store) -> str:
@@ -188,8 +188,8 @@ def _outdated(wishes: Wishes, locks: Locks, progress: Progress) -> set[str]:
         progress.say(f"{locks.name}.toml changed since it was locked; locking again, and keeping what still holds")
     stack, parts = locks.stack, {one.part for one in found}
     if stack and not wishes.locked and not locks.python.wishes and locks.python.stack not in ("", stack.digest):
-        parts.add("python")  # a lock of before its wishes were written down: what changed cannot be told
-    return parts | {"python", "build"} if parts & {"python", "build"} else parts
+        parts.add(PYTHON)  # a lock of before its wishes were written down: what changed cannot be told
+    return parts | {PYTHON, BUILD} if parts & {PYTHON, BUILD} else parts
 
 
 def _is_only_worded_anew(locks: Locks) -> bool:

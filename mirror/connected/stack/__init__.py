@@ -1,4 +1,5 @@
-"""A stack, as a person writes it: ``file`` is NAME.toml; ``tables`` the kinds of artifacts that have a table of their own
-(``rpmwishes`` and ``redistwishes``, which are a ``toolchain``, ``interpreter``, ``files``, ``models``); ``waivers`` another;
-``without`` what is left out for one run; ``targets`` are several
-of one file."""
+"""A stack, as a person writes it: ``file`` is NAME.toml; ``buildsettings`` what a build needs; ``tables`` the kinds of
+artifacts that have a table of their own (``rpmwishes`` and ``redistwishes``, which are a ``toolchain``, ``interpreter``,
+``files``, ``models``); ``waivers`` another; ``without`` what is left out for one run; ``targets`` are several of one file,
+``host`` a machine that it is held against.
+"""

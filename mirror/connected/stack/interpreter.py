@@ -9,9 +9,10 @@ Example::
     version = "3.11"      # or "3.11.17"
     optional = true
 
+An archive of one's own choice. Example::
+
     [interpreter]
-    url = "https://github.com/astral-sh/python-build-standalone/releases/download/20261110/\
-cpython-3.11.18+20261110-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"
+    url = "https://mirror.example.org/cpython-3.11.18+20261110-x86_64-unknown-linux-gnu-install_only.tar.gz"
     sha256 = "3288c54cea3db350052019b3f8b558dd8a3da8afa6fda573f5fd2bcb37635b4a"
 """
 

@@ -17,11 +17,12 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import RPM
 from mirror.core.names import project_name
 from mirror.core.words import did_you_mean
 
 TOOLCHAIN = "toolchain"
-_OLD_WORD = "rpms"
+_OLD_WORD = RPM.directory
 
 
 class UnknownPart(MirrorError):

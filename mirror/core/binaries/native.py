@@ -3,8 +3,8 @@
 ``mirror.core.binaries.elf`` reads one ELF file, ``mirror.core.binaries.glibc`` what it needs of glibc,
 ``mirror.core.binaries.fatbin`` the GPU code in it; whoever opens the artifact tells which files there are.
 
-Rules: files that nothing was proven about are counted and named as faults, never refused here: a damaged test file in a wheel
-is for a person to judge; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;
+Rules: files that nothing was proven about are counted and named as faults, never refused here: a person judges a damaged test
+file in a wheel; what is needed is kept apart for each machine, because a wheel may carry helpers for another one;
 of a cubin (a file that is GPU code and nothing else) the compiler's own note counts before the header's flags, which do not
 tell ``sm_90a`` from ``sm_90``.
 

@@ -21,7 +21,7 @@ from typing import Any
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
-from mirror.core.kinds import KINDS
+from mirror.core.kinds import kind_named
 
 FORMAT = "mirror-dossier/1"
 PATH = "meta/dossier.json"
@@ -105,9 +105,7 @@ class FileFacts:
 
     @classmethod
     def from_fields(cls, item: Fields) -> FileFacts:
-        kind = item.text("kind")
-        if kind not in (names := [kind.name for kind in KINDS]):
-            item.fail("kind", f"expected one of {', '.join(names)}, got {kind!r}")
+        kind = item.checked("kind", _kind)
         waivers = tuple(waiver.fill(Waiver) for waiver in item.tables("waivers"))
         return item.fill(cls, path=item.checked("path", artifact_path), kind=kind, waivers=waivers)
 
@@ -120,6 +118,10 @@ class FileFacts:
             if value:
                 found[key] = list(value) if isinstance(value, tuple) else value
         return found
+
+
+def _kind(text: str) -> str:
+    return kind_named(text).name
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.kinds import DIRECTORIES, FILE, META, MODEL, TOOL, WHEEL, Kind, kind_of
+from mirror.core.kinds import DIRECTORIES, META, WHEEL, Kind, kind_of
 from mirror.core.names import Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import satisfies
@@ -117,6 +117,11 @@ class Artifact:
     def filename(self) -> str:
         """The path below the kind's directory."""
         return self.path.partition("/")[2]
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel, of the stack or of the installer."""
+        return self.kind is not None and self.kind.brings_wheels and self.filename.endswith(".whl")
 
     @property
     def version_needed(self) -> int:
@@ -266,9 +271,9 @@ class Manifest:
 
     @property
     def is_data(self) -> bool:
-        """Whether it holds files and models alone: nothing that runs, to be used beside another stack."""
-        kinds = {artifact.kind for artifact in self.artifacts}
-        return bool(kinds & {FILE, MODEL}) and kinds <= {None, TOOL, FILE, MODEL}
+        """Whether it holds data alone: nothing that runs, to be used beside another stack."""
+        kinds = {artifact.kind for artifact in self.artifacts if artifact.kind and not artifact.kind.is_installers}
+        return bool(kinds) and all(kind.is_data for kind in kinds)
 
     @property
     def total_bytes(self) -> int:

@@ -9,6 +9,7 @@ FILE = Kind(
     "files",
     component="file",
     unknown_to_advisories="no project of an index",
+    is_data=True,
     is_compiled_against=False,
     is_nested=True,
     version=2,

@@ -5,7 +5,7 @@ installing in ``mirror.closed.kinds``. Everything else asks ``mirror.core.kinds`
 
 Example::
 
-    WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels")
+    WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", brings_wheels=True)
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ class Kind:
         component: what CycloneDX calls it.
         unknown_to_advisories: why an advisory database says nothing of it; empty where it is asked.
         carried_for: why a bundle carries it when nothing in a stack asks for it by name; empty where something does.
+        unsigned: what is said of one that no signature of its publisher was checked for; empty where publishers sign none.
         is_toolchain: it is a package of the CUDA toolchain.
+        is_data: what runs reads it, and it runs nothing itself.
+        is_installers: the installer's own, which no stack asks for.
+        brings_wheels: those of its files that are called so are wheels.
+        is_copied: it is copied out of the bundle before it is unpacked or run.
         is_compiled_against: kernels that are compiled on the host depend on it.
         is_nested: its files may lie more than one directory deep.
         version: the version of the bundle's format that brought it.
@@ -37,7 +42,12 @@ class Kind:
     component: str = "library"
     unknown_to_advisories: str = ""
     carried_for: str = ""
+    unsigned: str = ""
     is_toolchain: bool = False
+    is_data: bool = False
+    is_installers: bool = False
+    brings_wheels: bool = False
+    is_copied: bool = False
     is_compiled_against: bool = True
     is_nested: bool = False
     version: int = 1

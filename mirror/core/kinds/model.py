@@ -22,6 +22,7 @@ MODEL = Kind(
     "model files",
     component="machine-learning-model",
     unknown_to_advisories="no project of an index",
+    is_data=True,
     is_compiled_against=False,
     is_nested=True,
     version=2,

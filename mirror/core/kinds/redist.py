@@ -8,5 +8,6 @@ REDIST = Kind(
     "CUDA component archive",
     "CUDA component archives",
     unknown_to_advisories="the source knows no CUDA components",
+    unsigned="an archive; its publisher signs none",
     is_toolchain=True,
 )

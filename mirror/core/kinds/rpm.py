@@ -8,5 +8,6 @@ RPM = Kind(
     "RPM",
     "RPMs",
     unknown_to_advisories="the source knows no CUDA packages",
+    unsigned="an RPM without a signature",
     is_toolchain=True,
 )

@@ -2,4 +2,4 @@
 
 from mirror.core.kinds.kind import Kind
 
-WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels")
+WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", brings_wheels=True)

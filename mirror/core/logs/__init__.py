@@ -1,4 +1,9 @@
-"""A log explained, on either side: ``logtext`` reads it, ``origin`` takes a line apart, ``symptom`` and ``symptoms`` are the
-texts whose cause is known, ``ending`` is what ended the program, ``rules`` say what failed by a line's form, of which of the
-``layers``; ``suspects`` are the lines that look like errors; ``log`` and ``explanation`` are what is said of all that, in
-``finding``s. ``compilerwords`` is shared with whoever runs a compiler."""
+"""A log explained, on either side, in the order in which it is read.
+
+1. ``logtext`` reads its lines and blocks; ``origin`` takes off what a collector put before a line; ``suspects`` are those that
+   look like errors.
+2. ``finding`` is one thing that is said of it, and ``layers`` are what a failure can be of.
+3. ``compilerwords`` is what compilers say, shared with whoever runs one; ``symptom`` is one text whose cause is known,
+   ``symptoms`` are all of them; ``rules`` say by a line's form what failed where no such text is known.
+4. ``explained`` holds all that against a log.
+"""

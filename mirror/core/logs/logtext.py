@@ -1,7 +1,7 @@
 """A log's text: any file or stream, in blocks that are quick to search.
 
-It holds how a log is read: compressed or not, with lines of any length and bytes of any kind. ``mirror.core.logs.log``
-finds what its words mean.
+It holds how a log is read: compressed or not, with lines of any length and bytes of any kind; ``mirror.core.logs.explained``
+finds what they mean.
 
 Rules:
 (1) a log is read once, front to back, and never more of it is held than a block; the number of each line is known;

@@ -1,7 +1,7 @@
 """A symptom: words that a tool prints, and what they mean (a row of CUDA.md section E).
 
 It holds what a row is made of and how its sentences are filled in. ``mirror.core.logs.symptoms`` holds the rows,
-``mirror.core.logs.log`` finds them in a log, and ``mirror.closed.doctor.installed.caches`` uses the rows without words.
+``mirror.core.logs.explained.log`` finds them in a log; ``mirror.closed.doctor.installed.caches`` uses the rows without words.
 
 Rules:
 (1) a row is looked at only where one of its fragments stands: its pattern begins with the fragment, its lead ends there,

@@ -24,6 +24,7 @@ from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.errors import MirrorError
+from mirror.core.kinds import kind_named
 from mirror.core.policy.document import LicenceRule, Policy, VulnerabilityRule
 from mirror.core.policy.spdx import is_allowed
 
@@ -219,7 +220,7 @@ def _built(artifact: Artifact, policy: Policy) -> Iterator[tuple[str, str]]:
 
 def _contents(artifact: Artifact, facts: FileFacts, policy: Policy) -> Iterator[tuple[str, str]]:
     """What is in a file and forbidden there."""
-    unsigned = facts.kind in ("rpm", "archive") and not facts.signer
+    unsigned = kind_named(facts.kind).unsigned and not facts.signer
     told = {
         "hooks": f"runs {_listed(facts.hooks)} whenever Python starts" if facts.hooks else "",
         "native": f"holds {facts.native} native files" if facts.native else "",

@@ -1,2 +1,3 @@
-"""What touches the operating system: files that are written whole (``durable``), the user's home, signals that wait, how much
-memory and processor time is left (``allowance``)."""
+"""What touches the operating system: the user's home (``home``), ``signals`` that wait, files that are written whole
+(``durable``), how much memory and processor time is left (``allowance``).
+"""

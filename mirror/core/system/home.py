@@ -1,7 +1,7 @@
 """The user's home directory, which not every user has.
 
-It holds how ``~`` is expanded. What is kept there is the callers' business (``mirror.core.trust.verdict``,
-``mirror.closed.prefix.generations``).
+It holds how ``~`` is expanded. ``mirror.core.trust.truststore`` and ``mirror.closed.prefix.generations`` decide
+what is kept there.
 
 Rules: a user id without a passwd entry and without HOME (usual in containers) is a named error, never a guess; so is a
 HOME that is not absolute, because it would mean another place in each directory.

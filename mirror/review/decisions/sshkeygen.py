@@ -1,4 +1,4 @@
-"""Signing with the reviewer's own ``ssh-keygen``: key files, agents and hardware keys are its business, passphrases too.
+"""Signing with the reviewer's own ``ssh-keygen``: it knows key files, agents, hardware keys and passphrases.
 
 For machines without the connected side's libraries. What comes back is checked by whoever asked.
 

@@ -5,6 +5,7 @@
 - ``deciding``: how to approve, refuse, and check without mirror.
 - ``artifacts``: a row for each artifact.
 - ``appendix``: documents, build logs, licence texts.
+- ``style``: how all of it looks.
 
 Rules: one file that fetches nothing and runs nothing: its Content-Security-Policy forbids everything but this one style sheet,
 by its digest, and there is no link that leaves the page; it can be read without a script, on paper, on a telephone, by a screen

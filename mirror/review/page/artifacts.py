@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mirror.core.bundle.dossier import FileFacts
-from mirror.core.kinds import KINDS, TOOL
+from mirror.core.kinds import SHOWN
 from mirror.core.trust.root import utc
 from mirror.core.words import counted, human_bytes
 from mirror.review.markup import Content, Html, element, join, word
@@ -33,7 +33,7 @@ def artifacts(report: Report) -> Html:
     """A table for each directory of the bundle."""
     weights = {question.key: (question.weight, question.title) for question in report.questions}
     tables = []
-    for kind in (*KINDS[1:], TOOL):
+    for kind in SHOWN:
         rows = [row for row in report.rows if row.artifact.kind is kind]
         if rows:
             size = human_bytes(sum(row.artifact.size for row in rows))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mirror.core.cuda.gpus import capability
-from mirror.core.kinds import KINDS, META, TOOL
+from mirror.core.kinds import META, SHOWN
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Tally
@@ -145,7 +145,7 @@ def _until(report: Report) -> str:
 
 def _holds(report: Report) -> str:
     manifest = report.inventory.manifest
-    groups = [kind.counted(len(found)) for kind in (*KINDS[1:], TOOL) if (found := manifest.of(kind))]
+    groups = [kind.counted(len(found)) for kind in SHOWN if (found := manifest.of(kind))]
     counts = ", ".join(
         [*groups, f"{(documents := len(manifest.within(META)))} document{'s' if documents != 1 else ''}"]
     )

@@ -1,6 +1,6 @@
 """Why each artifact is in the bundle: the shortest way to it from something that the stack asks for by name.
 
-The edges are the dossier's ``requires``; whether they are complete is the connected side's business.
+The edges are the dossier's ``requires``; the connected side answers for their being complete.
 
 Rules: of several shortest ways the one that begins with the requirement named first; Python projects and CUDA packages are two
 worlds, whose names may coincide; what nothing leads to is told as such.

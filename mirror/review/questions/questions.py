@@ -19,7 +19,7 @@ from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import is_above
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import BUILT
-from mirror.core.kinds import WHEEL
+from mirror.core.kinds import WHEEL, kind_named
 from mirror.core.words import counted
 from mirror.review.questions.paths import UNKNOWN
 from mirror.review.questions.question import DECIDE, KNOW, LOOK, Finding, Question, Subject
@@ -170,9 +170,7 @@ def _undescribed(subject: Subject) -> Iterator[Finding]:
 
 
 def _unsigned(facts: FileFacts) -> str:
-    if facts.kind not in ("rpm", "archive") or facts.signer:
-        return ""
-    return "an RPM without a signature" if facts.kind == "rpm" else "an archive; its publisher signs none"
+    return "" if facts.signer else kind_named(facts.kind).unsigned
 
 
 def _waived(subject: Subject) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """``mirror verify --deep``: everything that the builder's gate looked at, looked at again, in the bundle itself.
 
 1. Every wheel, member by member (``mirror.core.vetting.wheel``), and the wheels together (``mirror.core.vetting.together``).
-2. Every RPM's header signature and archive digest, every component archive, the interpreter's archive.
+2. Every RPM's header signature and archive digest, every component archive, and what ``mirror.review.kinds`` looks at.
 3. What was found against what the dossier says, and against the waivers that it carries.
 
 What programs in RPMs and archives ask of glibc is taken from the dossier: their archives are not decompressed here.
@@ -22,26 +22,26 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirror.core.archives.tarstream import TarStream
 from mirror.core.binaries.glibc import is_above, newest_glibc, release_numbers
 from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER, MODEL, TOOL, WHEEL
+from mirror.core.kinds import WHEEL, kind_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.toolkit.rpmsource import RpmPackage
-from mirror.core.vetting.modelfile import vet_model_file
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
+from mirror.review.kinds import LOOKS
 
 MAX_JOBS = 8
 
@@ -134,8 +134,8 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
     manifest = bundle.manifest
     carried = manifest.find(DOSSIER)
     dossier = Dossier.parse(bundle.read(carried)) if carried else None
-    wheels = [one for one in manifest.artifacts if one.filename.endswith(".whl") and one.kind in (TOOL, WHEEL)]
-    others = [*manifest.toolchain, *manifest.of(INTERPRETER)]
+    wheels = [one for one in manifest.artifacts if one.is_wheel]
+    others = [*manifest.toolchain, *(one for kind in LOOKS if not kind.is_data for one in manifest.of(kind))]
     with (
         progress.task("look inside", sum(one.size for one in (*wheels, *others))) as advance,
         ThreadPoolExecutor(min(MAX_JOBS, os.cpu_count() or 1)) as pool,
@@ -150,7 +150,8 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         dossier.requirements if dossier else (),
     )
     findings = [finding for one in vetted for finding in one.findings]
-    findings += [finding for one in manifest.of(MODEL) for finding in _model_file(bundle, one)]
+    data = ((one, look) for kind, look in LOOKS.items() if kind.is_data for one in manifest.of(kind))
+    findings += [finding for one, look in data for finding in look(bundle, one)]
     findings += [*together, *packages, *_contradictions(vetted, dossier, manifest.target)]
     findings += _above(others, dossier, manifest.target)
     judgement = judge(findings, _waivers(dossier, manifest))
@@ -181,22 +182,16 @@ def _package_jobs(
                 advance(artifact.size)
             signer = found.rpm.fingerprint if isinstance(found, RpmPackage) else ""
             words = _said_otherwise(dossier, artifact, signer)
-            return [Finding("dossier", artifact.path, artifact.name, words)] if words else []
+            told = [*found] if isinstance(found, tuple) else []
+            return [*told, Finding("dossier", artifact.path, artifact.name, words)] if words else told
 
         return run
 
     sources: tuple[PackageSource, ...] = (*carried_rpms(bundle), *carried_archives(bundle))
-    packaged = [one for one in artifacts if one.kind is not INTERPRETER]
-    for artifact, source in zip(packaged, sources):
+    for artifact, source in zip(artifacts, sources):
         yield job(artifact, source.judge)
-    for artifact in artifacts:
-        if artifact.kind is INTERPRETER:
-            yield job(artifact, lambda artifact=artifact: _read_through(bundle, artifact))  # type: ignore[misc]
-
-
-def _model_file(bundle: Bundle, artifact: Artifact) -> list[Finding]:
-    with bundle.open(artifact) as stream:
-        return list(vet_model_file(stream, artifact))
+    for artifact in artifacts[len(sources) :]:
+        yield job(artifact, partial(LOOKS[kind_of(artifact.directory)], bundle, artifact))
 
 
 def _said_otherwise(dossier: Dossier | None, artifact: Artifact, signer: str) -> str:
@@ -207,13 +202,6 @@ def _said_otherwise(dossier: Dossier | None, artifact: Artifact, signer: str) ->
     if facts and facts.signer != signer:
         return f"the dossier says that {facts.signer or 'nobody'} signed it; {signer or 'nobody'} did"
     return ""
-
-
-def _read_through(bundle: Bundle, artifact: Artifact) -> None:
-    """Every member of the interpreter's archive, judged as the closed side will judge it. Raises ``BadArchive``."""
-    with bundle.open(artifact) as stream:
-        for _ in TarStream(stream, artifact.filename, artifact.unpacked_limit):
-            pass
 
 
 def _contradictions(vetted: Iterable[Vetted], dossier: Dossier | None, target: Target) -> Iterator[Finding]:

@@ -9,10 +9,10 @@
 - ``keys``: ``role``, ``name``, ``fingerprint``, ``signed`` of each builder's and approver's key; ``root``: ``version``,
   ``fingerprint``, ``expires``;
 - ``dossier``: false when the bundle carries none; ``requirements``, ``packages``, ``notes``: from it;
-- ``eyes``: each question with ``key``, ``weight``, ``title``, ``why``, ``findings`` (``path``, ``detail``), ``unknown``;
+- ``questions``: each question with ``key``, ``weight``, ``title``, ``why``, ``findings`` (``path``, ``detail``), ``unknown``;
 - ``since``: null, or ``file``, ``approved_by`` and ``changes`` (as ``mirror diff --json``);
 - ``artifacts``: those outside ``meta/`` with what the manifest tells, ``facts`` from the dossier, ``why`` (``kind``, ``path``,
-  ``words``) and the keys of the questions (``eyes``) that they concern;
+  ``words``) and the keys of the questions (``questions``) that they concern;
 - ``documents``: ``path``, ``size``, ``sha256`` of what is in ``meta/``;
 - ``advisories``: null, or as ``meta/vulnerabilities.json``; ``policy``: null, or which one it was held against;
   ``recipes`` (scripts of sh, by the program they
@@ -83,7 +83,7 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         facts = self.facts.to_dict() if self.facts else None
-        return {**self.artifact.to_dict(), "facts": facts, "why": self.why.to_dict(), "eyes": list(self.questions)}
+        return {**self.artifact.to_dict(), "facts": facts, "why": self.why.to_dict(), "questions": list(self.questions)}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Report:
             "root": {"version": self.root.version, "fingerprint": self.root.fingerprint, "expires": self.root.expires},
             "dossier": dossier is not None,
             **{key: list(getattr(dossier, key, ())) for key in ("requirements", "packages", "notes")},
-            "eyes": [question.to_dict() for question in self.questions],
+            "questions": [question.to_dict() for question in self.questions],
             "since": self._since(),
             "artifacts": [row.to_dict() for row in self.rows],
             "documents": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in self.documents],

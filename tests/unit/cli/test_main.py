@@ -313,7 +313,7 @@ def test_bare_mirror_shows_the_help_of_every_command(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("wide", [60, 80])
 def test_help_fits_the_terminal(wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for lines that are somebody's to copy: they begin with four blanks or more, and fit 80 columns."""
+    """But for lines that will be copied: they begin with four blanks or more, and fit 80 columns."""
     monkeypatch.setenv("COLUMNS", str(wide))
     for place in places(parser()):
         raw = {line for text in (place.parser.description, place.parser.epilog) for line in (text or "").splitlines()}

@@ -244,7 +244,7 @@ def test_a_bundle_to_which_nobody_wrote_since_it_was_checked_is_not_read_again(w
     assert said_of(world, moved) == checked != said_of(world, moved)
     moved.touch()
     assert said_of(world, moved) == checked
-    for note in (world.store.root / "standing").iterdir():
+    for note in (world.store.root / "unchanged").iterdir():
         note.write_bytes(b"[]")
     assert said_of(world, moved) == checked
     world.store.root.chmod(0o777)

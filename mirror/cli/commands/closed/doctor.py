@@ -22,9 +22,9 @@ from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
-from mirror.core.logs.explanation import Explanation
+from mirror.core.logs.explained.explanation import Explanation
+from mirror.core.logs.explained.log import explain_stream
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
-from mirror.core.logs.log import explain_stream
 from mirror.core.logs.logtext import open_log
 
 

@@ -18,7 +18,7 @@ from mirror.closed.install import Installed, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.warm.layer import Added, add_layer
-from mirror.core.kinds import KINDS, TOOL, WHEEL
+from mirror.core.kinds import KINDS, WHEEL
 from mirror.core.policy.document import read_policy
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted
@@ -156,7 +156,7 @@ def _parts(installed: Installed) -> Iterator[str]:
     receipt = installed.receipt
     counts = dict(receipt.counts)
     for kind in KINDS:
-        if kind is not TOOL and kind.name in counts:
+        if not kind.is_installers and kind.name in counts:
             yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind is WHEEL else "")
 
 

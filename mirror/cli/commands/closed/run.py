@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         from mirror.cli.findings import explained  # what explains takes longer to import than to start most programs
         from mirror.closed.doctor.here import looks
         from mirror.closed.doctor.trial import context_of
-        from mirror.core.logs.log import explain_stream
+        from mirror.core.logs.explained.log import explain_stream
 
         print(
             f"\n{command[0]} ended with {followed.code}{_KILLED.get(followed.code, '')}. What its last words mean:",

@@ -1,7 +1,10 @@
 """General rules: what a line says by its form, for every library, symbol, path and host, and not for one text alone.
 
 ``mirror.core.logs.symptoms`` has the texts whose cause is known; where none of them ended a program, these say at least which
-layer failed and what it lacked. They are read over the few lines of an end (``mirror.core.logs.ending``), not over a whole log.
+layer failed and what it lacked. They are read over the few lines of an end (``mirror.core.logs.explained.ending``), not over
+a whole log.
+
+``rule`` is what each is made of; they are of:
 
 1. ``loading``: libraries and symbols.
 2. ``machine``: driver, GPU, disks, memory, limits, peers.

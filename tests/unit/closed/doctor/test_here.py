@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.here import looks
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.finding import Finding
-from mirror.core.logs.log import explain
 
 
 def seen(line: str, **variables: str) -> list[str]:

@@ -18,7 +18,7 @@ from mirror.closed.which.place import NoFileIndex, Place, bundled_place, install
 from mirror.closed.which.search import FileUnknown, toml_line, toml_table, which
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable
-from mirror.core.logs.log import explain
+from mirror.core.logs.explained.log import explain
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import BUNDLED, FILELISTS, HEADERS, INSTALLED, FileIndex, IndexedRpm
 from mirror.core.toolkit.toolchain import Unpacked
@@ -279,7 +279,7 @@ def test_an_install_answers_with_the_files_place_and_with_its_wheels(desk: Desk)
     assert which(place, "nvidia/cu13/lib/libnvrtc.so").wheels
     assert [path for path, _ in which(place, "libmany.so").wheels] == [f"many/{n}/libmany.so" for n in range(5)]
     with pytest.raises(FileUnknown):
-        which(place, "left_pad.py")  # modules are Python's to find
+        which(place, "left_pad.py")  # Python finds modules itself
 
     log = ["a.cu:1:10: fatal error: nvrtc.h: No such file or directory"]
     seen = looks(explain(log).findings, {}, load_environment(current_generation(Prefix(installed.prefix))))

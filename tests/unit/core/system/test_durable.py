@@ -94,7 +94,7 @@ def test_private_directories_are_for_their_owner_alone_whatever_the_umask(tmp_pa
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o700, 0o700]
     (tmp_path / "a").chmod(0o755)
     make_private_directory(tmp_path / "a" / "b")
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # what is there is its owner's business
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755  # what is there stays as its owner made it
 
 
 def test_a_private_directory_below_a_file_is_refused(tmp_path: Path) -> None:

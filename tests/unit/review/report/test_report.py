@@ -276,7 +276,7 @@ def test_a_newer_dump_takes_the_place_of_what_the_bundle_knows(
     Path("dump/record.json").write_text(json.dumps(record))
     assert main(["report", str(written), "--osv", "dump", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [question["key"] for question in told["eyes"] if question["findings"]] == ["vulnerable"]
+    assert [question["key"] for question in told["questions"] if question["findings"]] == ["vulnerable"]
     assert told["advisories"]["source"]["date"] == "2026-11-20T08:00:00Z"
 
 

@@ -1,4 +1,4 @@
-"""The bundle that stands already: a run that would write the same bytes again writes none.
+"""The bundle that is there already: a run that would write the same bytes again writes none.
 
 ``mirror.core.bundle.writer`` writes a bundle. Its bytes are a function of its head (manifest, signatures, roots), so a file
 that begins with that head, and of which every further byte is verified, is the one that would be written.
@@ -9,11 +9,11 @@ are not read again; damage of the disk itself is what ``mirror verify`` is for, 
 
 Rules: the head is made anew and compared in every run; a note counts only where it is the user's own, and only for the head
 that it was made with; a state is noted only when it outlasts the clock's resolution, so that a later writing must change it;
-what stands and is not that bundle, or is damaged, is no error: it is written anew.
+what is there and is not that bundle, or is damaged, is no error: it is written anew.
 
 Example::
 
-    notes = Standing(store)
+    notes = Unchanged(store)
     begin = head(data, signatures, roots)
     digest = notes.digest(output, begin, root, progress)    # None: it is to be packed
     notes.note(output, begin, digest, before)                       # ``written_state`` of before it was checked
@@ -42,7 +42,7 @@ _RESOLUTION_S = 0.02
 """The kernel's clock for files ticks every 10 ms at the slowest."""
 
 
-class Standing:
+class Unchanged:
     """The notes of one store."""
 
     def __init__(self, store: Store) -> None:
@@ -103,7 +103,7 @@ class Standing:
         return digest if is_same else None
 
     def _path(self, output: Path) -> Path:
-        return self._store.root / "standing" / f"{_sha256(os.fsencode(output.absolute()))}.json"
+        return self._store.root / "unchanged" / f"{_sha256(os.fsencode(output.absolute()))}.json"
 
 
 def written_state(path: Path) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.layers import LAYERS
-from mirror.core.logs.log import explain
 from mirror.core.logs.symptom import Context, Symptom, bring, package_of
 from mirror.core.logs.symptoms import BY_ROW, CONSEQUENCES, SYMPTOMS
 from tests.support.symptoms import ROWS, Excerpt, excerpts, made_tests
@@ -126,7 +126,7 @@ def test_words_of_a_log_are_quoted_where_they_become_a_command() -> None:
 
 
 def test_the_table_has_a_line_for_each_row() -> None:
-    script = Path(__file__).parents[4] / "scripts" / "doctor-table"
+    script = Path(__file__).parents[5] / "scripts" / "doctor-table"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     head, rule, *lines = done.stdout.splitlines()
     assert head.count("|") == rule.count("|") == 7

@@ -9,7 +9,7 @@ Rules:
 (2) a symptom that is seen a thousand times is one finding, with its first line and the number of lines;
 (3) what explains others comes first; words that are never a cause come last, and alone they are called what they are;
 (4) what a program survived, by its own word or because it went on, is told as that and never as the cause
-    (``mirror.core.logs.ending``);
+    (``mirror.core.logs.explained.ending``);
 (5) where no known text ended it, a general rule says the layer (``mirror.core.logs.rules``); where none fits either, the line
     that decided is shown and called unknown;
 (6) a cause is stated as one only where its words stand at the line that decided, or in what led to it: where something else
@@ -29,8 +29,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
-from mirror.core.logs.ending import Ending
-from mirror.core.logs.explanation import Explanation, Sighting
+from mirror.core.logs.explained.ending import Ending
+from mirror.core.logs.explained.explanation import Explanation, Sighting
 from mirror.core.logs.finding import LEVELS, Finding
 from mirror.core.logs.layers import MAY_BE
 from mirror.core.logs.logtext import Block, blocks, stream_blocks, text_lines

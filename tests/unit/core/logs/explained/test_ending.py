@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.logs.log import explain, meaning
+from mirror.core.logs.explained.log import explain, meaning
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import RULES, judge
 

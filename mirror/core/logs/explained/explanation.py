@@ -1,6 +1,6 @@
 """What a log says, once it is searched: sightings of symptoms, and what to do when there are none.
 
-It holds the result; ``mirror.core.logs.log`` searches.
+It holds the result; ``mirror.core.logs.explained.log`` searches.
 
 Rule: an explanation always has a finding: a log without a known word is said to be unknown, never to be good.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mirror.core.logs.ending import Failure
+from mirror.core.logs.explained.ending import Failure
 from mirror.core.logs.finding import NOTE, WARNING, Finding
 from mirror.core.logs.layers import MAY_BE, UNKNOWN
 from mirror.core.logs.suspects import Suspect

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.logs.log import explain
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.symptom import Context
 from mirror.core.target import Target
 from mirror.core.toolkit.rpmsource import RpmSource, trusted_rpms
@@ -24,7 +24,7 @@ from tests.support.symptoms import made
 
 pytestmark = pytest.mark.index  # the RPMs are made of NVIDIA's wheels; where they are there already nothing is fetched
 
-HOUSE = Path(__file__).parents[4]
+HOUSE = Path(__file__).parents[5]
 REPOSITORY = HOUSE / ".quickstart" / "cuda-13.0"
 DEMO_KEY = "D6ABEDFE6D3E4021F7D7296D6309737A04018495"
 CONTEXT = Context("13.0", env_script="/gen/env.sh")

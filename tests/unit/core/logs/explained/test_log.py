@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.core.errors import Unreadable
+from mirror.core.logs.explained.log import explain, explain_stream
 from mirror.core.logs.finding import NOTE, WARNING
-from mirror.core.logs.log import explain, explain_stream
 from mirror.core.logs.logtext import (
     BLOCK,
     PIECE,

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.finding import Finding
-from mirror.core.logs.log import explain
 from mirror.core.logs.symptom import Context
 from tests.support.symptoms import made
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.fetching.store import Store
-from mirror.connected.packing.standing import Standing, written_state
+from mirror.connected.packing.unchanged import Unchanged, written_state
 from mirror.core.names import Sha256Hex
 
 DIGEST = Sha256Hex("a" * 64)
@@ -21,5 +21,5 @@ def test_a_file_that_is_written_to_while_it_is_checked_is_not_noted(tmp_path: Pa
     if is_changed:
         draft.write_bytes(b"changed meanwhile")
     draft.replace(output)
-    Standing(store).note(output, b"head", DIGEST, before)
-    assert len(list(store.root.glob("standing/*.json"))) == (not is_changed)
+    Unchanged(store).note(output, b"head", DIGEST, before)
+    assert len(list(store.root.glob("unchanged/*.json"))) == (not is_changed)
