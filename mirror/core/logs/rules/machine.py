@@ -18,10 +18,9 @@ RULES = (
                 r"(?:No space left on device|[Dd]isk quota exceeded|ENOSPC|Errno 28\b|not enough space).*(?:/dev/shm|"
                 r"shared memory|nccl-shm|posix_fallocate|shm_open|shmutils|Bus error)"
             ),
+            r"No space left on device.*multiprocessing/(?:shared_memory|synchronize|heap)\.py",
             r"Error while creating shared memory segment",
-            r"unable to (?:mmap|open shared memory|allocate shared memory)",
             r"DataLoader worker.*Bus error",
-            r"[Bb]us error",
             r"insufficient shared memory",
             r"posix_fallocate failed",
         ),
@@ -30,21 +29,40 @@ RULES = (
         "left files there",
         "df -h /dev/shm; ls -l /dev/shm | head; ulimit -a",
         "start the container with --ipc=host or --shm-size=16g; without that right: export NCCL_SHM_DISABLE=1",
+        may_be=(
+            r"^(?!.*(?:Too many open files|Permission denied)).*unable to (?:mmap|open shared memory|allocate shared memory)",
+            r"[Bb]us error",
+        ),
     ),
     Rule(
         "disk-full",
         DISK,
         (
-            r"(?:No space left on device|[Dd]isk quota exceeded)(?:\S*: '?(?P<path>/[^'\s]+))?",
-            r"ENOSPC",
-            r"Errno 28\b",
-            r"not enough space",
+            r"^(?!.*(?:inotify|file watchers)).*(?:No space left on device|[Dd]isk quota exceeded)(?:\S*: '?(?P<path>/[^'\s]+))?",
+            r"[Nn]ot enough (?:free )?(?:disk )?space",
         ),
         "a disk is full, or a quota is reached: {path}",
         "the file system, its inodes or this user's quota are used up; caches of compiled kernels take gigabytes "
         "below the home",
         "df -h {path}; df -i {path}; quota -s; df -h ~ /tmp",
         "free space, or move the caches: export TMPDIR VLLM_CACHE_ROOT TRITON_CACHE_DIR FLASHINFER_WORKSPACE_BASE",
+        may_be=(r"^(?!.*(?:inotify|file watchers)).*(?:ENOSPC|Errno 28\b)",),
+    ),
+    Rule(
+        "no-file-locks",
+        DISK,
+        (r"No locks available", r"Errno 37\b", r"ENOLCK"),
+        "a file could not be locked where it lies",
+        "caches of models and kernels are kept with locks, and this file system (NFS without its lock service, CIFS, Lustre "
+        "without flock) gives none",
+        "findmnt -T the directory of the cache; flock -n the directory of the cache true",
+        "move the caches to a local disk: export HF_HOME TRITON_CACHE_DIR VLLM_CACHE_ROOT HF_MODULES_CACHE XDG_CACHE_HOME; or have "
+        "the mount give locks",
+        may_be=(
+            r"flock.{0,200}(?:Bad file descriptor|[Nn]ot supported|not implemented)",
+            r"(?:Bad file descriptor|[Oo]peration not supported|not implemented).{0,400}flock",
+            r"OperationalError: (?:disk I/O error|database is locked|locking protocol)",
+        ),
     ),
     Rule(
         "read-only",
@@ -74,7 +92,6 @@ RULES = (
         "open-files",
         SETTINGS,
         (
-            r"inotify (?:watch|instance)",
             r"Too many open files",
             r"EMFILE",
             r"Errno 24\b",
@@ -82,7 +99,8 @@ RULES = (
         "the limit of open files is reached",
         "RLIMIT_NOFILE of this shell, unit or container is too low for so many connections, workers or files",
         "ulimit -n; ulimit -Hn",
-        "ulimit -n 65536 before the server starts (systemd: LimitNOFILE=)",
+        "ulimit -n 65536 before the server starts (systemd: LimitNOFILE=); fs.inotify's limits are the administrator's",
+        may_be=(r"inotify (?:watch|instance)", r"file watchers"),
     ),
     Rule(
         "processes",
@@ -104,13 +122,14 @@ RULES = (
         "locked-memory",
         MEMORY,
         (
-            r"(?:ibv_reg_mr|mlock|memlock|cudaHostRegister|cuMemHostRegister).{0,80}(?:fail|Cannot allocate|error)",
+            r"(?:mlock|memlock).{0,80}(?:fail|Cannot allocate|error)",
             r"RLIMIT_MEMLOCK",
         ),
         "memory could not be pinned",
-        "RLIMIT_MEMLOCK is too low for InfiniBand or pinned buffers",
-        "ulimit -l",
-        "ulimit -l unlimited before the start (container: --ulimit memlock=-1)",
+        "RLIMIT_MEMLOCK is too low for InfiniBand or pinned buffers, or the buffers are too large (NCCL_BUFFSIZE)",
+        "ulimit -l; env | grep NCCL_",
+        "ulimit -l unlimited before the start (container: --ulimit memlock=-1); unset NCCL_BUFFSIZE where it is set",
+        may_be=(r"(?:ibv_reg_\w+|cudaHostRegister|cuMemHostRegister).{0,80}(?:fail|Cannot allocate|error)",),
     ),
     Rule(
         "gpu-memory-taken",
@@ -132,6 +151,7 @@ RULES = (
             r"Not enough memory\. Please try to increase",
             r"No available memory for the cache blocks",
             r"KV cache.{0,120}(?:larger than|is needed|insufficient|not enough)",
+            r"(?:no|[Nn]ot enough|[Ii]nsufficient) (?:GPU )?memory (?:left )?for (?:the )?(?:KV|cache)",
             r"max seq len.{0,60}larger than the maximum number of tokens",
             r"model's max seq len",
         ),
@@ -146,19 +166,20 @@ RULES = (
         (
             r"torch\S*\.OutOfMemoryError",
             r"CUDA out of memory",
-            r"CUDA_ERROR_OUT_OF_MEMORY",
-            r"cudaErrorMemoryAllocation",
-            r"CUBLAS_STATUS_ALLOC_FAILED",
-            r"CUBLAS_STATUS_NOT_INITIALIZED",
-            r"failed to create cublas handle",
-            r"CUDA error: out of memory",
-            r"NVRTC_ERROR_OUT_OF_MEMORY",
         ),
         "the GPU's memory ran out",
         "weights, KV cache and activations need more than the GPU has free",
         "nvidia-smi --query-compute-apps=pid,used_memory --format=csv; nvidia-smi",
         "lower --gpu-memory-utilization, --max-model-len or --max-num-seqs, use more GPUs, or end what else "
         "holds the memory",
+        may_be=(
+            r"CUDA_ERROR_OUT_OF_MEMORY",
+            r"cudaErrorMemoryAllocation",
+            r"CUDA error: out of memory",
+            r"CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED|EXECUTION_FAILED)",
+            r"failed to create cublas handle",
+            r"NVRTC_ERROR_OUT_OF_MEMORY",
+        ),
     ),
     Rule(
         "host-memory",
@@ -251,6 +272,27 @@ RULES = (
         "start as many processes as there are GPUs, each with its own",
     ),
     Rule(
+        "peer-access",
+        GPU,
+        (r"peer access is not supported", r"[Cc]uda failure 217\b", r"cudaErrorPeerAccessUnsupported"),
+        "a GPU cannot reach the memory of another",
+        "this host's GPUs have no peer-to-peer access (consumer cards, virtual machines), or a process does not see the other's "
+        "GPU in CUDA_VISIBLE_DEVICES",
+        "nvidia-smi topo -p2p r; echo $CUDA_VISIBLE_DEVICES in each worker",
+        "export NCCL_P2P_DISABLE=1 for all workers, and start with --disable-custom-all-reduce; or let each worker see all GPUs",
+        is_certain=False,
+    ),
+    Rule(
+        "ray-other-address",
+        NETWORK,
+        (r"No available node types can fulfill.{0,120}'node:(?P<address>[\w.:]+)'",),
+        "Ray has no host of the address that a worker is wanted on: {address}",
+        "the server took another of this host's addresses than Ray was started with, or that host has not joined",
+        "ray status; ray list nodes; hostname -I; echo $VLLM_HOST_IP",
+        "start Ray with --node-ip-address, and export VLLM_HOST_IP to that same address on each host",
+        is_certain=False,
+    ),
+    Rule(
         "ray-placement",
         GPU,
         (
@@ -294,6 +336,8 @@ RULES = (
             r"NVML library version",
             r"API mismatch",
             r"kernel module (?:version )?mismatch",
+            r"unsupported display driver",
+            r"CUDA_ERROR_SYSTEM_DRIVER",
         ),
         "the driver's libraries and its kernel module are of two versions",
         "the driver was updated and the host not restarted, or a container brings libraries of another driver",
@@ -302,20 +346,31 @@ RULES = (
         "own libraries",
     ),
     Rule(
+        "driver-changed-under-container",
+        DRIVER,
+        (r"mount (?:error|operation failed).{0,300}/driver/nvidia",),
+        "a container wants files of a driver that is no longer loaded",
+        "the driver was updated, and the container's daemon still knows the old one's files",
+        "cat /proc/driver/nvidia/version; nvidia-smi",
+        "ask the administrator to restart the container's daemon (or the host), and to make the CDI description anew",
+        is_certain=False,
+    ),
+    Rule(
         "container-toolkit-missing",
         DRIVER,
         (
             r"could not select device driver",
-            r"nvidia-container-cli",
-            r"libnvidia-container",
             r"unknown or invalid runtime name: nvidia",
             r"[Uu]nresolvable CDI",
-            r"nvidia-container-runtime",
         ),
         "the container was not given the GPU",
         "the NVIDIA container toolkit is not installed or not configured on the host, or does not find its driver",
         "nvidia-smi on the host; nvidia-ctk --version; docker info | grep -i runtime",
         "ask the administrator for nvidia-container-toolkit (nvidia-ctk runtime configure); with Apptainer use --nv",
+        may_be=(
+            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*nvidia-container-(?:cli|runtime)",
+            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*libnvidia-container",
+        ),
     ),
     Rule(
         "driver-not-loaded",
@@ -327,6 +382,8 @@ RULES = (
             r"CUDA initialization: (?:Unexpected|CUDA)",
             r"Unexpected error from cudaGetDeviceCount",
             r"CUDA unknown error",
+            r"nvidia-container-cli.{0,200}(?:driver not loaded|failed to process request|unknown error)",
+            r"/dev/nvidia[\w-]*:? [Nn]o such file",
         ),
         "the GPU driver does not answer",
         "its kernel module is not loaded or not visible here, or the container lost the devices (systemd "
@@ -339,7 +396,7 @@ RULES = (
         "gpu-lacks-feature",
         GPU,
         (
-            r"only supports? .{0,40}(?:GPUs?|compute capability|Ampere|Hopper|Blackwell|Ada)",
+            r"only supports? .{0,40}(?:compute capability|Ampere|Hopper|Blackwell|Ada)",
             r"only supported on .{0,60}(?:GPUs?|compute capability)",
             r"compute capability .{0,60}(?:at least|or (?:higher|newer|above)|is required|required)",
             r"requires? (?:compute capability|Hopper|Ampere|Blackwell|Ada)",
@@ -348,6 +405,7 @@ RULES = (
         "a data type, a quantisation or an attention backend needs a newer architecture than this GPU's",
         "nvidia-smi --query-gpu=name,compute_cap --format=csv",
         "choose another --dtype, quantisation or attention backend, or a GPU that has it",
+        may_be=(r"only supports? .{0,40}GPUs?",),
     ),
     Rule(
         "kernel-resources",
@@ -361,6 +419,16 @@ RULES = (
         "it was tuned for a GPU with more shared memory or registers",
         "nvidia-smi --query-gpu=name,compute_cap --format=csv",
         "take a release of the package that knows this GPU, or smaller blocks where the line says how",
+        is_certain=False,
+    ),
+    Rule(
+        "container-lost-gpu",
+        GPU,
+        (r"[Ff]ailed to initialize NVML: Unknown Error",),
+        "the GPU's devices were taken from this container while it ran",
+        "systemd wrote the container's cgroup anew (systemctl daemon-reload, an update of a package), without the GPU's devices",
+        "nvidia-smi on the host and here; journalctl --since today | grep -i reload",
+        "start the container again; for good: its devices named (--device /dev/nvidia0 /dev/nvidiactl /dev/nvidia-uvm) or CDI",
         is_certain=False,
     ),
     Rule(
@@ -392,8 +460,7 @@ RULES = (
             r"driver (?:version )?(?:is )?(?:too old|insufficient)",
             r"cuda>=\d",
             r"unsatisfied condition: cuda",
-            r"unsupported display driver",
-            r"CUDA_ERROR_(?:UNSUPPORTED_PTX|SYSTEM_DRIVER)",
+            r"CUDA_ERROR_UNSUPPORTED_PTX",
         ),
         "the GPU driver is older than this CUDA needs",
         "12.x runs on driver 525.60.13 and later, 13.x on 580 and later",
@@ -421,17 +488,20 @@ RULES = (
         NETWORK,
         (
             r"no socket interface found",
-            r"No (?:interface|route) (?:found|to host)",
-            r"(?:NCCL|GLOO|TP)_SOCKET_IFNAME",
+            r"No interface found",
             r"Unable to find (?:address|interface) for",
             r"[Cc]ould not (?:find|resolve) .{0,30}interface",
             r"makeDeviceForInterface",
-            r"Unable to resolve hostname to a \(local\) address",
         ),
         "no network interface fits what NCCL or Gloo was told to use",
         "NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME names an interface that is not there, or none but loopback is up",
         "echo $NCCL_SOCKET_IFNAME $GLOO_SOCKET_IFNAME; ip -brief address",
         "unset NCCL_SOCKET_IFNAME GLOO_SOCKET_IFNAME, or name one that 'ip -brief address' shows (lo for one host)",
+        may_be=(
+            r"(?:NCCL|GLOO|TP)_SOCKET_IFNAME",
+            r"Unable to resolve hostname to a \(local\) address",
+            r"[Gg]loo connectFullMesh failed",
+        ),
     ),
     Rule(
         "address-in-use",
@@ -463,12 +533,22 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "peermem-not-loaded",
+        NETWORK,
+        (r"neither nv_peer_mem,? (?:n?or) nvidia_peermem detected",),
+        "InfiniBand cannot reach the GPU's memory: the kernel module nvidia_peermem is not loaded",
+        "GPUDirect RDMA goes through that module, which is the host's (or through DMA-BUF, where all sides have it)",
+        "lsmod | grep peermem; modinfo nvidia_peermem",
+        "ask the administrator for modprobe nvidia_peermem; without it, choose a mode without IBGDA",
+        is_certain=False,
+    ),
+    Rule(
         "rdma-permission",
         NETWORK,
         (
             (
                 r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:not permitted|"
-                r"[Pp]ermission denied|failed to (?:create|open|register)|Cannot allocate)"
+                r"[Pp]ermission denied)"
             ),
         ),
         "InfiniBand may not be used here",
@@ -476,6 +556,12 @@ RULES = (
         "ls -l /dev/infiniband; ulimit -l; ibv_devinfo",
         "ask for the devices and an unlimited memlock (container: --device /dev/infiniband --ulimit "
         "memlock=-1 --cap-add IPC_LOCK)",
+        may_be=(
+            (
+                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:failed to (?:create|open|register)|"
+                r"[Cc]annot allocate)"
+            ),
+        ),
     ),
     Rule(
         "nccl-peer",

@@ -69,7 +69,11 @@ SYMPTOMS = (
         "another libcuda.so, often of cuda-compat, comes before the driver's, or the driver was updated without a reboot",
         "/sbin/ldconfig -p | grep libcuda; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version",
         "take the compat directory out of LD_LIBRARY_PATH and of /etc/ld.so.conf.d; after an update, ask for a reboot",
-        ("system has unsupported display driver / cuda driver combination", "cudaErrorSystemDriverMismatch"),
+        (
+            "system has unsupported display driver / cuda driver combination",
+            "System has unsupported display driver / cuda driver combination",
+            "cudaErrorSystemDriverMismatch",
+        ),
         explains=(*_BLIND, "53"),
     ),
     Symptom(
@@ -107,5 +111,6 @@ SYMPTOMS = (
             "CUDA-capable device(s) is/are busy or unavailable",
         ),
         explains=_BLIND,
+        is_certain=False,
     ),
 )

@@ -30,6 +30,17 @@ SYMPTOMS = (
         r"version '(?P<version>GLIBC_[\w.]{1,20})' not found(?: \(required by (?P<file>[^\n)]{1,400})\))?",
     ),
     Symptom(
+        "35",
+        "glibc",
+        "{file} needs {symbol} of {version}, which this host's C library does not have",
+        "it was built on a system whose C library has it in that version; it may be a newer or another one",
+        "getconf GNU_LIBC_VERSION; objdump -T {file} | grep {symbol}",
+        "lock for this host's glibc ([target] glibc in NAME.toml): another version of that wheel, or one built from source",
+        (", version GLIBC_", " version GLIBC_"),
+        r",? version (?P<version>GLIBC_[\w.]{1,20}) not defined in file lib",
+        lead=r"(?:(?P<file>/[^\s:'\"]{1,300}): )?symbol (?P<symbol>\w{1,120})$",
+    ),
+    Symptom(
         "36",
         "libstdc++",
         "{file} needs {version}, which the libstdc++ that was loaded does not have",
@@ -119,6 +130,7 @@ SYMPTOMS = (
         ("No space left on device", "Disk quota exceeded"),
         r"(?:No space left on device|Disk quota exceeded)(?:: '(?P<file>[^'\n]{1,300}))?",
         unless=r"/dev/shm|shmutils|shared memory|posix_fallocate|nccl-shm",  # noqa: S108 - no directory that we write to
+        unless_near=r"multiprocessing/(?:shared_memory|synchronize|heap)\.py[^\n]{0,200}\n[^\n]{0,400}\n[^\n]{0,120}$",
         explains=("14",),
     ),
     Symptom(
