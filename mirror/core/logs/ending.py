@@ -34,7 +34,7 @@ _ALARMS = (
     "o space left", "ermission denied", "refused", "imed out", "imeout", "ut of memory", "o matching", "unsatisf", "ailed", "ailure",
     "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
     "dumped", "terminate called", "ismatch", "navailable", "non-zero status", "has no wheels", "matching platform", "o locks",
-    "eermem",
+    "eermem", "aused by", "nvalid", "oom", "OOM", "CANCELLED", "FATAL", "externally-managed", "xceed",
 )  # fmt: skip
 """Parts of words, without the letter that may be a capital."""
 
@@ -218,7 +218,10 @@ def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failur
     said = origin(whole)
     if said.level != "ERROR" or _NOISE.match(said.message) or _GOES_ON.search(said.message):
         return None
-    if said.message.startswith("    ") and '  File "' in block.folded[block.folded.rfind("\n", 0, max(start - 1, 0)) + 1 : start]:
+    if (
+        said.message.startswith("    ")
+        and '  File "' in block.folded[block.folded.rfind("\n", 0, max(start - 1, 0)) + 1 : start]
+    ):
         return None  # a traceback's line of code
     message = said.message[:2000]
     announces = _ANNOUNCES.search(message) is not None

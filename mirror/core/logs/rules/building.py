@@ -14,7 +14,7 @@ RULES = (
             r"Value '(?P<gpu>sm_\w+)' is not defined for option 'gpu-name'",
             r"ptxas (?:fatal|error)[^\n]*(?:[Uu]nsupported|not defined|SM version)",
             r"Unsupported \.version",
-            r"nvcc fatal[^\n]*Unsupported gpu architecture",
+            r"nvcc[^\n]*[Uu]nsupported gpu architecture",
         ),
         "the ptxas that was used is older than the GPU or the code: {gpu}",
         "Triton brings a ptxas of its own; it, or the toolkit's, does not know this GPU's architecture or this "
@@ -177,11 +177,13 @@ RULES = (
         (
             (
                 r"fatal error: (?P<header>(?:std\w+|math|stdio|stdlib|string|limits|features|bits/\S+|sys/\S+|gnu/\S+|"
-                r"asm/\S+|linux/\S+|cstdint|algorithm|vector|memory|iostream|omp)(?:\.h)?): No such"
+                r"asm/\S+|linux/\S+|cstdint|algorithm|vector|memory|iostream|omp|numa|infiniband/\S+|rdma/\S+|zlib|zstd|"
+                r"openssl/\S+|ffi|uuid/\S+|libaio|X11/\S+|GL/\S+|curses)(?:\.h)?): No such"
             ),
         ),
         "the host's C or C++ headers are missing: {header}",
-        "gcc is there, and its headers or those of the C library are not (glibc-devel, libstdc++-devel)",
+        "gcc is there, and its headers, those of the C library or of that library are not (glibc-devel, libstdc++-devel, "
+        "numactl-devel, rdma-core-devel)",
         "echo '#include <{header}>' | g++ -x c++ -E - >/dev/null",
         "ask the administrator for gcc-c++ and glibc-devel, or use another gcc: export CC CXX NVCC_CCBIN",
     ),
@@ -403,6 +405,24 @@ RULES = (
         may_be=(r"Because .{0,200}(?:not found|no versions|unsatisfiable)", r"No solution found"),
     ),
     Rule(
+        "requirements-conflict",
+        WHEELHOUSE,
+        (r"conflicting dependencies", r"ResolutionImpossible"),
+        "what is asked for excludes itself: two packages want different versions of a third",
+        "they were not released for each other, or a pin is too narrow",
+        "python -m pip install --dry-run with one of them alone",
+        "loosen a pin in NAME.toml, or take releases that go together, and lock again",
+    ),
+    Rule(
+        "externally-managed",
+        SETTINGS,
+        (r"externally-managed-environment",),
+        "pip may not change this Python, which is the system's",
+        "the command ran outside the venv",
+        "command -v pip python; echo $VIRTUAL_ENV",
+        "start with '. env.sh', which puts the venv first on PATH",
+    ),
+    Rule(
         "sdist-build",
         WHEELHOUSE,
         (
@@ -437,7 +457,7 @@ RULES = (
         PACKAGE,
         (
             r"cannot import name '(?P<name>\w+)' from",
-            r"has no attribute '?(?P<name>\w+)",
+            r"^(?!.*'NoneType' object).*has no attribute '?(?P<name>\w+)",
             r"got an unexpected keyword argument '(?P<name>\w+)'",
             r"DLL load failed",
             r"partially initialized module",

@@ -125,7 +125,10 @@ RULES = (
         "it was not copied whole",
         "ls -l the model's directory; head -c 120 the file that is named; sha256sum it against its source",
         "copy it again and compare its sha256; a file of about 130 bytes is a git-lfs pointer",
-        may_be=(r"unexpected end of (?:data|file)", r"UnpicklingError: pickle data was truncated(?!.*(?:_inductor|codecache|triton))"),
+        may_be=(
+            r"unexpected end of (?:data|file)",
+            r"UnpicklingError: pickle data was truncated(?!.*(?:_inductor|codecache|triton))",
+        ),
     ),
     Rule(
         "model-files-missing",
@@ -142,6 +145,7 @@ RULES = (
             ),
             r"No such file or directory: '[^']*(?:config\.json|tokenizer|\.safetensors|\.bin|\.gguf)",
             r"Cannot find any model weights",
+            r"no file named .{1,160} found in",
             r"Can't load (?:the )?(?:tokenizer|config\w*|feature extractor|image processor)",
             r"is not a (?:valid )?(?:directory|JSON file)",
             r"[Mm]odel path .{0,80}(?:not exist|not found)",
@@ -198,9 +202,7 @@ RULES = (
     Rule(
         "tokenizer-format",
         PACKAGE,
-        (
-            r"data did not match any variant of untagged enum",
-        ),
+        (r"data did not match any variant of untagged enum",),
         "the installed tokenizers does not read this model's tokenizer.json",
         "the file is of another release of tokenizers than the one that is installed, or is not whole",
         "python -m pip list | grep -i -E 'tokenizers|transformers'; head -c 300 tokenizer.json",

@@ -86,6 +86,7 @@ RULES = (
             r"conflicting option string",
             r"numpy\.dtype size changed",
             r"multiarray failed to import",
+            r"Numpy is not available",
             r"binary incompatibility",
             r"compiled (?:with|using|against) .{0,30}(?:version|NumPy)",
             r"operator \w+::\w+ does not exist",

@@ -97,7 +97,7 @@ SYMPTOMS = (
     ),
     Symptom(
         "20",
-        "math libraries",
+        "headers",
         "the compiler did not find {file}",
         "the library's -devel package, with its headers, was not unpacked",
         "ls $CUDA_HOME/include/{file}",

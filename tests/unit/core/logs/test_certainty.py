@@ -19,15 +19,39 @@ def first(*lines: str) -> tuple[str, str]:
     ("sure", "unsure", "cause"),
     [
         ("torch.OutOfMemoryError: CUDA out of memory", "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED", "gpu-memory"),
-        ("libnuma.so.1: cannot open shared object file", "libweird.so.3: cannot open shared object file", "host-library-missing"),
-        ("x: undefined symbol: __nvJitLinkGet, version libnvJitLink.so.12", "CUBLAS_STATUS_INVALID_VALUE", "cuda-library-shadowed"),
+        (
+            "libnuma.so.1: cannot open shared object file",
+            "libweird.so.3: cannot open shared object file",
+            "host-library-missing",
+        ),
+        (
+            "x: undefined symbol: __nvJitLinkGet, version libnvJitLink.so.12",
+            "CUBLAS_STATUS_INVALID_VALUE",
+            "cuda-library-shadowed",
+        ),
         ("insufficient shared memory (shm)", "Bus error (core dumped)", "shm-too-small"),
         ("No space left on device: '/a'", "write: ENOSPC", "disk-full"),
-        ("heads (10) must be divisible by tensor parallel size (4)", "k must be divisible by 128", "heads-not-divisible"),
+        (
+            "heads (10) must be divisible by tensor parallel size (4)",
+            "k must be divisible by 128",
+            "heads-not-divisible",
+        ),
         ("The wheel is invalid: x", "zipfile.BadZipFile: File is not a zip file", "wheel-invalid"),
-        ("vllm was not found in the package registry", "No solution found when resolving dependencies", "wheelhouse-lacks"),
-        ("error loading vocab file: error downloading vocab file", "ValueError: Converting from tiktoken failed", "vocabulary-offline"),
-        ("401 Client Error: for url: https://huggingface.co/x", "401 Client Error: for url: https://index/x", "hub-token"),
+        (
+            "vllm was not found in the package registry",
+            "No solution found when resolving dependencies",
+            "wheelhouse-lacks",
+        ),
+        (
+            "error loading vocab file: error downloading vocab file",
+            "ValueError: Converting from tiktoken failed",
+            "vocabulary-offline",
+        ),
+        (
+            "401 Client Error: for url: https://huggingface.co/x",
+            "401 Client Error: for url: https://index/x",
+            "hub-token",
+        ),
         ("NVCC version should be >= 12.3", "foo requires CUDA 12.9", "nvcc-too-old"),
         ("#error -- unsupported GNU version!", "C compiler cannot create executables", "host-compiler-refused"),
         ("Bootstrap : no socket interface found", "Gloo connectFullMesh failed with no error", "nccl-interface"),
@@ -52,7 +76,10 @@ def test_words_that_another_cause_has_too_are_not_stated(sure: str, unsure: str,
         ("nvidia-container-cli: initialization error: nvml error: driver not loaded", "driver-not-loaded"),
         ("Failed to initialize NVML: Unknown Error", "container-lost-gpu"),
         ("unable to open shared memory object </torch_1>: Too many open files (24)", "open-files"),
-        ("No available node types can fulfill resource request {'GPU': 1.0, 'node:10.0.0.9': 0.001}", "ray-other-address"),
+        (
+            "No available node types can fulfill resource request {'GPU': 1.0, 'node:10.0.0.9': 0.001}",
+            "ray-other-address",
+        ),
         ("No available node types can fulfill resource request {'GPU': 9.0}", "ray-placement"),
         ("OSError: [Errno 37] No locks available", "no-file-locks"),
     ],
@@ -73,7 +100,9 @@ def test_what_a_traceback_ends_with_is_a_failure_whatever_it_is_called() -> None
 
 def test_the_end_of_a_deep_traceback_and_of_one_that_is_cut_off() -> None:
     frames = ['  File "a.py", line 1, in f', "    f()"]
-    assert explain([TRACEBACK, *frames * 150, "Weird: the moon"]).findings[0].proof.startswith("line 302 decided: Weird")
+    assert (
+        explain([TRACEBACK, *frames * 150, "Weird: the moon"]).findings[0].proof.startswith("line 302 decided: Weird")
+    )
     for cut in ([TRACEBACK], [TRACEBACK, frames[0]], [TRACEBACK, *frames], [f"x {TRACEBACK}", "y"]):
         assert explain(cut).findings[0].certainty == "unknown"
 
@@ -84,9 +113,17 @@ def test_the_end_of_a_deep_traceback_and_of_one_that_is_cut_off() -> None:
         ("  × Failed to download `nvidia-nvtx==1`", "  ╰─▶ Hash mismatch for `nvidia-nvtx==1`", "hash-mismatch"),
         ("error: Failed to install: a.whl", "  Caused by: The wheel is invalid: a directory", "wheel-invalid"),
         ("CMake Error at a.cmake:52 (message):", "x.h:1: error: #error -- unsupported GNU version! gcc", "E10"),
-        ("RuntimeError: import failed because of the following error (see above):", "libnuma.so.1: cannot open", "host-library-missing"),
+        (
+            "RuntimeError: import failed because of the following error (see above):",
+            "libnuma.so.1: cannot open",
+            "host-library-missing",
+        ),
         ("  Building wheel for x (setup.py) ... error", "ld: cannot find -lcudart: No such file", "E16"),
-        ("torch.distributed.DistBackendError: NCCL error in: x.cpp:1, internal error", "Bootstrap : no socket interface found", "nccl-interface"),
+        (
+            "torch.distributed.DistBackendError: NCCL error in: x.cpp:1, internal error",
+            "Bootstrap : no socket interface found",
+            "nccl-interface",
+        ),
         ("panicked at src/a.rs:2:70:", "system has unsupported display driver / cuda driver combination", "E50"),
     ],
 )
@@ -109,7 +146,9 @@ def test_what_goes_on_in_another_way_does_not_decide(calm: str) -> None:
 
 
 def test_a_shells_killed_is_a_consequence_of_what_failed_before_it() -> None:
-    assert first("NotImplementedError: No compressed-tensors compatible scheme was found.", "Killed")[0] == "model-unknown"
+    assert (
+        first("NotImplementedError: No compressed-tensors compatible scheme was found.", "Killed")[0] == "model-unknown"
+    )
     assert first("loading shard 3 of 40", "Killed") == ("E62", "may be")
     assert first("FAILED: a.cuda.o", "/usr/local/cuda/bin/nvcc -c a.cu -o a.cuda.o", "Killed") == ("E62", "")
 
@@ -128,8 +167,14 @@ def test_a_full_disk_without_a_path_is_of_what_was_being_written(file: str, key:
 
 
 def test_an_exception_that_does_not_say_of_what_is_read_with_its_traceback() -> None:
-    frame, code = '  File "/v/lib/python3.11/site-packages/torch/_inductor/codecache.py", line 9, in load', "    json.load(f)"
-    for raised in ("json.decoder.JSONDecodeError: Expecting value: line 1", "_pickle.UnpicklingError: pickle data was truncated"):
+    frame, code = (
+        '  File "/v/lib/python3.11/site-packages/torch/_inductor/codecache.py", line 9, in load',
+        "    json.load(f)",
+    )
+    for raised in (
+        "json.decoder.JSONDecodeError: Expecting value: line 1",
+        "_pickle.UnpicklingError: pickle data was truncated",
+    ):
         assert first(TRACEBACK, frame, code, raised)[0] == "cache-object-missing"
         assert first(TRACEBACK, '  File "app.py", line 9, in load', code, raised)[0] != "cache-object-missing"
 
@@ -143,7 +188,10 @@ def test_a_directory_that_is_not_there_explains_every_library_that_was_to_be_in_
 
 def test_a_banner_that_names_the_driver_explains_that_no_gpu_is_there() -> None:
     banner = "   [[ System has unsupported display driver / cuda driver combination (error 803) ]]"
-    assert [one.finding.key for one in explain([banner, "RuntimeError: No CUDA GPUs are available"]).sightings] == ["E50", "E53"]
+    assert [one.finding.key for one in explain([banner, "RuntimeError: No CUDA GPUs are available"]).sightings] == [
+        "E50",
+        "E53",
+    ]
     assert first("RuntimeError: No CUDA GPUs are available") == ("E53", "may be")
 
 
