@@ -31,10 +31,10 @@ from mirror.core.logs.symptoms.consequences import FRAGMENTS as CONSEQUENCES
 _ALARMS = (
     "rror", "ERROR", "xception", "atal", "illed", "NCCL WARN", "FAILED", "annot ", "ould not", "ouldn't", "not found",
     "o such ", "not exist",
-    "o space left", "ermission denied", "refused", "imed out", "imeout", "ut of memory", "o matching", "unsatisf", "ailed", "ailure",
-    "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
+    "o space left", "ermission denied", "refused", "imed out", "imeout", "ut of memory", "o matching", "unsatisf", "ailed",
+    "ailure", "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
     "dumped", "terminate called", "ismatch", "navailable", "non-zero status", "has no wheels", "matching platform", "o locks",
-    "eermem", "aused by", "nvalid", "oom", "OOM", "CANCELLED", "FATAL", "externally-managed", "xceed",
+    "eermem", "aused by", "nvalid", "oom_", "oom-", "OOM", "CANCELLED", "FATAL", "externally-managed", "xceed",
 )  # fmt: skip
 """Parts of words, without the letter that may be a capital."""
 
@@ -252,7 +252,8 @@ _BARE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception):?\s*")
 
 _VAGUE = re.compile(
     r"(?:[\w.]*\.)?(?:JSONDecodeError|UnpicklingError|EOFError)\b.*"
-    r"|(?:[\w.]*\.)?(?:OS|IO|Operational)Error: (?:\[Errno \d+\] )?(?:No space left on device|Bad file descriptor|disk I/O error)"
+    r"|(?:[\w.]*\.)?(?:OS|IO|Operational)Error: (?:\[Errno \d+\] )?"
+    r"(?:No space left on device|Bad file descriptor|disk I/O error)"
 )
 """Exceptions whose words do not say what they speak of: so do their traceback's last lines."""
 

@@ -1,7 +1,7 @@
 """Who says a line, and how grave it is in its own words: what collectors, launchers and loggers put before a message.
 
-It knows the prefixes of journald, containers (and their builds), Kubernetes and Slurm, of Python's, glog's and uvicorn's loggers, of vLLM's, SGLang's and
-Ray's processes, of torchrun's ranks and of NCCL.
+It knows the prefixes of journald, containers (and their builds), Kubernetes and Slurm, of Python's, glog's and uvicorn's
+loggers, of vLLM's, SGLang's and Ray's processes, of torchrun's ranks and of NCCL.
 
 Rule: a level counts only where it stands in a prefix; a message that speaks of a warning is none.
 

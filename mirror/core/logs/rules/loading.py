@@ -79,7 +79,8 @@ RULES = (
         LOADER,
         (rf"(?P<library>libpython\d[\w.]*?\.so[\w.]*){_ABSENT}",),
         "{library}, the interpreter's own library, was not found",
-        "this user may not read the directory that the interpreter lies in (below /root, say), it was moved, or another Python runs",
+        "this user may not read the directory that the interpreter lies in (below /root, say), it was moved, or another "
+        "Python runs",
         "command -v python; python -c 'import sys; print(sys.base_prefix)'; find / -name '{library}*' 2>/dev/null",
         "use an interpreter in a place that all may read (one that the bundle carries), or put its lib on LD_LIBRARY_PATH",
         is_certain=False,
@@ -136,7 +137,8 @@ RULES = (
         LOADER,
         (r"undefined symbol: (?P<symbol>nccl\w+)",),
         "an older NCCL than is needed was loaded: it lacks {symbol}",
-        "a libnccl of the host or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of the venv, or the venv's own was exchanged",
+        "a libnccl of the host or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of the venv, or the venv's own was "
+        "exchanged",
         "echo $LD_LIBRARY_PATH $LD_PRELOAD; LD_DEBUG=libs python -c 'import torch' 2>&1 | grep libnccl",
         "unset LD_PRELOAD, and take that library's directory out of LD_LIBRARY_PATH",
     ),
@@ -145,8 +147,8 @@ RULES = (
         DRIVER,
         (r"undefined symbol: (?P<symbol>cu[A-Z]\w+|nvml\w+)",),
         "the driver's library lacks {symbol}",
-        "the driver is older than the CUDA release that this was built for, a stub was loaded in its place, or (where the symbol "
-        "is an old one) the module was linked without libcuda",
+        "the driver is older than the CUDA release that this was built for, a stub was loaded in its place, or (where the "
+        "symbol is an old one) the module was linked without libcuda",
         "cat /proc/driver/nvidia/version; echo $LD_LIBRARY_PATH | tr ':' '\\n' | grep -E 'stubs|compat'",
         "ask for a newer driver, or lock the stack for an older CUDA; take stubs out of LD_LIBRARY_PATH",
         is_certain=False,

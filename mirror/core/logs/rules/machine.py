@@ -38,7 +38,10 @@ RULES = (
         "disk-full",
         DISK,
         (
-            r"^(?!.*(?:inotify|file watchers)).*(?:No space left on device|[Dd]isk quota exceeded)(?:\S*: '?(?P<path>/[^'\s]+))?",
+            (
+                r"^(?!.*(?:inotify|file watchers)).*(?:No space left on device|[Dd]isk quota exceeded)"
+                r"(?:\S*: '?(?P<path>/[^'\s]+))?"
+            ),
             r"[Nn]ot enough (?:free )?(?:disk )?space",
         ),
         "a disk is full, or a quota is reached: {path}",
@@ -56,8 +59,8 @@ RULES = (
         "caches of models and kernels are kept with locks, and this file system (NFS without its lock service, CIFS, Lustre "
         "without flock) gives none",
         "findmnt -T the directory of the cache; flock -n the directory of the cache true",
-        "move the caches to a local disk: export HF_HOME TRITON_CACHE_DIR VLLM_CACHE_ROOT HF_MODULES_CACHE XDG_CACHE_HOME; or have "
-        "the mount give locks",
+        "move the caches to a local disk: export HF_HOME TRITON_CACHE_DIR VLLM_CACHE_ROOT HF_MODULES_CACHE XDG_CACHE_HOME; "
+        "or have the mount give locks",
         may_be=(
             r"flock.{0,200}(?:Bad file descriptor|[Nn]ot supported|not implemented)",
             r"(?:Bad file descriptor|[Oo]peration not supported|not implemented).{0,400}flock",
@@ -293,10 +296,11 @@ RULES = (
         GPU,
         (r"peer access is not supported", r"[Cc]uda failure 217\b", r"cudaErrorPeerAccessUnsupported"),
         "a GPU cannot reach the memory of another",
-        "this host's GPUs have no peer-to-peer access (consumer cards, virtual machines), or a process does not see the other's "
-        "GPU in CUDA_VISIBLE_DEVICES",
+        "this host's GPUs have no peer-to-peer access (consumer cards, virtual machines), or a process does not see the "
+        "other's GPU in CUDA_VISIBLE_DEVICES",
         "nvidia-smi topo -p2p r; echo $CUDA_VISIBLE_DEVICES in each worker",
-        "export NCCL_P2P_DISABLE=1 for all workers, and start with --disable-custom-all-reduce; or let each worker see all GPUs",
+        "export NCCL_P2P_DISABLE=1 for all workers, and start with --disable-custom-all-reduce; or let each worker see all "
+        "GPUs",
         is_certain=False,
     ),
     Rule(
@@ -448,7 +452,8 @@ RULES = (
         GPU,
         (r"[Ff]ailed to initialize NVML: Unknown Error",),
         "the GPU's devices were taken from this container while it ran",
-        "systemd wrote the container's cgroup anew (systemctl daemon-reload, an update of a package), without the GPU's devices",
+        "systemd wrote the container's cgroup anew (systemctl daemon-reload, an update of a package), without the GPU's "
+        "devices",
         "nvidia-smi on the host and here; journalctl --since today | grep -i reload",
         "start the container again; for good: its devices named (--device /dev/nvidia0 /dev/nvidiactl /dev/nvidia-uvm) or CDI",
         is_certain=False,
@@ -621,8 +626,8 @@ RULES = (
         "memlock=-1 --cap-add IPC_LOCK)",
         may_be=(
             (
-                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:failed to (?:create|open|register)|"
-                r"[Cc]annot allocate)"
+                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}"
+                r"(?:failed to (?:create|open|register)|[Cc]annot allocate)"
             ),
         ),
     ),

@@ -110,7 +110,11 @@ def test_the_end_of_a_deep_traceback_and_of_one_that_is_cut_off() -> None:
 @pytest.mark.parametrize(
     ("announcing", "told", "key"),
     [
-        ("  × Failed to download `nvidia-nvtx==1`", "  ╰─▶ Hash mismatch for `nvidia-nvtx==1`", "hash-mismatch"),
+        (
+            "  \u00d7 Failed to download `nvidia-nvtx==1`",
+            "  \u2570\u2500\u25b6 Hash mismatch for `nvidia-nvtx==1`",
+            "hash-mismatch",
+        ),
         ("error: Failed to install: a.whl", "  Caused by: The wheel is invalid: a directory", "wheel-invalid"),
         ("CMake Error at a.cmake:52 (message):", "x.h:1: error: #error -- unsupported GNU version! gcc", "E10"),
         (
