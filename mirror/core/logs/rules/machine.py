@@ -486,7 +486,6 @@ RULES = (
         DRIVER,
         (
             r"driver (?:version )?(?:is )?(?:too old|insufficient)",
-            r"cuda>=\d",
             r"unsatisfied condition: cuda",
             r"CUDA_ERROR_UNSUPPORTED_PTX",
         ),

@@ -56,6 +56,13 @@ def first(*lines: str) -> tuple[str, str]:
         ("#error -- unsupported GNU version!", "C compiler cannot create executables", "host-compiler-refused"),
         ("Bootstrap : no socket interface found", "Gloo connectFullMesh failed with no error", "nccl-interface"),
         ("could not select device driver", "nvidia-container-cli: ldcache error", "container-toolkit-missing"),
+        ("No module named 'xgrammar'", "No module named 'vllm._C'", "module-missing"),
+        ("No CMAKE_CUDA_COMPILER could be found", "Could NOT find CUDA (missing: CUDA_NVCC)", "no-nvcc"),
+        (
+            "cannot be retrieved (gai error: -2 - x",
+            "socket.gaierror: [Errno -2] Name or service not known",
+            "name-not-resolved",
+        ),
         ("mlock failed", "NCCL WARN Call to ibv_reg_mr failed with error Cannot allocate memory", "locked-memory"),
     ],
 )
@@ -205,3 +212,42 @@ def test_the_c_librarys_two_ways_of_lacking_a_version_are_one_row() -> None:
         "x: /v/jq.so: symbol scalbln version GLIBC_2.2.5 not defined in file libc.so.6 with link time reference",
     ):
         assert first(line) == ("E35", "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "row", "certainty"),
+    [
+        (("RuntimeError: The NVIDIA driver on your system is too old (found version 12020).",), "E46", ""),
+        (("CUDA driver version is insufficient for CUDA runtime version",), "E46", "may be"),
+        (("sh: 1: gcc: not found", "nvcc fatal   : Failed to preprocess host compiler properties."), "E9", ""),
+        (("nvcc fatal   : Failed to preprocess host compiler properties.",), "E9", "may be"),
+        (("RuntimeError: FlashInfer requires GPUs with sm75 or higher",), "E31", "may be"),
+    ],
+)
+def test_a_row_is_stated_only_where_its_words_are_its_own(lines: tuple[str, ...], row: str, certainty: str) -> None:
+    assert first(*lines) == (row, certainty)
+
+
+@pytest.mark.parametrize(
+    ("line", "layer"),
+    [
+        ("OSError: [Errno 5] Input/output error: '/models/a.safetensors'", "disk"),
+        ("slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "settings"),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0. Some of the step tasks have been OOM Killed.",
+            "memory",
+        ),
+        ("fatal error: infiniband/verbs.h: No such file or directory", "host compiler"),
+        ("ncclInvalidUsage: x. Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 1b000", "GPU"),
+        ("ConnectionError: Could not find any running Ray instance. Please specify the one to connect to", "network"),
+        ("RuntimeError: Cannot re-initialize CUDA in forked subprocess", "settings"),
+        (
+            "ERROR: Cannot install a==1 and b==2 because these package versions have conflicting dependencies.",
+            "wheelhouse",
+        ),
+        ("OSError: AF_UNIX path too long", "settings"),
+        ("ImportError: x.so: undefined symbol: _ZN3c104cuda9SetDeviceEa", "Python package"),
+    ],
+)
+def test_neighbours_of_what_was_seen_are_told_by_their_layer(line: str, layer: str) -> None:
+    assert explain([line]).findings[0].layer == layer
