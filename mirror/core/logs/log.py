@@ -333,7 +333,8 @@ class _Tally:
         often = f" ({count} lines have it)" if count > 1 else ""
         finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)
         if hit.symptom.row and not self._explains_the_end(hit.symptom, ending):
-            finding = _weighed(finding, hit.line, self._last[key], ending)
+            began = hit.line - _NEAR if hit.symptom.near else hit.line
+            finding = _weighed(finding, began, self._last[key], ending)
         return Sighting(finding, hit.line, hit.text, count, key in self._survived)
 
     def _explains_the_end(self, symptom: Symptom, ending: Ending) -> bool:
@@ -343,6 +344,9 @@ class _Tally:
 
 
 _ALONE = (0, "")
+
+_NEAR = 8
+"""Lines before a symptom that its ``near`` may speak of: what decided there is part of it."""
 
 
 def _depths(seen: set[Symptom]) -> dict[Symptom, tuple[int, str]]:
