@@ -1,7 +1,7 @@
 """Who says a line, and how grave it is in its own words: what collectors, launchers and loggers put before a message.
 
-It knows the prefixes of journald, containers and Kubernetes, of Python's, glog's and uvicorn's loggers, of vLLM's, SGLang's and
-Ray's processes, of torchrun's ranks and of NCCL.
+It knows the prefixes of journald, containers (and their builds), Kubernetes and Slurm, of Python's, glog's and uvicorn's
+loggers, of vLLM's, SGLang's and Ray's processes, of torchrun's ranks and of NCCL.
 
 Rule: a level counts only where it stands in a prefix; a message that speaks of a warning is none.
 
@@ -37,6 +37,11 @@ _PREFIXES = tuple(
     for text in (
         rf"{_TIME} (?:stdout|stderr) [FP] ",
         r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [^\s\[:]+(?:\[\d+\])?: ",
+        r"#\d+ \d+\.\d+ ",
+        r"\d{1,5}\.\d{2,3} (?=\S| {2})",
+        r"\d\d:\d\d:\d\d(?:[.,]\d+)? ",
+        r"\d{1,4}: (?=\S)",
+        r"[\w-]+/\d+ (?=\[)",
         r"[\w.-]+-\d+ +\| ",
         r"\[pod/[^\]\s]+\] ",
         r"\((?P<process>[\w .:,=/-]{0,80}?(?:pid|ip)=[^)\n]{1,80})\) ?",

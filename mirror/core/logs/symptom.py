@@ -27,7 +27,7 @@ from typing import Callable
 
 from mirror.core.cuda.components import bringer
 from mirror.core.logs.finding import NOTE, PROBLEM, Finding
-from mirror.core.logs.layers import OF_SUBJECT, PACKAGE
+from mirror.core.logs.layers import MAY_BE, OF_SUBJECT, PACKAGE
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,13 @@ class Symptom:
         lead: one that must match right before the fragment, in its line; written with ``$`` at its end.
         unless: a regular expression that must not match in the line.
         near: a regular expression that must match in the few thousand characters before; its last match's groups count.
+        unless_near: one that must not match there: words of another cause that ends in the same line.
         file: what is missing, for ``{rpm}``; may hold groups.
         over: rows that say less about the same line: they are not told for a line that has this one.
         explains: rows that are a consequence of this one.
         holds: asked with the context where one is known; the symptom counts only when it says so.
         is_late: whether it only counts as the cause where nothing failed before it.
+        is_certain: whether no other cause has these words; else the row says "may be".
         level: of the finding.
     """
 
@@ -86,11 +88,13 @@ class Symptom:
     lead: str = ""
     unless: str = ""
     near: str = ""
+    unless_near: str = ""
     file: str = ""
     over: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     holds: Callable[[Context, Groups], bool] | None = None
     is_late: bool = False
+    is_certain: bool = True
     level: str = PROBLEM
 
     @property
@@ -131,6 +135,7 @@ class Symptom:
             key=f"E{self.row}" if self.row else "",
             about=file or groups.get("path") or groups.get("library", ""),
             layer=self.layer,
+            certainty="" if self.is_certain else MAY_BE,
         )
 
 

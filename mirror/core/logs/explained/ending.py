@@ -6,7 +6,8 @@ beginning of that end.
 
 Rules: a line that its logger calls information or a warning ended nothing; failures are one end as long as nothing but
 shutting down stands between them; in one end the first failure is the cause, for in a chain of tracebacks the innermost
-stands first; a line that only says that something failed before (``consequences``) is never the cause.
+stands first; what stands at the end of a traceback is a failure whatever it is called; a line that only says that something
+failed before (``consequences``) is never the cause.
 
 Example::
 
@@ -19,7 +20,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
@@ -30,8 +32,9 @@ _ALARMS = (
     "rror", "ERROR", "xception", "atal", "illed", "NCCL WARN", "FAILED", "annot ", "ould not", "ouldn't", "not found",
     "o such ", "not exist",
     "o space left", "ermission denied", "refused", "imed out", "imeout", "ut of memory", "o matching", "unsatisf", "ailed",
-    "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
-    "dumped", "terminate called",
+    "ailure", "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
+    "dumped", "terminate called", "ismatch", "navailable", "non-zero status", "has no wheels", "matching platform", "o locks",
+    "eermem", "aused by", "nvalid", "oom_", "oom-", "OOM", "CANCELLED", "FATAL", "externally-managed", "xceed",
 )  # fmt: skip
 """Parts of words, without the letter that may be a capital."""
 
@@ -40,6 +43,9 @@ _A_BLOCK = 12
 
 _FIRST, _LAST = 48, 48
 """Failures that are kept of one end."""
+
+_TRACEBACK, _DEEPEST = "Traceback (most recent call last)", 400
+"""The beginning of a traceback, and the most lines of one."""
 
 _STOPPING = (
     "[Ss]hut|SHUT|xit|ermin|estroy|lean|[Kk]ill|[Ff]ail|[Ss]top|[Ee]rror|Waiting for (?:app|conn)|Finished|Cancel"
@@ -70,17 +76,21 @@ class Failure:
         text: what is shown of it.
         message: all of it (2,000 characters at most) without what loggers put before it, quotes made plain.
         process: who says it; empty where the line does not tell.
+        is_raised: whether it stands at the end of a traceback.
+        announces: whether what failed stands in the lines after it: it ends in a colon, or has its causes told below.
     """
 
     line: int
     text: str
     message: str
     process: str
+    is_raised: bool = False
+    announces: bool = False
 
     @property
     def is_exception(self) -> bool:
-        """Whether it begins as an exception's own line does."""
-        return _EXCEPTION.match(self.message) is not None
+        """Whether it is an exception's own line."""
+        return self.is_raised or _EXCEPTION.match(self.message) is not None
 
 
 class Ending:
@@ -101,6 +111,8 @@ class Ending:
         places: set[int] = set()
         for alarm in _ALARMS:
             places.update(_places(block.folded, alarm))
+        raised = set(_raised(block.folded))
+        places.update(raised)
         lines = {place[1]: (*place, at) for at in sorted(places, reverse=True) for place in [block.line(at)]}
         position = 0
         for start in sorted(lines):
@@ -108,6 +120,8 @@ class Ending:
             failure = _failure(block, number, start, end, at)
             if failure is None:
                 continue
+            if start in raised:
+                failure = replace(failure, is_raised=True)
             self._signs += _signs(block.folded, position, start)
             position = end
             self._note(failure)
@@ -136,6 +150,8 @@ class Ending:
             self._last.clear()
             self._consequence = None
         self._signs = 0
+        if _INNER.match(failure.message) and self._first and not self._last:
+            self._first[-1] = replace(self._first[-1], announces=True)
         if len(self._first) < _FIRST:
             self._first.append(failure)
         else:
@@ -153,11 +169,11 @@ class Ending:
 
     @property
     def deciding(self) -> Failure | None:
-        """The line to show where no rule knows one: the first exception of the end, or else its first failure."""
-        exceptions = [
-            one for one in self.failures if one.is_exception and len(one.message.partition(":")[2].strip()) > 1
-        ]
-        return next(iter((*exceptions, *self.failures)), self._consequence or self.last)
+        """The line to show where no rule knows one: the first exception of the end that says something, or else its first
+        failure."""
+        telling = [one for one in self.failures if not one.announces]
+        exceptions = [one for one in telling if one.is_exception and len(one.message.partition(":")[2].strip()) > 1]
+        return next(iter((*exceptions, *telling, *self.failures)), self._consequence or self.last)
 
 
 def _places(text: str, alarm: str) -> list[int]:
@@ -178,23 +194,68 @@ def _places(text: str, alarm: str) -> list[int]:
     return found
 
 
+def _raised(text: str) -> Iterator[int]:
+    """Where the last lines of tracebacks begin: what was raised."""
+    for at in _places(text, _TRACEBACK):
+        column = at - text.rfind("\n", 0, at) - 1
+        line = text.find("\n", at) + 1
+        frame = text.find('  File "', line, line + column + 8)
+        column = frame - line if frame >= 0 else column
+        for _ in range(_DEEPEST if line else 0):
+            end = text.find("\n", line)
+            if end < 0:
+                end = len(text)
+            if end - line > column and text[line + column] not in " |\t":
+                yield line
+                break
+            if end == len(text):
+                break
+            line = end + 1
+
+
 def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failure | None:
     whole = block.folded[start : min(end, start + 4000)]
     said = origin(whole)
-    if said.level != "ERROR" or _NOISE.match(said.message):
+    if said.level != "ERROR" or _NOISE.match(said.message) or _GOES_ON.search(said.message):
         return None
+    if (
+        said.message.startswith("    ")
+        and '  File "' in block.folded[block.folded.rfind("\n", 0, max(start - 1, 0)) + 1 : start]
+    ):
+        return None  # a traceback's line of code
     message = said.message[:2000]
-    if _BARE.fullmatch(message):
+    announces = _ANNOUNCES.search(message) is not None
+    if _BARE.fullmatch(message) or _VAGUE.fullmatch(message):
         frames = block.folded[max(0, start - _FRAMES) : start].splitlines()[-_FRAME_LINES:]
         message = f"{message}: {' | '.join(origin(line).message.strip() for line in frames)}"
     if _COUNTED.search(message):
         told = block.folded[end : end + _FRAMES].splitlines()[1:3]
         message = f"{message}: {' | '.join(origin(line).message.strip() for line in told)}"
-    return Failure(number, shown(block.text, at, start, end), message, said.process)
+    return Failure(number, shown(block.text, at, start, end), message, said.process, announces=announces)
 
+
+_GOES_ON = re.compile(
+    r"^\W*[Ww]arning: |\b[Ff]all(?:ing|s)? ?back\b|\b[Dd]efaulting to\b|\bsub-?optimal\b|\bconsider installing\b"
+    r"|^Unable to find image .{1,200} locally$"
+)
+"""What a program says that goes on in another way."""
+
+_ANNOUNCES = re.compile(
+    r":\s*$|\.\.\. error\s*$|NCCL error in: |^nccl\w+Error: |OCI runtime create failed|following (?:error|exception)"
+    r"|Ninja build failed"
+)
+_INNER = re.compile(r"\s*(?:Caused by: |cause: |\u2570\u2500\u25b6 )")
+"""Words before, and at the beginning of, what tells the cause of the line above."""
 
 _BARE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception):?\s*")
 """An exception without words: then its traceback's last lines are what it says."""
+
+_VAGUE = re.compile(
+    r"(?:[\w.]*\.)?(?:JSONDecodeError|UnpicklingError|EOFError)\b.*"
+    r"|(?:[\w.]*\.)?(?:OS|IO|Operational)Error: (?:\[Errno \d+\] )?"
+    r"(?:No space left on device|Bad file descriptor|disk I/O error)"
+)
+"""Exceptions whose words do not say what they speak of: so do their traceback's last lines."""
 
 _COUNTED = re.compile(r"\d+ validation errors? for \w+\s*$")
 """pydantic counts what is wrong, and says it in the lines that follow."""

@@ -112,9 +112,18 @@ _SHOWN = 3
 """Failures of an end that are shown where nothing is known of it."""
 
 
+_KILLED = re.compile(r"\s*Killed\b")
+"""A shell's word of a process that ended; after something failed, it is what became of the others."""
+
+
 def _general(ending: Ending) -> Finding | None:
     """What the first line of the end that any general rule fits says."""
-    found = [(failure, *judged) for failure in ending.all_failures if (judged := judge(failure.message))]
+    raised = min((one.line for one in ending.failures if one.is_exception), default=0)
+    found = [
+        (failure, *judged)
+        for failure in ending.all_failures
+        if not (0 < raised < failure.line and _KILLED.match(failure.message)) and (judged := judge(failure.message))
+    ]
     found.sort(key=lambda one: not one[1].is_certain)  # stable: of those that allow one cause only, the first
     for failure, rule, groups in found[:1]:
         return _weighed(
@@ -139,6 +148,7 @@ class _Rule:
     lead: re.Pattern[str] | None
     unless: re.Pattern[str] | None
     near: re.Pattern[str] | None
+    unless_near: re.Pattern[str] | None
 
     def judge(self, block: Block, at: int, start: int) -> dict[str, str] | None:
         """The groups found when the symptom stands at ``at``, in the line from ``start``; None when it does not stand there."""
@@ -177,7 +187,7 @@ def _rules() -> Mapping[str, tuple[_Rule, ...]]:
     """Fragment -> the rules that look where it stands."""
     found: dict[str, list[_Rule]] = {}
     for symptom in (*SYMPTOMS, *CONSEQUENCES):
-        expressions = (symptom.pattern, symptom.lead, symptom.unless, symptom.near)
+        expressions = (symptom.pattern, symptom.lead, symptom.unless, symptom.near, symptom.unless_near)
         rule = _Rule(symptom, *(re.compile(text, re.MULTILINE) if text else None for text in expressions))
         for fragment in symptom.fragments:
             found.setdefault(fragment, []).append(rule)
@@ -236,17 +246,23 @@ class _Search:
 
     def _judge(self, rule: _Rule, block: Block, at: int, start: int) -> dict[str, str] | None:
         groups = rule.judge(block, at, start)
-        if groups is None or rule.near is None:
+        if groups is None or (rule.unless_near and self._before(rule.unless_near, block, at) is not None):
+            return None
+        if rule.near is None:
             return groups
+        answer = self._before(rule.near, block, at)
+        return None if answer is None else {**groups, **answer}
+
+    def _before(self, pattern: re.Pattern[str], block: Block, at: int) -> dict[str, str] | None:
+        """The groups of a pattern's last match in what stands before; None where it does not stand there."""
         # Reading back is the one thing that costs: in a log that says it for ever, the answer is known by then.
-        asked = self._asked[rule.near.pattern] = self._asked.get(rule.near.pattern, 0) + 1
+        asked = self._asked[pattern.pattern] = self._asked.get(pattern.pattern, 0) + 1
         if asked <= _MOST_LOOKS_BACK:
             last = None
-            for match in rule.near.finditer(block.back(at)):
+            for match in pattern.finditer(block.back(at)):
                 last = match
-            self._answer[rule.near.pattern] = None if last is None else _named(last.groupdict())
-        answer = self._answer[rule.near.pattern]
-        return None if answer is None else {**groups, **answer}
+            self._answer[pattern.pattern] = None if last is None else _named(last.groupdict())
+        return self._answer[pattern.pattern]
 
 
 class _Tally:
@@ -317,7 +333,8 @@ class _Tally:
         often = f" ({count} lines have it)" if count > 1 else ""
         finding = hit.symptom.finding(hit.groups, self._context, f"line {hit.line}{often}: {hit.text}", follows=cause)
         if hit.symptom.row and not self._explains_the_end(hit.symptom, ending):
-            finding = _weighed(finding, hit.line, self._last[key], ending)
+            began = hit.line - _NEAR if hit.symptom.near else hit.line
+            finding = _weighed(finding, began, self._last[key], ending)
         return Sighting(finding, hit.line, hit.text, count, key in self._survived)
 
     def _explains_the_end(self, symptom: Symptom, ending: Ending) -> bool:
@@ -327,6 +344,9 @@ class _Tally:
 
 
 _ALONE = (0, "")
+
+_NEAR = 8
+"""Lines before a symptom that its ``near`` may speak of: what decided there is part of it."""
 
 
 def _depths(seen: set[Symptom]) -> dict[Symptom, tuple[int, str]]:

@@ -13,13 +13,15 @@ a whole log.
 5. ``outside``: settings, the network, packages that do not go together.
 
 Rules: the first rule that fits the first line that any fits is told, so the order is from special to general; a rule whose
-words allow another explanation says so, and its check tells them apart; what a line names is quoted in commands.
+words allow another explanation says so (of all its words, or of those in ``may_be``), and its check tells them apart; what a
+line names is quoted in commands.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Optional
 
@@ -46,4 +48,9 @@ def judge(message: str) -> Optional[tuple[Rule, Mapping[str, str]]]:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[Rule, tuple[re.Pattern[str], ...]], ...]:
-    return tuple((rule, tuple(map(re.compile, rule.words))) for rule in RULES)
+    found = []
+    for rule in RULES:
+        found.append((rule, tuple(map(re.compile, rule.words))))
+        if rule.may_be:
+            found.append((replace(rule, is_certain=False), tuple(map(re.compile, rule.may_be))))
+    return tuple(found)

@@ -5,6 +5,17 @@ from __future__ import annotations
 from mirror.core.logs.layers import DRIVER, LOADER, PACKAGE
 from mirror.core.logs.rules.rule import DAMAGED, Rule
 
+_ABSENT = r"(?:: cannot open shared object file|: cannot open|' ?not found| => not found)"
+"""How the loader, ldd and ctypes say that a library is not there."""
+
+_OF_HOSTS = (
+    r"numa|GL|EGL|GLX|GLdispatch|OpenGL|glib|gthread|gomp|stdc\+\+|gcc_s|atomic|z|bz2|lzma|zstd|ssl|crypto|ffi|xml2|sqlite3|"
+    r"expat|tinfo|ncurses\w*|readline|uuid|elf|dw|aio|hwloc|ibverbs|rdmacm|mlx\d|ibumad|nl-\w+|efa|fabric|ucp|uct|ucs|"
+    r"pciaccess|X\w+|xcb|SM|ICE|sndfile|sox|avcodec|avformat|avutil|swscale|jpeg|png16|tiff|webp|curl|gfortran|quadmath|"
+    r"blas|lapack|openblas|tcmalloc\w*|jemalloc|crypt|nsl|systemd|udev|cap|mpi"
+)
+"""Libraries that systems have in packages of their own."""
+
 RULES = (
     Rule(
         "driver-library-missing",
@@ -53,7 +64,7 @@ RULES = (
             (
                 r"(?P<library>lib(?:nccl|nvshmem_host|cudnn\w*|cusparseLt|cufile|torch\w*|c10\w*|tvm_ffi|nvrtc|cublas\w*|"
                 r"cudart|cusparse|cusolver|curand|cufft|nvJitLink|"
-                r"nvToolsExt)\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found| => not found)"
+                rf"nvToolsExt)\.so[\w.]*){_ABSENT}"
             ),
         ),
         "{library}, which a wheel of the venv brings, was not found",
@@ -64,32 +75,37 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "python-library-missing",
+        LOADER,
+        (rf"(?P<library>libpython\d[\w.]*?\.so[\w.]*){_ABSENT}",),
+        "{library}, the interpreter's own library, was not found",
+        "this user may not read the directory that the interpreter lies in (below /root, say), it was moved, or another "
+        "Python runs",
+        "command -v python; python -c 'import sys; print(sys.base_prefix)'; find / -name '{library}*' 2>/dev/null",
+        "use an interpreter in a place that all may read (one that the bundle carries), or put its lib on LD_LIBRARY_PATH",
+        is_certain=False,
+    ),
+    Rule(
         "host-library-missing",
         LOADER,
-        (
-            (
-                r"(?P<library>lib[\w.+-]+?\.so[\w.]*)(?:: cannot open shared object file|: cannot open|' ?not found|"
-                r" => not found)"
-            ),
-        ),
+        (rf"(?P<library>lib(?:{_OF_HOSTS})(?:-[\w.]+)?\.so[\w.]*){_ABSENT}",),
         "{library} was not found when a program was loaded",
         "no package of the stack brings it: it is the host's, and not installed there, or not on the loader's path",
         "/sbin/ldconfig -p | grep '{library}'; find / -name '{library}*' -not -path '/proc/*' 2>/dev/null",
         "ask the administrator for the package that has it (libnuma.so.1: numactl-libs or libnuma1), or put a "
         "copy's directory on LD_LIBRARY_PATH",
+        may_be=(rf"(?P<library>lib[\w.+-]+?\.so[\w.]*){_ABSENT}",),
     ),
     Rule(
         "cuda-library-shadowed",
         LOADER,
         (
-            r"CUDNN_STATUS_NOT_INITIALIZED",
-            r"unable to find an engine to execute this computation",
             (
                 r"undefined symbol: \w*, version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|"
                 r"solver|rand|fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)"
             ),
             (
-                r"symbol \w+ version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|"
+                r"symbol \w+,? version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|"
                 r"fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)"
             ),
             (
@@ -100,7 +116,6 @@ RULES = (
                 r"version 'lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|fft|file|"
                 r"pti|dss|TENSOR)|npp|nvjpeg|cudart)\S*' not found"
             ),
-            r"CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|INTERNAL_ERROR)",
             r"CUDNN_STATUS_(?:SUBLIBRARY_VERSION_MISMATCH|VERSION_MISMATCH)",
             r"cuDNN version incompatibility",
         ),
@@ -111,14 +126,19 @@ RULES = (
         "'libnvJitLink|libcublas|libcudnn|libcusparse'",
         "unset LD_LIBRARY_PATH LD_PRELOAD (the toolkit belongs into LIBRARY_PATH), and start again; if it stays, "
         "see the memory of the GPU",
-        is_certain=False,
+        may_be=(
+            r"CUDNN_STATUS_NOT_INITIALIZED",
+            r"unable to find an engine to execute this computation",
+            r"CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|INTERNAL_ERROR)",
+        ),
     ),
     Rule(
         "nccl-older",
         LOADER,
         (r"undefined symbol: (?P<symbol>nccl\w+)",),
         "an older NCCL than is needed was loaded: it lacks {symbol}",
-        "a libnccl of the host or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of the venv",
+        "a libnccl of the host or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of the venv, or the venv's own was "
+        "exchanged",
         "echo $LD_LIBRARY_PATH $LD_PRELOAD; LD_DEBUG=libs python -c 'import torch' 2>&1 | grep libnccl",
         "unset LD_PRELOAD, and take that library's directory out of LD_LIBRARY_PATH",
     ),
@@ -127,9 +147,11 @@ RULES = (
         DRIVER,
         (r"undefined symbol: (?P<symbol>cu[A-Z]\w+|nvml\w+)",),
         "the driver's library lacks {symbol}",
-        "the driver is older than the CUDA release that this was built for, or a stub was loaded in its place",
+        "the driver is older than the CUDA release that this was built for, a stub was loaded in its place, or (where the "
+        "symbol is an old one) the module was linked without libcuda",
         "cat /proc/driver/nvidia/version; echo $LD_LIBRARY_PATH | tr ':' '\\n' | grep -E 'stubs|compat'",
         "ask for a newer driver, or lock the stack for an older CUDA; take stubs out of LD_LIBRARY_PATH",
+        is_certain=False,
     ),
     Rule(
         "torch-abi",

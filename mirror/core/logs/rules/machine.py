@@ -18,10 +18,9 @@ RULES = (
                 r"(?:No space left on device|[Dd]isk quota exceeded|ENOSPC|Errno 28\b|not enough space).*(?:/dev/shm|"
                 r"shared memory|nccl-shm|posix_fallocate|shm_open|shmutils|Bus error)"
             ),
+            r"No space left on device.*multiprocessing/(?:shared_memory|synchronize|heap)\.py",
             r"Error while creating shared memory segment",
-            r"unable to (?:mmap|open shared memory|allocate shared memory)",
             r"DataLoader worker.*Bus error",
-            r"[Bb]us error",
             r"insufficient shared memory",
             r"posix_fallocate failed",
         ),
@@ -30,21 +29,58 @@ RULES = (
         "left files there",
         "df -h /dev/shm; ls -l /dev/shm | head; ulimit -a",
         "start the container with --ipc=host or --shm-size=16g; without that right: export NCCL_SHM_DISABLE=1",
+        may_be=(
+            r"^(?!.*(?:Too many open files|Permission denied)).*unable to (?:mmap|open shared memory|allocate shared memory)",
+            r"[Bb]us error",
+        ),
     ),
     Rule(
         "disk-full",
         DISK,
         (
-            r"(?:No space left on device|[Dd]isk quota exceeded)(?:\S*: '?(?P<path>/[^'\s]+))?",
-            r"ENOSPC",
-            r"Errno 28\b",
-            r"not enough space",
+            (
+                r"^(?!.*(?:inotify|file watchers)).*(?:No space left on device|[Dd]isk quota exceeded)"
+                r"(?:\S*: '?(?P<path>/[^'\s]+))?"
+            ),
+            r"[Nn]ot enough (?:free )?(?:disk )?space",
         ),
         "a disk is full, or a quota is reached: {path}",
         "the file system, its inodes or this user's quota are used up; caches of compiled kernels take gigabytes "
         "below the home",
         "df -h {path}; df -i {path}; quota -s; df -h ~ /tmp",
         "free space, or move the caches: export TMPDIR VLLM_CACHE_ROOT TRITON_CACHE_DIR FLASHINFER_WORKSPACE_BASE",
+        may_be=(r"^(?!.*(?:inotify|file watchers)).*(?:ENOSPC|Errno 28\b)",),
+    ),
+    Rule(
+        "no-file-locks",
+        DISK,
+        (r"No locks available", r"Errno 37\b", r"ENOLCK"),
+        "a file could not be locked where it lies",
+        "caches of models and kernels are kept with locks, and this file system (NFS without its lock service, CIFS, Lustre "
+        "without flock) gives none",
+        "findmnt -T the directory of the cache; flock -n the directory of the cache true",
+        "move the caches to a local disk: export HF_HOME TRITON_CACHE_DIR VLLM_CACHE_ROOT HF_MODULES_CACHE XDG_CACHE_HOME; "
+        "or have the mount give locks",
+        may_be=(
+            r"flock.{0,200}(?:Bad file descriptor|[Nn]ot supported|not implemented)",
+            r"(?:Bad file descriptor|[Oo]peration not supported|not implemented).{0,400}flock",
+            r"OperationalError: (?:disk I/O error|database is locked|locking protocol)",
+        ),
+    ),
+    Rule(
+        "disk-does-not-answer",
+        DISK,
+        (
+            r"Input/output error(?:: '?(?P<path>/[^'\s]+))?",
+            r"Transport endpoint is not connected: '?(?P<path>/[^'\s]+)",
+            r"Structure needs cleaning",
+            r"Remote I/O error",
+        ),
+        "a disk or a mount does not answer: {path}",
+        "the disk is failing, or the server of a network file system, or its FUSE program, ended",
+        "dmesg | tail -50; findmnt -T {path}; ls {path}",
+        "tell the administrator what dmesg says; mount it again, or copy what is wanted to a disk that answers",
+        is_certain=False,
     ),
     Rule(
         "read-only",
@@ -74,7 +110,6 @@ RULES = (
         "open-files",
         SETTINGS,
         (
-            r"inotify (?:watch|instance)",
             r"Too many open files",
             r"EMFILE",
             r"Errno 24\b",
@@ -82,7 +117,8 @@ RULES = (
         "the limit of open files is reached",
         "RLIMIT_NOFILE of this shell, unit or container is too low for so many connections, workers or files",
         "ulimit -n; ulimit -Hn",
-        "ulimit -n 65536 before the server starts (systemd: LimitNOFILE=)",
+        "ulimit -n 65536 before the server starts (systemd: LimitNOFILE=); fs.inotify's limits are the administrator's",
+        may_be=(r"inotify (?:watch|instance)", r"file watchers"),
     ),
     Rule(
         "processes",
@@ -104,13 +140,14 @@ RULES = (
         "locked-memory",
         MEMORY,
         (
-            r"(?:ibv_reg_mr|mlock|memlock|cudaHostRegister|cuMemHostRegister).{0,80}(?:fail|Cannot allocate|error)",
+            r"(?:mlock|memlock).{0,80}(?:fail|Cannot allocate|error)",
             r"RLIMIT_MEMLOCK",
         ),
         "memory could not be pinned",
-        "RLIMIT_MEMLOCK is too low for InfiniBand or pinned buffers",
-        "ulimit -l",
-        "ulimit -l unlimited before the start (container: --ulimit memlock=-1)",
+        "RLIMIT_MEMLOCK is too low for InfiniBand or pinned buffers, or the buffers are too large (NCCL_BUFFSIZE)",
+        "ulimit -l; env | grep NCCL_",
+        "ulimit -l unlimited before the start (container: --ulimit memlock=-1); unset NCCL_BUFFSIZE where it is set",
+        may_be=(r"(?:ibv_reg_\w+|cudaHostRegister|cuMemHostRegister).{0,80}(?:fail|Cannot allocate|error)",),
     ),
     Rule(
         "gpu-memory-taken",
@@ -132,6 +169,7 @@ RULES = (
             r"Not enough memory\. Please try to increase",
             r"No available memory for the cache blocks",
             r"KV cache.{0,120}(?:larger than|is needed|insufficient|not enough)",
+            r"(?:no|[Nn]ot enough|[Ii]nsufficient) (?:GPU )?memory (?:left )?for (?:the )?(?:KV|cache)",
             r"max seq len.{0,60}larger than the maximum number of tokens",
             r"model's max seq len",
         ),
@@ -146,19 +184,20 @@ RULES = (
         (
             r"torch\S*\.OutOfMemoryError",
             r"CUDA out of memory",
-            r"CUDA_ERROR_OUT_OF_MEMORY",
-            r"cudaErrorMemoryAllocation",
-            r"CUBLAS_STATUS_ALLOC_FAILED",
-            r"CUBLAS_STATUS_NOT_INITIALIZED",
-            r"failed to create cublas handle",
-            r"CUDA error: out of memory",
-            r"NVRTC_ERROR_OUT_OF_MEMORY",
         ),
         "the GPU's memory ran out",
         "weights, KV cache and activations need more than the GPU has free",
         "nvidia-smi --query-compute-apps=pid,used_memory --format=csv; nvidia-smi",
         "lower --gpu-memory-utilization, --max-model-len or --max-num-seqs, use more GPUs, or end what else "
         "holds the memory",
+        may_be=(
+            r"CUDA_ERROR_OUT_OF_MEMORY",
+            r"cudaErrorMemoryAllocation",
+            r"(?:CUDA(?: driver)? error:|[Cc]uda failure(?: \d+)?) '?out of memory",
+            r"CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED|EXECUTION_FAILED)",
+            r"failed to create cublas handle",
+            r"NVRTC_ERROR_OUT_OF_MEMORY",
+        ),
     ),
     Rule(
         "host-memory",
@@ -176,7 +215,8 @@ RULES = (
             r"Cannot allocate memory",
             r"std::bad_alloc",
             r"[Oo]ut of memory: Kill",
-            r"oom-kill",
+            r"oom[-_]kill",
+            r"OOM Killed",
             r"OOMKilled",
             r"OutOfMemory",
             r"exit(?:ed with)? code:? ?(?:137|-9)\b",
@@ -203,7 +243,8 @@ RULES = (
             r"cudaErrorECCUncorrectable",
             r"CUDA error: unspecified launch failure",
             r"CUDA error: unknown error",
-            r"CUDA-capable device\(s\) is/are busy",
+            r"devices?(?:\(s\))? (?:is/)?are busy or unavailable",
+            r"cudaErrorDevicesUnavailable|CUDA_ERROR_DEVICE_UNAVAILABLE",
             r"GPU is lost",
             r"Unable to determine the device handle",
         ),
@@ -244,11 +285,33 @@ RULES = (
     Rule(
         "duplicate-gpu",
         GPU,
-        (),
+        (r"Duplicate GPU detected",),
         "two processes of one model were given the same GPU",
         "ranks and CUDA_VISIBLE_DEVICES do not go together, or more ranks were started than there are GPUs",
         "echo $CUDA_VISIBLE_DEVICES $LOCAL_RANK $WORLD_SIZE; nvidia-smi -L",
         "start as many processes as there are GPUs, each with its own",
+    ),
+    Rule(
+        "peer-access",
+        GPU,
+        (r"peer access is not supported", r"[Cc]uda failure 217\b", r"cudaErrorPeerAccessUnsupported"),
+        "a GPU cannot reach the memory of another",
+        "this host's GPUs have no peer-to-peer access (consumer cards, virtual machines), or a process does not see the "
+        "other's GPU in CUDA_VISIBLE_DEVICES",
+        "nvidia-smi topo -p2p r; echo $CUDA_VISIBLE_DEVICES in each worker",
+        "export NCCL_P2P_DISABLE=1 for all workers, and start with --disable-custom-all-reduce; or let each worker see all "
+        "GPUs",
+        is_certain=False,
+    ),
+    Rule(
+        "ray-other-address",
+        NETWORK,
+        (r"No available node types can fulfill.{0,120}'node:(?P<address>[\w.:]+)'",),
+        "Ray has no host of the address that a worker is wanted on: {address}",
+        "the server took another of this host's addresses than Ray was started with, or that host has not joined",
+        "ray status; ray list nodes; hostname -I; echo $VLLM_HOST_IP",
+        "start Ray with --node-ip-address, and export VLLM_HOST_IP to that same address on each host",
+        is_certain=False,
     ),
     Rule(
         "ray-placement",
@@ -278,6 +341,7 @@ RULES = (
             r"(?:only|but) \d+ GPUs? (?:are|is|available|visible)",
             r"Ray does not allocate any GPUs",
             r"[Nn]ot enough GPUs",
+            r"required GPUs exceeds",
             r"placement group",
         ),
         "a GPU was asked for that is not there",
@@ -294,6 +358,8 @@ RULES = (
             r"NVML library version",
             r"API mismatch",
             r"kernel module (?:version )?mismatch",
+            r"unsupported display driver",
+            r"CUDA_ERROR_SYSTEM_DRIVER",
         ),
         "the driver's libraries and its kernel module are of two versions",
         "the driver was updated and the host not restarted, or a container brings libraries of another driver",
@@ -302,20 +368,31 @@ RULES = (
         "own libraries",
     ),
     Rule(
+        "driver-changed-under-container",
+        DRIVER,
+        (r"mount (?:error|operation failed).{0,300}/driver/nvidia",),
+        "a container wants files of a driver that is no longer loaded",
+        "the driver was updated, and the container's daemon still knows the old one's files",
+        "cat /proc/driver/nvidia/version; nvidia-smi",
+        "ask the administrator to restart the container's daemon (or the host), and to make the CDI description anew",
+        is_certain=False,
+    ),
+    Rule(
         "container-toolkit-missing",
         DRIVER,
         (
             r"could not select device driver",
-            r"nvidia-container-cli",
-            r"libnvidia-container",
             r"unknown or invalid runtime name: nvidia",
             r"[Uu]nresolvable CDI",
-            r"nvidia-container-runtime",
         ),
         "the container was not given the GPU",
         "the NVIDIA container toolkit is not installed or not configured on the host, or does not find its driver",
         "nvidia-smi on the host; nvidia-ctk --version; docker info | grep -i runtime",
         "ask the administrator for nvidia-container-toolkit (nvidia-ctk runtime configure); with Apptainer use --nv",
+        may_be=(
+            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*nvidia-container-(?:cli|runtime)",
+            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*libnvidia-container",
+        ),
     ),
     Rule(
         "driver-not-loaded",
@@ -327,6 +404,8 @@ RULES = (
             r"CUDA initialization: (?:Unexpected|CUDA)",
             r"Unexpected error from cudaGetDeviceCount",
             r"CUDA unknown error",
+            r"nvidia-container-cli.{0,200}(?:driver not loaded|failed to process request|unknown error)",
+            r"/dev/nvidia[\w-]*:? [Nn]o such file",
         ),
         "the GPU driver does not answer",
         "its kernel module is not loaded or not visible here, or the container lost the devices (systemd "
@@ -339,7 +418,7 @@ RULES = (
         "gpu-lacks-feature",
         GPU,
         (
-            r"only supports? .{0,40}(?:GPUs?|compute capability|Ampere|Hopper|Blackwell|Ada)",
+            r"only supports? .{0,40}(?:compute capability|Ampere|Hopper|Blackwell|Ada)",
             r"only supported on .{0,60}(?:GPUs?|compute capability)",
             r"compute capability .{0,60}(?:at least|or (?:higher|newer|above)|is required|required)",
             r"requires? (?:compute capability|Hopper|Ampere|Blackwell|Ada)",
@@ -348,6 +427,11 @@ RULES = (
         "a data type, a quantisation or an attention backend needs a newer architecture than this GPU's",
         "nvidia-smi --query-gpu=name,compute_cap --format=csv",
         "choose another --dtype, quantisation or attention backend, or a GPU that has it",
+        may_be=(
+            r"only supports? .{0,40}GPUs?",
+            r"not supported in this architecture",
+            r"is for sm\d+.{0,40} but was built for sm",
+        ),
     ),
     Rule(
         "kernel-resources",
@@ -364,10 +448,22 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "container-lost-gpu",
+        GPU,
+        (r"[Ff]ailed to initialize NVML: Unknown Error",),
+        "the GPU's devices were taken from this container while it ran",
+        "systemd wrote the container's cgroup anew (systemctl daemon-reload, an update of a package), without the GPU's "
+        "devices",
+        "nvidia-smi on the host and here; journalctl --since today | grep -i reload",
+        "start the container again; for good: its devices named (--device /dev/nvidia0 /dev/nvidiactl /dev/nvidia-uvm) or CDI",
+        is_certain=False,
+    ),
+    Rule(
         "no-gpu",
         GPU,
         (
             r"Failed to infer device type",
+            r"Permission denied: '?/dev/nvidia",
             r"No CUDA GPUs? (?:are|is) available",
             r"no NVIDIA GPU",
             r"Torch not compiled with CUDA enabled",
@@ -390,10 +486,8 @@ RULES = (
         DRIVER,
         (
             r"driver (?:version )?(?:is )?(?:too old|insufficient)",
-            r"cuda>=\d",
             r"unsatisfied condition: cuda",
-            r"unsupported display driver",
-            r"CUDA_ERROR_(?:UNSUPPORTED_PTX|SYSTEM_DRIVER)",
+            r"CUDA_ERROR_UNSUPPORTED_PTX",
         ),
         "the GPU driver is older than this CUDA needs",
         "12.x runs on driver 525.60.13 and later, 13.x on 580 and later",
@@ -421,17 +515,60 @@ RULES = (
         NETWORK,
         (
             r"no socket interface found",
-            r"No (?:interface|route) (?:found|to host)",
-            r"(?:NCCL|GLOO|TP)_SOCKET_IFNAME",
+            r"No interface found",
             r"Unable to find (?:address|interface) for",
             r"[Cc]ould not (?:find|resolve) .{0,30}interface",
             r"makeDeviceForInterface",
-            r"Unable to resolve hostname to a \(local\) address",
         ),
         "no network interface fits what NCCL or Gloo was told to use",
         "NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME names an interface that is not there, or none but loopback is up",
         "echo $NCCL_SOCKET_IFNAME $GLOO_SOCKET_IFNAME; ip -brief address",
         "unset NCCL_SOCKET_IFNAME GLOO_SOCKET_IFNAME, or name one that 'ip -brief address' shows (lo for one host)",
+        may_be=(
+            r"(?:NCCL|GLOO|TP)_SOCKET_IFNAME",
+            r"Unable to resolve hostname to a \(local\) address",
+            r"[Gg]loo connectFullMesh failed",
+        ),
+    ),
+    Rule(
+        "job-ended-by-scheduler",
+        SETTINGS,
+        (r"CANCELLED AT .{0,40}DUE TO", r"DUE TO (?:TIME LIMIT|PREEMPTION)"),
+        "the scheduler ended the job",
+        "its time was over, or another job was let go first",
+        "sacct -j the job -o State,Elapsed,Timelimit",
+        "ask for more time (sbatch --time), or for a partition without preemption",
+    ),
+    Rule(
+        "fork-after-cuda",
+        SETTINGS,
+        (
+            r"Cannot re-initialize CUDA in forked subprocess",
+            r"before the\s+current process has finished its bootstrapping phase",
+        ),
+        "worker processes are started in a way that does not go with CUDA or with this script",
+        "CUDA was used before the fork; or, with spawn, the script starts its work when it is imported",
+        "echo $VLLM_WORKER_MULTIPROC_METHOD; grep -n __main__ the script",
+        "export VLLM_WORKER_MULTIPROC_METHOD=spawn, and keep the script's work under if __name__ == '__main__'",
+    ),
+    Rule(
+        "socket-path-too-long",
+        SETTINGS,
+        (r"AF_UNIX path too long", r"socket path .{0,200}too long"),
+        "a socket's path is too long",
+        "Unix sockets have paths of 107 bytes at most, and this one lies below a deep TMPDIR",
+        "echo $TMPDIR $RAY_TMPDIR",
+        "export TMPDIR (for Ray: RAY_TMPDIR) to a short directory",
+    ),
+    Rule(
+        "locale",
+        SETTINGS,
+        (r"unsupported locale setting",),
+        "the locale that is asked for is not on this host",
+        "LC_ALL or LANG names one that is not generated here",
+        "locale; locale -a",
+        "export LC_ALL=C.UTF-8",
+        may_be=(r"UnicodeEncodeError: 'ascii' codec",),
     ),
     Rule(
         "address-in-use",
@@ -463,12 +600,22 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "peermem-not-loaded",
+        NETWORK,
+        (r"neither nv_peer_mem,? (?:n?or) nvidia_peermem detected",),
+        "InfiniBand cannot reach the GPU's memory: the kernel module nvidia_peermem is not loaded",
+        "GPUDirect RDMA goes through that module, which is the host's (or through DMA-BUF, where all sides have it)",
+        "lsmod | grep peermem; modinfo nvidia_peermem",
+        "ask the administrator for modprobe nvidia_peermem; without it, choose a mode without IBGDA",
+        is_certain=False,
+    ),
+    Rule(
         "rdma-permission",
         NETWORK,
         (
             (
                 r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:not permitted|"
-                r"[Pp]ermission denied|failed to (?:create|open|register)|Cannot allocate)"
+                r"[Pp]ermission denied)"
             ),
         ),
         "InfiniBand may not be used here",
@@ -476,6 +623,28 @@ RULES = (
         "ls -l /dev/infiniband; ulimit -l; ibv_devinfo",
         "ask for the devices and an unlimited memlock (container: --device /dev/infiniband --ulimit "
         "memlock=-1 --cap-add IPC_LOCK)",
+        may_be=(
+            (
+                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}"
+                r"(?:failed to (?:create|open|register)|[Cc]annot allocate)"
+            ),
+        ),
+    ),
+    Rule(
+        "ray-not-reached",
+        NETWORK,
+        (
+            r"Could not find any running Ray instance",
+            r"marked dead because",
+            r"RayChannelTimeoutError",
+            r"(?:connect to|reach|Connection to) (?:the )?GCS\b",
+            r"GCS.{0,60}(?:unavailable|timed out|failed to)",
+        ),
+        "a host of the Ray cluster is not reached, or is gone",
+        "Ray was not started there, was started with another address, a firewall stands between, or that host's worker ended",
+        "ray status; ray list nodes; the logs below /tmp/ray/session_latest/logs on that host",
+        "start the head, then each worker with its --address, and let their ports through",
+        is_certain=False,
     ),
     Rule(
         "nccl-peer",
@@ -490,7 +659,6 @@ RULES = (
             r"ncclInvalidUsage.{0,80}",
             r"Got completion with error",
             r"call to ibv_",
-            r"Duplicate GPU detected",
             r"failed to connect to (?:address|peer)",
             r"DistStoreError",
             r"Timed out (?:waiting|after).{0,60}(?:store|clients|rendezvous)",

@@ -49,14 +49,20 @@ RULES = (
         "name-not-resolved",
         NETWORK,
         (
-            r"^(?!.*(?:https?://|HTTPS?Conn)).*(?:host not found|Name or service not known|getaddrinfo)",
-            r"^(?!.*(?:https?://|HTTPS?Conn)).*(?:[Tt]emporary failure in name resolution|nodename nor servname)",
+            r"cannot be retrieved \(gai error",
+            r"host not found",
         ),
         "a host's name is not known here",
         "a peer, a store or this host itself is named by a name that neither /etc/hosts nor DNS knows",
         "getent hosts the name; hostname; hostname -i; cat /etc/hosts",
         "name hosts by their addresses (MASTER_ADDR, VLLM_HOST_IP, --dist-init-addr), or have the name put "
         "into /etc/hosts",
+        may_be=(
+            (
+                r"^(?!.*(?:https?://|HTTPS?Conn|urlopen|NewConnectionError|Max retries)).*"
+                r"(?:Name or service not known|getaddrinfo|[Tt]emporary failure in name resolution|nodename nor servname)"
+            ),
+        ),
     ),
     Rule(
         "network-out",
@@ -86,6 +92,7 @@ RULES = (
             r"conflicting option string",
             r"numpy\.dtype size changed",
             r"multiarray failed to import",
+            r"Numpy is not available",
             r"binary incompatibility",
             r"compiled (?:with|using|against) .{0,30}(?:version|NumPy)",
             r"operator \w+::\w+ does not exist",

@@ -23,6 +23,7 @@ class Rule:
         why: the likely reason.
         check: a command that decides whether it is so.
         fix: the next step.
+        may_be: more of them, that other causes have too; found by one of these, the rule is not certain.
         is_certain: whether the words allow one explanation only.
     """
 
@@ -33,6 +34,7 @@ class Rule:
     why: str
     check: str
     fix: str
+    may_be: tuple[str, ...] = ()
     is_certain: bool = True
 
     def finding(self, groups: Mapping[str, str], proof: str) -> Finding:

@@ -124,6 +124,17 @@ SYMPTOMS = (
         "command -v gcc g++; echo $CC $NVCC_CCBIN $NVCC_PREPEND_FLAGS",
         "put a gcc on PATH (source /opt/rh/gcc-toolset-13/enable), or export NVCC_CCBIN=/path/to/g++",
         ("Failed to preprocess host compiler properties",),
+        near=r"(?:gcc|g\+\+|c\+\+|cc1plus|clang)[^\n]{0,40}(?:not found|No such file)",
+    ),
+    Symptom(
+        "9",
+        "host compiler",
+        "nvcc could not run a host compiler",
+        "nvcc needs the host's gcc: none is on PATH, it lacks its parts (cc1plus), or its temporary files could not be written",
+        "command -v gcc g++; echo $CC $NVCC_CCBIN $NVCC_PREPEND_FLAGS; df -h $TMPDIR /tmp",
+        "put a gcc on PATH (source /opt/rh/gcc-toolset-13/enable), or export NVCC_CCBIN=/path/to/g++",
+        ("Failed to preprocess host compiler properties",),
+        is_certain=False,
     ),
     Symptom(
         "10",

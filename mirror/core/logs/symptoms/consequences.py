@@ -79,6 +79,8 @@ SYMPTOMS = (
         "leaked shared_memory objects",
         "leaked semaphore objects",
         "CalledProcessError",
+        "mpirun detected that",
+        "did not complete successfully: exit code",
         "raise SystemExit",
         "SystemExit: ",
         "KeyboardInterrupt",

@@ -28,12 +28,19 @@ SYMPTOMS = (
         "a CUDA major needs a driver of its time: 12.x runs on 525.60.13 and later, 13.x on 580 and later",
         "cat /proc/driver/nvidia/version",
         "ask for a newer driver, lock the stack for an older CUDA ([target] cuda), or, in a data centre, use cuda-compat",
-        (
-            "CUDA driver version is insufficient for CUDA runtime version",
-            "The NVIDIA driver on your system is too old",
-            "cudaErrorInsufficientDriver",
-        ),
+        ("The NVIDIA driver on your system is too old",),
         explains=(*_BLIND, "53"),
+    ),
+    Symptom(
+        "46",
+        "driver",
+        "the GPU driver is older than this CUDA needs, or no driver's library was found at all",
+        "12.x runs on 525.60.13 and later, 13.x on 580 and later; without libcuda.so.1 the runtime says the same",
+        "cat /proc/driver/nvidia/version; /sbin/ldconfig -p | grep libcuda",
+        "ask for a newer driver, lock the stack for an older CUDA ([target] cuda), or, in a data centre, use cuda-compat",
+        ("CUDA driver version is insufficient for CUDA runtime version", "cudaErrorInsufficientDriver"),
+        explains=(*_BLIND, "53"),
+        is_certain=False,
     ),
     Symptom(
         "47",
@@ -69,7 +76,11 @@ SYMPTOMS = (
         "another libcuda.so, often of cuda-compat, comes before the driver's, or the driver was updated without a reboot",
         "/sbin/ldconfig -p | grep libcuda; echo $LD_LIBRARY_PATH; cat /proc/driver/nvidia/version",
         "take the compat directory out of LD_LIBRARY_PATH and of /etc/ld.so.conf.d; after an update, ask for a reboot",
-        ("system has unsupported display driver / cuda driver combination", "cudaErrorSystemDriverMismatch"),
+        (
+            "system has unsupported display driver / cuda driver combination",
+            "System has unsupported display driver / cuda driver combination",
+            "cudaErrorSystemDriverMismatch",
+        ),
         explains=(*_BLIND, "53"),
     ),
     Symptom(
@@ -107,5 +118,6 @@ SYMPTOMS = (
             "CUDA-capable device(s) is/are busy or unavailable",
         ),
         explains=_BLIND,
+        is_certain=False,
     ),
 )

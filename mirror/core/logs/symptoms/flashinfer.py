@@ -12,6 +12,8 @@ from mirror.core.logs.symptom import Symptom
 _TRIO = "python -m pip list | grep -i flashinfer"
 
 _KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "non-zero exit status 137")
+_SHELLS_WORD = r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)"
+_BEFORE_IT = r"(?:^[ \t]{0,40}|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$"
 _KILLED_WHAT = "a compiler or another process was killed, most likely for lack of memory"
 _KILLED_CAUSE = "each nvcc takes 3 to 8 GiB, and too many ran at once for this host's memory or this job's limit"
 _KILLED_CHECK = "free -g; cat /sys/fs/cgroup/memory.max; dmesg | grep -i 'killed process'"
@@ -118,9 +120,23 @@ SYMPTOMS = (
         _KILLED_CHECK,
         _KILLED_FIX,
         ("Killed",),
-        r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)",
-        lead=r"(?:^[ \t]{0,40}|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$",
+        _SHELLS_WORD,
+        lead=_BEFORE_IT,
+        near=r"(?:FAILED: |/nvcc |\bcicc |\b[cg]\+\+ )[^\n]{0,4000}\n?(?:[^\n]{0,2000}\n){0,3}[^\n]{0,80}\Z",
         is_late=True,
+    ),
+    Symptom(
+        "62",
+        "memory",
+        _KILLED_WHAT,
+        _KILLED_CAUSE,
+        _KILLED_CHECK,
+        _KILLED_FIX,
+        ("Killed",),
+        _SHELLS_WORD,
+        lead=_BEFORE_IT,
+        is_late=True,
+        is_certain=False,
     ),
     Symptom(
         "63",

@@ -97,7 +97,7 @@ SYMPTOMS = (
     ),
     Symptom(
         "20",
-        "math libraries",
+        "headers",
         "the compiler did not find {file}",
         "the library's -devel package, with its headers, was not unpacked",
         "ls $CUDA_HOME/include/{file}",
@@ -138,6 +138,7 @@ SYMPTOMS = (
         library_pattern("cudart"),
         near=r"-L(?P<path>[^\s'\"]{0,200}/nvidia/(?:cu1\d|cuda_runtime)/lib64)",
         over=("16", "17"),
+        explains=("18", "19", "20"),
     ),
     Symptom(
         "22",
@@ -150,6 +151,7 @@ SYMPTOMS = (
         library_pattern("cudart"),
         near=r"-L(?P<path>[^\s'\"]{0,200}/\w{0,40}(?:conda|miniforge|mambaforge)\w{0,40}/[^\s'\"]{0,200}lib64)\b",
         over=("16", "17"),
+        explains=("18", "19", "20"),
     ),
     Symptom(
         "23",

@@ -30,6 +30,17 @@ SYMPTOMS = (
         r"version '(?P<version>GLIBC_[\w.]{1,20})' not found(?: \(required by (?P<file>[^\n)]{1,400})\))?",
     ),
     Symptom(
+        "35",
+        "glibc",
+        "{file} needs {symbol} of {version}, which this host's C library does not have",
+        "it was built on a system whose C library has it in that version; it may be a newer or another one",
+        "getconf GNU_LIBC_VERSION; objdump -T {file} | grep {symbol}",
+        "lock for this host's glibc ([target] glibc in NAME.toml): another version of that wheel, or one built from source",
+        (", version GLIBC_", " version GLIBC_"),
+        r",? version (?P<version>GLIBC_[\w.]{1,20}) not defined in file lib",
+        lead=r"(?:(?P<file>/[^\s:'\"]{1,300}): )?symbol (?P<symbol>\w{1,120})$",
+    ),
+    Symptom(
         "36",
         "libstdc++",
         "{file} needs {version}, which the libstdc++ that was loaded does not have",
@@ -60,7 +71,7 @@ SYMPTOMS = (
         "38",
         "CUDA runtime",
         "{library} was not found when a program was loaded",
-        "a kernel or wheel was built for another CUDA major than the runtime that is installed",
+        "a kernel or wheel was built for another CUDA major than the runtime that is installed, or none is where it looks",
         "python -m pip list | grep -i -E 'nvidia-cuda-runtime|torch'; find $VIRTUAL_ENV -name 'libcudart.so*'",
         "keep to one CUDA major in a venv: lock torch, vllm and FlashInfer of one; after a change start with fresh JIT caches",
         ("libcudart.so.", "libcublas.so.", "libcublasLt.so.", "libnvrtc.so."),
@@ -70,7 +81,7 @@ SYMPTOMS = (
         "39",
         "NCCL",
         "an older NCCL than torch needs was loaded: it lacks {symbol}",
-        "a libnccl of the system or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of torch's wheel",
+        "a libnccl of the system or on LD_LIBRARY_PATH or LD_PRELOAD comes before that of torch's wheel, or that was exchanged",
         "echo $LD_LIBRARY_PATH $LD_PRELOAD; LD_DEBUG=libs python -c 'import torch' 2>&1 | grep libnccl",
         "unset LD_PRELOAD, and take that library's directory out of LD_LIBRARY_PATH",
         ("undefined symbol: nccl",),
@@ -84,7 +95,7 @@ SYMPTOMS = (
         "python -c 'import torch; print(torch.__version__, torch._C._GLIBCXX_USE_CXX11_ABI)'; c++filt {symbol}",
         "install the extension that was built for this torch, or build it again (build in [python] of NAME.toml)",
         ("undefined symbol: _Z",),
-        r"undefined symbol: (?P<symbol>_Z(?:N?K?(?:5torch|3c10|2at|6caffe2)\w{0,300}|\w{0,200}?Ss\w{0,200}))",
+        r"undefined symbol: (?P<symbol>_Z(?:N?K?(?:5torch|3c10|2at|6caffe2)\w{0,300}))",
         lead=_FILE,
     ),
     Symptom(
@@ -119,6 +130,7 @@ SYMPTOMS = (
         ("No space left on device", "Disk quota exceeded"),
         r"(?:No space left on device|Disk quota exceeded)(?:: '(?P<file>[^'\n]{1,300}))?",
         unless=r"/dev/shm|shmutils|shared memory|posix_fallocate|nccl-shm",  # noqa: S108 - no directory that we write to
+        unless_near=r"multiprocessing/(?:shared_memory|synchronize|heap)\.py[^\n]{0,200}\n[^\n]{0,400}\n[^\n]{0,120}$",
         explains=("14",),
     ),
     Symptom(

@@ -86,6 +86,7 @@ SYMPTOMS = (
         "ls /dev/nvidia0; echo $FLASHINFER_CUDA_ARCH_LIST; nvcc --version",
         "export FLASHINFER_CUDA_ARCH_LIST=\"9.0a\" (for Hopper; '. env.sh' sets it)",
         ("FlashInfer requires GPUs with sm75 or higher",),
+        is_certain=False,
     ),
     Symptom(
         "32",
