@@ -179,7 +179,9 @@ _BY_KEY: Mapping[str, tuple[Look, ...]] = {
     "nccl-interface": (_interfaces,),
     "no-passwd-entry": (_no_name,),
     "driver-library-missing": (_library,),
-    **dict.fromkeys(("host-library-missing", "package-library-missing", "E38"), (_library, _brought)),
+    **dict.fromkeys(
+        ("host-library-missing", "package-library-missing", "python-library-missing", "E38"), (_library, _brought)
+    ),
     **dict.fromkeys(
         ("header-missing", "library-to-link-missing", "toolkit-tool-missing", "nvrtc-builtins-missing"), (_brought,)
     ),

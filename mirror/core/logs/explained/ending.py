@@ -216,7 +216,9 @@ def _raised(text: str) -> Iterator[int]:
 def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failure | None:
     whole = block.folded[start : min(end, start + 4000)]
     said = origin(whole)
-    if said.level != "ERROR" or _NOISE.match(said.message) or _GOES_ON.search(said.message):
+    if said.level != "ERROR" or _NOISE.match(said.message):
+        return None
+    if _GOES_ON.search(said.message) and not _EXCEPTION.match(said.message):
         return None
     if (
         said.message.startswith("    ")
@@ -235,7 +237,7 @@ def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failur
 
 
 _GOES_ON = re.compile(
-    r"^\W*[Ww]arning: |\b[Ff]all(?:ing|s)? ?back\b|\b[Dd]efaulting to\b|\bsub-?optimal\b|\bconsider installing\b"
+    r"^\W*[Ww]arning: |\b[Ff]all(?:ing|s) back\b|\b[Dd]efaulting to\b|\bsub-?optimal\b|\bconsider installing\b"
     r"|^Unable to find image .{1,200} locally$"
 )
 """What a program says that goes on in another way."""

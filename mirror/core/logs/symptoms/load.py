@@ -130,7 +130,7 @@ SYMPTOMS = (
         ("No space left on device", "Disk quota exceeded"),
         r"(?:No space left on device|Disk quota exceeded)(?:: '(?P<file>[^'\n]{1,300}))?",
         unless=r"/dev/shm|shmutils|shared memory|posix_fallocate|nccl-shm",  # noqa: S108 - no directory that we write to
-        unless_near=r"multiprocessing/(?:shared_memory|synchronize|heap)\.py[^\n]{0,200}\n[^\n]{0,400}\n[^\n]{0,120}$",
+        unless_near=r"multiprocessing/(?:shared_memory|synchronize|heap)\.py[^\n]{0,200}\n[^\n]{0,400}\n[^\n]{0,120}\Z",
         explains=("14",),
     ),
     Symptom(

@@ -156,6 +156,11 @@ def test_what_goes_on_in_another_way_does_not_decide(calm: str) -> None:
     assert first(calm, "a.c:7:10: fatal error: Python.h: No such file or directory") == ("E27", "")
 
 
+def test_an_exception_that_speaks_of_a_fallback_decides_all_the_same() -> None:
+    line = "WeirdError: falling back to nothing"
+    assert explain([line]).findings[0].proof.startswith(f"line 1 decided: {line}")
+
+
 def test_a_shells_killed_is_a_consequence_of_what_failed_before_it() -> None:
     assert (
         first("NotImplementedError: No compressed-tensors compatible scheme was found.", "Killed")[0] == "model-unknown"

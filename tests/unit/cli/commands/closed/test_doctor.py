@@ -15,6 +15,7 @@ from mirror.cli.main import main
 from mirror.connected.packing.installer import write_installer
 from tests.support.desk import BASE, Desk
 
+SERVERS = Path(__file__).parents[4] / "vectors" / "servers"
 LOG = "[1/2] nvcc\nfatal error: nv/target: No such file or directory\n"
 
 
@@ -107,6 +108,22 @@ def test_a_log_is_explained_from_a_file_and_from_standard_input(
     assert main(["doctor", "--log", str(tmp_path / "server.log"), "--json"]) == 110
     assert json.loads(capsys.readouterr().out)["sightings"][0]["row"] == "1"
     assert main(["doctor", "--log", str(tmp_path / "none")]) == 11
+
+
+def test_of_logs_of_public_issues_what_other_causes_print_too_is_said_to_be_possible(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(log: str) -> tuple[str, str]:
+        assert main(["doctor", "--log", str(SERVERS / f"{log}.log"), "--json"]) == 110
+        found = json.loads(capsys.readouterr().out)
+        first = found.get("general") or found["sightings"][0]
+        return first["key"], first.get("certainty", "")
+
+    assert told("nvtx-wheel-other-bytes") == ("hash-mismatch", "")
+    assert told("image-banner-803") == ("E50", "")
+    assert told("docker-driver-not-loaded") == ("driver-not-loaded", "may be")
+    assert main(["doctor", "--log", str(SERVERS / "libpython-below-root-home.log")]) == 110
+    assert "may be" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_stack_that_does_not_say_what_it_is_is_a_problem_and_the_host_is_still_looked_at(
