@@ -392,3 +392,12 @@ def test_a_package_names_no_module_that_is_not_there(package: Path) -> None:
     known = entries(package).union(*(entries(package / one) for one in entries(package) if (package / one).is_dir()))
     names = {name for name in named(package) if name.startswith("mirror.") or re.fullmatch(r"[a-z][a-z_0-9]*", name)}
     assert sorted(name for name in names - known if importlib.util.find_spec(name) is None) == []
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted({path.parent for path in MODULES if path.name != "__init__.py"} - {HOUSE}),
+    ids=lambda path: str(path.relative_to(HOUSE)),
+)
+def test_the_tests_of_a_package_lie_in_its_counterpart(package: Path) -> None:
+    assert list((HOUSE.parent / "tests" / "unit" / package.relative_to(HOUSE)).glob("test_*.py")) != []
