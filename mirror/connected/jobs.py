@@ -63,14 +63,11 @@ class BuildsDiffer(MirrorError):
         "The first wheel is kept. A time, a random name or a path of the machine in it is the project's doing: set what turns "
         "it off in [build.NAME].environment, or patch it. If another machine built the first, look at that machine."
     )
+    message = "{project} {version}, built a second time, is another wheel: {differing:first}"
 
     project: str
     version: str
     differing: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.differing) - 1} more)" if len(self.differing) > 1 else ""
-        return f"{self.project} {self.version}, built a second time, is another wheel: {self.differing[0]}{more}"
 
     def context(self) -> str:
         return "\n".join(self.differing[1:])

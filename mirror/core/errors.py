@@ -21,6 +21,7 @@ Example::
 from __future__ import annotations
 
 import os
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,12 +38,29 @@ FAMILIES = {"files": 3, "trust": 4, "toolchain": 5, "lock": 6, "bundle": 7, "ins
 bundle, installing and what is installed, reviewing."""
 
 
+class _Sentence(string.Formatter):
+    """Fills in the template of an error with what it has."""
+
+    def __init__(self, error: MirrorError) -> None:
+        self._error = error
+
+    def get_value(self, key: Any, args: Any, kwargs: Any) -> Any:
+        return getattr(self._error, key)
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if not isinstance(value, tuple):
+            return str(super().format_field(value, spec))
+        if spec == "first":
+            return str(value[0]) + (f" (and {len(value) - 1} more)" if len(value) > 1 else "")
+        return (spec or ", ").join(map(str, value))
+
+
 @dataclass_transform(eq_default=False)
 class MirrorError(Exception):
     """Root of all named failures. A subclass annotates its data, and says its sentence as a template over them.
 
     The data are given in the order of their annotations, or by name; those with a value in the class may be left out. In the
-    sentence, several of a kind are joined by commas.
+    sentence, several of a kind are joined by commas, or by what follows a colon; ``{issues:first}`` is ``"a (and 2 more)"``.
 
     Raises:
         TypeError: on making one with too few or too many.
@@ -71,8 +89,7 @@ class MirrorError(Exception):
         """For errors whose next step depends on their data."""
 
     def __str__(self) -> str:
-        joined = {name: ", ".join(map(str, one)) if isinstance(one, tuple) else one for name, one in vars(self).items()}
-        return self.message.format_map(joined)
+        return _Sentence(self).format(self.message)
 
     def context(self) -> str:
         """More lines for the user (a log's tail, a list of issues); empty when the sentence says it all."""

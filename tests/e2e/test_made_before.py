@@ -58,7 +58,7 @@ def prefix(tmp_path: Path) -> Path:
     """The prefix, as if it had been made here: a venv knows its own place."""
     with tarfile.open(BEFORE / "prefix.tar.gz") as archive:
         archive.extractall(tmp_path, filter="fully_trusted")
-    changed = {PLACE: tmp_path, PYTHON: BASE, b"home = /usr/bin\n": f"home = {BASE.parent}\n"}
+    changed = {PLACE: str(tmp_path), PYTHON: str(BASE), b"home = /usr/bin\n": f"home = {BASE.parent}\n"}
     for path in (tmp_path / "p").rglob("*"):
         if path.is_symlink() and os.fsencode(path.readlink()) == PYTHON:
             path.unlink()

@@ -194,12 +194,12 @@ def test_an_example_of_a_table_is_read(example: Example, tmp_path: Path) -> None
     """In the least NAME.toml that it can stand in."""
     document = parse_toml(example.text.encode(), example.place, 1 << 20)
     for name in document.get("targets", ()):
-        assert Target.from_fields(Fields(for_target(document, name, "", "")["target"], ""))
+        assert Target.from_fields(Fields(for_target(document, name, "", "")["target"], "")).python
     if "targets" not in document:
         (tmp_path / "patches").mkdir()
         (tmp_path / "patches" / "vllm-one-gpu.diff").write_text("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n")
         (tmp_path / "example.toml").write_text(LEAST + example.text.replace('"..."', f'"{0:064}"'))
-        assert Stack.load(tmp_path / "example.toml")
+        assert Stack.load(tmp_path / "example.toml").name == "example"
 
 
 @pytest.mark.parametrize("example", [one for one in EVERY if is_typed(one.text)], ids=lambda example: example.place)

@@ -392,3 +392,25 @@ def test_a_package_names_no_module_that_is_not_there(package: Path) -> None:
     known = entries(package).union(*(entries(package / one) for one in entries(package) if (package / one).is_dir()))
     names = {name for name in named(package) if name.startswith("mirror.") or re.fullmatch(r"[a-z][a-z_0-9]*", name)}
     assert sorted(name for name in names - known if importlib.util.find_spec(name) is None) == []
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted({path.parent for path in MODULES if path.name != "__init__.py"} - {HOUSE}),
+    ids=lambda path: str(path.relative_to(HOUSE)),
+)
+def test_the_tests_of_a_package_lie_in_its_counterpart(package: Path) -> None:
+    assert list((HOUSE.parent / "tests" / "unit" / package.relative_to(HOUSE)).glob("test_*.py")) != []
+
+
+BUSINESS = re.compile(r"(?:'s?|\bno|\bown) business\b|\w's? to (?:say|judge|decide|tell|find|name|copy)\b")
+"""Sentences that say whose a thing is, where they could say who does it."""
+
+
+def test_sentences_say_who_does_a_thing_rather_than_whose_it_is() -> None:
+    others = [*(HOUSE.parent / "scripts").rglob("*.py"), *(HOUSE.parent / "tests" / "support").rglob("*.py")]
+    said = ((path, found[0]) for path in (*MODULES, *others) for found in BUSINESS.finditer(path.read_text()))
+    assert [(path.name, words) for path, words in said] == []
+    assert BUSINESS.search("which is the caller's business") and BUSINESS.search(
+        "whose an RPM is, is core.rpm's to say"
+    )

@@ -37,16 +37,13 @@ class NoUnpatcher(MirrorError):
 
     ref = "delta-needs-zstd"
     exit_code = FAMILIES["install"]
-    message = "nothing on this host decompresses the delta: {tried}"
     hint = (
         "Have zstd 1.4.5 or newer on PATH, or run mirror with Python 3.14, or have the whole bundle carried in place of the "
         "delta."
     )
+    message = "nothing on this host decompresses the delta: {tried:; }"
 
     tried: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"nothing on this host decompresses the delta: {'; '.join(self.tried)}"
 
 
 Way = Tuple[str, Callable[[], Sequence[str]]]

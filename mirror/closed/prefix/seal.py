@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import project_name, sha256_hex
 from mirror.core.progress import Advance
 from mirror.core.wheels.record import Line, Record
@@ -81,10 +81,7 @@ class Seal:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        fields = Fields(strict_json(data, "List of files", _MAX_BYTES), "List of files")
-        found = fields.text("format")
-        if found != FORMAT:
-            fields.fail("format", f"this mirror reads {FORMAT!r}, got {found!r}")
+        fields = Fields.read(data, "List of files", FORMAT, _MAX_BYTES)
         table = fields.table("files")
         entries = {path: table.checked(path, _entry) for path in table.left()}
         table.end()

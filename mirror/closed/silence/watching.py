@@ -74,11 +74,9 @@ class CannotWatch(MirrorError):
         "Nothing was run, so nothing is known. It works on Linux 5.6 or newer where seccomp is not taken away (containers: "
         "--security-opt seccomp=unconfined), or with strace on the PATH where programs may be traced."
     )
+    message = "what a program tries to reach cannot be seen on this host: {reasons:; }"
 
     reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"what a program tries to reach cannot be seen on this host: {'; '.join(self.reasons)}"
 
 
 class NotSilent(MirrorError):

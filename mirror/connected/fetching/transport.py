@@ -63,6 +63,7 @@ class HostUnreachable(MirrorError):
     hint = (
         "Check the network, the proxy (HTTPS_PROXY) and the CA bundle (REQUESTS_CA_BUNDLE); then run the command again."
     )
+    message = "cannot reach {host} for {url}: {reason}"
 
     url: str
     reason: str
@@ -71,9 +72,6 @@ class HostUnreachable(MirrorError):
     @property
     def host(self) -> str:
         return urlsplit(self.url).netloc
-
-    def __str__(self) -> str:
-        return f"cannot reach {self.host} for {self.url}: {self.reason}"
 
 
 class HttpRefused(MirrorError):

@@ -36,15 +36,12 @@ class ModelRefused(MirrorError):
 
     ref = "model-refused"
     exit_code = 26
+    message = "{repository}: {issues:first}"
 
     repository: str
     issues: tuple[str, ...]
     hint: str = "Correct include and exclude of it in NAME.toml."
     advice: str = ""
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
-        return f"{self.repository}: {self.issues[0]}{more}"
 
     def context(self) -> str:
         return "\n".join([*self.issues[1:], *(["", self.advice] if self.advice else [])])

@@ -42,14 +42,11 @@ class InvalidLock(MirrorError):
 
     ref = "invalid-lock"
     exit_code = 50
+    message = "{path} is no usable lock: {issues:first}"
 
     path: str
     issues: tuple[str, ...]
     hint: str = foreign.PIN
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
-        return f"{self.path} is no usable lock: {self.issues[0]}{more}"
 
     def context(self) -> str:
         return "\n".join(self.issues) if len(self.issues) > 1 else ""

@@ -65,13 +65,10 @@ class LockOutdated(MirrorError):
     ref = "lock-outdated"
     exit_code = 58
     hint = "Lock again: mirror lock NAME; mirror bundle without --locked and --dry-run does so too, and keeps what still holds."
+    message = "{path} does not cover its NAME.toml: {issues:first}"
 
     path: str
     issues: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.issues) - 1} more)" if len(self.issues) > 1 else ""
-        return f"{self.path} does not cover its NAME.toml: {self.issues[0]}{more}"
 
     def context(self) -> str:
         return "\n".join(self.issues[1:])

@@ -94,12 +94,10 @@ class NotLocked(MirrorError):
     ref = "not-locked"
     exit_code = 20
     hint = "Run mirror lock NAME and commit what it writes; or leave that option out: mirror bundle locks first, then."
+    message = "{directory} has no {missing: and no }, and nothing may be locked now (--locked, --dry-run)"
 
     directory: str
     missing: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.directory} has no {' and no '.join(self.missing)}, and nothing may be locked now (--locked, --dry-run)"
 
 
 def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) -> Locks:

@@ -93,11 +93,9 @@ class Unsolvable(MirrorError):
     hint = (
         "If this is a copy of a repository, it may be incomplete: copy the named packages too, and its repodata again."
     )
+    message = "the wanted RPMs cannot be together: {problems[0]}"
 
     problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"the wanted RPMs cannot be together: {self.problems[0]}"
 
     def context(self) -> str:
         return "\n".join(self.problems[1:])

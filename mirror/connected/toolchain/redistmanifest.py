@@ -46,9 +46,7 @@ class RedistUnreachable(RepositoryUnreachable):
     ref = "redist-unreachable"
     exit_code = 101
     hint = _WAYS
-
-    def __str__(self) -> str:
-        return f"cannot get {self.file} from {self.place}: {self.reason}"
+    message = "cannot get {file} from {place}: {reason}"
 
 
 class RedistNotPinned(MirrorError):

@@ -68,12 +68,10 @@ class MixedPatchLevels(MirrorError):
         "The repository was pruned or re-spun in part. Take a full copy of it with --toolchain-repo, or lock again when it is "
         "whole: headers and libraries of two patch releases fail when they are compiled against each other or loaded."
     )
+    message = "the RPMs of CUDA {release} are not of one patch release: {issues[0]}"
 
     release: str
     issues: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"the RPMs of CUDA {self.release} are not of one patch release: {self.issues[0]}"
 
     def context(self) -> str:
         return "\n".join(self.issues[1:])

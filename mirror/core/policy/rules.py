@@ -60,13 +60,10 @@ class PolicyBreached(MirrorError):
     ref = "policy-breached"
     exit_code = 123
     hint = "Replace what is named, or let whoever answers for the policy change it; then run the command again."
+    message = "against the policy: {breaches:first}"
 
     breaches: tuple[Breach, ...]
     missing: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.breaches) - 1} more)" if len(self.breaches) > 1 else ""
-        return f"against the policy: {self.breaches[0]}{more}"
 
     def context(self) -> str:
         return "\n".join(
@@ -84,11 +81,9 @@ class FactsMissing(MirrorError):
     ref = "policy-facts-missing"
     exit_code = 124
     hint = "Make the bundle again with this mirror, with --osv for a policy about vulnerabilities."
+    message = "the policy cannot be applied: the bundle carries {missing: and }"
 
     missing: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"the policy cannot be applied: the bundle carries {' and '.join(self.missing)}"
 
 
 @dataclass(frozen=True)

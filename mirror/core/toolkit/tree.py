@@ -58,13 +58,10 @@ class ForeignPackage(MirrorError):
         "Let [rpms].repository name NVIDIA's repository for the target's architecture (x86_64, or sbsa for aarch64 servers), "
         "and lock again."
     )
+    message = "{packages:first} is for another architecture; the target is {arch}"
 
     packages: tuple[str, ...]
     arch: str
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.packages) - 1} more)" if len(self.packages) > 1 else ""
-        return f"{self.packages[0]}{more} is for another architecture; the target is {self.arch}"
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class ThresholdNotMet(MirrorError):
     ref = "threshold-not-met"
     exit_code = 38
     hint = "Ask those who are named as missing to sign."
+    message = "the {document} has too few signatures: {shortfalls:; }"
 
     document: str
     shortfalls: tuple[Tally, ...]
@@ -128,9 +129,6 @@ class ThresholdNotMet(MirrorError):
                 f"Each of those who are missing signs with `{self.command}` (its --help tells how with ssh-keygen alone); "
                 "carry the files that are written beside the bundle with it."
             )
-
-    def __str__(self) -> str:
-        return f"the {self.document} has too few signatures: {'; '.join(map(str, self.shortfalls))}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from mirror.closed.install import Options, install  # type: ignore[attr-defined]  # as that commit has them
+from mirror.closed.install import Options, install
 from tests.support.bundles import BundleSimulator, this_machine
 from tests.support.wheels import make_wheel
 

@@ -37,7 +37,7 @@ class BadVolumes(MirrorError):
 
     ref = "bad-volumes"
     exit_code = FAMILIES["files"]
-    message = "{index}: {faults}"
+    message = "{index}: {faults:; }"
 
     index: str
     faults: tuple[str, ...]
@@ -45,9 +45,6 @@ class BadVolumes(MirrorError):
         "Copy these volumes again, beside the index or into a directory that --volumes names; the others need no new copy. "
         "If a volume is named again after that, copy the index again, too."
     )
-
-    def __str__(self) -> str:
-        return f"{self.index}: {'; '.join(self.faults)}"
 
 
 class NoVolumeIndex(MirrorError):

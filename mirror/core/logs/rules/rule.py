@@ -39,7 +39,7 @@ class Rule:
 
     def finding(self, groups: Mapping[str, str], proof: str) -> Finding:
         """The rule as a finding; ``proof`` is where it was seen."""
-        typed = {name: shlex.quote(value) for name, value in groups.items()}
+        typed = {name: value and shlex.quote(value) for name, value in groups.items()}
         check = f"\nto be sure: {_filled(self.check, typed)}" if self.check else ""
         return Finding(
             PROBLEM,

@@ -1,0 +1,46 @@
+"""An error's sentence is a template over what it has."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from mirror.core.errors import InvalidDocument, MirrorError
+
+
+class Unfit(MirrorError):
+    """Several things do not fit."""
+
+    ref = "unfit"
+    exit_code = 7
+    message = "{place} does not fit: {issues:first}; of {kinds}; {kinds: and }; {issues[0]!r} at {place:>3}"
+
+    path: str
+    issues: tuple[str, ...]
+    kinds: tuple[str, ...] = ("a", "b")
+
+    @property
+    def place(self) -> str:
+        return self.path.upper()
+
+
+def test_a_sentence_names_the_first_of_several_and_joins_others() -> None:
+    assert str(Unfit("x", ("one", "two", "three"))) == (
+        "X does not fit: one (and 2 more); of a, b; a and b; 'one' at   X"
+    )
+    assert str(Unfit("x", ("one",), ("a",))) == "X does not fit: one; of a; a; 'one' at   X"
+
+
+def test_an_error_is_made_of_its_data_alone() -> None:
+    with pytest.raises(TypeError, match="Unfit takes path, issues, kinds; got"):
+        Unfit("x")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Unfit takes"):
+        Unfit("x", ("one",), places=1)  # type: ignore[call-arg]
+
+
+def test_an_error_is_itself_again_after_a_pipe() -> None:
+    error = InvalidDocument("Manifest", "artifacts[3]", "missing")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "Manifest invalid at 'artifacts[3]': missing"
+    assert again.where == "artifacts[3]"
