@@ -177,6 +177,8 @@ def _packages(finding: Finding, variables: Mapping[str, str], environment: Envir
 _BY_KEY: Mapping[str, tuple[Look, ...]] = {
     "shm-too-small": (_shared_memory,),
     "nccl-interface": (_interfaces,),
+    "nccl-usage": (_interfaces,),
+    "nccl-system": (_shared_memory, _limits),
     "no-passwd-entry": (_no_name,),
     "driver-library-missing": (_library,),
     **dict.fromkeys(

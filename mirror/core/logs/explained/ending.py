@@ -105,6 +105,10 @@ class Ending:
         """The last line that is neither calm nor part of a traceback."""
         self.survived_to = 0
         """The last line of a failure after which the program went on; 0 for none."""
+        self.started = 0
+        """The last line that says that a server answers; 0 for none."""
+        self.stopped = 0
+        """The last line that says that one has ended by its own will; 0 for none."""
 
     def add(self, block: Block) -> None:
         """Look through the next block."""
@@ -127,6 +131,9 @@ class Ending:
             self._note(failure)
         self._signs += _signs(block.folded, position, len(block.folded))
         self._remember_last(block)
+        started, stopped = (block.folded.rfind(words) for words in (_STARTED, _STOPPED))
+        self.started = block.line(started)[0] if started >= 0 else self.started
+        self.stopped = block.line(stopped)[0] if stopped >= 0 else self.stopped
 
     def _remember_last(self, block: Block) -> None:
         end = len(block.folded)
@@ -238,9 +245,12 @@ def _failure(block: Block, number: int, start: int, end: int, at: int) -> Failur
 
 _GOES_ON = re.compile(
     r"^\W*[Ww]arning: |\b[Ff]all(?:ing|s) back\b|\b[Dd]efaulting to\b|\bsub-?optimal\b|\bconsider installing\b"
-    r"|^Unable to find image .{1,200} locally$"
+    r"|^Unable to find image .{1,200} locally$|^\S+\.py:\d+: \w*Warning: "
 )
 """What a program says that goes on in another way."""
+
+_STARTED, _STOPPED = "Application startup complete", "Application shutdown complete"
+"""What every server of uvicorn's, so vLLM's and SGLang's, says when it answers, and when it has ended by its own will."""
 
 _ANNOUNCES = re.compile(
     r":\s*$|\.\.\. error\s*$|NCCL error in: |^nccl\w+Error: |OCI runtime create failed|following (?:error|exception)"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror.core.logs.explained.ending import Failure
-from mirror.core.logs.finding import NOTE, WARNING, Finding
+from mirror.core.logs.finding import GOOD, NOTE, WARNING, Finding
 from mirror.core.logs.layers import MAY_BE, UNKNOWN
 from mirror.core.logs.suspects import Suspect
 
@@ -67,6 +67,8 @@ class Explanation:
         general: what a general rule says of the end; only where there are no sightings.
         survived: sightings of rows that ended nothing.
         deciding: the line that decided, as far as its form tells; None where no line looks like a failure.
+        life: where a server says that it answers, and that it has ended by its own will, by line, 0 for nowhere; None where
+            some line says that something failed.
     """
 
     sightings: tuple[Sighting, ...]
@@ -76,12 +78,26 @@ class Explanation:
     general: Finding | None = None
     survived: tuple[Sighting, ...] = ()
     deciding: Failure | None = None
+    life: tuple[int, int] | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a server answered, and no line says that something failed."""
+        return not self.sightings and self.general is None and self.life is not None and self.life[0] > 0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
+        if self.is_well:
+            return (self._well(), *(sighting.told for sighting in self.survived))
         causes = tuple(sighting.told for sighting in self.sightings) or (self.general or self._unknown(),)
         return (*causes, *(sighting.told for sighting in (*self.consequences, *self.survived)))
+
+    def _well(self) -> Finding:
+        started, stopped = self.life or (0, 0)
+        end = f" and was shut down (line {stopped})" if stopped > started else ""
+        what = f"the server answered (line {started}){end}; no line of {self.lines} says that something failed"
+        return Finding(GOOD, "log", what)
 
     def _unknown(self) -> Finding:
         decided = [f"line {self.deciding.line} decided: {self.deciding.text}"] if self.deciding else []

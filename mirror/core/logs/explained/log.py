@@ -95,7 +95,8 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
     shown = () if causes or general else _in_order(suspects.result(), ending)
-    return Explanation(causes, consequences, shown, last, general, survived, ending.deciding)
+    life = None if ending.failures else (ending.started, ending.stopped)
+    return Explanation(causes, consequences, shown, last, general, survived, ending.deciding, life)
 
 
 def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:

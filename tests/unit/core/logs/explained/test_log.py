@@ -438,3 +438,38 @@ def test_what_is_plain_is_read_as_what_is_taken_apart(parts: list[bytes], ends: 
     assert whole(quick) == whole(slow)
     if not any(len(part) > PIECE and part.count(b"\n") == 1 for part in parts):
         assert quick == slow
+
+
+HEALTHY = """\
+(EngineCore pid=9) WARNING 11-29 09:24:29 [system_utils.py:299] errors like `OSError: [Errno 24] Too many open files`.
+(EngineCore pid=9) /venv/vllm/v1/executor/multiproc_executor.py:139: UserWarning: Failed to get the IP address, using 0.0.0.0.
+(EngineCore pid=9)   mq_connect_ip = get_ip()
+(APIServer pid=7) INFO:     Application startup complete.
+(APIServer pid=7) INFO:     127.0.0.1:50756 - "POST /v1/completions HTTP/1.1" 200 OK
+"""
+SHUT_DOWN = """\
+(APIServer pid=7) INFO:     Application shutdown complete.
+/python/multiprocessing/resource_tracker.py:224: UserWarning: resource_tracker: There appear to be 2 leaked semaphore objects
+  warnings.warn('resource_tracker: There appear to be %d '
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEALTHY, "the server answered (line 4); no line of 5 says that something failed"),
+        (
+            HEALTHY + SHUT_DOWN,
+            "the server answered (line 4) and was shut down (line 6); no line of 8 says that something failed",
+        ),
+    ],
+)
+def test_a_server_that_was_well_is_not_said_to_have_failed(text: str, said: str) -> None:
+    explanation = explain(text.splitlines())
+    assert [(one.level, one.what) for one in explanation.findings] == [("good", said)]
+
+
+def test_a_server_that_answered_and_then_failed_is_said_to() -> None:
+    lines = "(EngineCore pid=9) ERROR 11-29 09:24:29 [core.py:1] StrangeError: the moon\n"
+    (found, *_) = explain((HEALTHY + lines).splitlines()).findings
+    assert found.level == "warning" and "StrangeError: the moon" in found.proof

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.logs.log import explain
+from mirror.core.logs.explained.log import explain
 from mirror.core.logs.rules import judge
 
 TRACEBACK = "Traceback (most recent call last):"
