@@ -5,7 +5,7 @@ an RPM whose bytes differ from its pin ends the run, for a lock that names it wo
 
 Example::
 
-    make_repository(Path("repo"), math=False)
+    make_repository(Path("repo"), math=False, progress=SILENT)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Example::
 
-    with Server(start, Path("server.log"), ["--enforce-eager"]) as server:
+    with Server(["vllm", "serve", "model"], Path("server.log"), 8000) as server:
         server.ready_s, server.complete("Hello")
 """
 

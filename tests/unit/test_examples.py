@@ -108,7 +108,7 @@ EXAMPLES = [one for one in EVERY if not is_toml(one.text) and not is_typed(one.t
 def homes() -> dict[str, set[str]]:
     """Where each name of the house is defined."""
     found = defaultdict(set)
-    for path in SOURCES:
+    for path in MODULES:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 found[node.name].add(module_name(path))
