@@ -38,8 +38,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mirror.connected.building.builtwheel import check_built_wheel
+from mirror.connected.building.compilers import architectures
 from mirror.connected.building.compilercache import compiler_cache
-from mirror.connected.building.outcome import Outcome, differences, examine
+from mirror.connected.building.outcome import Outcome, Traces, differences, examine, strangers
 from mirror.connected.building.patching import apply_patch
 from mirror.connected.building.sandbox import LimitReached, Limits, run_cut_off
 from mirror.connected.building.sources import Tree, unpack_trees
@@ -344,8 +345,7 @@ def adopt(
             draft.mkdir(parents=True, exist_ok=True)
             path = draft / name
             path.write_bytes(wheel)
-            read = check_built_wheel(path, request.project, request.version, request.target)
-            outcome = examine(path, read, f"{request.project} {request.version}", request.target, room.path)
+            outcome = _judged(path, request, room)
             kept.mkdir(parents=True, exist_ok=True)
             write_file(kept / "build.log", log)
             path.replace(kept / name)
@@ -391,11 +391,16 @@ def _made(
         kept.mkdir(parents=True, exist_ok=True)
         build = _Build(request, room, kept / "build.log", progress)
         wheel = build.run(compiler_cache(os.environ, store.root, room.path) if store else {})
-        name = f"{request.project} {request.version}"
-        outcome = examine(wheel, build.read, name, request.target, room.path)
-        return wheel.replace(kept / wheel.name), outcome
+        return wheel.replace(kept / wheel.name), build.outcome
     except OSError as exc:
         refuse_write(exc, kept, request.sdist.stat().st_size)
+
+
+def _judged(wheel: Path, request: BuildRequest, room: Workshop) -> Outcome:
+    """Refuse a wheel that is another one, and see what came out. Raises BuiltWheelUnfit."""
+    traces = Traces(room.path)
+    read = check_built_wheel(wheel, request.project, request.version, request.target, room.path, traces)
+    return examine(wheel, read, traces, f"{request.project} {request.version}", request.target)
 
 
 def _write_record(kept: Path, record: Mapping[str, Any]) -> None:
@@ -428,6 +433,7 @@ class _Build:
         self.request, self.room, self.log, self.progress = request, room, log, progress
         self.raw = room.path / "build.log"
         self.begun = time.monotonic()
+        self.seen: set[str] = set()
 
     def run(self, cache: Mapping[str, str]) -> Path:
         request = self.request
@@ -443,7 +449,7 @@ class _Build:
                 home = request.toolkit.home if request.toolkit else None
                 variables = self.room.environment(request.target, home, source.epoch, request.job_gib)
                 wheel = self.hooks(source.root, {**variables, **cache, **named, **request.environment}, stream)
-                self.read = check_built_wheel(wheel, request.project, request.version, request.target)
+                self.outcome = _judged(wheel, request, self.room)
             finally:
                 self.keep_log()
         return wheel
@@ -491,8 +497,15 @@ class _Build:
         self.keep_log()
         return BuildFailed(self.request.project, self.request.version, problem, str(self.log))
 
-    def tell(self) -> None:
-        """How far it is, now and then."""
+    def tell(self, process: int) -> None:
+        """How far it is, now and then; and at once, that it compiles for GPUs that nobody asked for."""
+        request = self.request
+        said, self.seen = self.seen, self.seen | set(strangers(architectures(process), request.target))
+        if self.seen != said:
+            self.progress.say(
+                f"{request.project} {request.version} is being compiled for {', '.join(strangers(self.seen, request.target))}; "
+                f"the target is {request.target.gpu}: environment or patches in [build.{request.project}] limit it"
+            )
         minutes = (time.monotonic() - self.begun) / 60
         with open(self.raw, "rb") as stream:
             stream.seek(max(0, self.raw.stat().st_size - 4096))
