@@ -195,6 +195,7 @@ def test_the_build_sees_the_target_and_the_toolkit_and_nothing_of_the_caller(
     assert seen["CUDA_HOME"] == str(home)
     assert f":{home}/bin:" in seen["PATH"]
     assert seen["LIBRARY_PATH"] == f"{home}/lib64:{home}/lib64/stubs"
+    assert seen["NVCC_APPEND_FLAGS"] == "-objtemp"
     assert seen["HOME"].startswith(str(store.root / "build"))
     assert (seen["TZ"], seen["LC_ALL"], seen["PYTHONHASHSEED"]) == ("UTC", "C.UTF-8", "0")
 
