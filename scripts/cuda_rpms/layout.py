@@ -80,7 +80,12 @@ GROUPS = ("compiler", "math", "torch")
 
 
 def _library(
-    name: str, project: str, summary: str, needs: tuple[str, ...] = (), group: str = "math", libraries: tuple[str, ...] = ()
+    name: str,
+    project: str,
+    summary: str,
+    needs: tuple[str, ...] = (),
+    group: str = "math",
+    libraries: tuple[str, ...] = (),
 ) -> tuple[Recipe, Recipe]:
     """The two halves of a library: runtime and devel. ``libraries`` are what the first of them needs, ``needs`` the other."""
     stem = name.removesuffix("-13-0")

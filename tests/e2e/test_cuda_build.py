@@ -1,4 +1,4 @@
-"""A CUDA sdist that goes by its own list of GPUs, built with the real compiler: told, patched, built twice, and ended in the middle.
+"""A CUDA sdist that goes by its own list of GPUs, built with the real compiler: told, patched, built twice, and cut short.
 
 It is what causal-conv1d is, without torch: its backend calls nvcc, as ninja does in sessions of its own, for GPUs that nobody
 asked for. ``lockfiles/hopper-wheels.toml`` has the real projects; ``mirror help building`` says how long they take.
@@ -67,8 +67,7 @@ extern "C" __global__ void NAME(float *x) {
 ONE_GPU = """\
 --- a/backend.py
 +++ b/backend.py
-@@ -3,3 +3,3 @@
- 
+@@ -4,2 +4,2 @@
 -GENCODE = ["-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90a,code=sm_90a"]
 +GENCODE = ["-gencode=arch=compute_90a,code=sm_90a"]
  METADATA = METADATA_HERE
@@ -87,7 +86,8 @@ class Stack:
         core = metadata("left-pad", "1.0")
         backend = BACKEND.format(metadata=core, machine=os.uname().machine)
         files = {
-            f"{name}.cu": KERNEL.replace("NAME", name).replace("ROUNDS", str(rounds)).encode() for name in ("pad", "more")
+            f"{name}.cu": KERNEL.replace("NAME", name).replace("ROUNDS", str(rounds)).encode()
+            for name in ("pad", "more")
         }
         self.index.add(make_sdist(self.directory / "sdists", "left-pad", "1.0", backend=backend, files=files))
         (self.directory / "one.diff").write_text(ONE_GPU.replace("METADATA_HERE", repr(core)))
@@ -128,13 +128,14 @@ def test_gpus_that_nobody_asked_for_are_told_and_a_patch_leaves_them_out(stack: 
     found = stack.built()
     assert found["gpus"] == ["sm_80", "sm_90a"]
     assert found["notes"] == [
-        "left-pad 1.0 was compiled for sm_80 too; the target is sm_90a: it goes by other settings than TORCH_CUDA_ARCH_LIST, see "
-        "its setup.py; environment or patches in [build] of NAME.toml limit it"
+        "left-pad 1.0 was compiled for sm_80 too; the target is sm_90a: it goes by other settings than TORCH_CUDA_ARCH_LIST, "
+        "see its setup.py; environment or patches in [build] of NAME.toml limit it"
     ]
     stack.write(4, 'patches = ["one.diff"]')
     patched = stack.built("--verify-builds", "1")
     assert (patched["gpus"], patched["notes"], patched["verified"]) == (["sm_90a"], [], True)
-    assert patched["needs"] == {"CXXABI": "1.3", "GLIBC": "2.2.5"} and patched["auditwheel"] == f"manylinux_2_5_{os.uname().machine}"
+    assert patched["needs"] == {"CXXABI": "1.3", "GLIBC": "2.2.5"}
+    assert patched["auditwheel"] == f"manylinux_2_5_{os.uname().machine}"
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""Building: ``jobs`` hands builds out, ``builds`` is which and in what order, ``builder`` one wheel, ``workshop`` its room with
-``sources`` and ``patching`` for what goes in, ``resources`` and ``compilercache`` for how fast, ``sandbox``,
-``network_isolation`` and ``supervision`` its walls, ``builtwheel`` its judge, ``outcome`` what it tells. ``trial`` tries a
-Python that is to be carried, which then runs ``trial_inside``."""
+"""Building: ``jobs`` hands builds out, ``builds`` is which and in what order, ``request`` one of them and ``kept`` what it
+gave, ``builder`` makes the wheel or tells its ``failure``, ``workshop`` its room with ``sources`` and ``patching`` for what
+goes in, ``resources`` and ``compilercache`` for how fast, ``sandbox``, ``network_isolation`` and ``supervision`` its walls,
+``compilers`` what runs in them, ``builtwheel`` its judge, ``outcome`` what it tells. ``trial`` tries a Python that is to be
+carried, which then runs ``trial_inside``."""

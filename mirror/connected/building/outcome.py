@@ -128,7 +128,9 @@ def examine(path: Path, wheel: WheelFile, traces: Traces, name: str, target: Tar
     notes = [
         *_above(needs, target),
         *_strangers(wheel.native.gpus, target),
-        *_told("holds GPU code that cannot be read, so that nobody knows which GPUs it is for", wheel.native.gpu_faults),
+        *_told(
+            "holds GPU code that cannot be read, so that nobody knows which GPUs it is for", wheel.native.gpu_faults
+        ),
         *_told("looks for libraries in a directory of the machine that built it", sorted(traces.outside)),
         *_told(
             "names the directory that it was built in, so that another store's build has other bytes",

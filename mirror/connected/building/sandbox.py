@@ -139,4 +139,3 @@ def _read_to_its_end(report: FileIO, tick: Callable[[], None]) -> str:
         if not piece:
             return said.decode("utf-8", "replace")
         said += piece
-

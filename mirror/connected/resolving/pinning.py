@@ -54,8 +54,21 @@ from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
 _TOOLS = frozenset(
-    ("cmake", "cython", "flit-core", "hatchling", "meson", "meson-python", "ninja", "packaging", "pip", "poetry-core")
-    + ("scikit-build-core", "setuptools", "setuptools-scm", "wheel")
+    {
+        *(
+            "cmake",
+            "cython",
+            "flit-core",
+            "hatchling",
+            "meson",
+            "meson-python",
+            "ninja",
+            "packaging",
+            "pip",
+            "poetry-core",
+        ),
+        *("scikit-build-core", "setuptools", "setuptools-scm", "wheel"),
+    }
 )
 """What builds and is not compiled against: another version of it to run with says nothing."""
 
@@ -142,12 +155,14 @@ class Pinning:
         pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
 
-    def others_to_build_with(self, sdists: tuple[Sdist, ...], builds: PythonLock, beside: PythonLock) -> tuple[str, ...]:
+    def others_to_build_with(
+        self, sdists: tuple[Sdist, ...], builds: PythonLock, beside: PythonLock
+    ) -> tuple[str, ...]:
         """What a build asks for by name and gets in another version than is installed, a sentence each."""
         asked = _names(self._asked_by_builds(sdists)) - _TOOLS
         pairs = ((pin, beside.find(pin.name)) for pin in builds.pins if pin.name in asked)
         return tuple(
-            f"{pin.name} is {pin.version} to build with and {other.version} to run with: what is compiled against the one may not "
+            f"{pin.name} is {pin.version} to build with and {other.version} to run with: what is compiled against one may not "
             f"run with the other; pin one version, in requirements and in [build.NAME].requires of {self.stack.name}.toml"
             for pin, other in pairs
             if other and other.version != pin.version

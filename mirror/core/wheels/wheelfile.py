@@ -197,9 +197,7 @@ def _infos(names: Iterable[str]) -> list[str]:
 class _Reading:
     """One wheel that is being read."""
 
-    def __init__(
-        self, archive: Archive, keep: Callable[[str], int], scratch: Path | None, watch: Watch | None
-    ) -> None:
+    def __init__(self, archive: Archive, keep: Callable[[str], int], scratch: Path | None, watch: Watch | None) -> None:
         self._archive, self._keep, self._scratch, self._watch = archive, keep, scratch, watch
         infos = _infos(member.name for member in archive.members)
         self._info = infos[0] if len(infos) == 1 else ""

@@ -16,15 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builder import (
-    BuildFailed,
-    BuildRequest,
-    BuildRequirementMissing,
-    BuiltWheel,
-    Toolkit,
-    build_wheel,
-)
+from mirror.connected.building.builder import build_wheel
 from mirror.connected.building.builtwheel import BuiltWheelUnfit
+from mirror.connected.building.failure import BuildFailed, BuildRequirementMissing
+from mirror.connected.building.kept import BuiltWheel
+from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store, file_sha256

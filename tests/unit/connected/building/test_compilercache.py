@@ -26,7 +26,9 @@ def test_without_a_cache_there_are_no_variables() -> None:
 
 def test_ccache_keeps_its_objects_in_the_store_unless_the_caller_says_where() -> None:
     found = variables("ccache", HOME="/home/a", CCACHE_PREFIX="distcc")
-    assert {found[name] for name in LAUNCHERS} == {"/usr/bin/ccache"} and found["PYTORCH_NVCC"] == "/usr/bin/ccache nvcc"
+    assert {found[name] for name in LAUNCHERS} == {"/usr/bin/ccache"} and found[
+        "PYTORCH_NVCC"
+    ] == "/usr/bin/ccache nvcc"
     assert {name: value for name, value in found.items() if name.startswith("CCACHE")} == {
         "CCACHE_DIR": "/store/ccache",
         "CCACHE_BASEDIR": "/store/build/0123",

@@ -14,7 +14,10 @@ from mirror.connected.building.compilers import architectures, asked_for
 @pytest.mark.parametrize(
     "line, found",
     [
-        ("/opt/cuda/bin/nvcc -gencode arch=compute_75,code=sm_75 -gencode arch=compute_90a,code=sm_90a a.cu", "sm_75 sm_90a"),
+        (
+            "/opt/cuda/bin/nvcc -gencode arch=compute_75,code=sm_75 -gencode arch=compute_90a,code=sm_90a a.cu",
+            "sm_75 sm_90a",
+        ),
         ("nvcc -gencode=arch=compute_80,code=[sm_80,compute_80] -c a.cu", "sm_80 compute_80"),
         ("ccache /opt/cuda/bin/nvcc --generate-code=arch=compute_120f,code=sm_120f", "sm_120f"),
         ("nvcc -arch=sm_90a -c kernels_sm_75.cu -Icode/sm_80", "sm_90a"),

@@ -61,7 +61,9 @@ def test_code_that_no_gpu_of_the_target_runs_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_names_the_build_directory_is_told_wherever_the_name_lies(tmp_path: Path) -> None:
     files = {f"pad/{at}.txt": b"x" * at + b"/home/a/build/0123" + b"y" * 9 for at in (0, 65520, 65536, 131071)}
-    found = outcome(tmp_path, {**files, "pad/none.txt": b"/home/a/build/012", "pad/rest.txt": b"3"}, "/home/a/build/0123")
+    found = outcome(
+        tmp_path, {**files, "pad/none.txt": b"/home/a/build/012", "pad/rest.txt": b"3"}, "/home/a/build/0123"
+    )
     assert found.notes == (
         "left-pad 1.0 names the directory that it was built in, so that another store's build has other bytes: "
         "pad/0.txt, pad/131071.txt, pad/65520.txt and 1 more",
@@ -80,7 +82,9 @@ def test_the_name_is_found_in_pieces_of_any_size(size: int) -> None:
 def test_a_newer_libstdcxx_than_the_oldest_system_of_that_glibc_has_is_told(tmp_path: Path) -> None:
     traces = Traces(Path("/build"))
     for version in ("3.4.9", "3.4.30"):
-        traces.elf("_C.so", Elf(TARGET.arch, requires={"libstdc++.so.6": (f"GLIBCXX_{version}", "CXXABI_1.3.13", "GLIBC_2.4")}))
+        traces.elf(
+            "_C.so", Elf(TARGET.arch, requires={"libstdc++.so.6": (f"GLIBCXX_{version}", "CXXABI_1.3.13", "GLIBC_2.4")})
+        )
     assert traces.needs == {"GLIBCXX": "3.4.30", "CXXABI": "1.3.13"}
     path = make_wheel(tmp_path, "left-pad", "1.0")
     wheel = check_built_wheel(path, project_name("left-pad"), "1.0", TARGET, tmp_path)
