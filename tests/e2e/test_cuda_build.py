@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ PYTHON = "{}.{}".format(*sys.version_info)
 
 BACKEND = '''\
 """Compiles pad.cu, for GPUs of its own choice, with two compilers at once."""
-import base64, hashlib, pathlib, subprocess, zipfile
+import base64, hashlib, os, pathlib, subprocess, zipfile
 
 GENCODE = ["-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90a,code=sm_90a"]
 METADATA = {metadata!r}
@@ -34,7 +35,7 @@ def get_requires_for_build_wheel(config_settings=None):
     return []
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    nvcc = ["nvcc", "-O3", *GENCODE, "-Xcompiler", "-fPIC", "-c"]
+    nvcc = [*os.environ.get("PYTORCH_NVCC", "nvcc").split(), "-O3", *GENCODE, "-Xcompiler", "-fPIC", "-c"]
     jobs = [subprocess.Popen([*nvcc, name + ".cu", "-o", name + ".o"], start_new_session=True) for name in ("pad", "more")]
     if any(job.wait() for job in jobs):
         raise SystemExit("nvcc failed")
@@ -136,6 +137,20 @@ def test_gpus_that_nobody_asked_for_are_told_and_a_patch_leaves_them_out(stack: 
     assert (patched["gpus"], patched["notes"], patched["verified"]) == (["sm_90a"], [], True)
     assert patched["needs"] == {"CXXABI": "1.3", "GLIBC": "2.2.5"}
     assert patched["auditwheel"] == f"manylinux_2_5_{os.uname().machine}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("ccache"), reason="there is no ccache")
+def test_a_second_build_takes_its_objects_from_the_compiler_cache(stack: Stack) -> None:
+    """The second build is another one, in a directory of its own: what was compiled has not changed."""
+    objects = {**os.environ, "CCACHE_DIR": str(stack.cache / "mirror" / "ccache")}
+    hits = []
+    for number in ("1", "2"):
+        stack.write(5, f'environment = {{ TRY = "{number}" }}')
+        assert stack.built()["gpus"] == ["sm_80", "sm_90a"]
+        stats = dict(line.split("\t") for line in run(["ccache", "--print-stats"], objects).splitlines())
+        hits.append(int(stats["direct_cache_hit"]) + int(stats["preprocessed_cache_hit"]))
+    assert hits == [0, 2]
 
 
 @pytest.mark.slow

@@ -110,8 +110,8 @@ def test_what_a_build_asks_for_by_name_is_locked_as_it_is_installed(house: House
     assert not any(file.changed for file in house.lock(now=LATER).files)
     house.write('requirements = ["s==1.0", "lib<2"]\nbuild = ["s"]', '[build.s]\nrequires = ["lib>1", "more"]\n')
     assert house.lock().notes == (
-        "lib is 2.0 to build with and 1.0 to run with: what is compiled against one may not run with the other; pin one version, "
-        "in requirements and in [build.NAME].requires of demo.toml",
+        "lib is 2.0 to build with and 1.0 to run with: what is compiled against one may not run with the other; pin one "
+        "version, in requirements and in [build.NAME].requires of demo.toml",
     )
 
 

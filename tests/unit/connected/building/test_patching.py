@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,15 @@ def source(tmp_path: Path) -> Path:
 def test_files_are_changed_made_and_removed_and_have_the_time_of_the_source(source: Path) -> None:
     patch = (
         b"A word first.\n- with a point\n\ndiff --git a/setup.py b/setup.py\nindex 1..2 100644\n"
-        b"--- a/setup.py\t2026-01-01\n+++ b/setup.py\n@@ -1,2 +1,3 @@ def f():\n one\n+and a half\n two\n@@ -4 +5 @@\n-four\n+4\n"
+        b"--- a/setup.py\t2026-01-01\n+++ b/setup.py\n@@ -1,2 +1,3 @@ def f():\n one\n+and a half\n two\n"
+        b"@@ -4 +5 @@\n-four\n+4\n"
         b"--- a/old.txt\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-caf\xe9\r\n-last\n\\ No newline at end of file\n"
         b"--- /dev/null\n+++ b/new/made.txt\n@@ -0,0 +1 @@\n+new\n-- \n2.39\n"
     )
     apply_patch(patch, "one.diff", source, 1_600_000_000)
     assert (source / "setup.py").read_text() == "one\nand a half\ntwo\nthree\n4\n"
     assert not (source / "old.txt").exists() and (source / "new/made.txt").read_text() == "new\n"
-    assert {os.stat(source / name).st_mtime for name in ("setup.py", "new/made.txt")} == {1_600_000_000}
+    assert {(source / name).stat().st_mtime for name in ("setup.py", "new/made.txt")} == {1_600_000_000}
 
 
 @pytest.mark.parametrize(
