@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror import __version__
-from mirror.connected.building.builder import BuiltWheel
 from mirror.connected.building.builds import build_wheels
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.trial import try_interpreters
 from mirror.connected.contents.watched import watched
 from mirror.connected.delta.making import MadeDelta, check_base, make_delta

@@ -1,7 +1,7 @@
 """Builds on many machines, by Dask Distributed: ``mirror build NAME --scheduler tcp://HOST:8786``.
 
 A worker gets the lock files and the key of one job, and does what ``mirror build`` does: it locks nothing, fetches what the
-lock names by digest, builds, and gives the wheel, its log and its record. ``mirror.connected.building.builder.adopt`` checks
+lock names by digest, builds, and gives the wheel, its log and its record. ``mirror.connected.building.kept.adopt`` checks
 them here.
 
 Rules: a job that a worker lost, because the worker died, goes to another one; a build that failed is not tried again, for it
@@ -22,7 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mirror.connected.building.builder import BuildRequest, BuiltWheel, adopt, build_wheel, kept_wheel
+from mirror.connected.building.builder import build_wheel
+from mirror.connected.building.kept import BuiltWheel, adopt, kept_wheel
+from mirror.connected.building.request import BuildRequest
 from mirror.connected.fetching.store import Store
 from mirror.connected.jobs import BuildOptions, workbench
 from mirror.connected.planning.locks import Locks, patch_name

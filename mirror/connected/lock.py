@@ -120,7 +120,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         moved += of_kind.moved
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)
-    notes = (*notes, *_not_moved(stack, moved, options.upgrade))
+    notes = (*notes, *python.notes, *_not_moved(stack, moved, options.upgrade))
     return Locked(stack.name, files, python.unpinned, moved, python.kept_out, notes)
 
 
@@ -185,6 +185,7 @@ class _PythonSide:
     unpinned: tuple[str, ...]
     moved: tuple[Move, ...]
     kept_out: tuple[KeptOut, ...]
+    notes: tuple[str, ...]
 
 
 def _python_side(
@@ -203,6 +204,7 @@ def _python_side(
     preferred = {part: options.upgrade.remaining(one.data, str(paths[part])) for part, one in previous.items()}
     locks: dict[str, PythonLock] = {}
     kept_out: tuple[KeptOut, ...] = ()
+    notes: tuple[str, ...] = ()
     if paths:
         with Index.of(stack, store) as index:
             pinning = Pinning(stack, index, options.resolver, progress, options.without, store)
@@ -213,9 +215,11 @@ def _python_side(
                 check_consistency(lock, stack)
                 locks[PYTHON] = replace(lock, stack=stack.digest, wishes=wishes)
             if BUILD in paths:
-                locks[BUILD] = pinning.builds(sdists, preferred[BUILD])
+                locks[BUILD] = pinning.builds(sdists, preferred[BUILD], locks.get(PYTHON))
             if PYTHON in paths:
                 kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON])
+            if len(locks) == len(_ENDINGS):
+                notes = pinning.others_to_build_with(sdists, locks[BUILD], locks[PYTHON])
 
     def encoded(locked: int) -> dict[str, bytes]:
         return {
@@ -236,7 +240,7 @@ def _python_side(
         if previous[part].data
         for move in moves(previous[part].versions, {pin.name: pin.version for pin in locks[part].pins}, part)
     )
-    return _PythonSide(drafts, unpinned, moved, kept_out)
+    return _PythonSide(drafts, unpinned, moved, kept_out, notes)
 
 
 def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:

@@ -58,7 +58,7 @@ class Recipe:
         obsoletes: likewise.
         files: small files of its own, by path.
         posttrans: scriptlet, which ``mirror`` never runs.
-        math: left out of the compiler set.
+        group: the first of ``GROUPS`` that it belongs to.
     """
 
     name: str
@@ -72,17 +72,26 @@ class Recipe:
     obsoletes: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     posttrans: str = ""
-    math: bool = False
+    group: str = "compiler"
+
+
+GROUPS = ("compiler", "math", "torch")
+"""Each with all before it: nvcc and its headers; with what FlashInfer's JIT links; with what torch's own headers include."""
 
 
 def _library(
-    name: str, project: str, summary: str, needs: tuple[str, ...] = (), math: bool = True
+    name: str,
+    project: str,
+    summary: str,
+    needs: tuple[str, ...] = (),
+    group: str = "math",
+    libraries: tuple[str, ...] = (),
 ) -> tuple[Recipe, Recipe]:
-    """The two halves of a library: runtime and devel."""
+    """The two halves of a library: runtime and devel. ``libraries`` are what the first of them needs, ``needs`` the other."""
     stem = name.removesuffix("-13-0")
     devel = f"{stem}-devel-13-0"
     return (
-        Recipe(name, summary, project, ("lib/*.so.*",), requires=_CONFIG, math=math),
+        Recipe(name, summary, project, ("lib/*.so.*",), requires=(*libraries, *_CONFIG), group=group),
         Recipe(
             devel,
             f"{summary}: headers and linker names",
@@ -90,7 +99,7 @@ def _library(
             ("include/*", "lib/*.a"),
             linker_names=True,
             requires=(name, *needs, *_CONFIG),
-            math=math,
+            group=group,
         ),
     )
 
@@ -108,12 +117,25 @@ RECIPES = (
     Recipe("libnvptxcompiler-13-0", "PTX compiler library", "nvidia-nvptxcompiler", ("include/*", "lib/*")),
     Recipe("cuda-culibos-devel-13-0", "CUDA's operating system layer", "nvidia-cuda-culibos", ("lib/*",)),
     Recipe("cuda-cccl-13-0", "CUDA C++ core libraries", "nvidia-cuda-cccl", ("include/*", "lib/cmake/*")),
-    *_library("cuda-cudart-13-0", "nvidia-cuda-runtime", "CUDA runtime", ("cuda-cccl-13-0",), math=False),
+    *_library("cuda-cudart-13-0", "nvidia-cuda-runtime", "CUDA runtime", ("cuda-cccl-13-0",), "compiler"),
     Recipe("cuda-driver-devel-13-0", "CUDA driver's stub library", "nvidia-cuda-runtime", requires=_CONFIG),
     Recipe("cuda-profiler-api-13-0", "CUDA profiler API", "nvidia-cuda-profiler-api", ("include/*",), requires=_CONFIG),
     *_library("cuda-nvrtc-13-0", "nvidia-cuda-nvrtc", "CUDA run-time compiler"),
     *_library("libcurand-13-0", "nvidia-curand", "CUDA random numbers"),
     *_library("libcublas-13-0", "nvidia-cublas", "CUDA linear algebra"),
+    *_library("libnvjitlink-13-0", "nvidia-nvjitlink", "CUDA run-time linker", group="torch"),
+    *_library(
+        "libcusparse-13-0", "nvidia-cusparse", "CUDA sparse matrices", group="torch", libraries=("libnvjitlink-13-0",)
+    ),
+    *_library(
+        "libcusolver-13-0",
+        "nvidia-cusolver",
+        "CUDA solvers",
+        ("libcublas-devel-13-0", "libcusparse-devel-13-0"),
+        "torch",
+        ("libcublas-13-0", "libcusparse-13-0", "libnvjitlink-13-0"),
+    ),
+    Recipe("cuda-nvtx-13-0", "CUDA annotations", "nvidia-nvtx", ("include/*", "lib/*.so.*"), group="torch"),
     Recipe(
         "cuda-toolkit-13-0-config-common",
         "Common configuration of CUDA 13.0",

@@ -5,7 +5,7 @@ an RPM whose bytes differ from its pin ends the run, for a lock that names it wo
 
 Example::
 
-    make_repository(Path("repo"), math=False, progress=SILENT)
+    make_repository(Path("repo"), group="compiler", progress=SILENT)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 from mirror.core.progress import Progress
 
 from .demokey import CREATED, USER_ID, demo_key
-from .layout import HOME, RECIPES, TARGET, Recipe, parents, sonames, targets
+from .layout import GROUPS, HOME, RECIPES, TARGET, Recipe, parents, sonames, targets
 from .openpgp import RsaKey
 from .repodata import write_repodata
 from .rpmfile import Dependency, Member, Spec, write_rpm
@@ -49,14 +49,14 @@ class WrongBytes(Exception):
     def __str__(self) -> str:
         return (
             f"{', '.join(self.filenames)}: made here with other bytes than {PINS.name} pins. Either liblzma is none of 5.2 "
-            "to 5.8, or this script was changed: then run it with --math --record, and lock again"
+            "to 5.8, or this script was changed: then run it with --torch --record, and lock again"
         )
 
 
 def make_repository(
     directory: Path,
     *,
-    math: bool,
+    group: str,
     progress: Progress,
     record: bool = False,
     pins: Path = PINS,
@@ -66,9 +66,9 @@ def make_repository(
 
     Args:
         directory: made when it is not there; RPMs lie flat in it, as in NVIDIA's.
-        math: with cuBLAS, cuRAND and NVRTC (about 500 MB more).
+        group: up to which of ``GROUPS``: ``"math"`` is about 520 MB more than ``"compiler"``, ``"torch"`` again about 400.
         progress: told of each step.
-        record: write ``pins`` instead of comparing with them; only with ``math``, which is everything.
+        record: write ``pins`` instead of comparing with them; only with ``"torch"``, which is everything.
         pins: the digests that the packages must have.
         bring: gives the wheels of these projects.
 
@@ -78,7 +78,8 @@ def make_repository(
     """
     directory.mkdir(parents=True, exist_ok=True)
     versions = {project: wheel.version for project, wheel in pinned().items()}
-    wanted = {spec(recipe, versions).filename: recipe for recipe in RECIPES if math or not recipe.math}
+    groups = GROUPS[: GROUPS.index(group) + 1]
+    wanted = {spec(recipe, versions).filename: recipe for recipe in RECIPES if recipe.group in groups}
     expected = {} if record else read_pins(pins)
     todo = {name: recipe for name, recipe in wanted.items() if _digest(directory / name) != expected.get(name, "none")}
     progress.say(f"{len(wanted)} packages, {len(wanted) - len(todo)} of them here already")

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.bundle import assemble
 from mirror.connected.contents.inside import Contents as Found
 from mirror.connected.fetching.download import Download

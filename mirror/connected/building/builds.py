@@ -22,7 +22,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mirror.connected.building.builder import BuildRequest, BuiltWheel, Toolkit, build_wheel
+from mirror.connected.building.builder import build_wheel
+from mirror.connected.building.kept import BuiltWheel
+from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.building.sandbox import Limits
 from mirror.connected.building.sources import Tree
 from mirror.connected.fetching.store import Store, file_sha256

@@ -8,7 +8,7 @@ the target's; no compiled file in it is for another CPU than the target's, whate
 
 Example::
 
-    check_built_wheel(path, project_name("a"), "1.0", target)
+    check_built_wheel(path, project_name("a"), "1.0", target, scratch)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mirror.core.binaries.elf import CPUS
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
-from mirror.core.wheels.wheelfile import WheelFile, read_wheel
+from mirror.core.wheels.wheelfile import Watch, WheelFile, read_wheel
 
 
 class BuiltWheelUnfit(MirrorError):
@@ -49,8 +49,14 @@ class BuiltWheelUnfit(MirrorError):
     wanted: str
 
 
-def check_built_wheel(path: Path, project: ProjectName, version: str, target: Target) -> WheelFile:
+def check_built_wheel(
+    path: Path, project: ProjectName, version: str, target: Target, scratch: Path, watch: Watch | None = None
+) -> WheelFile:
     """Hold the rules above, and give what was read.
+
+    Args:
+        scratch: a directory for a compiled file that must be gone through twice.
+        watch: sees what is read.
 
     Raises:
         BuiltWheelUnfit: naming both sides.
@@ -65,7 +71,7 @@ def check_built_wheel(path: Path, project: ProjectName, version: str, target: Ta
             path.name, f"is for {', '.join(sorted(str(tag) for tag in tags))}", f"the target is {target}"
         )
     with path.open("rb") as stream:
-        wheel = read_wheel(stream)
+        wheel = read_wheel(stream, scratch=scratch, watch=watch)
     for problem in (*(wheel.fault or ())[1:], *wheel.native.faults):
         raise BuiltWheelUnfit(path.name, f"cannot be read: {problem}", f"{project} {version} was built")
     if "METADATA" not in wheel.texts:

@@ -48,6 +48,7 @@ def compiler_cache(
 
 
 def _launchers(program: str) -> dict[str, str]:
-    """By CMake's names, and by the one of torch's cpp_extension."""
-    names = ("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CUDA_COMPILER_LAUNCHER")
+    """By the names of CMake and FlashInfer, and by the one of torch's cpp_extension."""
+    cmake = ("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_CUDA_COMPILER_LAUNCHER")
+    names = (*cmake, "FLASHINFER_CXX_LAUNCHER", "FLASHINFER_NVCC_LAUNCHER")
     return {**dict.fromkeys(names, program), "PYTORCH_NVCC": f"{program} nvcc"}

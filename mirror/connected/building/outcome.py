@@ -4,11 +4,14 @@
 for, is judged when a bundle is made. This module finds what a person should know of a wheel that was compiled here, and where
 two builds of one differ.
 
-Rules: what cannot be found out is told as that; nothing is changed in the wheel.
+Rules: what cannot be found out is told as that; nothing is changed in the wheel; its contents are read once, by whoever checks
+it, and ``Traces`` sees them go by.
 
 Example::
 
-    outcome = examine(path, wheel, "causal-conv1d 1.5.4", target, room.path)
+    traces = Traces(room.path)
+    wheel = check_built_wheel(path, project, version, target, scratch, traces)
+    outcome = examine(path, wheel, traces, "causal-conv1d 1.5.4", target)
     outcome.notes    # ("causal-conv1d 1.5.4 was compiled for sm_75, sm_80 too; the target is sm_90a",)
 """
 
@@ -18,29 +21,42 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from mirror.core.binaries.elf import MAGIC, Elf, MalformedElf, read_elf
+from mirror.core.binaries.elf import Elf
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import newest_glibc
+from mirror.core.binaries.native import gpu_order
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import dotted_numbers
 from mirror.core.target import Target
-from mirror.core.wheels.wheelfile import WheelFile
+from mirror.core.wheels.wheelfile import Watch, WheelFile
 
-_LIBSTDCXX = {  # glibc of a distribution -> GLIBCXX and CXXABI of its libstdc++
-    "2.28": ("3.4.25", "1.3.11"),  # RHEL 8
-    "2.31": ("3.4.28", "1.3.12"),  # Debian 11, Ubuntu 20.04
-    "2.34": ("3.4.29", "1.3.13"),  # RHEL 9
-    "2.35": ("3.4.30", "1.3.13"),  # Ubuntu 22.04; Debian 12 has glibc 2.36 with the same
-    "2.39": ("3.4.32", "1.3.14"),  # RHEL 10 and Ubuntu 24.04
-    "2.41": ("3.4.33", "1.3.15"),  # Fedora 42, Debian 13
+_OF_GCC = {
+    8: ("3.4.25", "1.3.11"),
+    10: ("3.4.28", "1.3.12"),
+    11: ("3.4.29", "1.3.13"),
+    12: ("3.4.30", "1.3.13"),
+    14: ("3.4.33", "1.3.15"),
 }
+"""GCC -> newest GLIBCXX and CXXABI of its libstdc++: "ABI Policy and Guidelines" in the GNU C++ Library Manual, section
+"Versioning" (https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html)."""
+
+_LIBSTDCXX = {
+    "2.28": _OF_GCC[8],  # RHEL 8
+    "2.31": _OF_GCC[10],  # Debian 11; Ubuntu 20.04 has the libstdc++ of GCC 10 beside GCC 9
+    "2.34": _OF_GCC[11],  # RHEL 9
+    "2.35": _OF_GCC[12],  # Ubuntu 22.04, with the libstdc++ of GCC 12 beside GCC 11
+    "2.36": _OF_GCC[12],  # Debian 12
+    "2.39": _OF_GCC[14],  # RHEL 10; Ubuntu 24.04, beside GCC 13
+    "2.41": _OF_GCC[14],  # Debian 13
+}
+"""glibc of a distribution -> GLIBCXX and CXXABI of its libstdc++; of two with one glibc, the older libstdc++."""
+
 _VERSIONS = re.compile(r"(GLIBCXX|CXXABI)_(\d{1,3}(?:\.\d{1,3}){1,2})", re.ASCII)
 _TOLD = 3
 _MAX_ANSWER_BYTES = 16 << 20
@@ -66,36 +82,60 @@ class Outcome:
         return {"needs": self.needs, "gpus": list(self.gpus), "auditwheel": self.auditwheel, "notes": list(self.notes)}
 
 
-def examine(path: Path, wheel: WheelFile, name: str, target: Target, build: Path) -> Outcome:
+class Traces(Watch):
+    """What is noticed while a wheel is read.
+
+    Attributes:
+        needs: the newest symbol version of GLIBCXX and CXXABI.
+        outside: compiled files that look for libraries in a fixed directory, and which.
+        mentions: files that name the directory that the wheel was built in.
+
+    Args:
+        build: that directory.
+    """
+
+    def __init__(self, build: Path) -> None:
+        self.needs: dict[str, str] = {}
+        self.outside: list[str] = []
+        self.mentions: set[str] = set()
+        self._sought = str(build).encode()
+        self._last, self._end = "", b""
+
+    def piece(self, name: str, data: bytes) -> None:
+        before = self._end if name == self._last else b""
+        seam = before + data[: len(self._sought)]  # it may lie across two pieces
+        if self._sought in data or self._sought in seam:
+            self.mentions.add(name)
+        self._last, self._end = name, (before + data[-len(self._sought) :])[-len(self._sought) :]
+
+    def elf(self, name: str, elf: Elf) -> None:
+        _raise_versions(self.needs, elf)
+        self.outside += [f"{name} in {place}" for place in _fixed((elf.rpath, elf.runpath))]
+
+
+def examine(path: Path, wheel: WheelFile, traces: Traces, name: str, target: Target) -> Outcome:
     """Look at a wheel that ``check_built_wheel`` has let through.
 
     Args:
         wheel: what was read in it.
+        traces: what was noticed then.
         name: the project and its version, for sentences.
-        build: the directory that it was built in.
-
-    Raises:
-        OSError: when it cannot be read.
     """
-    needs: dict[str, str] = {}
-    outside, mentions = [], []
-    with zipfile.ZipFile(path) as archive:
-        for member in sorted(archive.namelist()):
-            data = archive.read(member)
-            if str(build).encode() in data:
-                mentions.append(member)
-            elf = _elf(data, member)
-            if elf is not None:
-                _raise_versions(needs, elf)
-                outside += [f"{member} in {place}" for place in _fixed((elf.rpath, elf.runpath))]
+    needs = dict(traces.needs)
     if glibc := newest_glibc(wheel.native.needs, target.arch):
         needs["GLIBC"] = glibc
     verdict = _auditwheel(path) if wheel.native.count else ""
     notes = [
         *_above(needs, target),
         *_strangers(wheel.native.gpus, target),
-        *_told("looks for libraries in a directory of the machine that built it", outside),
-        *_told("names the directory that it was built in, so that another store's build has other bytes", mentions),
+        *_told(
+            "holds GPU code that cannot be read, so that nobody knows which GPUs it is for", wheel.native.gpu_faults
+        ),
+        *_told("looks for libraries in a directory of the machine that built it", sorted(traces.outside)),
+        *_told(
+            "names the directory that it was built in, so that another store's build has other bytes",
+            sorted(traces.mentions),
+        ),
     ]
     return Outcome(needs, wheel.native.gpus, verdict, tuple(f"{name} {note}" for note in notes))
 
@@ -116,15 +156,6 @@ def differences(one: Path, other: Path) -> tuple[str, ...]:
                 at = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
                 found.append(f"{name} differs from byte {at} on ({len(left)} and {len(right)} bytes)")
     return tuple(found) or ("the same files, in another order, or with other times or modes",)
-
-
-def _elf(data: bytes, name: str) -> Elf | None:
-    if not data.startswith(MAGIC):
-        return None
-    try:
-        return read_elf(BytesIO(data), name)
-    except MalformedElf:
-        return None  # the wheel's own reading has told
 
 
 def _raise_versions(needs: dict[str, str], elf: Elf) -> None:
@@ -154,12 +185,17 @@ def _above(needs: dict[str, str], target: Target) -> Iterator[str]:
             )
 
 
+def strangers(gpus: Iterable[str], target: Target) -> tuple[str, ...]:
+    """GPUs that nobody asked for, in order: time and bytes for nothing."""
+    wanted = target.gpu[3:].rstrip("af")
+    found = (one for one in gpus if one.rpartition("_")[2].rstrip("af") != wanted)
+    return tuple(sorted(found, key=gpu_order)) if wanted else ()
+
+
 def _strangers(gpus: Iterable[str], target: Target) -> Iterator[str]:
-    """Code for GPUs that nobody asked for: time and bytes for nothing."""
     if not target.gpu:
         return
-    wanted = target.gpu[3:].rstrip("af")
-    found = [one for one in gpus if Image(one).arch.rpartition("_")[2].rstrip("af") != wanted]
+    found = strangers(gpus, target)
     serving = [one for one in gpus if Image(one).serves(target.gpu)]
     if found:
         yield (
@@ -170,7 +206,7 @@ def _strangers(gpus: Iterable[str], target: Target) -> Iterator[str]:
         yield f"shows GPU code for {', '.join(gpus)}, and none that serves {target.gpu}"
 
 
-def _told(what: str, where: list[str]) -> Iterator[str]:
+def _told(what: str, where: Sequence[str]) -> Iterator[str]:
     if where:
         more = f" and {len(where) - _TOLD} more" if len(where) > _TOLD else ""
         yield f"{what}: {', '.join(where[:_TOLD])}{more}"

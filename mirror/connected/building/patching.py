@@ -2,7 +2,9 @@
 
 Rules: every line that a hunk names, context too, stands in the file at the very line that it says: no fuzz, no offset; a patch
 is held against the whole source before anything is written; names begin with one directory that is left out (``a/``, ``b/``),
-lie inside of the source and lead through no link; renames and binary patches are refused.
+lie inside of the source and lead through no link; renames and binary patches are refused. What is not understood is refused,
+never left out, so no library reads them: ``unidiff`` 1.0 drops a hunk whose head it cannot read, the lines that a hunk has too
+many and binary patches without a word; ``patch-ng`` 1.19 changes the process's directory and writes file after file.
 
 Example::
 
@@ -64,7 +66,7 @@ def apply_patch(patch: bytes, name: str, root: Path, epoch: int) -> None:
 
 class _Patch:
     def __init__(self, patch: bytes, name: str, root: Path) -> None:
-        self._lines = patch.split(b"\n")
+        self._lines = patch.removesuffix(b"\n").split(b"\n")
         self._name, self._root, self._at = name, root, 0
         self._seen: set[Path] = set()
 
@@ -131,6 +133,9 @@ class _Patch:
             new += old[done:before]
             done = before + count
             new += self._hunk(old[before:done], made, str(shown))
+            follows = self._peek() or b""
+            if follows[:1] in (b"+", b" ", b"-") and not follows.startswith(b"--- ") and follows.rstrip() != b"--":
+                self.refuse(f"the hunk for {shown} has more lines than it says")
             for expected, line in self._removed:
                 if not 0 <= expected < count or old[before + expected] != line:
                     there = old[before + expected] if 0 <= expected < count else b""

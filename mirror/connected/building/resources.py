@@ -1,12 +1,12 @@
 """How many compilers at once: by the cores that this process may use, and by the memory that it may.
 
 Rules: a container's or a job's limits (cgroup v2 and v1) count, not the machine's; a compiler of GPU code is taken to need
-4 GiB, another 1 GiB, unless ``[build.NAME] job_gib`` says what a project's own needs; there is always one job. None of this is
-an input of the build: it changes how long it takes, not what comes out.
+what ``mirror doctor`` reckons with, too, another 1 GiB, unless ``[build.NAME] job_gib`` says what a project's own needs; there
+is always one job. None of this is an input of the build: it changes how long it takes, not what comes out.
 
 Example::
 
-    jobs(has_gpu=True, job_gib=0)   # 6 of 16 cores, where 26 GiB are free
+    jobs(has_gpu=True, job_gib=0)   # 3 of 16 cores, where 26 GiB are free
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mirror.core.system.allowance import available_memory, memory_limits, processor_limits
+from mirror.core.system.allowance import NVCC_BYTES, available_memory, memory_limits, processor_limits
 
 _GIB = 1 << 30
-_GPU_JOB_GIB, _JOB_GIB = 4, 1
 
 
 def jobs(has_gpu: bool, job_gib: int = 0, root: Path = Path("/")) -> int:
@@ -29,7 +28,7 @@ def jobs(has_gpu: bool, job_gib: int = 0, root: Path = Path("/")) -> int:
         root: of the file system that is asked; tests have their own.
     """
     proc, cgroups = root / "proc", root / "sys/fs/cgroup"
-    each = (job_gib or (_GPU_JOB_GIB if has_gpu else _JOB_GIB)) * _GIB
+    each = job_gib * _GIB or (NVCC_BYTES if has_gpu else _GIB)
     cores = min([len(os.sched_getaffinity(0)), *map(int, processor_limits(proc, cgroups))])
     machine, limits = available_memory(proc), list(memory_limits(proc, cgroups))
     left = [machine, *limits] if machine else limits

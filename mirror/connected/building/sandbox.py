@@ -74,7 +74,7 @@ def run_cut_off(
     log: BinaryIO,
     without: str = "",
     limits: Limits = Limits(),
-    tick: Callable[[], None] | None = None,
+    tick: Callable[[int], None] | None = None,
 ) -> int:
     """Run a command without network and wait for it.
 
@@ -83,7 +83,7 @@ def run_cut_off(
         log: gets stdout and stderr; must have a descriptor.
         without: fences not to use (``"namespace"``); only tests have a reason.
         limits: what it may take.
-        tick: called about every half minute while it runs.
+        tick: called about every half minute while it runs, with a process below which all of it is.
 
     Returns:
         The exit status; 128 + N when signal N ended the command.
@@ -113,7 +113,8 @@ def run_cut_off(
                     )
                 finally:
                     os.close(writing)
-            said = _read_to_its_end(report, tick or _nothing)
+            watched = process.pid
+            said = _read_to_its_end(report, lambda: tick(watched) if tick else None)
         finally:
             if process is not None:
                 # It ends all that the command has left, and then itself; when it has ended already this does nothing.
@@ -138,7 +139,3 @@ def _read_to_its_end(report: FileIO, tick: Callable[[], None]) -> str:
         if not piece:
             return said.decode("utf-8", "replace")
         said += piece
-
-
-def _nothing() -> None:
-    pass

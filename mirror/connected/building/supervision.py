@@ -85,8 +85,8 @@ def _wait(child: int, awaited: set[signal.Signals], limit_s: float, limit_bytes:
             return 128 + signal.SIGKILL, f"its processes held {held / (1 << 30):.1f} GiB of memory, more than {allowed}"
 
 
-def descendants() -> list[int]:
-    """All living processes below this one, as far as they can be seen at one moment."""
+def descendants(process: int = 0) -> list[int]:
+    """All living processes below one, this one where none is given, as far as they can be seen at one moment."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208  # numbers are wanted, not paths
         if not name.isascii() or name[0] not in "123456789":
@@ -99,7 +99,7 @@ def descendants() -> list[int]:
         if state not in (b"Z", b"X"):
             children.setdefault(int(parent), []).append(int(name))
     found: list[int] = []
-    queue = [os.getpid()]
+    queue = [process or os.getpid()]
     while queue:
         below = children.pop(queue.pop(), [])
         found += below

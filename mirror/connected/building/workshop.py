@@ -149,4 +149,6 @@ def _toolkit_variables(home: Path) -> dict[str, str]:
         "CUDACXX": str(home / "bin" / "nvcc"),
         "CPATH": str(home / "include"),
         "LIBRARY_PATH": f"{home / 'lib64'}:{home / 'lib64' / 'stubs'}",
+        # nvcc names its intermediate files after its process, and the name gets into the object; beside the object, after that.
+        "NVCC_APPEND_FLAGS": "-objtemp",
     }

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mirror import __version__
-from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.papers.purls import WEB
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.manifest import BUILT, Artifact

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.contents.inside import Contents
 from mirror.connected.papers.edges import package_edges, project_edges
 from mirror.connected.papers.vetting import Gate

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import inspect
 from mirror.connected.contents.licences import licences_txt

@@ -32,7 +32,7 @@ from cyclonedx.spdx import is_supported_id
 from packaging.utils import canonicalize_name
 
 from mirror import __version__
-from mirror.connected.building.builder import BuiltWheel
+from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.papers.purls import WEB, Purls
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan

@@ -35,7 +35,7 @@ from mirror.connected.index.found import FoundFiles
 from mirror.connected.index.pages import Index, IndexFile
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
-from mirror.connected.pins.requirements import Pin, PythonLock
+from mirror.connected.pins.requirements import Pin, PythonLock, parse_lock
 from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
 from mirror.connected.resolving.answers import Answers
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
@@ -52,6 +52,25 @@ from mirror.connected.stack.file import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
+
+_TOOLS = frozenset(
+    {
+        *(
+            "cmake",
+            "cython",
+            "flit-core",
+            "hatchling",
+            "meson",
+            "meson-python",
+            "ninja",
+            "packaging",
+            "pip",
+            "poetry-core",
+        ),
+        *("scikit-build-core", "setuptools", "setuptools-scm", "wheel"),
+    }
+)
+"""What builds and is not compiled against: another version of it to run with says nothing."""
 
 OPTIONAL_PATIENCE = Patience(attempts=2, connect_s=5.0)
 """An index that may be out of reach is not waited for as one that must answer."""
@@ -118,17 +137,41 @@ class Pinning:
         pins = tuple(sorted((*pins, *single), key=lambda pin: pin.name))
         return PythonLock(pins, target=self.stack.target, unpinned=unpinned)
 
-    def builds(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
+    def builds(self, sdists: tuple[Sdist, ...], previous: bytes, beside: PythonLock | None = None) -> PythonLock:
         """Pin what the builds need: wheels of the target's Python, for building those would need builds of their own.
+
+        What a build asks for by name, to compile against it, is taken in the version that is installed, where that will do.
+
+        Args:
+            beside: what is to be installed.
 
         Raises: as ``python``.
         """
-        requirements = [one for sdist in sdists for one in sdist.build_requires]
-        requirements += [one for project in self.stack.build for one in self.stack.settings_of(project).requires]
-        needs = replace(self.stack, requirements=tuple(requirements), constraints=(), build=(), without=())
+        requirements = self._asked_by_builds(sdists)
+        installed = tuple(pin for pin in beside.pins if pin.name in _names(requirements)) if beside else ()
+        previous = _preferring(installed, previous, f"{self.stack.name}.build.txt")
+        needs = replace(self.stack, requirements=requirements, constraints=(), build=(), without=())
         root = f"the builds of {self.stack.name}.toml"
         pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
+
+    def others_to_build_with(
+        self, sdists: tuple[Sdist, ...], builds: PythonLock, beside: PythonLock
+    ) -> tuple[str, ...]:
+        """What a build asks for by name and gets in another version than is installed, a sentence each."""
+        asked = _names(self._asked_by_builds(sdists)) - _TOOLS
+        pairs = ((pin, beside.find(pin.name)) for pin in builds.pins if pin.name in asked)
+        return tuple(
+            f"{pin.name} is {pin.version} to build with and {other.version} to run with: what is compiled against one may not "
+            f"run with the other; pin one version, in requirements and in [build.NAME].requires of {self.stack.name}.toml"
+            for pin, other in pairs
+            if other and other.version != pin.version
+        )
+
+    def _asked_by_builds(self, sdists: tuple[Sdist, ...]) -> tuple[Requirement, ...]:
+        settings = (self.stack.settings_of(project) for project in self.stack.build)
+        said = (one for sdist in sdists for one in sdist.build_requires)
+        return (*said, *(one for each in settings for one in each.requires))
 
     def kept_out(self, lock: PythonLock, sdists: tuple[Sdist, ...], previous: bytes) -> tuple[KeptOut, ...]:
         """Newer versions of what the user named that are not in the lock which ``python`` made of the same arguments."""
@@ -306,6 +349,20 @@ def _lets_in(specifier: str, version: str) -> bool:
         return read_specifiers(specifier).contains(version, prereleases=True)
     except InvalidSpecifier:
         return True  # the resolver's own notation: any version may be meant
+
+
+def _names(requirements: Iterable[Requirement]) -> frozenset[str]:
+    return frozenset(project_name(one.name) for one in requirements)
+
+
+def _preferring(pins: tuple[Pin, ...], previous: bytes, source: str) -> bytes:
+    """The lock of last time, whose versions a resolver keeps where it can, with these pins in place of its own."""
+    if not pins:
+        return previous
+    old = parse_lock(previous, source) if previous else PythonLock(())
+    names = {pin.name for pin in pins}
+    kept = tuple(pin for pin in old.pins if pin.name not in names)
+    return replace(old, pins=tuple(sorted((*kept, *pins), key=lambda pin: pin.name))).encode("")
 
 
 def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:

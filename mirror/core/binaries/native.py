@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Callable, cast
 
 from mirror.core.archives.pieces import head_of
 from mirror.core.archives.zipseek import TooScattered
@@ -75,10 +75,11 @@ class NativeTally:
 
     Args:
         gpus: whether to read what GPU code they hold, for which all of a file is gone through.
+        look: is shown the headers of each compiled file for a CPU, with its name.
     """
 
-    def __init__(self, gpus: bool = True) -> None:
-        self._reads_gpus = gpus
+    def __init__(self, gpus: bool = True, look: Callable[[str, Elf], object] = lambda name, elf: None) -> None:
+        self._reads_gpus, self._look = gpus, look
         self._count = 0
         self._machines: dict[str, str] = {}
         self._gpus: set[str] = set()
@@ -104,6 +105,7 @@ class NativeTally:
             if elf.machine != CUDA:
                 self._count += 1
                 self._machines.setdefault(elf.machine, name)
+                self._look(name, elf)
                 self._take_needs(elf, stream, name)
             if self._reads_gpus:
                 self._take_gpus(elf, stream, name)
@@ -116,7 +118,7 @@ class NativeTally:
         Returns:
             Whether what was kept of it told all; otherwise nothing of it is taken in.
         """
-        one = NativeTally(self._reads_gpus)
+        one = NativeTally(self._reads_gpus, self._look)
         try:
             one.add(cast(BinaryIO, passing), name)
         except NotKept:
@@ -172,7 +174,7 @@ class NativeTally:
         """What was found so far."""
         return Native(
             self._count,
-            tuple(sorted(self._gpus, key=_gpu_order)),
+            tuple(sorted(self._gpus, key=gpu_order)),
             _spelt(self._libstdcxx),
             tuple(sorted(self._faults)),
             tuple(sorted(self._needs, key=lambda need: need.path)),
@@ -194,7 +196,8 @@ def _spelt(newest: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
     return {machine: ".".join(map(str, newest[machine])) for machine in sorted(newest)}
 
 
-def _gpu_order(arch: str) -> tuple[str, int, str]:
+def gpu_order(arch: str) -> tuple[str, int, str]:
+    """A key to sort architectures by: machine code in order of number, then PTX."""
     kind, _, number = arch.partition("_")
     return ("" if kind == "sm" else kind), int(number.rstrip("af")), number
 

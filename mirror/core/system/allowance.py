@@ -17,6 +17,10 @@ from pathlib import Path
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _FIRST_LAYOUT = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 _SECOND_LAYOUT = ("memory.max", "memory.current")
+NVCC_BYTES = 8 << 30
+"""What one compiler of GPU code takes at worst (CUDA.md B6): FlashInfer's own build divides the free memory by it, and reports
+of builds that ran out of memory have 3 to 8 GiB for one nvcc."""
+
 _UNLIMITED = 1 << 60
 """The first layout's word for no limit is a number near the largest."""
 

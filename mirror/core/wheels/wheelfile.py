@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Callable, Tuple
 
 from mirror.core.archives.pieces import head_of
-from mirror.core.binaries.elf import MAGIC
+from mirror.core.binaries.elf import MAGIC, Elf
 from mirror.core.binaries.fatheaders import GpuHeaders
 from mirror.core.binaries.native import IN_MEMORY, Native, NativeTally
 from mirror.core.fields import Fields
@@ -44,6 +44,16 @@ MAX_KEPT_BYTES = 64 << 20
 
 Fault = Tuple[str, str]
 """A rule of ``BadZip``, and what breaks it."""
+
+
+class Watch:
+    """Sees what is read, as it goes by; this one lets it go."""
+
+    def piece(self, name: str, data: bytes) -> None:
+        """The next piece of a member's content."""
+
+    def elf(self, name: str, elf: Elf) -> None:
+        """The headers of a compiled file for a CPU."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,7 @@ def read_wheel(
     keep: Callable[[str], int] = lambda name: 0,
     scratch: Path | None = None,
     library: ModuleType = zlib,
+    watch: Watch | None = None,
 ) -> WheelFile:
     """Read a wheel through.
 
@@ -151,13 +162,14 @@ def read_wheel(
             so that it would be inflated again and again. Without one nothing is ever written, and no file is asked for which
             GPUs it holds code.
         library: ``zlib``, or one that has its functions and is faster.
+        watch: sees the contents too.
 
     Raises:
         OSError: when the stream cannot be read, or ``scratch`` not written.
     """
     try:
         archive = read_archive(stream, library)
-        return _Reading(archive, keep, scratch).read(advance)
+        return _Reading(archive, keep, scratch, watch).read(advance)
     except BadZip as exc:
         return WheelFile(stream.seek(0, os.SEEK_END), (exc.rule, str(exc)))
 
@@ -185,8 +197,8 @@ def _infos(names: Iterable[str]) -> list[str]:
 class _Reading:
     """One wheel that is being read."""
 
-    def __init__(self, archive: Archive, keep: Callable[[str], int], scratch: Path | None) -> None:
-        self._archive, self._keep, self._scratch = archive, keep, scratch
+    def __init__(self, archive: Archive, keep: Callable[[str], int], scratch: Path | None, watch: Watch | None) -> None:
+        self._archive, self._keep, self._scratch, self._watch = archive, keep, scratch, watch
         infos = _infos(member.name for member in archive.members)
         self._info = infos[0] if len(infos) == 1 else ""
         self._texts = {f"{self._info}/{name}": name for name in (*TEXTS, "RECORD")} if self._info else {}
@@ -196,7 +208,7 @@ class _Reading:
         self._room = MAX_KEPT_BYTES
         self._digests: dict[str, bytes] = {}
         self._recorded: dict[str, Recorded] = {}
-        self._tally = NativeTally(gpus=scratch is not None)
+        self._tally = NativeTally(scratch is not None, (watch or Watch()).elf)
 
     def read(self, advance: Callable[[int], object]) -> WheelFile:
         members, problem = self._archive.members, "it has no RECORD"
@@ -255,6 +267,8 @@ class _Reading:
         for piece in self._archive.content(member, marks):
             for one in hashes:
                 one.update(piece)
+            if self._watch:
+                self._watch.piece(member.name, piece)
             yield piece
 
     def _check(self, problem: str) -> RecordCheck:

@@ -100,6 +100,21 @@ def test_locks_one_file_for_each_project(house: House) -> None:
     ]
 
 
+def test_what_a_build_asks_for_by_name_is_locked_as_it_is_installed(house: House) -> None:
+    """What is compiled against one version of a library runs with the same one."""
+    house.server.add(make_wheel(house.wheels, "lib", "1.0"))
+    house.server.add(make_wheel(house.wheels, "lib", "2.0"))
+    house.write('requirements = ["s==1.0", "lib<2"]\nbuild = ["s"]', '[build.s]\nrequires = ["lib", "more"]\n')
+    assert house.lock().notes == ()
+    assert b"lib==1.0 " in house.read("txt") and b"lib==1.0 " in house.read("build.txt")
+    assert not any(file.changed for file in house.lock(now=LATER).files)
+    house.write('requirements = ["s==1.0", "lib<2"]\nbuild = ["s"]', '[build.s]\nrequires = ["lib>1", "more"]\n')
+    assert house.lock().notes == (
+        "lib is 2.0 to build with and 1.0 to run with: what is compiled against one may not run with the other; pin one "
+        "version, in requirements and in [build.NAME].requires of demo.toml",
+    )
+
+
 def test_the_lock_names_no_host(house: House) -> None:
     house.lock()
     for ending in ("txt", "build.txt"):

@@ -62,6 +62,10 @@ FILES = {
     "nvidia-cuda-nvrtc": ("include/nvrtc.h", "lib/libnvrtc.so.13", "lib/libnvrtc-builtins.so.13.0"),
     "nvidia-curand": ("include/curand_kernel.h", "lib/libcurand.so.10"),
     "nvidia-cublas": ("include/cublas.h", "lib/libcublas.so.13", "lib/libcublasLt.so.13"),
+    "nvidia-nvjitlink": ("include/nvJitLink.h", "lib/libnvJitLink.so.13"),
+    "nvidia-cusparse": ("include/cusparse.h", "lib/libcusparse.so.12"),
+    "nvidia-cusolver": ("include/cusolverDn.h", "lib/libcusolver.so.12", "lib/libcusolverMg.so.12"),
+    "nvidia-nvtx": ("include/nvtx3/nvToolsExt.h", "lib/libnvtx3interop.so.1"),
 }
 
 CUDA_H = """
@@ -98,8 +102,8 @@ class Maker:
         self.asked += sorted(projects)
         return self.wheels
 
-    def make(self, directory: Path, math: bool = True, record: bool = False) -> list[Path]:
-        return make_repository(directory, math=math, progress=SILENT, record=record, pins=self.pins, bring=self.bring)
+    def make(self, directory: Path, group: str = "torch", record: bool = False) -> list[Path]:
+        return make_repository(directory, group=group, progress=SILENT, record=record, pins=self.pins, bring=self.bring)
 
 
 @pytest.fixture(scope="module")
@@ -170,15 +174,22 @@ def test_other_bytes_than_the_pinned_ones_end_the_run(tmp_path: Path, repository
     assert "made here with other bytes than rpms.sha256 pins" in str(caught.value)
 
 
-def test_without_the_math_libraries_there_are_fewer_packages_of_the_same_bytes(
-    tmp_path: Path, repository: tuple[Maker, Path]
+@pytest.mark.parametrize(
+    ("group", "count", "without"),
+    [
+        ("compiler", 15, ("libcublas", "libcurand", "cuda-nvrtc", "libcusparse")),
+        ("math", 21, ("libcusparse", "libcusolver", "libnvjitlink", "cuda-nvtx")),
+    ],
+)
+def test_a_smaller_group_has_fewer_packages_of_the_same_bytes(
+    tmp_path: Path, repository: tuple[Maker, Path], group: str, count: int, without: tuple[str, ...]
 ) -> None:
     made, directory = repository
-    made.make(tmp_path, math=False)
+    made.make(tmp_path, group)
     fewer = {name: digest for name, digest in contents(tmp_path).items() if name.endswith(".rpm")}
-    assert len(fewer) == 15
+    assert len(fewer) == count
     assert fewer.items() < contents(directory).items()
-    assert not any(name.startswith(("libcublas", "libcurand", "cuda-nvrtc")) for name in fewer)
+    assert not any(name.startswith(without) for name in fewer)
 
 
 def test_another_reader_finds_good_signatures_and_digests(repository: tuple[Maker, Path]) -> None:

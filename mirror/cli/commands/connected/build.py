@@ -19,7 +19,8 @@ from mirror.cli.options import (
 from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 
 if TYPE_CHECKING:
-    from mirror.connected.building.builder import BuildRequest, BuiltWheel
+    from mirror.connected.building.kept import BuiltWheel
+    from mirror.connected.building.request import BuildRequest
 
 _DESCRIPTION = """\
 Build what a stack builds from source, and nothing else: no bundle is made. 'mirror bundle' finds the wheels where they are.
@@ -72,7 +73,8 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mirror.connected.building.builder import build_wheel, kept_wheel
+    from mirror.connected.building.builder import build_wheel
+    from mirror.connected.building.kept import kept_wheel
     from mirror.connected.cluster import build_on
     from mirror.connected.fetching.store import Store
     from mirror.connected.jobs import BuildOptions, hand_over, share, take, verify, workbench

@@ -20,12 +20,9 @@ from pathlib import Path
 
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.names import whole_number
-from mirror.core.system.allowance import CGROUPS, PROC, available_memory, memory_limits
+from mirror.core.system.allowance import CGROUPS, NVCC_BYTES, PROC, available_memory, memory_limits
 
 _GIB = 1 << 30
-_JOB_BYTES = 8 * _GIB
-"""What one nvcc takes at worst (CUDA.md B6)."""
-
 _FEW_FILES, _MANY_FILES = 4_096, 65_536
 """Too few for a server under load, and what vLLM sets its own limit to."""
 
@@ -133,7 +130,7 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
 
 def _judge_memory(found: Resources, max_jobs: str) -> Finding:
     limit = "this cgroup leaves" if found.by_cgroup else "the machine has"
-    fitting = max(1, found.available_bytes // _JOB_BYTES)
+    fitting = max(1, found.available_bytes // NVCC_BYTES)
     jobs = whole_number(max_jobs) or 0
     room = f"{limit} {found.available_bytes / _GIB:.0f} GiB of memory free, room for {fitting} nvcc at once"
     proof = "MemAvailable of /proc/meminfo, memory.max of the cgroup"

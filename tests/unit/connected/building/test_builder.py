@@ -16,15 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builder import (
-    BuildFailed,
-    BuildRequest,
-    BuildRequirementMissing,
-    BuiltWheel,
-    Toolkit,
-    build_wheel,
-)
+from mirror.connected.building import sandbox
+from mirror.connected.building.builder import build_wheel
 from mirror.connected.building.builtwheel import BuiltWheelUnfit
+from mirror.connected.building.failure import BuildFailed, BuildRequirementMissing
+from mirror.connected.building.kept import BuiltWheel
+from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store, file_sha256
@@ -32,6 +29,7 @@ from mirror.connected.index.pages import Index
 from mirror.connected.sdists.sdist import InvalidSdist
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex, project_name
+from mirror.core.progress import Silent
 from mirror.core.target import Target
 from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata
 
@@ -195,6 +193,7 @@ def test_the_build_sees_the_target_and_the_toolkit_and_nothing_of_the_caller(
     assert seen["CUDA_HOME"] == str(home)
     assert f":{home}/bin:" in seen["PATH"]
     assert seen["LIBRARY_PATH"] == f"{home}/lib64:{home}/lib64/stubs"
+    assert seen["NVCC_APPEND_FLAGS"] == "-objtemp"
     assert seen["HOME"].startswith(str(store.root / "build"))
     assert (seen["TZ"], seen["LC_ALL"], seen["PYTHONHASHSEED"]) == ("UTC", "C.UTF-8", "0")
 
@@ -363,3 +362,27 @@ def test_mistral_common_has_the_same_bytes_from_any_place_umask_time_zone_and_lo
         os.umask(before)
     assert outcome(first) == outcome(second)
     assert first.path.name == "mistral_common-1.9.1-py3-none-any.whl"
+
+
+class Spoken(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_gpus_that_nobody_asked_for_are_told_while_they_are_compiled_for(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_TICK_S", 0.05)
+    wait = "import subprocess, sys; subprocess.run(['nvcc', '-c', 'import time; time.sleep(1)', {}], executable=sys.executable)"
+    compile_for = "; ".join(wait.format(f"'-gencode', 'arch=compute_{one},code=sm_{one}'") for one in ("90a", "75"))
+    spoken = Spoken()
+    build_wheel(request(sdist(tmp_path, compile_for)), store, progress=spoken)
+    assert [line for line in spoken.lines if "being compiled" in line] == [
+        "left-pad 1.0 is being compiled for sm_75; the target is sm_90a: environment or patches in [build.left-pad] limit it"
+    ]
+    assert any(" minutes; " in line and line.endswith("says: $ build_wheel") for line in spoken.lines)

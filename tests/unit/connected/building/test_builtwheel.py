@@ -17,7 +17,7 @@ TARGET = Target(python="3.11", arch="x86_64", glibc="2.28")
 
 
 def check(path: Path, project: str = "left-pad", version: str = "1.0", target: Target = TARGET) -> None:
-    check_built_wheel(path, project_name(project), version, target)
+    check_built_wheel(path, project_name(project), version, target, path.parent)
 
 
 def unfit(path: Path, target: Target = TARGET) -> str:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builder import BuildFailed, BuildRequest, BuiltWheel, Toolkit, build_wheel
+from mirror.connected.building.builder import build_wheel
+from mirror.connected.building.failure import BuildFailed
+from mirror.connected.building.kept import BuiltWheel
+from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.probe.sdist import probe_sdist, probe_version
 from mirror.core.binaries.elf import CUDA, read_elf
