@@ -35,7 +35,7 @@ ORDER = {
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
         "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "jobs", "cluster", "papers", "signing",
-        "delta", "bundle",
+        "gathering", "delta", "bundle",
     ),
     "closed": (
         "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",

@@ -30,9 +30,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import build
 from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -51,11 +50,13 @@ from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import unpack_sdist
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.logs.log import meaning
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
+
+if TYPE_CHECKING:
+    import build
 
 RECORD_FORMAT = "mirror-build/1"
 MAX_RECORD_BYTES = 1 << 20
@@ -208,6 +209,8 @@ class BuildFailed(MirrorError):
             )
 
     def context(self) -> str:
+        from mirror.core.logs.log import meaning  # here, for only a build that failed is looked up
+
         text = self._text()
         return "\n".join(filter(None, [*text.splitlines()[-_TAIL_LINES:], meaning(text)]))
 
@@ -450,6 +453,7 @@ class _Build:
 
     def hooks(self, source: Path, variables: dict[str, str], stream: BinaryIO) -> Path:
         """PEP 517: ask what is needed, then build."""
+        import build  # here, for what was built before is not built again
 
         def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
             stream.write(f"$ {cmd[2]}\n".encode())

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.bundle import Bundled, BundleOptions, assemble, bundle
+from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.store import Store
+from mirror.connected.gathering import assemble
 from mirror.connected.index.choice import HashNotOnIndex
 from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
