@@ -25,7 +25,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +187,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.notes, *untried, *notes, *stale)
+    told = (*plan.told, *untried, *notes, *stale)
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 
@@ -204,6 +204,7 @@ def _inputs(
         return None
     wheels = [(one.project, one.version, one.path.name, one.sha256, one.log.read_bytes(), one.record) for one in built]
     signers = [one.public.fingerprint for one in builder.signers]
+    plan, locks = replace(plan, remarks=()), replace(locks, news=(), copy="")  # no word of theirs goes in
     return inputs_of(plan, locks, wheels, signers, builder.root.fingerprint, roots, options.policy)
 
 

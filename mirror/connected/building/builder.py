@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -552,6 +552,7 @@ def _words(exc: build.BuildBackendException) -> str:
     return str(exc)
 
 
+@lru_cache(maxsize=8)
 def _python_version(python: Path) -> str:
     command = [str(python), "-I", "-c", "import platform, sys; print(platform.python_implementation(), sys.version)"]
     try:

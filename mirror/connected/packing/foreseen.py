@@ -135,7 +135,6 @@ def _maker() -> str:
 
 
 def _installed() -> list[str]:
-    return [
-        f"{one.metadata['Name']}=={one.version} {hashlib.sha256((one.read_text('RECORD') or '').encode()).hexdigest()}"
-        for one in metadata.distributions()
-    ]
+    """Each distribution by its list of files with their digests; its metadata where it has none."""
+    papers = (one.read_text("RECORD") or one.read_text("METADATA") or "" for one in metadata.distributions())
+    return [hashlib.sha256(paper.encode()).hexdigest() for paper in papers]

@@ -203,7 +203,7 @@ def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
         for item in group:
             size_text = human_bytes(item["size"]) if item.get("size") else ""
             out(f"  {item['file']:<72} {size_text:>10}")
-    _print_notes(plan.notes)
+    _print_notes(plan.told)
 
 
 def _print_result(result: Bundled) -> None:
