@@ -12,6 +12,8 @@ Example::
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,9 @@ from pathlib import Path
 import tomllib
 
 from tests.support.wheels import make_wheel
+
+_SMALL = ("idna", "certifi", "six", "typing-extensions", "packaging")
+"""Small projects that nearly every stack has, and that need nothing."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 MIRROR = (sys.executable, "-m", "mirror.cli.main")
@@ -107,6 +112,36 @@ class Inputs:
         words = (*MIRROR, "bundle", "--lock", str(self.stack), "-o", str(output), *self.rpm_options)
         self._run("bundling", "env", f"XDG_CACHE_HOME={cache}", *words)
         return cache, output
+
+    @cached_property
+    def locked(self) -> tuple[Path, Path]:
+        """A cache with which the stack was locked twice, and its ``NAME.toml``, in a place of its own."""
+        cache, home = self.work / "locked-cache", self.work / "locked"
+        home.mkdir(exist_ok=True)
+        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
+            shutil.copy(file, home)
+        stack = home / self.toml.name
+        for _ in range(2):
+            self._run(
+                "locking", "env", f"XDG_CACHE_HOME={cache}", *MIRROR, "lock", "--without", "toolchain", str(stack)
+            )
+        return cache, stack
+
+    @cached_property
+    def moved(self) -> Path:
+        """A lock in which one small project has another version than in the stack's."""
+        home = self.work / "moved"
+        home.mkdir(exist_ok=True)
+        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
+            shutil.copy(file, home)
+        before = dict(re.findall(r"^([\w.-]+)==(\S+)", self.stack.read_text(), re.MULTILINE))
+        name = next((one for one in _SMALL if one in before), "")
+        if not name:
+            raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, of which one would be moved")
+        stack, limit = home / self.toml.name, f'constraints = ["{name}!={before[name]}"]\n'
+        stack.write_text(self.toml.read_text().replace("[python]\n", f"[python]\n{limit}", 1))
+        self._run("locking", *MIRROR, "lock", "--without", "toolchain", str(stack))
+        return home / self.stack.name
 
     def _rpms(self) -> Path:
         if self._rpm_repo:
