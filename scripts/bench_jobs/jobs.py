@@ -132,7 +132,7 @@ def unchanged(inputs: Inputs) -> Job:
         Command("mirror bundle, all of it there", f"XDG_CACHE_HOME={shlex.quote(str(cache))} exec {ours}"),
         (Command("tar; openssl dgst", typed, _TAR, Goal("2 s, or <= 1.3x its time", 1 / 1.3)),),
         (output, *inputs.within(".")),
-        note="mirror finds that equal inputs made the bundle that stands, and that nobody wrote to it since every byte of it was "
+        note="mirror finds that equal inputs made the bundle that stands, and that nobody wrote to it since its bytes were "
         "checked: none is read or written again.",
     )
 
@@ -149,7 +149,7 @@ def moved(inputs: Inputs) -> Job:
         Command("mirror bundle, one pin moved", with_cache, online=True),
         (Command("tar; openssl dgst", typed, _TAR, Goal("15 s")),),
         inputs.within("."),
-        note="One project is asked for, fetched and looked into; the bundle is written whole, to the disk (fsync), and verified.",
+        note="One project is asked for, fetched and looked into; the bundle is written whole, to the disk, and verified.",
     )
 
 
