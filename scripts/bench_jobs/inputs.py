@@ -24,9 +24,12 @@ import tomllib
 
 from tests.support.wheels import make_wheel
 
+from .peers import Peers
+
 _SMALL = ("idna", "certifi", "six", "typing-extensions", "packaging")
 """Small projects that nearly every stack has, and that need nothing."""
 
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 _ROOT = Path(__file__).resolve().parents[2]
 MIRROR = (sys.executable, "-m", "mirror.cli.main")
 """The mirror of this checkout, found from any directory by PYTHONPATH."""
@@ -106,12 +109,10 @@ class Inputs:
         return ("--without", "toolchain") if self._without_rpms else ("--toolchain-repo", str(self._rpms()))
 
     @cached_property
-    def standing(self) -> tuple[Path, Path]:
-        """A cache in which all of the stack is, and its bundle, made with that cache."""
-        cache, output = self.work / "standing-cache", self.work / f"{self.stack.stem}-standing.tar"
-        words = (*MIRROR, "bundle", "--lock", str(self.stack), "-o", str(output), *self.rpm_options)
-        self._run("bundling", "env", f"XDG_CACHE_HOME={cache}", *words)
-        return cache, output
+    def standing(self) -> Path:
+        """The user's own caches, in which all of the bundle is that stands."""
+        assert self.bundle
+        return _CACHES
 
     @cached_property
     def locked(self) -> tuple[Path, Path]:
@@ -140,8 +141,17 @@ class Inputs:
             raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, of which one would be moved")
         stack, limit = home / self.toml.name, f'constraints = ["{name}!={before[name]}"]\n'
         stack.write_text(self.toml.read_text().replace("[python]\n", f"[python]\n{limit}", 1))
-        self._run("locking", *MIRROR, "lock", "--without", "toolchain", str(stack))
+        cache = f"XDG_CACHE_HOME={self.work / 'locked-cache'}"  # the user's are to know nothing of it
+        self._run("locking", "env", cache, *MIRROR, "lock", "--without", "toolchain", str(stack))
         return home / self.stack.name
+
+    @cached_property
+    def peers(self) -> Peers:
+        """What else carries wheels, and the stack's small projects."""
+        pins = re.findall(r"^(?:%s)==\S+" % "|".join(_SMALL), self.stack.read_text(), re.MULTILINE)
+        if not pins:
+            raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, which the others can carry")
+        return Peers(self.work / "peers", pins, self.python)
 
     def _rpms(self) -> Path:
         if self._rpm_repo:

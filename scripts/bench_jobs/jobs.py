@@ -19,6 +19,7 @@ from mirror.core.kinds import RPM
 
 from .inputs import MIRROR, Inputs
 from .measure import Command, Goal, Job
+from .peers import PINNED
 
 _STEPS = Path(__file__).with_name("steps.py")
 _SUMS_BY_OPENSSL = (
@@ -123,7 +124,7 @@ def bundle(inputs: Inputs) -> Job:
 
 
 def unchanged(inputs: Inputs) -> Job:
-    cache, output = inputs.standing
+    cache, output = inputs.standing, inputs.bundle
     names = sorted(path.name for path in inputs.members.iterdir())
     typed = f"{_line('tar', 'cf', 'bundle.tar', '-C', inputs.members, *names)}; {_DIGEST}"
     ours = _line(*MIRROR, "bundle", "--lock", inputs.stack, "--locked", *inputs.rpm_options, "-o", output)
@@ -139,11 +140,14 @@ def unchanged(inputs: Inputs) -> Job:
 
 def moved(inputs: Inputs) -> Job:
     """All but one wheel is here and was looked into: what a day's change costs."""
-    cache, lock = inputs.standing[0], inputs.moved
+    cache, lock = shlex.quote(str(inputs.standing / "mirror")), inputs.moved
     names = sorted(path.name for path in inputs.members.iterdir())
     typed = f"{_line('tar', 'cf', 'bundle.tar', '-C', inputs.members, *names)}; {_DIGEST}"
     ours = _line(*MIRROR, "bundle", "--lock", lock, "--locked", *inputs.rpm_options, "-o", "bundle.tar")
-    with_cache = f"cp -al {shlex.quote(str(cache))} cache; XDG_CACHE_HOME=$PWD/cache exec {ours}"
+    # Links: what this run fetches and finds is nowhere the next time.
+    linked = f"mkdir -p cache/mirror; cp -as {cache}/{{sha256,facts,found,pages}} cache/mirror"
+    kept = f"for one in built toolchains; do if [ -d {cache}/$one ]; then ln -s {cache}/$one cache/mirror; fi; done"
+    with_cache = f"{linked}; {kept}; XDG_CACHE_HOME=$PWD/cache exec {ours}"
     return Job(
         "moved",
         Command("mirror bundle, one pin moved", with_cache, online=True),
@@ -174,6 +178,17 @@ def relock(inputs: Inputs) -> Job:
             ),
         ),
         note="uv takes a page that it saw in the last ten minutes for what it was; mirror asks its server for each.",
+    )
+
+
+def peers(inputs: Inputs) -> Job:
+    """What else carries wheels: of small projects, for the others take no newer vLLM and build nothing."""
+    others = inputs.peers
+    return Job(
+        "peers",
+        Command("mirror lock; bundle", others.commands["mirror"], online=True),
+        tuple(Command(name, others.commands[name], ("uv",), online=True) for name in PINNED),
+        note=f"The network is in these figures. Brought back altered, {others.findings()}.",
     )
 
 
@@ -321,6 +336,7 @@ JOBS: dict[str, Callable[[Inputs], Job]] = {
     "bundle": bundle,
     "unchanged": unchanged,
     "moved": moved,
+    "peers": peers,
     "pack": pack,
     "verify": verify,
     "deep": deep,
@@ -333,5 +349,5 @@ JOBS: dict[str, Callable[[Inputs], Job]] = {
 }
 """In the order in which data travels."""
 
-ONLINE = frozenset({"lock", "relock", "fetch", "bundle", "moved"})
+ONLINE = frozenset({"lock", "relock", "fetch", "bundle", "moved", "peers"})
 """The jobs that need the package index."""
