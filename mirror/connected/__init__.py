@@ -8,7 +8,7 @@ Packages in the order in which data travels; each stands only on those before it
    wishes to a closed, coherent set; ``models``: the files of a hub's repositories. ``lock`` writes all of it down.
 4. ``probe`` and ``planning``: which files a bundle will carry, and what is to be built.
 5. ``building``: what has no wheel, with the network cut.
-6. ``packing``: the tar; ``contents`` and ``papers``: what is inside, said to people and tools.
+6. ``packing``: the tar; ``contents`` and ``papers``: what is inside, said to people and tools; ``gathering`` holds their order.
 7. ``signing``: keys, signatures, the next root.
 
 ``bundle`` holds the order of 4 to 7. Nothing here is carried across the gap; what both sides need is in ``mirror.core``.

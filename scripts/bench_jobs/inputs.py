@@ -148,7 +148,7 @@ class Inputs:
     @cached_property
     def peers(self) -> Peers:
         """What else carries wheels, and the stack's small projects."""
-        pins = re.findall(r"^(?:%s)==\S+" % "|".join(_SMALL), self.stack.read_text(), re.MULTILINE)
+        pins = re.findall(rf"^(?:{'|'.join(_SMALL)})==\S+", self.stack.read_text(), re.MULTILINE)
         if not pins:
             raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, which the others can carry")
         return Peers(self.work / "peers", pins, self.python)

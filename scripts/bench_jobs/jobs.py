@@ -81,6 +81,7 @@ def fetch(inputs: Inputs) -> Job:
         Command("mirror bundle, its fetching", _step("fetch", inputs.stack), online=True),
         (Command("pip download --no-deps -r LOCK", pip, goal=Goal(">= 5x faster", 5), online=True),),
         note="The network's speed is in these figures.",
+        is_warmed=False,
     )
 
 
@@ -120,6 +121,7 @@ def bundle(inputs: Inputs) -> Job:
             ),
         ),
         note="mirror also builds what has no wheel, vets every wheel and verifies the result. The network is in these figures.",
+        is_warmed=False,
     )
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 
@@ -68,7 +69,8 @@ def _corrected(text: bytes, news: Mapping[str, str], before: bytes, after: bytes
     named = _sha256(before).encode() in text
     for old, new in news.items():
         text = text.replace(old.encode(), new.encode())
-    return text.replace(str(len(before)).encode(), str(len(after)).encode()) if named else text
+    size = rb"(?<![0-9A-Za-z])%d(?![0-9A-Za-z])" % len(before)  # and no digits of a digest
+    return re.sub(size, b"%d" % len(after), text) if named else text
 
 
 def _sha256(data: bytes) -> str:

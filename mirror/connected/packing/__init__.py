@@ -1,2 +1,3 @@
 """Packing: ``assembly`` gathers the members, ``meta`` writes what mirror itself says, ``installer`` is mirror.pyz;
-``mirror.core.bundle.writer`` writes the tar."""
+``mirror.core.bundle.writer`` writes the tar. ``foreseen`` knows which bundle equal inputs made, ``standing`` whether a file is
+it."""

@@ -14,15 +14,20 @@ Example::
 from __future__ import annotations
 
 import ctypes
+from typing import Optional
 
 _ARENAS = 2
 _M_ARENA_MAX = -8
 """``mallopt(3)``."""
 
 
-def share_arenas() -> bool:
-    """Let all threads of this process share two arenas; whether the C library knows of any."""
+def share_arenas(library: Optional[str] = None) -> bool:
+    """Let all threads of this process share two arenas; whether the C library did it.
+
+    Args:
+        library: file of the C library; the one that this process runs on when None.
+    """
     try:
-        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
+        return bool(ctypes.CDLL(library).mallopt(_M_ARENA_MAX, _ARENAS))
     except (OSError, AttributeError):  # no glibc
         return False
