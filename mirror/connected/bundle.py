@@ -35,9 +35,10 @@ from mirror.connected.building.builds import build_wheels
 from mirror.connected.building.trial import try_interpreters
 from mirror.connected.contents.watched import watched
 from mirror.connected.fetching.fetch import fetch
+from mirror.connected.fetching.inputs import inputs_of
 from mirror.connected.fetching.store import Store
 from mirror.connected.models.hub import hub_session
-from mirror.connected.packing.foreseen import Foreseen, inputs_of
+from mirror.connected.packing.foreseen import Foreseen
 from mirror.connected.packing.standing import Standing, written_state
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan

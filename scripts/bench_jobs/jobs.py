@@ -279,7 +279,7 @@ _LINEAR = Goal("linear: at most 10x the time", None)
 
 def install(inputs: Inputs) -> Job:
     """The whole of it. The typed side checks no signature, makes no self-test and is not switched in one step."""
-    rpms = bool(inputs.of(RPM))
+    rpms = bool(inputs.within(RPM.directory))
     needs = ("openssl", *(("rpm2cpio", "cpio") if rpms else ()))
     then = f"mkdir cuda; cd cuda; {_UNPACK_RPMS.format(rpms='../rpms')}" if rpms else ":"
     # Debian 12's sha256sum runs at a fifth of openssl's speed: a careful person who waits for it would not use it.
@@ -326,7 +326,7 @@ def unpack(inputs: Inputs) -> Job:
             Command("xargs -P2 rpm2cpio | cpio", at_once, ("rpm2cpio", "cpio"), Goal("faster", 1)),
             Command("bsdtar -xf, one by one", bsdtar, ("bsdtar",)),
         ),
-        inputs.of(RPM),
+        inputs.within(RPM.directory),
         note="mirror checks the RPMs' OpenPGP signatures and every file's digest, and makes the links that scriptlets make.",
     )
 

@@ -1,4 +1,4 @@
-"""What a bundle's bytes hang on; ``tests/unit/connected/test_bundle.py`` shows what a run makes of it."""
+"""What a result hangs on, as one digest; ``tests/unit/connected/test_bundle.py`` shows what bundling makes of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import mirror
-from mirror.connected.packing.foreseen import inputs_of
+from mirror.connected.fetching.inputs import inputs_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def test_a_value_of_which_no_digest_tells_equal_ones_is_refused() -> None:
 @pytest.mark.parametrize("change", ["source", "paper", "library"])
 def test_another_mirror_or_library_is_another_input(tmp_path: Path, change: str) -> None:
     def digest() -> str:
-        code = "from mirror.connected.packing.foreseen import inputs_of; print(inputs_of('the same'))"
+        code = "from mirror.connected.fetching.inputs import inputs_of; print(inputs_of('the same'))"
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
         command = [sys.executable, "-c", code]
         return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
