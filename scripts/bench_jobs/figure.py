@@ -66,6 +66,6 @@ def _draw_growth(axes: Any, documents: Sequence[Mapping[str, Any]]) -> None:
         wheels, seconds = [count for count, _ in points], [wall for _, wall in points]
         axes.loglog(wheels, seconds, marker="o", label="mirror bundle")
         axes.loglog(wheels, [seconds[-1] * count / wheels[-1] for count in wheels], ":", color="gray", label="linear")
+        axes.legend()
     axes.set_xlabel("wheels")
     axes.set_ylabel("seconds")
-    axes.legend()

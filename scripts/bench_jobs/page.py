@@ -29,7 +29,12 @@ def kept() -> list[dict[str, Any]]:
 
 def tables(documents: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: for each measurement what it was taken on, and its jobs."""
-    return "\n\n".join(f"{_head(one)}\n\n```text\n{_table(one)}\n```" for one in documents)
+    return "\n\n".join(part for one in documents for part in (_head(one), f"```text\n{_table(one)}\n```", *_found(one)))
+
+
+def _found(document: Mapping[str, Any]) -> Iterable[str]:
+    """What was tried besides: what the others take that came back altered."""
+    return (_wrapped(job["note"]) for job in document["jobs"] if job["job"] == "peers")
 
 
 def _head(document: Mapping[str, Any]) -> str:
