@@ -24,12 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.fetching.store import Store
-from mirror.core.errors import MirrorError
+from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.system.durable import write_file
 
 _MAX_BYTES = 1 << 20
+_MAX_HEAD_BYTES = 64 << 20
+"""What is longer is thought through again."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ class Foreseen:
         try:
             document = Fields(strict_json(self._path(key).read_bytes(), "foreseen", _MAX_BYTES), "foreseen")
             digest, size = document.checked("head", sha256_hex), document.number("size")
-            with output.open("rb") as stream:
-                head = stream.read(size)
             notes = document.texts("notes")
+            with output.open("rb") as stream:
+                head = stream.read(min(size, _MAX_HEAD_BYTES))
+        except Interrupted:
+            raise
         except (OSError, MirrorError):  # none, or another version's
             return None
         return Known(head, notes) if hashlib.sha256(head).hexdigest() == digest else None
