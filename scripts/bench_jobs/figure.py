@@ -17,6 +17,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .page import ITS_OWN
+
 
 def digest(documents: Sequence[Mapping[str, Any]]) -> str:
     """Of the results that a figure is drawn of."""
@@ -43,7 +45,7 @@ def _draw_ratios(axes: Any, documents: Sequence[Mapping[str, Any]]) -> None:
         for document in documents
         for job in document["jobs"]
         for typed in job["typed"]
-        if "ratio" in typed and job["job"] not in ("growth", "start")
+        if "ratio" in typed and job["job"] not in ITS_OWN
     ]
     names, ratios = [name for name, _ in bars], [ratio for _, ratio in bars]
     places = range(len(bars))

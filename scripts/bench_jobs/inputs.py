@@ -92,6 +92,18 @@ class Inputs:
         return path
 
     @cached_property
+    def lock_for_pip(self) -> Path:
+        """The lock without projects that are a file of their own, which pip's command line cannot name by an index."""
+        named: dict[str, object] = self.wishes["python"].get("index", {})  # type: ignore[assignment]
+        single = {
+            project for project, index in named.items() if not isinstance(self.wishes["indexes"][str(index)], str)
+        }
+        path = self.work / f"{self.stack.stem}-for-pip.txt"
+        blocks = re.split(r"\n(?=[\w#])", self.stack.read_text())
+        path.write_text("\n".join(block for block in blocks if block.partition("==")[0] not in single) + "\n")
+        return path
+
+    @cached_property
     def bundle(self) -> Path:
         """A bundle that verifies."""
         path = self._given.resolve() if self._given else self._made_bundle()

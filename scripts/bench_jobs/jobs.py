@@ -74,7 +74,17 @@ def _further_indexes(inputs: Inputs) -> list[str]:
 def fetch(inputs: Inputs) -> Job:
     indexes = _further_indexes(inputs)
     pip = _line(
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-r", inputs.stack, *indexes, "-d", "files"
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "-r",
+        inputs.lock_for_pip,
+        *indexes,
+        "-d",
+        "files",
     )
     return Job(
         "fetch",
@@ -106,7 +116,19 @@ _TAR = ("tar", "openssl")
 def bundle(inputs: Inputs) -> Job:
     """From empty caches: look inside, vet, write the papers, sign and verify are mirror's alone."""
     indexes = _further_indexes(inputs)
-    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-r", inputs.stack, *indexes, "-d", "files")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "-r",
+        inputs.lock_for_pip,
+        *indexes,
+        "-d",
+        "files",
+    )
     ours = _line(*MIRROR, "bundle", "--lock", inputs.stack, "--locked", "--without", "toolchain", "-o", "bundle.tar")
     return Job(
         "bundle",

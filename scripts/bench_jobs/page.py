@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .measure import Spread
-from .table import faster, verdict
+from .table import verdict
 
 RESULTS = Path(__file__).with_name("results")
+ITS_OWN = ("growth", "start")
+"""Jobs whose commands stand beside each other and are no alternatives."""
+
 _WIDTH = 79
 
 
@@ -33,8 +36,11 @@ def tables(documents: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _found(document: Mapping[str, Any]) -> Iterable[str]:
-    """What was tried besides: what the others take that came back altered."""
-    return (_wrapped(job["note"]) for job in document["jobs"] if job["job"] == "peers")
+    """What was tried besides (what the others take that came back altered), and why something was not measured."""
+    yield from (_wrapped(job["note"]) for job in document["jobs"] if job["job"] == "peers")
+    told = dict.fromkeys(typed["told"] for job in document["jobs"] for typed in job["typed"] if "told" in typed)
+    if told:
+        yield _wrapped("Not measured: " + "; ".join(one.removeprefix("not measured: ") for one in told) + ".")
 
 
 def _head(document: Mapping[str, Any]) -> str:
@@ -57,10 +63,14 @@ def _runs(job: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _table(document: Mapping[str, Any]) -> str:
-    rows = [("", "seconds", "CPU-s", "MiB", "mirror is")]
+    rows = [("", "seconds", "CPU-s", "MiB", "ratio")]
     for job in document["jobs"]:
         rows.append((f"{job['mirror']['command']}", *_figures(job["mirror"]), ""))
-        rows += [(f"  {typed['command']}", *_figures(typed), _compared(typed)) for typed in job["typed"]]
+        is_compared = job["job"] not in ITS_OWN
+        rows += [
+            (f"  {typed['command']}", *_figures(typed), _compared(typed) if is_compared else "")
+            for typed in job["typed"]
+        ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = []
     for name, *figures, compared in rows:
@@ -83,12 +93,12 @@ def _seconds(value: float) -> str:
 
 
 def _compared(typed: Mapping[str, Any]) -> str:
+    """The typed command's time over mirror's, and whether that meets the goal."""
     if "ratio" not in typed:
-        return "not measured"
+        return "-"
     ratio, goal = Spread(**typed["ratio"]), typed.get("goal")
-    if goal is None or goal["at_least"] is None:
-        return faster(ratio.median)
-    return f"{faster(ratio.median)}, {verdict(ratio, goal['at_least']).partition(',')[0]}"
+    met = "" if goal is None or goal["at_least"] is None else verdict(ratio, goal["at_least"]).partition(",")[0]
+    return f"{ratio.median:.2f} {met}".rstrip()
 
 
 def _wrapped(words: str) -> str:
