@@ -10,7 +10,7 @@ In the order in which data travels; each stands only on those before it:
 5. ``building``: what has no wheel, with the network cut.
 6. ``packing``: the tar; ``contents``: what is inside; ``kinds``: what is done with each kind of artifact.
 7. ``prepare`` plans, locking first what is not locked; ``jobs`` and ``cluster`` hand builds to other machines.
-8. ``papers``: what is inside, said to people and tools.
+8. ``papers``: what is inside, said to people and tools; ``gathering`` holds the order of 6 and 8.
 9. ``signing``: keys, signatures, the next root; ``delta``: the smallest way from one bundle to the next.
 
 ``bundle`` holds the order of 4 to 9. Nothing here is carried across the gap; what both sides need is in ``mirror.core``.

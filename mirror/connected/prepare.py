@@ -82,7 +82,8 @@ def make_plan(locks: Locks, wishes: Wishes, store: Store, progress: Progress = S
         build_requirements=tuple(item for one in planned for item in one.needed),
         imports=stack.imports,
         environment=tuple(sorted(_variables(pair for one in planned for pair in one.environment).items())),
-        notes=tuple(dict.fromkeys((*_notes(locks, wishes, note), *index_notes))),
+        notes=tuple(dict.fromkeys(_notes(locks, wishes, note))),
+        remarks=tuple(dict.fromkeys((*locks.news, *index_notes))),
     )
     return within_reach(plan, store)
 
@@ -115,7 +116,6 @@ def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
             "before refuses this one"
         )
     yield from locks.python.left_out
-    yield from locks.news
     for line in locks.python.unpinned:
         yield f"goes without {line}"
     for pin in locks.python.pins:

@@ -12,6 +12,8 @@ Example::
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,12 @@ import tomllib
 
 from tests.support.wheels import make_wheel
 
+from .peers import Peers
+
+_SMALL = ("idna", "certifi", "six", "typing-extensions", "packaging")
+"""Small projects that nearly every stack has, and that need nothing."""
+
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 _ROOT = Path(__file__).resolve().parents[2]
 MIRROR = (sys.executable, "-m", "mirror.cli.main")
 """The mirror of this checkout, found from any directory by PYTHONPATH."""
@@ -84,6 +92,18 @@ class Inputs:
         return path
 
     @cached_property
+    def lock_for_pip(self) -> Path:
+        """The lock without projects that are a file of their own, which pip's command line cannot name by an index."""
+        named: dict[str, object] = self.wishes["python"].get("index", {})  # type: ignore[assignment]
+        single = {
+            project for project, index in named.items() if not isinstance(self.wishes["indexes"][str(index)], str)
+        }
+        path = self.work / f"{self.stack.stem}-for-pip.txt"
+        blocks = re.split(r"\n(?=[\w#])", self.stack.read_text())
+        path.write_text("\n".join(block for block in blocks if block.partition("==")[0] not in single) + "\n")
+        return path
+
+    @cached_property
     def bundle(self) -> Path:
         """A bundle that verifies."""
         path = self._given.resolve() if self._given else self._made_bundle()
@@ -101,12 +121,49 @@ class Inputs:
         return ("--without", "toolchain") if self._without_toolchain else ("--toolchain-repo", str(self._rpms()))
 
     @cached_property
-    def standing(self) -> tuple[Path, Path]:
-        """A cache in which all of the stack is, and its bundle, made with that cache."""
-        cache, output = self.work / "standing-cache", self.work / f"{self.stack.stem}-standing.tar"
-        words = (*MIRROR, "bundle", "--lock", str(self.stack), "-o", str(output), *self.rpm_options)
-        self._run("bundling", "env", f"XDG_CACHE_HOME={cache}", *words)
-        return cache, output
+    def standing(self) -> Path:
+        """The user's own caches, in which all of the bundle is that stands."""
+        assert self.bundle
+        return _CACHES
+
+    @cached_property
+    def locked(self) -> tuple[Path, Path]:
+        """A cache with which the stack was locked twice, and its ``NAME.toml``, in a place of its own."""
+        cache, home = self.work / "locked-cache", self.work / "locked"
+        home.mkdir(exist_ok=True)
+        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
+            shutil.copy(file, home)
+        stack = home / self.toml.name
+        for _ in range(2):
+            self._run(
+                "locking", "env", f"XDG_CACHE_HOME={cache}", *MIRROR, "lock", "--without", "toolchain", str(stack)
+            )
+        return cache, stack
+
+    @cached_property
+    def moved(self) -> Path:
+        """A lock in which one small project has another version than in the stack's."""
+        home = self.work / "moved"
+        home.mkdir(exist_ok=True)
+        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
+            shutil.copy(file, home)
+        before = dict(re.findall(r"^([\w.-]+)==(\S+)", self.stack.read_text(), re.MULTILINE))
+        name = next((one for one in _SMALL if one in before), "")
+        if not name:
+            raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, of which one would be moved")
+        stack, limit = home / self.toml.name, f'constraints = ["{name}!={before[name]}"]\n'
+        stack.write_text(self.toml.read_text().replace("[python]\n", f"[python]\n{limit}", 1))
+        cache = f"XDG_CACHE_HOME={self.work / 'locked-cache'}"  # the user's are to know nothing of it
+        self._run("locking", "env", cache, *MIRROR, "lock", "--without", "toolchain", str(stack))
+        return home / self.stack.name
+
+    @cached_property
+    def peers(self) -> Peers:
+        """What else carries wheels, and the stack's small projects."""
+        pins = re.findall(rf"^(?:{'|'.join(_SMALL)})==\S+", self.stack.read_text(), re.MULTILINE)
+        if not pins:
+            raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, which the others can carry")
+        return Peers(self.work / "peers", pins, self.python)
 
     def _rpms(self) -> Path:
         if self._toolchain_repo:

@@ -19,6 +19,7 @@ from mirror.core.kinds import RPM, WHEEL
 
 from .inputs import MIRROR, Inputs
 from .measure import Command, Goal, Job
+from .peers import PINNED
 
 _STEPS = Path(__file__).with_name("steps.py")
 _SUMS_BY_OPENSSL = (
@@ -37,16 +38,8 @@ def _step(*words: object) -> str:
 
 
 def lock(inputs: Inputs) -> Job:
-    target = inputs.wishes["target"]
-    indexes = [word for url in inputs.wishes.get("indexes", {}).values() for word in ("--extra-index-url", url)]
-    source = inputs.requirements
-    platform = f"{target['arch']}-manylinux_{str(target['glibc']).replace('.', '_')}"
-    for_target = ("--python-version", target["python"], "--python-platform", platform)
-    here = ("here.in", *indexes, "-o", "lock.txt")
-    copy = _line("cp", source, "here.in")
-    strategy = ("--index-strategy", "unsafe-best-match") if indexes else ()
-    uv = _line("uv", "pip", "compile", "--quiet", "--generate-hashes", *for_target, *strategy, *here)
-    pip = _line("pip-compile", "--quiet", "--generate-hashes", *here)
+    uv, pip = _compiling(inputs)
+    copy = _line("cp", inputs.requirements, "here.in")
     ours = _line(*MIRROR, "lock", inputs.toml.name, "--without", "toolchain")
     goal = Goal("the real stack in 10 s")
     return Job(
@@ -60,16 +53,45 @@ def lock(inputs: Inputs) -> Job:
     )
 
 
+def _compiling(inputs: Inputs) -> tuple[str, str]:
+    """The command lines of uv and pip-tools for ``here.in``."""
+    target = inputs.wishes["target"]
+    indexes = _further_indexes(inputs)
+    platform = f"{target['arch']}-manylinux_{str(target['glibc']).replace('.', '_')}"
+    for_target = ("--python-version", target["python"], "--python-platform", platform)
+    here = ("here.in", *indexes, "-o", "lock.txt")
+    strategy = ("--index-strategy", "unsafe-best-match") if indexes else ()
+    uv = _line("uv", "pip", "compile", "--quiet", "--generate-hashes", *for_target, *strategy, *here)
+    return uv, _line("pip-compile", "--quiet", "--generate-hashes", *here)
+
+
+def _further_indexes(inputs: Inputs) -> list[str]:
+    """Options of pip and uv for the stack's indexes, but for those that are one file."""
+    urls = inputs.wishes.get("indexes", {}).values()
+    return [word for url in urls if isinstance(url, str) for word in ("--extra-index-url", url)]
+
+
 def fetch(inputs: Inputs) -> Job:
-    indexes = [word for url in inputs.wishes.get("indexes", {}).values() for word in ("--extra-index-url", url)]
+    indexes = _further_indexes(inputs)
     pip = _line(
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-r", inputs.stack, *indexes, "-d", "files"
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "-r",
+        inputs.lock_for_pip,
+        *indexes,
+        "-d",
+        "files",
     )
     return Job(
         "fetch",
         Command("mirror bundle, its fetching", _step("fetch", inputs.stack), online=True),
         (Command("pip download --no-deps -r LOCK", pip, goal=Goal(">= 5x faster", 5), online=True),),
         note="The network's speed is in these figures.",
+        is_warmed=False,
     )
 
 
@@ -93,8 +115,20 @@ _TAR = ("tar", "openssl")
 
 def bundle(inputs: Inputs) -> Job:
     """From empty caches: look inside, vet, write the papers, sign and verify are mirror's alone."""
-    indexes = [word for url in inputs.wishes.get("indexes", {}).values() for word in ("--extra-index-url", url)]
-    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-r", inputs.stack, *indexes, "-d", "files")
+    indexes = _further_indexes(inputs)
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "-r",
+        inputs.lock_for_pip,
+        *indexes,
+        "-d",
+        "files",
+    )
     ours = _line(*MIRROR, "bundle", "--lock", inputs.stack, "--locked", "--without", "toolchain", "-o", "bundle.tar")
     return Job(
         "bundle",
@@ -109,20 +143,76 @@ def bundle(inputs: Inputs) -> Job:
             ),
         ),
         note="mirror also builds what has no wheel, vets every wheel and verifies the result. The network is in these figures.",
+        is_warmed=False,
     )
 
 
 def unchanged(inputs: Inputs) -> Job:
-    cache, output = inputs.standing
+    cache, output = inputs.standing, inputs.bundle
     names = sorted(path.name for path in inputs.members.iterdir())
     typed = f"{_line('tar', 'cf', 'bundle.tar', '-C', inputs.members, *names)}; {_DIGEST}"
     ours = _line(*MIRROR, "bundle", "--lock", inputs.stack, "--locked", *inputs.rpm_options, "-o", output)
     return Job(
         "unchanged",
         Command("mirror bundle, all of it there", f"XDG_CACHE_HOME={shlex.quote(str(cache))} exec {ours}"),
-        (Command("tar; openssl dgst", typed, _TAR, Goal("<= 1.3x its time", 1 / 1.3)),),
+        (Command("tar; openssl dgst", typed, _TAR, Goal("2 s, or <= 1.3x its time", 1 / 1.3)),),
         (output, *inputs.within(".")),
-        note="mirror checks every byte of the bundle that stands, and writes none.",
+        note="mirror finds that equal inputs made the bundle that stands, and that nobody wrote to it since its bytes were "
+        "checked: none is read or written again.",
+    )
+
+
+def moved(inputs: Inputs) -> Job:
+    """All but one wheel is here and was looked into: what a day's change costs."""
+    cache, lock = shlex.quote(str(inputs.standing / "mirror")), inputs.moved
+    names = sorted(path.name for path in inputs.members.iterdir())
+    typed = f"{_line('tar', 'cf', 'bundle.tar', '-C', inputs.members, *names)}; {_DIGEST}"
+    ours = _line(*MIRROR, "bundle", "--lock", lock, "--locked", *inputs.rpm_options, "-o", "bundle.tar")
+    # Links: what this run fetches and finds is nowhere the next time.
+    linked = f"mkdir -p cache/mirror; cp -as {cache}/{{sha256,facts,found,pages}} cache/mirror"
+    kept = f"for one in built toolchains; do if [ -d {cache}/$one ]; then ln -s {cache}/$one cache/mirror; fi; done"
+    with_cache = f"{linked}; {kept}; XDG_CACHE_HOME=$PWD/cache exec {ours}"
+    return Job(
+        "moved",
+        Command("mirror bundle, one pin moved", with_cache, online=True),
+        (Command("tar; openssl dgst", typed, _TAR, Goal("15 s")),),
+        inputs.within("."),
+        note="One project is asked for, fetched and looked into; the bundle is written whole, to the disk, and verified.",
+    )
+
+
+def relock(inputs: Inputs) -> Job:
+    """Nothing moved since it was locked: every page is asked for, whether it is still what it was."""
+    cache, stack = inputs.locked
+    again = _line(*MIRROR, "lock", stack, "--without", "toolchain")
+    uv, _ = _compiling(inputs)
+    kept = shlex.quote(f"{cache}-uv.txt")  # uv stays with the versions of the file that it writes
+    before, after = f"if [ -f {kept} ]; then cp {kept} lock.txt; fi", f"cp lock.txt {kept}"
+    return Job(
+        "relock",
+        Command("mirror lock, unchanged", f"XDG_CACHE_HOME={shlex.quote(str(cache))} exec {again}", online=True),
+        (
+            Command(
+                "uv pip compile, unchanged",
+                f"{_line('cp', inputs.requirements, 'here.in')}; {before}; "
+                f"UV_CACHE_DIR={shlex.quote(str(cache))}-uv {uv}; {after}",
+                ("uv",),
+                Goal("3 s"),
+                online=True,
+            ),
+        ),
+        note="uv takes a page that it saw in the last ten minutes for what it was; mirror asks its server for each.",
+    )
+
+
+def peers(inputs: Inputs) -> Job:
+    """What else carries wheels: of small projects, for the others take no newer vLLM and build nothing."""
+    others = inputs.peers
+    return Job(
+        "peers",
+        Command("mirror lock; bundle", others.commands["mirror"], online=True),
+        tuple(Command(name, others.commands[name], ("uv",), online=True) for name in PINNED),
+        note=f"The network is in these figures. Brought back altered, {others.findings()}.",
     )
 
 
@@ -211,7 +301,7 @@ _LINEAR = Goal("linear: at most 10x the time", None)
 
 def install(inputs: Inputs) -> Job:
     """The whole of it. The typed side checks no signature, makes no self-test and is not switched in one step."""
-    rpms = bool(inputs.of(RPM))
+    rpms = bool(inputs.within(RPM.directory))
     needs = ("openssl", *(("rpm2cpio", "cpio") if rpms else ()))
     then = f"mkdir cuda; cd cuda; {_UNPACK_RPMS.format(rpms='../rpms')}" if rpms else ":"
     # Debian 12's sha256sum runs at a fifth of openssl's speed: a careful person who waits for it would not use it.
@@ -258,16 +348,19 @@ def unpack(inputs: Inputs) -> Job:
             Command("xargs -P2 rpm2cpio | cpio", at_once, ("rpm2cpio", "cpio"), Goal("faster", 1)),
             Command("bsdtar -xf, one by one", bsdtar, ("bsdtar",)),
         ),
-        inputs.of(RPM),
+        inputs.within(RPM.directory),
         note="mirror checks the RPMs' OpenPGP signatures and every file's digest, and makes the links that scriptlets make.",
     )
 
 
 JOBS: dict[str, Callable[[Inputs], Job]] = {
     "lock": lock,
+    "relock": relock,
     "fetch": fetch,
     "bundle": bundle,
     "unchanged": unchanged,
+    "moved": moved,
+    "peers": peers,
     "pack": pack,
     "verify": verify,
     "deep": deep,
@@ -280,5 +373,5 @@ JOBS: dict[str, Callable[[Inputs], Job]] = {
 }
 """In the order in which data travels."""
 
-ONLINE = frozenset({"lock", "fetch", "bundle"})
+ONLINE = frozenset({"lock", "relock", "fetch", "bundle", "moved", "peers"})
 """The jobs that need the package index."""

@@ -69,6 +69,7 @@ class Job:
         inputs: files that are read before each run.
         peak_mib: memory that mirror is to stay below.
         note: what the reader must know to compare.
+        is_warmed: whether a round that does not count comes first; not where every round begins with nothing.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Job:
     inputs: tuple[Path, ...] = ()
     peak_mib: int = 256
     note: str = ""
+    is_warmed: bool = True
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def measure(
     """Run a job's commands in turn.
 
     Args:
-        runs: rounds that count; one before them does not.
+        runs: rounds that count; one before them does not, where the job is to be warmed.
         work: an existing directory, on the disk that is to be measured.
         timeout_s: for one run of one command.
         say: told of each round.
@@ -179,7 +181,7 @@ def measure(
         command: f"not measured: {command.missing()} is not installed" for command in job.typed if command.missing()
     }
     done: dict[Command, list[Run]] = {command: [] for command in (job.mirror, *job.typed)}
-    for number in range(runs + 1):
+    for number in range(0 if job.is_warmed else 1, runs + 1):
         for command in done:
             if command in told or job.mirror in told:
                 continue

@@ -7,6 +7,9 @@ Example::
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -75,6 +78,23 @@ def _memory_goal(result: Result) -> str:
     if not own:
         return f"below {limit} MiB: too short to see"
     return f"below {limit} MiB: {'met' if own < limit << 20 else 'missed'} (itself {own / 2**20:.0f})"
+
+
+def document(results: Sequence[Result], stack: str) -> dict[str, Any]:
+    """A measurement that can be kept: every figure, and on what it was taken, without any name of the machine.
+
+    Args:
+        stack: what was measured on, in a few words.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machine = {
+        "processors": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30),
+        "system": f"{platform.system()} {platform.release().split('-')[0]} on {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    return {"format": "bench/1", "day": day, "machine": machine, "stack": stack, "jobs": to_json(results)}
 
 
 def to_json(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -102,6 +102,11 @@ def test_a_stack_is_made_carried_changed_carried_again_and_rolled_back(tmp_path:
     assert six in (toml.parent / "demo.txt").read_text().splitlines()
     assert any("mirror lock demo --upgrade six takes the newer" in note for note in second["notes"])
     assert second["sequence"] > first["sequence"]
+    # Once more: what was told of the locking is no part of it, and what stands is not written again.
+    written = (builder.directory / "second.tar").stat()
+    again = builder.json("bundle", "--lock", "lockfiles/demo.txt", "-o", "second.tar")
+    assert again["sha256"] == second["sha256"]
+    assert (builder.directory / "second.tar").stat().st_ctime_ns == written.st_ctime_ns
     operator("install", builder.directory / "second.tar")
     assert operator.installed() == "3.7"
     _, newer = operator.generations()

@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mirror.connected.building.kept import BuiltWheel
-from mirror.connected.bundle import assemble
 from mirror.connected.contents.inside import Contents as Found
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
+from mirror.connected.gathering import assemble
 from mirror.connected.kinds.facet import Gathered
 from mirror.connected.packing.assembly import Assembly
 from mirror.connected.papers.papers import add_papers, compiled, look_inside, wheels_of

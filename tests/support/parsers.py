@@ -38,7 +38,7 @@ from mirror.closed.site.rpmmetadata import read_package, repodata
 from mirror.closed.site.server import prefers_json
 from mirror.closed.webserver import byte_range
 from mirror.connected.contents.modelcontents import read_model_file
-from mirror.connected.index.pages import parse_page
+from mirror.connected.index.simplepage import parse_page
 from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.packing.meta import rpms_json

@@ -13,7 +13,7 @@ from mirror.closed.prefix.history import Event, History, HistorySeal
 from mirror.closed.prefix.receipt import Receipt
 from mirror.connected.contents.inside import Contents
 from mirror.connected.fetching.transport import BadReply
-from mirror.connected.index.pages import parse_page
+from mirror.connected.index.simplepage import parse_page
 from mirror.connected.pins.requirements import InvalidLock, parse_lock
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.stack.file import Stack

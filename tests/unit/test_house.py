@@ -37,7 +37,7 @@ ORDER = {
     "connected": (
         "fetching", "pins", "stack", "newstack", "index", "sdists", "resolving", "toolchain", "models", "locking", "lock",
         "probe", "planning", "building", "packing", "contents", "kinds", "prepare", "jobs", "cluster", "papers", "signing",
-        "delta", "bundle",
+        "gathering", "delta", "bundle",
     ),
     "closed": (
         "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",
@@ -180,7 +180,7 @@ BARE_PARSING = {
     "core/advisories/record.py": "records of others, which hold floats too; its faults are ValueError, deep nesting too",
     "core/logs/logtext.py": "a line of a collector; one that is no JSON stays as it is, deep nesting too",
     "connected/papers/osv.py": "a server's answer, whose faults are BadReply, deep nesting too",
-    "connected/index/pages.py": "a server's page with what else indexes add; its faults are BadReply, deep nesting too",
+    "connected/index/simplepage.py": "a server's page with what else indexes add; its faults are BadReply, deep nesting too",
     "connected/papers/sbom.py": "what a library of ours wrote a line before",
     "closed/doctor/host/driverapi.py": "what a child process answers; whatever is wrong in it is one answer, deep nesting too",
     "closed/venv/interpreter.py": "what a program answers; whatever is wrong in it is one answer, deep nesting too",

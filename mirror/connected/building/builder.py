@@ -25,9 +25,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import build
 from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -51,6 +50,9 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
+
+if TYPE_CHECKING:
+    import build
 
 
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
@@ -148,6 +150,7 @@ class _Build:
 
     def hooks(self, source: Path, variables: dict[str, str], stream: BinaryIO) -> Path:
         """PEP 517: ask what is needed, then build."""
+        import build  # here, for what was built before is not built again
 
         def runner(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
             stream.write(f"$ {cmd[2]}\n".encode())

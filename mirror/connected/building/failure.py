@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
-from mirror.core.logs.explained.log import meaning
 
 _TAIL_LINES = 20
 _OWN_FILE = re.compile(r"<build>/src/[^/\s'\":]+/([\w./+-]*\w)")
@@ -58,6 +57,8 @@ class BuildFailed(MirrorError):
             )
 
     def context(self) -> str:
+        from mirror.core.logs.explained.log import meaning  # here, for only a build that failed is looked up
+
         text = self._text()
         return "\n".join(filter(None, [*text.splitlines()[-_TAIL_LINES:], meaning(text)]))
 

@@ -15,7 +15,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,7 @@ class BuildRequest:
         }
 
 
+@lru_cache(maxsize=8)
 def _python_version(python: Path) -> str:
     command = [str(python), "-I", "-c", "import platform, sys; print(platform.python_implementation(), sys.version)"]
     try:

@@ -6,7 +6,8 @@ starts, and compile and import a C extension, as Triton does on a server. ``mirr
 runs.
 
 Rules: nothing is tried in silence: what this machine cannot try (another architecture, an older glibc, no compiler) is a
-sentence for people; every promise that is not kept is told at once; nothing of it stays.
+sentence for people; every promise that is not kept is told at once; nothing of it stays. An archive that kept all of them on
+this machine is not tried again while nothing changes; one of which something could not be tried, is.
 
 Example::
 
@@ -26,6 +27,7 @@ from pathlib import Path
 
 from mirror.connected.building import trial_inside
 from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
+from mirror.connected.fetching.inputs import inputs_of
 from mirror.connected.fetching.store import Store, refuse_write
 from mirror.connected.planning.plan import Plan
 from mirror.core.archives.tarstream import measure
@@ -35,6 +37,7 @@ from mirror.core.fields import strict_json
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, dotted_numbers
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 
@@ -109,11 +112,24 @@ def try_interpreters(
     """
     notes: list[str] = []
     for part in plan.of(INTERPRETER):
-        name = part.download.filename
+        name, compiler = part.download.filename, _compiler()
+        kept = _memory(part.download.sha256, plan.target, compiler, store)
+        if store.is_own and kept.is_file():
+            continue
         progress.say(f"trying {name}")
-        untried = _try(paths[part.download.sha256], name, plan.target, store, _compiler())
+        untried = _try(paths[part.download.sha256], name, plan.target, store, compiler)
+        if not untried:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_file(kept, b"it keeps every promise\n")
         notes += [f"of {name} it was not tried whether it can {what}" for what in untried]
     return tuple(notes)
+
+
+def _memory(archive: Sha256Hex, target: Target, compiler: str, store: Store) -> Path:
+    """A file that is there when an archive kept every promise on this machine, with this compiler, at this mirror's hands."""
+    state = Path(compiler).stat() if compiler else None
+    facts = (compiler, state.st_size, state.st_mtime_ns) if state else ()
+    return store.root / "tried" / inputs_of(archive, target, facts, platform.machine(), platform.libc_ver())
 
 
 def _compiler() -> str:

@@ -5,7 +5,7 @@
 Rules: a file's directory is its sha256, so one name can never mean two contents; it keeps its real name inside, for tools
 read wheel tags from it; it is renamed into place only after its digest was checked. A wheelhouse belongs to the user: it is
 read, never written, and a file there counts only if its digest is the locked one. What is remembered of files (``facts``,
-``found``, ``pages``, ``answers``, ``unchanged``) is believed only where the store is the user's own.
+``found``, ``pages``, ``answers``, ``unchanged``, ``foreseen``, ``tried``) is believed only where the store is the user's own.
 
 Layout below the root::
 
@@ -17,6 +17,8 @@ Layout below the root::
     pages/read.json                               what pages of indexes say (``mirror.connected.index.pagememory``)
     answers/<64 digits>.json                      what resolvers answered (``mirror.connected.resolving.answers``)
     unchanged/<64 digits>.json                    bundles whose bytes were checked (``mirror.connected.packing.unchanged``)
+    tried/<64 digits>                             Pythons that keep their promises here (``mirror.connected.building.trial``)
+    foreseen/<64 digits>.json                     which bundle inputs make (``mirror.connected.packing.foreseen``)
 
 Example::
 

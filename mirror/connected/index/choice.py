@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.index.found import FoundFile
-from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.indexfile import IndexFile
+from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, explain
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock

@@ -21,17 +21,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 from mirror.connected.fetching.download import redacted
 from mirror.connected.stack.file import Stack
-
-DEFAULT = PYPI_SIMPLE_ENDPOINT
-"""Where packages come from when nobody says otherwise."""
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _FURTHER = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "PIP_FIND_LINKS")
 _SECTIONS = ("install", "global")
+
+
+def public_index() -> str:
+    """Where packages come from when nobody says otherwise."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # here, for importing it takes a quarter of a second
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def with_default_index(
@@ -48,7 +50,7 @@ def with_default_index(
     if "default" in stack.indexes:
         return stack, ()
     for url, place in _named(environment):
-        if _same(url, DEFAULT):
+        if _same(url, public_index()):
             return stack, notes
         if url.startswith(("http://", "https://", "file:")):
             return _with(stack, url), (f"packages come from {redacted(url)}, as {place} says", *notes)

@@ -4,7 +4,8 @@
 
 Rules: a digest on a page serves to find a file again, and becomes a lock's at most at the moment of locking: it never
 replaces one that a lock names (SECURITY.md T13). Each project comes from one index only (T14). Files whose names do not parse,
-or that belong to another project, are not seen.
+or that belong to another project, are not seen. What reads a page (``simplepage``) is loaded where one is to be read: it takes
+a quarter of a second, and of what has not changed nothing is read.
 
 Example::
 
@@ -15,58 +16,43 @@ Example::
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
-
-from packaging.tags import Tag
-from packaging.utils import (
-    canonicalize_version,
-)
-from packaging.version import InvalidVersion
-from pypi_simple import (
-    ACCEPT_JSON_PREFERRED,
-    PYPI_SIMPLE_ENDPOINT,
-    DistributionPackage,
-    Link,
-    ProjectPage,
-    parse_links_stream,
-)
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import Store
 from mirror.connected.fetching.transport import (
-    BadReply,
     HttpRefused,
     get_bytes,
     get_digest,
     get_if_changed,
     new_session,
 )
+from mirror.connected.index.defaultindex import public_index
+from mirror.connected.index.indexfile import IndexFile, spelt
 from mirror.connected.index.pagememory import PageMemory
-from mirror.connected.pins.standards import read_sdist_name, read_version, read_wheel_name
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import Interrupted, MirrorError
-from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
+from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from mirror.connected.index.simplepage import Page
 
 T = TypeVar("T")
 
 JOBS = 8
 """Pages asked for at the same time."""
 
-_ENDINGS = (".whl", ".tar.gz")
-
-_UNENDED = re.compile(rb"(?:<[^<>]*){9}|<[^>]{65536}")
-"""Tags without end: Python's HTML parser looks for the end of each as far as the page goes, and takes hours for 1 MB."""
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, text/html;q=0.01"
+"""PEP 691: JSON rather than HTML."""
 
 _MAX_ROOT_BYTES = 2 << 20
 """Largest answer of an index's own URL that is looked at for links to files."""
@@ -101,69 +87,11 @@ class ProjectNotOnIndex(MirrorError):
             )
 
 
-@dataclass(frozen=True)
-class IndexFile:
-    """One file that an index offers.
-
-    Attributes:
-        filename: as the page names it.
-        url: absolute; may hold credentials of the index.
-        sha256: that the page claims; empty where it claims none, see ``Index.hashed``.
-        kind: ``"wheel"`` or ``"sdist"``.
-        version: normalised.
-        tags: of a wheel; empty for an sdist.
-        build: build tag of a wheel; an sdist has none.
-        size: bytes, when the page says so.
-        requires_python: specifier of the Pythons that it is for; empty for all.
-        yanked: why its maker withdrew it (may be empty); None when it was not withdrawn.
-        upload_time: seconds since 1970 UTC, when the page says so.
-    """
-
-    filename: str
-    url: str
-    sha256: Sha256Hex
-    kind: Literal["wheel", "sdist"]
-    version: str
-    tags: frozenset[Tag] = frozenset()
-    build: tuple[int, str] | tuple[()] = ()
-    size: int | None = None
-    requires_python: str = ""
-    yanked: str | None = None
-    upload_time: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a memory of our own: what its name does not say."""
-        said = ("filename", "url", "sha256", "size", "requires_python", "yanked", "upload_time")
-        return {key: getattr(self, key) for key in said}
-
-    @classmethod
-    def from_dict(cls, facts: dict[str, Any], project: ProjectName) -> IndexFile:
-        """Inverse of ``to_dict``. Raises ``ValueError``, ``LookupError`` or ``TypeError`` when it is not what that writes."""
-        return cls(**facts, **_told_by_name(facts["filename"], project))
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A file as a JSON page lists it, not looked at but for its name: of fifteen thousand, a lock wants one."""
-
-    facts: Any
-    project: str
-    page: str
-
-    def package(self) -> DistributionPackage:
-        """All of it. Raises ``ValueError`` when it is not what PEP 691 says."""
-        return DistributionPackage.from_json_data(self.facts, self.project, self.page)
-
-
-Page = Mapping[str, Sequence[Link | Listed]]
-"""A project's links by version, in the one spelling of ``_spelt``."""
-
-
 class Index:
     """The index or indexes of a stack, as one. Close it, or use it in a ``with`` block.
 
     Args:
-        default: URL of the index for projects that are not in ``special``.
+        default: URL of the index for projects that are not in ``special``; the public one when empty.
         special: URL of the only index for each project that has its own.
         flat: those URLs that are one page of links to files of several projects, as pip's ``--find-links`` reads it.
         single: those URLs that are one file, each with ``#sha256=`` and its digest; nobody is asked about them.
@@ -172,16 +100,16 @@ class Index:
 
     def __init__(
         self,
-        default: str = PYPI_SIMPLE_ENDPOINT,
+        default: str = "",
         special: Mapping[ProjectName, str] = MappingProxyType({}),
         flat: Collection[str] = (),
         memory: PageMemory | None = None,
         single: Collection[str] = (),
     ) -> None:
         self._memory = memory
-        self.default, self.special, self.flat, self.single = default, special, frozenset(flat), frozenset(single)
+        self._default, self.special, self.flat, self.single = default, special, frozenset(flat), frozenset(single)
         self._session = new_session()
-        self._session.headers["Accept"] = ACCEPT_JSON_PREFERRED
+        self._session.headers["Accept"] = _ACCEPT
         self._pages: dict[ProjectName, _Fetched] = {}
         self._files: dict[tuple[ProjectName, str], tuple[IndexFile, ...]] = {}
         self._flat: dict[str, Mapping[str, Page]] = {}
@@ -190,7 +118,7 @@ class Index:
     def of(cls, stack: Stack, store: Store | None = None) -> Index:
         """The indexes that a stack names; what was read of their pages is remembered in the store."""
         return cls(
-            stack.indexes.get("default", PYPI_SIMPLE_ENDPOINT),
+            stack.indexes.get("default", ""),
             {project: stack.indexes[name] for project, name in stack.index_names.items()},
             stack.page_urls,
             PageMemory(store) if store else None,
@@ -204,6 +132,11 @@ class Index:
         self._session.close()
         if self._memory and kind is None:
             self._memory.close()
+
+    @cached_property
+    def default(self) -> str:
+        """URL of the index for projects that have none of their own."""
+        return self._default or public_index()
 
     def url_of(self, project: ProjectName) -> str:
         """URL of the index that a project comes from."""
@@ -227,14 +160,15 @@ class Index:
 
     def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
         """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
-        key = project, _spelt(version)
+        key = project, spelt(version)
         if key not in self._files:
             # Pages are kept only where all versions were asked for: together they are hundreds of megabytes.
             page = self._pages.get(project) or self._ask(project, PATIENCE)
 
             def read() -> list[IndexFile]:
-                files = (_file(project, link) for link in page.links.get(key[1], ()))
-                return [file for file in files if file is not None]
+                from mirror.connected.index import simplepage
+
+                return simplepage.files_of(project, page.links.get(key[1], ()))
 
             self._files[key] = tuple(self._remembered(page, project, key[1], read, _files_of))
         return self._files[key]
@@ -265,7 +199,7 @@ class Index:
 
     def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
         """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
-        new = [one for one in dict.fromkeys(wanted) if (one[0], _spelt(one[1])) not in self._files]
+        new = [one for one in dict.fromkeys(wanted) if (one[0], spelt(one[1])) not in self._files]
         self._at_once(lambda one: self.files(*one), new, progress)
 
     def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
@@ -303,9 +237,11 @@ class Index:
     def _ask(self, project: ProjectName, patience: Patience) -> _Fetched:
         base = self.url_of(project)
         if base in self.flat or base in self.single:
+            from mirror.connected.index import simplepage
+
             if base not in self._flat:
-                self._flat[base] = _by_project(self._links(base, patience))
-            page = _of_project(self._flat[base].get(project, {}), project)
+                self._flat[base] = simplepage.by_project(self._links(base, patience))
+            page = simplepage.of_project(self._flat[base].get(project, {}), project)
             if not page:
                 raise ProjectNotOnIndex(project, redacted(base))
             return _Fetched(base, b"", page)
@@ -335,25 +271,25 @@ class Index:
 
     def _links(self, url: str, patience: Patience = PATIENCE) -> Page:
         """The links of a page to files of any project, the files of a directory that a ``file:`` URL names, or the one file."""
+        from mirror.connected.index import simplepage
+
         if url in self.single:
-            link = _named(Link(text="", url=url, attrs={}))
-            return {_version_of(link.text): [link]}
+            return simplepage.page_of_file(url)
         directory = Path(unquote(urlsplit(url).path))
         if urlsplit(url).scheme == "file" and directory.is_dir():
-            page: dict[str, list[Link | Listed]] = {}
-            for file in sorted(directory.iterdir()):
-                page.setdefault(_version_of(file.name), []).append(Link(text=file.name, url=file.as_uri(), attrs={}))
-            return page
-        return parse_page(get_bytes(self._session, url, MAX_PAGE_BYTES, patience), url)
+            return simplepage.page_of_directory(directory)
+        return simplepage.parse_page(get_bytes(self._session, url, MAX_PAGE_BYTES, patience), url)
 
     def _is_page(self, url: str, project: ProjectName) -> bool:
         """Whether what is called an index is a page with links to files of the project."""
+        from mirror.connected.index import simplepage
+
         try:
             if urlsplit(url).scheme == "file":
-                return bool(_of_project(self._links(url), project))
+                return bool(simplepage.of_project(self._links(url), project))
             # The root of a whole index has tens of megabytes, which nobody is to wait for.
             data = get_bytes(self._session, url, _MAX_ROOT_BYTES, PATIENCE)
-            return bool(_of_project(parse_page(data, url), project))
+            return bool(simplepage.of_project(simplepage.parse_page(data, url), project))
         except Interrupted:
             raise
         except MirrorError:
@@ -390,7 +326,9 @@ class _Fetched:
             if self._data is None:
                 self._data = self._whole()
                 self.digest = hashlib.sha256(self._data).hexdigest()
-            self._links, self._data = parse_page(self._data, self.url), b""
+            from mirror.connected.index import simplepage
+
+            self._links, self._data = simplepage.parse_page(self._data, self.url), b""
         return self._links
 
 
@@ -400,120 +338,3 @@ def _texts(entry: Sequence[Any], project: ProjectName) -> list[str]:
 
 def _files_of(entry: Sequence[Any], project: ProjectName) -> list[IndexFile]:
     return [IndexFile.from_dict(one, project) for one in entry]
-
-
-def _by_project(page: Page) -> Mapping[str, Page]:
-    """A page of links taken apart, once for however many projects: by the names that its files begin with."""
-    found: dict[str, dict[str, list[Link | Listed]]] = {}
-    for version, links in page.items():
-        for link in links:
-            name = _name_of(link.text if isinstance(link, Link) else link.facts["filename"])
-            found.setdefault(name, {}).setdefault(version, []).append(link)
-    return found
-
-
-def _name_of(filename: str) -> str:
-    """The project that a file's name begins with; empty for a name that is no file's of any."""
-    try:
-        name = read_wheel_name(filename)[0] if filename.endswith(".whl") else read_sdist_name(filename)[0]
-    except ValueError:
-        return ""
-    return str(name)
-
-
-def _of_project(page: Page, project: ProjectName) -> Page:
-    """The part of a page that is of one project, by the names of its files."""
-    kept = {version: [link for link in links if _file(project, link)] for version, links in page.items()}
-    return {version: links for version, links in kept.items() if links}
-
-
-def parse_page(data: bytes, url: str) -> Page:
-    """Read a simple page's body; relative links are relative to ``url``.
-
-    Only versions are read here, for a page may list fifteen thousand files of which a lock wants one.
-
-    Raises:
-        BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
-    """
-    page: dict[str, list[Link | Listed]] = {}
-    try:
-        if data.lstrip()[:1] == b"{":
-            document = json.loads(data)
-            files = document["files"]
-            project = ProjectPage.from_json_data({**document, "files": []}, url).project
-            for facts in files:
-                page.setdefault(_version_of(facts["filename"]), []).append(Listed(facts, project, url))
-        elif _UNENDED.search(data):
-            raise ValueError("tags that do not end")
-        else:
-            # Five times faster than building the page's tree, and it is the same parser underneath.
-            for link in map(_named, parse_links_stream([data], url)):
-                page.setdefault(_version_of(link.text), []).append(link)
-    except MirrorError:  # Ctrl-C comes as one
-        raise
-    except Exception as exc:  # the library and Python's HTML parser believe what they read: no list of these is whole
-        raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
-    page.pop("", None)
-    return page
-
-
-def _named(link: Link) -> Link:
-    """A link whose text is its file's name, also where a server's listing cuts long names short (nginx, Apache)."""
-    name = unquote(urlsplit(link.url).path.rpartition("/")[2])
-    if link.text.endswith(_ENDINGS) or not name.endswith(_ENDINGS):
-        return link
-    return Link(text=name, url=link.url, attrs=link.attrs)
-
-
-def _version_of(filename: str) -> str:
-    """The version that a file's name holds; empty for what can be no part of a lock (eggs, installers)."""
-    if filename.endswith(".whl"):
-        return _spelt(filename.split("-")[1]) if "-" in filename else ""
-    return _spelt(filename.removesuffix(".tar.gz").rpartition("-")[2]) if filename.endswith(".tar.gz") else ""
-
-
-@lru_cache(maxsize=1 << 16)
-def _spelt(version: str) -> str:
-    """One spelling for versions that are equal (``1.0.RC1`` and ``1rc1``); empty for what is none."""
-    try:
-        return canonicalize_version(read_version(version))
-    except InvalidVersion:
-        return ""
-
-
-def _file(project: ProjectName, link: Link | Listed) -> IndexFile | None:
-    """Our view of a link; None when its name does not parse, is another project's, or its sha256 is none."""
-    try:
-        package = DistributionPackage.from_link(link, project) if isinstance(link, Link) else link.package()
-        claimed = package.digests.get("sha256")
-        digest = Sha256Hex("") if claimed is None else sha256_hex(claimed)
-        told = _told_by_name(package.filename, project)
-        scheme = urlsplit(package.url).scheme
-        uploaded = int(package.upload_time.timestamp()) if package.upload_time else None
-    except (ValueError, ArithmeticError):
-        return None
-    if scheme not in ("http", "https", "file"):
-        return None
-    return IndexFile(
-        filename=package.filename,
-        url=package.url,
-        sha256=digest,
-        size=package.size,
-        requires_python=package.requires_python or "",
-        yanked=(package.yanked_reason or "") if package.is_yanked else None,
-        upload_time=uploaded,
-        **told,
-    )
-
-
-def _told_by_name(filename: str, project: ProjectName) -> dict[str, Any]:
-    """The facts of an ``IndexFile`` that are in its name. Raises ``ValueError`` for a name that is no file's of the project."""
-    if filename.endswith(".whl"):
-        name, version, build, tags = read_wheel_name(filename)
-        told: dict[str, Any] = {"kind": "wheel", "version": str(version), "build": build, "tags": tags}
-    else:
-        name, version = read_sdist_name(filename)
-        told = {"kind": "sdist", "version": str(version)}
-    if str(name) != project:
-        raise ValueError(f"{filename} is a file of {name}")
-    return told

@@ -23,7 +23,7 @@ from functools import lru_cache
 from packaging.specifiers import InvalidSpecifier
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-from mirror.connected.index.pages import IndexFile
+from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.pins.standards import read_specifiers, read_wheel_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.connected.fetching.transport import get_bytes, new_session
-from mirror.connected.locking import rpms
 from mirror.connected.locking.drafts import OTHERS, Draft, LockOptions
 from mirror.connected.locking.interpreter import InterpreterLock, lock_interpreter
 from mirror.connected.locking.moves import Move, moves
@@ -53,6 +52,13 @@ class KindLock:
         return self.part in options.parts and self.part not in options.without
 
 
+def _rpms(request: Request) -> Made:
+    """Raises as ``make``."""
+    from mirror.connected.locking.rpms import make  # here, for what reads a repository takes long to load
+
+    return make(request)
+
+
 def _redist(request: Request) -> Made:
     """Raises as ``lock_redist``."""
     location = request.options.toolchain_repo
@@ -76,7 +82,7 @@ def _interpreter(request: Request) -> Made:
 
 
 LOCKS = (
-    KindLock(RpmLock, rpms.make),
+    KindLock(RpmLock, _rpms),
     KindLock(RedistLock, _redist),
     KindLock(InterpreterLock, _interpreter),
     KindLock(ModelLock, _models),

@@ -23,11 +23,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mirror.connected import lock as locking
 from mirror.connected.locking.drafts import BUILD, PYTHON
 from mirror.connected.locking.kinds import LOCKS, KindLock
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.resolving.coverage import covers, covers_builds
 from mirror.connected.stack.file import Stack, read_target
 from mirror.connected.toolchain import filelists
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
@@ -120,9 +120,9 @@ class Locks:
         """The parts that no longer cover ``NAME.toml``, with each difference."""
         if self.stack is None:
             return ()
-        found = [(PYTHON, str(self.path), locking.covers(self.stack, self.python))]
+        found = [(PYTHON, str(self.path), covers(self.stack, self.python))]
         if self.build:
-            found.append((BUILD, f"{self.name}.build.txt", locking.covers_builds(self.stack, self.build)))
+            found.append((BUILD, f"{self.name}.build.txt", covers_builds(self.stack, self.build)))
         for one in LOCKS:
             lock, path = self.pinned.get(one.file.KIND), one.file.path(Path(), self.name)
             wishes = one.wishes_of(self.stack)

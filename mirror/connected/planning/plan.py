@@ -102,6 +102,8 @@ class Plan:
         imports: modules that must import on the closed side; empty to find them in the wheels.
         environment: variables that name something installed: each name, and a path below the generation.
         notes: what a person should know before carrying the bundle across.
+        remarks: what only this machine's user should know, of this run: where files came from, and what was locked just now. No
+            word of them goes into the bundle.
     """
 
     name: str
@@ -113,6 +115,12 @@ class Plan:
     imports: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Notes and remarks."""
+        return (*self.notes, *self.remarks)
 
     def __post_init__(self) -> None:
         ordered = sorted(self.parts, key=lambda part: (KINDS.index(part.kind), part.place or part.download.filename))
@@ -158,5 +166,5 @@ class Plan:
             "here": [item for item in lines if item["sha256"] not in missing],
             "fetch": [item for item in lines if item["sha256"] in missing],
             "build": [{"file": f"{build.name} {build.version}"} for build in self.builds],
-            "notes": list(self.notes),
+            "notes": list(self.told),
         }

@@ -22,7 +22,6 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
-from mirror.connected.lock import lock, restamp
 from mirror.connected.locking.copies import Copies, is_there
 from mirror.connected.locking.drafts import BUILD, OTHERS, PYTHON, LockOptions
 from mirror.connected.pins.requirements import PythonLock
@@ -133,6 +132,8 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     if parts:
         return _lock(parts, wishes, wishes.toolchain_repo or known_copy(locks, store) or None, store, progress)
     if not wishes.locked and _is_only_worded_anew(locks):
+        from mirror.connected.lock import restamp  # here: see ``_lock``
+
         restamp(wanted)
         progress.say(
             f"{wanted.name} changed in nothing that a pin hangs on: every pin stays, under a new time of locking"
@@ -203,6 +204,8 @@ def _lock(parts: set[str], wishes: Wishes, toolchain_repo: str | None, store: St
         parts=frozenset(parts),
         index_url=wishes.index_url,
     )
+    from mirror.connected.lock import lock  # here, for what resolves takes a third of a second to load
+
     locked = lock(stack_path(wishes.lock), options, store, progress)
     for move in locked.moved:
         progress.say(f"  {move}")

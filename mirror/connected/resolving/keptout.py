@@ -26,7 +26,8 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from mirror.connected.index.choice import choose
-from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.indexfile import IndexFile
+from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock

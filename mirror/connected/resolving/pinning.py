@@ -32,7 +32,8 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated
 from mirror.connected.index.choice import choose, choose_versions, found_file
 from mirror.connected.index.found import FoundFiles
-from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.indexfile import IndexFile
+from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss, NoWheelForTarget
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock, parse_lock
@@ -224,9 +225,15 @@ class Pinning:
             flat=self.index.flat,
             cutoff=stack.cutoff,
             sdists=sdists,
-            previous=previous,
+            previous=self._without_single(previous),
             without=stack.without,
         )
+
+    def _without_single(self, previous: bytes) -> bytes:
+        """A lock without the pins of files that the stack names: no resolver is asked about them, nor to prefer them."""
+        lock = parse_lock(previous, f"{self.stack.name}.txt") if previous and self.stack.single else None
+        kept = tuple(pin for pin in lock.pins if not self.stack.is_single(project_name(pin.name))) if lock else ()
+        return replace(lock, pins=kept).encode("") if lock and kept != lock.pins else previous
 
     def _resolved(self, question: Question) -> tuple[Resolved, ...]:
         """The resolver's answer, with the help that it needs and its users would not know of."""

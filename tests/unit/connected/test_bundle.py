@@ -8,13 +8,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mirror.connected.bundle import Bundled, BundleOptions, assemble, bundle
+from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.store import Store
+from mirror.connected.gathering import assemble
 from mirror.connected.index.choice import HashNotOnIndex
 from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
@@ -31,6 +33,7 @@ from mirror.core.bundle.writer import pack
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex
+from mirror.core.policy.document import Policy
 from mirror.core.progress import Silent
 from mirror.core.signatures import sshsig
 from mirror.core.target import Target
@@ -39,6 +42,7 @@ from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import TrustStore
 from tests.support.index import LoopbackIndex
 from tests.support.keys import key, make_root, role, sign_root, write_private_key
+from tests.support.osv import record, write_dump
 from tests.support.rpms import Packager, toolkit
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
@@ -250,6 +254,57 @@ def test_a_bundle_to_which_nobody_wrote_since_it_was_checked_is_not_read_again(w
     world.store.root.chmod(0o777)
     world.store = Store(world.store.root)
     assert said_of(world, moved) == checked
+
+
+def test_what_equal_inputs_made_before_is_not_looked_into_again(world: World, output: Path) -> None:
+    first, facts = world.bundle(output), world.store.root / "facts"
+    shutil.rmtree(facts)
+    again = world.bundle(output)
+    assert (again.sha256, again.manifest, again.notes) == (first.sha256, first.manifest, first.notes)
+    assert not facts.exists()
+    moved = output.with_name("moved.tar")
+    shutil.copy(output, moved)
+    assert world.bundle(moved).sha256 == first.sha256 and not facts.exists()
+
+
+def test_what_may_be_another_bundle_is_thought_through_again(world: World, output: Path) -> None:
+    world.bundle(output)
+    facts, options = world.store.root / "facts", world.options(output)
+
+    def is_looked_into(**changed: Any) -> bool:
+        shutil.rmtree(facts, ignore_errors=True)
+        bundle(replace(options, **changed), Store(world.store.root), world.trust)
+        return facts.exists()
+
+    assert not is_looked_into()
+    next(world.store.root.glob("built/*/build.log")).write_text("it says something else\n")
+    assert (is_looked_into(), is_looked_into()) == (True, False)
+    output.write_bytes(b"x" + output.read_bytes()[1:])
+    assert (is_looked_into(), is_looked_into()) == (True, False)
+    for memory in world.store.root.glob("foreseen/*.json"):
+        memory.write_bytes(b"{}")
+    assert (is_looked_into(), is_looked_into()) == (True, False)
+    assert (is_looked_into(policy=Policy()), is_looked_into(policy=Policy())) == (True, False)
+    database = write_dump(output.with_name("database"), record("GHSA-1", "other", fixed="2"))
+    assert (is_looked_into(osv=str(database)), is_looked_into(osv=str(database))) == (True, True)
+    world.trust = TrustStore(output.with_name("other keys"))
+    assert (is_looked_into(), is_looked_into()) == (True, False)
+    world.store.root.chmod(0o777)
+    assert is_looked_into()
+
+
+def test_where_packages_come_from_is_told_here_and_not_in_the_bundle(
+    world: World, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://here.example.org/simple/")
+    toml = world.locks / "small.toml"
+    toml.write_text(toml.read_text().partition("[indexes]")[0])
+    world.write_lock()
+    monkeypatch.setenv("PIP_INDEX_URL", world.index.url)
+    first = world.bundle(output)
+    assert any("PIP_EXTRA_INDEX_URL" in note for note in first.notes)
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL")
+    assert world.bundle(output.with_name("second.tar")).sha256 == first.sha256
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "longer", "shorter", "none"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from scripts.bench_jobs import steps
+from scripts.bench_jobs.figure import digest
 from scripts.bench_jobs.measure import (
     Command,
     CommandFailed,
@@ -24,8 +27,11 @@ from scripts.bench_jobs.measure import (
     ratio,
     run_once,
 )
-from scripts.bench_jobs.table import faster, table, to_json, verdict
+from scripts.bench_jobs.page import kept, tables
+from scripts.bench_jobs.table import document, faster, table, to_json, verdict
+from scripts.bench_jobs.tampering import flipped, rewritten
 from tests.support.bundles import BundleSimulator
+from tests.support.wheels import make_wheel
 
 
 def fake(log: Path, *labels: str) -> list[Command]:
@@ -208,3 +214,48 @@ def test_what_is_written_is_counted(tmp_path: Path) -> None:
     """As the kernel counts it: where files live in memory alone, that is nothing."""
     writes = Command("dd", "dd if=/dev/zero of=file bs=1M count=8 conv=fsync 2>/dev/null")
     assert run_once(writes, (), tmp_path, 60).written_bytes in (0, *range(8 << 20, 12 << 20))
+
+
+def test_what_is_kept_of_a_measurement_makes_the_table_of_the_page(tmp_path: Path) -> None:
+    mirror = Measured(Command("mirror verify", ""), (Run(2.0, 1.5, 40 << 20, 27 << 20, load=0.5),))
+    typed = Measured(
+        Command("openssl dgst", "", goal=Goal("<= 1.3x", 1 / 1.3)),
+        (Run(3.0, 12.4, 3 << 20, load=1.5),),
+        Spread(1.5, 1.5, 1.5),
+    )
+    absent = Measured(Command("sha256sum", ""), told="not measured: sha256sum is not installed")
+    kept_one = document([Result(Job("verify", mirror.command, ()), mirror, (typed, absent))], "demo")
+    kept_one |= {"day": "2026-11-29"}
+    kept_one["machine"] |= {"processors": 2, "memory_gib": 24, "system": "Linux 6 on x86_64", "python": "3.11.7"}
+    assert tables(json.loads(json.dumps([kept_one]))) == (
+        "The stack demo, on 2026-11-29: 2 processors, 24 GiB, Linux 6 on x86_64, Python\n"
+        "3.11.7; 1 round; load average 0.5 to 1.5.\n\n```text\n"
+        "                seconds  CPU-s  MiB  ratio\n"
+        "mirror verify      2.00   1.50   27\n"
+        "  openssl dgst     3.00     12    3  1.50 met\n"
+        "  sha256sum           -      -    -  -\n```\n\n"
+        "Not measured: sha256sum is not installed."
+    )
+
+
+def test_the_figure_of_the_handbook_is_drawn_of_the_results_that_are_kept() -> None:
+    drawn = (Path(__file__).parents[3] / "mirror/help/speed.svg").read_text()
+    assert digest(kept()) in drawn, "run scripts/speed"
+
+
+def test_an_archive_that_a_stranger_rewrote_agrees_with_itself(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "alpha", "1.0").read_bytes()
+    listed = f'{{"sha256": "{sha256(wheel).hexdigest()}", "size": {len(wheel)}}}'.encode()
+    packed = gzip.compress(listed, mtime=0)
+    sums = f"{sha256(listed).hexdigest()}  a.json\n{sha256(packed).hexdigest()}  b.gz\n".encode()
+    members = {"sums": sums, "a.json": listed, "b.gz": packed, "alpha.whl": wheel, "other": b"other"}
+    altered = rewritten(members)
+    assert altered["alpha.whl"] != wheel and altered["other"] == b"other"
+    facts = json.loads(altered["a.json"])
+    assert facts == {"sha256": sha256(altered["alpha.whl"]).hexdigest(), "size": len(altered["alpha.whl"])}
+    assert gzip.decompress(altered["b.gz"]) == altered["a.json"]
+    assert [line.split("  ")[0] for line in altered["sums"].decode().splitlines()] == [
+        sha256(altered[name]).hexdigest() for name in ("a.json", "b.gz")
+    ]
+    changed = [name for name, data in flipped(members).items() if data != members[name]]
+    assert changed == ["alpha.whl"]

@@ -19,7 +19,7 @@ DOCUMENTS = ("design", "security", "cuda")
 TOPICS = (
     "start", "stack", "bundle", "building", "trust", "offline", "policy", "upgrade", "carrying", "serving", "sharing", "site",
     "foreign-locks",
-    "troubleshooting", "json", "exit-codes", "commands", "contributing", *DOCUMENTS,
+    "troubleshooting", "speed", "json", "exit-codes", "commands", "contributing", *DOCUMENTS,
 )  # fmt: skip
 """The pages in the order in which they are listed; each is ``mirror/help/NAME.md``, whose first line is its title."""
 

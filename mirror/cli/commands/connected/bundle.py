@@ -21,6 +21,7 @@ from mirror.cli.signers import print_tallies
 from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 from mirror.core.policy.document import Policy, read_policy
 from mirror.core.signatures.fingerprints import grouped
+from mirror.core.system.allocator import share_arenas
 from mirror.core.trust.truststore import TrustStore
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    share_arenas()
     policy = read_policy(args.policy) if args.policy else None  # before the long work
     if args.no_redeflate and not args.base:
         args.parser.error("--no-redeflate is for a delta: name the bundle that it goes from with --from")
@@ -203,7 +205,7 @@ def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
         for item in group:
             size_text = human_bytes(item["size"]) if item.get("size") else ""
             out(f"  {item['file']:<72} {size_text:>10}")
-    _print_notes(plan.notes)
+    _print_notes(plan.told)
 
 
 def _print_result(result: Bundled) -> None:

@@ -16,6 +16,7 @@ from mirror.connected.planning.plan import Part, Plan
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import SILENT, Progress, Silent
 from mirror.core.target import Target
 from tests.support.interpreters import MINOR, make_interpreter_archive
 from tests.support.wheels import sha256_of
@@ -23,14 +24,24 @@ from tests.support.wheels import sha256_of
 TARGET = Target(MINOR, "x86_64", "2.17")
 
 
-def tried(archive: Path, store: Store, target: Target = TARGET) -> tuple[str, ...]:
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def tried(archive: Path, store: Store, target: Target = TARGET, progress: Progress = SILENT) -> tuple[str, ...]:
     """What cannot be tried here, of one archive; nothing of it is left in the store."""
     download = Download("https://example.org/python.tar.gz", "python.tar.gz", Sha256Hex(sha256_of(archive)))
     plan = Plan("demo", 1, target, (Part(INTERPRETER, "python", MINOR, download),))
     try:
-        return try_interpreters(plan, {download.sha256: archive}, store)
+        return try_interpreters(plan, {download.sha256: archive}, store, progress)
     finally:
-        assert not store.root.exists() or list(store.root.iterdir()) == []
+        assert not store.root.exists() or {path.name for path in store.root.iterdir()} <= {"tried"}
 
 
 def small(directory: Path, program: str, name: str = f"python/bin/python{MINOR}") -> Path:
@@ -48,8 +59,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_interpreter_archive(tmp_path_factory.mktemp("whole"))
 
 
-def test_one_that_keeps_every_promise_leaves_nothing_to_say(whole: Path, store: Store) -> None:
-    assert tried(whole, store) == ()
+def test_one_that_keeps_every_promise_leaves_nothing_to_say_and_is_not_tried_again_by_the_same_compiler(
+    whole: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    assert (tried(whole, store, progress=heard), tried(whole, store, progress=heard)) == ((), ())
+    assert heard.lines == ["trying python.tar.gz"]
+    compiler = tmp_path / "cc"
+    compiler.write_text('#!/bin/sh\nexec gcc "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    assert tried(whole, store, progress=heard) == ()
+    assert heard.lines == ["trying python.tar.gz"] * 2
+    store.root.chmod(0o777)
+    assert tried(whole, Store(store.root), progress=heard) == ()
+    assert heard.lines == ["trying python.tar.gz"] * 3
 
 
 def test_every_promise_that_is_not_kept_is_told_at_once(tmp_path: Path, store: Store) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.fetching.store import Store
-from mirror.connected.index.defaultindex import DEFAULT, with_default_index
+from mirror.connected.index.defaultindex import public_index, with_default_index
 from mirror.connected.lock import lock
 from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.stack.file import Stack
@@ -17,6 +17,7 @@ from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
 
 STACK = Stack("demo", Target("3.11", "x86_64", "2.28"), ())
+DEFAULT = public_index()
 OURS = "https://pypi.corp.example/simple/"
 
 

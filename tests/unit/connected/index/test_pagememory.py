@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.fetching.store import Store
-from mirror.connected.index import pages
+from mirror.connected.index import simplepage
+from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.index.pagememory import PageMemory
-from mirror.connected.index.pages import Index, IndexFile
+from mirror.connected.index.pages import Index
 from mirror.core.names import project_name
 from tests.support.index import LoopbackServer
 from tests.support.wheels import make_wheel, sha256_of
@@ -28,13 +29,13 @@ def links(tmp_path: Path) -> list[str]:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses of the pages that were parsed."""
     seen: list[str] = []
-    whole = pages.parse_page
+    whole = simplepage.parse_page
 
-    def counting(data: bytes, url: str) -> pages.Page:
+    def counting(data: bytes, url: str) -> simplepage.Page:
         seen.append(url)
         return whole(data, url)
 
-    monkeypatch.setattr(pages, "parse_page", counting)
+    monkeypatch.setattr(simplepage, "parse_page", counting)
     return seen
 
 

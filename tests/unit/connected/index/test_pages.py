@@ -11,7 +11,8 @@ import pytest
 
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused
-from mirror.connected.index.pages import Index, ProjectNotOnIndex, _file, parse_page
+from mirror.connected.index.pages import Index, ProjectNotOnIndex
+from mirror.connected.index.simplepage import file_of, parse_page
 from mirror.core.names import Sha256Hex, project_name
 from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
@@ -216,5 +217,5 @@ def test_a_link_to_what_is_no_address_is_not_seen() -> None:
     page = parse_page(
         documents.dumps({"meta": {"api-version": "1.0"}, "name": "left-pad", "files": files}).encode(), URL
     )
-    seen = [_file(project_name("left-pad"), link) for links in page.values() for link in links]
+    seen = [file_of(project_name("left-pad"), link) for links in page.values() for link in links]
     assert [one is not None for one in seen] == [True, False, True]

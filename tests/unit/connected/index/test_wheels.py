@@ -8,7 +8,7 @@ import pytest
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
-from mirror.connected.index.pages import IndexFile
+from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.index.wheels import (
     NoWheelForTarget,
     allows_python,

@@ -103,6 +103,18 @@ def test_another_wish_is_another_question(house: House) -> None:
     assert house.versions == {"alpha": "1.0", "beta": "1.0", "gamma": "1.0"}
 
 
+def test_a_file_that_the_stack_names_is_no_question_to_a_resolver(house: House) -> None:
+    """Its pin is in the lock and in no answer: a resolver that was told to prefer it was asked each time."""
+    named = 'file = "https://127.0.0.1:9/jit-1.0-py3-none-any.whl"'
+    house.toml.write_text(
+        STACK.format('"alpha"', house.server.url).replace('["alpha"]', '["alpha"]\noptional = ["jit==1.0"]')
+        + f'[indexes.own]\n{named}\nsha256 = "{"ab" * 32}"\n[python.index]\njit = "own"\n'
+    )
+    house.lock()
+    assert not house.lock()
+    assert house.versions == {"alpha": "1.0", "beta": "1.0", "jit": "1.0"}
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"asked": 1}', b'{"asked": "", "offered": "", "answer": [["alpha"]]}'])
 def test_a_memory_that_cannot_be_read_or_that_others_can_write_is_not_believed(house: House, data: bytes) -> None:
     (memory,) = (house.store.root / "answers").iterdir()
