@@ -5,7 +5,8 @@ was drawn of, and draws nothing.
 
 Example::
 
-    Path("speed.svg").write_text(figure(kept()))
+    documents = [{"stack": "h100", "results": []}]
+    Path("speed.svg").write_text(figure(documents))
 """
 
 from __future__ import annotations

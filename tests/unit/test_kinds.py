@@ -43,7 +43,9 @@ EVERYDAY = {
 
 COINCIDENCES = {
     ("mirror/connected/building/builder.py", "wheel"): "what a backend is asked to build (PEP 517)",
-    ("mirror/connected/index/pages.py", "wheel"): "a file of an index, which has sdists as well",
+    ("mirror/connected/index/indexfile.py", "wheel"): "a file of an index, which has sdists as well",
+    ("mirror/connected/resolving/pinning.py", "wheel"): "the project of that name",
+    ("scripts/bench_jobs/figure.py", "wheels"): "an axis of a figure",
     ("mirror/core/logs/symptoms/load.py", "wheel"): "a symptom's subject",
     ("scripts/hopper_proof/fault.py", "model"): "a word of a server's log",
     ("scripts/hopper_proof/make.py", "model"): "a directory whose files the proof's stack takes as files",

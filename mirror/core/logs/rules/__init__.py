@@ -13,7 +13,7 @@ a whole log.
 5. ``outside``: settings, the network, packages that do not go together.
 
 Rules: the first rule that fits the first line that any fits is told, so the order is from special to general; a rule whose
-words allow another explanation says so (of all its words, or of those in ``may_be``), and its check tells them apart; what a
+words allow another explanation says so (of all its words, or of some of them), and its check tells them apart; what a
 line names is quoted in commands.
 """
 

@@ -97,7 +97,7 @@ def test_every_option_that_a_page_names_is_one_of_a_command() -> None:
     foreign = {"--version", "--no-index", "--find-links", "--require-hashes"}
     foreign |= {"--array", "--nthreads", "--resources", "--start-server"}  # of sbatch, dask, sccache
     foreign |= {"--host", "--port", "--gpu-memory-utilization", "--noproxy", "--user"}  # of vLLM, curl, systemctl
-    foreign |= {"--patch-from"}  # of zstd
+    foreign |= {"--patch-from", "--torch"}  # of zstd, scripts/cuda-rpms
     foreign |= {"--outdir", "--repofrompath", "--import"}  # of clush, dnf, rpm
     for topic in sorted({*TOPICS} - {"foreign-locks", *DOCUMENTS}):
         for word in re.findall(r"(?<![\w-])--[a-z][\w-]+", page(topic)):
