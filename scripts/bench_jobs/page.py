@@ -75,7 +75,7 @@ def _table(document: Mapping[str, Any]) -> str:
     lines = []
     for name, *figures, compared in rows:
         cells = [name.ljust(widths[0]), *(one.rjust(width) for one, width in zip(figures, widths[1:4], strict=True))]
-        lines.append("  ".join([*cells, compared]).rstrip())
+        lines.append(" ".join([*cells, compared]).rstrip())
     return "\n".join(lines)
 
 

@@ -54,23 +54,10 @@ from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
 
-_TOOLS = frozenset(
-    {
-        *(
-            "cmake",
-            "cython",
-            "flit-core",
-            "hatchling",
-            "meson",
-            "meson-python",
-            "ninja",
-            "packaging",
-            "pip",
-            "poetry-core",
-        ),
-        *("scikit-build-core", "setuptools", "setuptools-scm", "wheel"),
-    }
-)
+_TOOLS = frozenset({
+    "cmake", "cython", "flit-core", "hatchling", "meson", "meson-python", "ninja", "packaging", "pip", "poetry-core",
+    "scikit-build-core", "setuptools", "setuptools-scm", "wheel",
+})  # fmt: skip
 """What builds and is not compiled against: another version of it to run with says nothing."""
 
 OPTIONAL_PATIENCE = Patience(attempts=2, connect_s=5.0)

@@ -230,10 +230,10 @@ def test_what_is_kept_of_a_measurement_makes_the_table_of_the_page(tmp_path: Pat
     assert tables(json.loads(json.dumps([kept_one]))) == (
         "The stack demo, on 2026-11-29: 2 processors, 24 GiB, Linux 6 on x86_64, Python\n"
         "3.11.7; 1 round; load average 0.5 to 1.5.\n\n```text\n"
-        "                seconds  CPU-s  MiB  ratio\n"
-        "mirror verify      2.00   1.50   27\n"
-        "  openssl dgst     3.00     12    3  1.50 met\n"
-        "  sha256sum           -      -    -  -\n```\n\n"
+        "               seconds CPU-s MiB ratio\n"
+        "mirror verify     2.00  1.50  27\n"
+        "  openssl dgst    3.00    12   3 1.50 met\n"
+        "  sha256sum          -     -   - -\n```\n\n"
         "Not measured: sha256sum is not installed."
     )
 
