@@ -37,7 +37,6 @@ from mirror.core.fields import strict_json
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, dotted_numbers
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
 from mirror.core.target import Target
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 
@@ -119,8 +118,7 @@ def try_interpreters(
         progress.say(f"trying {name}")
         untried = _try(paths[part.download.sha256], name, plan.target, store, compiler)
         if not untried:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_file(kept, b"it keeps every promise\n")
+            store.note(kept, b"it keeps every promise\n")
         notes += [f"of {name} it was not tried whether it can {what}" for what in untried]
     return tuple(notes)
 

@@ -32,7 +32,6 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import write_file
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import TrustedRpm
 
@@ -160,7 +159,5 @@ def _remembered(task: Task, store: Store) -> Contents | None:
 
 
 def remember(task: Task, contents: Contents, store: Store) -> None:
-    """Write down what was found by whoever read the artifact to its end. Raises Unwritable: when the store refuses."""
-    path = _memory(task, store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, contents.encode())
+    """Write down what was found by whoever read the artifact to its end."""
+    store.note(_memory(task, store), contents.encode())

@@ -37,9 +37,9 @@ from typing import NoReturn
 
 import platformdirs
 
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import Interrupted, MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import sync_directory
+from mirror.core.system.durable import sync_directory, write_file
 from mirror.core.trust.ownership import reaching
 
 
@@ -105,6 +105,16 @@ class Store:
     def path(self, sha256: Sha256Hex, filename: str) -> Path:
         """Where the file is kept, or would be."""
         return self.root / "sha256" / sha256[:2] / sha256 / filename
+
+    def note(self, path: Path, data: bytes) -> None:
+        """Write down what only saves time: where the store is full or closed, the next run is slower, and none fails."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, data)
+        except Interrupted:
+            raise
+        except (OSError, MirrorError):
+            return
 
     def part(self, sha256: Sha256Hex) -> Path:
         """Where the file grows while it is fetched."""

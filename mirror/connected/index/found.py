@@ -27,7 +27,6 @@ from mirror.connected.stack.file import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import sha256_hex
-from mirror.core.system.durable import write_file
 
 _MAX_BYTES = 16 << 20
 _MAX_FILES = 10_000
@@ -64,11 +63,7 @@ class FoundFiles:
             return None
 
     def remember(self, found: Iterable[tuple[Pin, FoundFile]]) -> None:
-        """Write down what was found.
-
-        Raises:
-            Unwritable: when the store refuses.
-        """
+        """Write down what was found."""
         lines = dict(self._lines)
         for pin, file in found:
             if file.download.url == file.download.shown_url:  # secrets are never written down
@@ -77,8 +72,7 @@ class FoundFiles:
                 lines[key] = _line(file)
         if lines != self._lines:
             kept = list(lines.items())[-_MAX_FILES:]
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._path, canonical_json({"files": [{"pin": key, **line} for key, line in kept]}))
+            self._store.note(self._path, canonical_json({"files": [{"pin": key, **line} for key, line in kept]}))
             self._lines = dict(kept)
 
     @cached_property

@@ -26,7 +26,6 @@ from typing import Any
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError
 from mirror.core.fields import canonical_json, strict_json
-from mirror.core.system.durable import write_file
 
 _MAX_BYTES = 64 << 20
 _MAX_ENTRIES = 4_000
@@ -85,19 +84,14 @@ class PageMemory:
                 self._seen[_address(url)], self._is_new = KnownPage(etag, digest), True
 
     def close(self) -> None:
-        """Write down what is new.
-
-        Raises:
-            Unwritable: when the store refuses.
-        """
+        """Write down what is new."""
         if self._is_new:
             older = ((key, entry) for key, entry in self._entries.items() if key not in self._used)
             kept = [*older, *self._used.items()][-_MAX_ENTRIES:]
             seen = {key: one for key, one in self._read[1].items() if key not in self._seen} | self._seen
             etags = [[key, one.etag, one.digest] for key, one in list(seen.items())[-_MAX_ENTRIES:]]
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             document = {"pages": [[key, entry] for key, entry in kept], "etags": etags}
-            write_file(self._path, canonical_json(document))
+            self._store.note(self._path, canonical_json(document))
             self._is_new = False
 
     @property

@@ -27,7 +27,6 @@ from mirror.connected.fetching.store import Store
 from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
-from mirror.core.system.durable import write_file
 
 _MAX_BYTES = 1 << 20
 _MAX_HEAD_BYTES = 64 << 20
@@ -70,15 +69,11 @@ class Foreseen:
         return Known(head, notes) if hashlib.sha256(head).hexdigest() == digest else None
 
     def remember(self, key: Sha256Hex, head: bytes, notes: tuple[str, ...]) -> None:
-        """Write down what came of them.
-
-        Raises:
-            Unwritable: when the store refuses.
-        """
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write down what came of them."""
         digest = hashlib.sha256(head).hexdigest()
-        write_file(path, canonical_json({"head": digest, "size": len(head), "notes": list(notes)}))
+        self._store.note(
+            self._path(key), canonical_json({"head": digest, "size": len(head), "notes": list(notes)})
+        )
 
     def _path(self, key: Sha256Hex) -> Path:
         return self._store.root / "foreseen" / f"{key}.json"

@@ -33,7 +33,6 @@ from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
 
@@ -80,16 +79,12 @@ class Unchanged:
 
         Args:
             before: its ``written_state`` of before the check.
-
-        Raises:
-            Unwritable: when the store refuses.
         """
         state = _state(output)
         time.sleep(_RESOLUTION_S)
         if _state(output) == state and written_state(output) == before:
-            path = self._path(output)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, canonical_json({"head": _sha256(head), "sha256": digest, "state": state}))
+            document = {"head": _sha256(head), "sha256": digest, "state": state}
+            self._store.note(self._path(output), canonical_json(document))
 
     def _noted(self, output: Path, head: bytes) -> Sha256Hex | None:
         if not self._store.is_own:

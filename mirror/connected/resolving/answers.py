@@ -31,7 +31,6 @@ from mirror.core.errors import MirrorError
 from mirror.core.fields import canonical_json, strict_json
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
 
 _FORMAT = "mirror-answer/1"
 _MAX_BYTES = 16 << 20
@@ -78,16 +77,14 @@ class Answers:
         """Write it down, as the answer to the question that prefers it.
 
         Raises:
-            Unwritable: when the store refuses. And as ``recall``.
+            As ``recall``.
         """
         document = {
             "asked": _asked(question, resolver, [(one.name, one.version) for one in answer]),
             "offered": _offered(answer, index, progress),
             "answer": [[one.name, one.version, list(one.via)] for one in answer],
         }
-        path = self._path(question)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, canonical_json(document))
+        self._store.note(self._path(question), canonical_json(document))
 
     def _path(self, question: Question) -> Path:
         whose = _digest([question.root, question.target.to_dict(), question.default_index])

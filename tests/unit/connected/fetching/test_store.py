@@ -95,3 +95,14 @@ def test_another_failed_write_is_told_in_the_systems_words(tmp_path: Path) -> No
             tmp_path.write_bytes(b"")
         except OSError as exc:
             refuse_write(exc, tmp_path, 10)
+
+
+def test_a_note_that_cannot_be_kept_fails_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.note(store.root / "facts" / "a.json", b"{}")
+    assert (store.root / "facts" / "a.json").read_bytes() == b"{}"
+    (store.root / "pages").write_bytes(b"a file where a directory is to be")
+    store.note(store.root / "pages" / "read.json", b"{}")
+    (store.root / "found" / "a.json").mkdir(parents=True)
+    store.note(store.root / "found" / "a.json", b"{}")
+    assert sorted(path.name for path in store.root.rglob("*")) == ["a.json", "a.json", "facts", "found", "pages"]
