@@ -103,16 +103,6 @@ def version_tuple(version: str) -> tuple[int, ...]:
     return dotted_numbers(version)
 
 
-def fitting_releases(versions: Mapping[str, str]) -> tuple[str, ...]:
-    """The patch releases, of those known, that hold exactly these components.
-
-    Args:
-        versions: component (``"nvcc"``, ``"cudart"``, ...) -> version; components that the table lacks are ignored.
-    """
-    known = {part: version for part, version in versions.items() if part in PARTS}
-    return tuple(release for release, table in VERSIONS.items() if known.items() <= table.items())
-
-
 def known_patches(release: str) -> tuple[str, ...]:
     """The patch releases of a release that the table holds, oldest first: ``("12.9.0", "12.9.1", "12.9.2")`` for ``"12.9"``."""
     return tuple(patch for patch in VERSIONS if patch.rpartition(".")[0] == release)
