@@ -83,7 +83,11 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     )
     mig = f", {nvidia.mig_instances} MIG instances" * bool(nvidia.mig_instances)
     switches = f", {nvidia.switches} NVSwitches" * bool(nvidia.switches)
-    yield "GPUs", nvidia.summary() + mig + switches
+    apart = facts.answer.apart if facts.answer else None
+    ways = (
+        "" if apart is None else f", {len(apart)} pairs do not reach each other" if apart else ", all reach each other"
+    )
+    yield "GPUs", nvidia.summary() + mig + switches + ways
     release = newest_release(nvidia.driver) if nvidia.driver else ""
     answer = f", cuInit {facts.answer.code}, CUDA {facts.answer.release or '?'}" if facts.answer else ""
     yield "driver", f"{nvidia.driver or 'none'}" + f" (CUDA {release} and older)" * bool(release) + answer

@@ -71,9 +71,7 @@ class Foreseen:
     def remember(self, key: Sha256Hex, head: bytes, notes: tuple[str, ...]) -> None:
         """Write down what came of them."""
         digest = hashlib.sha256(head).hexdigest()
-        self._store.note(
-            self._path(key), canonical_json({"head": digest, "size": len(head), "notes": list(notes)})
-        )
+        self._store.note(self._path(key), canonical_json({"head": digest, "size": len(head), "notes": list(notes)}))
 
     def _path(self, key: Sha256Hex) -> Path:
         return self._store.root / "foreseen" / f"{key}.json"

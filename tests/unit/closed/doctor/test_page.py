@@ -41,19 +41,26 @@ def test_says_what_maintainers_ask_for(tmp_path: Path) -> None:
         stack.project(name, "0.6.13")
     looked = facts(
         {"TORCH_CUDA_ARCH_LIST": "9.0", "CUDA_HOME": "/usr/local/cuda", "SECRET": "x"},
-        answer=Answer(0, release="13.0"),
+        answer=Answer(0, release="13.0", apart=()),
         environment=stack.environment(),
         installed=read_installed(stack.venv),
     )
     text = "\n".join(page(Checkup(looked, ()), NOW, "RuntimeError: no kernel image"))
     for words in (
         "2026-11-18", "demo, generation 5-abababababab", "Python 3.11, x86_64, glibc 2.28, CUDA 13.0, sm_90a", "glibc 2.34",
-        "8 x NVIDIA H100 80GB HBM3 (sm_90), 4 NVSwitches", "580.65.06 (CUDA 13.0 and older), cuInit 0", "gcc 11.4",
+        "8 x NVIDIA H100 80GB HBM3 (sm_90), 4 NVSwitches, all reach each other",
+        "580.65.06 (CUDA 13.0 and older), cuInit 0", "gcc 11.4",
         "torch 2.11.0+cu130", "flashinfer-python 0.6.13", "flashinfer-cubin 0.6.13", "built for CUDA 13.0",
         "CUDA_HOME=/usr/local/cuda", "TORCH_CUDA_ARCH_LIST=9.0", "RuntimeError: no kernel image", "0 problems",
     ):  # fmt: skip
         assert words in text, words
     assert "SECRET" not in text
+
+
+def test_gpus_that_do_not_reach_each_other_are_counted() -> None:
+    looked = facts({}, answer=Answer(0, apart=((0, 1), (2, 3))))
+    text = "\n".join(page(Checkup(looked, ()), NOW))
+    assert "4 NVSwitches, 2 pairs do not reach each other" in text
 
 
 def test_a_host_without_anything_fits_on_it_too() -> None:
