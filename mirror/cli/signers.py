@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import out, shown
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import utc
@@ -26,7 +27,7 @@ def print_tallies(bundle: Path, tallies: Sequence[Tally]) -> None:
     for one in short:
         out(f"  missing:   {one.who} ({one.role})")
     if short:
-        out(f"  next:      {signing_command(bundle)}")
+        out(f"  next:      {spoken(signing_command(bundle))}")
         out("             by each who is missing; KEY is their key's file, or NAME.pub of a key in an ssh agent")
 
 

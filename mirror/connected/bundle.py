@@ -50,7 +50,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import head, pack
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Interrupted, MirrorError, Unwritable
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
@@ -59,7 +59,7 @@ from mirror.core.system.durable import sync_directory
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Root, utc
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
@@ -172,11 +172,13 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     key = _inputs(plan, locks, built, builder, roots, options)
     digest, notes = _foreseen(key, options.output, builder, store, progress)
+    replaced: tuple[str, ...] = ()
     if not digest:
         # Here, for what looks inside and writes papers takes half a second to load.
         from mirror.connected.gathering import gather
 
         made = gather(plan, locks, paths, built, roots, store, options.osv, options.policy, progress)
+        replaced = _replaced(options.output, made.manifest)
         beginning, digest = _written(made, options.output, builder, roots, Unchanged(store), progress)
         notes = made.notes
         if key:
@@ -188,7 +190,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.told, *untried, *notes, *stale)
+    told = (*plan.told, *untried, *notes, *replaced, *stale)
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 
@@ -215,6 +217,23 @@ def _foreseen(
     """The digest of what stands at ``output`` and what is told of it, when it is what equal inputs made before."""
     known = Foreseen(store).recall(key, output) if key else None
     return (Unchanged(store).digest(output, known.head, builder.root, progress), known.notes) if known else (None, ())
+
+
+def _replaced(output: Path, manifest: Manifest) -> tuple[str, ...]:
+    """A note on the other bundle that stands where this one goes."""
+    try:
+        with open_bundle(output) as other:
+            before = Manifest.parse(other.manifest_bytes)
+    except Interrupted:
+        raise
+    except (OSError, MirrorError):  # none, or half of one
+        return ()
+    if (before.name, before.sequence) == (manifest.name, manifest.sequence):
+        return ()
+    return (
+        f"it replaced the bundle of {before.name} locked {utc(before.sequence)}; a delta can go only from one that is kept: "
+        f"name the next one with -o, and this one with --from {output.name}",
+    )
 
 
 def _written(

@@ -110,7 +110,8 @@ class PublicKey:
         """
         fields = from_strings(blob)
         if len(fields) != 2 or fields[0] != _TYPE:
-            raise ValueError(f"expected an ssh-ed25519 key, got {fields[0][:40]!r}" if fields else "the key is empty")
+            kind = repr(fields[0][:40])[1:] if fields else ""
+            raise ValueError(f"expected an ssh-ed25519 key, got {kind}" if fields else "the key is empty")
         return cls(fields[1])
 
     @property
@@ -183,12 +184,13 @@ def _parse(armored: bytes) -> Signature:
     key, namespace, reserved, digest, signature = fields
     if reserved:
         raise ValueError("its reserved field is not empty")
+    public = PublicKey.from_blob(key)
     if digest != _HASH:
         raise ValueError(f"expected hash sha512, got {digest[:40]!r}")
     parts = from_strings(signature)
     if len(parts) != 2 or parts[0] != _TYPE or len(parts[1]) != ed25519.SIGNATURE_BYTES:
         raise ValueError(f"expected 64 bytes by ssh-ed25519, got {signature[:40]!r}")
-    return Signature(PublicKey.from_blob(key), namespace, parts[1])
+    return Signature(public, namespace, parts[1])
 
 
 def split(data: bytes) -> tuple[bytes, ...]:

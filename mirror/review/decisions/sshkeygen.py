@@ -12,12 +12,16 @@ Example::
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
+
+_EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
+"""What ssh-keygen says of a private key that others may read, some lines before its last."""
 
 
 class CannotSign(MirrorError):
@@ -37,6 +41,10 @@ class CannotSign(MirrorError):
     reason: str
 
     def __post_init__(self) -> None:
+        if _EXPOSED.search(self.reason):
+            self.hint = (
+                "If nobody can have copied it, chmod 600 the file; else make a new key, which the root is to name."
+            )
         if self.reason.startswith("No user exists for uid"):
             self.hint = (
                 "ssh-keygen signs for nobody without a name in /etc/passwd, as in a container under a bare number: sign as a "
@@ -80,5 +88,6 @@ class SshKeygen:
             made = message.with_name("message.sig")
             if done.returncode or not made.exists():
                 words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-                raise CannotSign(str(self.key), words[-1] if words else f"exit code {done.returncode}")
+                last = words[-1] if words else f"exit code {done.returncode}"
+                raise CannotSign(str(self.key), next((line for line in words if _EXPOSED.search(line)), last))
             return made.read_bytes()

@@ -40,6 +40,7 @@ from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import TrustStore
+from tests.support.bundles import BundleSimulator
 from tests.support.index import LoopbackIndex
 from tests.support.keys import key, make_root, role, sign_root, write_private_key
 from tests.support.osv import record, write_dump
@@ -216,6 +217,15 @@ def test_a_bundle_that_stands_is_checked_to_the_last_byte_and_not_written_again(
     again, after = world.bundle(output), output.stat()
     assert (again.sha256, again.size) == (first.sha256, first.size) == (sha256_of(output), before.st_size)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_another_bundle_that_is_replaced_is_told(world: World, output: Path) -> None:
+    BundleSimulator(name="before", sequence=1_700_000_000).write(output)
+    assert [note for note in world.bundle(output).notes if "replaced" in note] == [
+        "it replaced the bundle of before locked 2023-11-14T22:13:20Z; a delta can go only from one that is kept: "
+        f"name the next one with -o, and this one with --from {output.name}"
+    ]
+    assert not [note for note in world.bundle(output).notes if "replaced" in note]
 
 
 class Heard(Silent):
