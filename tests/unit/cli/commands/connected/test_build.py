@@ -175,7 +175,7 @@ def test_a_result_that_was_altered_or_built_from_something_else_is_not_taken(
     wheel = next(place.glob("*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"\0")
     assert "its sha256 is " in on("here", "build", site.stack, "--take", results, code=7)["error"]["message"]
-    (place / "build.json").write_text("[" * 5000)
+    (place / "build.json").write_text("[" * 200_000)
     assert "nested too deep" in on("here", "build", site.stack, "--take", results, code=7)["error"]["message"]
     assert on("here", "build", site.stack, "--list")["jobs"][0]["wheel"] is None
 
