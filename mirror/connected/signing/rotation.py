@@ -29,7 +29,7 @@ from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
-from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.truststore import TrustStore, written_here
 
 
 class NoSuchKey(MirrorError):
@@ -200,11 +200,12 @@ class Rotation:
             Unwritable: when it cannot be written; the signatures that are left may be of no draft then.
         """
         if not _is_there(self.path) or _read(self.path) != root.encode():
-            try:
-                self.signatures.unlink(missing_ok=True)
-            except OSError as exc:
-                raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
-            write_file(self.path, root.encode())
+            with self._written():
+                try:
+                    self.signatures.unlink(missing_ok=True)
+                except OSError as exc:
+                    raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
+                write_file(self.path, root.encode())
 
     def sign(self, signers: Iterable[Signer]) -> Signed:
         """Add signatures, and trust the draft when they are enough.
@@ -224,13 +225,17 @@ class Rotation:
             if signer.public not in [key.public for key in holders]:
                 raise NotARootKey(signer.public.fingerprint, tuple(map(str, holders)))
             found[signer.sign(document, NAMESPACE)] = None  # ed25519: the same key makes the same block
-        write_file(self.signatures, b"".join(found))
+        with self._written():
+            write_file(self.signatures, b"".join(found))
         shortfalls = _shortfalls(before, root, document, tuple(found))
         if not shortfalls:
             check_successor(before, document, b"".join(found))
             self.store.add_root(document, b"".join(found))
             self._forget()
         return Signed(root, not shortfalls, shortfalls, self.path)
+
+    def _written(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._is_sent else written_here()
 
     def finished(self) -> Signed | None:
         """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""
