@@ -18,12 +18,13 @@ Example::
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
@@ -64,6 +65,40 @@ class NotARootKey(MirrorError):
 
     signer: str
     holders: tuple[str, ...]
+
+
+class NoRootKey(MirrorError):
+    """A root was to be signed where no key is that could.
+
+    Attributes:
+        path: the store's own root key, which is not there.
+        draft: what is to be signed; it is kept.
+    """
+
+    ref = "no-root-key"
+    exit_code = FAMILIES["trust"]
+    message = "nothing was signed: there is no root key here, for {path} is missing"
+
+    path: str
+    draft: str
+
+    def __post_init__(self) -> None:
+        self.hint = (
+            "Name your root key with --key FILE, wherever it is kept (NAME.pub where an ssh agent holds it). Where others hold "
+            f"the root keys, send them {self.draft}; they run `mirror trust rotate FILE`."
+        )
+
+
+def check_lasting(root: Root) -> None:
+    """Refuse a root that has expired before it is signed: who trusts it would trust nothing.
+
+    Raises:
+        InvalidDocument: when this host's clock is past its date.
+    """
+    if root.expires is not None and root.expires <= time.time():
+        error = InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}")
+        error.hint = "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
+        raise error
 
 
 def with_key(root: Root, role: str, key: Key) -> Root:
@@ -165,6 +200,19 @@ class Rotation:
     def signatures(self) -> Path:
         return self.path.with_suffix(".sig")
 
+    @property
+    def own_key(self) -> Path:
+        """The root key that a store has where it made its first root itself."""
+        return self.store.keys / "root"
+
+    def own_keys(self) -> tuple[Path, ...]:
+        """The same, where it is there.
+
+        Raises:
+            Unreadable: when that cannot be told.
+        """
+        return (self.own_key,) if _is_there(self.own_key) else ()
+
     def next_root(self) -> Root:
         """The draft, or else the trusted root as the next version would be without any change.
 
@@ -212,22 +260,28 @@ class Rotation:
 
         Raises:
             NotARootKey: when a signer holds the root role neither of the trusted root nor of the draft.
+            InvalidDocument: when the draft has expired.
+            NoRootKey: when nobody signs, and the signatures that are there do not suffice.
             MirrorError: as ``Signer.sign``, ``check_successor`` and ``TrustStore.add_root``.
         """
         if done := self.finished():
             return done
         before, root = self.store.load_root(), self.next_root()
+        check_lasting(root)
         self.draft(root)
         document = root.encode()
         holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
         found = dict.fromkeys(sshsig.split(_read(self.signatures))) if _is_there(self.signatures) else {}
+        signers = tuple(signers)
         for signer in signers:
             if signer.public not in [key.public for key in holders]:
                 raise NotARootKey(signer.public.fingerprint, tuple(map(str, holders)))
             found[signer.sign(document, NAMESPACE)] = None  # ed25519: the same key makes the same block
+        shortfalls = _shortfalls(before, root, document, tuple(found))
+        if shortfalls and not signers:
+            raise NoRootKey(str(self.own_key), str(self.path))
         with self._written():
             write_file(self.signatures, b"".join(found))
-        shortfalls = _shortfalls(before, root, document, tuple(found))
         if not shortfalls:
             check_successor(before, document, b"".join(found))
             self.store.add_root(document, b"".join(found))
