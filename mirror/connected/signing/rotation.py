@@ -77,16 +77,14 @@ class NoRootKey(MirrorError):
 
     ref = "no-root-key"
     exit_code = FAMILIES["trust"]
+    hint = "Name your root key with --key FILE, wherever it is kept (NAME.pub where an ssh agent holds it)."
     message = "nothing was signed: there is no root key here, for {path} is missing"
 
     path: str
     draft: str
 
     def __post_init__(self) -> None:
-        self.hint = (
-            "Name your root key with --key FILE, wherever it is kept (NAME.pub where an ssh agent holds it). Where others hold "
-            f"the root keys, send them {self.draft}; they run `mirror trust rotate FILE`."
-        )
+        self.hint += f" Where others hold the root keys, send them {self.draft}; they run `mirror trust rotate FILE`."
 
 
 def check_lasting(root: Root) -> None:

@@ -223,7 +223,9 @@ def test_a_rotation_without_a_change_signs_nothing(mirror_home: Path, capsys: py
     capsys.readouterr()
     for words in ((), ("--expires", "never"), ("--threshold", "builder=1")):
         assert run("rotate", *words) == 0
-        assert capsys.readouterr().out.startswith("nothing to change, and nothing was signed: root version 2 is the newest")
+        assert capsys.readouterr().out.startswith(
+            "nothing to change, and nothing was signed: root version 2 is the newest"
+        )
         assert run("rotate", *words, "--json") == 0
         facts = result(capsys)
         assert (facts["version"], facts["trusted"], facts["missing"], facts["changes"]) == (2, True, [], [])
