@@ -226,6 +226,19 @@ def test_the_whole_rotation(tmp_path: Path, builder: Person, operator: Person) -
     assert "missing:   third (builder)" in builder.types("verify", "b.tar", code=38)
     assert "needs 2 builders, has 1 (builder), missing third" in operator.types("verify", "b.tar", code=38)
 
+    # The first builder's key goes too: nothing that is signed beside makes up for it, and what is packed again is installed.
+    builder.types("trust", "rotate", "--threshold", "builder=1")
+    builder.types("trust", "remove", "builder")
+    builder.types("trust", "rotate")
+    assert "nothing to change, and nothing was signed: root version 5" in builder.types("trust", "rotate")
+    assert "packs it again from the same lock" in builder.types("approve", "b.tar", "--key", "third", code=38)
+    again = bundle(builder, "--key", "third")
+    for key in ("elsewhere/alice", "bob"):
+        builder.types("approve", "b.tar", "--key", key)
+    operator.gets(*carried(again))
+    operator.types("install", "b.tar")
+    assert operator.json("trust", "show")["version"] == 5
+
 
 def test_a_rotation_that_changes_no_threshold(builder: Person, operator: Person) -> None:
     rotate(builder)

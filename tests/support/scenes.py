@@ -310,14 +310,21 @@ def _key_state(world: Path) -> str:
 
 def _make_offer(world: Path) -> None:
     simulator = BundleSimulator()
+    simulator.chain = (sign_root(make_root()), sign_root(_CONFIRMED))
     simulator.add("meta/words.txt", b"words")
     simulator.write(world / "b.tar")
 
 
+_CONFIRMED = make_root(approver=role("alice"), version=2)
+
+
 def _trusted_state(world: Path) -> str:
+    """The first root alone was never confirmed."""
     store = TrustStore(world / "home/mirror")
     try:
-        return f"new, version {store.load_root().version}"[:3] if store.has_root() else "old"
+        if not store.has_root():
+            return "old"
+        return "new" if store.load_root() == _CONFIRMED else f"version {store.load_root().version} alone is trusted"
     except MirrorError as exc:
         return str(exc)
 
@@ -466,7 +473,7 @@ def _key(world: Path) -> list[str]:
 
 
 def _trust(world: Path) -> list[str]:
-    return ["trust", "add", f"{world}/b.tar", "--fingerprint", make_root().fingerprint]
+    return ["trust", "add", f"{world}/b.tar", "--fingerprint", _CONFIRMED.fingerprint]
 
 
 def _approve(world: Path) -> list[str]:

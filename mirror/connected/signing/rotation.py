@@ -18,18 +18,19 @@ Example::
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
-from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.truststore import TrustStore, written_here
 
 
 class NoSuchKey(MirrorError):
@@ -64,6 +65,38 @@ class NotARootKey(MirrorError):
 
     signer: str
     holders: tuple[str, ...]
+
+
+class NoRootKey(MirrorError):
+    """A root was to be signed where no key is that could.
+
+    Attributes:
+        path: the store's own root key, which is not there.
+        draft: what is to be signed; it is kept.
+    """
+
+    ref = "no-root-key"
+    exit_code = FAMILIES["trust"]
+    hint = "Name your root key with --key FILE, wherever it is kept (NAME.pub where an ssh agent holds it)."
+    message = "nothing was signed: there is no root key here, for {path} is missing"
+
+    path: str
+    draft: str
+
+    def __post_init__(self) -> None:
+        self.hint += f" Where others hold the root keys, send them {self.draft}; they run `mirror trust rotate FILE`."
+
+
+def check_lasting(root: Root) -> None:
+    """Refuse a root that has expired before it is signed: who trusts it would trust nothing.
+
+    Raises:
+        InvalidDocument: when this host's clock is past its date.
+    """
+    if root.expires is not None and root.expires <= time.time():
+        error = InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}")
+        error.hint = "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
+        raise error
 
 
 def with_key(root: Root, role: str, key: Key) -> Root:
@@ -165,6 +198,19 @@ class Rotation:
     def signatures(self) -> Path:
         return self.path.with_suffix(".sig")
 
+    @property
+    def own_key(self) -> Path:
+        """The root key that a store has where it made its first root itself."""
+        return self.store.keys / "root"
+
+    def own_keys(self) -> tuple[Path, ...]:
+        """The same, where it is there.
+
+        Raises:
+            Unreadable: when that cannot be told.
+        """
+        return (self.own_key,) if _is_there(self.own_key) else ()
+
     def next_root(self) -> Root:
         """The draft, or else the trusted root as the next version would be without any change.
 
@@ -200,37 +246,48 @@ class Rotation:
             Unwritable: when it cannot be written; the signatures that are left may be of no draft then.
         """
         if not _is_there(self.path) or _read(self.path) != root.encode():
-            try:
-                self.signatures.unlink(missing_ok=True)
-            except OSError as exc:
-                raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
-            write_file(self.path, root.encode())
+            with self._written():
+                try:
+                    self.signatures.unlink(missing_ok=True)
+                except OSError as exc:
+                    raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
+                write_file(self.path, root.encode())
 
     def sign(self, signers: Iterable[Signer]) -> Signed:
         """Add signatures, and trust the draft when they are enough.
 
         Raises:
             NotARootKey: when a signer holds the root role neither of the trusted root nor of the draft.
+            InvalidDocument: when the draft has expired.
+            NoRootKey: when nobody signs, and the signatures that are there do not suffice.
             MirrorError: as ``Signer.sign``, ``check_successor`` and ``TrustStore.add_root``.
         """
         if done := self.finished():
             return done
         before, root = self.store.load_root(), self.next_root()
+        check_lasting(root)
         self.draft(root)
         document = root.encode()
         holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
         found = dict.fromkeys(sshsig.split(_read(self.signatures))) if _is_there(self.signatures) else {}
+        signers = tuple(signers)
         for signer in signers:
             if signer.public not in [key.public for key in holders]:
                 raise NotARootKey(signer.public.fingerprint, tuple(map(str, holders)))
             found[signer.sign(document, NAMESPACE)] = None  # ed25519: the same key makes the same block
-        write_file(self.signatures, b"".join(found))
         shortfalls = _shortfalls(before, root, document, tuple(found))
+        if shortfalls and not signers:
+            raise NoRootKey(str(self.own_key), str(self.path))
+        with self._written():
+            write_file(self.signatures, b"".join(found))
         if not shortfalls:
             check_successor(before, document, b"".join(found))
             self.store.add_root(document, b"".join(found))
             self._forget()
         return Signed(root, not shortfalls, shortfalls, self.path)
+
+    def _written(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._is_sent else written_here()
 
     def finished(self) -> Signed | None:
         """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""

@@ -31,7 +31,7 @@ from mirror.core.system.durable import facts_of, remove_leftovers
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.root import NAMESPACE as ROOT_NAMESPACE
 from mirror.core.trust.root import Key, Role, Root
-from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.truststore import TrustStore, written_here
 
 AskPassphrase = Callable[[Path], bytes]
 """Asks a person for the passphrase of a key file."""
@@ -133,9 +133,8 @@ def ensure_builder(
     """
     builder_path, root_path = store.keys / "builder", root_key or store.keys / "root"
     for path in (builder_path, store.keys / "root"):
-        remove_leftovers(
-            path
-        )  # where a file system knows no files without a name, a killed run may leave a second copy
+        with written_here():  # where a file system knows no files without a name, a killed run may leave a second copy
+            remove_leftovers(path)
     if store.has_root():
         root = store.load_root()
         if not keys and not facts_of(builder_path):
@@ -150,7 +149,8 @@ def ensure_builder(
     root_signer = load_signer(root_key, ask) if root_key else None
     ours = tuple(path for path, given in ((root_path, root_key), (builder_path, keys)) if not given)
     for path in ours:
-        _make(path)
+        with written_here():
+            _make(path)
     root_signer = root_signer or load_signer(root_path, ask)
     builders = named or [load_signer(builder_path, ask)]
     root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", builders[0].public),), 1))

@@ -40,7 +40,7 @@ from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
-from mirror.core.trust.quorum import MAX_SIGNATURES, ThresholdNotMet
+from mirror.core.trust.quorum import MAX_SIGNATURES, PACK_AGAIN, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MAX_ROOT_BYTES
 from mirror.core.trust.sidecars import Sidecars, find_sidecars, signing_command
 
@@ -164,6 +164,9 @@ class Bundle:
         signatures = (*self.signatures, *approvals)
         try:
             self.signers = trust.check_manifest(self.manifest_bytes, signatures, self.root, required=required)
+        except UnknownSigner as exc:
+            exc.hint = PACK_AGAIN
+            raise
         except ThresholdNotMet as exc:
             raise ThresholdNotMet(exc.document, exc.shortfalls, signing_command(self.path)) from exc
         manifest = Manifest.parse(self.manifest_bytes)

@@ -25,6 +25,15 @@ MAX_SIGNATURES = 16
 """More are not read (SECURITY.md T8)."""
 
 
+PACK_AGAIN = (
+    "No builder of the trusted root has signed this: somebody else packed it, or the builder's key was taken out of the root "
+    "since (compare `mirror trust show` on both machines). `mirror approve` does not make up for that: if it is still wanted, a "
+    "builder whom the root names packs it again from the same lock, `mirror bundle NAME --key KEY` (a layer: `mirror cache "
+    "pack --key KEY`), and approvers sign that one."
+)
+"""What helps where approvals cannot."""
+
+
 class NotSigned(MirrorError):
     """A document came without any signature.
 
@@ -124,7 +133,9 @@ class ThresholdNotMet(MirrorError):
     command: str = ""
 
     def __post_init__(self) -> None:
-        if self.command:
+        if self.command and any(one.role == "builder" and not one.signed for one in self.shortfalls):
+            self.hint = PACK_AGAIN
+        elif self.command:
             self.hint = (
                 f"Each of those who are missing signs with `{self.command}` (its --help tells how with ssh-keygen alone); "
                 "carry the files that are written beside the bundle with it."

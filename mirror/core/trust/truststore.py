@@ -3,8 +3,9 @@
 ``mirror.core.trust.chain`` checks that one root follows another, ``mirror.core.trust.verdict`` that a manifest is signed as a
 root asks; ``mirror.core.trust.ownership`` is the rule of whose the store is.
 
-Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a store that
-cannot be read, or that is not this user's alone, is an error, never an empty store.
+Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a first trust
+stands whole or not at all, so that no root below the confirmed one is ever trusted alone; a store that cannot be read, or that
+is not this user's alone, is an error, never an empty store.
 
 Example::
 
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import facts_of, make_private_directory, write_file
@@ -234,17 +235,42 @@ class TrustStore:
         # (3) Each is a root that follows the one before.
         whole = (*trusted, *documents[len(trusted) :])
         roots = check_chain(whole)
-        for version in range(len(trusted) + 1, len(whole) + 1):
-            self._save(version, *whole[version - 1])
+        with written_here():
+            make_private_directory(self._roots)
+            with self._opened() as place:  # what would not be believed afterwards is not written either
+                if trusted:
+                    for version in range(len(trusted) + 1, len(whole) + 1):
+                        self._write(place, version, *whole[version - 1])
+                else:
+                    self._establish(place, whole)
         return roots[-1]
 
-    def _save(self, version: int, document: bytes, signatures: bytes) -> None:
+    def _establish(self, roots: int, whole: Documents) -> None:
+        """Trust a first chain: without version 1 nothing is trusted here, and so it is written after those that follow it."""
+        self._clear(roots)  # what a run that was killed has left; a version of another chain is none of this one
+        try:
+            for version in range(len(whole), 0, -1):
+                self._write(roots, version, *whole[version - 1])
+        except BaseException:
+            with contextlib.suppress(OSError, Unwritable):
+                if not facts_of("1.json", roots):  # else it stands, and only that it lasts could not be made sure of
+                    self._clear(roots)
+            raise
+
+    def _write(self, roots: int, version: int, document: bytes, signatures: bytes) -> None:
         document_path, signatures_path = self._paths(version)
-        make_private_directory(document_path.parent)
-        with self._opened() as roots:  # what would not be believed afterwards is not written either
-            write_file(signatures_path, signatures, directory=roots)
-            # Last: it is the document that says that a root is trusted.
-            write_file(document_path, document, directory=roots)
+        write_file(signatures_path, signatures, directory=roots)
+        # Last: it is the document that says that a root is trusted.
+        write_file(document_path, document, directory=roots)
+
+    def _clear(self, roots: int) -> None:
+        """Remove roots of which none is trusted."""
+        try:
+            for name in map(Path, os.listdir(roots)):
+                if name.suffix in (".json", ".sig") and whole_number(name.stem) is not None:
+                    os.unlink(name, dir_fd=roots)
+        except OSError as exc:
+            raise Unwritable(place_of(exc, self._roots), exc.strerror or str(exc)) from exc
 
     def _versions(self, roots: int) -> int:
         """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
@@ -283,6 +309,16 @@ class TrustStore:
 
     def _paths(self, version: int) -> tuple[Path, Path]:
         return self._roots / f"{version}.json", self._roots / f"{version}.sig"
+
+
+@contextmanager
+def written_here() -> Iterator[None]:
+    """What cannot be written in the block was to be written into a trust store: say how another one is named."""
+    try:
+        yield
+    except Unwritable as exc:
+        exc.hint = "Free space there or get the right to write, or keep the trust store elsewhere: set MIRROR_HOME to a directory."
+        raise
 
 
 def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,6 +42,12 @@ WARNING: ONE PERSON HOLDS EVERYTHING. The private keys of the root and of the bu
   {files}
 Whoever gets these files decides what the closed hosts install. Back up the root's key, then keep it off this machine:
 it is needed again only to change who is trusted."""
+
+
+_UNCHANGED = """\
+nothing to change, and nothing was signed: root version {version} is the newest, and no draft differs from it
+a change is asked for with --expires or --threshold, or drafted with `mirror trust add KEY.pub --role ROLE` or
+`mirror trust remove NAME`"""
 
 
 def configure(subparsers: Any) -> None:
@@ -113,7 +120,8 @@ def _declare_rotate(actions: Any) -> argparse.ArgumentParser:
         "rotate",
         help="sign the next root (connected machine)",
         description="Sign the draft of the next root with the root keys that are here. When enough have signed, it is "
-        "trusted here and travels in the next bundle; else it says who is missing.",
+        "trusted here and travels in the next bundle; else it says who is missing. Where nothing would change, nothing is "
+        "signed; where no root key is, the draft is kept for those who have one.",
     )
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a draft that another holder sent")
     parser.add_argument(
@@ -173,9 +181,12 @@ def _moment(text: str) -> int:
     if text == "never":
         return 0
     try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp())
+        moment = int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp())
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD or 'never', got {text!r}") from exc
+    if moment <= time.time():
+        raise argparse.ArgumentTypeError(f"expected a day to come or 'never', got {text}, which began at {utc(moment)}")
+    return moment
 
 
 def run(args: argparse.Namespace) -> int:
@@ -226,7 +237,7 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
 
 def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     _need_connected("rotate")
-    from mirror.connected.signing.rotation import Rotation, changes, with_threshold
+    from mirror.connected.signing.rotation import Rotation, Signed, changes, check_lasting, with_threshold
     from mirror.connected.signing.signers import load_signer
 
     rotation = Rotation(store, args.file)
@@ -237,13 +248,20 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
         root = with_threshold(root, role, number)
     if args.expires is not None:
         root = replace(root, expires=args.expires or None)
-    rotation.draft(root)
     before = store.load_root()
     told = changes(before, root)
+    if not told and not args.file:
+        if not args.json:
+            print(_UNCHANGED.format(version=before.version))
+            return 0
+        return _tell_signed(Signed(before, True, (), rotation.path), (), store, as_json=True)
+    check_lasting(root)
+    rotation.draft(root)
+    keys = args.key or rotation.own_keys()
     if not args.json:
-        print(f"signing root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}")
-    own = store.keys / "root"
-    signed = rotation.sign([load_signer(key) for key in args.key or ([own] if own.exists() else [])])
+        what = "signing" if keys else "drafted"
+        print(f"{what} root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}")
+    signed = rotation.sign([load_signer(key) for key in keys])
     return _tell_signed(signed, told, store, args.json)
 
 
@@ -304,7 +322,10 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
 
 
 def _print_roles(root: Root) -> None:
-    print(f"  version   {root.version}, expires {'never' if root.expires is None else utc(root.expires)}")
+    expiry = "expires never" if root.expires is None else f"expires {utc(root.expires)}"
+    if root.expires is not None and root.expires <= time.time():
+        expiry = f"EXPIRED {utc(root.expires)}: nothing is trusted by it"
+    print(f"  version   {root.version}, {expiry}")
     for name, role in root.roles():
         print(f"  {name:<9} {role.threshold} of {len(role.keys)}  {', '.join(map(str, role.keys)) or '-'}")
 

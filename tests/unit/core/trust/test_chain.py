@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.signatures.sshsig import SignatureMismatch
+from mirror.core.system.durable import write_file
+from mirror.core.trust import truststore
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, continued
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
-from mirror.core.trust.truststore import OtherRootTrusted, TrustStore, UnconfirmedRoot
+from mirror.core.trust.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import RootExpired
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role, sign_root, trust_store
@@ -101,6 +104,77 @@ def test_a_new_host_trusts_a_chain_by_the_fingerprint_of_any_root_in_it(tmp_path
         TrustStore(tmp_path / "none").add_chain(CHAIN)
     with pytest.raises(UnconfirmedRoot):
         trust_store(tmp_path / "mirror").add_chain(CHAIN, "0" * 64)
+
+
+class Stopped(BaseException):
+    """Ctrl-C, or whatever else ends a run that no handler of errors sees."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, number: int, fault: BaseException | None) -> None:
+    """Let the manieth write into a store fail; without a fault, kill the process there."""
+    calls = iter(range(1, 100))
+
+    def write(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
+        if next(calls) < number:
+            write_file(path, data, mode, directory)
+        elif fault:
+            raise fault
+        else:
+            os._exit(9)
+
+    monkeypatch.setattr(truststore, "write_file", write)
+
+
+FULL = "No space left on device"
+
+
+@pytest.mark.parametrize("number", range(1, 2 * len(CHAIN) + 1))
+@pytest.mark.parametrize("fault", [Unwritable("roots/N", FULL), Stopped(), None], ids=["full disk", "Ctrl-C", "kill"])
+def test_a_first_trust_stands_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, fault: BaseException | None
+) -> None:
+    store = TrustStore(tmp_path / "mirror")
+    stop_at(monkeypatch, number, fault)
+    if fault:
+        with pytest.raises(type(fault)):
+            store.add_chain(CHAIN, THIRD.fingerprint)
+        assert list((store.directory / "roots").iterdir()) == []
+    elif (child := os.fork()) == 0:
+        try:
+            store.add_chain(CHAIN, THIRD.fingerprint)
+        finally:
+            os._exit(0)
+    else:
+        assert os.waitpid(child, 0)[1] == 9 << 8
+    monkeypatch.undo()
+    assert not store.has_root()
+    with pytest.raises(NoTrustedRoot):
+        store.load_root()
+    # What is there of it is nothing to whoever trusts a chain that ends earlier, or the same again.
+    assert store.add_chain(CHAIN[:1], FIRST.fingerprint) == FIRST
+    assert store.load_root() == FIRST
+    assert store.add_chain(CHAIN) == store.load_root() == THIRD
+
+
+def test_a_root_that_was_left_by_a_killed_run_is_no_part_of_another_chain(tmp_path: Path) -> None:
+    store, other = trust_store(tmp_path / "mirror"), make_root(builder=role("eve"))
+    store.add_chain(CHAIN)
+    (store.directory / "roots" / "1.json").unlink()
+    assert store.add_root(*sign_root(other), other.fingerprint) == store.load_root() == other
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_what_is_trusted_already_is_kept_whatever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    store = trust_store(tmp_path / "mirror")
+    stop_at(monkeypatch, number, Unwritable("roots/N", FULL))
+    with pytest.raises(Unwritable) as caught:
+        store.add_chain(CHAIN, THIRD.fingerprint)
+    assert "set MIRROR_HOME" in caught.value.hint
+    monkeypatch.undo()
+    assert store.load_root() == (FIRST, SECOND)[number > 2]  # as far as its holders' signatures lead
+    assert store.add_chain(CHAIN) == store.load_root() == THIRD
 
 
 @pytest.mark.group(71)

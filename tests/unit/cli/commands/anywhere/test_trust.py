@@ -3,14 +3,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mirror.cli.commands.anywhere import trust
+from mirror.cli.main import main
+from mirror.connected.signing.rotation import NoRootKey
+from mirror.core.errors import InvalidDocument
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
@@ -202,11 +207,100 @@ def test_a_draft_that_others_must_sign_says_who(
     root = make_root(root=role("ann", "ben", threshold=2))
     TrustStore(mirror_home).add_root(*sign_root(root, ("ann", "ben")), root.fingerprint)
     ann = write_private_key(tmp_path / "ann", "ann")
-    assert run("rotate", "--key", ann) == 0
+    assert run("rotate", "--key", ann, "--expires", "2099-01-01") == 0
     out = capsys.readouterr().out
-    assert "signing root version 2; after version 1, no change" in out
+    assert "signing root version 2; after version 1, it expires 2099-01-01T00:00:00Z, not never" in out
     assert "it needs 2 holders of root version 1, has 1 (ann), missing ben" in out
     assert f"send them {mirror_home}/next-root.json and {mirror_home}/next-root.sig" in out
+
+
+def test_a_rotation_without_a_change_signs_nothing(mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("init")
+    public = mirror_home / "alice.pub"
+    public.write_text(key("alice").public.openssh() + "\n")
+    run("add", public, "--role", "approver")
+    run("rotate")
+    capsys.readouterr()
+    for words in ((), ("--expires", "never"), ("--threshold", "builder=1")):
+        assert run("rotate", *words) == 0
+        assert capsys.readouterr().out.startswith(
+            "nothing to change, and nothing was signed: root version 2 is the newest"
+        )
+        assert run("rotate", *words, "--json") == 0
+        facts = result(capsys)
+        assert (facts["version"], facts["trusted"], facts["missing"], facts["changes"]) == (2, True, [], [])
+    run("remove", "alice")
+    run("add", public, "--role", "approver")  # taken back: a draft that differs in nothing
+    assert run("rotate") == 0
+    assert TrustStore(mirror_home).load_root().version == 2
+
+
+@pytest.mark.parametrize("holders", ["ours", "others"])
+def test_a_rotation_where_no_root_key_is_names_it_and_keeps_the_draft(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], holders: str
+) -> None:
+    if holders == "ours":
+        run("init")
+        backup = (mirror_home / "keys" / "root").rename(tmp_path / "backup")
+    else:
+        trust_store(mirror_home)
+        backup = write_private_key(tmp_path / "held", "root")
+    draft = mirror_home / "next-root.json"
+    assert main(["trust", "rotate", "--expires", "2099-01-01"]) == NoRootKey.exit_code
+    out, err = capsys.readouterr()
+    assert "drafted root version 2; after version 1, it expires 2099-01-01T00:00:00Z, not never\n" in out
+    assert f"nothing was signed: there is no root key here, for {mirror_home}/keys/root is missing" in err
+    assert "with --key FILE" in err
+    assert f"send them {draft}; they run `mirror trust rotate FILE`" in err
+    assert TrustStore(mirror_home).load_root().version == 1
+    if holders == "others":
+        sent = shutil.copy(draft, tmp_path)
+        assert run("rotate", sent, "--key", backup) == 0  # at the holder's, who trusts the same root here
+        return
+    assert main(["trust", "rotate", "--key", str(backup)]) == 0
+    assert TrustStore(mirror_home).load_root().version == 2
+
+
+def test_signatures_that_came_back_are_enough_where_no_root_key_is(mirror_home: Path) -> None:
+    root = make_root(version=2, expires=4_000_000_000)
+    trust_store(mirror_home)
+    (mirror_home / "next-root.json").write_bytes(root.encode())
+    (mirror_home / "next-root.sig").write_bytes(sign_root(root)[1])
+    assert run("rotate") == 0
+    assert TrustStore(mirror_home).load_root() == root
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "1970-01-01", "1969-12-31", time.strftime("%Y-%m-%d", time.gmtime())])
+def test_no_root_is_made_that_has_expired(mirror_home: Path, day: str, capsys: pytest.CaptureFixture[str]) -> None:
+    trust_store(mirror_home)
+    with pytest.raises(SystemExit):
+        run("rotate", "--expires", day)
+    assert f"expected a day to come or 'never', got {day}" in capsys.readouterr().err
+    assert not (mirror_home / "next-root.json").exists()
+
+
+def test_an_expired_root_is_shown_as_such_and_hands_its_date_to_no_other(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust_store(mirror_home, make_root(expires=1_600_000_000))
+    held = write_private_key(tmp_path / "held", "root")
+    run("show")
+    assert "version   1, EXPIRED 2020-09-13T12:26:40Z: nothing is trusted by it\n" in capsys.readouterr().out
+    for words in (("--threshold", "builder=1"), ()):
+        sent = tmp_path / "sent.json"
+        sent.write_bytes(make_root(version=2, expires=1_600_000_000).encode())
+        with pytest.raises(InvalidDocument, match="expected a time to come, got 2020-09-13T12:26:40Z") as caught:
+            run("rotate", sent, "--key", held, *words)
+        assert "`mirror trust rotate --expires YYYY-MM-DD`" in caught.value.hint
+    public = tmp_path / "alice.pub"
+    public.write_text(key("alice").public.openssh() + "\n")
+    run("add", public, "--role", "approver")  # it may be drafted, but not signed without another date
+    with pytest.raises(InvalidDocument):
+        run("rotate", "--key", held)
+    assert run("rotate", "--key", held, "--expires", "2099-01-01") == 0
+    capsys.readouterr()
+    run("show")
+    assert "version   2, expires 2099-01-01T00:00:00Z\n" in capsys.readouterr().out
 
 
 def test_ssh_keygen_takes_what_export_prints(

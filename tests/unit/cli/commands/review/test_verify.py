@@ -11,7 +11,7 @@ from mirror.cli.main import main
 from mirror.core.trust.sidecars import APPROVED, REJECTED
 from mirror.review.decisions.approval import decide
 from tests.support.bundles import BundleSimulator
-from tests.support.keys import make_root, role, signer, trust_store
+from tests.support.keys import make_root, role, sign_root, signer, trust_store, write_private_key
 
 ROOT = make_root(builder=role("builder", "bea", threshold=2), approver=role("alice", threshold=1))
 
@@ -36,6 +36,34 @@ def test_what_lacks_signatures_is_intact_and_not_ok(bundle: Path, capsys: pytest
     )
     assert "needs 2 builders, has 1 (builder), missing bea; needs 1 approver, has none, missing alice" in err
     assert f"hint: Each of those who are missing signs with `mirror approve {bundle} --key KEY`" in err
+
+
+@pytest.mark.parametrize("approved", [False, True], ids=["of the builder alone", "approved"])
+def test_what_no_builder_of_the_root_signed_is_to_be_packed_again(
+    tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str], approved: bool
+) -> None:
+    """The builder's key was rotated: signing beside it is refused alike, so no command may send its user there."""
+    before = make_root(approver=role("alice"))
+    after = make_root(builder=role("bea"), approver=role("alice"), version=2)
+    store = trust_store(mirror_home, before)
+    simulator = BundleSimulator()
+    simulator.root = before
+    simulator.add("meta/a.txt", b"content of a")
+    old = simulator.write(tmp_path / "b.tar")
+    if approved:
+        decide(old, before, APPROVED, signer("alice").sign, "", 1)
+    store.add_root(*sign_root(after))
+    bea = write_private_key(tmp_path / "bea", "bea")
+    for words in (("verify",), ("approve", "--key", str(bea)), ("install", "--prefix", str(tmp_path / "p"))):
+        assert main([words[0], str(old), *words[1:]]) == (38 if approved else 37)
+        err = capsys.readouterr().err
+        assert "`mirror approve` does not make up for that" in err
+        assert "packs it again from the same lock, `mirror bundle NAME --key KEY`" in err
+        assert "signs with" not in err
+    simulator.chain, simulator.signers = (sign_root(before), sign_root(after)), ("bea",)
+    simulator.write(old)
+    decide(old, after, APPROVED, signer("alice").sign, "", 2)
+    assert main(["verify", str(old)]) == 0
 
 
 def test_what_all_have_signed_is_ok_and_what_one_refused_is_not(
