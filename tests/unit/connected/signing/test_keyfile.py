@@ -142,7 +142,7 @@ def test_dos_line_ends_are_refused_in_both_halves(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
 def test_other_kinds_of_keys_are_refused(tmp_path: Path, kind: str) -> None:
     keygen("-q", "-t", kind, "-N", "", "-f", tmp_path / "id")
-    assert problem(tmp_path / "id").startswith("expected an ssh-ed25519 key, got b'")
+    assert problem(tmp_path / "id").startswith("expected an ssh-ed25519 key, got '")
     assert problem(tmp_path / "id.pub").startswith("expected a key of type ssh-ed25519, got '")
 
 
