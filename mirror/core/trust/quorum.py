@@ -24,7 +24,6 @@ from mirror.core.trust.root import Role, Root
 MAX_SIGNATURES = 16
 """More are not read (SECURITY.md T8)."""
 
-
 PACK_AGAIN = (
     "No builder of the trusted root has signed this: somebody else packed it, or the builder's key was taken out of the root "
     "since (compare `mirror trust show` on both machines). `mirror approve` does not make up for that: if it is still wanted, a "
