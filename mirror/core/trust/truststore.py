@@ -317,7 +317,9 @@ def written_here() -> Iterator[None]:
     try:
         yield
     except Unwritable as exc:
-        exc.hint = "Free space there or get the right to write, or keep the trust store elsewhere: set MIRROR_HOME to a directory."
+        exc.hint = (
+            "Free space there, get the right to write, or set MIRROR_HOME to a directory that is to be the trust store."
+        )
         raise
 
 
