@@ -24,11 +24,10 @@ from mirror.core.trust.root import Role, Root
 MAX_SIGNATURES = 16
 """More are not read (SECURITY.md T8)."""
 
-
 PACK_AGAIN = (
     "No builder of the trusted root has signed this: somebody else packed it, or the builder's key was taken out of the root "
-    "since (compare `mirror trust show` on both machines). `mirror approve` does not make up for that: if it is still wanted, a "
-    "builder whom the root names packs it again from the same lock, `mirror bundle NAME --key KEY` (a layer: `mirror cache "
+    "since (compare `mirror trust show` on both machines). `mirror approve` does not make up for that: if it is still wanted, "
+    "a builder whom the root names packs it again from the same lock, `mirror bundle NAME --key KEY` (a layer: `mirror cache "
     "pack --key KEY`), and approvers sign that one."
 )
 """What helps where approvals cannot."""

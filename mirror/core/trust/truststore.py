@@ -270,7 +270,7 @@ class TrustStore:
                 if name.suffix in (".json", ".sig") and whole_number(name.stem) is not None:
                     os.unlink(name, dir_fd=roots)
         except OSError as exc:
-            raise Unwritable(place_of(exc, self._roots), exc.strerror or str(exc)) from exc
+            raise Unwritable(str(self._roots / place_of(exc, "")), exc.strerror or str(exc)) from exc
 
     def _versions(self, roots: int) -> int:
         """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
@@ -317,7 +317,9 @@ def written_here() -> Iterator[None]:
     try:
         yield
     except Unwritable as exc:
-        exc.hint = "Free space there or get the right to write, or keep the trust store elsewhere: set MIRROR_HOME to a directory."
+        exc.hint = (
+            "Free space there, get the right to write, or set MIRROR_HOME to a directory that is to be the trust store."
+        )
         raise
 
 

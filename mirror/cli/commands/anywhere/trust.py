@@ -43,7 +43,6 @@ WARNING: ONE PERSON HOLDS EVERYTHING. The private keys of the root and of the bu
 Whoever gets these files decides what the closed hosts install. Back up the root's key, then keep it off this machine:
 it is needed again only to change who is trusted."""
 
-
 _UNCHANGED = """\
 nothing to change, and nothing was signed: root version {version} is the newest, and no draft differs from it
 a change is asked for with --expires or --threshold, or drafted with `mirror trust add KEY.pub --role ROLE` or
