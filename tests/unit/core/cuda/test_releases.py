@@ -31,20 +31,6 @@ def test_the_patch_releases_of_a_release_are_known_oldest_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("versions", "releases"),
-    [
-        ({"nvcc": "12.6.85", "cudart": "12.6.77", "cccl": "12.6.77"}, ("12.6.3",)),
-        ({"nvcc": "12.8.93", "cudart": "12.8.90"}, ("12.8.1", "12.8.2")),
-        ({"nvcc": "12.8.93", "cublas": "12.8.5.5", "nvtx": "1"}, ("12.8.2",)),
-        ({"nvcc": "12.8.61", "cudart": "12.8.90"}, ()),
-        ({"cusparse": "12.6.3.3"}, ("13.0.1", "13.0.2", "13.0.3")),
-    ],
-)
-def test_the_releases_that_hold_some_versions_are_found(versions: dict[str, str], releases: tuple[str, ...]) -> None:
-    assert cudarelease.fitting_releases(versions) == releases
-
-
-@pytest.mark.parametrize(
     ("release", "gcc", "floor", "native"),
     [
         ("12.4", 13, "525.60.13", "550.54.14"),
