@@ -95,6 +95,24 @@ def test_the_page_is_short_and_holds_the_logs_error(
     assert "error     fatal error: nv/target: No such file or directory" in lines
 
 
+def test_the_pages_error_is_that_of_the_logs_first_finding(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def error(text: str) -> str:
+        (tmp_path / "server.log").write_text(text)
+        main(["doctor", "--page", "--log", str(tmp_path / "server.log")])
+        return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("error "))
+
+    missing = "ModuleNotFoundError: No module named 'numpy_nope'"
+    assert error(f'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n{missing}\n').endswith(
+        missing
+    )
+    assert error("listening on :8000, 0 errors\n") == (
+        "error     none: the server answered (line 1); no line of 1 says that something failed"
+    )
+    assert error("") == "error     none: the log is empty (0 bytes)"
+
+
 def test_a_log_is_explained_from_a_file_and_from_standard_input(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
