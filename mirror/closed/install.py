@@ -27,7 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from mirror.closed import preflight
 from mirror.closed.building import Building
@@ -46,6 +46,7 @@ from mirror.closed.venv.interpreter import find_interpreter
 from mirror.closed.warm.carried import refuse_layer
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
+from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
@@ -86,6 +87,31 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """Another generation than the bundle's: the one that was current before, or is.
+
+    Attributes:
+        id: its name.
+        number: as people name it; 0 of none that was ever complete.
+        name, sequence: of the bundle that it came from; the name is empty where its receipt cannot be read.
+        problem: what is wrong with that receipt; empty when nothing is.
+        was_chosen: whether somebody rolled back to it.
+        reason: why they did; empty when they gave none.
+    """
+
+    id: str
+    number: int
+    name: str
+    sequence: int
+    problem: str = ""
+    was_chosen: bool = False
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
 class Installed:
     """What ``install`` did.
 
@@ -97,6 +123,8 @@ class Installed:
         is_current: whether it is current; what was only prepared, and a repair of one that is not, leave current what is.
         soundness: of the generation that a repair looked at: it was built anew unless all of it was as installed; None when
             it was no repair.
+        before: the generation whose place it took as the current one; None when there was none, or nothing was switched.
+        current: the generation that is current, where it is another one; None when none is.
     """
 
     receipt: Receipt
@@ -105,6 +133,8 @@ class Installed:
     number: int = 0
     is_current: bool = True
     soundness: Soundness | None = None
+    before: Neighbour | None = None
+    current: Neighbour | None = None
 
 
 def install(
@@ -166,13 +196,14 @@ class _Job:
         host, plan = self._plan()
         self._verify()
         with self.prefix.lock() as lock:
+            before = self._pointed_to()
             found = self._check_upgrade()  # another run may have been faster
             chosen = found or self._build(plan, host, lock)
             if self.options.prepare:
                 self._note_prepared(chosen)
             else:
                 self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
-        return self._told(chosen, was_installed=found is not None)
+        return self._told(chosen, was_installed=found is not None, before=before)
 
     def repair(self) -> Installed:
         damaged = self._newest_build()
@@ -182,14 +213,14 @@ class _Job:
             return replace(self._chosen_again(damaged), soundness=soundness)
         host, plan = self._plan()
         with self.prefix.lock() as lock:
-            newest = self._newest_build()
+            before, newest = self._pointed_to(), self._newest_build()
             if newest == damaged:  # else another run has repaired it meanwhile
                 newest = self._build(plan, host, lock, damaged.name)
                 takes_over, action = self._takes_over(damaged), "prepared" if self._waits(damaged) else "installed"
                 record(self.prefix, action, newest, self.now, f"repair of {damaged.name}")
                 if takes_over:
                     self.prefix.activate(newest)
-        return replace(self._told(newest, was_installed=False), soundness=soundness)
+        return replace(self._told(newest, was_installed=False, before=before), soundness=soundness)
 
     def _check_upgrade(self) -> Generation | None:
         older = bool(self.options.allow_older.strip())  # blanks are no reason
@@ -249,10 +280,12 @@ class _Job:
         if not has_manifest(generation):
             with self.prefix.lock():
                 write_file(generation.manifest, self.bundle.manifest_bytes)
+        before = None
         if self.prefix.current() != generation:
             with self.prefix.lock():
+                before = self._pointed_to()
                 self._activate("made-current", generation, self.options.allow_older)
-        return self._told(generation, was_installed=True)
+        return self._told(generation, was_installed=True, before=before)
 
     def _waits(self, generation: Generation) -> bool:
         """Whether it was only prepared: a repair of it is no more than that."""
@@ -269,11 +302,43 @@ class _Job:
             return self._made_current(generation)
         return self._told(generation, was_installed=True)
 
-    def _told(self, generation: Generation, was_installed: bool) -> Installed:
+    def _pointed_to(self) -> Neighbour | None:
+        """What ``current`` leads to now; what happened to it is written over when another one takes its place."""
+        pointed = self.prefix.pointed_to()
+        return _neighbour(self.prefix, pointed) if pointed else None
+
+    def _told(self, generation: Generation, was_installed: bool, before: Neighbour | None = None) -> Installed:
         stack = read_stack(self.prefix)
+        receipt, now = read_receipt(generation), self._pointed_to()
         is_current = stack.current == generation
-        receipt = read_receipt(generation)
-        return Installed(receipt, self.prefix.root, was_installed, stack.number(generation), is_current)
+        return Installed(
+            receipt,
+            self.prefix.root,
+            was_installed,
+            stack.number(generation),
+            is_current,
+            before=before if is_current and before and before.id != generation.name else None,
+            current=None if is_current else now,
+        )
+
+
+def _neighbour(prefix: Prefix, generation: Generation) -> Neighbour:
+    event = last_events(prefix).get(generation.name)
+    was_chosen = event is not None and event.action == "rolled-back"
+    name, problem = "", ""
+    try:
+        name = read_receipt(generation).name
+    except MirrorError as exc:
+        problem = str(exc)
+    return Neighbour(
+        generation.name,
+        read_stack(prefix).number(generation),
+        name,
+        generation.identity.sequence,
+        problem,
+        was_chosen,
+        event.reason if event and was_chosen else "",
+    )
 
 
 def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Manifest:

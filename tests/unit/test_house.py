@@ -99,7 +99,8 @@ FLOORS = {
         "layout", "signaturearea", "manifest", "dossier", "writer", "volumes", "delta", "reader", "offered_roots",
     ),
     "core/logs": (
-        "finding", "layers", "logtext", "origin", "suspects", "compilerwords", "symptom", "symptoms", "rules", "explained",
+        "finding", "layers", "logtext", "origin", "calm", "suspects", "compilerwords", "symptom", "symptoms", "rules",
+        "explained",
     ),
     "closed/doctor": (
         "host", "installed", "trial", "facts", "detect", "here", "machine", "stack", "checkup", "page",

@@ -26,6 +26,7 @@ from mirror.closed.prefix.generations import generation_at
 from mirror.closed.prefix.receipt import Receipt
 from mirror.core.errors import MirrorError
 from mirror.core.logs.finding import PROBLEM, Finding
+from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, LOADER, MAY_BE, PACKAGE, TOOLKIT
 from mirror.core.progress import SILENT, Progress
 
 
@@ -77,8 +78,24 @@ def examine(
     facts = read_facts(environment, variables, receipt, progress)
     findings = [*judge_machine(facts), *judge_stack(facts, progress)]
     generation = generation_at(environment.generation) if environment else None
-    if generation and not quick:
-        findings += guarded("files", judge_files(generation, progress))
+    files = list(guarded("files", judge_files(generation, progress))) if generation and not quick else []
+    findings += files
     if environment and not quick:
-        findings += guarded("self-test", try_out(environment, facts.host, progress))
+        damaged = next((finding for finding in files if finding.level == PROBLEM), None)
+        tried = guarded("self-test", try_out(environment, facts.host, progress))
+        findings += [_of_damage(finding, damaged) if damaged else finding for finding in tried]
     return Checkup(facts, tuple(findings))
+
+
+_CARRIED = (PACKAGE, TOOLKIT, COMPILER, LINKER, LOADER, CACHE, DISK, "self-test")
+"""Layers whose files the generation holds; a finding's subject where its words are of no layer."""
+
+
+def _of_damage(failed: Finding, damaged: Finding) -> Finding:
+    """A failed check of a generation whose files are not as installed: what it lacks is carried, so it has one remedy."""
+    if failed.level != PROBLEM or (failed.layer or failed.subject) not in _CARRIED:
+        return failed
+    what = failed.what.partition(": ")[0]
+    cause = f"it may come of the files that are not as installed ({damaged.what})"
+    fix = f"{damaged.fix}; when that is done, 'mirror doctor' again"
+    return Finding(PROBLEM, "self-test", what, cause, failed.proof, fix, certainty=MAY_BE)

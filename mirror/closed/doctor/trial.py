@@ -33,7 +33,7 @@ def context_of(environment: Environment | None) -> Context:
     if environment is None:
         return Context()
     release = environment.manifest.target.cuda
-    return Context(release, _packages(environment), environment.cuda_home, f"{environment.generation}/env.sh")
+    return Context(release, _packages(environment), environment.cuda_home, str(environment.script))
 
 
 def _packages(environment: Environment) -> tuple[str, ...]:

@@ -129,6 +129,13 @@ class Environment:
         return self.generation / "venv"
 
     @property
+    def script(self) -> Path:
+        """The ``env.sh`` to source: below ``current`` where that is this generation, for it stays right after an upgrade."""
+        current = self.generation.parents[1] / "current"
+        is_current = os.path.realpath(current) == str(self.generation)
+        return (current if is_current else self.generation) / "env.sh"
+
+    @property
     def cuda_home(self) -> Path | None:
         """The toolkit, when the bundle carries one."""
         return self.generation / "cuda" if self.manifest.carries_toolchain else None

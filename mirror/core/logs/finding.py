@@ -19,6 +19,9 @@ GOOD, NOTE, WARNING, PROBLEM = "good", "note", "warning", "problem"
 LEVELS = (GOOD, NOTE, WARNING, PROBLEM)
 """In order of weight. A note is worth knowing, a warning may hurt, a problem will."""
 
+VERSIONS = "ls $(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')"
+"""A command that lists the packages of the Python that runs, with their versions; a venv need not have pip."""
+
 
 @dataclass(frozen=True)
 class Finding:

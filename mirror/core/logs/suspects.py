@@ -16,6 +16,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from mirror.core.logs.calm import is_request, uncounted
 from mirror.core.logs.logtext import Block
 
 _ALARMS = (
@@ -28,7 +29,7 @@ _FIRST, _LAST = 6, 4
 _A_BLOCK = 8
 """Of each block only so many lines of one alarm are looked at: a log that is all errors is no slower."""
 
-_WIDTH = 240
+_WIDTH, _LOOKED_AT = 240, 4000
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ class Suspects:
 
     def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> int:
         number, start, end = block.line(at)
-        if number not in found and not _CALM.search(block.text, start, min(end, start + 120)):
+        if (
+            number not in found
+            and not _CALM.search(block.text, start, min(end, start + 120))
+            and _is_alarming(block.text[start : min(end, start + _LOOKED_AT)])
+        ):
             found[number] = Suspect(number, shown(block.text, at, start, end))
         return end
 
@@ -80,6 +85,13 @@ class Suspects:
 
     def result(self) -> tuple[Suspect, ...]:
         return (*self._first, *self._last)
+
+
+def _is_alarming(line: str) -> bool:
+    if is_request(line):
+        return False
+    rest = uncounted(line)
+    return rest == line or any(alarm in rest for alarm in _ALARMS)
 
 
 def shape(text: str) -> str:

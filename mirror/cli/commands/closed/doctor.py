@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
     checkup = Checkup(checkup.facts, (*first, *checkup.findings))
     if args.page:
-        print("\n".join(page(checkup, int(time.time()), _last_error(explanation))))
+        print("\n".join(page(checkup, int(time.time()), explanation.error if explanation else "")))
     elif args.json:
         print_json({
             "stack": environment.manifest.name if environment else "",
@@ -108,13 +108,6 @@ def _explained(log: str, environment: Environment | None) -> Explanation:
         return explain_stream(sys.stdin.buffer, context)
     with open_log(Path(log)) as stream:
         return explain_stream(stream, context)
-
-
-def _last_error(explanation: Explanation | None) -> str:
-    if explanation is None:
-        return ""
-    seen = [sighting.text for sighting in explanation.sightings] + [suspect.text for suspect in explanation.suspects]
-    return seen[0] if seen else "none in the log that was given"
 
 
 def _code(findings: Iterable[Finding]) -> int:

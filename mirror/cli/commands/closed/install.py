@@ -14,7 +14,7 @@ from mirror.cli.console import Console, out, print_json
 from mirror.cli.deltas import made_of_delta
 from mirror.cli.options import fingerprint
 from mirror.cli.parsing import add_bundle_argument
-from mirror.closed.install import Installed, Options, install
+from mirror.closed.install import Installed, Neighbour, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.warm.layer import Added, add_layer
@@ -107,12 +107,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**_document(installed), **({"cache": added.to_dict()} if added else {})})
     else:
-        out("\n".join(_sentences(installed)))
+        out("\n".join(_sentences(installed, args.prefix)))
         if args.prepare and not installed.is_current:
             out(f"make it current with:  {spoken(_activation(installed, args.prefix))}")
         if added:
             out(f"added {counted(len(added.layer.files), 'file')} of compiled kernels, in {added.directory}")
-        if installed.is_current or not args.prepare:
+        if installed.is_current:
             out(f"use it with:  . {shlex.quote(str(installed.prefix / 'current' / 'env.sh'))}")
     return 0
 
@@ -127,22 +127,29 @@ def _added(layer: Path, installed: Installed) -> Added:
 def _document(installed: Installed) -> dict[str, Any]:
     soundness = installed.soundness.to_dict() if installed.soundness else None
     own = {"prefix": str(installed.prefix), "was_installed": installed.was_installed, "number": installed.number}
-    return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness}
+    others = {"before": installed.before, "current": installed.current}
+    told = {key: other.to_dict() if other else None for key, other in others.items()}
+    return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness, **told}
 
 
 def _activation(installed: Installed, prefix: Path | None) -> str:
-    where = f"--prefix {shlex.quote(str(installed.prefix))}" if prefix else installed.receipt.name
-    return f"mirror activate {where} {Path(installed.receipt.generation).name}"
+    return f"mirror activate {_where(installed, prefix)} {Path(installed.receipt.generation).name}"
 
 
-def _sentences(installed: Installed) -> Iterator[str]:
+def _where(installed: Installed, prefix: Path | None) -> str:
+    """The stack, as a command is told it."""
+    return f"--prefix {shlex.quote(str(installed.prefix))}" if prefix else installed.receipt.name
+
+
+def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
     receipt, soundness = installed.receipt, installed.soundness
     this = f"{receipt.name} {receipt.sequence}, generation {installed.number} of {installed.prefix}"
     current = " and current" if installed.is_current else ""
     if soundness and installed.was_installed:
         yield f"nothing to repair: {soundness.checked} files of {this}, are as they were installed"
     elif installed.was_installed:
-        yield f"the bundle is intact; {this}, is installed already{current}"
+        was = "was installed already" if installed.before else "is installed already"
+        yield f"the bundle is intact; {this}, {was}{'' if installed.before else current}"
         yield f"whether what is installed is intact was not looked at:  {spoken('mirror status --check')} does"
     elif soundness:
         yield f"repaired {this}: built anew from the bundle{current}, for {_were(len(soundness.damages))} damaged"
@@ -150,6 +157,28 @@ def _sentences(installed: Installed) -> Iterator[str]:
     else:
         done = "installed" if installed.is_current else "prepared"
         yield f"{done} {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
+    if installed.before and (installed.was_installed or installed.before.was_chosen):
+        yield from _switched(installed.before, installed.number)
+    if soundness and installed.current:
+        yield from _current(installed.current, f"mirror status --check {_where(installed, prefix)}")
+
+
+def _switched(before: Neighbour, number: int) -> Iterator[str]:
+    yield f"switched current from generation {before.number} to {number}"
+    if before.was_chosen:
+        reason = f", which was for: {before.reason}" if before.reason else ""
+        yield f"this undoes the rollback to generation {before.number}{reason}"
+
+
+def _current(current: Neighbour, check: str) -> Iterator[str]:
+    """What is current, where a repair was of another one."""
+    source = f"the bundle {current.name} {current.sequence}" if current.name else f"a bundle {current.sequence}"
+    yield f"but current is another one: generation {current.number}, of {source}; this repaired nothing of it"
+    if current.problem:
+        yield f"generation {current.number} is damaged: {current.problem}"
+        yield f"what else is damaged:  {spoken(check)}"
+    else:
+        yield f"whether generation {current.number} is intact was not looked at:  {spoken(check)}"
 
 
 def _parts(installed: Installed) -> Iterator[str]:

@@ -70,7 +70,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
             cause="the stack was updated since, or rolled back" if other else "",
-            fix=f". {environment.generation}/env.sh, or start programs with 'mirror run'",
+            fix=f". {environment.script}, or start programs with 'mirror run'",
             row="24" if other else "",
         )
         return

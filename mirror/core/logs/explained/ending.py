@@ -5,9 +5,9 @@ which several processes tell, each with a traceback, and which others tell again
 beginning of that end.
 
 Rules: a line that its logger calls information or a warning ended nothing; failures are one end as long as nothing but
-shutting down stands between them; in one end the first failure is the cause, for in a chain of tracebacks the innermost
-stands first; what stands at the end of a traceback is a failure whatever it is called; a line that only says that something
-failed before (``consequences``) is never the cause.
+shutting down stands between them; what a server answered after (``mirror.core.logs.calm``) was survived; in one end the first
+failure is the cause, for in a chain of tracebacks the innermost stands first; what stands at the end of a traceback is a
+failure whatever it is called; a line that only says that something failed before (``consequences``) is never the cause.
 
 Example::
 
@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mirror.core.logs.calm import answered, is_request, uncounted
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
 from mirror.core.logs.suspects import shown
@@ -105,8 +106,14 @@ class Ending:
         """The last line that is neither calm nor part of a traceback."""
         self.survived_to = 0
         """The last line of a failure after which the program went on; 0 for none."""
+        self._before: tuple[int, tuple[Failure, ...]] | None = None
+        """What the last answer made survived: ``survived_to`` before it, and the failures."""
+        self.outlived: Failure | None = None
+        """What decided of the last failures after which a server answered what it was asked for."""
         self.started = 0
         """The last line that says that a server answers; 0 for none."""
+        self.answered = 0
+        """The last line that shows that it did what it was asked for; 0 for none."""
         self.stopped = 0
         """The last line that says that one has ended by its own will; 0 for none."""
 
@@ -126,14 +133,37 @@ class Ending:
                 continue
             if start in raised:
                 failure = replace(failure, is_raised=True)
-            self._signs += _signs(block.folded, position, start)
+            elif _is_calm(failure.message):
+                continue
+            self._look_between(block, position, start)
             position = end
             self._note(failure)
-        self._signs += _signs(block.folded, position, len(block.folded))
+        self._look_between(block, position, len(block.folded))
         self._remember_last(block)
-        started, stopped = (block.folded.rfind(words) for words in (_STARTED, _STOPPED))
-        self.started = block.line(started)[0] if started >= 0 else self.started
+        started = max(block.folded.rfind(words) for words in _STARTED)
+        stopped = block.folded.rfind(_STOPPED)
+        if started >= 0:
+            number, start, end = block.line(started)
+            self.started = self.started if _TAKEN.search(block.folded, start, min(end, start + 4000)) else number
         self.stopped = block.line(stopped)[0] if stopped >= 0 else self.stopped
+
+    def _look_between(self, block: Block, start: int, end: int) -> None:
+        """What stands between two failures: signs of life, and answers, after which what failed before was survived."""
+        self._signs += _signs(block.folded, start, end)
+        at = answered(block.folded, start, end)
+        if at < 0:
+            return
+        self.answered = block.line(at)[0]
+        if self.failures:
+            self._before = (self.survived_to, self.failures)
+            self.outlived = self.deciding
+            self._forget()
+
+    def _forget(self) -> None:
+        self.survived_to = max((one.line for one in self.failures), default=self.survived_to)
+        self._first.clear()
+        self._last.clear()
+        self._consequence = None
 
     def _remember_last(self, block: Block) -> None:
         end = len(block.folded)
@@ -149,13 +179,15 @@ class Ending:
 
     def _note(self, failure: Failure) -> None:
         if any(words in failure.message for words in CONSEQUENCES):
+            if self._before and not self.failures and self._consequence is None:
+                # One more answer was under way: what failed before it was the end all the same.
+                self.survived_to, kept = self._before
+                self._first.extend(kept[:_FIRST])
+                self.outlived = self._before = None
             self._consequence = self._consequence or failure
             return
         if self._signs >= _SIGNS:
-            self.survived_to = max((one.line for one in self.failures), default=self.survived_to)
-            self._first.clear()
-            self._last.clear()
-            self._consequence = None
+            self._forget()
         self._signs = 0
         if _INNER.match(failure.message) and self._first and not self._last:
             self._first[-1] = replace(self._first[-1], announces=True)
@@ -249,8 +281,22 @@ _GOES_ON = re.compile(
 )
 """What a program says that goes on in another way."""
 
-_STARTED, _STOPPED = "Application startup complete", "Application shutdown complete"
-"""What every server of uvicorn's, so vLLM's and SGLang's, says when it answers, and when it has ended by its own will."""
+_STARTED = ("Application startup complete", "istening on ", "istening at: http", " Running on http", "Serving HTTP on ")
+_STOPPED = "Application shutdown complete"
+"""What servers say when they answer (uvicorn's, so vLLM's and SGLang's; many; gunicorn; Flask; Python's own), and what those of
+uvicorn say when they have ended by their own will."""
+
+_TAKEN = re.compile(r"\b(?:[Aa]lready|[Nn]othing|[Nn]ot?|[Nn]obody|[Cc]annot)\b")
+"""Then it is another one that listens, or none."""
+
+
+def _is_calm(message: str) -> bool:
+    """Whether its alarming words tell of no failure."""
+    if is_request(message):
+        return True
+    rest = uncounted(message)
+    return rest != message and not any(alarm in rest for alarm in _ALARMS)
+
 
 _ANNOUNCES = re.compile(
     r":\s*$|\.\.\. error\s*$|NCCL error in: |^nccl\w+Error: |OCI runtime create failed|following (?:error|exception)"

@@ -49,7 +49,8 @@ class Sighting:
         """The finding; of what was survived, a note."""
         if not self.is_survived:
             return self.finding
-        return replace(self.finding, level=NOTE, what=f"survived: {self.finding.what}", certainty=MAY_BE)
+        certainty = MAY_BE if self.finding.key else ""  # without one it says no cause
+        return replace(self.finding, level=NOTE, what=f"survived: {self.finding.what}", certainty=certainty)
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.told.to_dict(), "line": self.line, "text": self.text, "count": self.count}
@@ -88,15 +89,28 @@ class Explanation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
+        if not self.lines:
+            return (Finding(NOTE, "log", "the log is empty (0 bytes)"),)
         if self.is_well:
             return (self._well(), *(sighting.told for sighting in self.survived))
         causes = tuple(sighting.told for sighting in self.sightings) or (self.general or self._unknown(),)
         return (*causes, *(sighting.told for sighting in (*self.consequences, *self.survived)))
 
+    @property
+    def error(self) -> str:
+        """In a line, the error that the first finding speaks of, or that there is none."""
+        if self.is_well or not self.lines:
+            return f"none: {self.findings[0].what}"
+        if self.sightings:
+            return self.sightings[0].text
+        proof = self.findings[0].proof.partition("\n")[0]
+        return proof.partition(": ")[2] or f"none was found in the {self.lines} lines of the log"
+
     def _well(self) -> Finding:
         started, stopped = self.life or (0, 0)
         end = f" and was shut down (line {stopped})" if stopped > started else ""
-        what = f"the server answered (line {started}){end}; no line of {self.lines} says that something failed"
+        failed = "it went on after what failed" if self.survived else "no line of {} says that something failed"
+        what = f"the server answered (line {started}){end}; {failed.format(self.lines)}"
         return Finding(GOOD, "log", what)
 
     def _unknown(self) -> Finding:

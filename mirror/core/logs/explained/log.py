@@ -29,9 +29,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
-from mirror.core.logs.explained.ending import Ending
+from mirror.core.logs.explained.ending import Ending, Failure
 from mirror.core.logs.explained.explanation import Explanation, Sighting
-from mirror.core.logs.finding import LEVELS, Finding
+from mirror.core.logs.finding import LEVELS, PROBLEM, Finding
 from mirror.core.logs.layers import MAY_BE
 from mirror.core.logs.logtext import Block, blocks, stream_blocks, text_lines
 from mirror.core.logs.origin import origin
@@ -91,12 +91,22 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
     sightings, consequences = tally.result(ending)
     causes = tuple(one for one in sightings if not one.is_survived)
     survived = tuple(one for one in sightings if one.is_survived)
-    if survived and not causes and not ending.failures:
+    if survived and not causes and not ending.failures and ending.answered <= ending.survived_to:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
-    shown = () if causes or general else _in_order(suspects.result(), ending)
-    life = None if ending.failures else (ending.started, ending.stopped)
+    life = None if ending.all_failures else (ending.started or ending.answered, ending.stopped)
+    is_well = life is not None and life[0] > 0 and not causes and general is None
+    shown = () if causes or general or is_well else _in_order(suspects.result(), ending)
+    if is_well and ending.outlived and all(one.line != ending.outlived.line for one in survived):
+        survived = (*survived, _outlived(ending.outlived, ending.answered))
     return Explanation(causes, consequences, shown, last, general, survived, ending.deciding, life)
+
+
+def _outlived(failure: Failure, answered: int) -> Sighting:
+    """A failure after which a server answered, and of which no row speaks."""
+    why = "a request or a part of the start failed, and the server went on"
+    proof = f"line {failure.line}: {failure.text}\nline {answered}: it answered what it was asked for"
+    return Sighting(Finding(PROBLEM, "log", failure.text, why, proof), failure.line, failure.text, 1, is_survived=True)
 
 
 def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mirror.core.logs.compilerwords import header_pattern
+from mirror.core.logs.finding import VERSIONS
 from mirror.core.logs.layers import CACHE, COMPILER, DISK, LINKER, PACKAGE, SETTINGS, TOOLKIT, WHEELHOUSE
 from mirror.core.logs.rules.rule import DAMAGED, Rule
 
@@ -160,7 +161,7 @@ RULES = (
         ),
         "a header that the Python package brings itself is missing: {header}",
         "the package's installation is not whole: its wheel was built without its submodules, or files were removed",
-        "python -m pip show -f the package | grep -i cutlass; mirror status --check",
+        "find $VIRTUAL_ENV -ipath '*cutlass*' -name '*.h*' | head; mirror status --check",
         "install it again from its wheel (mirror install --repair); where the wheel lacks them, lock another "
         "version of it",
     ),
@@ -456,7 +457,7 @@ RULES = (
         "the Python module {module} is not installed",
         "the package that has it is not in the venv (or is of a version without it, or not compiled), or another Python than "
         "the venv's runs",
-        "command -v python; python -m pip list | grep -i {module}; echo $PYTHONPATH",
+        'command -v python; python -c \'import sys; __import__(sys.argv[1].replace("-", "_"))\' {module}; echo $PYTHONPATH',
         "use the venv of the install ('. env.sh'); if the package is not there, add it to NAME.toml and lock again",
         may_be=(r"No module named '?(?P<module>[\w.]+)'?",),
     ),
@@ -474,7 +475,7 @@ RULES = (
         ),
         "a package is not of the version that another expects: {name}",
         "versions were mixed: the venv was changed, or PYTHONPATH or ~/.local has another copy",
-        "python -m pip check; echo $PYTHONPATH; python -m pip list; ls ~/.local/lib",
+        "echo $PYTHONPATH; " + VERSIONS + "; ls ~/.local/lib",
         "install from the lock again, and unset PYTHONPATH (PYTHONNOUSERSITE=1)",
         is_certain=False,
     ),

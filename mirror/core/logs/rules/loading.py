@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirror.core.logs.finding import VERSIONS
 from mirror.core.logs.layers import DRIVER, LOADER, PACKAGE
 from mirror.core.logs.rules.rule import DAMAGED, Rule
 
@@ -70,7 +71,7 @@ RULES = (
         "{library}, which a wheel of the venv brings, was not found",
         "its wheel is not installed, is of another CUDA major, or the library was loaded before torch put its "
         "directory on the path",
-        "find $VIRTUAL_ENV -name '{library}*'; python -m pip list | grep -i -E 'nvidia|torch'",
+        "find $VIRTUAL_ENV -name '{library}*'; " + VERSIONS + " | grep -i -E 'nvidia|torch'",
         "keep to one CUDA major and let its nvidia-* wheel be in the lock; where it is there, import torch first",
         is_certain=False,
     ),
@@ -164,7 +165,7 @@ RULES = (
         ),
         "an extension was built for another torch: {symbol}",
         "the extension and torch were compiled from different releases; the symbol is torch's own",
-        "python -c 'import torch; print(torch.__version__)'; python -m pip list",
+        "python -c 'import torch; print(torch.__version__)'; " + VERSIONS,
         "install the extension that was built for this torch, or build it again (build in [python] of NAME.toml)",
     ),
     Rule(
@@ -183,7 +184,7 @@ RULES = (
         "a compiled module lacks its own {symbol}",
         "the function was left out when the module was built: its build was for other GPUs "
         "(TORCH_CUDA_ARCH_LIST) or another CUDA, or files of two versions are mixed",
-        "c++filt {symbol}; python -m pip list",
+        "c++filt {symbol}; " + VERSIONS,
         "take the release's wheel for this CUDA, or build it again with this GPU's architecture; remove what an "
         "older version left",
         is_certain=False,

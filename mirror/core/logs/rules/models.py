@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirror.core.logs.finding import VERSIONS
 from mirror.core.logs.layers import MODEL, NETWORK, PACKAGE, SETTINGS
 from mirror.core.logs.rules.rule import Rule
 
@@ -181,7 +182,7 @@ RULES = (
         ),
         "this release of the server does not know the model, or its weights do not fit its description",
         "the model is newer than transformers or the server, or its files are of two versions",
-        "python -m pip list | grep -i -E 'transformers|vllm|sglang'; grep -E "
+        VERSIONS + " | grep -i -E 'transformers|vllm|sglang'; grep -E "
         "'architectures|model_type|transformers_version|quant' in its config.json",
         "lock a newer server and transformers, or take the model's revision that goes with this one",
         is_certain=False,
@@ -205,7 +206,7 @@ RULES = (
         (r"data did not match any variant of untagged enum",),
         "the installed tokenizers does not read this model's tokenizer.json",
         "the file is of another release of tokenizers than the one that is installed, or is not whole",
-        "python -m pip list | grep -i -E 'tokenizers|transformers'; head -c 300 tokenizer.json",
+        VERSIONS + " | grep -i -E 'tokenizers|transformers'; head -c 300 tokenizer.json",
         "lock the transformers and tokenizers that go with the model",
         may_be=(r"Couldn't instantiate the backend tokenizer",),
     ),
@@ -219,7 +220,7 @@ RULES = (
         ),
         "a compiled engine is of another release of TensorRT than the one that loads it",
         "engines are bound to the release, and the GPU, that they were built with",
-        "python -m pip list | grep -i tensorrt",
+        VERSIONS + " | grep -i tensorrt",
         "build the engine again with the release that serves it, or install the release that it was built with",
     ),
 )

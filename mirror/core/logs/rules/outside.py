@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirror.core.logs.finding import VERSIONS
 from mirror.core.logs.layers import NETWORK, PACKAGE, SETTINGS
 from mirror.core.logs.rules.rule import Rule
 
@@ -108,7 +109,7 @@ RULES = (
         ),
         "two packages of the venv do not go together, or one is missing",
         "they were not locked together, or the venv was changed after it was installed",
-        "python -m pip check; python -m pip list",
+        VERSIONS,
         "install from the lock again (mirror install, mirror status --check); change versions in NAME.toml and "
         "lock again",
         is_certain=False,

@@ -6,10 +6,10 @@ them.
 
 from __future__ import annotations
 
-from mirror.core.logs.finding import NOTE, WARNING
+from mirror.core.logs.finding import NOTE, VERSIONS, WARNING
 from mirror.core.logs.symptom import Symptom
 
-_TRIO = "python -m pip list | grep -i flashinfer"
+_TRIO = VERSIONS + " | grep -i flashinfer"
 
 _KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "non-zero exit status 137")
 _SHELLS_WORD = r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)"
@@ -88,7 +88,7 @@ SYMPTOMS = (
         "FlashInfer",
         "FlashInfer did not find its header {header}",
         "the flashinfer-cubin wheel (0.6.7) lacks the headers that kernels are compiled with",
-        "python -m pip list | grep -i flashinfer; find $VIRTUAL_ENV -name {header}",
+        VERSIONS + " | grep -i flashinfer; find $VIRTUAL_ENV -name {header}",
         "pin another version of flashinfer-python and flashinfer-cubin in NAME.toml",
         ("AssertionError: ",),
         r"AssertionError: (?P<header>(?:BatchedGemm|Gemm|flashinferMetaInfo|KernelMeta|Enums)\w{0,60}\.h) not found",

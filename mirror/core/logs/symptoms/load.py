@@ -5,6 +5,7 @@ Rule: a disk's own words (43, 44) explain what fails after them.
 
 from __future__ import annotations
 
+from mirror.core.logs.finding import VERSIONS
 from mirror.core.logs.symptom import Context, Groups, Symptom
 
 _FILE = r"(?:(?P<file>/[^\s:'\"]{1,300}): )?$"
@@ -72,7 +73,7 @@ SYMPTOMS = (
         "CUDA runtime",
         "{library} was not found when a program was loaded",
         "a kernel or wheel was built for another CUDA major than the runtime that is installed, or none is where it looks",
-        "python -m pip list | grep -i -E 'nvidia-cuda-runtime|torch'; find $VIRTUAL_ENV -name 'libcudart.so*'",
+        VERSIONS + " | grep -i -E 'nvidia-cuda-runtime|torch'; find $VIRTUAL_ENV -name 'libcudart.so*'",
         "keep to one CUDA major in a venv: lock torch, vllm and FlashInfer of one; after a change start with fresh JIT caches",
         ("libcudart.so.", "libcublas.so.", "libcublasLt.so.", "libnvrtc.so."),
         r"(?P<library>lib(?:cudart|cublas|cublasLt|nvrtc)\.so\.\d{1,3})[\w.]{0,20}: cannot open shared object file",

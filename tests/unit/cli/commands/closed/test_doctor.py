@@ -13,6 +13,9 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.connected.packing.installer import write_installer
+from mirror.core.logs.finding import VERSIONS
+from mirror.core.logs.rules import RULES
+from mirror.core.logs.symptoms import SYMPTOMS
 from tests.support.desk import BASE, Desk
 
 SERVERS = Path(__file__).parents[4] / "vectors" / "servers"
@@ -95,6 +98,24 @@ def test_the_page_is_short_and_holds_the_logs_error(
     assert "error     fatal error: nv/target: No such file or directory" in lines
 
 
+def test_the_pages_error_is_that_of_the_logs_first_finding(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def error(text: str) -> str:
+        (tmp_path / "server.log").write_text(text)
+        main(["doctor", "--page", "--log", str(tmp_path / "server.log")])
+        return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("error "))
+
+    missing = "ModuleNotFoundError: No module named 'numpy_nope'"
+    assert error(f'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n{missing}\n').endswith(
+        missing
+    )
+    assert error("listening on :8000, 0 errors\n") == (
+        "error     none: the server answered (line 1); no line of 1 says that something failed"
+    )
+    assert error("") == "error     none: the log is empty (0 bytes)"
+
+
 def test_a_log_is_explained_from_a_file_and_from_standard_input(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,6 +157,37 @@ def test_a_stack_that_does_not_say_what_it_is_is_a_problem_and_the_host_is_still
     assert "do: 'mirror status --check' tells what else is damaged; 'mirror install --repair BUNDLE'" in " ".join(
         out.split()
     )
+
+
+def test_of_a_file_that_was_deleted_there_is_one_remedy_and_env_sh_is_the_current_one(
+    installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (module,) = (installed / "current").glob("venv/lib/python*/site-packages/left_pad.py")
+    module.unlink()
+    assert main(["doctor"]) == 110
+    out = capsys.readouterr().out
+    assert "problem  files: 1 of " in out and "not as installed: 1 of left_pad 1.0" in out
+    assert "problem  self-test (may be): import left_pad failed\n" in out
+    assert "seen: ModuleNotFoundError: No module named 'left_pad'" in out
+    remedies = [line for line in out.splitlines() if "install --repair BUNDLE" in line]
+    assert len(remedies) == 2 and "'mirror doctor' again" in remedies[1]
+    assert "lock again" not in out and "is not installed" not in out
+    assert f"do:   . {installed}/current/env.sh, or start programs with 'mirror run'" in out
+    assert "pip list" not in out
+
+
+def test_what_to_type_to_be_sure_needs_no_pip(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "server.log").write_text("ModuleNotFoundError: No module named 'left_pad'\n")
+    main(["doctor", "--log", str(tmp_path / "server.log")])
+    sure = next(line for line in capsys.readouterr().out.splitlines() if "to be sure: " in line)
+    typed = f". {installed}/current/env.sh && {sure.partition(': ')[2]} && {VERSIONS} | grep -i left"
+    listed = subprocess.run(["sh", "-c", typed], capture_output=True, text=True)
+    assert "left_pad-1.0.dist-info" in listed.stdout.splitlines() and listed.stderr == ""
+    checks = {rule.cause: rule.check for rule in RULES} | {symptom.row: symptom.check for symptom in SYMPTOMS}
+    # Two are of what pip itself says, where pip is.
+    assert [name for name, check in checks.items() if "-m pip" in check] == ["requirements-conflict", "37"]
 
 
 def test_two_forms_at_once_are_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,63 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     assert "holds no generation before the current one" in capsys.readouterr().err
 
 
+def test_what_is_current_is_told_where_it_is_another_one(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rollback that is undone by installing again, and a repair with the bundle of the other generation."""
+    first, second = desk.bundle("1.0"), desk.bundle("2.0", sequence=SEQUENCE + 86400)
+    for bundle in (first, second):
+        main(["install", str(bundle), "--python", str(BASE)])
+    main(["rollback", "--reason", "2.0 is slow"])
+    capsys.readouterr()
+    prefix = home / "demo"
+    assert main(["install", str(second)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"the bundle is intact; demo {SEQUENCE + 86400}, generation 2 of {prefix}, was installed already",
+        "whether what is installed is intact was not looked at:  mirror status --check does",
+        "switched current from generation 1 to 2",
+        "this undoes the rollback to generation 1, which was for: 2.0 is slow",
+        f"use it with:  . {prefix}/current/env.sh",
+    ]
+    assert main(["install", str(second)]) == 0
+    assert "generation 2 of " in (again := capsys.readouterr().out) and "is installed already and current" in again
+    assert "switched" not in again
+
+    main(["rollback", "--reason", "2.0 is slow"])
+    capsys.readouterr()
+    main(["install", str(second), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["was_installed"] and told["current"] is None
+    assert (told["before"]["number"], told["before"]["reason"], told["before"]["was_chosen"]) == (
+        1,
+        "2.0 is slow",
+        True,
+    )
+
+    (module,) = (prefix / "current").glob("venv/lib/python*/site-packages/left_pad.py")
+    module.unlink()
+    check = "mirror status --check demo"
+    assert main(["install", "--repair", str(first)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("nothing to repair: ") and f"generation 1 of {prefix}, are as they were" in out[0]
+    assert out[1:] == [
+        f"but current is another one: generation 2, of the bundle demo {SEQUENCE + 86400}; this repaired nothing of it",
+        f"whether generation 2 is intact was not looked at:  {check}",
+    ]
+    (prefix / "current/receipt.json").write_text("{}")
+    main(["install", "--repair", str(first)])
+    out = capsys.readouterr().out.splitlines()
+    assert (
+        out[1]
+        == f"but current is another one: generation 2, of a bundle {SEQUENCE + 86400}; this repaired nothing of it"
+    )
+    assert out[2].startswith("generation 2 is damaged: ") and out[3] == f"what else is damaged:  {check}"
+    main(["install", "--repair", str(first), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["is_current"], told["current"]["number"], told["before"]) == (False, 2, None)
+    assert told["current"]["problem"]
+
+
 def test_json_is_for_machines(desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = str(desk.bundle())
     answers = []

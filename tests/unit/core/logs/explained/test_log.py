@@ -469,6 +469,83 @@ def test_a_server_that_was_well_is_not_said_to_have_failed(text: str, said: str)
     assert [(one.level, one.what) for one in explanation.findings] == [("good", said)]
 
 
+FLASK = """\
+ * Serving Flask app 'app'
+WARNING: This is a development server. Do not use it in a production deployment.
+ * Running on http://127.0.0.1:5000
+127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /error HTTP/1.1" 404 -
+127.0.0.1 - - [29/Nov/2026 10:00:01] code 404, message File not found
+127.0.0.1 - - [29/Nov/2026 10:00:02] "GET /favicon.ico HTTP/1.1" 404 -
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server listening on 127.0.0.1:8080, 0 errors\n",
+        FLASK,
+        FLASK + "checked 12 requests: errors: 0, failures=0\n",
+        FLASK + "all of it loaded with no errors and without any warnings\n",
+    ],
+)
+def test_counts_of_nothing_and_what_clients_were_answered_are_no_failures(text: str) -> None:
+    explanation = explain(text.splitlines())
+    assert [one.level for one in explanation.findings] == ["good"]
+    assert explanation.suspects == ()
+    assert explanation.error.startswith("none: the server answered (line ")
+
+
+@pytest.mark.parametrize(
+    "line", ["finished with 10 errors", "no errors, then fatal error: the moon", "error: 0x7f is bad"]
+)
+def test_what_is_counted_and_is_something_is_a_failure(line: str) -> None:
+    (found,) = explain((FLASK + line + "\n").splitlines()).findings
+    assert (found.level, found.certainty) == ("warning", "unknown")
+
+
+BAD_REQUEST = """\
+(APIServer pid=7) ERROR 11-29 09:30:00 [serving.py:200] Traceback (most recent call last):
+(APIServer pid=7) ERROR 11-29 09:30:00 [serving.py:200]   File "/venv/serving.py", line 1, in render
+(APIServer pid=7) ERROR 11-29 09:30:00 [serving.py:200] ValueError: prompt too long
+(APIServer pid=7) INFO:     127.0.0.1:1 - "POST /v1/completions HTTP/1.1" 400 Bad Request
+"""
+ANSWER = '(APIServer pid=7) INFO:     127.0.0.1:1 - "POST /v1/completions HTTP/1.1" 200 OK\n'
+PROBE = '(APIServer pid=7) INFO:     127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK\n'
+
+
+def test_what_an_api_server_answered_after_was_survived() -> None:
+    explanation = explain((HEALTHY + BAD_REQUEST + ANSWER).splitlines())
+    well, survived = explanation.findings
+    assert (well.level, well.what) == ("good", "the server answered (line 4); it went on after what failed")
+    assert (survived.level, survived.certainty) == ("note", "")
+    assert survived.what.startswith("survived: ") and "ValueError: prompt too long" in survived.what
+    assert "line 8: " in survived.proof and "line 10: it answered" in survived.proof
+    assert explanation.to_dict()["survived"][0]["line"] == 8
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        PROBE,
+        ANSWER + "(APIServer pid=7) RuntimeError: Engine core initialization failed. See root cause above.\n",
+    ],
+)
+def test_a_probe_or_one_last_answer_does_not_make_the_end_survived(after: str) -> None:
+    explanation = explain((HEALTHY + BAD_REQUEST + after).splitlines())
+    assert explanation.findings[0].level != "good"
+    assert "ValueError: prompt too long" in explanation.error
+
+
+def test_who_says_that_another_one_listens_is_no_server() -> None:
+    assert explain(["Something is already listening on port 8000"]).findings[0].level == "warning"
+
+
+def test_of_an_empty_log_only_that_is_said() -> None:
+    (found,) = explain([]).findings
+    assert (found.what, found.cause, found.proof, found.fix) == ("the log is empty (0 bytes)", "", "", "")
+
+
 def test_a_server_that_answered_and_then_failed_is_said_to() -> None:
     lines = "(EngineCore pid=9) ERROR 11-29 09:24:29 [core.py:1] StrangeError: the moon\n"
     (found, *_) = explain((HEALTHY + lines).splitlines()).findings

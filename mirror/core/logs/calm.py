@@ -1,0 +1,58 @@
+"""Lines that hold an alarming word and tell of no failure: a count of nothing, an answer to somebody's request.
+
+Rules: an access log's line tells what one client was answered: what is not there (404), or was asked wrongly (400), is the
+client's; an answer to work that was asked for (2xx) shows that the server went on. An answer to a probe (``/health``) shows
+nothing: it is given while nothing works.
+
+Example::
+
+    >>> uncounted("server listening on 127.0.0.1:8080, 0 errors")
+    'server listening on 127.0.0.1:8080, '
+    >>> is_request('127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /errors HTTP/1.1" 404 -')
+    True
+"""
+
+from __future__ import annotations
+
+import re
+
+_FAILURES = r"(?:errors?|failures?|failed|exceptions?|fatal|timeouts?|warnings?)"
+_NOTHING = re.compile(
+    rf"\b(?:0|[Nn]o|[Zz]ero|[Ww]ithout)(?: [a-z]+)? {_FAILURES}\b(?![:=]| ?\d)|\b{_FAILURES}(?: ?[:=] ?)0\b(?![.\d])",
+    re.IGNORECASE,
+)
+_REQUEST = r'"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>[^\s"]{1,2000}) HTTP/\d(?:\.\d)?"'
+_ACCESS = re.compile(rf"{_REQUEST} [1-4]\d\d\b")
+_REFUSED = re.compile(r"\bcode 4\d\d, message ")
+"""What Python's ``http.server`` says before such a line."""
+_ANSWERED = re.compile(rf"{_REQUEST} 2\d\d\b")
+_PROBES = re.compile(
+    r"/(?:$|\?|(?:health|healthz|livez|readyz|live|ready|ping|metrics|version|load|docs|openapi|favicon)\b|v1/models)"
+)
+_MARK, _TRIES, _LONGEST = '" 2', 64, 4000
+
+
+def uncounted(text: str) -> str:
+    """The text without its counts of nothing."""
+    return _NOTHING.sub("", text)
+
+
+def is_request(text: str) -> bool:
+    """Whether it tells how a server answered somebody, and that it did not fail of it."""
+    return _ACCESS.search(text) is not None or _REFUSED.search(text) is not None
+
+
+def answered(text: str, start: int, end: int) -> int:
+    """Where the last answer to work that was asked for stands; -1 for nowhere."""
+    for _ in range(_TRIES):
+        at = text.rfind(_MARK, start, end)
+        if at < 0:
+            return -1
+        line = max(start, text.rfind("\n", start, at) + 1, at - _LONGEST)
+        found = _ANSWERED.search(text, line, min(end, at + 5))
+        if found and not _PROBES.match(found["path"]):
+            return at
+        end = line
+        if end <= start:
+            return -1
+    return -1
