@@ -71,21 +71,13 @@ def _further_indexes(inputs: Inputs) -> list[str]:
     return [word for url in urls if isinstance(url, str) for word in ("--extra-index-url", url)]
 
 
+def _pip_download(inputs: Inputs) -> str:
+    lock = ("-r", inputs.lock_for_pip, *_further_indexes(inputs))
+    return _line(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *lock, "-d", "files")
+
+
 def fetch(inputs: Inputs) -> Job:
-    indexes = _further_indexes(inputs)
-    pip = _line(
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "-r",
-        inputs.lock_for_pip,
-        *indexes,
-        "-d",
-        "files",
-    )
+    pip = _pip_download(inputs)
     return Job(
         "fetch",
         Command("mirror bundle, its fetching", _step("fetch", inputs.stack), online=True),
@@ -115,20 +107,6 @@ _TAR = ("tar", "openssl")
 
 def bundle(inputs: Inputs) -> Job:
     """From empty caches: look inside, vet, write the papers, sign and verify are mirror's alone."""
-    indexes = _further_indexes(inputs)
-    pip = (
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "-r",
-        inputs.lock_for_pip,
-        *indexes,
-        "-d",
-        "files",
-    )
     ours = _line(*MIRROR, "bundle", "--lock", inputs.stack, "--locked", "--without", "toolchain", "-o", "bundle.tar")
     return Job(
         "bundle",
@@ -136,7 +114,7 @@ def bundle(inputs: Inputs) -> Job:
         (
             Command(
                 "pip download; tar; openssl dgst",
-                f"{_line(*pip)}; tar cf bundle.tar files; {_DIGEST}",
+                f"{_pip_download(inputs)}; tar cf bundle.tar files; {_DIGEST}",
                 _TAR,
                 Goal(">= 3x faster", 3),
                 online=True,

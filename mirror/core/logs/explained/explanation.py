@@ -2,7 +2,8 @@
 
 It holds the result; ``mirror.core.logs.explained.log`` searches.
 
-Rule: an explanation always has a finding: a log without a known word is said to be unknown, never to be good.
+Rule: an explanation always has a finding: a log without a known word is said to be unknown, and to be good only where a server
+says in it that it answered and nothing in it says that something failed.
 
 Example::
 

@@ -95,11 +95,14 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
     life = None if ending.all_failures else (ending.started or ending.answered, ending.stopped)
-    is_well = life is not None and life[0] > 0 and not causes and general is None
-    shown = () if causes or general or is_well else _in_order(suspects.result(), ending)
-    if is_well and ending.outlived and all(one.line != ending.outlived.line for one in survived):
-        survived = (*survived, _outlived(ending.outlived, ending.answered))
-    return Explanation(causes, consequences, shown, last, general, survived, ending.deciding, life)
+    found_out = Explanation(causes, consequences, (), last, general, survived, ending.deciding, life)
+    if causes or general:
+        return found_out
+    if not found_out.is_well:
+        return replace(found_out, suspects=_in_order(suspects.result(), ending))
+    if ending.outlived and all(one.line != ending.outlived.line for one in survived):
+        return replace(found_out, survived=(*survived, _outlived(ending.outlived, ending.answered)))
+    return found_out
 
 
 def _outlived(failure: Failure, answered: int) -> Sighting:

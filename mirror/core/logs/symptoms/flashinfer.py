@@ -6,6 +6,8 @@ them.
 
 from __future__ import annotations
 
+from functools import partial
+
 from mirror.core.logs.finding import NOTE, VERSIONS, WARNING
 from mirror.core.logs.symptom import Symptom
 
@@ -14,10 +16,16 @@ _TRIO = VERSIONS + " | grep -i flashinfer"
 _KILLED = ("died due to signal 9", "Killed signal terminated program", "[code=137]", "non-zero exit status 137")
 _SHELLS_WORD = r"Killed(?:[ \t\r]{0,40}(?:\n|\Z)| {2,40}\S)"
 _BEFORE_IT = r"(?:^[ \t]{0,40}|[\])Z:>F] |: line \d{1,6}: {1,9}\d{1,9} )$"
-_KILLED_WHAT = "a compiler or another process was killed, most likely for lack of memory"
-_KILLED_CAUSE = "each nvcc takes 3 to 8 GiB, and too many ran at once for this host's memory or this job's limit"
-_KILLED_CHECK = "free -g; cat /sys/fs/cgroup/memory.max; dmesg | grep -i 'killed process'"
-_KILLED_FIX = "export MAX_JOBS=N with N = free GiB / 8 (and FLASHINFER_NVCC_THREADS=1 NVCC_THREADS=1)"
+_killed = partial(
+    Symptom,
+    "62",
+    "memory",
+    "a compiler or another process was killed, most likely for lack of memory",
+    "each nvcc takes 3 to 8 GiB, and too many ran at once for this host's memory or this job's limit",
+    "free -g; cat /sys/fs/cgroup/memory.max; dmesg | grep -i 'killed process'",
+    "export MAX_JOBS=N with N = free GiB / 8 (and FLASHINFER_NVCC_THREADS=1 NVCC_THREADS=1)",
+)
+"""A row of a process that was killed: the texts that say so."""
 
 SYMPTOMS = (
     Symptom(
@@ -103,35 +111,17 @@ SYMPTOMS = (
         ("Prebuilt kernels not found, using JIT backend",),
         level=NOTE,
     ),
-    Symptom(
-        "62",
-        "memory",
-        _KILLED_WHAT,
-        _KILLED_CAUSE,
-        _KILLED_CHECK,
-        _KILLED_FIX,
+    _killed(
         _KILLED,
     ),
-    Symptom(
-        "62",
-        "memory",
-        _KILLED_WHAT,
-        _KILLED_CAUSE,
-        _KILLED_CHECK,
-        _KILLED_FIX,
+    _killed(
         ("Killed",),
         _SHELLS_WORD,
         lead=_BEFORE_IT,
         near=r"(?:FAILED: |/nvcc |\bcicc |\b[cg]\+\+ )[^\n]{0,4000}\n?(?:[^\n]{0,2000}\n){0,3}[^\n]{0,80}\Z",
         is_late=True,
     ),
-    Symptom(
-        "62",
-        "memory",
-        _KILLED_WHAT,
-        _KILLED_CAUSE,
-        _KILLED_CHECK,
-        _KILLED_FIX,
+    _killed(
         ("Killed",),
         _SHELLS_WORD,
         lead=_BEFORE_IT,
