@@ -1,8 +1,9 @@
 """A server that compiles as the real ones do, each kind of cache in its own program's layout, in place of vLLM.
 
-It looks for each kernel where its program would (Triton's list of absolute paths, vLLM's file of handles, FlashInfer's finished
-modules before its build directory, an inductor graph by its hash, whose pickle says where to write), compiles what it does not
-find, and says how many that were. ``SOURCE`` is its module; ``make_stack`` puts it and a package named flashinfer in a bundle.
+It looks for each kernel where its program would (Triton's list of absolute paths, vLLM's file of handles and the artifacts that
+torch writes for it with checksums, FlashInfer's finished modules before its build directory, an inductor graph by its hash, the
+pickle of which says where to write), compiles what it does not find, and says how many that were. ``SOURCE`` is its module;
+``make_stack`` puts it and a package named flashinfer in a bundle.
 
 Example::
 
@@ -19,7 +20,7 @@ from tests.support.wheels import make_wheel
 
 SOURCE = '''
 """A small server."""
-import hashlib, json, os, pickle, sys
+import hashlib, json, os, pickle, sys, zlib
 from pathlib import Path
 import flashinfer
 
@@ -51,8 +52,27 @@ def vllm():
     handles = place / "vllm_compile_cache.py"
     if not handles.exists() or not Path(eval(handles.read_text())[0]).exists():
         note("vLLM")
-        put(place / "artifact_0", b"graph\\0")
+        graphs = checked(number(1), sized(b"inductor"), sized(b"key"), sized(b"graph\\0, made in " + str(root).encode()))
+        put(place / "artifact_0", checked(sized(b"CacheCompiledArtifact"), sized(b"torch"), sized(b"key"), sized(graphs)))
+        put(place / "graph.bin", b"pickled: " + (place / "artifact_0").read_bytes() + b".")
         put(handles, repr({0: str(place / "artifact_0")}).encode())
+    graphs = whole((place / "artifact_0").read_bytes())[-(4 + 8 + 16 + 11 + 8 + 7 + 9 + len(str(root))) :]
+    assert whole(graphs).endswith(str(root).encode()), graphs
+    assert whole((place / "graph.bin").read_bytes()[9:-1])
+
+def number(n):
+    return n.to_bytes(8, "big")
+
+def sized(data):
+    return number(len(data)) + data
+
+def checked(*fields):
+    return zlib.crc32(b"".join(fields)).to_bytes(4, "big") + b"".join(fields)
+
+def whole(data):
+    if data[:4] != zlib.crc32(data[4:]).to_bytes(4, "big"):
+        sys.exit("Bytes object is corrupted, checksum does not match")
+    return data
 
 def inductor():
     place = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "fxgraph" / "ab" / "abcdef" / "f0"

@@ -4,8 +4,8 @@
 
 Rules: paths are plain and below the layer, each there once, none within another; a file that named the cache directory it came
 from has ``PLACE`` there instead, or ``WIDE_PLACE`` where only a path of as many bytes can stand, so that it holds no path of
-the host that compiled it. Layers of the format's first version are refused: their pickles name a directory of that host, and
-a server that loads one writes there, and ends.
+the host that compiled it. Layers of the format's first two versions are refused, for a server that loads one ends: the pickles
+of the first name a directory of that host, and torch's checksums in the second are of files that name it.
 
 Example::
 
@@ -22,7 +22,7 @@ from mirror.closed.environment.variables import WIDTH
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 
-FORMAT = "mirror-warm/2"
+FORMAT = "mirror-warm/3"
 DOCUMENT = "meta/warm.json"
 FILES = "files"
 CACHES = f"{FILES}/caches.tar"

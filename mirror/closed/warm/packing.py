@@ -31,6 +31,7 @@ from typing import IO, Any, Callable
 from mirror import __version__
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
+from mirror.closed.warm.checksums import rechecked
 from mirror.closed.warm.document import (
     CACHES,
     DOCUMENT,
@@ -233,8 +234,8 @@ class _Gathering:
                 if place is None:
                     self.left_out.append(path)
                     continue
-                for name in self._names if place else ():
-                    data = data.replace(name, place)
+                if place:
+                    data = self._without_names(data, place)
                 self._tally.add(io.BytesIO(data), path)
                 info = tarfile.TarInfo(f"{TOP}/{path}")
                 info.size, info.mode = len(data), 0o644
@@ -265,6 +266,12 @@ class _Gathering:
             except ValueError as exc:
                 raise Unreadable(str(self._place / path), str(exc)) from exc
         return found
+
+    def _without_names(self, data: bytes, place: bytes) -> bytes:
+        written = data
+        for name in self._names:
+            data = data.replace(name, place)
+        return rechecked(written, data) if place == WIDE_PLACE else data
 
     def _place_in(self, data: bytes) -> bytes | None:
         """What stands in a file for the directory that it was made in: nothing where it names none, None where nothing can."""

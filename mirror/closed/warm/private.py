@@ -32,6 +32,7 @@ from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
+from mirror.closed.warm.checksums import rechecked
 from mirror.closed.warm.document import PLACE, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
@@ -187,7 +188,7 @@ def _copy(member: Member, directory: Path, place: Path) -> bool:
     if member.has_place:
         data = data.replace(PLACE, os.fsencode(place))
     if member.has_wide_place:
-        data = data.replace(WIDE_PLACE, os.fsencode(place))
+        data = rechecked(data, data.replace(WIDE_PLACE, os.fsencode(place)))
     for above in reversed(target.relative_to(place).parents):
         (place / above).mkdir(mode=0o700, exist_ok=True)
     temporary = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.{os.getpid()}.tmp")
