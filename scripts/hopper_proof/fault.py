@@ -61,7 +61,11 @@ FAULTS = (
     Fault("open-files", "a limit of 64 open files", ("open files", "ulimit")),
     Fault("full-disk", "the caches' file system is full (with --small)", ("space", "full")),
     Fault("foreign-cache", "the caches belong to somebody else", ("ermission", "write")),
-    Fault("stale-cache", "a cached kernel was linked with another CUDA (before any layer)", ("libcudart.so.12",)),
+    Fault(
+        "stale-cache",
+        "a cached kernel was linked with another CUDA (after all stages: it spoils the cache)",
+        ("libcudart.so.12",),
+    ),
     Fault(
         "shm-of-one",
         "1 MiB of /dev/shm (with --small); the engine's worker in a process of its own",

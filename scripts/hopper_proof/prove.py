@@ -47,6 +47,8 @@ class Proof:
         self.bundle = self.directory / "bundle.tar.volumes"
         self.volumes = [word for place in directories for word in ("--volumes", str(place))]
         self.prefix = work / "installed"
+        self.options: list[str] = []
+        """Of ``mirror install``."""
         self.claims: list[tuple[bool, str]] = []
 
     def claim(self, holds: bool, what: str) -> None:
@@ -100,7 +102,7 @@ class Proof:
         heading(f"install {self.bundle.name}")
         fingerprint = (self.directory / "fingerprint").read_text().strip()
         self.mirror("trust", "add", self.bundle, *self.volumes, "--fingerprint", fingerprint)
-        done = self.mirror("install", self.bundle, *self.volumes, "--prefix", self.prefix)
+        done = self.mirror("install", self.bundle, *self.volumes, "--prefix", self.prefix, *self.options)
         self.claim(done.returncode == 0, f"mirror install {self.bundle.name}")
 
     def doctor(self) -> None:

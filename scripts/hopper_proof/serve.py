@@ -325,6 +325,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("/tmp/hopper-served"), help="default: %(default)s")
     parser.add_argument("--user", type=int, default=USER, help="the ordinary user's number (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="with 1 MiB of /dev/shm, and for full-disk's caches")
+    parser.add_argument("--python", type=Path, metavar="FILE", help="of the host, for a bundle that carries none")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not args.inside:
@@ -343,6 +344,7 @@ def main() -> int:
             str(args.work),
             "--user",
             str(args.user),
+            *(("--python", str(args.python)) if args.python else ()),
         ]
         return step_down_as(
             args.user, __file__, [*words, "--inside"], args.work, small=args.small, named="layer" in args.stages
@@ -350,6 +352,7 @@ def main() -> int:
     if os.geteuid() == 0:
         settle()
     served = Served([args.bundle, *args.volumes], args.work)
+    served.options = ["--python", str(args.python)] if args.python else []
     faults = [stage for stage in args.stages if stage not in STAGES]
     for stage in args.stages:
         if stage in STAGES:
