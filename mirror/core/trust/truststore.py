@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -214,7 +215,7 @@ class TrustStore:
             BrokenChain: when it does not go on from what is trusted.
             MirrorError: as ``check_chain``, ``load_root`` and ``durable.write_file`` do.
         """
-        offered = [fingerprint(document) for document, _ in documents]
+        asked, offered = documents, [fingerprint(document) for document, _ in documents]
         trusted = self.root_documents() if self.has_root() else ()
         if trusted:
             check_chain(trusted)  # a damaged store is an error, never a store that trusts something else
@@ -237,13 +238,15 @@ class TrustStore:
         roots = check_chain(whole)
         with written_here():
             make_private_directory(self._roots)
-            with self._opened() as place:  # what would not be believed afterwards is not written either
-                if trusted:
+            # What would not be believed afterwards is not written either.
+            with self._opened() as place, _alone(place):
+                is_as_seen = (self._versions(place) if self.has_root() else 0) == len(trusted)
+                if is_as_seen and trusted:
                     for version in range(len(trusted) + 1, len(whole) + 1):
                         self._write(place, version, *whole[version - 1])
-                else:
+                elif is_as_seen:
                     self._establish(place, whole)
-        return roots[-1]
+        return roots[-1] if is_as_seen else self.add_chain(asked, confirmed_fingerprint)
 
     def _establish(self, roots: int, whole: Documents) -> None:
         """Trust a first chain: without version 1 nothing is trusted here, and so it is written after those that follow it."""
@@ -321,6 +324,14 @@ def written_here() -> Iterator[None]:
             "Free space there, get the right to write, or set MIRROR_HOME to a directory that is to be the trust store."
         )
         raise
+
+
+@contextmanager
+def _alone(directory: int) -> Iterator[None]:
+    """Whoever trusts something here at the same time waits, and then meets what is trusted."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(directory, fcntl.LOCK_EX)
+    yield  # closing it ends the lock
 
 
 def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.signatures.sshsig import SignatureMismatch
 from mirror.core.system.durable import write_file
 from mirror.core.trust import truststore
-from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, continued
+from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, continued, fingerprint
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import RootExpired
@@ -175,6 +177,24 @@ def test_what_is_trusted_already_is_kept_whatever_fails(
     monkeypatch.undo()
     assert store.load_root() == (FIRST, SECOND)[number > 2]  # as far as its holders' signatures lead
     assert store.add_chain(CHAIN) == store.load_root() == THIRD
+
+
+def test_of_two_first_trusts_at_once_one_stands_and_the_other_hears_of_it(tmp_path: Path) -> None:
+    store, other = TrustStore(tmp_path / "mirror"), sign_root(make_root(builder=role("eve")))
+    store.directory.mkdir(mode=0o700)
+    (store.directory / "roots").mkdir(mode=0o700)
+    roots = os.open(store.directory / "roots", os.O_RDONLY)
+    fcntl.flock(roots, fcntl.LOCK_EX)  # as somebody who is about to trust another
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(store.add_chain, CHAIN, fingerprint(CHAIN[0][0]))
+        with pytest.raises(TimeoutError):
+            adding.result(0.5)  # it has seen that nothing is trusted, and waits
+        for name, data in zip(("1.sig", "1.json"), reversed(other)):
+            write_file(store.directory / "roots" / name, data)
+        os.close(roots)
+        with pytest.raises(OtherRootTrusted):
+            adding.result(20)
+    assert store.root_documents() == (other,)
 
 
 @pytest.mark.group(71)
