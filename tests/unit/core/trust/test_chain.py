@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -185,9 +185,9 @@ def test_of_two_first_trusts_at_once_one_stands_and_the_other_hears_of_it(tmp_pa
     (store.directory / "roots").mkdir(mode=0o700)
     roots = os.open(store.directory / "roots", os.O_RDONLY)
     fcntl.flock(roots, fcntl.LOCK_EX)  # as somebody who is about to trust another
-    with ThreadPoolExecutor(1) as pool:
+    with futures.ThreadPoolExecutor(1) as pool:
         adding = pool.submit(store.add_chain, CHAIN, fingerprint(CHAIN[0][0]))
-        with pytest.raises(TimeoutError):
+        with pytest.raises(futures.TimeoutError):
             adding.result(0.5)  # it has seen that nothing is trusted, and waits
         for name, data in zip(("1.sig", "1.json"), reversed(other)):
             write_file(store.directory / "roots" / name, data)
