@@ -139,12 +139,10 @@ def _own_reason(project: ProjectName, version: str, stack: Stack, index: Index) 
         return "withdrawn", f"its makers withdrew it{reason}"
     if read_version(version).is_prerelease:
         return "pre-release", "it is a pre-release, and no requirement asks for one"
-    if stack.cutoff:
-        early = [file for file in files if file.upload_time and file.upload_time < stack.cutoff.timestamp()]
-        if not early:
-            return "cutoff", f"it was not on the index before [python].cutoff, {stack.cutoff:%Y-%m-%dT%H:%M:%SZ}"
-        files = early
-    chosen = choose(stack, project, version, files)
+    early = in_time(files, stack)
+    if stack.cutoff and not early:
+        return "cutoff", f"it was not on the index before [python].cutoff, {stack.cutoff:%Y-%m-%dT%H:%M:%SZ}"
+    chosen = choose(stack, project, version, early)
     return (chosen.kind, _both_sides(chosen)) if isinstance(chosen, Miss) else None
 
 
