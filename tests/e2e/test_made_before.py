@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from mirror.cli.main import main
+from tests.e2e.conftest import run
 from tests.support.desk import BASE, MINOR
 
 MADE = Path(__file__).parents[1] / "vectors" / "c23d5e1" / "made.tar.xz"
@@ -66,8 +66,7 @@ class Operator:
 def version(prefix: Path) -> str:
     """What a user gets who sources env.sh and starts Python."""
     command = f'. "{prefix}/current/env.sh" && python -c "import left_pad; print(left_pad.__version__)"'
-    environment = {**os.environ, "PATH": os.defpath}
-    return subprocess.run(["/bin/sh", "-c", command], check=True, capture_output=True, text=True, env=environment).stdout.strip()
+    return run(["/bin/sh", "-c", command], {"PATH": os.defpath}).strip()
 
 
 @pytest.fixture

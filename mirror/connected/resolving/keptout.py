@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
-from mirror.connected.index.choice import choose
+from mirror.connected.index.choice import choose, in_time
 from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss

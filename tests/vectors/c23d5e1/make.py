@@ -3,10 +3,10 @@
     git worktree add ../old c23d5e1 && cd ../old && scripts/setup
     PYTHONPATH=. .venv/bin/python THIS_FILE OUTPUT
 
-``made.tar.xz`` holds ``1.0.tar`` and ``1.1.tar``, ``fingerprint`` of their root, and ``p``, a prefix to which both were installed
-and that was then rolled back to the first. In each bundle are a wheel with a waived start-up hook, one from the package index,
-one built from its sdist, the probe compiled by the carried nvcc, three signed RPMs, and what an advisory database said. (That
-commit could bundle under no root but the first one, and so with no approver.)
+``made.tar.xz`` holds ``1.0.tar`` and ``1.1.tar``, ``fingerprint`` of their root, and ``p``, a prefix to which both were
+installed and that was then rolled back to the first. In each bundle are a wheel with a waived start-up hook, one from the
+package index, one built from its sdist, the probe compiled by the carried nvcc, three signed RPMs, and what an advisory
+database said. (That commit could bundle under no root but the first one, and so with no approver.)
 
 Two things are not as they were at users': that worktree's ``tools.txt`` names a pip of a few lines in the place of 20 MB of uv
 and a zstd decompressor; and nvcc is a shell script, for which reason nothing is compiled while installing (``PATH`` has no
@@ -135,7 +135,9 @@ def _fill(index: LoopbackIndex) -> None:
         files = {"left_pad.py": f'__version__ = "{version}"\n'.encode(), "left_pad.pth": b"import left_pad\n"}
         index.add(make_wheel(made, "left-pad", version, files=files, said=["License-Expression: MIT"]))
     index.add(make_sdist(made, "right-pad", "1.0"))
-    subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", made, "iniconfig==2.0.0"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", made, "iniconfig==2.0.0"], check=True
+    )
     index.add(next(made.glob("iniconfig-*.whl")))
     pip = make_wheel(made, "pip", "99", files={"pip/__init__.py": b"", "pip/__main__.py": PIP.encode()})
     index.add(pip)
@@ -163,7 +165,19 @@ def _bundle(index: LoopbackIndex, version: str) -> None:
     (locks / "demo.toml").write_text(words)
     typed("lock", locks / "demo.toml", **home)
     bundle = PLACE / f"{version}.tar"
-    typed("bundle", "--lock", locks / "demo.txt", "--locked", "--osv", PLACE / "osv", "-o", bundle, "--python", PYTHON, **home)
+    typed(
+        "bundle",
+        "--lock",
+        locks / "demo.txt",
+        "--locked",
+        "--osv",
+        PLACE / "osv",
+        "-o",
+        bundle,
+        "--python",
+        PYTHON,
+        **home,
+    )
 
 
 def typed(*words: object, **environment: str) -> None:
