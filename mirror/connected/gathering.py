@@ -37,7 +37,7 @@ from mirror.connected.papers.papers import add_papers, compiled, look_inside, wh
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.writer import Source

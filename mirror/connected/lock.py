@@ -39,7 +39,7 @@ from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_loc
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.names import project_name

@@ -29,8 +29,8 @@ from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.reach import within_reach
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.host import check_host
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress

@@ -64,9 +64,9 @@ from mirror.closed.kinds.copying import copy_artifact
 from mirror.core.kinds import NOTICE
 
 
-def install(site):
-    for artifact in site.manifest.of(NOTICE):
-        copy_artifact(site.bundle, artifact, site.generation.path / artifact.path)
+def install(destination):
+    for artifact in destination.manifest.of(NOTICE):
+        copy_artifact(destination.bundle, artifact, destination.generation.path / artifact.path)
 """,
     "review/kinds/notice.py": """
 from mirror.core.vetting.rules import Finding

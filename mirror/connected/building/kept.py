@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.connected.building.builtwheel import check_built_wheel
+from mirror.connected.building.fit import check_built_wheel
 from mirror.connected.building.outcome import Outcome, Traces, examine
 from mirror.connected.building.request import BuildRequest
 from mirror.connected.building.workshop import Workshop

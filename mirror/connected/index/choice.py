@@ -28,7 +28,7 @@ from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, ex
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock
 from mirror.connected.pins.standards import read_version
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress

@@ -22,7 +22,7 @@ from mirror.connected.packing.assembly import Assembly
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Build, Part, Plan
 from mirror.connected.planning.wishes import Wishes
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex

@@ -16,8 +16,8 @@ from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted
 from mirror.connected.models.hub import hub_session
 from mirror.connected.models.modellock import ModelLock
 from mirror.connected.planning.plan import Part
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.models import ModelWish
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import Unreadable
 from mirror.core.kinds import MODEL

@@ -11,7 +11,7 @@ from mirror.connected.kinds.facet import Gathered
 from mirror.connected.kinds.packages import Packages, index_of
 from mirror.connected.packing import meta
 from mirror.connected.planning.plan import Part
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import RPM

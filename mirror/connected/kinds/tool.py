@@ -18,7 +18,7 @@ from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Part
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import TOOL
 from mirror.core.target import Target

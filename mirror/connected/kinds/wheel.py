@@ -15,7 +15,7 @@ from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, gener
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Build, Part
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name

@@ -20,7 +20,7 @@ from mirror.connected.locking.interpreter import InterpreterLock, lock_interpret
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist

@@ -36,7 +36,7 @@ from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.papers.purls import WEB, Purls
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.fields import canonical_json

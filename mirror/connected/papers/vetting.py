@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import GlibcNeed, newest_glibc

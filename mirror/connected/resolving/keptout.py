@@ -33,7 +33,7 @@ from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.pins.standards import read_requirement, read_specifiers, read_version
 from mirror.connected.resolving.resolver import Question, ResolutionFailed, Resolved
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 

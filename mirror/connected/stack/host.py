@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.gpus import capability
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
 from mirror.core.names import dotted_numbers

@@ -23,7 +23,7 @@ from mirror.core.progress import Progress
 
 
 @dataclass
-class Site:
+class Destination:
     """One generation, and what has come of it so far.
 
     Attributes:
