@@ -51,7 +51,8 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
     locks = complete_locks(wishes, store, progress)
     told = told or _held_against_host(wishes, locks.stack, locks.name, locks.target)
     plan = make_plan(locks, wishes, store, progress)
-    if locks.stack and locks.stack.carries_python and not any(part.kind.is_python for part in plan.parts):  # left out
+    has_python = any(part.kind.is_python for part in plan.parts)
+    if locks.stack and locks.stack.carries_python and not has_python:  # it is optional, and left out
         told = _held_against_host(wishes, None, locks.name, locks.target)
     return replace(plan, notes=(*plan.notes, *told)), locks
 
