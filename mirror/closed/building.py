@@ -22,7 +22,7 @@ from mirror.closed.environment.shells import fish_script, sh_script
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.kinds import INSTALL
-from mirror.closed.kinds.site import Site
+from mirror.closed.kinds.destination import Destination
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
@@ -92,10 +92,12 @@ class Building:
             raise Unwritable(place_of(exc, self.generation.path), exc.strerror or str(exc)) from exc
 
     def _fill(self, digest: Sha256Hex, now: int) -> None:
-        site = Site(self.bundle, self.generation, self.plan, self.host, self.lock, self.jobs, self.progress)
-        site.work.mkdir(mode=0o700)
+        destination = Destination(
+            self.bundle, self.generation, self.plan, self.host, self.lock, self.jobs, self.progress
+        )
+        destination.work.mkdir(mode=0o700)
         for install in INSTALL:
-            install(site)
+            install(destination)
         link_modules(self.generation)
         environment = Environment(self.generation.path, self._manifest)
         write_file(self.generation.env_script, sh_script(environment).encode())
@@ -103,28 +105,28 @@ class Building:
         write_file(self.generation.manifest, self.bundle.manifest_bytes)
         if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
             write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
-        checks = first_self_test(environment, self.host, site.work, os.environ, self.progress, (self.lock,))
-        remove_tree(site.work)
-        seal = Seal.of(self.generation, site.waived(RECORD_MISMATCH)).encode()
+        checks = first_self_test(environment, self.host, destination.work, os.environ, self.progress, (self.lock,))
+        remove_tree(destination.work)
+        seal = Seal.of(self.generation, destination.waived(RECORD_MISMATCH)).encode()
         write_file(self.generation.files, seal)
-        receipt = self._receipt(digest, now, site, checks)
+        receipt = self._receipt(digest, now, destination, checks)
         receipt = replace(
             receipt, size=disk_usage(self.generation.path), files_sha256=Sha256Hex(hashlib.sha256(seal).hexdigest())
         )
         write_file(self.generation.receipt, receipt.encode())
 
-    def _receipt(self, digest: Sha256Hex, now: int, site: Site, checks: tuple[Check, ...]) -> Receipt:
-        dangling = site.toolchain.dangling if site.toolchain else ()
+    def _receipt(self, digest: Sha256Hex, now: int, destination: Destination, checks: tuple[Check, ...]) -> Receipt:
+        dangling = destination.toolchain.dangling if destination.toolchain else ()
         return Receipt(
             name=self._manifest.name,
             sequence=self._manifest.sequence,
             manifest_sha256=digest,
             generation=str(self.generation.path),
             installed=now,
-            python=str(site.interpreter.path) if site.interpreter else "",
-            python_version=site.interpreter.version if site.interpreter else "",
-            python_origin="" if site.interpreter is None else "host" if self.plan.interpreter else "bundle",
-            installer=site.installer,
+            python=str(destination.interpreter.path) if destination.interpreter else "",
+            python_version=destination.interpreter.version if destination.interpreter else "",
+            python_origin="" if destination.interpreter is None else "host" if self.plan.interpreter else "bundle",
+            installer=destination.installer,
             signers=self._signers(),
             approvers=self._approvers(),
             counts=tuple((kind.name, len(found)) for kind in KINDS if (found := self._manifest.of(kind))),
@@ -133,7 +135,7 @@ class Building:
             repairs=self.repairs,
             checks=checks,
             notes=(*self.plan.notes, *dangling_notes(dangling)),
-            toolchain=site.toolchain,
+            toolchain=destination.toolchain,
         )
 
     def _signers(self) -> tuple[str, ...]:

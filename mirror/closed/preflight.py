@@ -29,7 +29,7 @@ from mirror.core.cpus import held
 from mirror.core.cuda.gpus import capability_of
 from mirror.core.cuda.releases import gcc_ceiling
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER, KINDS, TOOL, WHEEL
+from mirror.core.kinds import KINDS
 from mirror.core.target import Target
 from mirror.core.targets.detected import Detected, GpuKind
 from mirror.core.targets.fit import Mismatch, mismatches
@@ -132,7 +132,7 @@ def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
             f"{search.found.path} comes without its headers (Python.h, pyconfig.h), with which this stack compiles at a "
             "server's first start: name another with --python FILE, ask for its -devel package, or a bundle with [interpreter]"
         ]
-    if search.found or manifest.of(INTERPRETER) or manifest.is_data:
+    if search.found or manifest.carries_python or manifest.is_data:
         return []
     looked = "; ".join(search.rejected) or "no Python was found on the PATH or where pyenv and uv keep theirs"
     wanted = manifest.target.python
@@ -145,7 +145,7 @@ def _lacks_headers(manifest: Manifest, search: Search) -> bool:
 
 def prefer_carried(manifest: Manifest, search: Search) -> Search:
     """Pass over a Python of the host's that lacks the headers which the stack compiles with, where the bundle carries one."""
-    if search.found and _lacks_headers(manifest, search) and manifest.of(INTERPRETER) and not manifest.host_packages:
+    if search.found and _lacks_headers(manifest, search) and manifest.carries_python and not manifest.host_packages:
         return Search(None, (*search.rejected, f"{search.found.path} comes without its headers"))
     return search
 
@@ -167,7 +167,7 @@ def _package_issues(manifest: Manifest, packages: HostPackages | None) -> list[s
 
 
 def _tool_issues(manifest: Manifest) -> list[str]:
-    carried = {artifact.name for artifact in manifest.of(TOOL)}
+    carried = {artifact.name for artifact in manifest.tools}
     issues: list[str] = []
     if manifest.is_data:
         return issues
@@ -304,7 +304,7 @@ def needed_bytes(manifest: Manifest, copies_wheels: bool) -> int:
     """
     total = sum(map(_unpacked, manifest.artifacts))
     for kind in KINDS:
-        if kind.is_copied or (kind is WHEEL and copies_wheels):
+        if kind.is_copied or (kind.is_project and copies_wheels):
             total += sum(artifact.size for artifact in manifest.of(kind))
     return total * 105 // 100
 

@@ -30,8 +30,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirror.connected.building.builds import build_wheels
 from mirror.connected.building.kept import BuiltWheel
+from mirror.connected.building.schedule import build_wheels
 from mirror.connected.building.trial import try_interpreters
 from mirror.connected.contents.watched import watched
 from mirror.connected.fetching.fetch import fetch

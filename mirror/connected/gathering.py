@@ -26,7 +26,7 @@ from mirror import __version__
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.wheels import fitting_name
-from mirror.connected.kinds import FACETS
+from mirror.connected.kinds import FACETS, facet_of
 from mirror.connected.kinds.facet import Gathered
 from mirror.connected.packing import meta
 from mirror.connected.packing.assembly import Assembly
@@ -37,11 +37,10 @@ from mirror.connected.papers.papers import add_papers, compiled, look_inside, wh
 from mirror.connected.papers.vetting import vet
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.advisories import known as advisories
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.writer import Source
-from mirror.core.kinds import WHEEL
 from mirror.core.kinds.tool import MIRROR
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
@@ -108,16 +107,16 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
     """Gather the members of the bundle."""
     assembly = Assembly(plan)
     assembly.add_bytes(MIRROR, installer_bytes())
-    sizes = {digest: size for facet in FACETS for digest, size in facet.sizes(plan, paths).items()}
     for part in plan.parts:
+        file = paths[part.download.sha256]
         assembly.add_file(
             part.kind.path(part.place or fitting_name(part.download.filename, plan.target)),
-            paths[part.download.sha256],
+            file,
             part.download.sha256,
             name=part.name,
             version=part.version,
             origin=part.origin,
-            unpacked_size=part.unpacked_size or sizes.get(part.download.sha256, 0),
+            unpacked_size=part.unpacked_size or facet_of(part.kind).unpacked_size(part, file, plan.target),
         )
     for wheel in built:
         _add_built(assembly, wheel)
@@ -134,7 +133,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
 
 def _add_built(assembly: Assembly, wheel: BuiltWheel) -> None:
     assembly.add_file(
-        WHEEL.path(wheel.path.name),
+        wheel.member,
         wheel.path,
         wheel.sha256,
         name=wheel.project,

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.building.builder import build_again
-from mirror.connected.building.builds import build_requests
 from mirror.connected.building.kept import MAX_RECORD_BYTES, BuiltWheel, ForeignBuild, adopt, kept_wheel
 from mirror.connected.building.request import BuildRequest
+from mirror.connected.building.schedule import build_requests
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store, refuse_write

@@ -39,10 +39,9 @@ from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_loc
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
-from mirror.core.kinds import INTERPRETER
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -247,5 +246,6 @@ def _known(stack: Stack, previous: Iterable[_Previous]) -> set[str]:
     """Every name that an upgrade may have."""
     asked = {str(project_name(one.name)) for one in (*stack.requirements, *stack.optional)}
     leaves_choice = stack.toolchain is not None and stack.toolchain.LEAVES_CHOICE
-    words = [TOOLCHAIN] * leaves_choice + [INTERPRETER.name] * InterpreterLock.answers(stack.wishes.get(INTERPRETER))
+    python = InterpreterLock.KIND
+    words = [TOOLCHAIN] * leaves_choice + [python.name] * InterpreterLock.answers(stack.wishes.get(python))
     return asked.union(*(one.versions for one in previous), words)

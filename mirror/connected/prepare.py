@@ -29,10 +29,9 @@ from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.planning.reach import within_reach
 from mirror.connected.planning.wishes import Wishes, complete_locks
 from mirror.connected.probe.sdist import probe_version
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.host import check_host
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
-from mirror.core.kinds import INTERPRETER
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 from mirror.core.stackfiles import is_written
@@ -52,14 +51,15 @@ def prepare(wishes: Wishes, store: Store, progress: Progress = SILENT) -> tuple[
     locks = complete_locks(wishes, store, progress)
     told = told or _held_against_host(wishes, locks.stack, locks.name, locks.target)
     plan = make_plan(locks, wishes, store, progress)
-    if locks.stack and INTERPRETER in locks.stack.wishes and not plan.of(INTERPRETER):  # it is optional, and left out
+    has_python = any(part.kind.is_python for part in plan.parts)
+    if locks.stack and locks.stack.carries_python and not has_python:  # it is optional, and left out
         told = _held_against_host(wishes, None, locks.name, locks.target)
     return replace(plan, notes=(*plan.notes, *told)), locks
 
 
 def _held_against_host(wishes: Wishes, stack: Stack | None, name: str, target: Target) -> tuple[str, ...]:
     """What is to be told of the host that the bundle is for, where one is named. Raises as ``check_host``."""
-    carries_python = stack is not None and INTERPRETER in stack.wishes
+    carries_python = stack is not None and stack.carries_python
     return check_host(name, target, wishes.host, carries_python) if wishes.host else ()
 
 

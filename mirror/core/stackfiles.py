@@ -1,7 +1,7 @@
 """Which stack a word means: the files of NAME, wherever a command takes a stack.
 
-``mirror.connected.stack.file`` and ``mirror.connected.planning.locks`` read the files; ``mirror.closed.prefix.status`` finds an
-installed stack.
+``mirror.connected.stack.stack`` and ``mirror.connected.planning.locks`` read the files; ``mirror.closed.prefix.status`` finds
+an installed stack.
 
 A stack for several targets, ``[targets.gh200]`` in ``NAME.toml``, is several stacks: ``NAME.gh200`` has locks of its own, and
 its wishes, ``NAME.gh200.toml``, are written in ``NAME.toml``.

@@ -22,7 +22,7 @@ from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.fetching.store import Store
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.wishes import Wishes
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import make_pip_wheel, make_uv_wheel

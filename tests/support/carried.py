@@ -29,7 +29,7 @@ from mirror.connected.papers.vetting import Gate, vet
 from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Build, Part, Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.dossier import Dossier, FileFacts

@@ -46,7 +46,7 @@ from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.sdists.sdist import read_sdist
 from mirror.connected.signing.keyfile import read_key
-from mirror.connected.stack.file import read_target
+from mirror.connected.stack.stack import read_target
 from mirror.connected.toolchain.hermeto import read_rpms_lock
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.redistmanifest import RedistManifest

@@ -12,17 +12,21 @@ Example::
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, TypeVar
 
+import mirror
+
 TESTS = Path(__file__).parents[1]
 LOGS = TESTS / "vectors" / "logs"
 MAKERS = (TESTS / "unit" / "core" / "logs", TESTS / "unit" / "closed" / "doctor")
 
-ROWS = (*(str(number) for number in range(1, 45)), "44b", *(str(number) for number in range(45, 67)))
-"""Of CUDA.md section E."""
+PAGE = Path(mirror.__file__).parent / "help" / "cuda.md"
+ROWS = tuple(re.findall(r"(?m)^- \*\*(\w+)\*\*", PAGE.read_text("utf-8").partition("\n## E")[2]))
+"""Of CUDA.md section E, in its order."""
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
 

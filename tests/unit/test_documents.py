@@ -16,12 +16,12 @@ from mirror.connected.fetching.transport import BadReply
 from mirror.connected.index.simplepage import parse_page
 from mirror.connected.pins.requirements import InvalidLock, parse_lock
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.advisories.known import Advisories
 from mirror.core.bundle.dossier import Dossier
-from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.manifest import FORMATS, Manifest
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
 from mirror.core.policy.document import Policy
@@ -76,7 +76,7 @@ def test_a_history_of_before_goes_on(tmp_path: Path) -> None:
 def test_a_format_of_another_version_is_refused_in_one_sentence(name: str, version: str, step: str) -> None:
     document = json.loads((VECTORS / name).read_bytes())
     family = document["format"].rpartition("/")[0]
-    known = [f"{family}/1", f"{family}/2"] if name == "manifest.json" else [document["format"]]
+    known = FORMATS if name == "manifest.json" else [document["format"]]
     with pytest.raises(InvalidDocument) as caught:
         READERS[name](canonical_json({**document, "format": f"{family}/{version}"}))
     reads = " and ".join(map(repr, known))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 from mypy import api
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.targets import for_target
 from mirror.core.fields import Fields
 from mirror.core.target import Target

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import mirror
-from mirror.core.kinds import KINDS
+from mirror.core import kinds
+from mirror.core.kinds import KINDS, Kind
 
 TOP = Path(mirror.__file__).parent.parent
 DIRECTORIES = {kind.directory for kind in KINDS}
@@ -140,21 +141,28 @@ def test_words_that_only_coincide_are_not(source: str) -> None:
 
 NAMED = {
     "core/toolkit/carried.py": "reads both lists of a toolchain's packages",
-    "connected/stack": "where files and models are wished for",
+    "connected/stack": "where each kind is wished for",
+    "connected/locking/interpreter.py": "where interpreters are pinned",
     "connected/toolchain": "where RPMs and archives are pinned",
     "connected/models": "where models are pinned",
-    "connected/contents/modelcontents.py": "reads what is inside a model's file",
+    "connected/planning/pinned_files.py": "what a Python lock pins is wheels, but for the installer's tools",
+    "connected/building": "what is built is wheels; an interpreter is tried before it is carried",
+    "connected/contents": "reads what is inside each kind",
     "review/kinds": "the registry of what is looked at again",
     "closed/site": "an RPM repository",
+    "closed/prefix/generations.py": "where a carried Python is unpacked",
+    "closed/soundness.py": "whose file is damaged, by where it lies",
     "closed/selftest/compiling.py": "names what is missing as its source calls it",
     "closed/doctor/trial.py": "the same",
 }
-"""Who names one of the kinds that a stack can do without, besides those kinds' own modules, and why."""
+"""Who names one of the kinds besides those kinds' own modules, and why."""
 
 
-def test_kinds_that_a_stack_can_do_without_are_named_in_their_own_modules() -> None:
-    """Whoever else asks has ``stack.toolchain``, ``locks.toolchain``, what ``Kind`` says, or loops over a registry."""
-    words = {"RPM", "REDIST", "FILE", "MODEL"}
+def test_a_kind_is_named_in_its_own_modules() -> None:
+    """Whoever else asks has views of a manifest and a stack (``manifest.wheels``, ``stack.toolchain``), what ``Kind`` says, or
+    loops over a registry."""
+    words = {name for name, value in vars(kinds).items() if isinstance(value, Kind)}
+    assert len(words) == len(KINDS)
     named = set()
     for place, tree in TREES.items():
         taken = {

@@ -12,7 +12,7 @@ import pytest
 import tomllib
 
 from mirror.cli.commands.anywhere.help import TOPICS, page
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.kinds import INTERPRETER
 from mirror.core.policy.document import Policy
 

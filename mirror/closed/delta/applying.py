@@ -40,7 +40,6 @@ from mirror.core.bundle.delta.unpacked import Unpacked
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
-from mirror.core.kinds import TOOL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of
@@ -258,7 +257,7 @@ def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
     # A program out of the base runs only if the base is one that could be installed here.
     try:
         manifest = base.trust(store.load_root())
-        wheel = next(tool for tool in manifest.of(TOOL) if tool.name == PROJECT)
+        wheel = next(tool for tool in manifest.tools if tool.name == PROJECT)
         data = base.read(wheel)
     except (MirrorError, StopIteration):
         return

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Optional
 
 from mirror.core.bundle.manifest import Manifest
-from mirror.core.kinds import WHEEL
 from mirror.core.names import dotted_numbers
 
 _MODE = 0o022
@@ -72,7 +71,7 @@ def _cubin_notes(manifest: Manifest) -> Iterator[str]:
     With flashinfer-cubin installed, its header links for the kernels of SM 10.x are made, and locked, inside that package, from
     0.6.8 on; no variable moves them before 0.6.16. On Hopper these modules are never compiled, and nothing is written.
     """
-    version = next((item.version for item in manifest.of(WHEEL) if item.name == "flashinfer-cubin"), "")
+    version = next((item.version for item in manifest.wheels if item.name == "flashinfer-cubin"), "")
     if version and _release(version) >= (0, 6, 8) and manifest.target.gpu.startswith(("sm_10", "sm_110")):
         yield (
             f"FlashInfer {version} makes links inside its cubin package when it first compiles for {manifest.target.gpu}: "

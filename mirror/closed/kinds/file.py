@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirror.closed.kinds.copying import copy_artifact
-from mirror.closed.kinds.site import Site
+from mirror.closed.kinds.destination import Destination
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import FILE
@@ -40,6 +40,6 @@ def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT)
     return len(files)
 
 
-def install(site: Site) -> None:
+def install(destination: Destination) -> None:
     """Raises as ``install_files``."""
-    install_files(site.bundle, site.generation.path, site.progress)
+    install_files(destination.bundle, destination.generation.path, destination.progress)

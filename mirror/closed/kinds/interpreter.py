@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from mirror.closed.kinds.site import Site
+from mirror.closed.kinds.destination import Destination
 from mirror.closed.preflight import unpacked_limit
 from mirror.closed.venv.interpreter import unpack_interpreter
 from mirror.core.kinds import INTERPRETER
 
 
-def install(site: Site) -> None:
+def install(destination: Destination) -> None:
     """Nothing for a bundle of data alone. Raises as ``unpack_interpreter``."""
-    if site.manifest.is_data:
+    if destination.manifest.is_data:
         return
-    site.interpreter = site.plan.interpreter
-    carried = site.manifest.of(INTERPRETER)
-    if site.interpreter or not carried:
+    destination.interpreter = destination.plan.interpreter
+    carried = destination.manifest.of(INTERPRETER)
+    if destination.interpreter or not carried:
         return
     artifact = carried[0]
-    site.progress.say(f"unpacking Python from {artifact.filename}")
-    archive = site.copy(artifact)
-    target, limit = site.manifest.target, unpacked_limit(artifact)
-    site.interpreter = unpack_interpreter(archive, site.generation.python, target, limit)
+    destination.progress.say(f"unpacking Python from {artifact.filename}")
+    archive = destination.copy(artifact)
+    target, limit = destination.manifest.target, unpacked_limit(artifact)
+    destination.interpreter = unpack_interpreter(archive, destination.generation.python, target, limit)
     archive.unlink()

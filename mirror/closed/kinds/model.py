@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.kinds.copying import copy_artifact
-from mirror.closed.kinds.site import Site
+from mirror.closed.kinds.destination import Destination
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import InvalidDocument
@@ -126,6 +126,6 @@ def _install(bundle: Bundle, model: Model, generation: Path, advance: Advance) -
     write_file(refs / "main", model.revision.encode("ascii"))
 
 
-def install(site: Site) -> None:
+def install(destination: Destination) -> None:
     """Raises as ``install_models``."""
-    install_models(site.bundle, site.generation.path, site.progress)
+    install_models(destination.bundle, destination.generation.path, destination.progress)

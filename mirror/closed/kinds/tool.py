@@ -6,17 +6,17 @@ import sys
 from pathlib import Path
 
 from mirror.closed.environment.launcher import write_launcher
-from mirror.closed.kinds.site import Site
+from mirror.closed.kinds.destination import Destination
 from mirror.core.kinds.tool import MIRROR
 
 
-def install(site: Site) -> None:
+def install(destination: Destination) -> None:
     """uv and pip are used while installing, and not kept."""
-    carried = site.manifest.find(MIRROR)
+    carried = destination.manifest.find(MIRROR)
     if carried is None:
         return
-    directory = site.generation.launcher.parent
+    directory = destination.generation.launcher.parent
     directory.mkdir()
-    site.copy(carried).replace(directory / "mirror.pyz")
-    pythons = [Path(sys.executable), *([site.interpreter.path] if site.interpreter else [])]
-    write_launcher(site.generation, pythons, site.generation.path.parents[1])
+    destination.copy(carried).replace(directory / "mirror.pyz")
+    pythons = [Path(sys.executable), *([destination.interpreter.path] if destination.interpreter else [])]
+    write_launcher(destination.generation, pythons, destination.generation.path.parents[1])

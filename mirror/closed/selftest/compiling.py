@@ -30,7 +30,7 @@ from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.compiler_errors import Toolkit, explain, missing
 from mirror.closed.selftest.samples import KERNEL, LIBRARIES, flashinfer_flags, flashinfer_link, plain_source
-from mirror.core.kinds import RPM, WHEEL
+from mirror.core.kinds import RPM
 
 _TOO_NEW = re.compile(r"unsupported GNU version! (.+?)!", re.DOTALL)
 _TIMEOUT_S = 900
@@ -64,7 +64,7 @@ class Compiling:
         self._host, self._variables, self._work = host, dict(variables), work
         self._inherited = inherited
         self._site = next(iter(sorted(environment.venv.glob("lib/python*/site-packages/flashinfer"))), None)
-        self._uses_flashinfer = any(artifact.name == "flashinfer-python" for artifact in manifest.of(WHEEL))
+        self._uses_flashinfer = any(artifact.name == "flashinfer-python" for artifact in manifest.wheels)
         packages = frozenset(artifact.name for artifact in manifest.toolchain)
         self._toolkit = Toolkit(self._home, self._release, packages, is_redist=not manifest.of(RPM))
         self._name = f"compile and link a kernel for {self._gpu}"

@@ -29,7 +29,6 @@ from mirror.core.archives.zipdirectory import BadZip
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import FAMILIES, MirrorError
-from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
@@ -155,7 +154,7 @@ def read_shelf(bundle: Bundle) -> Shelf:
         NothingToGive: when there are none.
     """
     wheels, metadata, manifest = [], {}, bundle.manifest
-    for artifact in manifest.of(WHEEL):
+    for artifact in manifest.wheels:
         if text := _metadata(bundle, artifact):
             metadata[artifact.filename] = text
         wheels.append(_wheel(artifact, text))
@@ -170,7 +169,7 @@ def read_shelf(bundle: Bundle) -> Shelf:
     keys = {f"RPM-GPG-KEY-{hashlib.sha256(key).hexdigest()[:12]}": key} if rpms else {}
     if not wheels and not packages:
         raise NothingToGive(str(bundle.path), "wheels and no RPMs")
-    artifacts = {artifact.filename: artifact for artifact in (*manifest.of(WHEEL), *rpms)}
+    artifacts = {artifact.filename: artifact for artifact in (*manifest.wheels, *rpms)}
     return Shelf(tuple(wheels), tuple(packages), metadata, keys, artifacts, manifest.sequence)
 
 

@@ -22,7 +22,6 @@ from mirror.closed.host.command import clean_environment, run
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import strict_json
-from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.system.durable import write_file
 from mirror.core.wheels.needs import Needs
@@ -110,7 +109,7 @@ def issues(manifest: Manifest, found: HostPackages) -> Iterator[str]:
     if found.problem:
         yield f"{found.python} was to bring {', '.join(dict(manifest.host_packages))}, and cannot be asked: {found.problem}"
         return
-    carried = {str(project_name(wheel.name)): wheel.version for wheel in manifest.of(WHEEL)}
+    carried = {str(project_name(wheel.name)): wheel.version for wheel in manifest.wheels}
     for project, needs in manifest.host_packages:
         one = found.packages.get(project)
         if one is None:

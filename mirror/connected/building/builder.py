@@ -1,8 +1,8 @@
 """Building one wheel from its sdist: same request, same bytes, no network.
 
 ``mirror.connected.building.workshop`` makes the directory it happens in, ``mirror.connected.building.sandbox`` takes the
-network away, ``mirror.connected.building.kept`` has what was built before, ``mirror.connected.building.builds`` decides what is
-built in which order.
+network away, ``mirror.connected.building.kept`` has what was built before, ``mirror.connected.building.schedule`` decides what
+is built in which order.
 
 Rules: the sdist and every build requirement are pinned and hashed; what the backend asks for beyond them is an error that
 names it, never a download; each hook of PEP 517 runs cut off from the network; a finished wheel is judged before it is

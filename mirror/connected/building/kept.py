@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.connected.building.builtwheel import check_built_wheel
+from mirror.connected.building.fit import check_built_wheel
 from mirror.connected.building.outcome import Outcome, Traces, examine
 from mirror.connected.building.request import BuildRequest
 from mirror.connected.building.workshop import Workshop
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.kinds import WHEEL
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.system.durable import write_file
 
@@ -49,6 +50,11 @@ class BuiltWheel:
     sha256: Sha256Hex
     log: Path
     record: Mapping[str, Any]
+
+    @property
+    def member(self) -> str:
+        """Where it lies in a bundle."""
+        return WHEEL.path(self.path.name)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What came out of a build, beyond what refuses it: libraries that it needs, GPUs, paths of this machine, auditwheel's verdict.
 
-``mirror.connected.building.builtwheel`` refuses the wheel that is another one; glibc, and all else that every wheel is vetted
+``mirror.connected.building.fit`` refuses the wheel that is another one; glibc, and all else that every wheel is vetted
 for, is judged when a bundle is made. This module finds what a person should know of a wheel that was compiled here, and where
 two builds of one differ.
 

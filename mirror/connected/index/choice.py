@@ -28,7 +28,7 @@ from mirror.connected.index.wheels import Miss, NoWheelForTarget, best_wheel, ex
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock
 from mirror.connected.pins.standards import read_version
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
@@ -111,6 +111,14 @@ def choose(stack: Stack, project: ProjectName, version: str, files: Sequence[Ind
     return best_wheel(files, stack.target) or explain(project, version, files, stack.target)
 
 
+def in_time(files: Iterable[IndexFile], stack: Stack) -> list[IndexFile]:
+    """Those that were uploaded before the stack's cutoff, all of them without one; what has no date came too late."""
+    if stack.cutoff is None:
+        return list(files)
+    until = stack.cutoff.timestamp()
+    return [file for file in files if file.upload_time is not None and file.upload_time < until]
+
+
 def choose_versions(
     versions: Iterable[tuple[ProjectName, str]], stack: Stack, index: Index, progress: Progress = SILENT
 ) -> dict[ProjectName, IndexFile]:
@@ -121,13 +129,9 @@ def choose_versions(
     """
     wanted = list(versions)
     index.prefetch(wanted, progress)
-    until = stack.cutoff.timestamp() if stack.cutoff else None
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
-        files = list(index.files(project, version))
-        if until is not None:
-            files = [file for file in files if file.upload_time is not None and file.upload_time < until]
-        found[project] = choose(stack, project, version, files)
+        found[project] = choose(stack, project, version, in_time(index.files(project, version), stack))
     chosen = _found(found, stack)
     _refuse_withdrawn(chosen, stack)
     return {project: index.hashed(file, progress) for project, file in chosen.items()}

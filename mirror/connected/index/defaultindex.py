@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mirror.connected.fetching.download import redacted
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _FURTHER = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "PIP_FIND_LINKS")

@@ -23,7 +23,7 @@ from typing import Any
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import Store
 from mirror.connected.pins.requirements import Pin
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import sha256_hex

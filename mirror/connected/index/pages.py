@@ -38,7 +38,7 @@ from mirror.connected.fetching.transport import (
 from mirror.connected.index.defaultindex import public_index
 from mirror.connected.index.indexfile import IndexFile, spelt
 from mirror.connected.index.pagememory import PageMemory
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress

@@ -1,4 +1,4 @@
-"""The kinds of artifacts on the connected side: one module each, with what ``facet`` asks of it: ``tool``, ``wheel``, ``rpm``
+"""The kinds of artifacts on the connected side: one class each, with what ``facet`` asks of it: ``tool``, ``wheel``, ``rpm``
 and ``redist`` with what they share as ``packages``, ``interpreter``, ``file``, ``model``. A new kind is a module and a line
 here.
 """
@@ -9,12 +9,18 @@ from contextlib import AbstractContextManager, nullcontext
 
 from requests import Session
 
-from mirror.connected.kinds import file, interpreter, model, redist, rpm, tool, wheel
 from mirror.connected.kinds.facet import Facet
+from mirror.connected.kinds.file import Files
+from mirror.connected.kinds.interpreter import Interpreters
+from mirror.connected.kinds.model import Models
+from mirror.connected.kinds.redist import Archives
+from mirror.connected.kinds.rpm import Rpms
+from mirror.connected.kinds.tool import Tools
+from mirror.connected.kinds.wheel import Wheels
 from mirror.connected.planning.plan import Plan
 from mirror.core.kinds import Kind
 
-FACETS: tuple[Facet, ...] = (tool, wheel, rpm, redist, interpreter, file, model)
+FACETS: tuple[Facet, ...] = (Tools(), Wheels(), Rpms(), Archives(), Interpreters(), Files(), Models())
 """In the bundle's order."""
 
 
@@ -25,5 +31,5 @@ def session_for(plan: Plan, connections: int) -> AbstractContextManager[Session 
 
 
 def facet_of(kind: Kind) -> Facet:
-    """The module of a kind."""
+    """What is done with a kind."""
     return next(one for one in FACETS if one.KIND is kind)

@@ -1,15 +1,16 @@
 """What the connected side does with a kind of artifact: plan it, say what the closed side must know of it, read it through,
-name it to the world. Each kind's module does these for its own; whoever needs all of them loops over the registry.
+name it to the world. Each kind has a class for its own; whoever needs all of them loops over the registry.
 
 How a kind is wished for is in ``mirror.connected.stack``, how it is pinned in the packages that lock.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 from packageurl import PackageURL
 from requests import Session
@@ -21,11 +22,12 @@ from mirror.connected.packing.assembly import Assembly
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Build, Part, Plan
 from mirror.connected.planning.wishes import Wishes
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Progress
+from mirror.core.target import Target
 from mirror.core.vetting.rules import Finding
 
 WEB = ("https://", "http://")
@@ -88,59 +90,41 @@ class Gathered:
         return tuple((one, source) for one in self.assembly.of(kind) if isinstance(source := sources[one.path], Path))
 
 
-class Facet(Protocol):
-    """One kind's module."""
+class Facet(ABC):
+    """What is done with one kind; a kind's own class says what is not as here."""
 
-    KIND: Kind
+    KIND: ClassVar[Kind]
 
+    @abstractmethod
     def plan(self, wanted: Wanted) -> Planned:
         """The files of this kind that the bundle takes. Nothing is fetched."""
 
-    def session(self, connections: int) -> Session | None:
-        """What its files are fetched with; None where any session will do."""
-
-    def sizes(self, plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-        """Bytes once installed, by digest, of the parts whose files alone can tell."""
-
-    def papers(self, gathered: Gathered) -> Mapping[str, bytes]:
-        """Documents of ``meta/`` that the closed side installs this kind by."""
-
+    @abstractmethod
     def tasks(self, gathered: Gathered) -> Iterable[Task]:
         """How each file is read through."""
 
+    def session(self, connections: int) -> Session | None:
+        """What its files are fetched with; None where any session will do."""
+        return None
+
+    def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
+        """Bytes once installed, of a part whose file alone can tell; 0 where its lock does."""
+        return 0
+
+    def papers(self, gathered: Gathered) -> Mapping[str, bytes]:
+        """Documents of ``meta/`` that the closed side installs this kind by, where the manifest does not say all."""
+        return {}
+
     def findings(self, gathered: Gathered) -> Iterable[Finding]:
         """What of its files breaks a rule, besides what every wheel is vetted for."""
+        return ()
 
     def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
         """What the world calls it; ``part`` is what it was planned as, unless it was built or made here."""
+        return generic(artifact)
 
 
 def generic(artifact: Artifact, version: str = "") -> PackageURL:
     """The purl of what was published nowhere, or by its address alone."""
     address = {"download_url": artifact.origin} if artifact.origin.startswith(WEB) else {}
     return PackageURL("generic", None, artifact.name, artifact.version or version, address)
-
-
-def no_session(connections: int) -> Session | None:
-    """For kinds that ask no server for anything but files."""
-    return None
-
-
-def no_papers(gathered: Gathered) -> Mapping[str, bytes]:
-    """For kinds of which the manifest says all."""
-    return {}
-
-
-def no_findings(gathered: Gathered) -> Iterable[Finding]:
-    """For kinds that are vetted as wheels are, or judged when they are read."""
-    return ()
-
-
-def no_sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """For kinds whose sizes are in the lock."""
-    return {}
-
-
-def paths_of(plan: Plan, kind: Kind, paths: Mapping[Sha256Hex, Path]) -> Sequence[tuple[Part, Path]]:
-    """The parts of a kind, each with its file."""
-    return [(part, paths[part.download.sha256]) for part in plan.of(kind)]

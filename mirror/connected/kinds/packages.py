@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted
+from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted
 from mirror.connected.planning.plan import Part
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.fileindex import FileIndex
 from mirror.core.toolkit.package import PackageSource
 
 
-def plan_packages(kind: Kind, wanted: Wanted) -> Planned:
-    """The packages that the lock pins, from the copy that was named where one was."""
-    lock, wishes = wanted.locks.toolchain, wanted.wishes
-    if lock is None or lock.KIND is not kind or wishes.goes_without_toolchain:
-        return Planned()
-    downloads, sources = lock.downloads(wishes.toolchain_repo or wanted.locks.copy or None), lock.downloads(None)
-    return Planned(
-        tuple(
-            Part(kind, pin.name, pin.shown_version, item, pin.installed_size, pin.nevra, source.shown_url)
-            for pin, item, source in zip(lock.pins, downloads, sources, strict=True)
+class Packages(Facet):
+    """One kind of packages."""
+
+    def plan(self, wanted: Wanted) -> Planned:
+        """The packages that the lock pins, from the copy that was named where one was."""
+        lock, wishes = wanted.locks.toolchain, wanted.wishes
+        if lock is None or lock.KIND is not self.KIND or wishes.goes_without_toolchain:
+            return Planned()
+        downloads, sources = lock.downloads(wishes.toolchain_repo or wanted.locks.copy or None), lock.downloads(None)
+        return Planned(
+            tuple(
+                Part(self.KIND, pin.name, pin.shown_version, item, pin.installed_size, pin.nevra, source.shown_url)
+                for pin, item, source in zip(lock.pins, downloads, sources, strict=True)
+            )
         )
-    )
 
-
-def sources(gathered: Gathered, kind: Kind) -> Iterator[tuple[Artifact, Path, PackageSource]]:
-    """The packages of a kind that are files here: each artifact, its file, and what it is unpacked from."""
-    files = gathered.files(kind)
-    packages = _packages(gathered) if files else {}
-    return ((artifact, path, packages[artifact.sha256]) for artifact, path in files)
+    def sources(self, gathered: Gathered) -> Iterator[tuple[Artifact, Path, PackageSource]]:
+        """Those that are files here: each artifact, its file, and what it is unpacked from."""
+        files = gathered.files(self.KIND)
+        packages = _packages(gathered) if files else {}
+        return ((artifact, path, packages[artifact.sha256]) for artifact, path in files)
 
 
 def index_of(gathered: Gathered) -> FileIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -11,64 +11,49 @@ from packageurl import PackageURL
 
 from mirror import __version__
 from mirror.connected.contents.inspection import Task
-from mirror.connected.kinds import rpm
-from mirror.connected.kinds.facet import (
-    Gathered,
-    Planned,
-    Wanted,
-    generic,
-    no_findings,
-    no_papers,
-    no_session,
-    paths_of,
-)
+from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, generic
+from mirror.connected.kinds.rpm import Rpms
 from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.pinned_files import find_files
-from mirror.connected.planning.plan import Part, Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.planning.plan import Part
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import TOOL
-from mirror.core.names import Sha256Hex
-
-KIND = TOOL
-session = no_session
-findings = no_findings
+from mirror.core.target import Target
 
 _FOR_RPMS = frozenset({"backports-zstd"})
 """Tools that only RPMs need: their payloads may be compressed with zstd, which Python reads from 3.14 on."""
 
-papers = no_papers
 
+class Tools(Facet):
+    KIND = TOOL
 
-def plan(wanted: Wanted) -> Planned:
-    """Raises as ``find_files``."""
-    if not wanted.locks.python.pins:
-        return Planned()  # nothing is to be installed by them
-    tools = wanted.wishes.tools or _pinned()
-    if not rpm.plan(wanted).parts:
-        tools = replace(tools, pins=tuple(pin for pin in tools.pins if pin.name not in _FOR_RPMS))
-    shared = {name: url for name, url in wanted.stack.indexes.items() if name == "default"}
-    stack = Stack("tools", wanted.locks.target, (), indexes=shared)
-    return Planned(find_files(tools, stack, wanted.store, wanted.progress, KIND, "tools.txt"))
+    def plan(self, wanted: Wanted) -> Planned:
+        """Raises as ``find_files``."""
+        if not wanted.locks.python.pins:
+            return Planned()  # nothing is to be installed by them
+        tools = wanted.wishes.tools or _pinned()
+        if not Rpms().plan(wanted).parts:
+            tools = replace(tools, pins=tuple(pin for pin in tools.pins if pin.name not in _FOR_RPMS))
+        shared = {name: url for name, url in wanted.stack.indexes.items() if name == "default"}
+        stack = Stack("tools", wanted.locks.target, (), indexes=shared)
+        return Planned(find_files(tools, stack, wanted.store, wanted.progress, self.KIND, "tools.txt"))
+
+    def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
+        """By its own word."""
+        return meta.wheel_size(path)
+
+    def tasks(self, gathered: Gathered) -> Iterable[Task]:
+        """Of the wheels among them; ``mirror.pyz`` is no file but made."""
+        return (Task.of_wheel(one.path, source, one.sha256) for one, source in gathered.files(self.KIND))
+
+    def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
+        if part is None:
+            return generic(artifact, __version__)
+        return project_purl(artifact.name, artifact.version, stack, part.download.filename)
 
 
 def _pinned() -> PythonLock:
     return parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")
-
-
-def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """By each wheel's own word."""
-    return {part.download.sha256: meta.wheel_size(path) for part, path in paths_of(plan, KIND, paths)}
-
-
-def tasks(gathered: Gathered) -> Iterable[Task]:
-    """Of the wheels among them; ``mirror.pyz`` is no file but made."""
-    return (Task.of_wheel(one.path, source, one.sha256) for one, source in gathered.files(KIND))
-
-
-def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
-    if part is None:
-        return generic(artifact, __version__)
-    return project_purl(artifact.name, artifact.version, stack, part.download.filename)

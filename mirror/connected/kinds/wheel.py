@@ -11,64 +11,64 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import redacted
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_session, paths_of
+from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, generic
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
-from mirror.connected.planning.plan import Build, Part, Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.planning.plan import Build, Part
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
-from mirror.core.names import Sha256Hex, project_name
-
-KIND = WHEEL
-session = no_session
-findings = no_findings
+from mirror.core.names import project_name
+from mirror.core.target import Target
 
 
-def plan(wanted: Wanted) -> Planned:
-    """Raises as ``find_files``."""
-    locks, stack = wanted.locks, wanted.stack
-    without: set[str] = {canonicalize_name(name) for name in wanted.wishes.without}  # no name leaves nothing out
-    python = replace(locks.python, pins=tuple(pin for pin in locks.python.pins if pin.name not in without))
-    chosen = find_files(python, stack, wanted.store, wanted.progress, source=str(locks.path))
-    built = tuple(part for part in chosen if stack.is_built(project_name(part.name)))
-    builds = (
-        Build(project_name(one.name), one.version, one.download, stack.settings_of(project_name(one.name)))
-        for one in built
-    )
-    needed: tuple[Part, ...] = ()
-    if built and locks.build:
-        source = f"{locks.name}.build.txt"
-        needed = find_files(locks.build, replace(stack, build=()), wanted.store, wanted.progress, source=source)
-    parts = tuple(
-        replace(part, is_optional=stack.is_optional(project_name(part.name))) for part in chosen if part not in built
-    )
-    return Planned(parts, tuple(builds), tuple(part.download for part in needed))
+class Wheels(Facet):
+    KIND = WHEEL
 
+    def plan(self, wanted: Wanted) -> Planned:
+        """Raises as ``find_files``."""
+        locks, stack = wanted.locks, wanted.stack
+        without: set[str] = {canonicalize_name(name) for name in wanted.wishes.without}  # no name leaves nothing out
+        python = replace(locks.python, pins=tuple(pin for pin in locks.python.pins if pin.name not in without))
+        chosen = find_files(python, stack, wanted.store, wanted.progress, source=str(locks.path))
+        built = tuple(part for part in chosen if stack.is_built(project_name(part.name)))
+        builds = (
+            Build(project_name(one.name), one.version, one.download, stack.settings_of(project_name(one.name)))
+            for one in built
+        )
+        needed: tuple[Part, ...] = ()
+        if built and locks.build:
+            source = f"{locks.name}.build.txt"
+            needed = find_files(locks.build, replace(stack, build=()), wanted.store, wanted.progress, source=source)
+        parts = tuple(
+            replace(part, is_optional=stack.is_optional(project_name(part.name)))
+            for part in chosen
+            if part not in built
+        )
+        return Planned(parts, tuple(builds), tuple(part.download for part in needed))
 
-def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """By each wheel's own word."""
-    return {part.download.sha256: meta.wheel_size(path) for part, path in paths_of(plan, KIND, paths)}
+    def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
+        """By its own word."""
+        return meta.wheel_size(path)
 
+    def papers(self, gathered: Gathered) -> Mapping[str, bytes]:
+        """What uv or pip are given."""
+        return {"meta/install.txt": meta.install_txt(gathered.assembly.of(self.KIND))}
 
-def papers(gathered: Gathered) -> Mapping[str, bytes]:
-    """What uv or pip are given."""
-    return {"meta/install.txt": meta.install_txt(gathered.assembly.of(KIND))}
+    def tasks(self, gathered: Gathered) -> Iterable[Task]:
+        return (Task.of_wheel(one.path, source, one.sha256) for one, source in gathered.files(self.KIND))
 
-
-def tasks(gathered: Gathered) -> Iterable[Task]:
-    return (Task.of_wheel(one.path, source, one.sha256) for one, source in gathered.files(KIND))
-
-
-def purl(artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
-    """Of a wheel that was built here its project and version without a file's name, because nobody published that file."""
-    if artifact.origin == BUILT:
-        is_published = stack is None or stack.is_built(
-            project_name(artifact.name)
-        )  # the probe's source is mirror's own
-        return project_purl(artifact.name, artifact.version, stack) if is_published else generic(artifact)
-    # Its name in the bundle may be a shorter one.
-    return project_purl(artifact.name, artifact.version, stack, part.download.filename if part else artifact.filename)
+    def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
+        """Of a wheel that was built here its project and version without a file's name, because nobody published that file."""
+        if artifact.origin == BUILT:
+            is_published = stack is None or stack.is_built(
+                project_name(artifact.name)
+            )  # the probe's source is mirror's own
+            return project_purl(artifact.name, artifact.version, stack) if is_published else generic(artifact)
+        # Its name in the bundle may be a shorter one.
+        return project_purl(
+            artifact.name, artifact.version, stack, part.download.filename if part else artifact.filename
+        )
 
 
 def project_purl(name: str, version: str, stack: Stack | None, filename: str = "") -> PackageURL:

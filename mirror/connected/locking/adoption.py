@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.host import adopt
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file

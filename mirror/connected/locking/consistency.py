@@ -12,7 +12,7 @@ Example::
 from __future__ import annotations
 
 from mirror.connected.pins.requirements import PythonLock
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.waivers import template
 from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.vetting.cuda import Part, cuda_findings

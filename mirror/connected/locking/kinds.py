@@ -20,13 +20,12 @@ from mirror.connected.locking.interpreter import InterpreterLock, lock_interpret
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import Progress
 from mirror.core.toolkit.fileindex import FileIndex
 
@@ -76,7 +75,7 @@ def _models(request: Request) -> Made:
 def _interpreter(request: Request) -> Made:
     """Raises as ``lock_interpreter``."""
     upgrade = request.options.upgrade
-    kept = None if upgrade.everything or INTERPRETER.name in upgrade.names else request.previous
+    kept = None if upgrade.everything or InterpreterLock.KIND.name in upgrade.names else request.previous
     previous = kept if isinstance(kept, InterpreterLock) else None
     return Made(lock_interpreter(request.wishes, request.stack.target, request.now, previous))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.connected.locking.drafts import Draft, LockOptions
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.lockfile import LockFile
 from mirror.core.progress import Progress
 

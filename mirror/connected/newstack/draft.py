@@ -21,7 +21,7 @@ from packaging.specifiers import InvalidSpecifier
 
 from mirror.connected.newstack.borrowed import Borrowed, borrow, required_python
 from mirror.connected.pins.standards import read_requirement, read_specifiers
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.components import component
 from mirror.core.cuda.gpus import Gpu, capability, gpu
 from mirror.core.errors import InvalidDocument, Unwritable

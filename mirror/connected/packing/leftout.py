@@ -22,7 +22,6 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.packing.meta import module_of
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import WHEEL
 from mirror.core.target import Target
 from mirror.core.wheels.needs import Needs
 from mirror.core.wheels.requirement import Requirement
@@ -46,7 +45,7 @@ class LeftOut:
     @classmethod
     def of(cls, wheels: Mapping[Artifact, WheelFile], target: Target, without: Iterable[str]) -> LeftOut:
         """Read the wheels of a bundle; those of ``tool/`` are none of the stack's."""
-        installed = {str(canonicalize_name(one.name)): wheel for one, wheel in wheels.items() if one.kind is WHEEL}
+        installed = {str(canonicalize_name(one.name)): wheel for one, wheel in wheels.items() if one.is_project}
         lines = {name: _requires(wheel) for name, wheel in installed.items()}
         walk = Needs(lines, (), target)
         needs: dict[str, dict[str, str]] = {str(project): {} for project in sorted(without)}

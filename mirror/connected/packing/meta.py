@@ -23,7 +23,6 @@ from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.signaturearea import root_sums
 from mirror.core.fields import canonical_json
-from mirror.core.kinds import WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 from mirror.core.trust.chain import Documents
@@ -126,7 +125,7 @@ def module_of(member: str) -> str:
 
 def default_imports(wheels: Mapping[Artifact, WheelFile]) -> tuple[str, ...]:
     """The modules of those projects that no other wheel of the set requires: what the user asked for by name."""
-    installed = {canonicalize_name(one.name): wheel for one, wheel in wheels.items() if one.kind is WHEEL}
+    installed = {canonicalize_name(one.name): wheel for one, wheel in wheels.items() if one.is_project}
     needs = {name: wheel.headers("METADATA").get_all("Requires-Dist", []) for name, wheel in installed.items()}
     required = {other for name, lines in needs.items() for other in _required(map(str, lines)) if other != name}
     members = (one.name for name, wheel in installed.items() if name not in required for one in wheel.members)

@@ -25,7 +25,7 @@ from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import WHEEL, kind_of
+from mirror.core.kinds import kind_of
 from mirror.core.names import project_name
 from mirror.core.vetting.wheel import Vetted
 
@@ -50,7 +50,7 @@ def make_dossier(
     """
     found = {artifact.path: contents.get(artifact.path, _OURSELVES) for artifact in artifacts}
     edges = {**_wheel_edges(artifacts, found, locks), **_package_edges(artifacts, found)}
-    filler = _Filler(plan, locks, {WHEEL.path(wheel.path.name): wheel for wheel in built}, gate)
+    filler = _Filler(plan, locks, {wheel.member: wheel for wheel in built}, gate)
     files = tuple(filler.facts(one, found[one.path], edges.get(one.path, ())) for one in artifacts)
     return Dossier(
         requirements=_requirements(artifacts, edges, locks),
@@ -81,7 +81,7 @@ class _Filler:
             licence_files=tuple(name for name, _ in contents.texts),
             homepage=contents.homepage,
             requires=requires,
-            yanked=self._yanked.get(project_name(artifact.name), "") if kind is WHEEL else "",
+            yanked=self._yanked.get(project_name(artifact.name), "") if kind.is_project else "",
             uploaded=0 if built else self._uploaded.get(artifact.sha256, 0),
             built=build_log(built) if built else "",
             source_sha256=str(built.record["sdist_sha256"]) if built else "",
@@ -104,7 +104,7 @@ def build_log(wheel: BuiltWheel) -> str:
 
 
 def _projects(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    return {project_name(artifact.name): artifact for artifact in artifacts if artifact.kind is WHEEL}
+    return {project_name(artifact.name): artifact for artifact in artifacts if artifact.is_project}
 
 
 def _wheel_edges(

@@ -19,7 +19,7 @@ from mirror.connected.kinds import facet_of
 from mirror.connected.kinds.facet import WEB as WEB
 from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.planning.plan import Build, Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 
 

@@ -36,11 +36,11 @@ from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.papers.purls import WEB, Purls
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.fields import canonical_json
-from mirror.core.kinds import KINDS, WHEEL, kind_of
+from mirror.core.kinds import KINDS, Kind, kind_of
 
 PATH = "meta/sbom.cdx.json"
 
@@ -92,7 +92,7 @@ class _Materials:
     def __init__(self, plan: Plan, built: Iterable[BuiltWheel], purls: Purls) -> None:
         self._purls = purls
         self._builds = {build.name: build for build in plan.builds}
-        self._built = {WHEEL.path(wheel.path.name): wheel for wheel in built}
+        self._built = {wheel.member: wheel for wheel in built}
 
     def component(self, artifact: Artifact, facts: FileFacts) -> Component:
         built = self._built.get(artifact.path)
@@ -182,6 +182,13 @@ class _Graph:
         return self._nodes[target.bom_ref]
 
 
+def _asked_of(kind: Kind, dossier: Dossier) -> Iterable[str]:
+    """What the stack asks for of a kind, by its names."""
+    if kind.is_project:
+        return [read_requirement(text).name for text in dossier.requirements]
+    return dossier.packages if kind.is_toolchain else ()
+
+
 def _depend(
     bom: Bom, root: Component, artifacts: Sequence[Artifact], dossier: Dossier, components: Mapping[str, Component]
 ) -> None:
@@ -193,7 +200,6 @@ def _depend(
         others = [places[artifact.kind, canonicalize_name(name)] for name in facts.requires]
         needed.update(others)
         graph.register(components[artifact.path], [components[path] for path in others])
-    asked = {(WHEEL, canonicalize_name(read_requirement(text).name)) for text in dossier.requirements}
-    asked |= {(kind, canonicalize_name(name)) for kind in KINDS if kind.is_toolchain for name in dossier.packages}
+    asked = {(kind, canonicalize_name(name)) for kind in KINDS for name in _asked_of(kind, dossier)}
     roots = [path for key, path in places.items() if key in asked or path not in needed]
     graph.register(root, [components[path] for path in roots])

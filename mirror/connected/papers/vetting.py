@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import GlibcNeed, newest_glibc
@@ -27,7 +27,6 @@ from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, judge, owner_of
@@ -112,11 +111,11 @@ def vet(
     document = f"{stack.name}.toml" if stack else "NAME.toml"
     if stack:
         # What may be left out, by --without or because nobody reaches it, may have a waiver all the same.
-        optional = [*(project_name(one.name) for one in stack.optional), *["python"] * (INTERPRETER in stack.wishes)]
+        optional = [*(project_name(one.name) for one in stack.optional), *["python"] * stack.carries_python]
         names = [*(one.name for one in (*wheels, *packages)), *absent, *owners]
         check_projects(stack.waivers, [*map(owner_of, names), *optional], document)
     vetted = [judge_wheel(wheels[one], one, target) for one in sorted(wheels, key=lambda one: one.path)]
-    installed = [one for one in vetted if one.artifact.kind is WHEEL]
+    installed = [one for one in vetted if one.artifact.is_project]
     asked = [str(one) for one in (*stack.requirements, *stack.optional)] if stack else []
     together, notes = vet_set(installed, target, asked)
     unpacked = {artifact: _unpacked(artifact, native, target) for artifact, native in packages.items()}

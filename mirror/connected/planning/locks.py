@@ -28,7 +28,7 @@ from mirror.connected.locking.kinds import LOCKS, KindLock
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
 from mirror.connected.resolving.coverage import covers, covers_builds
-from mirror.connected.stack.file import Stack, read_target
+from mirror.connected.stack.stack import Stack, read_target
 from mirror.connected.toolchain import filelists
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable

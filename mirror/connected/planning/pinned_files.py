@@ -24,7 +24,7 @@ from mirror.connected.index.found import FoundFile, FoundFiles
 from mirror.connected.index.pages import Index
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.planning.plan import Part
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.kinds import WHEEL, Kind
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress

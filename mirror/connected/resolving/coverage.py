@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.names import project_name
 
 _DIGITS = 12

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
-from mirror.connected.index.choice import choose
+from mirror.connected.index.choice import choose, in_time
 from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss
@@ -33,7 +33,7 @@ from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.pins.standards import read_requirement, read_specifiers, read_version
 from mirror.connected.resolving.resolver import Question, ResolutionFailed, Resolved
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 
@@ -139,12 +139,10 @@ def _own_reason(project: ProjectName, version: str, stack: Stack, index: Index) 
         return "withdrawn", f"its makers withdrew it{reason}"
     if read_version(version).is_prerelease:
         return "pre-release", "it is a pre-release, and no requirement asks for one"
-    if stack.cutoff:
-        early = [file for file in files if file.upload_time and file.upload_time < stack.cutoff.timestamp()]
-        if not early:
-            return "cutoff", f"it was not on the index before [python].cutoff, {stack.cutoff:%Y-%m-%dT%H:%M:%SZ}"
-        files = early
-    chosen = choose(stack, project, version, files)
+    early = in_time(files, stack)
+    if stack.cutoff and not early:
+        return "cutoff", f"it was not on the index before [python].cutoff, {stack.cutoff:%Y-%m-%dT%H:%M:%SZ}"
+    chosen = choose(stack, project, version, early)
     return (chosen.kind, _both_sides(chosen)) if isinstance(chosen, Miss) else None
 
 

@@ -49,7 +49,7 @@ from mirror.connected.resolving.resolver import (
     resolve,
 )
 from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist, read_wheel
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress

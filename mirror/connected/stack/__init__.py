@@ -1,4 +1,4 @@
-"""A stack, as a person writes it: ``file`` is NAME.toml; ``buildsettings`` what a build needs; ``tables`` the kinds of
+"""A stack, as a person writes it: ``stack`` is NAME.toml; ``buildsettings`` what a build needs; ``tables`` the kinds of
 artifacts that have a table of their own (``rpmwishes`` and ``redistwishes``, which are a ``toolchain``, ``interpreter``,
 ``files``, ``models``); ``waivers`` another; ``without`` what is left out for one run; ``targets`` are several of one file,
 ``host`` a machine that it is held against.

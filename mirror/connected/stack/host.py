@@ -20,10 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.gpus import capability
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
-from mirror.core.kinds import INTERPRETER
 from mirror.core.names import dotted_numbers
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
@@ -96,7 +95,7 @@ def adopt(path: Path, host: Detected, source: str) -> tuple[str, ...]:
         Unwritable: when the file cannot be written, or not without changing more. MirrorError: as ``Stack.load``.
     """
     stack = Stack.load(path)
-    carries_python = INTERPRETER in stack.wishes
+    carries_python = stack.carries_python
     target = _taken(stack, host, source, carries_python)
     found = mismatches(target, host, source, carries_python)
     if found:

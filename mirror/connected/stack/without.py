@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import RPM
 from mirror.core.names import project_name

@@ -21,14 +21,14 @@ from typing import Any
 from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
-from mirror.core.kinds import DIRECTORIES, META, WHEEL, Kind, kind_of
+from mirror.core.kinds import DIRECTORIES, KINDS, META, Kind, kind_of
 from mirror.core.names import Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import satisfies
 
-FORMATS = {"mirror-bundle/1": 1, "mirror-bundle/2": 2}
-"""The versions of the format. A bundle is of the lowest that can say what it holds, so that one without anything new keeps its
-bytes and is read by installers that know no other.
+FORMATS = tuple(f"mirror-bundle/{version}" for version in range(1, 1 + max(2, *(kind.version for kind in KINDS))))
+"""The versions of the format, from 1 on. A bundle is of the lowest that can say what it holds, so that one without anything new
+keeps its bytes and is read by installers that know no other. A new kind brings the next.
 
 2 brought kinds whose files lie more than one directory deep, members of 8 GiB and more, and ``environment``.
 """
@@ -124,9 +124,14 @@ class Artifact:
         return self.kind is not None and self.kind.brings_wheels and self.filename.endswith(".whl")
 
     @property
+    def is_project(self) -> bool:
+        """Whether it is a wheel of the stack; the installer's own are none."""
+        return self.kind is not None and self.kind.is_project
+
+    @property
     def version_needed(self) -> int:
         """The version of the format that can hold it."""
-        return 2 if self.size > MAX_OCTAL else self.kind.version if self.kind else 1
+        return max(2 if self.size > MAX_OCTAL else 1, self.kind.version if self.kind else 1)
 
     @property
     def unpacked_limit(self) -> int:
@@ -199,8 +204,8 @@ class Manifest:
     @property
     def format(self) -> str:
         """The lowest version of the format that can say this."""
-        new = self.environment or self.host_packages or any(one.version_needed > 1 for one in self.artifacts)
-        return "mirror-bundle/2" if new else "mirror-bundle/1"
+        said = 2 if self.environment or self.host_packages else 1
+        return FORMATS[max((said, *(one.version_needed for one in self.artifacts))) - 1]
 
     def check(self) -> None:
         """Hold the rules that concern more than one artifact.
@@ -252,9 +257,19 @@ class Manifest:
         return self.within(kind.directory)
 
     @property
+    def wheels(self) -> tuple[Artifact, ...]:
+        """The wheels of the stack; the installer's own are none."""
+        return tuple(artifact for artifact in self.artifacts if artifact.is_project)
+
+    @property
+    def tools(self) -> tuple[Artifact, ...]:
+        """The installer's own."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind and artifact.kind.is_installers)
+
+    @property
     def projects(self) -> frozenset[str]:
         """The Python projects that will be there: those it carries, and those that the host brings."""
-        return frozenset((*(one.name for one in self.of(WHEEL)), *(name for name, _ in self.host_packages)))
+        return frozenset((*(one.name for one in self.wheels), *(name for name, _ in self.host_packages)))
 
     @property
     def toolchain(self) -> tuple[Artifact, ...]:
@@ -268,6 +283,11 @@ class Manifest:
     def carries_toolchain(self) -> bool:
         """Whether there is a CUDA toolchain in it: RPMs, or NVIDIA's component archives."""
         return bool(self.toolchain)
+
+    @property
+    def carries_python(self) -> bool:
+        """Whether the Python that the stack runs with is in it."""
+        return any(artifact.kind and artifact.kind.is_python for artifact in self.artifacts)
 
     @property
     def is_data(self) -> bool:

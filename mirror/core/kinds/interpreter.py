@@ -10,5 +10,6 @@ INTERPRETER = Kind(
     component="platform",
     unknown_to_advisories="the source knows Python's projects, not its interpreters",
     carried_for="the Python that the stack runs with",
+    is_python=True,
     is_copied=True,
 )

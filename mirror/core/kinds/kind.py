@@ -5,7 +5,7 @@ installing in ``mirror.closed.kinds``. Everything else asks ``mirror.core.kinds`
 
 Example::
 
-    WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", brings_wheels=True)
+    WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", is_project=True, brings_wheels=True)
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Kind:
         unknown_to_advisories: why an advisory database says nothing of it; empty where it is asked.
         carried_for: why a bundle carries it when nothing in a stack asks for it by name; empty where something does.
         unsigned: what is said of one that no signature of its publisher was checked for; empty where publishers sign none.
+        is_project: it is a Python project of the stack, which uv or pip installs.
+        is_python: it is the Python that the stack runs with.
         is_toolchain: it is a package of the CUDA toolchain.
         is_data: what runs reads it, and it runs nothing itself.
         is_installers: the installer's own, which no stack asks for.
@@ -43,6 +45,8 @@ class Kind:
     unknown_to_advisories: str = ""
     carried_for: str = ""
     unsigned: str = ""
+    is_project: bool = False
+    is_python: bool = False
     is_toolchain: bool = False
     is_data: bool = False
     is_installers: bool = False

@@ -2,4 +2,4 @@
 
 from mirror.core.kinds.kind import Kind
 
-WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", brings_wheels=True)
+WHEEL = Kind("wheel", "wheels", "Python wheel", "Python wheels", is_project=True, brings_wheels=True)

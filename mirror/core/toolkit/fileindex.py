@@ -6,8 +6,8 @@ its directories, and in them one file a line. ``mirror.connected.toolchain.filel
 ``mirror.core.toolkit.filesearch`` searches it.
 
 Rules: paths are those below ``/usr/local/cuda-X.Y`` that compilers, linkers and shells look at (``kept_path``); there is one
-way to write an index, so that equal indexes have equal bytes, and any other is refused when it is read. It is lines and no JSON
-for whoever reads a lock's change in a diff, and because locks and bundles of before pin its bytes.
+way to write an index, so that equal indexes have equal bytes, and any other is refused when it is read (DESIGN.md section 4
+says why it is no JSON).
 
 Example::
 

@@ -24,7 +24,6 @@ from typing import BinaryIO, Callable
 
 from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.bundle.manifest import BUILT, Artifact
-from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from mirror.core.vetting.identity import Identity, look_at_identity
@@ -120,7 +119,7 @@ class _Vetting:
     def __init__(self, artifact: Artifact, target: Target) -> None:
         self.artifact, self.target = artifact, target
         self.project = project_name(artifact.name)
-        self.is_installed = artifact.kind is WHEEL
+        self.is_installed = artifact.is_project
         self.is_built = artifact.origin == BUILT
         self._findings: list[Finding] = []
         self._hooks: list[str] = []

@@ -19,7 +19,6 @@ from typing import Any
 
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
-from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 
 ASKED, NEEDED, CARRIED, UNKNOWN = "asked", "needed", "carried", "unknown"
@@ -61,7 +60,7 @@ def reasons(manifest: Manifest, dossier: Dossier | None) -> Mapping[str, Reason]
     """For each artifact outside ``meta/``, by its path, why it is there. Without a dossier little is known."""
     found: dict[str, Reason] = {}
     if dossier:
-        found.update(_world(manifest.of(WHEEL), dossier, dossier.requirements, _project))
+        found.update(_world(manifest.wheels, dossier, dossier.requirements, _project))
         found.update(_world(manifest.toolchain, dossier, dossier.packages, str.strip))
     for artifact in manifest.artifacts:
         if artifact.kind is not None and artifact.path not in found:

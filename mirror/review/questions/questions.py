@@ -19,7 +19,7 @@ from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import is_above
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import BUILT
-from mirror.core.kinds import WHEEL, kind_named
+from mirror.core.kinds import kind_named
 from mirror.core.words import counted
 from mirror.review.questions.paths import UNKNOWN
 from mirror.review.questions.question import DECIDE, KNOW, LOOK, Finding, Question, Subject
@@ -137,7 +137,7 @@ def _glibc_above(subject: Subject) -> Iterator[Finding]:
 
 def _of_the_hosts_python(subject: Subject) -> Iterator[Finding]:
     manifest = subject.contents.manifest
-    wheels = {one.name: one.path for one in manifest.of(WHEEL)}
+    wheels = {one.name: one.path for one in manifest.wheels}
     for project, needs in manifest.host_packages:
         for by, wanted in needs:
             yield Finding(wheels.get(by, by), f"uses {project}{wanted} of the host's Python")

@@ -32,7 +32,7 @@ from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import WHEEL, kind_of
+from mirror.core.kinds import kind_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
@@ -145,7 +145,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         vetted = [jobs[one.path].result() for one in wheels]
         packages = [finding for found in judged for finding in found]
     together, notes = vet_set(
-        [one for one in vetted if one.artifact.kind is WHEEL],
+        [one for one in vetted if one.artifact.is_project],
         manifest.target,
         dossier.requirements if dossier else (),
     )

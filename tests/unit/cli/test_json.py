@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from mirror.cli.main import main
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.generations import generation_at
 from mirror.connected.prepare import prepare
+from mirror.core.commands import COMMANDS
 from mirror.core.toolkit.fileindex import BUNDLED
 from tests.support.bundles import BundleSimulator
 from tests.support.deltas import make_pair
@@ -317,6 +319,13 @@ def test_a_program_that_mirror_runs_has_its_json_for_itself(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert main(["run", "--", "program", "--json"]) == 99
     assert capsys.readouterr().out == ""
+
+
+def test_every_command_that_has_json_is_asked_here() -> None:
+    source = Path(__file__).read_text()
+    for command in COMMANDS:
+        text = Path(str(importlib.import_module(command.module).__file__)).read_text()
+        assert '"--json"' not in text or f'"{command.name}"' in source, command.name
 
 
 def test_every_shape_that_is_described_is_one_that_can_be_printed() -> None:

@@ -15,7 +15,7 @@ from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import UnusableName
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import make_plan
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.kinds import INTERPRETER, RPM, TOOL

@@ -18,7 +18,7 @@ from mirror.closed.install import Installed, Neighbour, Options, install
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.warm.layer import Added, add_layer
-from mirror.core.kinds import KINDS, WHEEL
+from mirror.core.kinds import KINDS
 from mirror.core.policy.document import read_policy
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted
@@ -186,7 +186,7 @@ def _parts(installed: Installed) -> Iterator[str]:
     counts = dict(receipt.counts)
     for kind in KINDS:
         if not kind.is_installers and kind.name in counts:
-            yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind is WHEEL else "")
+            yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind.is_project else "")
 
 
 def _were(count: int) -> str:

@@ -18,8 +18,8 @@ import pytest
 
 from mirror.connected.building import sandbox
 from mirror.connected.building.builder import build_wheel
-from mirror.connected.building.builtwheel import BuiltWheelUnfit
 from mirror.connected.building.failure import BuildFailed, BuildRequirementMissing
+from mirror.connected.building.fit import BuiltWheelUnfit
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.fetching.download import Download

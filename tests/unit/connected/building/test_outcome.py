@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builtwheel import check_built_wheel
+from mirror.connected.building.fit import check_built_wheel
 from mirror.connected.building.outcome import Outcome, Traces, differences, examine, strangers
 from mirror.core.binaries.elf import Elf
 from mirror.core.names import project_name

@@ -12,7 +12,7 @@ from mirror.connected.index.choice import HashNotOnIndex, Withdrawn, choose_vers
 from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.pins.requirements import InvalidLock, Pin, PythonLock
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.names import ProjectName, Sha256Hex, project_name
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex

@@ -11,7 +11,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.index.defaultindex import public_index, with_default_index
 from mirror.connected.lock import lock
 from mirror.connected.locking.drafts import LockOptions
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel

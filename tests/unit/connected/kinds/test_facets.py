@@ -1,4 +1,4 @@
-"""The kinds on the connected side: each has its module, in the bundle's order, and each is named to the world."""
+"""The kinds on the connected side: each has its facet, in the bundle's order, and each is named to the world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.carried import Carried
 DIGEST = Sha256Hex("ab" * 32)
 
 
-def test_each_kind_has_its_module_in_the_bundles_order() -> None:
+def test_each_kind_has_its_facet_in_the_bundles_order() -> None:
     assert tuple(facet.KIND for facet in FACETS) == KINDS
     assert [facet_of(kind).KIND for kind in KINDS] == list(KINDS)
 

@@ -13,8 +13,8 @@ from mirror.connected.locking.upgrade import Upgrade
 from mirror.connected.planning.locks import read_locks
 from mirror.connected.planning.wishes import NotLocked
 from mirror.connected.prepare import prepare
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.interpreter import InterpreterWish
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex

@@ -10,7 +10,7 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.connected.pins.requirements import read_lock
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
 

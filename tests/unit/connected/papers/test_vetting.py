@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from mirror.connected.papers.vetting import WheelsRefused, vet
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.binaries.native import Native
 from mirror.core.bundle.dossier import Waiver

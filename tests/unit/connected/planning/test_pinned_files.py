@@ -10,7 +10,7 @@ from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.store import Store
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.pinned_files import find_files
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_wheel, sha256_of
 

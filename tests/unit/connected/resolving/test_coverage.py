@@ -10,8 +10,8 @@ import pytest
 from mirror.connected.pins.requirements import Pin, PythonLock, read_lock
 from mirror.connected.planning.locks import read_locks
 from mirror.connected.resolving.coverage import covers, covers_builds
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.interpreter import InterpreterWish
+from mirror.connected.stack.stack import Stack
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target

@@ -12,7 +12,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.index.pages import Index
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.resolving.pinning import Pinning
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_sdist, make_wheel, sha256_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.host import HostUnfit, adopt, check_host
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import Unwritable
 from mirror.core.targets.detected import GpuKind
 from tests.unit.core.targets.test_detected import HOST

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.kinds import RPM
 from mirror.core.stackfiles import StackFiles, find_stack, is_written, known_stacks, written

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import tomllib
 
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
 from mirror.core.bundle.dossier import Waiver
 from mirror.core.errors import InvalidDocument

@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 
 from mirror.connected.locking.upgrade import Upgrade
 from mirror.connected.planning.wishes import Wishes
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.rpmwishes import RpmWishes
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import UnknownPart, left_out
 from mirror.core.kinds import RPM
 from mirror.core.target import Target

@@ -25,7 +25,7 @@ from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.locks import LockOutdated, read_locks
 from mirror.connected.planning.wishes import NotLocked, Wishes
 from mirror.connected.prepare import prepare
-from mirror.connected.stack.file import Stack
+from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import UnknownPart
 from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.redistmanifest import RedistNotPinned, RedistUnreachable

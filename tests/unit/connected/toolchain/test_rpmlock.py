@@ -12,8 +12,8 @@ import tomllib
 
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import get_bytes, new_session
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.rpmwishes import RpmWishes
+from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.repository import Read
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.cuda.components import packages_of

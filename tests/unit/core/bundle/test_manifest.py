@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mirror.core.bundle.manifest import Artifact, Manifest, artifact_path
+from mirror.core.bundle.manifest import FORMATS, Artifact, Manifest, artifact_path
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import WHEEL
 from mirror.core.names import sha256_hex
@@ -40,8 +40,8 @@ def test_equal_manifests_have_equal_bytes() -> None:
     ("data", "message"),
     [
         (
-            edited(format="mirror-bundle/3"),
-            "this mirror reads 'mirror-bundle/1' and 'mirror-bundle/2', got 'mirror-bundle/3'",
+            edited(format="mirror-bundle/99"),
+            f"this mirror reads {' and '.join(map(repr, FORMATS))}, got 'mirror-bundle/99'",
         ),
         (edited(format="mirror-bundle/2"), "what it holds is of 'mirror-bundle/1', got 'mirror-bundle/2'"),
         (edited(roots=["x"]), "at 'roots[0]': expected 64 hex digits, got 'x'"),

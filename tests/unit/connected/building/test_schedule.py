@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builds import NoBuildPython, find_python, toolkit_key
+from mirror.connected.building.schedule import NoBuildPython, find_python, toolkit_key
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 

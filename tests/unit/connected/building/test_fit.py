@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building.builtwheel import BuiltWheelUnfit, check_built_wheel
+from mirror.connected.building.fit import BuiltWheelUnfit, check_built_wheel
 from mirror.core.names import project_name
 from mirror.core.target import Target
 from tests.support.wheels import make_wheel, metadata

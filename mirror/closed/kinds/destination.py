@@ -18,13 +18,12 @@ from mirror.closed.venv.interpreter import Interpreter
 from mirror.core.bundle import dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
-from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
 from mirror.core.progress import Progress
 
 
 @dataclass
-class Site:
+class Destination:
     """One generation, and what has come of it so far.
 
     Attributes:
@@ -65,7 +64,7 @@ class Site:
         carried = self.manifest.find(dossier.PATH)
         facts = dossier.Dossier.parse(self.bundle.read(carried)).files if carried else ()
         paths = {one.path for one in facts if any(waiver.rule == rule for waiver in one.waivers)}
-        return tuple(project_name(wheel.name) for wheel in self.manifest.of(WHEEL) if wheel.path in paths)
+        return tuple(project_name(wheel.name) for wheel in self.manifest.wheels if wheel.path in paths)
 
     def copy(self, artifact: Artifact) -> Path:
         """Copy an artifact into the work directory. Raises as ``copy_artifact``."""

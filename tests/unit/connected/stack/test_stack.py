@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mirror.connected.stack.file import Stack
 from mirror.connected.stack.interpreter import InterpreterPin
+from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.kinds import INTERPRETER, RPM
 from mirror.core.names import project_name

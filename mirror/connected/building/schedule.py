@@ -1,4 +1,4 @@
-"""The builds of a plan: what they take on this machine, and their order.
+"""The schedule: the builds of a plan, what they take on this machine, and their order.
 
 It finds the target's Python, unpacks the toolchain from the very RPMs or archives that the bundle will carry, and gives each
 build to ``mirror.connected.building.builder``. The same code unpacks the toolchain on the closed side

@@ -197,6 +197,11 @@ class Stack:
         """The CUDA toolchain that is wanted; None for none."""
         return next((wish for wish in self.wishes.values() if isinstance(wish, ToolchainWishes)), None)
 
+    @property
+    def carries_python(self) -> bool:
+        """Whether an interpreter is wished for."""
+        return any(kind.is_python for kind in self.wishes)
+
     def index_of(self, project: ProjectName) -> str | None:
         """URL of the index that the project must come from; None for the default one."""
         name = self.index_names.get(project)
