@@ -46,10 +46,11 @@ from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
 from mirror.connected.toolchain.drift import drift_named
+from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Manifest
-from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
-from mirror.core.bundle.writer import head, pack
+from mirror.core.bundle.writer import changed_source, write
 from mirror.core.errors import Interrupted, MirrorError, Unwritable
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
@@ -242,17 +243,33 @@ def _written(
     """Sign and write the bundle, unless it stands already; its beginning and its digest."""
     data = made.manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    beginning = head(data, signatures, roots)
+    beginning = layout.head(data, signatures, roots)
     digest = unchanged.digest(output, beginning, builder.root, progress)
     if digest is None:
         with _draft(output) as draft:
-            digest = pack(made.manifest, data, signatures, roots, made.sources, draft, progress)
+            write(made.manifest, beginning, made.sources, draft, progress)
             before = written_state(draft)
-            with open_bundle(draft) as written:
-                written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
-                written.verify(progress)
+            digest = _read_back(made, draft, builder.root, progress)
         unchanged.note(output, beginning, digest, before)
     return beginning, digest
+
+
+def _read_back(made: Made, draft: Path, root: Root, progress: Progress) -> Sha256Hex:
+    """The digest of what was written, every byte of which is read and held to the signed manifest.
+
+    Raises:
+        SourceChanged: when it is another because a file of the store is another.
+    """
+    with open_bundle(draft) as written:
+        manifest = written.trust(root, required=REVIEW)  # those who sign beside it cannot have signed yet
+        try:
+            return written.verify_whole(progress)
+        except DigestMismatch as exc:
+            artifact = next(one for one in manifest.artifacts if one.path == exc.name)
+            changed = changed_source(artifact, made.sources[artifact.path])
+            if changed:
+                raise changed from exc
+            raise
 
 
 def _looked_into(
