@@ -15,10 +15,9 @@ import errno
 import os
 from typing import Callable
 
-_PIECE = 8 << 20
-"""Ctrl-C is answered between two of them."""
+_PIECE = 1 << 20
+"""Larger ones take longer: what was read is no longer in the processor's caches as it is written."""
 
-_PLAIN_PIECE = 1 << 20
 _CANNOT = frozenset((
     errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY, errno.EXDEV,
 ))  # fmt: skip
@@ -61,7 +60,7 @@ def _in_kernel(source: int, target: int, count: int) -> int:
 
 
 def _plainly(source: int, target: int, count: int) -> int:
-    data = memoryview(os.read(source, min(count, _PLAIN_PIECE)))
+    data = memoryview(os.read(source, min(count, _PIECE)))
     size = len(data)
     while data:
         data = data[os.write(target, data) :]
