@@ -2,7 +2,7 @@
 
 1. Read the locks; lock what is missing (unless told not to).
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
-3. Fetch.
+3. Fetch; what has arrived is looked into meanwhile.
 4. Try the Python that is carried; build what has no wheel. Both with the network cut; builds with a toolchain unpacked from
    the very RPMs that the bundle carries.
 5. Where equal inputs made the very bundle that stands already, all of the next two is done.
@@ -23,7 +23,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,10 @@ from typing import TYPE_CHECKING, Any
 from mirror.connected.building.builds import build_wheels
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.trial import try_interpreters
+from mirror.connected.contents.arriving import looking_inside
+from mirror.connected.contents.inspection import Task
 from mirror.connected.contents.watched import watched
+from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.inputs import inputs_of
 from mirror.connected.fetching.store import Store
@@ -166,11 +169,14 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
-    with drift, session_for(plan, options.jobs) as session:
-        paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
-    untried = try_interpreters(plan, paths, store, progress)
-    looked_into = partial(_looked_into, paths=paths, store=store)
-    built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
+    with looking_inside(store, progress) as look:
+        arrived = partial(_arrived, carried={part.download.sha256 for part in plan.parts}, look=look)
+        with drift, session_for(plan, options.jobs) as session:
+            downloads = tuple(plan.downloads())
+            paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
+        untried = try_interpreters(plan, paths, store, progress)
+        looked_into = partial(_looked_into, paths=paths, store=store)
+        built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     key = _inputs(plan, locks, built, builder, roots, options)
     digest, notes = _foreseen(key, options.output, builder, store, progress)
     replaced: tuple[str, ...] = ()
@@ -270,6 +276,12 @@ def _read_back(made: Made, draft: Path, root: Root, progress: Progress) -> Sha25
             if changed:
                 raise changed from exc
             raise
+
+
+def _arrived(download: Download, path: Path, carried: Collection[Sha256Hex], look: Callable[[Task], None]) -> None:
+    """Have a wheel that goes into the bundle looked into while others are fetched."""
+    if download.sha256 in carried and download.filename.endswith(".whl"):
+        look(Task.of_wheel("", path, download.sha256))
 
 
 def _looked_into(

@@ -267,9 +267,7 @@ class Bundle:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
         return self._offsets[last.path] + layout.member_bytes(last.size) if last else self._offset
 
-    def _check(
-        self, artifact: Artifact, advance: Advance, stop: threading.Event, whole: _Whole | None = None
-    ) -> None:
+    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event, whole: _Whole | None = None) -> None:
         """Check all of a member, header and padding.
 
         Args:
