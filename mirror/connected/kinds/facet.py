@@ -100,7 +100,7 @@ class Facet(Protocol):
         """What its files are fetched with; None where any session will do."""
 
     def sizes(self, plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-        """Bytes once installed, by digest, of the parts whose files alone can tell."""
+        """Bytes once installed, by digest, of the parts whose files alone can tell, and are not read through."""
 
     def papers(self, gathered: Gathered) -> Mapping[str, bytes]:
         """Documents of ``meta/`` that the closed side installs this kind by."""
@@ -137,7 +137,7 @@ def no_findings(gathered: Gathered) -> Iterable[Finding]:
 
 
 def no_sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """For kinds whose sizes are in the lock."""
+    """For kinds whose sizes are in the lock, or are found when a file is read through."""
     return {}
 
 

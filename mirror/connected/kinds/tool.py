@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
 from packageurl import PackageURL
 
@@ -20,21 +19,20 @@ from mirror.connected.kinds.facet import (
     no_findings,
     no_papers,
     no_session,
-    paths_of,
+    no_sizes,
 )
 from mirror.connected.kinds.wheel import project_purl
-from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.pinned_files import find_files
-from mirror.connected.planning.plan import Part, Plan
+from mirror.connected.planning.plan import Part
 from mirror.connected.stack.file import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import TOOL
-from mirror.core.names import Sha256Hex
 
 KIND = TOOL
 session = no_session
 findings = no_findings
+sizes = no_sizes
 
 _FOR_RPMS = frozenset({"backports-zstd"})
 """Tools that only RPMs need: their payloads may be compressed with zstd, which Python reads from 3.14 on."""
@@ -56,11 +54,6 @@ def plan(wanted: Wanted) -> Planned:
 
 def _pinned() -> PythonLock:
     return parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")
-
-
-def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """By each wheel's own word."""
-    return {part.download.sha256: meta.wheel_size(path) for part, path in paths_of(plan, KIND, paths)}
 
 
 def tasks(gathered: Gathered) -> Iterable[Task]:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import redacted
-from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_session, paths_of
+from mirror.connected.kinds.facet import Gathered, Planned, Wanted, generic, no_findings, no_session, no_sizes
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
-from mirror.connected.planning.plan import Build, Part, Plan
+from mirror.connected.planning.plan import Build, Part
 from mirror.connected.stack.file import Stack
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
-from mirror.core.names import Sha256Hex, project_name
+from mirror.core.names import project_name
 
 KIND = WHEEL
 session = no_session
 findings = no_findings
+sizes = no_sizes
 
 
 def plan(wanted: Wanted) -> Planned:
@@ -44,11 +44,6 @@ def plan(wanted: Wanted) -> Planned:
         replace(part, is_optional=stack.is_optional(project_name(part.name))) for part in chosen if part not in built
     )
     return Planned(parts, tuple(builds), tuple(part.download for part in needed))
-
-
-def sizes(plan: Plan, paths: Mapping[Sha256Hex, Path]) -> Mapping[Sha256Hex, int]:
-    """By each wheel's own word."""
-    return {part.download.sha256: meta.wheel_size(path) for part, path in paths_of(plan, KIND, paths)}
 
 
 def papers(gathered: Gathered) -> Mapping[str, bytes]:
