@@ -142,7 +142,7 @@ class Inputs:
     @cached_property
     def standing(self) -> Path:
         """The user's own caches, in which all of the bundle is that stands."""
-        assert self.bundle
+        assert self.bundle.is_file(), "it is made first"
         return _CACHES
 
     @cached_property
