@@ -125,6 +125,7 @@ def write(
 def _transfer(stream: BinaryIO, artifact: Artifact, source: Source, advance: Advance) -> None:
     if isinstance(source, bytes):
         stream.write(source)
+        advance(len(source))
         return
     stream.flush()
     with source.open("rb", buffering=0) as file:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mirror.core.bundle import layout, writer
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.writer import NoSpaceForBundle, Source, SourceChanged, pack
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Advance, Silent
 from mirror.core.target import Target
 from tests.support.keys import make_root, sign_manifest, sign_root
 
@@ -88,6 +90,18 @@ def test_a_source_of_another_size_is_refused_as_it_is_copied(tmp_path: Path, sou
     assert os.listdir(tmp_path / "out") == []
 
 
+class Told(Silent):
+    """Adds up what it is told."""
+
+    total = 0
+
+    def task(self, label: str, total: int | None = None, unit: str = "B") -> AbstractContextManager[Advance]:
+        return nullcontext(self.advance)
+
+    def advance(self, amount: int) -> None:
+        self.total += amount
+
+
 @pytest.mark.parametrize("kind", [Path, bytes])
 def test_what_the_system_copies_are_the_bytes_that_packing_writes(
     tmp_path: Path, source: Path, kind: type[Path] | type[bytes]
@@ -96,7 +110,9 @@ def test_what_the_system_copies_are_the_bytes_that_packing_writes(
     documents, signatures = (sign_root(make_root()),), (sign_manifest(data),)
     sources: dict[str, Source] = {wanted.artifacts[0].path: source if kind is Path else DATA}
     pack(wanted, data, signatures, documents, sources, tmp_path / "packed.tar")
-    writer.write(wanted, layout.head(data, signatures, documents), sources, tmp_path / "written.tar")
+    told = Told()
+    writer.write(wanted, layout.head(data, signatures, documents), sources, tmp_path / "written.tar", told)
+    assert told.total == wanted.total_bytes == len(DATA)
     assert (tmp_path / "written.tar").read_bytes() == (tmp_path / "packed.tar").read_bytes()
 
 
