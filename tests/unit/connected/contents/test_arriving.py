@@ -14,6 +14,7 @@ from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import Task, inspect
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import Unreadable
+from mirror.core.names import Sha256Hex
 from mirror.core.progress import Advance
 from tests.support.wheels import make_wheel, sha256_of
 
@@ -21,7 +22,7 @@ from tests.support.wheels import make_wheel, sha256_of
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     wheel = make_wheel(tmp_path, "alpha", "1.0")
-    return Task.of_wheel("wheels/alpha-1.0-py3-none-any.whl", wheel, sha256_of(wheel))
+    return Task.of_wheel("wheels/alpha-1.0-py3-none-any.whl", wheel, Sha256Hex(sha256_of(wheel)))
 
 
 def never(scratch: Path, advance: Advance) -> Contents:
@@ -78,7 +79,7 @@ def test_what_is_broken_off_ends_and_what_waits_does_not_begin(tmp_path: Path, t
 
     with pytest.raises(KeyboardInterrupt), looking_inside(store) as arrived:
         for number in range(100):
-            arrived(replace(task, sha256=sha256_of(task.source), depends=str(number), read=endless))
+            arrived(replace(task, depends=str(number), read=endless))
         begun.wait()
         raise KeyboardInterrupt
     over.set()
