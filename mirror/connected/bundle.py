@@ -2,7 +2,7 @@
 
 1. Read the locks; lock what is missing (unless told not to).
 2. Plan: resolve each pin to one file; what is here, what is fetched, what is built.
-3. Fetch.
+3. Fetch; what has arrived is looked into meanwhile.
 4. Try the Python that is carried; build what has no wheel. Both with the network cut; builds with a toolchain unpacked from
    the very RPMs that the bundle carries.
 5. Where equal inputs made the very bundle that stands already, all of the next two is done.
@@ -23,7 +23,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,10 @@ from typing import TYPE_CHECKING, Any
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.schedule import build_wheels
 from mirror.connected.building.trial import try_interpreters
+from mirror.connected.contents.arriving import looking_inside
+from mirror.connected.contents.inspection import Task
 from mirror.connected.contents.watched import watched
+from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.inputs import inputs_of
 from mirror.connected.fetching.store import Store
@@ -46,10 +49,11 @@ from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
 from mirror.connected.toolchain.drift import drift_named
+from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Manifest
-from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
-from mirror.core.bundle.writer import head, pack
+from mirror.core.bundle.writer import changed_source, write
 from mirror.core.errors import Interrupted, MirrorError, Unwritable
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
@@ -165,11 +169,14 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
-    with drift, session_for(plan, options.jobs) as session:
-        paths = fetch(tuple(plan.downloads()), store, jobs=options.jobs, progress=progress, session=session)
-    untried = try_interpreters(plan, paths, store, progress)
-    looked_into = partial(_looked_into, paths=paths, store=store)
-    built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
+    with looking_inside(store, progress) as look:
+        arrived = partial(_arrived, carried={part.download.sha256 for part in plan.parts}, look=look)
+        with drift, session_for(plan, options.jobs) as session:
+            downloads = tuple(plan.downloads())
+            paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
+        untried = try_interpreters(plan, paths, store, progress)
+        looked_into = partial(_looked_into, paths=paths, store=store)
+        built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     key = _inputs(plan, locks, built, builder, roots, options)
     digest, notes = _foreseen(key, options.output, builder, store, progress)
     replaced: tuple[str, ...] = ()
@@ -242,17 +249,39 @@ def _written(
     """Sign and write the bundle, unless it stands already; its beginning and its digest."""
     data = made.manifest.encode()
     signatures = ordered((signer.sign(data, MANIFEST_NAMESPACE) for signer in builder.signers), builder.root)
-    beginning = head(data, signatures, roots)
+    beginning = layout.head(data, signatures, roots)
     digest = unchanged.digest(output, beginning, builder.root, progress)
     if digest is None:
         with _draft(output) as draft:
-            digest = pack(made.manifest, data, signatures, roots, made.sources, draft, progress)
+            write(made.manifest, beginning, made.sources, draft, progress)
             before = written_state(draft)
-            with open_bundle(draft) as written:
-                written.trust(builder.root, required=REVIEW)  # those who sign beside it cannot have signed yet
-                written.verify(progress)
+            digest = _read_back(made, draft, builder.root, progress)
         unchanged.note(output, beginning, digest, before)
     return beginning, digest
+
+
+def _read_back(made: Made, draft: Path, root: Root, progress: Progress) -> Sha256Hex:
+    """The digest of what was written, every byte of which is read and held to the signed manifest.
+
+    Raises:
+        SourceChanged: when it is another because a file of the store is another.
+    """
+    with open_bundle(draft) as written:
+        manifest = written.trust(root, required=REVIEW)  # those who sign beside it cannot have signed yet
+        try:
+            return written.verify_whole(progress)
+        except DigestMismatch as exc:
+            artifact = next(one for one in manifest.artifacts if one.path == exc.name)
+            changed = changed_source(artifact, made.sources[artifact.path])
+            if changed:
+                raise changed from exc
+            raise
+
+
+def _arrived(download: Download, path: Path, carried: Collection[Sha256Hex], look: Callable[[Task], None]) -> None:
+    """Have a wheel that goes into the bundle looked into while others are fetched."""
+    if download.sha256 in carried and download.filename.endswith(".whl"):
+        look(Task.of_wheel("", path, download.sha256))
 
 
 def _looked_into(

@@ -89,6 +89,7 @@ def gather(
     gathered = assemble(plan, locks, paths, built)
     assembly = gathered.assembly
     contents = look_inside(gathered, store, progress)
+    assembly.measured({path: one.wheel.unpacked_size for path, one in contents.items() if one.wheel})
     wheels = wheels_of(assembly, contents)
     found = [finding for facet in FACETS for finding in facet.findings(gathered)]
     owners = [one.name for one in assembly.carried()]
@@ -139,7 +140,6 @@ def _add_built(assembly: Assembly, wheel: BuiltWheel) -> None:
         name=wheel.project,
         version=wheel.version,
         origin=BUILT,
-        unpacked_size=meta.wheel_size(wheel.path),
     )
     assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
 

@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Inputs:
         stack: ``lockfiles/NAME.txt``.
         bundle: one that exists; None to make one of the stack.
         toolchain_repo: a copy of the stack's RPM repository; None to make that of ``scripts/cuda-rpms``.
+        rpm_fingerprints: of the keys that signed it, where the stack names others.
         without_toolchain: leaves the CUDA toolchain out of the bundle that is made.
         say: told of each thing that is made.
     """
@@ -58,15 +59,26 @@ class Inputs:
         *,
         bundle: Path | None = None,
         toolchain_repo: Path | None = None,
+        rpm_fingerprints: Sequence[str] = (),
         without_toolchain: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.work, self.stack, self.say = work.resolve(), stack.resolve(), say
+        self.work, self.say = work.resolve(), say
         self._given, self._toolchain_repo, self._without_toolchain = bundle, toolchain_repo, without_toolchain
-        self.work.mkdir(parents=True, exist_ok=True)
+        self._rpm_fingerprints = rpm_fingerprints
+        # What is locked for the measurement alone (the RPMs of a copy) is written beside a copy of the stack.
+        self.stack = self._copied(stack.resolve(), "stack")
         os.environ["PYTHONPATH"] = str(_ROOT)
         if bundle is None:
             os.environ["MIRROR_HOME"] = str(self.work / "keys")
+
+    def _copied(self, stack: Path, name: str) -> Path:
+        """The lock, among copies of all files of its stack."""
+        home = self.work / name
+        home.mkdir(parents=True, exist_ok=True)
+        for file in stack.parent.glob(f"{stack.stem}.*"):
+            shutil.copy(file, home)
+        return home / stack.name
 
     @property
     def toml(self) -> Path:
@@ -94,14 +106,18 @@ class Inputs:
     @cached_property
     def lock_for_pip(self) -> Path:
         """The lock without projects that are a file of their own, which pip's command line cannot name by an index."""
-        named: dict[str, object] = self.wishes["python"].get("index", {})  # type: ignore[assignment]
-        single = {
-            project for project, index in named.items() if not isinstance(self.wishes["indexes"][str(index)], str)
-        }
         path = self.work / f"{self.stack.stem}-for-pip.txt"
         blocks = re.split(r"\n(?=[\w#])", self.stack.read_text())
-        path.write_text("\n".join(block for block in blocks if block.partition("==")[0] not in single) + "\n")
+        path.write_text("\n".join(block for block in blocks if block.partition("==")[0] not in self.single) + "\n")
         return path
+
+    @cached_property
+    def single(self) -> frozenset[str]:
+        """The projects that are on no index that pip can be named: a file of a release page, a page of links."""
+        named: dict[str, object] = self.wishes["python"].get("index", {})  # type: ignore[assignment]
+        return frozenset(
+            project for project, index in named.items() if not isinstance(self.wishes["indexes"][str(index)], str)
+        )
 
     @cached_property
     def bundle(self) -> Path:
@@ -118,22 +134,21 @@ class Inputs:
     @cached_property
     def rpm_options(self) -> tuple[str, ...]:
         """What ``mirror bundle`` is told of the toolchain."""
-        return ("--without", "toolchain") if self._without_toolchain else ("--toolchain-repo", str(self._rpms()))
+        if self._without_toolchain:
+            return ("--without", "toolchain")
+        signed = (word for one in self._rpm_fingerprints for word in ("--rpm-fingerprint", one))
+        return ("--toolchain-repo", str(self._rpms()), *signed)
 
     @cached_property
     def standing(self) -> Path:
         """The user's own caches, in which all of the bundle is that stands."""
-        assert self.bundle
+        assert self.bundle.is_file(), "it is made first"
         return _CACHES
 
     @cached_property
     def locked(self) -> tuple[Path, Path]:
         """A cache with which the stack was locked twice, and its ``NAME.toml``, in a place of its own."""
-        cache, home = self.work / "locked-cache", self.work / "locked"
-        home.mkdir(exist_ok=True)
-        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
-            shutil.copy(file, home)
-        stack = home / self.toml.name
+        cache, stack = self.work / "locked-cache", self._copied(self.stack, "locked").with_suffix(".toml")
         for _ in range(2):
             self._run(
                 "locking", "env", f"XDG_CACHE_HOME={cache}", *MIRROR, "lock", "--without", "toolchain", str(stack)
@@ -143,19 +158,16 @@ class Inputs:
     @cached_property
     def moved(self) -> Path:
         """A lock in which one small project has another version than in the stack's."""
-        home = self.work / "moved"
-        home.mkdir(exist_ok=True)
-        for file in self.toml.parent.glob(f"{self.stack.stem}.*"):
-            shutil.copy(file, home)
+        lock = self._copied(self.stack, "moved")
         before = dict(re.findall(r"^([\w.-]+)==(\S+)", self.stack.read_text(), re.MULTILINE))
         name = next((one for one in _SMALL if one in before), "")
         if not name:
             raise NotPrepared(f"the lock has none of {', '.join(_SMALL)}, of which one would be moved")
-        stack, limit = home / self.toml.name, f'constraints = ["{name}!={before[name]}"]\n'
+        stack, limit = lock.with_suffix(".toml"), f'constraints = ["{name}!={before[name]}"]\n'
         stack.write_text(self.toml.read_text().replace("[python]\n", f"[python]\n{limit}", 1))
         cache = f"XDG_CACHE_HOME={self.work / 'locked-cache'}"  # the user's are to know nothing of it
         self._run("locking", "env", cache, *MIRROR, "lock", "--without", "toolchain", str(stack))
-        return home / self.stack.name
+        return lock
 
     @cached_property
     def peers(self) -> Peers:

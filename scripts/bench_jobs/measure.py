@@ -48,6 +48,7 @@ class Command:
         needs: programs that must be on PATH.
         goal: of a typed alternative, for mirror beside it.
         online: keeps the user's settings of pip and uv (which index, which proxy); otherwise they are taken away.
+        limit_s: after how many seconds it is given up, however long others may take; None for as long as they.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Command:
     needs: tuple[str, ...] = ()
     goal: Goal | None = None
     online: bool = False
+    limit_s: float | None = None
 
     def missing(self) -> str:
         """The first program that is not installed; empty when all are."""
@@ -186,7 +188,7 @@ def measure(
             if command in told or job.mirror in told:
                 continue
             try:
-                run = run_once(command, job.inputs, work, timeout_s)
+                run = run_once(command, job.inputs, work, min(timeout_s, command.limit_s or timeout_s))
             except CommandFailed as exc:
                 told[command] = f"not measured: {exc}"
                 continue

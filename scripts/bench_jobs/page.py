@@ -11,6 +11,7 @@ Example::
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from .table import verdict
 RESULTS = Path(__file__).with_name("results")
 ITS_OWN = ("growth", "start")
 """Jobs whose commands stand beside each other and are no alternatives."""
+
+_WITHOUT = re.compile(r"pip is not asked for [^:]*: [^.]*\.")
 
 _WIDTH = 79
 
@@ -36,8 +39,14 @@ def tables(documents: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _found(document: Mapping[str, Any]) -> Iterable[str]:
-    """What was tried besides (what the others take that came back altered), and why something was not measured."""
-    yield from (_wrapped(job["note"]) for job in document["jobs"] if job["job"] == "peers")
+    """What was tried besides (what the others take that came back altered), what the typed side goes without, and why something
+    was not measured.
+    """
+    notes = {job["job"]: job["note"] for job in document["jobs"]}
+    if "peers" in notes:
+        yield _wrapped(notes["peers"])
+    without = dict.fromkeys(match[0] for note in notes.values() if (match := _WITHOUT.search(note)))
+    yield from map(_wrapped, without)
     told = dict.fromkeys(typed["told"] for job in document["jobs"] for typed in job["typed"] if "told" in typed)
     if told:
         yield _wrapped("Not measured: " + "; ".join(one.removeprefix("not measured: ") for one in told) + ".")

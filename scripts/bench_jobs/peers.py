@@ -134,8 +134,10 @@ def _written(text: str, name: str) -> str:
 def _bash(script: str, place: Path) -> int:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment = {**kept, "XDG_CACHE_HOME": str(place / "cache"), "UV_CACHE_DIR": str(place / "cache/uv")}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    return subprocess.run(["bash", "-euc", script], cwd=place, env=environment, check=False, **quiet).returncode
+    command, nowhere = ["bash", "-euc", script], subprocess.DEVNULL
+    return subprocess.run(
+        command, cwd=place, env=environment, check=False, stdin=nowhere, stdout=nowhere, stderr=nowhere
+    ).returncode
 
 
 def _told(code: int) -> str:

@@ -17,14 +17,17 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mirror.connected.packing.meta import install_txt, rpms_json, wheel_size
+from mirror.connected.packing.meta import install_txt, rpms_json
 from mirror.core.bundle.manifest import Artifact, Manifest
+from mirror.core.bundle.reader import Bundle
 from mirror.core.bundle.writer import Source, pack
+from mirror.core.errors import MirrorError
 from mirror.core.kinds import DIRECTORIES, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.trust.chain import Documents, fingerprint
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.wheels.wheelfile import read_wheel
 from tests.support.keys import make_root, sign_manifest, sign_root, trust_store
 from tests.support.wheels import add_dist_info
 
@@ -69,7 +72,9 @@ class BundleSimulator:
     def add_wheel(self, wheel: Path, directory: str = "wheels") -> Artifact:
         """Take in a wheel; into ``tool`` for uv and pip."""
         project, version = wheel.name.split("-")[:2]
-        name, size = project.replace("_", "-").lower(), wheel_size(wheel)
+        name = project.replace("_", "-").lower()
+        with wheel.open("rb") as stream:
+            size = read_wheel(stream).unpacked_size
         return self.add(f"{directory}/{wheel.name}", wheel, name, version, unpacked_size=size)
 
     def add_rpms(self, rpms: Sequence[Path], key: str, fingerprint: str) -> None:
@@ -108,6 +113,21 @@ class BundleSimulator:
         signatures = [sign_manifest(data, name) for name in self.signers]
         pack(manifest, data, signatures, self.chain or (sign_root(self.root),), self._sources, path)
         return path
+
+
+def verify_both_ways(bundle: Bundle) -> None:
+    """Verify a trusted bundle in parallel and in one reading, which must say the same."""
+    fault: MirrorError | None = None
+    try:
+        bundle.verify()
+    except MirrorError as exc:
+        fault = exc
+    try:
+        bundle.verify_whole()
+    except MirrorError as exc:
+        assert (type(exc), str(exc)) == (type(fault), str(fault))
+        raise
+    assert fault is None, f"one reading does not notice: {fault}"
 
 
 def flip_last_byte_of(bundle: Path, content: bytes) -> None:

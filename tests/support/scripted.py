@@ -12,6 +12,8 @@ Example::
 from __future__ import annotations
 
 import socket
+import ssl
+import struct
 import threading
 from dataclasses import dataclass
 from typing import Self
@@ -24,6 +26,7 @@ class Reply:
     Attributes:
         again: sent after it for as long as the client stays, with ``every_s`` between.
         drip_s: pause after each byte of ``data``; for those after ``drip_from``.
+        is_broken_off: whether the connection is reset at the end.
     """
 
     data: bytes
@@ -32,6 +35,7 @@ class Reply:
     every_s: float = 0.0
     drip_s: float = 0.0
     drip_from: int = 0
+    is_broken_off: bool = False
 
 
 def reply(status: int, body: bytes = b"", *headers: str, length: bool = True) -> Reply:
@@ -42,10 +46,14 @@ def reply(status: int, body: bytes = b"", *headers: str, length: bool = True) ->
 
 
 class ScriptedServer:
-    """Attributes: ``requests``, the heads that arrived, in order. The last reply is given again and again."""
+    """Attributes: ``requests``, the heads that arrived, in order. The last reply is given again and again.
 
-    def __init__(self, *replies: Reply) -> None:
-        self._replies = list(replies)
+    Args:
+        secure: how it speaks TLS; None for not at all.
+    """
+
+    def __init__(self, *replies: Reply, secure: ssl.SSLContext | None = None) -> None:
+        self._replies, self._secure = list(replies), secure
         self.requests: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._port: int = self._listener.getsockname()[1]
@@ -64,7 +72,7 @@ class ScriptedServer:
         self._listener.close()
 
     def url(self, path: str, credentials: str = "") -> str:
-        return f"http://{credentials}127.0.0.1:{self._port}/{path}"
+        return f"http{'s' if self._secure else ''}://{credentials}127.0.0.1:{self._port}/{path}"
 
     def _serve(self) -> None:
         while True:
@@ -76,6 +84,11 @@ class ScriptedServer:
             threading.Thread(target=self._answer, args=(connection, answer), daemon=True).start()
 
     def _answer(self, connection: socket.socket, answer: Reply) -> None:
+        if self._secure:
+            try:
+                connection = self._secure.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -94,5 +107,7 @@ class ScriptedServer:
                 while answer.again and not self._over.wait(answer.every_s):
                     connection.sendall(answer.again)
                 self._over.wait(answer.pause_s)
+                if answer.is_broken_off:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             except OSError:
                 return  # the client has gone: some tests mean that

@@ -158,6 +158,11 @@ def _remembered(task: Task, store: Store) -> Contents | None:
         return None
 
 
+def is_remembered(task: Task, store: Store) -> bool:
+    """Whether something is written down for it, be it readable or not."""
+    return _memory(task, store).exists()
+
+
 def remember(task: Task, contents: Contents, store: Store) -> None:
     """Write down what was found by whoever read the artifact to its end."""
     store.note(_memory(task, store), contents.encode())

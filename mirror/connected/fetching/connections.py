@@ -20,6 +20,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import time
 from typing import Any, cast
 
@@ -35,7 +36,7 @@ MAX_HEAD_BYTES = 256 << 10
 HEAD_S = 60.0
 """For the whole of it; a server may think for as long as the socket's own timeout before its first byte."""
 
-STEP_BYTES = 64 << 10
+STEP_BYTES = 256 << 10
 """At most so many are asked for at once."""
 
 FRAMING = 8
@@ -58,8 +59,14 @@ class OverLimit(Exception):
         self.problem, self.is_slow = problem, is_slow
 
 
+_NOTHING_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
 class Meter(io.RawIOBase):
     """What is read of a socket, counted and timed.
+
+    TLS comes in records of at most 16 KiB, and a read gives one. Threads that take gigabytes one record at a time spend most of
+    their time waiting for each other (the interpreter's lock goes round with each), so all that is there is taken at once.
 
     Args:
         connection: its timeout holds for each single read.
@@ -70,6 +77,7 @@ class Meter(io.RawIOBase):
         self._connection, self._raw, self._timeout_s = connection, raw, connection.gettimeout()
         self._taken, self._most, self._what = 0, MAX_HEAD_BYTES, "the head of the answer"
         self._until = time.monotonic() + HEAD_S
+        self._late: OSError | None = None
 
     def allow(self, body_bytes: int, seconds: float) -> None:
         """Let the next piece of a body come.
@@ -86,6 +94,8 @@ class Meter(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read; raises OverLimit."""
+        if self._late:  # what came before it was handed on
+            raise self._late
         left_s = self._until - time.monotonic()
         slow = OverLimit(f"{self._what} does not come to its end", is_slow=True)
         if left_s <= 0:
@@ -100,7 +110,24 @@ class Meter(io.RawIOBase):
             if time.monotonic() >= self._until:
                 raise slow from exc
             raise
+        if count and isinstance(self._connection, ssl.SSLSocket):
+            count += self._gather(self._connection, view[count:])
         self._taken += count or 0
+        return count
+
+    def _gather(self, connection: ssl.SSLSocket, room: memoryview) -> int:
+        """Take what came meanwhile, without waiting for more."""
+        timeout_s, count = connection.gettimeout(), 0
+        connection.settimeout(0)
+        try:
+            while count < len(room) and (size := connection.recv_into(room[count:])):
+                count += size
+        except _NOTHING_NOW:
+            pass
+        except OSError as exc:
+            self._late = exc
+        finally:
+            connection.settimeout(timeout_s)
         return count
 
     def close(self) -> None:

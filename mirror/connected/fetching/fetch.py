@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from pathlib import Path
@@ -45,6 +45,9 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 
 __all__ = ["DownloadMismatch", "SeveralFailures", "fetch", "get_bytes", "new_session"]
+
+
+Arrived = Callable[[Download, Path], None]
 
 
 class SeveralFailures(MirrorError):
@@ -79,12 +82,14 @@ def fetch(
     progress: Progress = SILENT,
     session: requests.Session | None = None,
     patience: Patience = PATIENCE,
+    arrived: Arrived = lambda download, path: None,
 ) -> dict[Sha256Hex, Path]:
     """Make sure that each file is here, and say where.
 
     Args:
         jobs: files fetched at the same time.
         session: used for all requests and left open; a new one when None.
+        arrived: told of each file that was not here, as soon as it is, by the thread that brought it: it must not take long.
 
     Raises:
         NoSpace: before the first byte, when the sizes that are known do not fit; or when the disk fills up.
@@ -101,7 +106,7 @@ def fetch(
     if not missing:
         return paths
     with progress.task("fetch", total) as advance, nullcontext(session) if session else new_session(jobs) as shared:
-        run = _Run(store, shared, patience, advance)
+        run = _Run(store, shared, patience, advance, arrived)
         paths.update(run.all(missing, jobs))
     return {digest: paths[digest] for digest in wanted}
 
@@ -129,8 +134,11 @@ def _size_of(path: Path) -> int:
 class _Run:
     """The state that the threads of one ``fetch`` share."""
 
-    def __init__(self, store: Store, session: requests.Session, patience: Patience, advance: Advance) -> None:
+    def __init__(
+        self, store: Store, session: requests.Session, patience: Patience, advance: Advance, arrived: Arrived
+    ) -> None:
         self.store, self.session, self.patience, self.advance = store, session, patience, advance
+        self.arrived = arrived
         self.stop = threading.Event()
         self.unreachable: dict[str, HostUnreachable] = {}
         self.responses: set[requests.Response] = set()
@@ -168,7 +176,9 @@ class _Run:
             part.reread()
             self.receive(download, part)
             part.flush()
-            return self.store.adopt(part.path, download.sha256, download.filename)
+            path = self.store.adopt(part.path, download.sha256, download.filename)
+        self.arrived(download, path)
+        return path
 
     def receive(self, download: Download, part: Part) -> None:
         """Ask until the part holds the locked bytes."""

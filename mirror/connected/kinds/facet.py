@@ -108,7 +108,7 @@ class Facet(ABC):
         return None
 
     def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
-        """Bytes once installed, of a part whose file alone can tell; 0 where its lock does."""
+        """Bytes once installed, of a part whose file alone can tell; 0 where its lock does, or it is read through anyway."""
         return 0
 
     def papers(self, gathered: Gathered) -> Mapping[str, bytes]:

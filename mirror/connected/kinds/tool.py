@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
 from packageurl import PackageURL
 
@@ -14,14 +13,12 @@ from mirror.connected.contents.inspection import Task
 from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, generic
 from mirror.connected.kinds.rpm import Rpms
 from mirror.connected.kinds.wheel import project_purl
-from mirror.connected.packing import meta
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Part
 from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import TOOL
-from mirror.core.target import Target
 
 _FOR_RPMS = frozenset({"backports-zstd"})
 """Tools that only RPMs need: their payloads may be compressed with zstd, which Python reads from 3.14 on."""
@@ -40,10 +37,6 @@ class Tools(Facet):
         shared = {name: url for name, url in wanted.stack.indexes.items() if name == "default"}
         stack = Stack("tools", wanted.locks.target, (), indexes=shared)
         return Planned(find_files(tools, stack, wanted.store, wanted.progress, self.KIND, "tools.txt"))
-
-    def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
-        """By its own word."""
-        return meta.wheel_size(path)
 
     def tasks(self, gathered: Gathered) -> Iterable[Task]:
         """Of the wheels among them; ``mirror.pyz`` is no file but made."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
@@ -19,7 +18,6 @@ from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.kinds import WHEEL
 from mirror.core.names import project_name
-from mirror.core.target import Target
 
 
 class Wheels(Facet):
@@ -46,10 +44,6 @@ class Wheels(Facet):
             if part not in built
         )
         return Planned(parts, tuple(builds), tuple(part.download for part in needed))
-
-    def unpacked_size(self, part: Part, path: Path, target: Target) -> int:
-        """By its own word."""
-        return meta.wheel_size(path)
 
     def papers(self, gathered: Gathered) -> Mapping[str, bytes]:
         """What uv or pip are given."""

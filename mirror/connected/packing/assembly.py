@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -62,6 +63,11 @@ class Assembly:
         """Take in a text of mirror's own."""
         digest = Sha256Hex(hashlib.sha256(data).hexdigest())
         return self._add(Artifact(path, len(data), digest, path.split("/")[1]), data)
+
+    def measured(self, sizes: Mapping[str, int]) -> None:
+        """Say how many bytes files have once installed, by path, where that was found in the files themselves."""
+        for path, size in sizes.items():
+            self._artifacts[path] = replace(self._artifacts[path], unpacked_size=size)
 
     def _add(self, artifact: Artifact, source: Source) -> Artifact:
         try:

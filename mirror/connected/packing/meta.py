@@ -19,7 +19,6 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.pins.standards import read_requirement
 from mirror.core.archives.tarstream import measure
-from mirror.core.archives.zipdirectory import BadZip, read_directory
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.signaturearea import root_sums
 from mirror.core.fields import canonical_json
@@ -80,19 +79,6 @@ def provenance(locks: Mapping[str, Sha256Hex], builds: Sequence[Mapping[str, Any
         tool: version of mirror.
     """
     return canonical_json({"mirror": tool, "locks": dict(locks), "builds": [dict(build) for build in builds]})
-
-
-def wheel_size(path: Path) -> int:
-    """Bytes of a wheel's files once installed, told by its central directory alone; 0 when that cannot be relied on.
-
-    Raises:
-        OSError: when the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return sum(member.size for member in read_directory(stream)[0])
-    except BadZip:
-        return 0  # whoever vets it refuses it by that rule, with all else that is refused
 
 
 def _required(lines: Iterable[str]) -> Iterator[str]:

@@ -24,10 +24,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mirror.connected.fetching.store import Store, file_sha256
+from mirror.connected.fetching.store import Store
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import Interrupted, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
@@ -51,7 +50,7 @@ class Unchanged:
         """The sha256 of the file at ``output``, when it is the bundle that would be written there; None otherwise.
 
         Args:
-            head: with which that bundle begins (``mirror.core.bundle.writer.head``).
+            head: with which that bundle begins (``mirror.core.bundle.layout.head``).
             root: that it is held to; signatures may be missing, of those who sign beside it.
         """
         try:
@@ -113,11 +112,9 @@ def _state(path: Path) -> str:
 
 
 def _checked(output: Path, root: Root, progress: Progress) -> Sha256Hex:
-    with open_bundle(output) as bundle, ThreadPoolExecutor(1) as pool:
+    with open_bundle(output) as bundle:
         bundle.trust(root, required=REVIEW)
-        digest = pool.submit(file_sha256, output)  # beside the checks: it is one member after another, they are not
-        bundle.verify(progress)
-        return digest.result()
+        return bundle.verify_whole(progress)
 
 
 def _begins_with(path: Path, head: bytes) -> bool:

@@ -55,6 +55,11 @@ _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE,
 _MAX_HEADERS = 1 << 12
 """Program headers; libraries have about ten."""
 
+_MAX_TABLE = 64 << 10
+"""Bytes of a table that is read at once: a thousand sections, where files have forty."""
+
+_SECTION = "<IIQQQQI20x"
+
 _MAX_SECTIONS = 1 << 16
 _MAX_ENTRIES = 1 << 16
 """Of a dynamic section or of all symbol versions; the largest library of a vLLM stack has some hundred."""
@@ -202,10 +207,25 @@ class _Reader:
 
     def __init__(self, source: BinaryIO, name: str) -> None:
         self._source, self._name, self._names_left = source, name, _MAX_NAMES
+        self._strings = 0, b""
         self.size = source.seek(0, os.SEEK_END)
 
     def fail(self, problem: str) -> MalformedElf:
         return MalformedElf(self._name, problem)
+
+    def table(self, layout: str, offset: int, count: int) -> Iterator[tuple[Any, ...]]:
+        """The entries of a table, read at once where it is whole and no larger than any is."""
+        size = struct.calcsize(layout)
+        if count * size <= _MAX_TABLE and offset + count * size <= self.size:
+            yield from struct.iter_unpack(layout, self.read(offset, count * size))
+        else:
+            for index in range(count):
+                yield self.unpack(layout, offset + index * size)
+
+    def hold_strings(self, offset: int, size: int) -> None:
+        """Read a table of names at once, from which many will be asked for."""
+        if size <= _MAX_TABLE and offset + size <= self.size:
+            self._strings = offset, self.read(offset, size)
 
     def read(self, offset: int, size: int) -> bytes:
         if offset + size > self.size:
@@ -222,9 +242,13 @@ class _Reader:
     def string(self, offset: int, limit: int) -> str:
         """The text at ``offset``, which ends with a zero byte before ``limit``."""
         end = min(limit, offset + _MAX_NAME, self.size)
-        data, found, _ = self.read(offset, max(0, end - offset)).partition(b"\0")
-        if not found:
+        start, held = self._strings
+        if not start <= offset <= end <= start + len(held):
+            start, held = offset, self.read(offset, max(0, end - offset))
+        stop = held.find(b"\0", offset - start, end - start)
+        if stop < 0:
             raise self.fail(f"the name at {offset} has no end")
+        data = held[offset - start : stop]
         self._names_left -= len(data)
         if self._names_left < 0:
             raise self.fail(f"its names have more than {_MAX_NAMES} bytes")
@@ -255,10 +279,8 @@ class _Image:
             raise self._reader.fail(f"program headers have 56 bytes, these {self._program_size}")
         if self._program_count > _MAX_HEADERS:
             raise self._reader.fail(f"it has {self._program_count} program headers")
-        for index in range(self._program_count):
-            kind, _, offset, address, _, size, _, _ = self._reader.unpack(
-                "<IIQQQQQQ", self._program_headers + index * 56
-            )
+        headers = self._reader.table("<IIQQQQQQ", self._program_headers, self._program_count)
+        for kind, _, offset, address, _, size, _, _ in headers:
             yield kind, offset, address, size
 
     def _read_dynamic(self, offset: int, size: int) -> None:
@@ -374,16 +396,16 @@ class _Image:
         if count > _MAX_SECTIONS or names >= count:
             raise self._reader.fail(f"it has {count} sections, with their names in the one at {names}")
         _, _, _, _, strings, size, _ = self._section(start + names * 64)
+        self._reader.hold_strings(strings, size)
         found = {}
-        for index in range(1, count):
-            name, kind, _, _, offset, length, _ = self._section(start + index * 64)
+        for name, kind, _, _, offset, length, _ in self._reader.table(_SECTION, start + 64, count - 1):
             # 8 is NOBITS: memory that the file holds no bytes of.
             if kind != 8 and name < size:
                 found[self._reader.string(strings + name, strings + size)] = Section(offset, length)
         return found
 
     def _section(self, offset: int) -> tuple[int, int, int, int, int, int, int]:
-        name, kind, flags, address, place, size, link = self._reader.unpack("<IIQQQQI20x", offset)
+        name, kind, flags, address, place, size, link = self._reader.unpack(_SECTION, offset)
         return name, kind, flags, address, place, size, link
 
     def defines(self, symbol: str) -> bool:

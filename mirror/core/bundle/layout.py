@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Optional, Tuple
 
 from mirror.core.errors import MirrorError
@@ -105,6 +106,20 @@ def signature_name(number: int) -> str:
 def root_names(version: int) -> tuple[str, str]:
     """The names of a root document and of its signatures."""
     return f"ROOT/{version}.json", f"ROOT/{version}.sig"
+
+
+def head(manifest_bytes: bytes, signatures: Iterable[bytes], roots: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """With what a bundle begins: the manifest, its signatures, the root chain.
+
+    Args:
+        signatures: armored sshsig blocks over ``manifest_bytes``.
+        roots: ``(root.json, its signatures)`` for versions 1, 2, ...
+    """
+    members = [(MANIFEST, manifest_bytes)]
+    members += [(signature_name(number), signature) for number, signature in enumerate(signatures, 1)]
+    for version, documents in enumerate(roots, 1):
+        members += zip(root_names(version), documents)
+    return b"".join(header(name, len(data)) + data + padding(len(data)) for name, data in members)
 
 
 def read_size(block: bytes, name: str, offset: int, limit: int) -> int:

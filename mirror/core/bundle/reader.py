@@ -3,7 +3,7 @@
 1. ``open_bundle`` reads the manifest's bytes, the signatures and the root chain, each under a cap, and parses nothing.
 2. ``trust`` asks ``mirror.core.trust.verdict`` whether those bytes are signed, and only then parses them.
 3. ``verify`` makes one pass over the whole file: each header is recomputed and compared, each digest checked, the end found;
-   then the roots' signatures are held to the checksums.
+   then the roots' signatures are held to the checksums. ``verify_whole`` does it for who wants the file's digest as well.
 4. ``open`` gives an artifact's bytes; callers that need them unchanged since ``verify`` check the digest again as they read.
 
 Reading is by offset (pread), so threads may share a bundle. Nothing here writes. A bundle in volumes is read where these lie
@@ -23,7 +23,7 @@ import io
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -128,8 +128,8 @@ class Bundle:
             document, signature = layout.root_names(version)
             yield self._take(document, MAX_ROOT_BYTES), self._take(signature, MAX_ROOT_BYTES)
 
-    def _exactly(self, offset: int, size: int) -> bytes:
-        """Read ``size`` bytes at ``offset``; pread may return fewer at once."""
+    def _exactly(self, offset: int, size: int, whole: _Whole | None = None) -> bytes:
+        """Read ``size`` bytes at ``offset``; pread may return fewer at once. ``whole`` is fed what is read, too."""
         parts = []
         while size:
             try:
@@ -141,7 +141,10 @@ class Bundle:
             parts.append(part)
             offset += len(part)
             size -= len(part)
-        return b"".join(parts)
+        data = b"".join(parts)
+        if whole and data:
+            whole.feed(data)
+        return data
 
     def trust(self, root: Root, required: Sequence[str] = ("builder", "approver")) -> Manifest:
         """Check the signatures against the newest root, parse the manifest, and check the root chain that it names.
@@ -225,6 +228,30 @@ class Bundle:
             raise BadLayout("the end of the archive is not two zero blocks", end)
         self._check_sums()
 
+    def verify_whole(self, progress: Progress = SILENT) -> Sha256Hex:
+        """``verify``, and the digest of the whole file, of one reading of it: each byte is read once and goes into two digests,
+        its member's and the file's, which are made at the same time.
+
+        What comes before the artifacts was read as the bundle was opened, and is read again here: it must still be that.
+
+        Raises:
+            BadLayout, DigestMismatch: as ``verify``.
+        """
+        end, beginning = self._end(), layout.head(self.manifest_bytes, self.signatures, self.root_documents)
+        if self._file.size != end + len(layout.END):
+            raise self._fault(0)
+        with progress.task("verify", self.manifest.total_bytes) as advance, ThreadPoolExecutor(1) as pool:
+            whole = _Whole(pool)
+            if self._exactly(0, self._offset, whole) != beginning:
+                raise BadLayout("what comes before its artifacts has changed since it was opened", 0)
+            for artifact in self.manifest.artifacts:
+                self._check(artifact, advance, threading.Event(), whole)
+            if self._exactly(end, len(layout.END), whole) != layout.END:
+                raise BadLayout("the end of the archive is not two zero blocks", end)
+            digest = whole.hexdigest()
+        self._check_sums()
+        return digest
+
     def _check_sums(self) -> None:
         """Hold the roots' signatures, which the manifest does not name, to the checksums, which it does."""
         sums = self.manifest.find(SUMS)
@@ -240,14 +267,20 @@ class Bundle:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
         return self._offsets[last.path] + layout.member_bytes(last.size) if last else self._offset
 
-    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event) -> None:
+    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event, whole: _Whole | None = None) -> None:
+        """Check all of a member, header and padding.
+
+        Args:
+            stop: ends it early.
+            whole: is fed every byte of it.
+        """
         offset = self._offsets[artifact.path]
-        if self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
+        if self._exactly(offset, BLOCK, whole) != layout.header(artifact.path, artifact.size):
             raise self._fault(self.manifest.artifacts.index(artifact))
         digest = hashlib.sha256()
         position, left = offset + BLOCK, artifact.size
         while left and not stop.is_set():
-            chunk = self._exactly(position, min(left, _CHUNK))
+            chunk = self._exactly(position, min(left, _CHUNK), whole)
             digest.update(chunk)
             advance(len(chunk))
             position += len(chunk)
@@ -257,7 +290,7 @@ class Bundle:
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
-        if self._exactly(position, -artifact.size % BLOCK).strip(b"\0"):
+        if self._exactly(position, -artifact.size % BLOCK, whole).strip(b"\0"):
             raise BadLayout(f"padding of {artifact.path} is not zero", position)
 
     def _fault(self, index: int) -> BadLayout:
@@ -367,6 +400,29 @@ class Bundle:
         if actual != artifact.sha256:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
         return data
+
+
+class _Whole:
+    """The digest of all that goes by, made in a thread of its own: hashlib lets go of the interpreter while it works, so that
+    what is hashed here meanwhile takes no longer.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool, self._digest = pool, hashlib.sha256()
+        self._fed: Future[None] | None = None
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes; not before those of the last time are done, so that no more than two pieces are held."""
+        self._wait()
+        self._fed = self._pool.submit(self._digest.update, data)
+
+    def hexdigest(self) -> Sha256Hex:
+        self._wait()
+        return Sha256Hex(self._digest.hexdigest())
+
+    def _wait(self) -> None:
+        if self._fed:
+            self._fed.result()
 
 
 class _Range(io.RawIOBase):

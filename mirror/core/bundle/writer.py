@@ -1,8 +1,14 @@
-"""Writing a bundle: one pass that reads each source, checks its digest, and writes the canonical tar.
+"""Writing a bundle: the canonical tar, whose bytes are a function of the manifest, its signatures and the root chain
+(``mirror.core.bundle.layout``). The manifest is made and signed before: every digest is known.
 
-The bytes are a function of the manifest, its signatures and the root chain (``mirror.core.bundle.layout``). The manifest is
-made and signed before: every digest is known, and a source that has changed since is refused as it is read. The builder writes
-bundles of stacks so, ``mirror.closed.warm.packing`` those of compiled kernels.
+Two ways lead to the same bytes. ``pack`` reads each source, checks its digest as it goes by, and gives the digest of what it
+wrote: ``mirror.closed.warm.packing`` writes the bundles of compiled kernels so. ``write`` looks at no byte, and lets the system
+copy: it is for a caller who reads the file back (``Bundle.verify_whole``), which finds every byte that is not the manifest's,
+whether it was the source or the copy that went wrong; ``changed_source`` then tells which. The builder writes stacks so, for
+hashing gigabytes before they are written, as they are written and as they are read back takes three times as long, and proves
+no more than the last of them.
+
+Rules: a source of another size than the manifest's is refused as it is copied, by either.
 
 Example::
 
@@ -21,9 +27,10 @@ from typing import BinaryIO, Union
 
 from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Artifact, Manifest
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.copying import copied
 from mirror.core.system.durable import replacing
 
 Source = Union[Path, bytes]
@@ -86,20 +93,63 @@ def pack(
     _check_space(manifest, output)
     with replacing(output) as stream, progress.task("pack", manifest.total_bytes) as advance:
         tar = _Hashing(stream)
-        tar.write(head(manifest_bytes, signatures, roots))
+        tar.write(layout.head(manifest_bytes, signatures, roots))
         for artifact in manifest.artifacts:
             _copy(tar, artifact, sources[artifact.path], advance)
         tar.write(layout.END)
     return Sha256Hex(tar.digest.hexdigest())
 
 
-def head(manifest_bytes: bytes, signatures: Sequence[bytes], roots: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """With what a bundle begins: the manifest, its signatures, the root chain. See ``pack``."""
-    members = [(layout.MANIFEST, manifest_bytes)]
-    members += [(layout.signature_name(number), signature) for number, signature in enumerate(signatures, 1)]
-    for version, documents in enumerate(roots, 1):
-        members += zip(layout.root_names(version), documents)
-    return b"".join(layout.header(name, len(data)) + data + layout.padding(len(data)) for name, data in members)
+def write(
+    manifest: Manifest, beginning: bytes, sources: Mapping[str, Source], output: Path, progress: Progress = SILENT
+) -> None:
+    """Write a bundle that is to be read back: of its sources nothing but the size was looked at.
+
+    Args:
+        beginning: ``layout.head`` of the manifest's bytes.
+
+    Raises:
+        SourceChanged: when a source has another size than the manifest says. Unreadable: when it has, and then has not.
+        NoSpaceForBundle, Unwritable: as ``pack``.
+    """
+    _check_space(manifest, output)
+    with replacing(output) as stream, progress.task("pack", manifest.total_bytes) as advance:
+        stream.write(beginning)
+        for artifact in manifest.artifacts:
+            stream.write(layout.header(artifact.path, artifact.size))
+            _transfer(stream, artifact, sources[artifact.path], advance)
+            stream.write(layout.padding(artifact.size))
+        stream.write(layout.END)
+
+
+def _transfer(stream: BinaryIO, artifact: Artifact, source: Source, advance: Advance) -> None:
+    if isinstance(source, bytes):
+        stream.write(source)
+        advance(len(source))
+        return
+    stream.flush()
+    with source.open("rb", buffering=0) as file:
+        size = copied(file.fileno(), stream.fileno(), artifact.size, advance)
+        if size < artifact.size or file.read(1):
+            raise changed_source(artifact, source) or Unreadable(str(source), "it changes while it is read")
+
+
+def changed_source(artifact: Artifact, source: Source) -> SourceChanged | None:
+    """What is wrong with a source that is read once more; None when it is what the manifest says.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with closing(io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")) as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    actual = Sha256Hex(digest.hexdigest())
+    return None if actual == artifact.sha256 else _changed(artifact, source, actual)
+
+
+def _changed(artifact: Artifact, source: Source, actual: Sha256Hex) -> SourceChanged:
+    return SourceChanged(artifact.path if isinstance(source, bytes) else str(source), artifact.sha256, actual)
 
 
 class _Hashing:
@@ -136,5 +186,5 @@ def _copy(tar: _Hashing, artifact: Artifact, source: Source, advance: Advance) -
             advance(len(chunk))
     actual = Sha256Hex(digest.hexdigest())
     if left or actual != artifact.sha256:
-        raise SourceChanged(artifact.path if isinstance(source, bytes) else str(source), artifact.sha256, actual)
+        raise _changed(artifact, source, actual)
     tar.write(layout.padding(artifact.size))

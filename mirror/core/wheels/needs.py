@@ -30,6 +30,7 @@ class Needs:
         self._values = marker_values(target)
         self._requirements = {project: tuple(_readable(needed)) for project, needed in lines.items()}
         self._extras: dict[str, set[str]] = defaultdict(set)
+        self._known: dict[tuple[str, tuple[str, ...]], bool] = {}
         for requirement in _readable(asked):
             self._extras[requirement.name].update(requirement.extras)
         while self._grew():
@@ -37,7 +38,12 @@ class Needs:
 
     def applies(self, project: str, requirement: Requirement) -> bool:
         """Whether a requirement of a project counts. Raises ``ValueError`` when its marker cannot be read."""
-        return requirement.applies(self._values, sorted(self._extras[project]))
+        question = requirement.marker, tuple(sorted(self._extras[project]))
+        if (
+            question not in self._known
+        ):  # most projects say the same of the same extras, and each is asked several times
+            self._known[question] = requirement.applies(self._values, question[1])
+        return self._known[question]
 
     def edges(self) -> dict[str, tuple[str, ...]]:
         """What each project needs of the others of the set, sorted."""

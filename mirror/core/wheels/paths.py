@@ -29,6 +29,9 @@ _HOOK = re.compile(r"[^/]*\.pth|(?:site|user)customize(?:\.[^/]+|/__init__\.[^/]
 _MAX_PATH_BYTES = 3500
 """Linux takes paths of 4,095 bytes; what is above a wheel's own is its user's."""
 
+_ORDINARY = re.compile(r"(?:[A-Za-z0-9_.+-]{0,254}[A-Za-z0-9_+-]/)*(?:[A-Za-z0-9_.+-]{0,254}[A-Za-z0-9_+-])/?")
+"""Names of which there is nothing to say, as nearly all are: looking once at each saves looking for every fault."""
+
 _COMPILED = re.compile(r"((?:[^/]+/)*?)(?:__pycache__/([^/.]+)\.[^/]+\.pyc|([^/.]+)\.py[co])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -39,6 +42,8 @@ _ENVIRONMENT = re.compile(
 
 def escape_of(name: str) -> str:
     """Why a member's name may lead out of where it is put, or is read differently by different programs; empty when not."""
+    if _ORDINARY.fullmatch(name):
+        return ""
     if _CONTROL.search(name):
         return "has a control character"
     if "\\" in name or _DRIVE.match(name):
@@ -51,6 +56,8 @@ def escape_of(name: str) -> str:
 
 def oddity_of(name: str) -> str:
     """What is unusual, though harmless on Linux, in a member's name; empty for nothing."""
+    if len(name) <= _MAX_PATH_BYTES and _ORDINARY.fullmatch(name):
+        return ""
     if not name.isprintable():
         return "has characters that are not seen"
     if len(name.encode("utf-8", "surrogatepass")) > _MAX_PATH_BYTES:
@@ -67,10 +74,15 @@ def clashes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Pairs of names that are one where case or Unicode's form is ignored."""
     seen: dict[str, str] = {}
     for name in names:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).rstrip("/")
-        other = seen.setdefault(folded, name)
+        # ASCII has one form, and folding is lowering it.
+        plain = name.lower() if name.isascii() else _folded(name)
+        other = seen.setdefault(plain.rstrip("/"), name)
         if other != name:
             yield other, name
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def nested(names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -79,12 +91,12 @@ def nested(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     No installer can make both. A directory's own name, which ends with a slash, is never a file's.
     """
     files = {name for name in names if not name.endswith("/")}
-    told = set()
+    seen = set()
     for name in sorted(names):
         parent = name.rpartition("/")[0]
-        while parent:
-            if parent in files and parent not in told:
-                told.add(parent)
+        while parent and parent not in seen:  # with a directory all above it were seen
+            seen.add(parent)
+            if parent in files:
                 yield parent, name
             parent = parent.rpartition("/")[0]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,13 @@ from mirror.connected.stack.without import UnknownPart
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPin
 from mirror.core.bundle.layout import BadLayout
-from mirror.core.bundle.reader import open_bundle
-from mirror.core.bundle.writer import pack
+from mirror.core.bundle.reader import DigestMismatch, open_bundle
+from mirror.core.bundle.writer import SourceChanged, pack
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.kinds import RPM, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
-from mirror.core.progress import Silent
+from mirror.core.progress import Advance, Silent
 from mirror.core.signatures import sshsig
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
@@ -160,7 +162,9 @@ def test_the_bundle_is_what_the_lock_says_and_verifies(world: World, tmp_path: P
         f"{artifact.name}=={artifact.version} --hash=sha256:{artifact.sha256}" for artifact in manifest.of(WHEEL)
     ]
     assert provenance["builds"][0]["project"] == "delta"
-    assert all(artifact.unpacked_size > 0 for artifact in manifest.of(WHEEL))
+    with zipfile.ZipFile(tmp_path / "upstream/alpha-1.0-py3-none-any.whl") as alpha:
+        assert manifest.of(WHEEL)[0].unpacked_size == sum(member.file_size for member in alpha.infolist())
+    assert built.unpacked_size > 0
 
 
 def test_equal_locks_give_equal_bytes_from_another_place_with_an_empty_store(world: World, tmp_path: Path) -> None:
@@ -528,6 +532,41 @@ def test_an_interrupt_while_packing_leaves_nothing(world: World, output: Path) -
     assert os.listdir(output.parent) == []
     world.bundle(output)
     assert os.listdir(output.parent) == ["b.tar"]
+
+
+class Meddler(Silent):
+    """Does something when a step begins."""
+
+    def __init__(self, step: str, act: Callable[[], object]) -> None:
+        self.step, self.act = step, act
+
+    def task(self, label: str, total: int | None = None, unit: str = "B") -> AbstractContextManager[Advance]:
+        if label == self.step:
+            self.act()
+        return nullcontext(lambda amount: None)
+
+
+@pytest.mark.group(55)
+@pytest.mark.parametrize("step", ["pack", "verify"])
+def test_what_is_written_is_read_back_and_a_source_that_changed_is_told_from_a_disk_that_lies(
+    world: World, output: Path, step: str
+) -> None:
+    """No byte is looked at as it is copied: the one reading of what was written finds what source or disk made of it."""
+    world.bundle(output)
+    output.unlink()
+    kept = next(world.store.root.glob("sha256/*/*/alpha-1.0-py3-none-any.whl"))
+    whole = kept.read_bytes()
+    draft = output.with_name(".b.tar.unverified")
+    path = kept if step == "pack" else draft
+
+    def change() -> None:
+        path.write_bytes(path.read_bytes().replace(whole, whole[:-1] + bytes([whole[-1] ^ 1])))
+
+    with pytest.raises(SourceChanged if step == "pack" else DigestMismatch) as caught:
+        bundle(world.options(output), world.store, world.trust, Meddler(step, change))
+    named = str(kept) if step == "pack" else "wheels/alpha-1.0-py3-none-any.whl"
+    assert str(caught.value).startswith(f"{named}: sha256 is ")
+    assert os.listdir(output.parent) == []
 
 
 class Toolchain:

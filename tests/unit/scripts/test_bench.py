@@ -14,6 +14,8 @@ import pytest
 
 from scripts.bench_jobs import steps
 from scripts.bench_jobs.figure import digest
+from scripts.bench_jobs.inputs import Inputs
+from scripts.bench_jobs.jobs import JOBS
 from scripts.bench_jobs.measure import (
     Command,
     CommandFailed,
@@ -96,6 +98,49 @@ def test_without_mirrors_figures_there_is_no_ratio(tmp_path: Path) -> None:
 def test_a_command_without_an_end_is_ended_with_its_children(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match=r"^gave up after 0 s$"):
         run_once(Command("endless", "sleep 600 | sleep 600"), (), tmp_path, 0.2)
+
+
+def test_a_command_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    endless = Command("endless", "sleep 600", limit_s=0.2)
+    result = measure(Job("fake", Command("mirror", "true"), (endless,)), runs=1, work=tmp_path)
+    assert result.typed[0].told == "not measured: gave up after 0 s"
+
+
+STACK = """
+[target]
+python = "3.11"
+arch = "x86_64"
+glibc = "2.31"
+[python]
+requirements = ["alpha==1.0"]
+[python.index]
+beta = "page"
+[indexes.page]
+file = "https://example.org/beta-1.0-py3-none-any.whl"
+sha256 = "00"
+"""
+
+
+def test_what_no_index_has_is_left_out_of_what_pip_is_asked_for_and_the_stacks_own_directory_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MIRROR_HOME", "PYTHONPATH"):
+        monkeypatch.setenv(name, "")  # which it sets for its commands
+    (tmp_path / "locks").mkdir()
+    lock = tmp_path / "locks/small.txt"
+    lock.write_text("alpha==1.0 --hash=sha256:1\n    # via small.toml\nbeta==1.0 --hash=sha256:2\n")
+    lock.with_suffix(".toml").write_text(STACK)
+    inputs = Inputs(tmp_path / "work", lock, toolchain_repo=tmp_path, rpm_fingerprints=("AB",))
+    assert inputs.lock_for_pip.read_text() == "alpha==1.0 --hash=sha256:1\n    # via small.toml\n"
+    note = JOBS["fetch"](inputs).note
+    assert note.endswith(" pip is not asked for beta: no index has it.")
+    kept_one = document(
+        [Result(Job("fetch", Command("mirror", ""), (), note=note), measured("mirror", 1.0), ())], "demo"
+    )
+    assert tables([kept_one]).endswith("```\n\npip is not asked for beta: no index has it.")
+    assert inputs.rpm_options == ("--toolchain-repo", str(tmp_path), "--rpm-fingerprint", "AB")
+    assert inputs.stack != lock and inputs.stack.read_bytes() == lock.read_bytes()
+    assert sorted(one.name for one in lock.parent.iterdir()) == ["small.toml", "small.txt"]
 
 
 def test_the_memory_of_a_grandchild_counts(tmp_path: Path) -> None:

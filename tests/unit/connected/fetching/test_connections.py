@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mirror.connected.fetching import connections
 from mirror.connected.fetching.download import Download
@@ -21,10 +30,12 @@ from mirror.connected.fetching.transport import (
     HostUnreachable,
     HttpRefused,
     Truncated,
+    body,
     content_size,
     get_bytes,
     get_digest,
     new_session,
+    opened,
 )
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
@@ -61,6 +72,30 @@ FLOODS = {
 def session() -> Iterator[requests.Session]:
     with new_session() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and the certificate for 127.0.0.1 that it signed, in one file."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(timezone.utc)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + timedelta(days=1))
+    signed = made.add_extension(address, critical=False).sign(private, SHA256())
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(text + signed.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """For a server that is trusted here."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +141,32 @@ print(peak() - before)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 64 << 10
+
+
+def test_what_has_come_over_tls_is_taken_at_once(session: requests.Session, secure: ssl.SSLContext) -> None:
+    """A record has at most 16 KiB, of which a reader that comes late finds many."""
+    data = os.urandom(320 << 10)
+    with ScriptedServer(reply(200, data), secure=secure) as server, opened(session, server.url("x"), {}, HASTE) as one:
+        time.sleep(0.2)
+        pieces = list(body(one, HASTE))
+    assert b"".join(pieces) == data
+    assert len(pieces) < len(data) / (32 << 10) and max(map(len, pieces)) <= connections.STEP_BYTES
+
+
+def test_a_tls_connection_that_breaks_off_gives_what_came_and_is_no_end(
+    session: requests.Session, secure: ssl.SSLContext
+) -> None:
+    half = OK + b"Content-Length: 400000\r\n\r\n" + b"x" * 200_000
+    came = 0
+    with (
+        ScriptedServer(Reply(half, pause_s=0.2, is_broken_off=True), secure=secure) as server,
+        pytest.raises(Truncated),
+        opened(session, server.url("x"), {}, HASTE) as one,
+    ):
+        for piece in body(one, HASTE):
+            came += len(piece)
+            time.sleep(0.1)
+    assert came == 200_000
 
 
 DRIPS = {
@@ -228,7 +289,7 @@ def test_a_download_is_held_to_the_same_limits(tmp_path: object, session: reques
     store = Store(tmp_path)  # type: ignore[arg-type]  # a Path
     with ScriptedServer(Reply(CHUNKED + b"4\r\npart\r\n0\r\n", again=LINE)) as server:
         wanted = Download(server.url("a-1.whl"), "a-1.whl", Sha256Hex("0" * 64))
-        with pytest.raises(BadReply, match="what is around the body is larger than the 327712 bytes allowed"):
+        with pytest.raises(BadReply, match="what is around the body is larger than the 524320 bytes allowed"):
             fetch([wanted], store, session=session, patience=HASTE)
 
 

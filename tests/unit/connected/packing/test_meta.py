@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import tarfile
-import zipfile
 from pathlib import Path
 
 from mirror.connected.packing.meta import (
@@ -16,7 +15,6 @@ from mirror.connected.packing.meta import (
     rpms_json,
     sha256sums,
     tar_size,
-    wheel_size,
 )
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.names import Sha256Hex
@@ -105,16 +103,3 @@ def test_a_requirement_that_cannot_be_parsed_is_left_aside(tmp_path: Path) -> No
     alpha = make_wheel(tmp_path, "alpha", "1.0", requires=["beta (>=1.*", "gamma>=1", "dé>=1"])
     others = (make_wheel(tmp_path, name, "1.0") for name in ("beta", "gamma"))
     assert imports(alpha, *others) == ("alpha", "beta")
-
-
-def test_the_size_of_a_wheel_is_that_of_its_files(tmp_path: Path) -> None:
-    path = tmp_path / "alpha-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("alpha.py", "x = 1\n")
-    assert wheel_size(path) == 6
-
-
-def test_the_size_of_what_is_no_wheel_is_not_known(tmp_path: Path) -> None:
-    path = tmp_path / "alpha-1.0-py3-none-any.whl"
-    path.write_bytes(b"<html>")
-    assert wheel_size(path) == 0

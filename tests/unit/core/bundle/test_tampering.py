@@ -15,7 +15,7 @@ from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.signatures.sshsig import SignatureMismatch
 from mirror.core.trust.chain import MAX_ROOTS, fingerprint
 from mirror.core.trust.quorum import NotSigned
-from tests.support.bundles import SEQUENCE, BundleSimulator
+from tests.support.bundles import SEQUENCE, BundleSimulator, verify_both_ways
 from tests.support.keys import make_root, sign_manifest
 
 OLD, NEW = b"the words of the older one", b"the words of the newer one"
@@ -28,7 +28,7 @@ def member(name: str, data: bytes) -> bytes:
 def check(path: Path) -> None:
     with open_bundle(path) as bundle:
         bundle.trust(make_root())
-        bundle.verify()
+        verify_both_ways(bundle)
 
 
 @pytest.fixture

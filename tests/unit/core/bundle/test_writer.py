@@ -6,13 +6,16 @@ import dataclasses
 import hashlib
 import os
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from mirror.core.bundle import layout, writer
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.writer import NoSpaceForBundle, Source, SourceChanged, pack
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Advance, Silent
 from mirror.core.target import Target
 from tests.support.keys import make_root, sign_manifest, sign_root
 
@@ -74,6 +77,43 @@ def test_a_source_that_has_changed_is_refused_and_nothing_is_left(tmp_path: Path
     with pytest.raises(SourceChanged, match=r"a-1-py3-none-any\.whl: sha256 is"):
         write(tmp_path / "out" / "out.tar", source)
     assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.group(55)
+@pytest.mark.parametrize("change", [DATA[:-1], DATA + b"X", b""])
+def test_a_source_of_another_size_is_refused_as_it_is_copied(tmp_path: Path, source: Path, change: bytes) -> None:
+    source.write_bytes(change)
+    (tmp_path / "out").mkdir()
+    wanted = manifest()
+    with pytest.raises(SourceChanged, match=r"a-1-py3-none-any\.whl: sha256 is"):
+        writer.write(wanted, b"", {wanted.artifacts[0].path: source}, tmp_path / "out" / "out.tar")
+    assert os.listdir(tmp_path / "out") == []
+
+
+class Told(Silent):
+    """Adds up what it is told."""
+
+    total = 0
+
+    def task(self, label: str, total: int | None = None, unit: str = "B") -> AbstractContextManager[Advance]:
+        return nullcontext(self.advance)
+
+    def advance(self, amount: int) -> None:
+        self.total += amount
+
+
+@pytest.mark.parametrize("kind", [Path, bytes])
+def test_what_the_system_copies_are_the_bytes_that_packing_writes(
+    tmp_path: Path, source: Path, kind: type[Path] | type[bytes]
+) -> None:
+    wanted, data = manifest(), manifest().encode()
+    documents, signatures = (sign_root(make_root()),), (sign_manifest(data),)
+    sources: dict[str, Source] = {wanted.artifacts[0].path: source if kind is Path else DATA}
+    pack(wanted, data, signatures, documents, sources, tmp_path / "packed.tar")
+    told = Told()
+    writer.write(wanted, layout.head(data, signatures, documents), sources, tmp_path / "written.tar", told)
+    assert told.total == wanted.total_bytes == len(DATA)
+    assert (tmp_path / "written.tar").read_bytes() == (tmp_path / "packed.tar").read_bytes()
 
 
 @pytest.mark.group(49)

@@ -1,0 +1,70 @@
+"""Looking inside wheels while others are still being fetched, where a processor has nothing else to do.
+
+What is found is remembered as ``mirror.connected.contents.inspection`` would have remembered it, which then finds it there; it
+alone says what is inside, and names what is wrong.
+
+Rules: a file is looked into when its digest was checked and it has its name; nothing that goes wrong here is told, for whoever
+asks for it meets it again; where the memory is not believed, nothing is looked into; when the work around it fails or is broken
+off, what has not begun does not begin.
+
+Example::
+
+    with looking_inside(store, progress) as arrived:
+        fetch(downloads, store, arrived=lambda download, path: arrived(Task.of_wheel("", path, download.sha256)))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, remember
+from mirror.connected.fetching.store import Store
+from mirror.core.errors import MirrorError
+from mirror.core.progress import SILENT, Progress
+
+
+class _BrokenOff(Exception):
+    """The work around it has failed: nobody will ask for what is found."""
+
+
+@contextmanager
+def looking_inside(store: Store, progress: Progress = SILENT) -> Iterator[Callable[[Task], None]]:
+    """Whom to tell of files as they arrive, from any thread; the block ends when all of them were looked into."""
+    if not store.is_own:
+        yield lambda task: None
+        return
+    begun: list[Future[None]] = []
+    is_over = threading.Event()
+
+    def check(amount: int) -> None:
+        if is_over.is_set():
+            raise _BrokenOff
+
+    with ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool:
+        try:
+            yield lambda task: begun.append(pool.submit(_look, task, store, check))
+            left = [one for one in begun if not one.done()]
+            with progress.task("look inside", len(left), "files") as advance:
+                for _ in as_completed(left):
+                    advance(1)
+        except BaseException:
+            is_over.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _look(task: Task, store: Store, check: Callable[[int], None]) -> None:
+    facts = store.root / "facts"
+    with contextlib.suppress(OSError, MirrorError, _BrokenOff):
+        if is_remembered(task, store):
+            return
+        facts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".reading-", dir=facts) as scratch:
+            remember(task, task.read(Path(scratch), check), store)
