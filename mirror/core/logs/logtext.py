@@ -44,6 +44,7 @@ BEFORE = 8 << 10
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b\n]{0,256}\x07")
 _NEWLINE = re.compile("\n")
+_WINDOWS_END = re.compile(rb"\r+\n")
 _QUOTES = (("`", "'"), ("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
 _STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -146,15 +147,19 @@ class _Joined:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether no line of it is long, coloured, JSON, or ends as on Windows."""
-    if b"\x1b" in data or b"\r\n" in data or data.startswith(b'{"') or b'\n{"' in data:
+    """Whether no line of it is long or JSON."""
+    if data.startswith(b'{"') or b'\n{"' in data:
         return False
     step = PIECE // 2
     return all(data.find(b"\n", start, start + step) >= 0 for start in range(0, len(data) - step + 1, step))
 
 
 def _plain(data: bytes, before: str, number: int) -> Block:
+    if b"\r\n" in data:
+        data = _WINDOWS_END.sub(b"\n", data)
     text = data[:-1].decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     return Block(text, _folded(text), before, number + data.count(b"\n") - 1, number)
 
 

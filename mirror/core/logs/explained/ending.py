@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from mirror.core.logs.calm import answered, is_request, uncounted
 from mirror.core.logs.logtext import Block
@@ -51,7 +52,8 @@ _TRACEBACK, _DEEPEST = "Traceback (most recent call last)", 400
 _STOPPING = (
     "[Ss]hut|SHUT|xit|ermin|estroy|lean|[Kk]ill|[Ff]ail|[Ss]top|[Ee]rror|Waiting for (?:app|conn)|Finished|Cancel"
 )
-_LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|Decode batch|Prefill batch|throughput)(?![^\n]{{0,200}}(?:{_STOPPING}))")
+_LIVES = ("INFO", "Decode batch", "Prefill batch", "throughput")
+_LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|{'|'.join(_LIVES[1:])})(?![^\n]{{0,200}}(?:{_STOPPING}))")
 _SIGNS = 4
 """So many lines of a program that goes on, and what was before was survived."""
 
@@ -97,6 +99,9 @@ class Failure:
 class Ending:
     """Collects failures block by block, and forgets those after which the program went on."""
 
+    WORDS: ClassVar[tuple[str, ...]] = _ALARMS
+    """What is looked for."""
+
     def __init__(self) -> None:
         self._first: list[Failure] = []
         self._last: deque[Failure] = deque(maxlen=_LAST)
@@ -117,10 +122,14 @@ class Ending:
         self.stopped = 0
         """The last line that says that one has ended by its own will; 0 for none."""
 
-    def add(self, block: Block) -> None:
-        """Look through the next block."""
+    def add(self, block: Block, held: Container[str] = WORDS) -> None:
+        """Look through the next block.
+
+        Args:
+            held: those of ``WORDS`` that may stand in it.
+        """
         places: set[int] = set()
-        for alarm in _ALARMS:
+        for alarm in (alarm for alarm in _ALARMS if alarm in held):
             places.update(_places(block.folded, alarm))
         raised = set(_raised(block.folded))
         places.update(raised)
@@ -323,8 +332,9 @@ _FRAMES, _FRAME_LINES = 1000, 4
 
 def _signs(text: str, start: int, end: int) -> int:
     count = 0
-    for _ in _LIFE.finditer(text, start, end):
-        count += 1
-        if count >= _SIGNS:
-            break
+    for words in _LIVES:
+        at = text.find(words, start, end)
+        while at >= 0 and count < _SIGNS:
+            count += _LIFE.match(text, at, end) is not None
+            at = text.find(words, at + len(words), end)
     return count
