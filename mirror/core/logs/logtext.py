@@ -44,7 +44,6 @@ BEFORE = 8 << 10
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b\n]{0,256}\x07")
 _NEWLINE = re.compile("\n")
-_WINDOWS_END = re.compile(rb"\r+\n")
 _QUOTES = (("`", "'"), ("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'))
 _STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -156,7 +155,7 @@ def _is_plain(data: bytes) -> bool:
 
 def _plain(data: bytes, before: str, number: int) -> Block:
     if b"\r\n" in data:
-        data = _WINDOWS_END.sub(b"\n", data)
+        data = b"\n".join([line.rstrip(b"\r") for line in data.split(b"\n")])
     text = data[:-1].decode("utf-8", "replace")
     if "\x1b" in text:
         text = _COLOUR.sub("", text)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -287,6 +288,54 @@ def _seconds(line: str) -> float:
     return time.process_time() - began
 
 
+CALM_LOG = (
+    "(APIServer pid=7) INFO 11-28 08:{0:02}:01 [loggers.py:259] Engine 000: Avg prompt throughput: {0}.5 tokens/s\n"
+    '(APIServer pid=7) INFO:     127.0.0.1:{0} - "POST /v1/completions?{0} HTTP/1.1" 200 OK\n'
+)
+TRACEBACKS = """\
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930] Traceback (most recent call last):
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930]   File "/venv/vllm/engine/core.py", line {0}, in run_engine_core
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930]     engine_core = EngineCoreProc(*args, engine_index={0})
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930] RuntimeError: nobody has seen number {0}
+"""
+
+
+@pytest.mark.parametrize("lines", [CALM_LOG, "\x1b[32m" + CALM_LOG.replace("\n", "\r\n"), TRACEBACKS])
+def test_what_a_block_costs_is_a_few_passes_and_not_one_for_each_text(lines: str) -> None:
+    """Counted and not timed, for the blocks that a longer log has more: its first lines are dearer, being new."""
+    texts = {fragment for symptom in SYMPTOMS for fragment in symptom.fragments}
+    assert len(texts) > 100
+    short, long = ("".join(map(lines.format, range(count))) for count in (2_000, 8_000))
+    calls, searched = _work(long)
+    calls_before, searched_before = _work(short)
+    passes = (searched - searched_before) / (len(long) - len(short))
+    assert lines is TRACEBACKS or passes < len(texts)
+    blocks_more = (len(long) - len(short)) / BLOCK
+    assert calls["decode"] - calls_before["decode"] < 2 * blocks_more, "no line is taken apart by itself"
+    assert calls["finditer"] - calls_before["finditer"] < 2 * blocks_more, "no pattern goes through what lies between errors"
+
+
+def _work(log: str) -> tuple[Counter[str], int]:
+    """How often each function of C is called while a log is explained, and in how many characters a text is looked for."""
+    calls: Counter[str] = Counter()
+    searched, data = 0, io.BytesIO(log.encode())
+
+    def count(_: object, event: str, arg: object) -> None:
+        nonlocal searched
+        name, owner = getattr(arg, "__name__", ""), getattr(arg, "__self__", None)
+        if event == "c_call":
+            calls[name] += 1
+            searched += len(owner) if name == "find" and isinstance(owner, str) else 0
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        explain_stream(data)
+    finally:
+        sys.setprofile(before)
+    return calls, searched
+
+
 @pytest.mark.parametrize("wide", ["/" * 400, "a/" * 300, "'" * 500, "(" * 500, "-L/x" * 200, "_Z" * 300, "9" * 600])
 def test_patterns_meet_text_that_nearly_matches(wide: str) -> None:
     began = time.process_time()
@@ -407,6 +456,8 @@ PARTS = (
     b'{"MESSAGE": "one"}\n',
     b"a progress bar\r 10%\r 20%\n",
     b"ends as on Windows\r\n",
+    b"and twice\r\r\n\r\n",
+    b"\x1b[31mred\r\x1b[0m\r\n",
     "\u2018quoted\u2019 \u2026 ".encode() + b"\xff\xe2\x82\n",
     b"x" * (PIECE + 7) + b"\n",
     b"calm line of a server that works\n" * 9000,
