@@ -24,7 +24,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mirror.core.logs.calm import answered, is_request, uncounted
+from mirror.core.logs.calm import answered, failed, is_request, uncounted
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
 from mirror.core.logs.suspects import shown
@@ -81,6 +81,7 @@ class Failure:
         process: who says it; empty where the line does not tell.
         is_raised: whether it stands at the end of a traceback.
         announces: whether what failed stands in the lines after it: it ends in a colon, or has its causes told below.
+        is_answer: whether it is a line of an access log: a server's answer that it failed.
     """
 
     line: int
@@ -89,6 +90,7 @@ class Failure:
     process: str
     is_raised: bool = False
     announces: bool = False
+    is_answer: bool = False
 
     @property
     def is_exception(self) -> bool:
@@ -121,6 +123,8 @@ class Ending:
         """The last line that shows that it did what it was asked for; 0 for none."""
         self.stopped = 0
         """The last line that says that one has ended by its own will; 0 for none."""
+        self._failed_answers: dict[bool, Failure] = {}
+        """The last ones to work and to probes, unless it answered better after them."""
 
     def add(self, block: Block, held: Container[str] = WORDS) -> None:
         """Look through the next block.
@@ -160,6 +164,7 @@ class Ending:
         """What stands between two failures: signs of life, and answers, after which what failed before was survived."""
         self._signs += _signs(block.folded, start, end)
         at = answered(block.folded, start, end)
+        self._look_for_failed(block, start, end, at)
         if at < 0:
             return
         self.answered = block.line(at)[0]
@@ -167,6 +172,24 @@ class Ending:
             self._before = (self.survived_to, self.failures)
             self.outlived = self.deciding
             self._forget()
+
+    def _look_for_failed(self, block: Block, start: int, end: int, done: int) -> None:
+        """Answers that the server failed: one to work is made good by work that was done, one to a probe by any answer."""
+        for to_probes in (False, True):
+            at = failed(block.folded, start, end, to_probes)
+            done = max(done, answered(block.folded, start, end, True)) if to_probes else done
+            if at >= 0:
+                number, first, last = block.line(at)
+                message = origin(block.folded[first : min(last, first + 2000)]).message
+                told = Failure(number, shown(block.text, at, first, last), message, "", is_answer=True)
+                self._failed_answers[to_probes] = told
+            if done > at and (survived := self._failed_answers.pop(to_probes, None)) and not to_probes:
+                self.outlived = survived
+
+    @property
+    def failed_answer(self) -> Failure | None:
+        """The last answer that the server failed, after which it answered no better; None for none."""
+        return max(self._failed_answers.values(), key=lambda one: one.line, default=None)
 
     def _forget(self) -> None:
         self.survived_to = max((one.line for one in self.failures), default=self.survived_to)
@@ -221,7 +244,8 @@ class Ending:
         failure."""
         telling = [one for one in self.failures if not one.announces]
         exceptions = [one for one in telling if one.is_exception and len(one.message.partition(":")[2].strip()) > 1]
-        return next(iter((*exceptions, *telling, *self.failures)), self._consequence or self.last)
+        otherwise = self._consequence or self.failed_answer or self.last
+        return next(iter((*exceptions, *telling, *self.failures)), otherwise)
 
 
 def _places(text: str, alarm: str) -> list[int]:

@@ -98,7 +98,8 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
     if survived and not causes and not ending.failures and ending.answered <= ending.survived_to:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
-    life = None if ending.all_failures else (ending.started or ending.answered, ending.stopped)
+    is_alive = not ending.all_failures and ending.failed_answer is None
+    life = (ending.started or ending.answered, ending.stopped) if is_alive else None
     found_out = Explanation(causes, consequences, (), last, general, survived, ending.deciding, life)
     if causes or general:
         return found_out
@@ -113,7 +114,9 @@ def _outlived(failure: Failure, answered: int) -> Sighting:
     """A failure after which a server answered, and of which no row speaks."""
     why = "a request or a part of the start failed, and the server went on"
     proof = f"line {failure.line}: {failure.text}\nline {answered}: it answered what it was asked for"
-    return Sighting(Finding(PROBLEM, "log", failure.text, why, proof), failure.line, failure.text, 1, is_survived=True)
+    fix = "nothing, where nobody missed an answer; else ask for the same again, and look at the lines before this one"
+    finding = Finding(PROBLEM, "log", failure.text, why, proof, fix)
+    return Sighting(finding, failure.line, failure.text, 1, is_survived=True)
 
 
 def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:

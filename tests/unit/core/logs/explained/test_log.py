@@ -594,7 +594,61 @@ def test_who_says_that_another_one_listens_is_no_server() -> None:
 
 def test_of_an_empty_log_only_that_is_said() -> None:
     (found,) = explain([]).findings
-    assert (found.what, found.cause, found.proof, found.fix) == ("the log is empty (0 bytes)", "", "", "")
+    assert found.what == "the log is empty (0 bytes)"
+    assert "2>&1" in found.fix
+
+
+UP = "(APIServer pid=7) INFO:     Application startup complete.\n"
+GUNICORN_UP = "[2026-11-29 10:00:00 +0000] [7] [INFO] Listening at: http://0.0.0.0:8000 (7)\n"
+DOWN = "(APIServer pid=7) INFO:     Application shutdown complete.\n"
+
+
+def said(status: str, path: str = "/v1/completions") -> str:
+    return f'(APIServer pid=7) INFO:     127.0.0.1:1 - "POST {path} HTTP/1.1" {status}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (UP + said("500 Internal Server Error"), 2),
+        (UP + said("503") + DOWN, 2),
+        (UP + ANSWER + said("502 Bad Gateway"), 3),
+        (UP + said("500 Internal Server Error") + PROBE + PROBE, 2),
+        (UP + ANSWER + CALM_LOG.format(1).partition("\n")[0] + "\n" + said("500 Internal Server Error") + PROBE, 4),
+        (UP + said("503 Service Unavailable", "/health"), 2),
+        (GUNICORN_UP + '127.0.0.1 - - [29/Nov/2026:10:00:00 +0000] "POST /v1/chat/completions HTTP/1.1" 500 141 "-" "x"\n', 2),
+        (GUNICORN_UP + '127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /answer?to=7 HTTP/1.0" 504 -\n', 2),
+    ],
+)
+def test_a_server_whose_last_answer_was_that_it_failed_is_not_called_good(text: str, line: int) -> None:
+    explanation = explain(text.splitlines())
+    first = explanation.findings[0]
+    assert (first.level, first.certainty) == ("warning", "unknown")
+    count = text.count("\n")
+    assert first.what == f"a server answered that it failed (line {line}), and the log ({count} lines) says nowhere why"
+    assert first.proof.startswith(f"line {line} decided: ")
+    assert "HTTP/1." in explanation.error
+
+
+def test_answers_that_failed_before_it_answered_better_are_told_as_survived() -> None:
+    text = UP + said("503 Service Unavailable", "/health") + said("500 Internal Server Error") + ANSWER
+    well, survived = explain(text.splitlines()).findings
+    assert (well.level, well.what) == ("good", "the server answered (line 1); it went on after what failed")
+    assert survived.what.startswith("survived: ") and '" 500 Internal Server Error' in survived.what
+    assert "line 3: " in survived.proof and "line 4: it answered" in survived.proof
+    far = UP + said("500 Internal Server Error") + CALM_LOG.format(1) * 9000 + ANSWER
+    assert [one.level for one in explain(far.splitlines()).findings] == ["good", "note"]
+
+
+def test_a_probe_that_failed_while_a_server_started_says_nothing() -> None:
+    text = said("503 Service Unavailable", "/health") + UP + PROBE
+    assert [one.level for one in explain(text.splitlines()).findings] == ["good"]
+
+
+def test_what_a_request_failed_of_is_told_before_its_answer() -> None:
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()\nStrangeError: the moon\n'
+    text = UP + said("500 Internal Server Error") + "ERROR:    Exception in ASGI application\n" + raised
+    assert "decided: StrangeError: the moon" in explain(text.splitlines()).findings[0].proof
 
 
 def test_a_server_that_answered_and_then_failed_is_said_to() -> None:
