@@ -210,4 +210,6 @@ def _elsewhere(name: str) -> MirrorError:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mirror.cli.start import start
+
+    start()

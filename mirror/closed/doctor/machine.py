@@ -46,7 +46,8 @@ def guarded(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
             f"it could not be looked at: {exc}",
             cause="a file is not there, or cannot be read by you, or holds something else than it should",
             proof=place_of(exc, "") if isinstance(exc, OSError) else "",
-            fix=(exc.hint if isinstance(exc, MirrorError) else "") or "look at what it names: ls -ld on it, and its directory",
+            fix=(exc.hint if isinstance(exc, MirrorError) else "")
+            or "look at what it names: ls -ld on it, and its directory",
         )
 
 
@@ -114,8 +115,8 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
             if include.exists()
             else "the distribution keeps it in a package of its own (python3-devel, libpython3-dev)",
             proof=str(include),
-            fix="nothing, unless a stack is to be installed for this Python without an interpreter of its own: Triton and torch "
-            "need it then",
+            fix="nothing, unless a stack without an interpreter of its own is to be installed for this Python: Triton and "
+            "torch need it then",
         )
         return
     target, python = facts.environment.manifest.target, facts.environment.venv / "bin/python"

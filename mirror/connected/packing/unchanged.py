@@ -24,15 +24,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
 
@@ -69,8 +69,6 @@ class Unchanged:
             self.note(output, head, digest, before)
             progress.say(f"{output} is this very bundle: every byte was checked, none is written again")
             return digest
-        except Interrupted:
-            raise
         except (MirrorError, OSError):
             return None
 
@@ -113,9 +111,9 @@ def _state(path: Path) -> str:
 
 
 def _checked(output: Path, root: Root, progress: Progress) -> Sha256Hex:
-    with open_bundle(output) as bundle, ThreadPoolExecutor(1) as pool:
+    with open_bundle(output) as bundle, Crew(1) as crew:
         bundle.trust(root, required=REVIEW)
-        digest = pool.submit(file_sha256, output)  # beside the checks: it is one member after another, they are not
+        digest = crew.submit(file_sha256, output)  # beside the checks: it is one member after another, they are not
         bundle.verify(progress)
         return digest.result()
 

@@ -21,9 +21,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -37,6 +35,7 @@ from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_o
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
+from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
@@ -132,6 +131,7 @@ class Bundle:
         """Read ``size`` bytes at ``offset``; pread may return fewer at once."""
         parts = []
         while size:
+            may_go_on()
             try:
                 part = self._file.read_at(size, offset)
             except OSError as exc:
@@ -210,17 +210,13 @@ class Bundle:
         end = self._end()
         if self._file.size != end + len(layout.END):
             raise self._fault(0)
-        stop = threading.Event()
         with (
             progress.task("verify", self.manifest.total_bytes) as advance,
-            ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool,
+            Crew(threads or min(8, os.cpu_count() or 1)) as crew,
         ):
-            try:
-                checks = [pool.submit(self._check, artifact, advance, stop) for artifact in self.manifest.artifacts]
-                for check in checks:
-                    check.result()
-            finally:
-                stop.set()  # an error or Ctrl-C ends the other threads within one chunk
+            checks = [crew.submit(self._check, artifact, advance) for artifact in self.manifest.artifacts]
+            for check in checks:
+                check.result()
         if self._exactly(end, len(layout.END)) != layout.END:
             raise BadLayout("the end of the archive is not two zero blocks", end)
         self._check_sums()
@@ -240,20 +236,18 @@ class Bundle:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
         return self._offsets[last.path] + layout.member_bytes(last.size) if last else self._offset
 
-    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event) -> None:
+    def _check(self, artifact: Artifact, advance: Advance) -> None:
         offset = self._offsets[artifact.path]
         if self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
             raise self._fault(self.manifest.artifacts.index(artifact))
         digest = hashlib.sha256()
         position, left = offset + BLOCK, artifact.size
-        while left and not stop.is_set():
+        while left:
             chunk = self._exactly(position, min(left, _CHUNK))
             digest.update(chunk)
             advance(len(chunk))
             position += len(chunk)
             left -= len(chunk)
-        if stop.is_set():
-            return
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
@@ -390,6 +384,7 @@ class _Range(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        may_go_on()
         wanted = min(len(buffer), self._size - self._position)
         if wanted <= 0:
             return 0

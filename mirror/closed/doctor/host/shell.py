@@ -69,7 +69,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             "env.sh",
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
-            cause="the stack was updated since, or rolled back" if other else "",
+            cause="the stack was updated since, or rolled back" if other else "it was opened anew, or is a service's",
             fix=f". {environment.script}, or start programs with 'mirror run'",
             row="24" if other else "",
         )

@@ -207,7 +207,9 @@ def judge_ninja(venv: Path | None, variables: Mapping[str, str]) -> Iterable[Fin
             NOTE,
             "ninja",
             f"PATH finds {found}" if found else "there is none on the PATH; a stack brings its own",
-            cause="no stack is in use here; this is the host's" if found else "no stack is in use here, and the host has none",
+            cause="no stack is in use here; this is the host's"
+            if found
+            else "no stack is in use here, and the host has none",
             proof="command -v ninja",
             fix="nothing: a stack's env.sh puts its own first",
         )

@@ -135,7 +135,8 @@ class Explanation:
             what = f"the log ({self.lines} lines) has no words that are known here, and none that look like an error"
         why = "the cause is not one of CUDA.md E, or it was written to another log"
         if self.deciding and self.deciding.is_answer:
-            what = f"a server answered that it failed (line {self.deciding.line}), and the log ({self.lines} lines) says nowhere why"
+            answer = f"a server answered that it failed (line {self.deciding.line})"
+            what = f"{answer}, and the log ({self.lines} lines) says nowhere why"
             why = "what it raised was written to another log (its standard error), or its log level leaves it out"
         return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
 

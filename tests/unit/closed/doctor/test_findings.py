@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.doctor.checkup import examine
+from mirror.closed.doctor.facts import read_facts
 from mirror.closed.doctor.here import looks
 from mirror.closed.doctor.stack import judge_stack
-from mirror.closed.doctor.facts import read_facts
 from mirror.core.logs.finding import GOOD, PROBLEM, Finding
 from mirror.core.logs.rules import RULES
 from mirror.core.target import Target
@@ -69,7 +69,9 @@ def lacking(found: Finding) -> bool:
 def test_this_host_is_told_of_with_both(path: str) -> None:
     variables = {"PATH": path, "http_proxy": "http://proxy:1", "no_proxy": "localhost", "FLASHINFER_DISABLE_JIT": "1"}
     found = examine(None, variables, quick=True).findings
-    assert {"proxy", "ninja", "Python.h", "FLASHINFER_DISABLE_JIT"} <= {one.subject for one in found if one.level != GOOD}
+    assert {"proxy", "ninja", "Python.h", "FLASHINFER_DISABLE_JIT"} <= {
+        one.subject for one in found if one.level != GOOD
+    }
     assert [one for one in found if lacking(one)] == []
 
 
@@ -85,7 +87,9 @@ def test_what_cannot_be_looked_at_is_told_with_both_and_the_place(tmp_path: Path
 
 
 def test_what_was_seen_because_of_a_log_says_so_and_takes_the_logs_own_step() -> None:
-    log = Finding(PROBLEM, "disk", "the disk is full", "its words", "line 7", "make room", about="/nowhere/x", layer="disk")
+    log = Finding(
+        PROBLEM, "disk", "the disk is full", "its words", "line 7", "make room", about="/nowhere/x", layer="disk"
+    )
     (seen,) = looks([log], {}, None)
     assert (seen.subject, seen.cause) == ("/", "looked at because the log says: the disk is full")
     assert seen.fix == "make room"

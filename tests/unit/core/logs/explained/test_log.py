@@ -312,7 +312,9 @@ def test_what_a_block_costs_is_a_few_passes_and_not_one_for_each_text(lines: str
     assert lines is TRACEBACKS or passes < len(texts)
     blocks_more = (len(long) - len(short)) / BLOCK
     assert calls["decode"] - calls_before["decode"] < 2 * blocks_more, "no line is taken apart by itself"
-    assert calls["finditer"] - calls_before["finditer"] < 2 * blocks_more, "no pattern goes through what lies between errors"
+    assert calls["finditer"] - calls_before["finditer"] < 2 * blocks_more, (
+        "no pattern goes through what lies between errors"
+    )
 
 
 def _work(log: str) -> tuple[Counter[str], int]:
@@ -616,7 +618,11 @@ def said(status: str, path: str = "/v1/completions") -> str:
         (UP + said("500 Internal Server Error") + PROBE + PROBE, 2),
         (UP + ANSWER + CALM_LOG.format(1).partition("\n")[0] + "\n" + said("500 Internal Server Error") + PROBE, 4),
         (UP + said("503 Service Unavailable", "/health"), 2),
-        (GUNICORN_UP + '127.0.0.1 - - [29/Nov/2026:10:00:00 +0000] "POST /v1/chat/completions HTTP/1.1" 500 141 "-" "x"\n', 2),
+        (
+            GUNICORN_UP
+            + '127.0.0.1 - - [29/Nov/2026:10:00:00 +0000] "POST /v1/chat/completions HTTP/1.1" 500 141 "-" "x"\n',
+            2,
+        ),
         (GUNICORN_UP + '127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /answer?to=7 HTTP/1.0" 504 -\n', 2),
     ],
 )
