@@ -210,6 +210,4 @@ def _elsewhere(name: str) -> MirrorError:
 
 
 if __name__ == "__main__":
-    from mirror.cli.start import start
-
-    start()
+    sys.exit(main())

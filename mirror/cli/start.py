@@ -51,3 +51,7 @@ def start() -> NoReturn:
 
         os._exit(code)  # all is written: main flushes what it has said
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    start()

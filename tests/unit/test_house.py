@@ -46,7 +46,7 @@ ORDER = {
     "review": ("markup", "decisions", "questions", "kinds", "report", "page"),
     "cli": (
         "streams", "terminal", "prose", "pager", "caller", "document", "console", "findings", "signers", "options", "parsing",
-        "stacktargets", "deltas", "failure", "main", "grammar", "manpage", "commands",
+        "stacktargets", "deltas", "failure", "main", "start", "grammar", "manpage", "commands",
     ),
 }  # fmt: skip
 """The packages and modules of each room from the ground up: each may import those before it, and no other."""
@@ -99,8 +99,8 @@ FLOORS = {
         "layout", "signaturearea", "manifest", "dossier", "writer", "volumes", "delta", "reader", "offered_roots",
     ),
     "core/logs": (
-        "finding", "layers", "logtext", "origin", "calm", "suspects", "compilerwords", "symptom", "symptoms", "rules",
-        "explained",
+        "finding", "layers", "logtext", "origin", "calm", "suspects", "vocabulary", "compilerwords", "symptom", "symptoms",
+        "rules", "explained",
     ),
     "closed/doctor": (
         "host", "installed", "trial", "facts", "detect", "here", "machine", "stack", "checkup", "page",
