@@ -17,8 +17,10 @@ import pytest
 import tomllib
 
 import mirror
+from mirror.cli import failure
 from mirror.core.commands import CONNECTED
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.system.crew import Stopped
 
 HOUSE = Path(mirror.__file__).parent
 MAY_IMPORT = {
@@ -415,3 +417,30 @@ def test_sentences_say_who_does_a_thing_rather_than_whose_it_is() -> None:
     assert BUSINESS.search("which is the caller's business") and BUSINESS.search(
         "whose an RPM is, is core.rpm's to say"
     )
+
+
+ANSWER_STOPS = {"cli/main.py", "cli/start.py", "cli/commands/closed/serve.py"}
+"""Who may keep an interruption: it is told, or it is how the command ends."""
+_STOPS = {"BaseException", "KeyboardInterrupt", "SystemExit", "Stopped", "GeneratorExit"}
+
+
+def test_being_stopped_is_nothing_that_a_handler_which_goes_on_catches() -> None:
+    """Ctrl-C, SIGTERM and the end of a crew come up as what is no ``Exception``, and so as no ``MirrorError``."""
+    for stop in (KeyboardInterrupt, failure.Stopped, Stopped):
+        assert issubclass(stop, BaseException) and not issubclass(stop, Exception)
+    made = re.compile(r"\b(Interrupted|Terminated|HungUp)\b")
+    assert [path for path in MODULES if made.search(path.read_text())] == [HOUSE / "cli/failure.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_no_handler_that_goes_on_catches_more_than_failures(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            caught, goes_on = node.type, not any(isinstance(inner, ast.Raise) for inner in node.body)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            caught, goes_on = ast.Tuple(node.args), True
+        else:
+            continue
+        names = {ast.unparse(one).rpartition(".")[2] for one in getattr(caught, "elts", [caught]) if one}
+        if goes_on and str(path.relative_to(HOUSE)) not in ANSWER_STOPS:
+            assert caught is not None and not names & _STOPS, f"{path}:{node.lineno} keeps an interruption"
