@@ -23,7 +23,9 @@ from mirror.review.markup import visible
 
 
 class Interrupted(MirrorError):
-    """The user asked mirror to stop (Ctrl-C). Made here of what ended a command, and raised nowhere.
+    """The user asked mirror to stop (Ctrl-C).
+
+    It is made here, of what ended a command, and raised nowhere.
 
     Attributes:
         hint: what is true of the command that was stopped; without one, that it only reads.

@@ -58,7 +58,7 @@ def test_no_finding_is_made_without_its_reason_and_the_next_step() -> None:
 
 
 def test_no_rule_for_a_log_lacks_them_either() -> None:
-    assert [rule.key for rule in RULES if not rule.cause or not rule.fix] == []
+    assert [rule for rule in RULES if not rule.cause or not rule.fix] == []
 
 
 def lacking(found: Finding) -> bool:
