@@ -432,6 +432,18 @@ def test_being_stopped_is_nothing_that_a_handler_which_goes_on_catches() -> None
     assert [path for path in MODULES if made.search(path.read_text())] == [HOUSE / "cli/failure.py"]
 
 
+def test_threads_that_work_together_are_crews() -> None:
+    """A pool of the standard library does all that was handed to it before it lets Ctrl-C out."""
+    pools = re.compile(r"\b(?:Thread|Process)PoolExecutor\b|\bmultiprocessing\b")
+    using = {
+        str(path.relative_to(HOUSE))
+        for path in MODULES
+        for name in ast.walk(ast.parse(path.read_text()))
+        if isinstance(name, (ast.Name, ast.Import, ast.ImportFrom)) and pools.search(ast.unparse(name))
+    }
+    assert using == {"core/system/crew.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
 def test_no_handler_that_goes_on_catches_more_than_failures(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
