@@ -18,8 +18,24 @@ from mirror.cli.caller import spoken
 from mirror.cli.prose import item
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
 from mirror.core.commands import find
-from mirror.core.errors import FAMILIES, Interrupted, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.review.markup import visible
+
+
+class Interrupted(MirrorError):
+    """The user asked mirror to stop (Ctrl-C).
+
+    It is made here, of what ended a command, and raised nowhere.
+
+    Attributes:
+        hint: what is true of the command that was stopped; without one, that it only reads.
+    """
+
+    ref = "interrupted"
+    exit_code = 130
+    message = "interrupted"
+
+    hint: str = "It only reads: nothing was changed, and the same command begins anew."
 
 
 class Terminated(MirrorError):
@@ -113,11 +129,11 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 def named(exc: BaseException, command: str = "") -> MirrorError:
     """The named error for whatever ended a command; it keeps the traceback, and says what an interrupted one has left."""
     error: MirrorError
-    if isinstance(exc, MirrorError) and not isinstance(exc, Interrupted):
+    if isinstance(exc, MirrorError):
         return exc
     known = find(command.partition(" ")[0])
     kept = known.kept if known else Interrupted.hint
-    if isinstance(exc, (KeyboardInterrupt, Interrupted)):
+    if isinstance(exc, KeyboardInterrupt):
         error = Interrupted(kept)
     elif isinstance(exc, Stopped):
         error = _SIGNALS[exc.number](kept)

@@ -22,7 +22,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, record
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.crew import Crew
 
 MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
 
@@ -216,8 +216,8 @@ def _compare(
             yield Damage(path, CHANGED, "")
     wanted = sorted(path for path in expected.digests if path in found)
     total = sum(found[path].st_size for path in wanted)
-    with progress.task("check", total) as advance, ThreadPoolExecutor(os.cpu_count()) as pool:
-        kinds = pool.map(lambda path: _judge(root / path, expected.digests[path], found[path], advance), wanted)
+    with progress.task("check", total) as advance, Crew(os.cpu_count()) as crew:
+        kinds = crew.map(lambda path: _judge(root / path, expected.digests[path], found[path], advance), wanted)
         yield from (Damage(path, kind, "") for path, kind in zip(wanted, kinds) if kind)
 
 

@@ -54,7 +54,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import Interrupted, MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
@@ -231,8 +231,6 @@ def _replaced(output: Path, manifest: Manifest) -> tuple[str, ...]:
     try:
         with open_bundle(output) as other:
             before = Manifest.parse(other.manifest_bytes)
-    except Interrupted:
-        raise
     except (OSError, MirrorError):  # none, or half of one
         return ()
     if (before.name, before.sequence) == (manifest.name, manifest.sequence):

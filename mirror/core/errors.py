@@ -10,6 +10,9 @@ RPMs and toolchain, 50-69 lock, 70-89 plan, fetch, build and pack, 90-119 the cl
 a new error takes its family's code out of ``FAMILIES``, which it shares with others. 2 is a usage error (argparse), 130 and
 143 are SIGINT and SIGTERM.
 
+Being asked to stop is no failure: the library raises nothing of its own for it (Ctrl-C is Python's ``KeyboardInterrupt``), and
+``mirror.cli.failure`` gives it a name when it has come up to there. So no ``except MirrorError`` that goes on keeps it.
+
 Example::
 
     class DigestMismatch(MirrorError):
@@ -156,17 +159,3 @@ class InvalidDocument(MirrorError):
     def __str__(self) -> str:
         place = f" at '{self.where}'" if self.where else ""
         return f"{self.document} invalid{place}: {self.problem}"
-
-
-class Interrupted(MirrorError):
-    """The user or the system asked mirror to stop.
-
-    Attributes:
-        hint: what is true of the command that was stopped; without one, that it only reads.
-    """
-
-    ref = "interrupted"
-    exit_code = 130
-    message = "interrupted"
-
-    hint: str = "It only reads: nothing was changed, and the same command begins anew."

@@ -17,8 +17,10 @@ import pytest
 import tomllib
 
 import mirror
+from mirror.cli import failure
 from mirror.core.commands import CONNECTED
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.system.crew import Stopped
 
 HOUSE = Path(mirror.__file__).parent
 MAY_IMPORT = {
@@ -46,7 +48,7 @@ ORDER = {
     "review": ("markup", "decisions", "questions", "kinds", "report", "page"),
     "cli": (
         "streams", "terminal", "prose", "pager", "caller", "document", "console", "findings", "signers", "options", "parsing",
-        "stacktargets", "deltas", "failure", "main", "grammar", "manpage", "commands",
+        "stacktargets", "deltas", "failure", "main", "start", "grammar", "manpage", "commands",
     ),
 }  # fmt: skip
 """The packages and modules of each room from the ground up: each may import those before it, and no other."""
@@ -99,8 +101,8 @@ FLOORS = {
         "layout", "signaturearea", "manifest", "dossier", "writer", "volumes", "delta", "reader", "offered_roots",
     ),
     "core/logs": (
-        "finding", "layers", "logtext", "origin", "calm", "suspects", "compilerwords", "symptom", "symptoms", "rules",
-        "explained",
+        "finding", "layers", "logtext", "origin", "calm", "suspects", "vocabulary", "compilerwords", "symptom", "symptoms",
+        "rules", "explained",
     ),
     "closed/doctor": (
         "host", "installed", "trial", "facts", "detect", "here", "machine", "stack", "checkup", "page",
@@ -415,3 +417,42 @@ def test_sentences_say_who_does_a_thing_rather_than_whose_it_is() -> None:
     assert BUSINESS.search("which is the caller's business") and BUSINESS.search(
         "whose an RPM is, is core.rpm's to say"
     )
+
+
+ANSWER_STOPS = {"cli/main.py", "cli/start.py", "cli/commands/closed/serve.py"}
+"""Who may keep an interruption: it is told, or it is how the command ends."""
+_STOPS = {"BaseException", "KeyboardInterrupt", "SystemExit", "Stopped", "GeneratorExit"}
+
+
+def test_being_stopped_is_nothing_that_a_handler_which_goes_on_catches() -> None:
+    """Ctrl-C, SIGTERM and the end of a crew come up as what is no ``Exception``, and so as no ``MirrorError``."""
+    for stop in (KeyboardInterrupt, failure.Stopped, Stopped):
+        assert issubclass(stop, BaseException) and not issubclass(stop, Exception)
+    made = re.compile(r"\b(Interrupted|Terminated|HungUp)\b")
+    assert [path for path in MODULES if made.search(path.read_text())] == [HOUSE / "cli/failure.py"]
+
+
+def test_threads_that_work_together_are_crews() -> None:
+    """A pool of the standard library does all that was handed to it before it lets Ctrl-C out."""
+    pools = re.compile(r"\b(?:Thread|Process)PoolExecutor\b|\bmultiprocessing\b")
+    using = {
+        str(path.relative_to(HOUSE))
+        for path in MODULES
+        for name in ast.walk(ast.parse(path.read_text()))
+        if isinstance(name, (ast.Name, ast.Import, ast.ImportFrom)) and pools.search(ast.unparse(name))
+    }
+    assert using == {"core/system/crew.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_no_handler_that_goes_on_catches_more_than_failures(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            caught, goes_on = node.type, not any(isinstance(inner, ast.Raise) for inner in node.body)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            caught, goes_on = ast.Tuple(node.args), True
+        else:
+            continue
+        names = {ast.unparse(one).rpartition(".")[2] for one in getattr(caught, "elts", [caught]) if one}
+        if goes_on and str(path.relative_to(HOUSE)) not in ANSWER_STOPS:
+            assert caught is not None and not names & _STOPS, f"{path}:{node.lineno} keeps an interruption"

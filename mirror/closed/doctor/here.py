@@ -15,6 +15,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -61,12 +62,25 @@ def looks(
             layer = _BY_LAYER.get(finding.layer)
             asked += [seen for seen in layer(finding, variables, environment) if seen.level != GOOD] if layer else []
             for seen in asked:
-                told.setdefault((seen.subject, seen.what), seen)
+                told.setdefault((seen.subject, seen.what), _because_of(finding, seen))
     return tuple(told.values())
 
 
+def _because_of(finding: Finding, seen: Finding) -> Finding:
+    """What was seen, with why it was looked at, and the step that the log's own finding names, where it has none of its own."""
+    why = f"looked at because the log says: {finding.what}"
+    if seen.level == GOOD:
+        return seen
+    return replace(seen, cause=seen.cause or why, fix=seen.fix or finding.fix)
+
+
 def _here(subject: str, what: str, proof: str) -> Finding:
-    return Finding(NOTE, subject, f"on this host {what}", proof=proof)
+    return _seen(subject, f"on this host {what}", proof)
+
+
+def _seen(subject: str, what: str, proof: str) -> Finding:
+    """A fact; ``looks`` says why it is told."""
+    return Finding(NOTE, subject, what, proof=proof)
 
 
 def _shared_memory(
@@ -124,11 +138,11 @@ def _brought(finding: Finding, variables: Mapping[str, str], environment: Enviro
     file = finding.about
     for match in answer.rpms[:3]:
         has = "is in this install" if match.rpm.carried else "is not in this install: add it to NAME.toml"
-        yield Finding(NOTE, file, f"{match.rpm.name}, which brings it, {has}", proof=f"mirror which {file}")
+        yield _seen(file, f"{match.rpm.name}, which brings it, {has}", f"mirror which {file}")
     for project in dict.fromkeys(project for _, project in answer.wheels):
-        yield Finding(NOTE, file, f"the venv has it in {project}", proof=f"mirror which {file}")
+        yield _seen(file, f"the venv has it in {project}", f"mirror which {file}")
     for said in filter(None, (answer.made, answer.driver)):
-        yield Finding(NOTE, file, said, proof=f"mirror which {file}")
+        yield _seen(file, said, f"mirror which {file}")
 
 
 def _shadows(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from mirror.closed.doctor.host.transports import judge_transports
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.hostcompiler import ceiling_of
 from mirror.closed.venv.interpreter import Interpreter, ask
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, place_of
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 
 _COMPILING = frozenset({
@@ -40,7 +40,15 @@ def guarded(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (OSError, MirrorError, ValueError) as exc:
-        yield Finding(NOTE, subject, f"it could not be looked at: {exc}")
+        yield Finding(
+            NOTE,
+            subject,
+            f"it could not be looked at: {exc}",
+            cause="a file is not there, or cannot be read by you, or holds something else than it should",
+            proof=place_of(exc, "") if isinstance(exc, OSError) else "",
+            fix=(exc.hint if isinstance(exc, MirrorError) else "")
+            or "look at what it names: ls -ld on it, and its directory",
+        )
 
 
 def judge_machine(facts: Facts) -> Iterator[Finding]:
@@ -99,7 +107,17 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
     if facts.environment is None:
         include = Path(sys.base_prefix, "include", f"python{sys.version_info[0]}.{sys.version_info[1]}", "Python.h")
         there = "comes with" if include.exists() else "comes without"
-        yield Finding(NOTE, "Python.h", f"Python {facts.python} ({sys.executable}) {there} it", proof=str(include))
+        yield Finding(
+            NOTE,
+            "Python.h",
+            f"Python {facts.python} ({sys.executable}) {there} it",
+            cause="it is part of this Python"
+            if include.exists()
+            else "the distribution keeps it in a package of its own (python3-devel, libpython3-dev)",
+            proof=str(include),
+            fix="nothing, unless a stack without an interpreter of its own is to be installed for this Python: Triton and "
+            "torch need it then",
+        )
         return
     target, python = facts.environment.manifest.target, facts.environment.venv / "bin/python"
     judged = ask(python, target)

@@ -13,6 +13,7 @@ Example::
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _judge_host_packages(environment: Environment, receipt: Receipt | None) -> I
             "host's packages",
             issue,
             cause="the stack leaves it to the host's Python ([python] host_packages), whose packages have changed",
-            proof=f"{receipt.python} -I -m pip list",
+            proof=f"ls $({shlex.quote(receipt.python)} -I -c 'import site; print(*site.getsitepackages())')",
             fix="have the version that is named put back; or lock a stack for what is there, and install that",
         )
     if not changed:

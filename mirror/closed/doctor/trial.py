@@ -60,10 +60,20 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
 
 def _told(check: Check, environment: Environment) -> Finding:
     if check.outcome != FAILED:
-        return Finding(NOTE if check.detail else GOOD, "self-test", str(check))
+        if not check.detail:
+            return Finding(GOOD, "self-test", str(check))
+        fix = "nothing, where that is as it should be; else mend it, and 'mirror doctor' tries it again"
+        return Finding(NOTE, "self-test", f"{check.name}: {check.outcome}", check.detail, "mirror doctor", fix)
     first = explain(check.detail.splitlines(), context_of(environment)).findings[0]
     if not first.key:
         last = check.detail.strip().rpartition("\n")[2]
-        return Finding(PROBLEM, "self-test", f"{check.name} failed", cause="its last words are the proof", proof=last)
+        return Finding(
+            PROBLEM,
+            "self-test",
+            f"{check.name} failed",
+            cause="not known: its last words are the proof",
+            proof=last,
+            fix="show the bundle's maker what 'mirror doctor --page' prints; 'mirror rollback' goes back to what worked",
+        )
     seen = first.proof.partition(": ")[2].partition("\n")[0]
     return replace(first, what=f"{check.name} failed: {first.what}", proof=seen)

@@ -20,15 +20,18 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from mirror.core.errors import Unwritable
+from mirror.core.system.crew import may_go_on
 from mirror.core.system.signals import held_signals
 
 _KEPT_BYTES = 64 << 10
+_LOOK_S = 0.25
 
 CANNOT_START = 127
 """The exit code that a shell gives for a program that cannot be started; ``run`` does the same."""
@@ -106,7 +109,7 @@ def run(
                     pass_fds=tuple(inherited),
                     start_new_session=True,
                 )
-            code = process.wait(timeout_s)
+            code = _awaited(process, timeout_s)
         except subprocess.TimeoutExpired:
             code = TIMED_OUT
         except OSError as exc:
@@ -116,6 +119,18 @@ def run(
                 _end(process)
         late = f"\nended after {timeout_s:.0f} s without a result" if code == TIMED_OUT else ""
         return Finished(code, _tail(output), _tail(errors) + late)
+
+
+def _awaited(process: subprocess.Popen[bytes], timeout_s: float) -> int:
+    """Its exit status. Raises ``TimeoutExpired``, or ``Stopped`` when nobody waits for it any more."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.wait(min(_LOOK_S, max(0.0, until - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            may_go_on()
+            if time.monotonic() >= until:
+                raise
 
 
 def _temporary_file() -> IO[bytes]:

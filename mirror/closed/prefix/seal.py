@@ -19,7 +19,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from mirror.closed.prefix.generations import Generation
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import project_name, sha256_hex
 from mirror.core.progress import Advance
+from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.wheels.record import Line, Record
 
 FORMAT = "mirror-files/1"
@@ -70,8 +70,8 @@ class Seal:
                 links[path] = _LINK + os.readlink(generation.path / path)  # noqa: PTH115 - as text, as it is written
             elif path not in vouched:
                 files.append(path)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            digests = pool.map(lambda path: digest_of(generation.path / path).hex(), files)
+        with Crew(os.cpu_count()) as crew:
+            digests = crew.map(lambda path: digest_of(generation.path / path).hex(), files)
             return cls({**links, **dict(zip(files, digests))})
 
     @classmethod
@@ -192,6 +192,7 @@ def digest_of(path: Path, algorithm: str = "sha256", advance: Advance | None = N
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(0, "it is no regular file", str(path))
         while chunk := stream.read(_CHUNK):
+            may_go_on()
             digest.update(chunk)
             if advance:
                 advance(len(chunk))

@@ -22,7 +22,6 @@ import re
 import signal
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from mirror.closed.selftest.compiling import Compiling
 from mirror.closed.selftest.firststart import FirstStart
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 
 __all__ = ["FAILED", "PASSED", "SKIPPED", "Check", "SelfTestFailed", "refuse_failures", "self_test"]
 
@@ -99,15 +99,11 @@ def self_test(
         *FirstStart(environment, host, testing.variables, work, inherited).attempts(),
     ]
     checks = []
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        compiled = [pool.submit(attempt) for attempt in attempts]  # they take about as long as the imports do
-        try:
-            for check in chain(testing.imports(), testing.probe(), (future.result() for future in compiled)):
-                progress.say(str(check))
-                checks.append(check)
-        finally:
-            for future in compiled:
-                future.cancel()
+    with Crew(max(2, os.cpu_count() or 1)) as crew:
+        compiled = [crew.submit(attempt) for attempt in attempts]  # they take about as long as the imports do
+        for check in chain(testing.imports(), testing.probe(), (future.result() for future in compiled)):
+            progress.say(str(check))
+            checks.append(check)
     return tuple(checks)
 
 

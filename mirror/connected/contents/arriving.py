@@ -18,9 +18,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,10 +27,7 @@ from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, 
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
-
-
-class _BrokenOff(Exception):
-    """The work around it has failed: nobody will ask for what is found."""
+from mirror.core.system.crew import Crew
 
 
 @contextmanager
@@ -41,30 +37,19 @@ def looking_inside(store: Store, progress: Progress = SILENT) -> Iterator[Callab
         yield lambda task: None
         return
     begun: list[Future[None]] = []
-    is_over = threading.Event()
-
-    def check(amount: int) -> None:
-        if is_over.is_set():
-            raise _BrokenOff
-
-    with ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool:
-        try:
-            yield lambda task: begun.append(pool.submit(_look, task, store, check))
-            left = [one for one in begun if not one.done()]
-            with progress.task("look inside", len(left), "files") as advance:
-                for _ in as_completed(left):
-                    advance(1)
-        except BaseException:
-            is_over.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with Crew(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as crew:
+        yield lambda task: begun.append(crew.submit(_look, task, store))
+        left = [one for one in begun if not one.done()]
+        with progress.task("look inside", len(left), "files") as advance:
+            for _ in as_completed(left):
+                advance(1)
 
 
-def _look(task: Task, store: Store, check: Callable[[int], None]) -> None:
+def _look(task: Task, store: Store) -> None:
     facts = store.root / "facts"
-    with contextlib.suppress(OSError, MirrorError, _BrokenOff):
+    with contextlib.suppress(OSError, MirrorError):
         if is_remembered(task, store):
             return
         facts.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".reading-", dir=facts) as scratch:
-            remember(task, task.read(Path(scratch), check), store)
+            remember(task, task.read(Path(scratch), lambda amount: None), store)

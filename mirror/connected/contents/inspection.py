@@ -20,7 +20,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.crew import Crew
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import TrustedRpm
 
@@ -110,7 +110,7 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
     with (
         tempfile.TemporaryDirectory(prefix=".reading-", dir=directory) as scratch,
         progress.task("look inside", sum(sizes.values())) as advance,
-        ThreadPoolExecutor(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as pool,
+        Crew(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as crew,
     ):
 
         def read(task: Task) -> Contents:
@@ -123,11 +123,7 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
             remember(task, contents, store)
             return contents
 
-        try:
-            return dict(zip((task.path for task in largest_first), pool.map(read, largest_first), strict=True))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return dict(zip((task.path for task in largest_first), crew.map(read, largest_first), strict=True))
 
 
 class _Counted:

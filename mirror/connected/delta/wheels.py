@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mirror.core.bundle.delta.deflating import AS_IS, SETTINGS, deflated
 from mirror.core.bundle.delta.unpacked import DEFLATED, Unpacked
 from mirror.core.progress import Advance
+from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.wheels.wheelzip import Member
 
 Reopen = Callable[[], Unpacked]
@@ -49,11 +49,11 @@ def how_packed(reopen: Reopen, advance: Advance) -> Packed:
         (one for one in members if one.method == DEFLATED and one.packed), key=lambda one: (-one.packed, one.name)
     )
     sample = largest[:: max(1, len(largest) // _SAMPLE)]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with Crew(min(4, os.cpu_count() or 1)) as crew:
 
         def tried(some: Sequence[Member], order: Sequence[int]) -> dict[int, int]:
             blocks = [some[at::8] for at in range(8)]  # large ones and small ones in each
-            found = pool.map(lambda block: _settings_of_all(reopen(), block, order, advance), blocks)
+            found = crew.map(lambda block: _settings_of_all(reopen(), block, order, advance), blocks)
             return {header: settings for one in found for header, settings in one.items()}
 
         found = tried(sample, SETTINGS)
@@ -82,6 +82,7 @@ def _comes_back(file: Unpacked, member: Member, settings: int) -> bool:
     """Whether deflating a member's content with these settings gives its very bytes."""
     wanted, left = file.packed(member), b""
     for piece in deflated(file.content(member), settings):
+        may_go_on()
         while len(left) < len(piece):
             if not (more := next(wanted, b"")):
                 return False

@@ -17,7 +17,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import requests
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.fetching.part import DownloadMismatch, Part, Stopped, locked_part
+from mirror.connected.fetching.part import DownloadMismatch, Part, locked_part
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import NoSpace, Store
 from mirror.connected.fetching.transport import (
@@ -43,6 +43,7 @@ from mirror.connected.fetching.transport import (
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.crew import Crew, Stopped
 
 __all__ = ["DownloadMismatch", "SeveralFailures", "fetch", "get_bytes", "new_session"]
 
@@ -146,21 +147,21 @@ class _Run:
     def all(self, missing: Sequence[Download], jobs: int) -> dict[Sha256Hex, Path]:
         # The largest first: a big file begun last would be waited for alone.
         queue = sorted(missing, key=lambda download: -(download.likely_size or 0))
-        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="fetch") as pool:
-            futures = {download.sha256: pool.submit(self.one, download) for download in queue}
+        with Crew(max(1, jobs)) as crew:
+            futures = {download.sha256: crew.submit(self.one, download) for download in queue}
             try:
                 for future in as_completed(futures.values()):
                     if not future.cancelled() and isinstance(future.exception(), (NoSpace, Unwritable)):
-                        self.give_up(pool)  # each other file would fail in the same way
+                        self.give_up(crew)  # each other file would fail in the same way
             except BaseException:  # Ctrl-C: let the threads end in order, then pass it on
-                self.give_up(pool)
+                self.give_up(crew)
                 raise
         _raise_failures([futures[download.sha256] for download in missing])
         return {digest: future.result() for digest, future in futures.items()}
 
-    def give_up(self, pool: ThreadPoolExecutor) -> None:
+    def give_up(self, crew: Crew) -> None:
         self.stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        crew.shutdown(wait=False, cancel_futures=True)
         for response in tuple(self.responses):
             try:
                 response.raw.shutdown()  # wakes a thread that waits for bytes

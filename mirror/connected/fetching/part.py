@@ -30,6 +30,7 @@ from mirror.connected.fetching.store import refuse_write
 from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, BadReply, Truncated
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.progress import Advance
+from mirror.core.system.crew import Stopped
 
 
 class DownloadMismatch(MirrorError):
@@ -68,10 +69,6 @@ class DownloadMismatch(MirrorError):
     def __str__(self) -> str:
         found = f"sha256 is {self.actual}" if self.actual else "it is longer than the locked size"
         return f"{self.url}: {found}, the lock says {self.expected}"
-
-
-class Stopped(Exception):
-    """Another thread said stop; what is here stays as a part."""
 
 
 class Part:

@@ -37,8 +37,9 @@ from typing import NoReturn
 
 import platformdirs
 
-from mirror.core.errors import Interrupted, MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
+from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import sync_directory, write_file
 from mirror.core.trust.ownership import reaching
 
@@ -111,8 +112,6 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, data)
-        except Interrupted:
-            raise
         except (OSError, MirrorError):
             return
 
@@ -155,5 +154,9 @@ class Store:
 
 def file_sha256(path: Path) -> Sha256Hex:
     """Digest a file without reading it whole. Raises ``OSError``."""
+    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        return Sha256Hex(hashlib.file_digest(stream, "sha256").hexdigest())
+        while chunk := stream.read(1 << 20):
+            may_go_on()
+            digest.update(chunk)
+    return Sha256Hex(digest.hexdigest())

@@ -35,6 +35,7 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex, whole_number
+from mirror.core.system.crew import may_go_on, pause
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
@@ -234,6 +235,7 @@ def body(
     total, since, in_window = 0, clock(), 0
     deadline = since + (patience.whole_s if whole_s is None else whole_s)
     while True:
+        may_go_on()
         meter.allow(total, patience.window_s)
         try:
             chunk: bytes = raw.read1(CHUNK_BYTES, decode_content=False)
@@ -323,7 +325,7 @@ def _document(
             pause_s = patience.pause_s(error, attempt)
             if pause_s is None:
                 raise
-            time.sleep(pause_s)
+            pause(pause_s)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
@@ -346,7 +348,7 @@ def get_digest(session: requests.Session, url: str, patience: Patience = PATIENC
             pause_s = patience.pause_s(error, attempt)
             if pause_s is None:
                 raise
-            time.sleep(pause_s)
+            pause(pause_s)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

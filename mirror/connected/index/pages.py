@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -39,9 +38,10 @@ from mirror.connected.index.defaultindex import public_index
 from mirror.connected.index.indexfile import IndexFile, spelt
 from mirror.connected.index.pagememory import PageMemory
 from mirror.connected.stack.stack import Stack
-from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 
 if TYPE_CHECKING:
     from mirror.connected.index.simplepage import Page
@@ -209,16 +209,9 @@ class Index:
     def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
         if not wanted:
             return
-        with (
-            progress.task("index", total=len(wanted), unit="pages") as advance,
-            ThreadPoolExecutor(max_workers=JOBS) as pool,
-        ):
-            try:
-                for _ in pool.map(ask, wanted):
-                    advance(1)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with progress.task("index", total=len(wanted), unit="pages") as advance, Crew(JOBS) as crew:
+            for _ in crew.map(ask, wanted):
+                advance(1)
 
     def hashed(self, file: IndexFile, progress: Progress = SILENT) -> IndexFile:
         """The file with a digest: the page's, or where it claims none, that of the bytes which its server gives now.
@@ -290,8 +283,6 @@ class Index:
             # The root of a whole index has tens of megabytes, which nobody is to wait for.
             data = get_bytes(self._session, url, _MAX_ROOT_BYTES, PATIENCE)
             return bool(simplepage.of_project(simplepage.parse_page(data, url), project))
-        except Interrupted:
-            raise
         except MirrorError:
             return False
 

@@ -28,7 +28,6 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.transport import BadReply
 from mirror.connected.index.indexfile import IndexFile, spelt, told_by_name
 from mirror.connected.pins.standards import read_sdist_name, read_wheel_name
-from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
 
 _ENDINGS = (".whl", ".tar.gz")
@@ -76,8 +75,6 @@ def parse_page(data: bytes, url: str) -> Page:
             # Five times faster than building the page's tree, and it is the same parser underneath.
             for link in map(_named, parse_links_stream([data], url)):
                 page.setdefault(_version_of(link.text), []).append(link)
-    except MirrorError:  # Ctrl-C comes as one
-        raise
     except Exception as exc:  # the library and Python's HTML parser believe what they read: no list of these is whole
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +46,7 @@ from mirror.connected.fetching.transport import (
 from mirror.connected.stack.models import HUB, hub_url
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.system.crew import pause
 
 if TYPE_CHECKING:
     import httpx2
@@ -223,7 +223,7 @@ class HubRepository:
                 pause_s = self._patience.pause_s(error, attempt)
                 if pause_s is None:
                     raise
-                time.sleep(pause_s)
+                pause(pause_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def sha256(self, file: HubFile) -> Sha256Hex:

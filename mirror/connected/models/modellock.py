@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -41,6 +40,7 @@ from mirror.core.kinds import MODEL, Kind
 from mirror.core.kinds.model import bundle_path, repository_name, revision_hex
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 from mirror.core.target import Target
 from mirror.core.vetting.rules import ProjectWaiver
 
@@ -218,8 +218,8 @@ def _pin(wish: ModelWish, waivers: Iterable[ProjectWaiver], patience: Patience, 
     progress.say(f"asking {hub} for {wish.repository}")
     with HubRepository(hub, wish.repository, wish.revision, patience) as repository:
         chosen = select(wish, repository.files(), waivers)
-        with ThreadPoolExecutor(_JOBS) as pool:
-            digests = list(pool.map(repository.sha256, chosen))
+        with Crew(_JOBS) as crew:
+            digests = list(crew.map(repository.sha256, chosen))
     files = tuple(ModelFile(one.path, one.size, digest) for one, digest in zip(chosen, digests, strict=True))
     return ModelPin(wish.repository, wish.revision, wish.endpoint, wish.include, wish.exclude, files)
 

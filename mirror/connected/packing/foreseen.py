@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.fetching.store import Store
-from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 
@@ -62,8 +62,6 @@ class Foreseen:
             notes = document.texts("notes")
             with output.open("rb") as stream:
                 head = stream.read(min(size, _MAX_HEAD_BYTES))
-        except Interrupted:
-            raise
         except (OSError, MirrorError):  # none, or another version's
             return None
         return Known(head, notes) if hashlib.sha256(head).hexdigest() == digest else None

@@ -37,6 +37,11 @@ import sys
 if sys.version_info < (3, 9):
     sys.exit("mirror.pyz needs Python 3.9 or newer; this is Python %d.%d" % sys.version_info[:2])
 
+import _signal
+
+if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C gives no traceback while mirror.cli.start is looked for
+
 import zipimport
 
 
@@ -51,13 +56,9 @@ class Importer(zipimport.zipimporter):
 sys.path_hooks.insert(0, Importer)
 sys.path_importer_cache.pop(sys.path[0], None)
 
-try:
-    from mirror.cli.main import main
+from mirror.cli.start import start
 
-    code = main()
-except KeyboardInterrupt:  # before main is there to answer it
-    sys.exit(130)
-sys.exit(code)
+start()
 """
 
 

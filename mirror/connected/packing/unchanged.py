@@ -28,7 +28,7 @@ from pathlib import Path
 
 from mirror.connected.fetching.store import Store
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import Interrupted, MirrorError
+from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
@@ -68,8 +68,6 @@ class Unchanged:
             self.note(output, head, digest, before)
             progress.say(f"{output} is this very bundle: every byte was checked, none is written again")
             return digest
-        except Interrupted:
-            raise
         except (MirrorError, OSError):
             return None
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -35,6 +34,7 @@ from mirror.core.advisories.search import Search
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 from mirror.core.wheels.versions import Version
 
 _BATCH = 1000
@@ -77,9 +77,9 @@ class _Api:
         search = Search(artifacts)
         named = self._named(search.wanted)
         ids = sorted({one for group in named.values() for one in group})
-        with progress.task("advisories", len(ids), "records") as advance, ThreadPoolExecutor(_AT_ONCE) as pool:
+        with progress.task("advisories", len(ids), "records") as advance, Crew(_AT_ONCE) as crew:
             records = {}
-            for record in pool.map(self._record, ids):
+            for record in crew.map(self._record, ids):
                 search.add(record)
                 records[record.id] = record
                 advance(1)

@@ -13,7 +13,6 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mirror.connected.fetching.fetch import new_session
@@ -28,6 +27,7 @@ from mirror.connected.stack.stack import Stack
 from mirror.core.kinds import WHEEL, Kind
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 
 _JOBS = 16
 
@@ -69,6 +69,6 @@ def _measured(files: Mapping[ProjectName, FoundFile], store: Store, progress: Pr
     with (
         new_session(_JOBS) as session,
         progress.task("sizes", len(files), "files") as advance,
-        ThreadPoolExecutor(_JOBS) as pool,
+        Crew(_JOBS) as crew,
     ):
-        return dict(zip(files, pool.map(measure, files.values()), strict=True))
+        return dict(zip(files, crew.map(measure, files.values()), strict=True))

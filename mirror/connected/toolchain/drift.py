@@ -28,7 +28,7 @@ from mirror.connected.toolchain.lockfile import ToolchainLock
 from mirror.connected.toolchain.repository import open_repository, repository_url
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin
-from mirror.core.errors import Interrupted, MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 
 _GONE = (404, 410)
@@ -167,8 +167,6 @@ class _Drift:
                 with new_session() as session:
                     read = partial(get_bytes, session)
                     self._packages = open_repository(self.base, self.lock.fingerprints, read).packages
-            except Interrupted:
-                raise
             except MirrorError as exc:
                 self._packages, self._problem = (), str(exc)
         return self._packages

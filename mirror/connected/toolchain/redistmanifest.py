@@ -30,7 +30,7 @@ from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.toolchain.redistpin import RedistPin, archive_location
 from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, repository_url
 from mirror.connected.toolchain.rpmpackage import location_url, rpm_version
-from mirror.core.errors import Interrupted, InvalidDocument, MirrorError
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex, whole_number
 
@@ -218,8 +218,6 @@ def open_manifest(wishes: RedistWishes, location: str | None, read: Read) -> Red
     url = location_url(base, wishes.filename)
     try:
         data = read(url, MAX_BYTES)
-    except Interrupted:
-        raise
     except MirrorError as exc:
         parts = urlsplit(base)
         place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"

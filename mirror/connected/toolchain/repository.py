@@ -31,7 +31,7 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.transport import HttpRefused
 from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_primary, parse_repomd
 from mirror.connected.toolchain.rpmpackage import RpmPackage, location_url
-from mirror.core.errors import Interrupted, MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.signatures import openpgp
 
 Read = Callable[[str, int], bytes]
@@ -178,8 +178,6 @@ def read_named(location: str, record: PrimaryRecord, read: Read, max_bytes: int)
 def _read(read: Read, base: str, file: str, max_bytes: int) -> bytes:
     try:
         return read(location_url(base, file), max_bytes)
-    except Interrupted:
-        raise
     except MirrorError as exc:
         parts = urlsplit(base)
         place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"

@@ -19,6 +19,8 @@ import lzma
 import zlib
 from typing import Callable, NoReturn, Protocol
 
+from mirror.core.system.crew import may_go_on
+
 MAX_XZ_MEMORY = 112 << 20
 """xz -9, which takes the largest dictionary that anybody uses (64 MiB), needs 65 MiB."""
 
@@ -103,6 +105,7 @@ class Decompressed:
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, none at the end. A stream that is cut short, or broken, is refused."""
+        may_go_on()
         if self._decompressor is None:
             return self._raw(size)
         while not self._decompressor.eof:

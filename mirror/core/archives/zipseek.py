@@ -27,6 +27,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from mirror.core.archives.zipdirectory import DEFLATED, Member
+from mirror.core.system.crew import may_go_on
 
 _PAGE = 1 << 16
 _PAGES = 64
@@ -160,6 +161,7 @@ class _Seekable(io.RawIOBase):
         left = self._member.packed - consumed
         block = b""
         while page <= number:
+            may_go_on()
             if not block and left:
                 block = self._stream.read(min(_BLOCK, left))
                 left -= len(block)
@@ -189,6 +191,7 @@ class _Seekable(io.RawIOBase):
         copy = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115  # closed with the stream that reads it
         try:
             while left:
+                may_go_on()
                 block = self._stream.read(min(_BLOCK, left))
                 if not block:
                     break  # what is missing is missed where it is read

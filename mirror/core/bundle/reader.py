@@ -21,9 +21,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -37,6 +36,7 @@ from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_o
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
+from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
@@ -132,6 +132,7 @@ class Bundle:
         """Read ``size`` bytes at ``offset``; pread may return fewer at once. ``whole`` is fed what is read, too."""
         parts = []
         while size:
+            may_go_on()
             try:
                 part = self._file.read_at(size, offset)
             except OSError as exc:
@@ -213,17 +214,13 @@ class Bundle:
         end = self._end()
         if self._file.size != end + len(layout.END):
             raise self._fault(0)
-        stop = threading.Event()
         with (
             progress.task("verify", self.manifest.total_bytes) as advance,
-            ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1)) as pool,
+            Crew(threads or min(8, os.cpu_count() or 1)) as crew,
         ):
-            try:
-                checks = [pool.submit(self._check, artifact, advance, stop) for artifact in self.manifest.artifacts]
-                for check in checks:
-                    check.result()
-            finally:
-                stop.set()  # an error or Ctrl-C ends the other threads within one chunk
+            checks = [crew.submit(self._check, artifact, advance) for artifact in self.manifest.artifacts]
+            for check in checks:
+                check.result()
         if self._exactly(end, len(layout.END)) != layout.END:
             raise BadLayout("the end of the archive is not two zero blocks", end)
         self._check_sums()
@@ -240,12 +237,12 @@ class Bundle:
         end, beginning = self._end(), layout.head(self.manifest_bytes, self.signatures, self.root_documents)
         if self._file.size != end + len(layout.END):
             raise self._fault(0)
-        with progress.task("verify", self.manifest.total_bytes) as advance, ThreadPoolExecutor(1) as pool:
-            whole = _Whole(pool)
+        with progress.task("verify", self.manifest.total_bytes) as advance, Crew(1) as crew:
+            whole = _Whole(crew)
             if self._exactly(0, self._offset, whole) != beginning:
                 raise BadLayout("what comes before its artifacts has changed since it was opened", 0)
             for artifact in self.manifest.artifacts:
-                self._check(artifact, advance, threading.Event(), whole)
+                self._check(artifact, advance, whole)
             if self._exactly(end, len(layout.END), whole) != layout.END:
                 raise BadLayout("the end of the archive is not two zero blocks", end)
             digest = whole.hexdigest()
@@ -267,26 +264,19 @@ class Bundle:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
         return self._offsets[last.path] + layout.member_bytes(last.size) if last else self._offset
 
-    def _check(self, artifact: Artifact, advance: Advance, stop: threading.Event, whole: _Whole | None = None) -> None:
-        """Check all of a member, header and padding.
-
-        Args:
-            stop: ends it early.
-            whole: is fed every byte of it.
-        """
+    def _check(self, artifact: Artifact, advance: Advance, whole: _Whole | None = None) -> None:
+        """Check all of a member, header and padding; ``whole`` is fed every byte of it."""
         offset = self._offsets[artifact.path]
         if self._exactly(offset, BLOCK, whole) != layout.header(artifact.path, artifact.size):
             raise self._fault(self.manifest.artifacts.index(artifact))
         digest = hashlib.sha256()
         position, left = offset + BLOCK, artifact.size
-        while left and not stop.is_set():
+        while left:
             chunk = self._exactly(position, min(left, _CHUNK), whole)
             digest.update(chunk)
             advance(len(chunk))
             position += len(chunk)
             left -= len(chunk)
-        if stop.is_set():
-            return
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
             raise DigestMismatch(artifact.path, artifact.sha256, actual)
@@ -407,14 +397,14 @@ class _Whole:
     what is hashed here meanwhile takes no longer.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool, self._digest = pool, hashlib.sha256()
+    def __init__(self, crew: Crew) -> None:
+        self._crew, self._digest = crew, hashlib.sha256()
         self._fed: Future[None] | None = None
 
     def feed(self, data: bytes) -> None:
         """The next bytes; not before those of the last time are done, so that no more than two pieces are held."""
         self._wait()
-        self._fed = self._pool.submit(self._digest.update, data)
+        self._fed = self._crew.submit(self._digest.update, data)
 
     def hexdigest(self) -> Sha256Hex:
         self._wait()
@@ -446,6 +436,7 @@ class _Range(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        may_go_on()
         wanted = min(len(buffer), self._size - self._position)
         if wanted <= 0:
             return 0

@@ -2,7 +2,7 @@
 
 Rules: an access log's line tells what one client was answered: what is not there (404), or was asked wrongly (400), is the
 client's; an answer to work that was asked for (2xx) shows that the server went on. An answer to a probe (``/health``) shows
-nothing: it is given while nothing works.
+nothing: it is given while nothing works. An answer that the server failed (5xx) is never calm, whatever its logger calls it.
 
 Example::
 
@@ -25,11 +25,13 @@ _REQUEST = r'"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>[^\s"]{1,2000}
 _ACCESS = re.compile(rf"{_REQUEST} [1-4]\d\d\b")
 _REFUSED = re.compile(r"\bcode 4\d\d, message ")
 """What Python's ``http.server`` says before such a line."""
-_ANSWERED = re.compile(rf"{_REQUEST} 2\d\d\b")
+_DONE, _FAILED = "2", "5"
+_STATUS = {first: re.compile(rf"{_REQUEST} {first}\d\d\b") for first in (_DONE, _FAILED)}
+"""A line of an access log, by the first digit of its status."""
 _PROBES = re.compile(
     r"/(?:$|\?|(?:health|healthz|livez|readyz|live|ready|ping|metrics|version|load|docs|openapi|favicon)\b|v1/models)"
 )
-_MARK, _TRIES, _LONGEST = '" 2', 64, 4000
+_TRIES, _LONGEST = 64, 4000
 
 
 def uncounted(text: str) -> str:
@@ -42,15 +44,24 @@ def is_request(text: str) -> bool:
     return _ACCESS.search(text) is not None or _REFUSED.search(text) is not None
 
 
-def answered(text: str, start: int, end: int) -> int:
-    """Where the last answer to work that was asked for stands; -1 for nowhere."""
+def answered(text: str, start: int, end: int, to_probes: bool = False) -> int:
+    """Where the last answer to work that was asked for, or instead the last one to a probe, stands; -1 for nowhere."""
+    return _last(text, start, end, _DONE, to_probes)
+
+
+def failed(text: str, start: int, end: int, to_probes: bool = False) -> int:
+    """Where the last answer stands that the server failed (5xx); -1 for nowhere."""
+    return _last(text, start, end, _FAILED, to_probes)
+
+
+def _last(text: str, start: int, end: int, status: str, to_probes: bool) -> int:
     for _ in range(_TRIES):
-        at = text.rfind(_MARK, start, end)
+        at = text.rfind(f'" {status}', start, end)
         if at < 0:
             return -1
         line = max(start, text.rfind("\n", start, at) + 1, at - _LONGEST)
-        found = _ANSWERED.search(text, line, min(end, at + 5))
-        if found and not _PROBES.match(found["path"]):
+        found = _STATUS[status].search(text, line, min(end, at + 5))
+        if found and (_PROBES.match(found["path"]) is not None) == to_probes:
             return at
         end = line
         if end <= start:

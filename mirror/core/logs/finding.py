@@ -31,9 +31,9 @@ class Finding:
         level: one of ``LEVELS``.
         subject: a word or two: ``"driver"``, ``"FlashInfer"``.
         what: one sentence; when it is not good it names both sides.
-        cause: the likely reason; empty when it is good.
+        cause: the likely reason; empty only when it is good.
         proof: what was read or run to know it, so that somebody else can look too.
-        fix: the next step; empty when there is none to take.
+        fix: the next step, or when none need be taken; empty only when it is good.
         row: of CUDA.md section E, ``"46"``, ``"44b"``; empty when none speaks of it.
         key: of a log's finding, the name of its cause in one word; empty elsewhere.
         about: of a log's finding, the path, library or name that it speaks of; empty elsewhere.

@@ -146,15 +146,19 @@ class _Joined:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether no line of it is long, coloured, JSON, or ends as on Windows."""
-    if b"\x1b" in data or b"\r\n" in data or data.startswith(b'{"') or b'\n{"' in data:
+    """Whether no line of it is long or JSON."""
+    if data.startswith(b'{"') or b'\n{"' in data:
         return False
     step = PIECE // 2
     return all(data.find(b"\n", start, start + step) >= 0 for start in range(0, len(data) - step + 1, step))
 
 
 def _plain(data: bytes, before: str, number: int) -> Block:
+    if b"\r\n" in data:
+        data = b"\n".join([line.rstrip(b"\r") for line in data.split(b"\n")])
     text = data[:-1].decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     return Block(text, _folded(text), before, number + data.count(b"\n") - 1, number)
 
 

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mirror.core.logs.calm import is_request, uncounted
 from mirror.core.logs.logtext import Block
@@ -43,15 +45,22 @@ class Suspect:
 class Suspects:
     """Collects them block by block."""
 
+    WORDS: ClassVar[tuple[str, ...]] = _ALARMS
+    """What is looked for."""
+
     def __init__(self) -> None:
         self._first: list[Suspect] = []
         self._last: deque[Suspect] = deque(maxlen=_LAST)
         self._shapes: set[str] = set()
 
-    def add(self, block: Block) -> None:
-        """Look through the next block."""
+    def add(self, block: Block, held: Container[str] = WORDS) -> None:
+        """Look through the next block.
+
+        Args:
+            held: those of ``WORDS`` that may stand in it.
+        """
         found: dict[int, Suspect] = {}
-        for alarm in _ALARMS:
+        for alarm in (alarm for alarm in _ALARMS if alarm in held):
             at = block.text.find(alarm)
             for _ in range(_A_BLOCK):
                 if at < 0:

@@ -33,6 +33,7 @@ from mirror.core.archives.tarstream import Member, TarStream
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import Unreadable
 from mirror.core.names import Sha256Hex
+from mirror.core.system.crew import may_go_on
 from mirror.core.target import Target
 from mirror.core.toolkit.package import Content, PackageFile
 
@@ -116,6 +117,7 @@ class _Hashing:
         self._stream, self.digest = stream, hashlib.sha256()
 
     def read(self, size: int) -> bytes:
+        may_go_on()
         data = self._stream.read(size)
         self.digest.update(data)
         return data

@@ -28,6 +28,7 @@ from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.openpgp import read_keys
 from mirror.core.signatures.pgpkeys import Certificate
+from mirror.core.system.crew import may_go_on
 from mirror.core.toolkit.package import Content, PackageFile
 from mirror.core.toolkit.payload import check_payload, contents
 from mirror.core.toolkit.rpm import Rpm, read_rpm
@@ -168,6 +169,7 @@ class _Hashing(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        may_go_on()
         data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         self._digest.update(data)
@@ -176,6 +178,7 @@ class _Hashing(io.RawIOBase):
     def sha256(self) -> Sha256Hex:
         """Of the whole stream: what nobody has read yet is read now."""
         for block in iter(lambda: self._stream.read(_BLOCK), b""):
+            may_go_on()
             self._digest.update(block)
         return Sha256Hex(self._digest.hexdigest())
 

@@ -23,18 +23,18 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.cuda import links as cudalinks
 from mirror.core.cuda.components import bringer
-from mirror.core.errors import Interrupted, Unwritable, place_of
+from mirror.core.errors import Unwritable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.target import Target
 from mirror.core.toolkit.package import Content, Package, PackageSource
 from mirror.core.toolkit.tree import BadToolchain, ForeignPackage, Tree, plan_tree
@@ -117,14 +117,15 @@ def unpack_toolchain(
         MirrorError: what the packages' ``judge`` and ``contents`` raise; ``ForeignPackage`` and ``BadToolchain`` when they do
             not fit together; ``Unwritable`` when the tree cannot be written.
     """
-    with ThreadPoolExecutor(max_workers=jobs or os.cpu_count()) as pool:
-        packages = list(pool.map(lambda source: source.judge(), sources))
-        plan = plan_tree(packages, target)
-        with _removed_on_failure(root):
-            with progress.task("toolchain", sum(file.size for file, _ in plan.files.values())) as advance:
-                _Writer(plan, root, advance).write(packages, pool)
-            made = cudalinks.complete(root, target.cuda_targets)
-            lost = tuple(_lost(plan, path, leads_to, target) for path, leads_to in cudalinks.dangling(root))
+    threads = jobs or os.cpu_count()
+    with Crew(threads) as crew:
+        packages = list(crew.map(lambda source: source.judge(), sources))
+    plan = plan_tree(packages, target)
+    with _removed_on_failure(root):
+        with progress.task("toolchain", sum(file.size for file, _ in plan.files.values())) as advance:
+            _Writer(plan, root, advance).write(packages, threads)
+        made = cudalinks.complete(root, target.cuda_targets)
+        lost = tuple(_lost(plan, path, leads_to, target) for path, leads_to in cudalinks.dangling(root))
     return Toolchain(
         home=root,
         packages=tuple(_brought(plan, packages)),
@@ -166,9 +167,8 @@ class _Writer:
 
     def __init__(self, plan: Tree, root: Path, advance: Advance) -> None:
         self._plan, self._root, self._advance = plan, root, advance
-        self._stop = threading.Event()
 
-    def write(self, packages: Sequence[Package], pool: ThreadPoolExecutor) -> None:
+    def write(self, packages: Sequence[Package], threads: int | None) -> None:
         # Explicit modes, whatever the umask: the tree is for other users of the host too (rule 3).
         for directory in ("", *self._plan.directories):
             path = self._root / directory
@@ -176,14 +176,9 @@ class _Writer:
             path.chmod(0o755)
         # The largest first: one begun last would be waited for alone.
         order = sorted(packages, key=lambda package: -sum(file.size for file in package.files))
-        futures = [pool.submit(self._unpack, package) for package in order]
-        try:
-            for future in as_completed(futures):
+        with Crew(threads) as crew:
+            for future in as_completed([crew.submit(self._unpack, package) for package in order]):
                 future.result()
-        except BaseException:
-            self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
         for link, (target, _) in sorted(self._plan.links.items()):
             (self._root / link).symlink_to(target)
 
@@ -204,8 +199,7 @@ class _Writer:
         descriptor = os.open(paths[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with open(descriptor, "wb") as out:
             for piece in content.pieces:
-                if self._stop.is_set():
-                    raise Interrupted  # by the failure of another package, which is the one that is told
+                may_go_on()
                 out.write(piece)
                 self._advance(len(piece))
             os.fchmod(out.fileno(), mode)

@@ -32,6 +32,7 @@ from mirror.core.binaries.elf import MAGIC, Elf
 from mirror.core.binaries.fatheaders import GpuHeaders
 from mirror.core.binaries.native import IN_MEMORY, Native, NativeTally
 from mirror.core.fields import Fields
+from mirror.core.system.crew import may_go_on
 from mirror.core.wheels.record import Record, RecordCheck, Recorded
 from mirror.core.wheels.wheelzip import Archive, BadZip, Marks, Member, read_archive
 
@@ -265,6 +266,7 @@ class _Reading:
 
     def _through(self, member: Member, marks: Marks | None, hashes: tuple[Any, ...]) -> Iterator[bytes]:
         for piece in self._archive.content(member, marks):
+            may_go_on()
             for one in hashes:
                 one.update(piece)
             if self._watch:

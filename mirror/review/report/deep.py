@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import MirrorError
 from mirror.core.kinds import kind_of
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import PackageSource
@@ -138,10 +138,10 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
     others = [*manifest.toolchain, *(one for kind in LOOKS if not kind.is_data for one in manifest.of(kind))]
     with (
         progress.task("look inside", sum(one.size for one in (*wheels, *others))) as advance,
-        ThreadPoolExecutor(min(MAX_JOBS, os.cpu_count() or 1)) as pool,
+        Crew(min(MAX_JOBS, os.cpu_count() or 1)) as crew,
     ):
-        jobs = {one.path: pool.submit(_vet, bundle, one, advance) for one in sorted(wheels, key=lambda one: -one.size)}
-        judged = pool.map(lambda job: job(), _package_jobs(bundle, others, dossier, advance))
+        jobs = {one.path: crew.submit(_vet, bundle, one, advance) for one in sorted(wheels, key=lambda one: -one.size)}
+        judged = crew.map(lambda job: job(), _package_jobs(bundle, others, dossier, advance))
         vetted = [jobs[one.path].result() for one in wheels]
         packages = [finding for found in judged for finding in found]
     together, notes = vet_set(

@@ -230,14 +230,49 @@ def test_the_installer_runs_isolated(pyz: Path) -> None:
     assert done.stdout.startswith("mirror ")
 
 
-def test_the_installer_ends_quietly_when_stopped_before_it_has_begun(pyz: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "slow.pyz"
-    with zipfile.ZipFile(pyz) as archive, zipfile.ZipFile(copy, "w") as slow:
+STOP = b"import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+
+
+@pytest.mark.parametrize(
+    "member", ["mirror/__init__.py", "mirror/cli/start.py", "mirror/cli/main.py", "mirror/cli/failure.py"]
+)
+def test_ctrl_c_while_the_installer_is_being_loaded_gives_no_traceback(pyz: Path, tmp_path: Path, member: str) -> None:
+    """A real signal comes while one of its first modules is imported; before main is there, it ends us as any program."""
+    copy = tmp_path / "stopped.pyz"
+    with zipfile.ZipFile(pyz) as archive, zipfile.ZipFile(copy, "w") as stopped:
         for name in archive.namelist():
-            is_first = name == "mirror/cli/main.py"
-            slow.writestr(name, b"raise KeyboardInterrupt\n" if is_first else archive.read(name))
-    done = subprocess.run([sys.executable, "-I", copy, "--version"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "")
+            stopped.writestr(name, archive.read(name) + STOP * (name == member))
+    done = subprocess.run([sys.executable, "-I", copy, "verify", "x"], capture_output=True, text=True)
+    assert done.stdout == "" and "Traceback" not in done.stderr
+    assert done.returncode == (130 if member == "mirror/cli/failure.py" else -signal.SIGINT)
+
+
+def test_ctrl_c_after_the_last_word_gives_no_traceback(pyz: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.pyz"
+    with zipfile.ZipFile(pyz) as archive, zipfile.ZipFile(late, "w") as stopped:
+        for name in archive.namelist():
+            data = archive.read(name)
+            if name == "mirror/cli/start.py":
+                data = data.replace(
+                    b"    sys.exit(code)\n", b"    import os\n    os.kill(os.getpid(), SIGINT)\n    sys.exit(code)\n"
+                )
+            stopped.writestr(name, data)
+    done = subprocess.run([sys.executable, "-I", late, "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("mirror ") and done.stderr == ""
+    assert done.returncode == -signal.SIGINT
+
+
+def test_who_ignores_ctrl_c_goes_on_ignoring_it(pyz: Path) -> None:
+    command = f"trap '' INT; {sys.executable} -I {pyz} doctor --log /dev/stdin"
+    process = subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"a line\n" * 99_999)
+    process.stdin.flush()
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert b"the log (99999 lines) has no words that are known here" in out
 
 
 def test_the_installer_says_where_the_other_commands_run(pyz: Path) -> None:

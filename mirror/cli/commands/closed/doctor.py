@@ -87,7 +87,15 @@ def _generation(name: str, prefix: Path | None) -> Generation | None:
 def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | None, list[Finding]]:
     """What a generation says of itself, and what is to be told when that cannot be read."""
     if generation is None:
-        return None, None, [Finding(NOTE, "stack", "nothing is installed; only the host is looked at")]
+        note = Finding(
+            NOTE,
+            "stack",
+            "nothing is installed; only the host is looked at",
+            cause="no stack was installed by you, or it is under another prefix",
+            proof="mirror status",
+            fix="name it, or its --prefix; 'mirror install' installs a bundle",
+        )
+        return None, None, [note]
     try:
         return load_environment(generation), read_receipt(generation), []
     except MirrorError as exc:

@@ -78,7 +78,9 @@ def _no_driver(nvidia: Nvidia) -> Finding:
         NOTE,
         "driver",
         "no NVIDIA driver and no NVIDIA GPU: nothing can run on a GPU here, building for one works",
+        cause="it is no GPU server, or its GPUs were not given to this container or virtual machine",
         proof=proof,
+        fix="to serve, use a host with GPUs, or have them given to this one; to build, nothing",
     )
 
 
@@ -98,6 +100,7 @@ def _oddities(nvidia: Nvidia) -> Iterable[Finding]:
             NOTE,
             "MIG",
             f"GPUs are cut into {nvidia.mig_instances} MIG instances: a process sees one of them only",
+            cause="the administrator divided them, so that several users can share one",
             proof=f"{_MODULE}/capabilities",
             fix="tensor parallelism needs whole GPUs: ask for MIG to be turned off",
         )

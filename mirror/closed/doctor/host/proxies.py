@@ -45,4 +45,11 @@ def judge_proxies(variables: Mapping[str, str]) -> Iterable[Finding]:
             fix="export no_proxy=localhost,127.0.0.1, or unset the proxy: the stack needs none",
         )
     else:
-        yield Finding(NOTE, "proxy", f"{names} is set; the stack needs no network", proof="env | grep -i proxy")
+        yield Finding(
+            NOTE,
+            "proxy",
+            f"{names} is set; the stack needs no network",
+            cause="this shell's start-up files, or the service, set it for other programs",
+            proof="env | grep -i proxy",
+            fix="nothing: no_proxy leaves this host out; or unset it for the server",
+        )

@@ -96,12 +96,20 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
         )
     elif 0 <= soft < _FEW_FILES:
         fix = f"ulimit -n {min(hard, _MANY_FILES) if hard >= 0 else _MANY_FILES}"
-        yield Finding(NOTE, "open files", f"a process may open {soft} files", proof="ulimit -n", fix=fix)
+        yield Finding(
+            NOTE,
+            "open files",
+            f"a process may open {soft} files",
+            cause="that is this shell's limit; the system allows more",
+            proof="ulimit -n",
+            fix=fix,
+        )
     if 0 <= found.locked_bytes < 64 << 20:
         yield Finding(
             NOTE,
             "locked memory",
             f"a process may lock {found.locked_bytes >> 10} KiB; RDMA between servers needs more",
+            cause="that is the usual limit, and what RDMA uses must stay in memory",
             proof="ulimit -l",
             fix="ask for an unlimited memlock limit when several servers work together",
         )

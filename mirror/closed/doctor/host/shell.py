@@ -69,7 +69,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             "env.sh",
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
-            cause="the stack was updated since, or rolled back" if other else "",
+            cause="the stack was updated since, or rolled back" if other else "it was opened anew, or is a service's",
             fix=f". {environment.script}, or start programs with 'mirror run'",
             row="24" if other else "",
         )
@@ -147,7 +147,15 @@ def _unset_nvcc(variables: Mapping[str, str]) -> Iterable[Finding]:
         )
     found = shutil.which("nvcc", path=variables.get("PATH", ""))
     if found:
-        yield Finding(NOTE, "nvcc", f"PATH finds {os.path.realpath(found)}", proof="command -v nvcc")
+        yield Finding(
+            NOTE,
+            "nvcc",
+            f"PATH finds {os.path.realpath(found)}",
+            cause="a toolkit is installed on this host; no toolkit of a stack is in use here",
+            proof="command -v nvcc",
+            fix="nothing: a stack's env.sh puts its own first. To compile with this one, compare 'nvcc --version' with the "
+            "CUDA release of torch",
+        )
 
 
 def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
@@ -197,4 +205,12 @@ def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
 def _judge_switches(variables: Mapping[str, str]) -> Iterable[Finding]:
     for name, (row, meaning) in _SWITCHES.items():
         if variables.get(name, "0") not in ("", "0"):
-            yield Finding(NOTE, name, f"it is set: {meaning}", proof=f"echo ${name}", fix=f"unset {name}", row=row)
+            yield Finding(
+                NOTE,
+                name,
+                f"it is set: {meaning}",
+                cause="a debugging session left it, or this shell's start-up files set it",
+                proof=f"echo ${name}",
+                fix=f"unset {name}",
+                row=row,
+            )

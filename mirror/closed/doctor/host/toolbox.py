@@ -123,7 +123,9 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
                 WARNING,
                 "compiler",
                 f"{what} was not found; {ROLES[role][0]} would need it",
-                proof="command -v",
+                cause="no gcc is installed on this host, or the PATH of this shell does not lead to it",
+                proof=f"command -v {what}",
+                fix="before a stack that compiles is installed, ask the administrator for gcc-c++ (g++ on Debian)",
                 row="9",
             )
         elif role in wanted:
@@ -202,7 +204,14 @@ def judge_ninja(venv: Path | None, variables: Mapping[str, str]) -> Iterable[Fin
     if venv is None:
         found = shutil.which("ninja", path=variables.get("PATH", ""))
         yield Finding(
-            NOTE, "ninja", f"PATH finds {found}" if found else "there is none on the PATH; a stack brings its own"
+            NOTE,
+            "ninja",
+            f"PATH finds {found}" if found else "there is none on the PATH; a stack brings its own",
+            cause="no stack is in use here; this is the host's"
+            if found
+            else "no stack is in use here, and the host has none",
+            proof="command -v ninja",
+            fix="nothing: a stack's env.sh puts its own first",
         )
     elif os.access(venv / "bin/ninja", os.X_OK):
         yield Finding(GOOD, "ninja", "the venv has it, and env.sh puts it on the PATH")

@@ -17,13 +17,13 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.core.binaries.elf import Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, Image, read_images
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.crew import Crew
 
 _LIBRARY = re.compile(r"\.so(\.[\w.+-]*)?$")
 _READERS = 8
@@ -74,14 +74,14 @@ def scan(roots: Iterable[Path], progress: Progress = SILENT) -> Scan:
     """Read the headers of every library and program below some directories."""
     names: set[str] = set()
     paths = sorted(set(_candidates(roots, names)))
-    with progress.task("doctor", len(paths), "files") as advance, ThreadPoolExecutor(_READERS) as pool:
+    with progress.task("doctor", len(paths), "files") as advance, Crew(_READERS) as crew:
 
         def read(path: Path) -> Binary | None:
             binary = _read(path)
             advance(1)
             return binary
 
-        binaries = tuple(binary for binary in pool.map(read, paths) if binary)
+        binaries = tuple(binary for binary in crew.map(read, paths) if binary)
     sonames = (binary.soname for binary in binaries if binary.is_library)
     return Scan(binaries, frozenset((*names, *sonames)))
 

@@ -39,6 +39,13 @@ def judge_files(generation: Generation, progress: Progress = SILENT) -> Iterator
             "'mirror status --check' names every file",
         )
     for reason in found.unchecked:
-        yield Finding(NOTE, "files", f"could not be checked: {reason}", proof=str(generation.path))
+        yield Finding(
+            NOTE,
+            "files",
+            f"could not be checked: {reason}",
+            cause="what was written down of them when they were installed is not there, or not whole",
+            proof=str(generation.path),
+            fix="'mirror install' of the same bundle puts a generation beside this one that can be checked",
+        )
     if found.is_whole:
         yield Finding(GOOD, "files", f"all {found.checked} are as they were installed")

@@ -52,7 +52,14 @@ def judge_code(
             yield Finding(GOOD, "GPU code", f"for {gpu} there is machine code in {', '.join(served)}")
         if choosing:
             what = f"{', '.join(choosing)} hold no machine code for {gpu}; they bring it in other forms, or pick other kernels"
-            yield Finding(NOTE, "GPU code", what, proof=".nv_fatbin")
+            yield Finding(
+                NOTE,
+                "GPU code",
+                what,
+                cause="they hold kernels for other GPUs, and compile or load what this one needs when they start",
+                proof=".nv_fatbin",
+                fix="nothing, unless a server says that no kernel is there for its GPU: then 'mirror doctor --log' explains it",
+            )
 
 
 def _judge_project(project: str, binaries: list[Binary], gpu: str, driver: str, release: str) -> Finding:
@@ -84,7 +91,9 @@ def _judge_project(project: str, binaries: list[Binary], gpu: str, driver: str, 
         ),
         cause="the wheel was built for other GPUs, with PTX for those to come",
         proof=proof,
-        fix=f"driver {native}, or a wheel that was built for {gpu}" if too_old else "",
+        fix=f"driver {native}, or a wheel that was built for {gpu}"
+        if too_old
+        else f"nothing; a wheel that was built for {gpu} starts sooner",
         row="48",
     )
 

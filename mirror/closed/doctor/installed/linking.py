@@ -169,6 +169,7 @@ def judge_missing(scan: Scan, owner_of: Mapping[Path, str], libraries: Libraries
             + (" ..." if len(optional) > _SHOWN else ""),
             cause=f"parts of {_some(users, owner_of)} that a server may do without",
             proof="DT_NEEDED",
+            fix="nothing, unless a server asks for one of them: 'mirror which' and its name then say which package brings it",
             row="38",
         )
     else:

@@ -222,6 +222,7 @@ def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Fin
             NOTE,
             "FlashInfer",
             f"flashinfer-python {base} is old: it says 'Prebuilt kernels not found, using JIT backend' and compiles",
+            cause="the packages of compiled kernels are for later versions",
             proof="METADATA",
             fix="lock a newer one",
             row="61",

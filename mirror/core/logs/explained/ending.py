@@ -20,10 +20,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from mirror.core.logs.calm import answered, is_request, uncounted
+from mirror.core.logs.calm import answered, failed, is_request, uncounted
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
 from mirror.core.logs.suspects import shown
@@ -51,7 +52,8 @@ _TRACEBACK, _DEEPEST = "Traceback (most recent call last)", 400
 _STOPPING = (
     "[Ss]hut|SHUT|xit|ermin|estroy|lean|[Kk]ill|[Ff]ail|[Ss]top|[Ee]rror|Waiting for (?:app|conn)|Finished|Cancel"
 )
-_LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|Decode batch|Prefill batch|throughput)(?![^\n]{{0,200}}(?:{_STOPPING}))")
+_LIVES = ("INFO", "Decode batch", "Prefill batch", "throughput")
+_LIFE = re.compile(rf"(?:(?<!NCCL )\bINFO\b|{'|'.join(_LIVES[1:])})(?![^\n]{{0,200}}(?:{_STOPPING}))")
 _SIGNS = 4
 """So many lines of a program that goes on, and what was before was survived."""
 
@@ -79,6 +81,7 @@ class Failure:
         process: who says it; empty where the line does not tell.
         is_raised: whether it stands at the end of a traceback.
         announces: whether what failed stands in the lines after it: it ends in a colon, or has its causes told below.
+        is_answer: whether it is a line of an access log: a server's answer that it failed.
     """
 
     line: int
@@ -87,6 +90,7 @@ class Failure:
     process: str
     is_raised: bool = False
     announces: bool = False
+    is_answer: bool = False
 
     @property
     def is_exception(self) -> bool:
@@ -96,6 +100,9 @@ class Failure:
 
 class Ending:
     """Collects failures block by block, and forgets those after which the program went on."""
+
+    WORDS: ClassVar[tuple[str, ...]] = _ALARMS
+    """What is looked for."""
 
     def __init__(self) -> None:
         self._first: list[Failure] = []
@@ -116,11 +123,17 @@ class Ending:
         """The last line that shows that it did what it was asked for; 0 for none."""
         self.stopped = 0
         """The last line that says that one has ended by its own will; 0 for none."""
+        self._failed_answers: dict[bool, Failure] = {}
+        """The last ones to work and to probes, unless it answered better after them."""
 
-    def add(self, block: Block) -> None:
-        """Look through the next block."""
+    def add(self, block: Block, held: Container[str] = WORDS) -> None:
+        """Look through the next block.
+
+        Args:
+            held: those of ``WORDS`` that may stand in it.
+        """
         places: set[int] = set()
-        for alarm in _ALARMS:
+        for alarm in (alarm for alarm in _ALARMS if alarm in held):
             places.update(_places(block.folded, alarm))
         raised = set(_raised(block.folded))
         places.update(raised)
@@ -151,6 +164,7 @@ class Ending:
         """What stands between two failures: signs of life, and answers, after which what failed before was survived."""
         self._signs += _signs(block.folded, start, end)
         at = answered(block.folded, start, end)
+        self._look_for_failed(block, start, end, at)
         if at < 0:
             return
         self.answered = block.line(at)[0]
@@ -158,6 +172,24 @@ class Ending:
             self._before = (self.survived_to, self.failures)
             self.outlived = self.deciding
             self._forget()
+
+    def _look_for_failed(self, block: Block, start: int, end: int, done: int) -> None:
+        """Answers that the server failed: one to work is made good by work that was done, one to a probe by any answer."""
+        for to_probes in (False, True):
+            at = failed(block.folded, start, end, to_probes)
+            done = max(done, answered(block.folded, start, end, True)) if to_probes else done
+            if at >= 0:
+                number, first, last = block.line(at)
+                message = origin(block.folded[first : min(last, first + 2000)]).message
+                told = Failure(number, shown(block.text, at, first, last), message, "", is_answer=True)
+                self._failed_answers[to_probes] = told
+            if done > at and (survived := self._failed_answers.pop(to_probes, None)) and not to_probes:
+                self.outlived = survived
+
+    @property
+    def failed_answer(self) -> Failure | None:
+        """The last answer that the server failed, after which it answered no better; None for none."""
+        return max(self._failed_answers.values(), key=lambda one: one.line, default=None)
 
     def _forget(self) -> None:
         self.survived_to = max((one.line for one in self.failures), default=self.survived_to)
@@ -212,7 +244,8 @@ class Ending:
         failure."""
         telling = [one for one in self.failures if not one.announces]
         exceptions = [one for one in telling if one.is_exception and len(one.message.partition(":")[2].strip()) > 1]
-        return next(iter((*exceptions, *telling, *self.failures)), self._consequence or self.last)
+        otherwise = self._consequence or self.failed_answer or self.last
+        return next(iter((*exceptions, *telling, *self.failures)), otherwise)
 
 
 def _places(text: str, alarm: str) -> list[int]:
@@ -323,8 +356,9 @@ _FRAMES, _FRAME_LINES = 1000, 4
 
 def _signs(text: str, start: int, end: int) -> int:
     count = 0
-    for _ in _LIFE.finditer(text, start, end):
-        count += 1
-        if count >= _SIGNS:
-            break
+    for words in _LIVES:
+        at = text.find(words, start, end)
+        while at >= 0 and count < _SIGNS:
+            count += _LIFE.match(text, at, end) is not None
+            at = text.find(words, at + len(words), end)
     return count

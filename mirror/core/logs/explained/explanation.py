@@ -26,6 +26,15 @@ _SEND = (
     "the first of these lines on; a compiler's words are known here in English only (export LC_ALL=C)"
 )
 
+_EMPTY = Finding(
+    NOTE,
+    "log",
+    "the log is empty (0 bytes)",
+    cause="the program has not said anything, or says it elsewhere: on its standard error, or to a journal",
+    proof="wc -c",
+    fix="start it with '> server.log 2>&1', or ask the collector (journalctl, kubectl logs --previous), and give that log",
+)
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -91,7 +100,7 @@ class Explanation:
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
         if not self.lines:
-            return (Finding(NOTE, "log", "the log is empty (0 bytes)"),)
+            return (_EMPTY,)
         if self.is_well:
             return (self._well(), *(sighting.told for sighting in self.survived))
         causes = tuple(sighting.told for sighting in self.sightings) or (self.general or self._unknown(),)
@@ -125,6 +134,10 @@ class Explanation:
         else:
             what = f"the log ({self.lines} lines) has no words that are known here, and none that look like an error"
         why = "the cause is not one of CUDA.md E, or it was written to another log"
+        if self.deciding and self.deciding.is_answer:
+            answer = f"a server answered that it failed (line {self.deciding.line})"
+            what = f"{answer}, and the log ({self.lines} lines) says nowhere why"
+            why = "what it raised was written to another log (its standard error), or its log level leaves it out"
         return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,8 +4,9 @@ It holds the search and the order. ``mirror.core.logs.symptoms`` holds the sympt
 ``mirror.core.logs.logtext`` reads the log.
 
 Rules:
-(1) a log is read once and never held; each fragment is looked for in a whole block at a time, a pattern only where its
-    fragment stands, and only so often in a line: time grows with the log's size and with nothing else;
+(1) a log is read once and never held; a fragment is looked for in a whole block at a time, and only in one whose words allow
+    it (``mirror.core.logs.vocabulary``), a pattern only where its fragment stands, and only so often in a line: time grows
+    with the log's size and with nothing else;
 (2) a symptom that is seen a thousand times is one finding, with its first line and the number of lines;
 (3) what explains others comes first; words that are never a cause come last, and alone they are called what they are;
 (4) what a program survived, by its own word or because it went on, is told as that and never as the cause
@@ -24,7 +25,7 @@ Example::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
@@ -39,6 +40,7 @@ from mirror.core.logs.rules import judge
 from mirror.core.logs.suspects import Suspect, Suspects, shape, shown
 from mirror.core.logs.symptom import Context, Symptom, package_of
 from mirror.core.logs.symptoms import CONSEQUENCES, SYMPTOMS
+from mirror.core.logs.vocabulary import Vocabulary
 
 _AHEAD, _BACK = 600, 400
 """Characters around a fragment in which a pattern is looked for."""
@@ -82,11 +84,13 @@ def meaning(text: str) -> str:
 
 def _explain(found: Iterable[Block], context: Context) -> Explanation:
     search, tally, suspects, ending, last = _Search(), _Tally(context), Suspects(), Ending(), 0
+    vocabulary = Vocabulary((*_rules(), *Suspects.WORDS, *Ending.WORDS))
     for block in found:
+        held = vocabulary.held(block.folded)
         tally.learn(block)
-        tally.add(search.hits(block))
-        suspects.add(block)
-        ending.add(block)
+        tally.add(search.hits(block, held))
+        suspects.add(block, held)
+        ending.add(block, held)
         last = block.last_line
     sightings, consequences = tally.result(ending)
     causes = tuple(one for one in sightings if not one.is_survived)
@@ -94,7 +98,8 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
     if survived and not causes and not ending.failures and ending.answered <= ending.survived_to:
         causes, survived = tuple(replace(one, is_survived=False) for one in survived), ()
     general = None if causes else _general(ending)
-    life = None if ending.all_failures else (ending.started or ending.answered, ending.stopped)
+    is_alive = not ending.all_failures and ending.failed_answer is None
+    life = (ending.started or ending.answered, ending.stopped) if is_alive else None
     found_out = Explanation(causes, consequences, (), last, general, survived, ending.deciding, life)
     if causes or general:
         return found_out
@@ -109,7 +114,9 @@ def _outlived(failure: Failure, answered: int) -> Sighting:
     """A failure after which a server answered, and of which no row speaks."""
     why = "a request or a part of the start failed, and the server went on"
     proof = f"line {failure.line}: {failure.text}\nline {answered}: it answered what it was asked for"
-    return Sighting(Finding(PROBLEM, "log", failure.text, why, proof), failure.line, failure.text, 1, is_survived=True)
+    fix = "nothing, where nobody missed an answer; else ask for the same again, and look at the lines before this one"
+    finding = Finding(PROBLEM, "log", failure.text, why, proof, fix)
+    return Sighting(finding, failure.line, failure.text, 1, is_survived=True)
 
 
 def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:
@@ -241,9 +248,9 @@ class _Search:
         self._asked: dict[str, int] = {}
         self._answer: dict[str, dict[str, str] | None] = {}
 
-    def hits(self, block: Block) -> Iterator[_Hit]:
+    def hits(self, block: Block, held: Container[str]) -> Iterator[_Hit]:
         for fragment, rules in _rules().items():
-            at = block.folded.find(fragment)
+            at = block.folded.find(fragment) if fragment in held else -1
             while at >= 0:
                 number, start, end = block.line(at)
                 wanted = rules

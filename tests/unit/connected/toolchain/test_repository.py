@@ -21,7 +21,6 @@ from mirror.connected.toolchain.repository import (
     open_repository,
     repository_url,
 )
-from mirror.core.errors import Interrupted
 from mirror.core.signatures.fingerprints import grouped
 from tests.support.index import LoopbackServer
 from tests.support.repos import Rpm, Vendor, primary_of, resign, toolkit, write_repository
@@ -150,9 +149,9 @@ def test_a_directory_without_repodata_is_named(tmp_path: Path, vendor: Vendor, r
 
 def test_an_interrupt_stays_one(repo: Path, vendor: Vendor) -> None:
     def interrupted(url: str, max_bytes: int) -> bytes:
-        raise Interrupted
+        raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         open_repository(str(repo), [vendor.fingerprint], interrupted)
 
 

@@ -106,5 +106,16 @@ def test_switches_that_change_what_a_stack_does_are_notes() -> None:
     assert [(finding.level, finding.row) for finding in found.values()] == [(NOTE, "56")]
 
 
+def test_the_hosts_own_nvcc_is_a_note_with_its_reason_and_the_next_step(tmp_path: Path) -> None:
+    nvcc = tmp_path / "bin/nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text(NVCC)
+    nvcc.chmod(0o755)
+    found = told({"PATH": str(nvcc.parent)}, None)["nvcc"]
+    assert (found.level, found.what) == (NOTE, f"PATH finds {nvcc}")
+    assert found.cause == "a toolkit is installed on this host; no toolkit of a stack is in use here"
+    assert found.fix.startswith("nothing: a stack's env.sh puts its own first.")
+
+
 def test_judges_this_shell_without_an_exception(stack: Stack) -> None:
     assert all(finding.what for finding in judge_shell(os.environ, stack.environment()))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -287,6 +288,56 @@ def _seconds(line: str) -> float:
     return time.process_time() - began
 
 
+CALM_LOG = (
+    "(APIServer pid=7) INFO 11-28 08:{0:02}:01 [loggers.py:259] Engine 000: Avg prompt throughput: {0}.5 tokens/s\n"
+    '(APIServer pid=7) INFO:     127.0.0.1:{0} - "POST /v1/completions?{0} HTTP/1.1" 200 OK\n'
+)
+TRACEBACKS = """\
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930] Traceback (most recent call last):
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930]   File "/venv/vllm/engine/core.py", line {0}, in run_engine_core
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930]     engine_core = EngineCoreProc(*args, engine_index={0})
+(EngineCore pid={0}) ERROR 11-28 08:54:00 [core.py:930] RuntimeError: nobody has seen number {0}
+"""
+
+
+@pytest.mark.parametrize("lines", [CALM_LOG, "\x1b[32m" + CALM_LOG.replace("\n", "\r\n"), TRACEBACKS])
+def test_what_a_block_costs_is_a_few_passes_and_not_one_for_each_text(lines: str) -> None:
+    """Counted and not timed, for the blocks that a longer log has more: its first lines are dearer, being new."""
+    texts = {fragment for symptom in SYMPTOMS for fragment in symptom.fragments}
+    assert len(texts) > 100
+    short, long = ("".join(map(lines.format, range(count))) for count in (2_000, 8_000))
+    calls, searched = _work(long)
+    calls_before, searched_before = _work(short)
+    passes = (searched - searched_before) / (len(long) - len(short))
+    assert lines is TRACEBACKS or passes < len(texts)
+    blocks_more = (len(long) - len(short)) / BLOCK
+    assert calls["decode"] - calls_before["decode"] < 2 * blocks_more, "no line is taken apart by itself"
+    assert calls["finditer"] - calls_before["finditer"] < 2 * blocks_more, (
+        "no pattern goes through what lies between errors"
+    )
+
+
+def _work(log: str) -> tuple[Counter[str], int]:
+    """How often each function of C is called while a log is explained, and in how many characters a text is looked for."""
+    calls: Counter[str] = Counter()
+    searched, data = 0, io.BytesIO(log.encode())
+
+    def count(_: object, event: str, arg: object) -> None:
+        nonlocal searched
+        name, owner = getattr(arg, "__name__", ""), getattr(arg, "__self__", None)
+        if event == "c_call":
+            calls[name] += 1
+            searched += len(owner) if name == "find" and isinstance(owner, str) else 0
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        explain_stream(data)
+    finally:
+        sys.setprofile(before)
+    return calls, searched
+
+
 @pytest.mark.parametrize("wide", ["/" * 400, "a/" * 300, "'" * 500, "(" * 500, "-L/x" * 200, "_Z" * 300, "9" * 600])
 def test_patterns_meet_text_that_nearly_matches(wide: str) -> None:
     began = time.process_time()
@@ -407,6 +458,8 @@ PARTS = (
     b'{"MESSAGE": "one"}\n',
     b"a progress bar\r 10%\r 20%\n",
     b"ends as on Windows\r\n",
+    b"and twice\r\r\n\r\n",
+    b"\x1b[31mred\r\x1b[0m\r\n",
     "\u2018quoted\u2019 \u2026 ".encode() + b"\xff\xe2\x82\n",
     b"x" * (PIECE + 7) + b"\n",
     b"calm line of a server that works\n" * 9000,
@@ -543,7 +596,65 @@ def test_who_says_that_another_one_listens_is_no_server() -> None:
 
 def test_of_an_empty_log_only_that_is_said() -> None:
     (found,) = explain([]).findings
-    assert (found.what, found.cause, found.proof, found.fix) == ("the log is empty (0 bytes)", "", "", "")
+    assert found.what == "the log is empty (0 bytes)"
+    assert "2>&1" in found.fix
+
+
+UP = "(APIServer pid=7) INFO:     Application startup complete.\n"
+GUNICORN_UP = "[2026-11-29 10:00:00 +0000] [7] [INFO] Listening at: http://0.0.0.0:8000 (7)\n"
+DOWN = "(APIServer pid=7) INFO:     Application shutdown complete.\n"
+
+
+def said(status: str, path: str = "/v1/completions") -> str:
+    return f'(APIServer pid=7) INFO:     127.0.0.1:1 - "POST {path} HTTP/1.1" {status}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (UP + said("500 Internal Server Error"), 2),
+        (UP + said("503") + DOWN, 2),
+        (UP + ANSWER + said("502 Bad Gateway"), 3),
+        (UP + said("500 Internal Server Error") + PROBE + PROBE, 2),
+        (UP + ANSWER + CALM_LOG.format(1).partition("\n")[0] + "\n" + said("500 Internal Server Error") + PROBE, 4),
+        (UP + said("503 Service Unavailable", "/health"), 2),
+        (
+            GUNICORN_UP
+            + '127.0.0.1 - - [29/Nov/2026:10:00:00 +0000] "POST /v1/chat/completions HTTP/1.1" 500 141 "-" "x"\n',
+            2,
+        ),
+        (GUNICORN_UP + '127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /answer?to=7 HTTP/1.0" 504 -\n', 2),
+    ],
+)
+def test_a_server_whose_last_answer_was_that_it_failed_is_not_called_good(text: str, line: int) -> None:
+    explanation = explain(text.splitlines())
+    first = explanation.findings[0]
+    assert (first.level, first.certainty) == ("warning", "unknown")
+    count = text.count("\n")
+    assert first.what == f"a server answered that it failed (line {line}), and the log ({count} lines) says nowhere why"
+    assert first.proof.startswith(f"line {line} decided: ")
+    assert "HTTP/1." in explanation.error
+
+
+def test_answers_that_failed_before_it_answered_better_are_told_as_survived() -> None:
+    text = UP + said("503 Service Unavailable", "/health") + said("500 Internal Server Error") + ANSWER
+    well, survived = explain(text.splitlines()).findings
+    assert (well.level, well.what) == ("good", "the server answered (line 1); it went on after what failed")
+    assert survived.what.startswith("survived: ") and '" 500 Internal Server Error' in survived.what
+    assert "line 3: " in survived.proof and "line 4: it answered" in survived.proof
+    far = UP + said("500 Internal Server Error") + CALM_LOG.format(1) * 9000 + ANSWER
+    assert [one.level for one in explain(far.splitlines()).findings] == ["good", "note"]
+
+
+def test_a_probe_that_failed_while_a_server_started_says_nothing() -> None:
+    text = said("503 Service Unavailable", "/health") + UP + PROBE
+    assert [one.level for one in explain(text.splitlines()).findings] == ["good"]
+
+
+def test_what_a_request_failed_of_is_told_before_its_answer() -> None:
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in f\n    g()\nStrangeError: the moon\n'
+    text = UP + said("500 Internal Server Error") + "ERROR:    Exception in ASGI application\n" + raised
+    assert "decided: StrangeError: the moon" in explain(text.splitlines()).findings[0].proof
 
 
 def test_a_server_that_answered_and_then_failed_is_said_to() -> None:
