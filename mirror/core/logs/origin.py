@@ -59,6 +59,8 @@ _PREFIXES = tuple(
         r"[\w.-]+:\d+:\d+ \[(?:\d+|N/A)\] (?:\S+:\d+ )?NCCL (?P<nccl>INFO|WARN|ERROR) ?",
     )
 )
+_ANY = re.compile("|".join(f"({re.sub('[?]P<[a-z]+>', '?:', prefix.pattern)})" for prefix in _PREFIXES))
+"""Which prefix it is, asked in one go: ``lastindex`` is its number, for no other group is left."""
 
 
 class Origin(NamedTuple):
@@ -79,18 +81,15 @@ def origin(line: str) -> Origin:
     """Take a line apart."""
     process, level, at = "", "", 0
     for _ in range(_MOST):
-        for prefix in _PREFIXES:
-            found = prefix.match(line, at)
-            if found is None or found.end() == at:
-                continue
-            groups = found.groupdict()
-            process = (groups.get("process") or "").strip() or process
-            level = _CALM.get(groups.get("level") or "", "ERROR" if groups.get("level") else "") or level
-            if groups.get("nccl"):
-                # NCCL's own word for what it dies of is WARN.
-                level = "INFO" if groups["nccl"] == "INFO" else "ERROR"
-            at = found.end()
+        which = _ANY.match(line, at)
+        found = _PREFIXES[(which.lastindex or 0) - 1].match(line, at) if which else None
+        if found is None:
             break
-        else:
-            break
+        groups = found.groupdict()
+        process = (groups.get("process") or "").strip() or process
+        level = _CALM.get(groups.get("level") or "", "ERROR" if groups.get("level") else "") or level
+        if groups.get("nccl"):
+            # NCCL's own word for what it dies of is WARN.
+            level = "INFO" if groups["nccl"] == "INFO" else "ERROR"
+        at = found.end()
     return Origin(process, level or "ERROR", line[at:])

@@ -309,25 +309,27 @@ class _Tally:
             holds = hit.symptom.holds
             if holds is None or holds(self._context, hit.groups):
                 lines.setdefault(hit.line, []).append(hit)
+        noted: dict[tuple[str, str], list[_Hit]] = {}
         for number in sorted(lines):
             better = {row for hit in lines[number] for row in hit.symptom.over}
             for hit in lines[number]:
                 if hit.symptom.row not in better:
-                    self._note(hit)
+                    noted.setdefault(self._note(hit), []).append(hit)
+        for key, found in noted.items():  # the last grave one counts, and is soon found from the end
+            self._gravest[key] = next((hit.line for hit in reversed(found) if hit.is_grave), self._gravest.get(key, 0))
 
-    def _note(self, hit: _Hit) -> None:
+    def _note(self, hit: _Hit) -> tuple[str, str]:
+        """Count a hit; what it is counted as."""
         # Two libraries that are missing are two RPMs to add, and so two findings; two headers of one RPM are one.
         symptom = hit.symptom
         package = package_of(symptom.missing(hit.groups), _ANY_RELEASE) if symptom.names_rpm else ""
         key = (symptom.row or symptom.what, package)
-        if self._last.get(key) == hit.line:
-            return
-        if key not in self._first:
-            self._first[key] = hit.shown()
-        if hit.is_grave:
-            self._gravest[key] = hit.line
-        self._last[key] = hit.line
-        self._count[key] = self._count.get(key, 0) + 1
+        if self._last.get(key) != hit.line:
+            if key not in self._first:
+                self._first[key] = hit.shown()
+            self._last[key] = hit.line
+            self._count[key] = self._count.get(key, 0) + 1
+        return key
 
     def result(self, ending: Ending) -> tuple[tuple[Sighting, ...], tuple[Sighting, ...]]:
         """Sightings of rows, first cause first, and of consequences."""
