@@ -122,9 +122,11 @@ def _reader(kind: str, document: Path, question: Path) -> Iterator[subprocess.Po
         timer.start()
         yield process
         timer.cancel()
+        timer.join()
     finally:
         if process is not None:
             timer.cancel()
+            timer.join()
             process.kill()
             process.wait()
             assert process.stdout is not None
