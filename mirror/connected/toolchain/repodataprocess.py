@@ -122,7 +122,6 @@ def _reader(kind: str, document: Path, question: Path) -> Iterator[subprocess.Po
         timer.start()
         yield process
         timer.cancel()
-        timer.join()
     finally:
         if process is not None:
             timer.cancel()
