@@ -87,7 +87,7 @@ def held(arch: str, flags: Collection[str]) -> tuple[str, ...]:
 def read_flags(proc: Path = Path("/proc")) -> frozenset[str] | None:
     """What this machine's first processor lists; None when that cannot be read."""
     try:
-        lines = (proc / "cpuinfo").read_text("ascii", "replace").splitlines()
+        lines = (proc / "cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
     for line in lines:

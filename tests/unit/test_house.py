@@ -456,3 +456,10 @@ def test_no_handler_that_goes_on_catches_more_than_failures(path: Path) -> None:
         names = {ast.unparse(one).rpartition(".")[2] for one in getattr(caught, "elts", [caught]) if one}
         if goes_on and str(path.relative_to(HOUSE)) not in ANSWER_STOPS:
             assert caught is not None and not names & _STOPS, f"{path}:{node.lineno} keeps an interruption"
+
+
+def test_text_is_read_and_written_by_a_codec_that_is_there_from_the_start() -> None:
+    """Python imports any but UTF-8 at its first use, and an error of the disk is then an encoding that nobody knows."""
+    other = re.compile(r"(?:read_text|write_text|open)\([^\n]*[\"'](?:us-)?(?:ascii|latin-?1|cp\d+)[\"']")
+    assert [(path.name, found[0]) for path in MODULES if (found := other.search(path.read_text()))] == []
+    assert other.search('place.read_text("ascii", "replace")')

@@ -151,7 +151,7 @@ def _compat(libraries: Libraries, variables: Mapping[str, str]) -> str:
 
 def _fips(proc: Path, found: _Finding) -> Optional[bool]:
     try:
-        return (proc / "sys/crypto/fips_enabled").read_text("ascii", "replace").strip() == "1"
+        return (proc / "sys/crypto/fips_enabled").read_text("utf-8", "replace").strip() == "1"
     except OSError as exc:
         found.no("fips", f"/proc/sys/crypto/fips_enabled: {exc.strerror}")
         return None

@@ -292,7 +292,7 @@ def _manifest_bytes(generation: Generation) -> bytes:
     try:
         with generation.manifest.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-        promised = generation.complete.read_text("ascii", "replace").strip()
+        promised = generation.complete.read_text("utf-8", "replace").strip()
     except FileNotFoundError as exc:
         raise GenerationDamaged(str(generation.path), f"it has no {Path(exc.filename).name}") from exc
     except OSError as exc:

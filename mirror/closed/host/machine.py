@@ -108,7 +108,7 @@ def _glibc() -> tuple[int, int] | None:
 def _driver(proc: Path) -> str:
     # nvidia-smi would start the driver and may hang on a sick GPU; the kernel module's own file cannot.
     try:
-        text = (proc / "driver/nvidia/version").read_text("ascii", "replace")
+        text = (proc / "driver/nvidia/version").read_text("utf-8", "replace")
     except OSError:
         return ""
     match = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text)

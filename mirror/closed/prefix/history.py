@@ -370,7 +370,7 @@ def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]
 
 
 def _event(action: str, at: int, generation: Generation, reason: str = "") -> Event:
-    digest = sha256_hex(generation.complete.read_text("ascii").strip())
+    digest = sha256_hex(generation.complete.read_text("utf-8").strip())
     try:
         signers = read_receipt(generation).signers
     except MirrorError:

@@ -138,13 +138,13 @@ class Venv:
         if not self.last:
             return [self.requirements]
         groups: dict[str, list[str]] = {"": [], **{name: [] for name in self.last}}
-        for line in self.requirements.read_text(encoding="ascii").splitlines(keepends=True):
+        for line in self.requirements.read_text(encoding="utf-8").splitlines(keepends=True):
             name = line.partition("==")[0]
             groups[name if name in self.last else ""].append(line)
         files = []
         for number, lines in enumerate(filter(None, groups.values())):
             files.append(self.work / f"install-{number}.txt")
-            files[-1].write_text("".join(lines), encoding="ascii")
+            files[-1].write_text("".join(lines), encoding="utf-8")
         return files
 
 

@@ -57,7 +57,7 @@ def enter_namespace() -> None:
     _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET), "unshare")
     # user_namespaces(7): without "deny" an ordinary user may not write gid_map. We stay who we were.
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as stream:
+        with open(f"/proc/self/{name}", "w", encoding="utf-8") as stream:
             stream.write(text)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         flags = struct.unpack("16xh", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sh", b"lo", 0)))[0]

@@ -116,8 +116,8 @@ def compiles_extensions(scratch: Path, compiler: str) -> None:
     if not compiler:
         raise Untried("this machine has no C compiler (gcc, clang or cc)")
     plain, source, module = (scratch / name for name in ("plain.c", "trial.c", "trial.so"))
-    plain.write_text("#include <limits.h>\nint answer(void) { return INT_MAX; }\n", "ascii")
-    source.write_text(EXTENSION, "ascii")
+    plain.write_text("#include <limits.h>\nint answer(void) { return INT_MAX; }\n", "utf-8")
+    source.write_text(EXTENSION, "utf-8")
     try:
         _said([compiler, "-shared", "-fPIC", str(plain), "-o", str(module)])
     except RuntimeError as exc:

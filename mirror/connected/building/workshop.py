@@ -80,7 +80,7 @@ class Workshop:
             name, version, _, _ = read_wheel_name(wheel.name)
             lines.append(f"{name}=={version} --hash=sha256:{file_sha256(wheel)}\n")
         listed = self.path / "requirements.txt"
-        listed.write_text("".join(lines), encoding="ascii")
+        listed.write_text("".join(lines), encoding="utf-8")
         made = self._uv(log, "venv", "--no-project", "--python", str(python), str(self.path / "env"))
         if not made or not lines:
             return made

@@ -87,7 +87,7 @@ def installer_bytes() -> bytes:
 
 def _tomli() -> dict[str, bytes]:
     """The pinned files of tomli, and its licence."""
-    lines = (files("mirror.connected") / "tomli.txt").read_text(encoding="ascii").splitlines()
+    lines = (files("mirror.connected") / "tomli.txt").read_text(encoding="utf-8").splitlines()
     found = {}
     for digest, name in (line.split("  ") for line in lines if not line.startswith("#")):
         try:

@@ -183,7 +183,7 @@ def _process(path: Path, proc: Path) -> str:
     """The process that holds a lock, of those that this one can see."""
     with contextlib.suppress(OSError):
         wanted = path.stat().st_ino
-        for line in (proc / "locks").read_text("ascii", "replace").splitlines():
+        for line in (proc / "locks").read_text("utf-8", "replace").splitlines():
             fields = line.split()  # 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
             if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] == str(wanted):
                 name = ""
