@@ -114,7 +114,7 @@ def choose(stack: Stack, project: ProjectName, version: str, files: Sequence[Ind
 def choose_versions(
     versions: Iterable[tuple[ProjectName, str]], stack: Stack, index: Index, progress: Progress = SILENT
 ) -> dict[ProjectName, IndexFile]:
-    """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen.
+    """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen of an index.
 
     Raises:
         NoWheelForTarget, Withdrawn: with every such version. And as ``Index.versions``.
@@ -125,7 +125,7 @@ def choose_versions(
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
         files = list(index.files(project, version))
-        if until is not None:
+        if until is not None and not stack.archive_of(project):
             files = [file for file in files if file.upload_time is not None and file.upload_time < until]
         found[project] = choose(stack, project, version, files)
     chosen = _found(found, stack)
