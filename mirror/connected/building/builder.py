@@ -147,7 +147,8 @@ class _Build:
                 home = request.toolkit.home if request.toolkit else None
                 variables = self.room.environment(request.target, home, source.epoch, request.job_gib)
                 variables.update({SCM_VERSION: request.version} if request.own else {})
-                wheel = self.hooks(project, {**variables, **cache, **named, **request.environment}, stream)
+                variables.update({**cache, **named, **request.environment})
+                wheel = self.hooks(project, self.room.unplaced(variables, home), stream)
                 self.outcome = judged(wheel, request, self.room)
             finally:
                 self.keep_log()
