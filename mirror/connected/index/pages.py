@@ -209,11 +209,13 @@ class Index:
     def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
         """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
         new = [one for one in dict.fromkeys(wanted) if (one[0], spelt(one[1])) not in self._files]
+        new = [one for one in new if one[0] not in self._archives]
         self._at_once(lambda one: self.files(*one), new, progress)
 
     def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
         """Ask for many pages at once; ``versions`` then answers from memory. Raises as ``versions``."""
-        self._at_once(self.versions, [one for one in dict.fromkeys(projects) if one not in self._pages], progress)
+        new = [one for one in dict.fromkeys(projects) if one not in self._pages and one not in self._archives]
+        self._at_once(self.versions, new, progress)
 
     def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
         if not wanted:
