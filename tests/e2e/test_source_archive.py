@@ -207,6 +207,11 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
         "[project] of its pyproject.toml names its dependencies: leave out those in [build.left-pad.archive]",
     ),
     ({"setup.py": "", "passwd": None}, "", "'top/passwd' is a link out of the archive, to '../../etc/passwd'"),
+    (
+        {"pyproject.toml": PROJECT},
+        'directory = "python/pad"',
+        "there is no python/pad in its top directory, but pyproject.toml: directory in [build.left-pad.archive] names",
+    ),
     ({"pyproject.toml": "[project"}, "", "its description cannot be read: "),
     ({"pyproject.toml": PROJECT + 'requires-python = "three"\n'}, "", "its description cannot be read: "),
 ]
@@ -221,4 +226,8 @@ def test_an_archive_that_is_not_the_projects_is_named_with_what_to_write(
         error = typed(capsys, "lock", forge.stack, code=7)["error"]
         assert error["ref"] == "invalid-source", error
         assert error["message"].startswith(f"c{number}.tar.gz: ") and problem in error["message"]
+    url, digest = forge.pack("extra.tar.gz", {"pyproject.toml": PROJECT})
+    forge.write(f'url = "{url}"\nsha256 = "{digest}"\n', requirement="left-pad[gpu]==2.0")
+    error = typed(capsys, "lock", forge.stack, code=7)["error"]
+    assert "it does not say what its extra 'gpu' needs: ask for that itself, in requirements" in error["message"]
     assert not forge.stack.with_suffix(".txt").exists()

@@ -40,8 +40,8 @@ _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _BUILT_IN, _CUDA_IN = "/build", "/cuda"
 """What compiled files call the directory that they were built in, and the toolkit's."""
 
-_UNWRITABLE = re.compile(r"[^\w/.+=@:~-]", re.ASCII)
-"""What a list of compiler flags in a variable, or nvcc's own list with commas, takes apart or for something else."""
+_UNWRITABLE = re.compile(r"[^\w/.+@:~-]", re.ASCII)
+"""What a list of compiler flags in a variable, nvcc's own with commas, or the flag takes apart or for something else."""
 
 _RANDOM_NAME = re.compile(r"((?:<build>/tmp|<tmp>)/|\.tmp-)[\w-]+")
 """Names of temporary files: the compiler's, the hooks', and setuptools' own directory for the wheel."""
@@ -136,7 +136,7 @@ class Workshop:
         header, debug information): after a project's own, whoever sets them."""
         places = {self.path: _BUILT_IN, **({cuda_home.absolute(): _CUDA_IN} if cuda_home else {})}
         flags = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
-        if any(_UNWRITABLE.search(flag) for flag in flags):
+        if any(_UNWRITABLE.search(str(place)) for place in places):
             flags = []  # none can hold such a path; what names it in the wheel is told
         # nvcc names its intermediate files after its process, and the name gets into the object; after the object, so.
         for_nvcc = ["-objtemp", *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []

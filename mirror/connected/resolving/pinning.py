@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mirror.connected.fetching.download import Download
@@ -50,7 +51,7 @@ from mirror.connected.resolving.resolver import (
     resolve,
 )
 from mirror.connected.sdists.archive import read_source_archive
-from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist, read_wheel
+from mirror.connected.sdists.sdist import InvalidSdist, InvalidSource, Sdist, read_sdist, read_wheel
 from mirror.connected.stack.file import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
@@ -110,9 +111,16 @@ class Pinning:
 
     def _read(self, path: Path, project: ProjectName, file: IndexFile) -> Sdist:
         own = self.stack.archive_of(project)
-        return (
-            read_source_archive(path, project, file.version, own) if own else _checked(read_sdist(path), project, file)
-        )
+        if own is None:
+            return _checked(read_sdist(path), project, file)
+        said = read_source_archive(path, project, file.version, own)
+        asked = {extra for one in self.stack.requirements if project_name(one.name) == project for extra in one.extras}
+        if unknown := sorted(
+            {canonicalize_name(one) for one in asked} - {canonicalize_name(one) for one in said.extras}
+        ):
+            problem = f"it does not say what its extra {unknown[0]!r} needs: ask for that itself, in requirements"
+            raise InvalidSource(path.name, problem)
+        return said
 
     def python(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
         """Pin what is to be installed.

@@ -74,21 +74,24 @@ class _Found:
         place: that directory, as ``NAME.toml`` names it; empty for the top.
         texts: of its documents.
         names: of everything in it.
+        tops: of everything in the archive's top directory.
     """
 
     filename: str
     place: str
     texts: dict[str, bytes] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    tops: set[str] = field(default_factory=set)
 
     def described(self, project: ProjectName, version: str, stated: tuple[Requirement, ...] | None) -> Sdist:
         """Raises InvalidSource; ``ValueError`` and packaging's own for what cannot be read."""
         pyproject = self.texts.get("pyproject.toml")
         if pyproject is None and "setup.py" not in self.names:
-            there = ", ".join(sorted(self.names)[:_SHOWN]) or "nothing"
+            there = ", ".join(sorted(self.names or self.tops)[:_SHOWN]) or "nothing"
+            where = (self.place if self.names else "") or "its top directory"
+            what = f"no {self.place}" if self.place and not self.names else "no pyproject.toml and no setup.py"
             self.refuse(
-                f"there is no pyproject.toml and no setup.py in {self.place or 'its top directory'}, but {there}: directory "
-                f"in [build.{project}.archive] names the one that has them"
+                f"there is {what} in {where}, but {there}: directory in [build.{project}.archive] names the one that has them"
             )
         needs = build_requires(pyproject)
         if "PKG-INFO" in self.texts:
@@ -150,6 +153,7 @@ def _look(path: Path, own: OwnSource) -> _Found:
     with opened(path, is_sdist=False) as tar:
         for member in tar:
             whole = member.path if own.tree.strip else posixpath.join(str(tar.top), member.path)
+            found.tops.update([whole.split("/")[0]] if whole else [])
             if place and not whole.startswith(f"{place}/"):
                 continue
             name = whole[len(place) + 1 :] if place else whole

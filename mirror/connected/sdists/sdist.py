@@ -108,7 +108,7 @@ class InvalidSource(MirrorError):
 
     ref = "invalid-source"
     exit_code = FAMILIES["bundle"]
-    hint = "It has the pinned digest, so that is what it is: pin another archive in [build.NAME]."
+    hint = "It has the pinned digest, so that is what it is: correct what [build.NAME] says of it, or pin another."
     message = "{filename}: {problem}"
 
     filename: str
