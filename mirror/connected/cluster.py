@@ -190,7 +190,7 @@ def _files(locks: Locks) -> dict[str, bytes]:
     for project, settings in locks.stack.settings.items() if locks.stack else ():
         for written, _ in settings.patches:
             files[written] = files.pop(patch_name(project, written))
-        for archive in (one for tree in settings.sources for one in tree.archives() if one.source != one.url):
+        for archive in (one for one in settings.archives() if one.source != one.url):
             path = locks.path.parent / archive.source
             try:
                 files[archive.source] = path.read_bytes()

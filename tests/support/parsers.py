@@ -44,8 +44,11 @@ from mirror.connected.models.modellock import ModelLock
 from mirror.connected.packing.meta import rpms_json
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.requirements import parse_lock
+from mirror.connected.sdists.archive import read_source_archive
 from mirror.connected.sdists.sdist import read_sdist
 from mirror.connected.signing.keyfile import read_key
+from mirror.connected.stack.buildsettings import Archive as PinnedArchive
+from mirror.connected.stack.buildsettings import OwnSource, SourceTree
 from mirror.connected.stack.stack import read_target
 from mirror.connected.toolchain.hermeto import read_rpms_lock
 from mirror.connected.toolchain.redistlock import RedistLock
@@ -74,6 +77,7 @@ from mirror.core.bundle.volumes.index import VolumeIndex
 from mirror.core.errors import MirrorError
 from mirror.core.fields import strict_json
 from mirror.core.logs.explained.log import explain_stream
+from mirror.core.names import Sha256Hex, project_name
 from mirror.core.policy.document import Policy
 from mirror.core.policy.spdx import is_allowed
 from mirror.core.signatures import openpgp, sshsig
@@ -313,6 +317,25 @@ def _in_file(name: str, read: Callable[[Path], object]) -> Parse:
             read(path)
 
     return parse
+
+
+def _source_archive(path: Path) -> None:
+    own = OwnSource(SourceTree(PinnedArchive("c.tar.gz", path.as_uri(), Sha256Hex("0" * 64)), "", ""))
+    read_source_archive(path, project_name("a"), "1.0", own)
+
+
+def _source_archives() -> Iterable[bytes]:
+    """Uncompressed, so that what is altered is the documents."""
+    said = (
+        b'[project]\nname = "a"\nversion = "1.0"\ndependencies = ["b>=1"]\n[project.optional-dependencies]\nc = ["d"]\n'
+    )
+    for name, data in (("pyproject.toml", said), ("setup.py", b"")):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            member = tarfile.TarInfo(f"a-0123/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        yield buffer.getvalue()
 
 
 def _bundle(path: Path) -> None:
@@ -609,6 +632,7 @@ PARSERS: dict[str, Parser] = {
         Parser("host-status", lambda data: compare([parse_host_status(data, "n1")]), _json(
             {"format": "mirror-status/1", "stacks": [{"prefix": "/p", "current": "1-a", "generations": [{"id": "1-a"}]}]})),
         Parser("sdist", _in_file("a-1.0.tar.gz", read_sdist), _in_directory(lambda path: make_sdist(path, "a", "1.0"))),
+        Parser("source-archive", _in_file("c.tar.gz", _source_archive), _source_archives),
         Parser("key-file", _in_file("k", read_key), _key_seeds),
         Parser("doctor-log", lambda data: explain_stream(io.BytesIO(data)), _logs),
     )

@@ -44,8 +44,9 @@ from mirror.connected.building.workshop import Workshop
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.standards import read_requirement, read_version, read_wheel_name
+from mirror.connected.sdists.archive import read_source_archive
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
-from mirror.connected.sdists.source import unpack_sdist
+from mirror.connected.sdists.source import Source, unpack_sdist
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     import build
 
 
+SCM_VERSION = "SETUPTOOLS_SCM_PRETEND_VERSION"
+"""What setuptools-scm and hatch-vcs go by where there is no git to ask, as in an archive."""
+
+
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
     """Build a wheel, or take the one that an equal request gave before.
 
@@ -62,7 +67,7 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
         BuildFailed: no environment could be made, or a hook of the backend ended badly.
         BuildRequirementMissing: the backend asks for a package that is not pinned.
         BuiltWheelUnfit: the wheel is not of that project and version, or not for the target.
-        InvalidSdist: the sdist cannot be read or unpacked, or is another project's.
+        InvalidSdist, InvalidSource: the source cannot be read or unpacked, or is another project's.
         NetworkCutUnavailable: this machine has no way to cut a process off from the network.
         Unreadable: a build requirement or the interpreter cannot be read. Unwritable, NoSpace: the store refuses.
     """
@@ -131,8 +136,7 @@ class _Build:
 
     def run(self, cache: Mapping[str, str]) -> Path:
         request = self.request
-        _check_sdist(request)
-        source = unpack_sdist(request.sdist, self.room.source)
+        source, project = self.unpack()
         named = unpack_trees(request.trees, self.room.trees, source.root)
         for written, patch in request.patches:
             apply_patch(patch.read_bytes(), written, source.root, source.epoch)
@@ -142,11 +146,23 @@ class _Build:
                     raise self.failed("no environment for the build could be made")
                 home = request.toolkit.home if request.toolkit else None
                 variables = self.room.environment(request.target, home, source.epoch, request.job_gib)
-                wheel = self.hooks(source.root, {**variables, **cache, **named, **request.environment}, stream)
+                variables.update({SCM_VERSION: request.version} if request.own else {})
+                variables.update({**cache, **named, **request.environment})
+                wheel = self.hooks(project, self.room.unplaced(variables, home), stream)
                 self.outcome = judged(wheel, request, self.room)
             finally:
                 self.keep_log()
         return wheel
+
+    def unpack(self) -> tuple[Source, Path]:
+        """The source, which is the pinned project's by its own words, and the directory in it that is built."""
+        request, own = self.request, self.request.own
+        if own is None:
+            _check_sdist(request)
+            source = unpack_sdist(request.sdist, self.room.source)
+            return source, source.root
+        read_source_archive(request.sdist, request.project, request.version, own.wish)
+        return own.unpack(self.room.source / request.project)
 
     def hooks(self, source: Path, variables: dict[str, str], stream: BinaryIO) -> Path:
         """PEP 517: ask what is needed, then build."""

@@ -3,7 +3,7 @@
 ``mirror.connected.building.builder`` built it; ``mirror.connected.index.wheels`` knows which tags a target takes; what its
 compiled files ask of glibc is vetted with all other wheels (``mirror.core.vetting.wheel``).
 
-Rules: its name and version are the sdist's (SECURITY.md 46), in its file name and in its METADATA; a tag of it is one of
+Rules: its name and version are its source's (SECURITY.md 46), in its file name and in its METADATA; a tag of it is one of
 the target's; no compiled file in it is for another CPU than the target's, whatever the tag says.
 
 Example::
@@ -33,14 +33,15 @@ class BuiltWheelUnfit(MirrorError):
     Attributes:
         wheel: its file name.
         found: what it is or needs.
-        wanted: what the sdist or the target says.
+        wanted: what its source or the target says.
     """
 
     ref = "built-wheel-unfit"
     exit_code = 83
     hint = (
-        "Where the wheel is for another machine, build it on one like the target; where its name or version differs, the sdist "
-        "is broken at its source."
+        "Where the wheel is for another machine, build it on one like the target; where its name or version differs, an sdist "
+        "is broken at its source, and an archive takes it from git: find the variable of its build that states it, and set "
+        "that in [build.NAME].environment."
     )
     message = "{wheel} {found}; {wanted}"
 
@@ -90,4 +91,4 @@ def _check_identity(wheel: str, name: str, found: str, project: ProjectName, ver
     except (ValueError, InvalidVersion):
         same = False
     if not same:
-        raise BuiltWheelUnfit(wheel, f"says it is {name} {found}", f"the sdist is {project} {version}")
+        raise BuiltWheelUnfit(wheel, f"says it is {name} {found}", f"its source is {project} {version}")

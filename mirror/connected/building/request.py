@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from mirror.connected.building.sandbox import Limits
-from mirror.connected.building.sources import Tree
+from mirror.connected.building.sources import OwnTree, Tree
 from mirror.connected.fetching.store import file_sha256
 from mirror.core.errors import Unreadable, place_of
 from mirror.core.fields import canonical_json
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
 
-RECORD_FORMAT = "mirror-build/2"
+RECORD_FORMAT = "mirror-build/3"
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,14 @@ class BuildRequest:
     Attributes:
         project: its name.
         version: as pinned.
-        sdist: the source, whose digest the caller has checked.
+        sdist: the source, an sdist or another archive, whose digest the caller has checked.
         sdist_sha256: that digest.
         requirements: wheels of the pinned build requirements, likewise.
         python: interpreter of the target's minor version.
         target: the machine that the wheel is for.
         toolkit: the CUDA toolkit; None when the build needs none.
         environment: variables from ``NAME.toml``; they win over ours.
+        own: what the source is, where it is an archive and no sdist; None for an sdist.
         trees: source trees that the build asks for.
         patches: changes to the source, in order: each as ``NAME.toml`` names it, and the file.
         limits: what each hook of the build may take; no input of the wheel.
@@ -72,6 +73,7 @@ class BuildRequest:
     target: Target
     toolkit: Toolkit | None
     environment: Mapping[str, str]
+    own: OwnTree | None = None
     trees: tuple[Tree, ...] = ()
     patches: tuple[tuple[str, Path], ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -105,6 +107,7 @@ class BuildRequest:
             "target": self.target.to_dict(),
             "toolkit": self.toolkit.sha256 if self.toolkit else "",
             "environment": dict(self.environment),
+            **({"archive": self.own.describe()} if self.own else {}),
             "sources": [tree.describe() for tree in self.trees],
             "patches": patches,
         }

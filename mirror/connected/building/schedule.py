@@ -26,7 +26,7 @@ from mirror.connected.building.builder import build_wheel
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.building.sandbox import Limits
-from mirror.connected.building.sources import Tree
+from mirror.connected.building.sources import OwnTree, Tree
 from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
@@ -126,6 +126,7 @@ def build_requests(
             target=plan.target,
             toolkit=toolkit,
             environment=dict(settings.environment),
+            own=OwnTree(settings.own, paths) if settings.own else None,
             trees=tuple(Tree(one, paths) for one in settings.sources),
             patches=settings.patches,
             limits=Limits(settings.limit_minutes * 60, settings.limit_gib << 30),

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from mirror.connected.sdists.sdist import InvalidSource
-from mirror.connected.sdists.source import unpack_source
-from mirror.connected.stack.buildsettings import SourceTree
+from mirror.connected.sdists.source import Source, unpack_source
+from mirror.connected.stack.buildsettings import OwnSource, SourceTree
 from mirror.core.names import Sha256Hex
 
 
@@ -51,6 +51,28 @@ class Tree:
         }
 
 
+@dataclass(frozen=True)
+class OwnTree:
+    """A project's own source, with its archives here. Attributes as those of ``Tree``."""
+
+    wish: OwnSource
+    paths: Mapping[Sha256Hex, Path]
+
+    def describe(self) -> dict[str, Any]:
+        """All of it that the wheel depends on, beside the bytes of the archive itself."""
+        said = Tree(self.wish.tree, self.paths).describe()
+        return {key: said[key] for key in ("strip", "directory", "submodules")}
+
+    def unpack(self, directory: Path) -> tuple[Source, Path]:
+        """Unpack below a directory of ours: the whole, and the directory in it that is built.
+
+        Raises:
+            InvalidSource: as ``unpack_trees``.
+            OSError: the disk refuses.
+        """
+        return _unpack(Tree(self.wish.tree, self.paths), directory)
+
+
 def unpack_trees(trees: Iterable[Tree], directory: Path, source: Path) -> dict[str, str]:
     """Unpack each below a directory of ours or inside of the project's source, and give the variables that name them.
 
@@ -64,15 +86,15 @@ def unpack_trees(trees: Iterable[Tree], directory: Path, source: Path) -> dict[s
         if wish.to:
             _check_place(source, wish.to, wish.archive.filename)
         root = source / wish.to if wish.to else directory / wish.variable
-        named = _unpack(tree, root)
+        _, named = _unpack(tree, root)
         if wish.variable:
             variables[wish.variable] = str(named)
     return variables
 
 
-def _unpack(tree: Tree, root: Path) -> Path:
+def _unpack(tree: Tree, root: Path) -> tuple[Source, Path]:
     wish = tree.wish
-    unpack_source(tree.paths[wish.archive.sha256], root, wish.strip)
+    source = unpack_source(tree.paths[wish.archive.sha256], root, wish.strip)
     for to, archive in wish.submodules:
         _check_place(root, to, archive.filename)
         unpack_source(tree.paths[archive.sha256], root / to)
@@ -80,10 +102,11 @@ def _unpack(tree: Tree, root: Path) -> Path:
     if not named.is_dir():
         there = ", ".join(sorted(one.name for one in root.iterdir())[:12])
         problem = (
-            f"{wish.variable or wish.to} needs its directory {wish.directory}, which it does not have (it has {there})"
+            f"{wish.variable or wish.to or 'the build'} needs its directory {wish.directory}, which it does not have (it has "
+            f"{there})"
         )
         raise InvalidSource(wish.archive.filename, problem)
-    return named
+    return source, named
 
 
 def _check_place(root: Path, to: str, filename: str) -> None:

@@ -18,7 +18,7 @@ import fcntl
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,12 @@ from mirror.core.kinds import WHEEL
 from mirror.core.target import Target
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+_BUILT_IN, _CUDA_IN = "/build", "/cuda"
+"""What compiled files call the directory that they were built in, and the toolkit's."""
+
+_UNWRITABLE = re.compile(r"[^\w/.+@:~-]", re.ASCII)
+"""What a list of compiler flags in a variable, nvcc's own with commas, or the flag takes apart or for something else."""
 
 _RANDOM_NAME = re.compile(r"((?:<build>/tmp|<tmp>)/|\.tmp-)[\w-]+")
 """Names of temporary files: the compiler's, the hooks', and setuptools' own directory for the wheel."""
@@ -125,6 +131,21 @@ class Workshop:
             common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{_SYSTEM_PATH}"
         return common
 
+    def unplaced(self, variables: Mapping[str, str], cuda_home: Path | None) -> dict[str, str]:
+        """The variables, with flags that keep this machine's directories out of what is compiled (``__FILE__`` of a check in a
+        header, debug information): after a project's own, whoever sets them."""
+        places = {self.path: _BUILT_IN, **({cuda_home.absolute(): _CUDA_IN} if cuda_home else {})}
+        flags = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
+        if any(_UNWRITABLE.search(str(place)) for place in places):
+            flags = []  # none can hold such a path; what names it in the wheel is told
+        # nvcc names its intermediate files after its process, and the name gets into the object; after the object, so.
+        for_nvcc = ["-objtemp", *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []
+        added = {"CFLAGS": flags, "CXXFLAGS": flags, "NVCC_APPEND_FLAGS": for_nvcc}
+        return {
+            **variables,
+            **{name: " ".join([variables.get(name, ""), *more]).strip() for name, more in added.items() if more},
+        }
+
     def settled(self, text: str) -> str:
         """A log without what differs between equal builds: paths of this machine, random names, the order of a directory."""
         words = {
@@ -149,6 +170,4 @@ def _toolkit_variables(home: Path) -> dict[str, str]:
         "CUDACXX": str(home / "bin" / "nvcc"),
         "CPATH": str(home / "include"),
         "LIBRARY_PATH": f"{home / 'lib64'}:{home / 'lib64' / 'stubs'}",
-        # nvcc names its intermediate files after its process, and the name gets into the object; beside the object, after that.
-        "NVCC_APPEND_FLAGS": "-objtemp",
     }

@@ -122,7 +122,7 @@ def in_time(files: Iterable[IndexFile], stack: Stack) -> list[IndexFile]:
 def choose_versions(
     versions: Iterable[tuple[ProjectName, str]], stack: Stack, index: Index, progress: Progress = SILENT
 ) -> dict[ProjectName, IndexFile]:
-    """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen.
+    """Choose a file for each resolved version; nothing uploaded after the stack's cutoff is seen of an index.
 
     Raises:
         NoWheelForTarget, Withdrawn: with every such version. And as ``Index.versions``.
@@ -131,7 +131,8 @@ def choose_versions(
     index.prefetch(wanted, progress)
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
-        found[project] = choose(stack, project, version, in_time(index.files(project, version), stack))
+        files = index.files(project, version)
+        found[project] = choose(stack, project, version, files if stack.archive_of(project) else in_time(files, stack))
     chosen = _found(found, stack)
     _refuse_withdrawn(chosen, stack)
     return {project: index.hashed(file, progress) for project, file in chosen.items()}

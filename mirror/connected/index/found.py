@@ -87,6 +87,8 @@ class FoundFiles:
 
     def _key(self, pin: Pin) -> str:
         index = self._stack.index_of(pin.name) or self._stack.indexes.get("default", "")
+        own = self._stack.archive_of(pin.name)
+        index = own.tree.archive.url if own else index
         whence = [index, index in self._stack.page_urls, self._stack.is_built(pin.name)]
         return hashlib.sha256(canonical_json([pin.name, pin.version, sorted(pin.hashes), whence])).hexdigest()[:32]
 

@@ -16,7 +16,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +95,7 @@ class Index:
         special: URL of the only index for each project that has its own.
         flat: those URLs that are one page of links to files of several projects, as pip's ``--find-links`` reads it.
         single: those URLs that are one file, each with ``#sha256=`` and its digest; nobody is asked about them.
+        archives: the source of each project that comes from no index; nobody is asked about them either.
         memory: of pages that were read before; closed with the index.
     """
 
@@ -105,9 +106,11 @@ class Index:
         flat: Collection[str] = (),
         memory: PageMemory | None = None,
         single: Collection[str] = (),
+        archives: Mapping[ProjectName, IndexFile] = MappingProxyType({}),
     ) -> None:
         self._memory = memory
         self._default, self.special, self.flat, self.single = default, special, frozenset(flat), frozenset(single)
+        self._archives = archives
         self._session = new_session()
         self._session.headers["Accept"] = _ACCEPT
         self._pages: dict[ProjectName, _Fetched] = {}
@@ -123,6 +126,7 @@ class Index:
             stack.page_urls,
             PageMemory(store) if store else None,
             [stack.indexes[name] for name in stack.single],
+            dict(_archives(stack)),
         )
 
     def __enter__(self) -> Self:
@@ -153,6 +157,8 @@ class Index:
             HostUnreachable, HttpRefused, Truncated: as ``mirror.connected.fetching.transport.get_bytes``.
             BadReply: when the answer is no simple page, or too large for one.
         """
+        if project in self._archives:
+            return (spelt(self._archives[project].version),)
         if project not in self._pages:
             self._pages[project] = self._ask(project, patience)
         page = self._pages[project]
@@ -161,6 +167,9 @@ class Index:
     def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
         """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
         key = project, spelt(version)
+        if project in self._archives:
+            archive = self._archives[project]
+            return (archive,) if spelt(archive.version) == key[1] else ()
         if key not in self._files:
             # Pages are kept only where all versions were asked for: together they are hundreds of megabytes.
             page = self._pages.get(project) or self._ask(project, PATIENCE)
@@ -200,11 +209,13 @@ class Index:
     def prefetch(self, wanted: Iterable[tuple[ProjectName, str]], progress: Progress = SILENT) -> None:
         """Ask for the files of many versions at once; ``files`` then answers from memory. Raises as ``versions``."""
         new = [one for one in dict.fromkeys(wanted) if (one[0], spelt(one[1])) not in self._files]
+        new = [one for one in new if one[0] not in self._archives]
         self._at_once(lambda one: self.files(*one), new, progress)
 
     def prefetch_versions(self, projects: Iterable[ProjectName], progress: Progress = SILENT) -> None:
         """Ask for many pages at once; ``versions`` then answers from memory. Raises as ``versions``."""
-        self._at_once(self.versions, [one for one in dict.fromkeys(projects) if one not in self._pages], progress)
+        new = [one for one in dict.fromkeys(projects) if one not in self._pages and one not in self._archives]
+        self._at_once(self.versions, new, progress)
 
     def _at_once(self, ask: Callable[[T], object], wanted: list[T], progress: Progress) -> None:
         if not wanted:
@@ -285,6 +296,15 @@ class Index:
             return bool(simplepage.of_project(simplepage.parse_page(data, url), project))
         except MirrorError:
             return False
+
+
+def _archives(stack: Stack) -> Iterator[tuple[ProjectName, IndexFile]]:
+    """What stands in an index's place: the one file of each project that is built from an archive of its own."""
+    for project in stack.build:
+        own, version = stack.archive_of(project), stack.stated_version(project)
+        if own and version:
+            archive = own.tree.archive
+            yield project, IndexFile(archive.filename, archive.url, archive.sha256, "sdist", version)
 
 
 class _Fetched:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from mirror.connected.contents.inspection import Task
 from mirror.connected.fetching.download import redacted
-from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, generic
+from mirror.connected.kinds.facet import WEB, Facet, Gathered, Planned, Wanted, generic
 from mirror.connected.packing import meta
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Build, Part
@@ -67,9 +67,12 @@ class Wheels(Facet):
 
 def project_purl(name: str, version: str, stack: Stack | None, filename: str = "") -> PackageURL:
     """The purl of a project's file. An index is named only where the stack names one of its own for the
-    project, a file by its address."""
-    project = canonicalize_name(name)
-    index = stack.index_of(project_name(name)) if stack else None
-    where = "download_url" if stack and stack.is_single(project_name(name)) else "repository_url"
+    project, a file or an archive by its address."""
+    project = project_name(name)
+    index = stack.index_of(project) if stack else None
+    own = stack.archive_of(project) if stack else None
+    where = "download_url" if own or (stack and stack.is_single(project)) else "repository_url"
     qualifiers = {"file_name": filename, where: redacted(index or "")}
+    if own:
+        qualifiers = {where: own.tree.archive.url if own.tree.archive.url.startswith(WEB) else ""}
     return PackageURL("pypi", None, project, version, {key: value for key, value in qualifiers.items() if value})

@@ -113,12 +113,14 @@ class _Materials:
     def _source(self, built: BuiltWheel) -> Component:
         """What a wheel was built from."""
         build = self._builds[built.project]
+        # Archives of two projects may have one name, v1.0.tar.gz; sdists have their project's.
+        name = f"{built.project}/{built.record['sdist']}" if build.settings.own else built.record["sdist"]
         references = [_distribution(build.sdist.shown_url)] if build.sdist else []
         return Component(
             name=built.project,
             version=built.version,
             type=ComponentType.LIBRARY,
-            bom_ref=f"source:{built.record['sdist']}",
+            bom_ref=f"source:{name}",
             hashes=[_hash(str(built.record["sdist_sha256"]))],
             purl=self._purls.source(build, build.sdist),
             external_references=references,

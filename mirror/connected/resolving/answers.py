@@ -32,7 +32,7 @@ from mirror.core.fields import canonical_json, strict_json
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 
-_FORMAT = "mirror-answer/1"
+_FORMAT = "mirror-answer/2"
 _MAX_BYTES = 16 << 20
 _PACKAGES = {"uv": "uv", "pip-tools": "pip-tools"}
 
@@ -108,6 +108,7 @@ def _asked(question: Question, resolver: str, preferred: list[tuple[ProjectName,
             question.cutoff.isoformat() if question.cutoff else "",
             [[_words(one) for one in ones] for ones in (question.sdists, question.wheels)],
             list(question.without),
+            sorted(question.archived),
             sorted(preferred),
         ]
     )

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.stack.stack import Stack
-from mirror.core.names import project_name
+from mirror.core.names import ProjectName, project_name
 
 _DIGITS = 12
 
@@ -35,6 +35,7 @@ _PLACES = {
     "cutoff": "[python].cutoff",
     "indexes": "[indexes] or [python.index]",
     "requires": "a [build] table's requires",
+    "archives": "a [build] table's archive",
 }
 
 
@@ -54,12 +55,21 @@ def wish_digests(stack: Stack) -> tuple[tuple[str, str], ...]:
         "requires": sorted(
             [project, *sorted(map(str, one.requires))] for project, one in stack.settings.items() if one.requires
         ),
+        "archives": [_archive(stack, project) for project in sorted(stack.build) if stack.archive_of(project)],
     }
     return tuple(
         (part, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_DIGITS])
         for part, said in sorted(parts.items())
         if said
     )
+
+
+def _archive(stack: Stack, project: ProjectName) -> list[object]:
+    """What a lock takes from the archive of a project's own source; where it lies is none of it."""
+    own = stack.archive_of(project)
+    assert own, project
+    needs = None if own.dependencies is None else sorted(map(str, own.dependencies))
+    return [project, own.tree.archive.sha256, own.tree.strip, own.tree.directory, needs]
 
 
 def covers(stack: Stack, lock: PythonLock) -> tuple[str, ...]:
@@ -106,8 +116,11 @@ def _shown_in_pins(stack: Stack, lock: PythonLock) -> Iterator[str]:
         ):
             yield f"constraints limit {constraint}, the lock has {pin.version}"
     for project in stack.build:
-        if lock.find(project) is None:
+        pin, own = lock.find(project), stack.archive_of(project)
+        if pin is None:
             yield f"build names {project}, the lock has no such pin"
+        elif own and own.tree.archive.sha256 not in pin.hashes:
+            yield f"archives has {own.tree.archive.sha256} for {project}, the lock has {pin.hashes[0]}"
     for project in stack.without:
         if lock.find(project):
             yield f"the stack goes without {project}, the lock has it"

@@ -19,10 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mirror.connected.fetching.download import Download
@@ -48,7 +50,8 @@ from mirror.connected.resolving.resolver import (
     lost_metadata,
     resolve,
 )
-from mirror.connected.sdists.sdist import InvalidSdist, Sdist, read_sdist, read_wheel
+from mirror.connected.sdists.archive import read_source_archive
+from mirror.connected.sdists.sdist import InvalidSdist, InvalidSource, Sdist, read_sdist, read_wheel
 from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
@@ -85,9 +88,10 @@ class Pinning:
     store: Store | None = None
 
     def sdists(self, store: Store) -> tuple[Sdist, ...]:
-        """Fetch and read the sdists of everything that the stack builds.
+        """Fetch and read the source of everything that the stack builds.
 
         Raises:
+            InvalidSource: an archive that the stack names is not the project's.
             NoWheelForTarget: there is no sdist of that version. InvalidSdist: it is not what its name says.
             MirrorError: as ``Index.versions`` and ``fetch``.
         """
@@ -103,7 +107,20 @@ class Pinning:
         }
         downloads = [Download(file.url, file.filename, file.sha256, file.size) for file in files.values()]
         paths = fetch(downloads, store, progress=self.progress)
-        return tuple(_checked(read_sdist(paths[file.sha256]), project, file) for project, file in files.items())
+        return tuple(self._read(paths[file.sha256], project, file) for project, file in files.items())
+
+    def _read(self, path: Path, project: ProjectName, file: IndexFile) -> Sdist:
+        own = self.stack.archive_of(project)
+        if own is None:
+            return _checked(read_sdist(path), project, file)
+        said = read_source_archive(path, project, file.version, own)
+        asked = {extra for one in self.stack.requirements if project_name(one.name) == project for extra in one.extras}
+        if unknown := sorted(
+            {canonicalize_name(one) for one in asked} - {canonicalize_name(one) for one in said.extras}
+        ):
+            problem = f"it does not say what its extra {unknown[0]!r} needs: ask for that itself, in requirements"
+            raise InvalidSource(path.name, problem)
+        return said
 
     def python(self, sdists: tuple[Sdist, ...], previous: bytes) -> PythonLock:
         """Pin what is to be installed.
@@ -214,6 +231,7 @@ class Pinning:
             sdists=sdists,
             previous=self._without_single(previous),
             without=stack.without,
+            archived=frozenset(one for one in stack.build if stack.archive_of(one)),
         )
 
     def _without_single(self, previous: bytes) -> bytes:

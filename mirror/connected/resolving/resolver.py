@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -124,6 +124,7 @@ class Question:
         wheels: what wheels say whose metadata their index lists and does not have.
         previous: the lock of last time, whose versions are preferred; empty for none.
         without: projects that are not to be looked for, whoever asks for them, nor what only they ask for.
+        archived: those of ``sdists`` that are on no index; each must be among the requirements.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Question:
     wheels: tuple[Sdist, ...] = ()
     previous: bytes = b""
     without: tuple[ProjectName, ...] = ()
+    archived: frozenset[ProjectName] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def resolve(question: Question, resolver: str) -> tuple[Resolved, ...]:
 def _uv_command(question: Question, directory: Path, output: Path) -> list[str]:
     """Write uv's inputs into ``directory`` and give its command line."""
     target = question.target
+    question = _with_archives(question, directory / "archives")
     (directory / "pyproject.toml").write_text(_pyproject(question), "utf-8")
     (directory / "uv.toml").write_text(_uv_settings(question), "utf-8")
     (directory / "constraints.txt").write_text(_lines(question.constraints), "utf-8")
@@ -184,6 +187,20 @@ def _uv_command(question: Question, directory: Path, output: Path) -> list[str]:
         *("--only-binary", ":all:", *(word for sdist in question.sdists for word in ("--no-binary", sdist.name))),
         *(("--exclude-newer", question.cutoff.isoformat()) if question.cutoff else ()),
     ]
+
+
+def _with_archives(question: Question, directory: Path) -> Question:
+    """Give projects that are on no index one of their own: empty files by an sdist's name, which uv does not read, for it is
+    told what they say."""
+    if not question.archived:
+        return question
+    directory.mkdir()
+    for sdist in question.sdists:
+        if sdist.name in question.archived:
+            (directory / f"{sdist.name.replace('-', '_')}-{sdist.version}.tar.gz").touch()
+    url = directory.as_uri()
+    indexes = {**question.indexes, **dict.fromkeys(question.archived, url)}
+    return replace(question, indexes=indexes, flat=question.flat | {url})
 
 
 def _pyproject(question: Question) -> str:
@@ -233,6 +250,10 @@ def _check_pip_tools(question: Question, host_python: str, host_arch: str) -> No
         raise ResolverUnfit("pip-tools", f"it resolves for this machine, Python {host[0]} on {host[1]}; {wanted}")
     if question.indexes:
         raise ResolverUnfit("pip-tools", f"NAME.toml gives {min(question.indexes)} an index of its own")
+    if question.archived:
+        raise ResolverUnfit(
+            "pip-tools", f"NAME.toml builds {min(question.archived)} from an archive, which pip would run"
+        )
     if question.cutoff:
         raise ResolverUnfit("pip-tools", "NAME.toml sets a cutoff")
     if question.without:

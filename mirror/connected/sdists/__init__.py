@@ -1,1 +1,1 @@
-"""Source distributions: ``sdist`` is what one says of itself, ``source`` unpacks it."""
+"""Source distributions: ``sdist`` is what one says of itself, ``archive`` what another source does, ``source`` unpacks both."""

@@ -91,7 +91,7 @@ def read_sdist(path: Path) -> Sdist:
         members = _members(path)
         if "PKG-INFO" not in members:
             raise InvalidSdist(path.name, "it holds no PKG-INFO")
-        return _described(members["PKG-INFO"], _build_requires(members.get("pyproject.toml")))
+        return described(members["PKG-INFO"], build_requires(members.get("pyproject.toml")))
     except (InvalidDocument, InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
     except OSError as exc:
@@ -99,7 +99,7 @@ def read_sdist(path: Path) -> Sdist:
 
 
 class InvalidSource(MirrorError):
-    """An archive of ``[[build.NAME.source]]`` cannot be what the build needs.
+    """An archive of ``[build.NAME]`` cannot be what the build needs.
 
     Attributes:
         filename: the archive.
@@ -108,7 +108,7 @@ class InvalidSource(MirrorError):
 
     ref = "invalid-source"
     exit_code = FAMILIES["bundle"]
-    hint = "It has the pinned digest, so that is what it is: pin another archive in [[build.NAME.source]]."
+    hint = "It has the pinned digest, so that is what it is: correct what [build.NAME] says of it, or pin another."
     message = "{filename}: {problem}"
 
     filename: str
@@ -145,14 +145,14 @@ def read_wheel(path: Path) -> Sdist:
             metadata = read_metadata(stream)
         if metadata is None:
             raise InvalidSdist(path.name, "it has no METADATA")
-        return _described(metadata, ())
+        return described(metadata, ())
     except (InvalidRequirement, InvalidVersion, ValueError) as exc:
         raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
     except (BadZip, OSError) as exc:
         raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
-def _described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdist:
+def described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdist:
     """The facts of PKG-INFO or METADATA. Raises ``ValueError`` and its kin of packaging."""
     raw, _ = parse_email(metadata)
     return Sdist(
@@ -178,7 +178,8 @@ def _members(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
+def build_requires(pyproject: bytes | None) -> tuple[Requirement, ...]:
+    """What ``pyproject.toml``, or that there is none, says of a build's needs. Raises as ``described``, and InvalidDocument."""
     document = parse_toml(pyproject, "pyproject.toml", MAX_MEMBER_BYTES) if pyproject is not None else {}
     table = document.get("build-system")
     if table is None:

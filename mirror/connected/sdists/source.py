@@ -30,10 +30,10 @@ _OLDEST_EPOCH = 315532800
 
 @dataclass(frozen=True)
 class Source:
-    """An unpacked sdist.
+    """An unpacked sdist or archive.
 
     Attributes:
-        root: the directory with ``pyproject.toml``.
+        root: the directory that all of it is in.
         epoch: newest time in the archive, in seconds since 1970 UTC, not before 1980: the build's SOURCE_DATE_EPOCH.
     """
 
@@ -51,7 +51,7 @@ def unpack_sdist(sdist: Path, directory: Path) -> Source:
     return _unpack(sdist, lambda top: directory / top, is_sdist=True)
 
 
-def unpack_source(archive: Path, directory: Path, strip: int = 1) -> None:
+def unpack_source(archive: Path, directory: Path, strip: int = 1) -> Source:
     """Unpack any source archive into a directory that is made, or is empty; its top directory is left out, or kept.
 
     Args:
@@ -62,7 +62,8 @@ def unpack_source(archive: Path, directory: Path, strip: int = 1) -> None:
         InvalidSource: naming the member that breaks a rule; nothing was written then.
         OSError: the disk refuses.
     """
-    _unpack(archive, lambda top: directory if strip else directory / top, is_sdist=False)
+    unpacked = _unpack(archive, lambda top: directory if strip else directory / top, is_sdist=False)
+    return Source(directory, unpacked.epoch)
 
 
 def _unpack(archive: Path, place: Callable[[str], Path], is_sdist: bool) -> Source:

@@ -1,7 +1,7 @@
 """``[build.NAME]`` of ``NAME.toml``: what the build of one project needs beyond what its sdist says.
 
 ``mirror.connected.building`` acts on it. Requirements are pinned in ``NAME.build.txt``; source trees and patches are pinned
-here, by digest and by their own bytes.
+here, by digest and by their own bytes; so is the project's own source where it is an archive and no sdist of an index.
 
 Rules: an archive comes from one place, as ``[[files]]`` does; a variable names one tree; a submodule lies inside of its tree,
 and no two in one place; a patch lies beside ``NAME.toml``.
@@ -33,7 +33,7 @@ from mirror.connected.stack.files import digest_of, source_of
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name
 
-_KEYS = ("requires", "environment", "source", "patches", "limit_minutes", "limit_gib", "job_gib")
+_KEYS = ("requires", "environment", "archive", "source", "patches", "limit_minutes", "limit_gib", "job_gib")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_.][A-Za-z0-9._+-]*)*", re.ASCII)
 
@@ -86,12 +86,26 @@ class SourceTree:
 
 
 @dataclass(frozen=True)
+class OwnSource:
+    """A project's own source as an archive, such as git makes of a commit, in the place of an sdist of its index.
+
+    Attributes:
+        tree: what is in it; its directory is the one with ``pyproject.toml`` or ``setup.py``.
+        dependencies: what the project needs to run, where the archive does not say it; None where it does.
+    """
+
+    tree: SourceTree
+    dependencies: tuple[Requirement, ...] | None = None
+
+
+@dataclass(frozen=True)
 class BuildSettings:
     """What the build of one project needs.
 
     Attributes:
         requires: further build requirements (setup.py files often ask for more than they declare).
         environment: variables set in the build, sorted by name.
+        own: the project's own source; None for the sdist of its index.
         sources: trees that the build finds by a variable.
         patches: changes to the project's own source, in order; each a path as it is written, and the file.
         limit_minutes: that the build may take; 0 for any.
@@ -101,6 +115,7 @@ class BuildSettings:
 
     requires: tuple[Requirement, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    own: OwnSource | None = None
     sources: tuple[SourceTree, ...] = ()
     patches: tuple[tuple[str, Path], ...] = ()
     limit_minutes: int = 0
@@ -108,8 +123,14 @@ class BuildSettings:
     job_gib: int = 0
 
     def downloads(self) -> Iterator[Download]:
-        """The archives of its trees."""
-        yield from (archive.download() for tree in self.sources for archive in tree.archives())
+        """The archives of its trees, and the submodules of its own source, whose archive stands where an sdist would."""
+        own = [self.own.tree.archive] if self.own else []
+        yield from (archive.download() for archive in self.archives() if archive not in own)
+
+    def archives(self) -> Iterator[Archive]:
+        """Every archive that is pinned here."""
+        trees = (*((self.own.tree,) if self.own else ()), *self.sources)
+        yield from (archive for tree in trees for archive in tree.archives())
 
 
 Requirements = Callable[[Fields, str, "tuple[str, ...]"], "tuple[Requirement, ...]"]
@@ -137,6 +158,7 @@ def read_settings(fields: Fields, directory: Path, requirements: Requirements) -
             settings[project_name(key)] = BuildSettings(
                 requirements(table, "requires", ()),
                 environment,
+                _own(table.table("archive"), directory, requirements) if "archive" in table else None,
                 sources,
                 tuple((text, directory / text) for text in table.all_checked("patches", _relative)),
                 table.number("limit_minutes", 0),
@@ -168,16 +190,26 @@ def _sources(fields: Fields, directory: Path) -> tuple[SourceTree, ...]:
         named = table.checked(key, _variable if key == "variable" else _place)
         if named in trees:
             table.fail(key, f"{named} is another tree's already")
-        strip = table.number("strip", 1)
-        if strip > 1:
-            table.fail(
-                "strip", "expected 1, to leave out the archive's top directory, or 0; a directory below: directory"
-            )
-        within = table.checked("directory", _place) if "directory" in table else ""
         variable, to = (named, "") if key == "variable" else ("", named)
-        trees[named] = SourceTree(archive, variable, to, strip, within, _submodules(table, directory))
+        trees[named] = _tree(table, archive, variable, to, directory)
         table.end()
     return tuple(trees[named] for named in sorted(trees))
+
+
+def _own(fields: Fields, directory: Path, requirements: Requirements) -> OwnSource:
+    fields.only("url", "path", "sha256", "strip", "directory", "submodules", "dependencies")
+    tree = _tree(fields, _archive(fields, directory), "", "", directory)
+    own = OwnSource(tree, requirements(fields, "dependencies", ()) if "dependencies" in fields else None)
+    fields.end()
+    return own
+
+
+def _tree(fields: Fields, archive: Archive, variable: str, to: str, directory: Path) -> SourceTree:
+    strip = fields.number("strip", 1)
+    if strip > 1:
+        fields.fail("strip", "expected 1, to leave out the archive's top directory, or 0; a directory below: directory")
+    within = fields.checked("directory", _place) if "directory" in fields else ""
+    return SourceTree(archive, variable, to, strip, within, _submodules(fields, directory))
 
 
 def _submodules(fields: Fields, directory: Path) -> tuple[tuple[str, Archive], ...]:

@@ -29,7 +29,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.requirements import exact_version
 from mirror.connected.pins.standards import read_requirement
-from mirror.connected.stack.buildsettings import BuildSettings, read_settings
+from mirror.connected.stack.buildsettings import BuildSettings, OwnSource, read_settings
 from mirror.connected.stack.tables import TABLES, read_tables
 from mirror.connected.stack.targets import for_target
 from mirror.connected.stack.toolchain import ToolchainWishes
@@ -67,7 +67,7 @@ class Stack:
         requirements: what must be installed.
         optional: what is installed when its index can be reached at lock time, and done without otherwise.
         constraints: version limits on projects that something else asks for.
-        build: projects built from their sdist for the target.
+        build: projects built for the target from their sdist, or from an archive that their settings name.
         without: projects that the closed host brings itself, or does without: neither locked nor carried, nor what only
             they need.
         host_packages: whether the venv sees what ``without`` leaves out among the packages of the host's Python.
@@ -183,6 +183,10 @@ class Stack:
                 fields.fail(
                     f"python.build[{index}]", f"a build is of one version: add '{project}==VERSION' to requirements"
                 )
+            if self.archive_of(project) and project not in resolved:
+                fields.fail(f"build.{project}.archive", f"add '{project}==VERSION' to requirements, with its version")
+            if self.archive_of(project) and project in self.index_names:
+                fields.fail(f"python.index.{project}", "it comes from its archive in [build], and from no index")
         for index, project in enumerate(self.without):
             if project in asked:
                 fields.fail(f"python.without[{index}]", f"{project} is asked for in requirements or optional")
@@ -238,8 +242,12 @@ class Stack:
         }
         return replace(self, wishes=signed)
 
+    def archive_of(self, project: ProjectName) -> OwnSource | None:
+        """The project's own source where it comes from no index."""
+        return self.settings_of(project).own if self.is_built(project) else None
+
     def is_built(self, project: ProjectName) -> bool:
-        """Whether the project is built from its sdist for the target."""
+        """Whether the project is built from source for the target."""
         return project in self.build
 
     def settings_of(self, project: ProjectName) -> BuildSettings:

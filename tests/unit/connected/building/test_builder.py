@@ -193,9 +193,34 @@ def test_the_build_sees_the_target_and_the_toolkit_and_nothing_of_the_caller(
     assert seen["CUDA_HOME"] == str(home)
     assert f":{home}/bin:" in seen["PATH"]
     assert seen["LIBRARY_PATH"] == f"{home}/lib64:{home}/lib64/stubs"
-    assert seen["NVCC_APPEND_FLAGS"] == "-objtemp"
+    flags = [f"-ffile-prefix-map={Path(seen['HOME']).parent}=/build", f"-ffile-prefix-map={home}=/cuda"]
+    assert seen["CFLAGS"].split() == seen["CXXFLAGS"].split() == flags
+    assert seen["NVCC_APPEND_FLAGS"].split() == ["-objtemp", *(f"-Xcompiler={flag}" for flag in flags)]
     assert seen["HOME"].startswith(str(store.root / "build"))
     assert (seen["TZ"], seen["LC_ALL"], seen["PYTHONHASHSEED"]) == ("UTC", "C.UTF-8", "0")
+
+
+COMPILES = (
+    "import subprocess; here = os.getcwd(); pathlib.Path('a.h').write_text('const char *at = __FILE__; int own = OWN;'); "
+    "pathlib.Path('a.c').write_text('#include <a.h>'); "
+    "flags = [*os.environ['CFLAGS'].split(), '-g', '-shared', '-I' + here]; "
+    "subprocess.run(['cc', *flags, '-o', 'a.so', here + '/a.c'], check=True); "
+    "pathlib.Path(NAME + '.py').write_text(repr(pathlib.Path('a.so').read_bytes()))"
+)
+"""A header's own path, and debug information, get into what is compiled."""
+
+
+def test_what_is_compiled_names_no_directory_of_this_machine_whatever_flags_the_project_sets(tmp_path: Path) -> None:
+    wanted = replace(request(sdist(tmp_path, COMPILES)), environment={"CFLAGS": "-DOWN=1"})
+    first, second = (build_wheel(wanted, Store(tmp_path / name)) for name in ("one", "another"))
+    assert first.sha256 == second.sha256 and first.notes == second.notes == ()
+    with zipfile.ZipFile(first.path) as archive:
+        assert b"/build/src/left_pad-1.0/a.h" in archive.read("left_pad.py")
+
+
+def test_a_store_whose_path_no_flag_can_hold_is_built_in_all_the_same(tmp_path: Path) -> None:
+    built = build_wheel(request(sdist(tmp_path, SHOW_ENVIRONMENT)), Store(tmp_path / "a, b"))
+    assert "CFLAGS" not in seen_environment(built)
 
 
 def test_a_stack_without_gpu_says_nothing_of_gpus(tmp_path: Path, store: Store) -> None:
@@ -288,7 +313,9 @@ def test_an_sdist_of_another_project_is_refused(tmp_path: Path, store: Store) ->
 def test_a_wheel_of_another_version_is_refused(tmp_path: Path, store: Store) -> None:
     other = GOOD_BACKEND.replace("'1.0'", "'1.1'")
     source = make_sdist(tmp_path, "left-pad", "1.0", backend=other)
-    assert "says it is left-pad 1.1; the sdist is left-pad 1.0" in str(failure(BuiltWheelUnfit, request(source), store))
+    assert "says it is left-pad 1.1; its source is left-pad 1.0" in str(
+        failure(BuiltWheelUnfit, request(source), store)
+    )
 
 
 def test_a_requirement_for_another_machine_is_told_in_uvs_words(tmp_path: Path, store: Store) -> None:

@@ -48,7 +48,7 @@ def test_spellings_of_one_name_and_version_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "version"), [("right-pad", "1.0"), ("left-pad", "1.1"), ("left-pad", "1.0+local")])
 def test_another_project_or_version_is_refused(tmp_path: Path, name: str, version: str) -> None:
     said = unfit(make_wheel(tmp_path, name, version))
-    assert said.endswith(f"says it is {name} {version}; the sdist is left-pad 1.0")
+    assert said.endswith(f"says it is {name} {version}; its source is left-pad 1.0")
 
 
 @pytest.mark.group(46)
@@ -56,7 +56,7 @@ def test_metadata_of_another_project_behind_a_right_file_name_is_refused(tmp_pat
     path = tmp_path / "left_pad-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("left_pad-1.0.dist-info/METADATA", metadata("evil", "1.0"))
-    assert unfit(path) == f"{path.name} says it is evil 1.0; the sdist is left-pad 1.0"
+    assert unfit(path) == f"{path.name} says it is evil 1.0; its source is left-pad 1.0"
 
 
 @pytest.mark.parametrize("names", [[], ["a-1.dist-info/METADATA", "b-1.dist-info/METADATA"]])
