@@ -44,6 +44,7 @@ STRACE = shutil.which("strace")
 CHANGES = (
     "mkdir", "mkdirat", "rename", "renameat", "renameat2", "symlink", "symlinkat", "link", "linkat", "unlink", "unlinkat",
     "rmdir", "write", "pwrite64", "fsync", "fdatasync", "syncfs", "ftruncate", "chmod", "fchmod", "fchmodat", "utimensat",
+    "copy_file_range",
 )  # fmt: skip
 """Calls that change what is on the disk, or make it last."""
 
@@ -90,7 +91,7 @@ def faults_of(call: Call) -> tuple[str, ...]:
     """The faults that can befall a call: names of errors, and ``KILL`` for its process."""
     if call.name in ("fsync", "fdatasync", "syncfs"):
         return ("KILL", "EIO", "ENOSPC", "EINTR")
-    if call.name in ("write", "pwrite64"):
+    if call.name in ("write", "pwrite64", "copy_file_range"):
         return ("KILL", "ENOSPC", "EIO", "EINTR")
     if call.is_change:
         return ("KILL", "ENOSPC", "EIO", "EACCES", "EROFS", *(("EINTR", "EMFILE") if "open" in call.name else ()))
