@@ -90,7 +90,11 @@ def add_index_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_stack_arguments(parser: argparse.ArgumentParser, default: str = "the only one") -> None:
+SOURCED = "the one whose env.sh is sourced, else the only one"
+"""Which stack is meant where none is named."""
+
+
+def add_stack_arguments(parser: argparse.ArgumentParser, default: str = SOURCED) -> None:
     """Which installed stack is meant: by its name, or by its prefix. ``default`` says which without either."""
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"the stack's name (default: {default})")
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")

@@ -5,8 +5,8 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that was prepared to follow it, nor one that a process
 uses or ``mirror run`` has locked; the lock of the prefix is held from the decision to the end; what cannot be told is never
-taken for "nobody needs it"; every removal is in the prefix's history first, so that a bundle older than what is gone stays
-refused; killed anywhere, what is left is complete or garbage to the next run.
+taken for "nobody needs it"; every removal is in the prefix's history, so that a bundle older than what is gone stays refused;
+killed anywhere, what is left is complete or garbage to the next run.
 
 Example::
 
@@ -25,7 +25,7 @@ from typing import Any, Callable, Optional
 
 from mirror.closed.environment.caches import trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.history import History, record
+from mirror.closed.prefix.history import History, record_removal
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.tree import disk_usage, remove_tree
@@ -104,8 +104,7 @@ def collect(
             for generation, item in goes:
                 if not dry_run:
                     progress.say(f"removing {item.path}: {item.why}")
-                    record(prefix, "removed", generation, int(clock()))
-                    prefix.remove(generation)
+                    record_removal(prefix, generation, int(clock()))
             removed += [item for _, item in goes] + _unfinished(prefix, dry_run, progress)
             installed += prefix.installed()
             stays += _strange(prefix, dry_run, [item.path for item in removed])

@@ -23,6 +23,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from mirror.closed.prefix.generations import Generation, Identity, NoSuchGenerat
 from mirror.closed.prefix.history import last_events, record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.status import sourced_prefix
 from mirror.closed.prefix.switching import switch
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
@@ -163,6 +165,10 @@ def install(
         if options.policy:
             enforce(options.policy, manifest, bundle.read)
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
+        sourced = None if options.prefix else sourced_prefix()
+        if sourced and sourced.root != prefix.root:
+            other = f"this shell has sourced env.sh of {sourced.root}, which --prefix {shlex.quote(str(sourced.root))} names"
+            progress.say(f"note: the prefix is {prefix.root}; {other}")
         preflight.check_owner(prefix.named, "repair" if options.repair else "install in")
         job = _Job(bundle, manifest, digest, prefix, options, store, host, interpreters, progress, int(clock()))
         return job.repair() if options.repair else job.install()

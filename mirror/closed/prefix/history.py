@@ -330,6 +330,29 @@ def record(prefix: Prefix, action: str, generation: Generation, at: int, reason:
         raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc
 
 
+def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
+    """Remove a generation, which is written down first. On a full disk that waits until there is room again, which removing
+    makes: what the history says of the generation already keeps older bundles out.
+
+    Raises:
+        Unwritable: when the line cannot be written; where the history knows the generation, it is gone all the same.
+        MirrorError: as ``Prefix.remove``.
+    """
+    event, is_known = _event("removed", at, generation), generation.name in _listed(prefix)
+    try:
+        record(prefix, "removed", generation, at)
+    except Unwritable:
+        if not is_known:
+            raise
+        prefix.remove(generation)
+        try:
+            History(prefix.root).append(event)
+        except OSError as exc:
+            raise Unwritable(str(prefix.root / _LINES), exc.strerror or str(exc)) from exc
+    else:
+        prefix.remove(generation)
+
+
 def numbers(prefix: Prefix) -> dict[str, int]:
     """The number of every generation that was ever installed in a prefix, by its name: 1, 2, 3 in the order of installing.
 

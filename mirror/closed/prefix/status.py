@@ -10,13 +10,16 @@ Example::
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, prefixes_home
+from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, generation_at, prefixes_home
 from mirror.closed.prefix.history import Event, last_events
 from mirror.closed.prefix.numbered import Stack, read_stack
+from mirror.closed.prefix.opened import GENERATIONS
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.tree import disk_usage
 from mirror.core.errors import MirrorError, Unreadable
@@ -116,8 +119,16 @@ class Status:
         }
 
 
+def sourced_prefix(variables: Mapping[str, str] = os.environ) -> Prefix | None:
+    """The prefix whose ``env.sh`` this shell has sourced; None when it has sourced none."""
+    path = Path(variables.get("MIRROR_GENERATION", ""))
+    if not path.is_absolute() or path.parent.name != GENERATIONS or generation_at(path) is None:
+        return None
+    return Prefix(path.parent.parent)
+
+
 def choose_prefix(name: str = "", prefix: Path | None = None) -> Prefix:
-    """The prefix that was meant: named by path, by stack, or the only one there is.
+    """The prefix that was meant: named by path, by stack, the one that this shell works with, or the only one there is.
 
     Raises:
         NothingInstalled, AmbiguousStack: when there is none, or more than one.
@@ -129,6 +140,9 @@ def choose_prefix(name: str = "", prefix: Path | None = None) -> Prefix:
             return Prefix(default_prefix(stack_name(name)))
         except ValueError as exc:
             raise NothingInstalled(str(prefixes_home() / name)) from exc
+    sourced = sourced_prefix()
+    if sourced:
+        return sourced
     stacks = installed_stacks()
     if not stacks:
         raise NothingInstalled(str(prefixes_home()))

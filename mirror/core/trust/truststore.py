@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import facts_of, make_private_directory, write_file
@@ -76,6 +76,26 @@ class NoTrustedRoot(MirrorError):
     message = "no root is trusted yet: none in {directory}"
 
     directory: str
+
+
+class TrustStoreDamaged(MirrorError):
+    """What this user trusts is not what it was when it was trusted: a file of the store was changed, or cut by a full disk.
+
+    Attributes:
+        path: the root that does not follow from those before it.
+        problem: what is wrong with it, or with its signatures beside it.
+    """
+
+    ref = "trust-store-damaged"
+    exit_code = FAMILIES["trust"]
+    hint = (
+        "No bundle is at fault. Move this file, the .sig beside it and those of higher versions away, then bring them back out "
+        "of your newest bundle: `mirror trust add BUNDLE`; where it is 1.json, with --fingerprint, as at first."
+    )
+    message = "{path}, which was trusted here, is damaged: {problem}"
+
+    path: str
+    problem: str
 
 
 class UnconfirmedRoot(MirrorError):
@@ -181,9 +201,22 @@ class TrustStore:
         """The newest root that this host trusts.
 
         Raises:
-            MirrorError: as ``root_documents`` and ``check_chain`` do; a damaged root is never taken for no root.
+            TrustStoreDamaged: a damaged root is never taken for no root.
+            MirrorError: as ``root_documents`` does.
         """
-        return check_chain(self.root_documents())[-1]
+        return self._checked(self.root_documents())[-1]
+
+    def _checked(self, documents: Documents) -> tuple[Root, ...]:
+        """The roots that are trusted here. Raises TrustStoreDamaged, with the first that does not follow."""
+        try:
+            return check_chain(documents)
+        except MirrorError as exc:
+            for version in range(1, len(documents)):
+                try:
+                    check_chain(documents[:version])
+                except MirrorError as first:
+                    raise TrustStoreDamaged(str(self._paths(version)[0]), str(first)) from first
+            raise TrustStoreDamaged(str(self._paths(len(documents))[0]), str(exc)) from exc
 
     def add_root(self, document: bytes, signatures: bytes, confirmed_fingerprint: str = "") -> Root:
         """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
@@ -213,12 +246,13 @@ class TrustStore:
             OtherRootTrusted: when this host trusts another first root.
             RootForked: when it trusts another root of one of the versions.
             BrokenChain: when it does not go on from what is trusted.
-            MirrorError: as ``check_chain``, ``load_root`` and ``durable.write_file`` do.
+            TrustStoreDamaged: when what it trusts is damaged.
+            MirrorError: as ``check_chain``, ``root_documents`` and ``durable.write_file`` do.
         """
         asked, offered = documents, [fingerprint(document) for document, _ in documents]
         trusted = self.root_documents() if self.has_root() else ()
         if trusted:
-            check_chain(trusted)  # a damaged store is an error, never a store that trusts something else
+            self._checked(trusted)  # a damaged store is an error, never a store that trusts something else
         # (1) These bytes are the ones that the user confirmed, now or before.
         if confirmed_fingerprint not in offered and (confirmed_fingerprint or not trusted):
             raise UnconfirmedRoot(confirmed_fingerprint, offered[-1])

@@ -23,7 +23,9 @@ from mirror.closed.prefix.tree import disk_usage
 from mirror.closed.prefix.usage import hold
 from mirror.closed.preflight import PreflightFailed
 from mirror.core.errors import InvalidDocument, Unreadable
+from tests.support.faults import HOUSE
 from tests.support.generations import key_of, put_generation
+from tests.support.mounts import needs_mounts
 
 
 @pytest.fixture
@@ -325,3 +327,34 @@ def test_a_cache_is_removed_under_another_name(user: dict[str, str]) -> None:
 def test_a_user_without_caches_has_nothing_to_remove(user: dict[str, str], prefix: Prefix) -> None:
     assert collect([], caches=user) == collect([], caches={}) == Report((), ())
     assert key_of(put_generation(prefix, 1)) not in str(collect([prefix], caches=user))
+
+
+_ON_A_FULL_DISK = """
+import sys
+from pathlib import Path
+from mirror.closed.garbage import collect
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.history import History, record
+from tests.support.generations import put_generation
+
+prefix = Prefix(Path(sys.argv[1]) / "p")
+for sequence in (1, 2, 3):
+    record(prefix, "installed", put_generation(prefix, sequence, files=20), sequence)
+with open(f"{sys.argv[1]}/full", "wb", buffering=0) as full:
+    try:
+        while True:
+            full.write(b"x" * 512)
+    except OSError:
+        pass
+collect([prefix], keep=0)
+print([one.identity.sequence for one in prefix.installed()], [e.action for e in History(prefix.root).events()][3:])
+"""
+
+
+@pytest.mark.group(49)
+@needs_mounts
+def test_on_a_full_disk_it_frees_space(tmp_path: Path) -> None:
+    on_tmpfs = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$0" -c "$2" "$1"'
+    command = ["unshare", "-rm", "sh", "-c", on_tmpfs, sys.executable, str(tmp_path), _ON_A_FULL_DISK]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)})
+    assert done.stdout == "[3] ['removed', 'removed']\n", done.stderr

@@ -20,15 +20,8 @@ from mirror.core.errors import Unreadable, Unwritable
 from tests.support.bundles import SEQUENCE
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.faults import HOUSE, needs_strace
+from tests.support.mounts import needs_mounts
 from tests.support.tracing import traced
-
-
-def can_mount() -> bool:
-    """Whether a mount namespace of one's own can be had."""
-    return subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "x", "/mnt"], capture_output=True).returncode == 0
-
-
-needs_mounts = pytest.mark.skipif(not can_mount(), reason="needs user and mount namespaces")
 
 
 def mirror(

@@ -12,14 +12,15 @@ from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Prefix
-from mirror.closed.prefix.status import choose_prefix, installed_stacks
+from mirror.closed.prefix.status import choose_prefix, installed_stacks, sourced_prefix
 from mirror.core.names import whole_number
 
 _DESCRIPTION = """\
-Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack or of
-every stack in the default place. The current generation is never removed, nor one that a process of yours or a program
-started by 'mirror run' uses. A newer one that was rolled back from goes, and so does one that was repaired: look with
---dry-run. With --caches, JIT caches of yours whose generation is gone are removed too.
+Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack (by
+its name, its prefix or the env.sh that was sourced), else of every stack in the default place. The current generation is never
+removed, nor one that a process of yours or a program started by 'mirror run' uses. A newer one that was rolled back from goes,
+and so does one that was repaired: look with --dry-run. With --caches, JIT caches of yours whose generation is gone are removed
+too.
 """
 
 
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _prefixes(name: str, prefix: Path | None, caches: bool) -> tuple[Prefix, ...]:
-    if name or prefix:
+    if name or prefix or sourced_prefix():
         return (choose_prefix(name, prefix),)
     # Who installed nothing may still have caches of other users' stacks; without either there is nothing to do, which is said.
     return installed_stacks() or (() if caches else (choose_prefix(),))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console
-from mirror.cli.options import words_of
+from mirror.cli.options import SOURCED, words_of
 from mirror.closed.environment.launch import follow, launch
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -45,7 +45,7 @@ def configure(subparsers: Any) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="[NAME] -- COMMAND [ARGUMENT ...]",
-        help="the stack's name (default: the only one), and the program with its arguments",
+        help=f"the stack's name (default: {SOURCED}), and the program with its arguments",
     )
     parser.set_defaults(run=run, parser=parser)
 

@@ -43,7 +43,7 @@ def configure(subparsers: Any) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="[NAME] -- COMMAND [ARGUMENT ...]",
-        help="with --record, the stack's name (default: the only one); and what to run",
+        help="with --record, the stack's name (default: the one whose env.sh is sourced, else the only one); and what to run",
     )
     parser.set_defaults(run=run, parser=parser)
 

@@ -17,7 +17,15 @@ from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.comparison import Comparison, HostsDiffer, compare, read_host_statuses
 from mirror.closed.prefix.generations import Prefix, generation_at
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.status import Listed, Status, choose_prefix, current_generation, installed_stacks, read_status
+from mirror.closed.prefix.status import (
+    Listed,
+    Status,
+    choose_prefix,
+    current_generation,
+    installed_stacks,
+    read_status,
+    sourced_prefix,
+)
 from mirror.closed.silence.record import Note, read_notes
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
@@ -25,9 +33,9 @@ from mirror.core.errors import MirrorError
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
-Show what is installed: one stack, by its name or its prefix, or every stack in the default place. The number of a
-generation is what 'rollback --to' takes; it stays the same for ever. With --check every file of the current
-generation is read and compared with what was installed: what is missing, changed or not known is named, with the
+Show what is installed: one stack, by its name, its prefix or the env.sh that was sourced, else every stack in the default
+place. The number of a generation is what 'rollback --to' takes; it stays the same for ever. With --check every file of the
+current generation is read and compared with what was installed: what is missing, changed or not known is named, with the
 package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is changed.
 
 With --compare, files are read that 'mirror status --json' wrote on several hosts, HOST.json each, and the hosts are named that
@@ -113,7 +121,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
 
 
 def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
-    if name or prefix:
+    if name or prefix or sourced_prefix():
         return (choose_prefix(name, prefix),)
     return installed_stacks() or (choose_prefix(),)  # which says that there is none
 

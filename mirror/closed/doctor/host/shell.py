@@ -69,7 +69,9 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             "env.sh",
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
-            cause="the stack was updated since, or rolled back" if other else "it was opened anew, or is a service's",
+            cause=_why_another(Path(other), environment.generation)
+            if other
+            else "it was opened anew, or is a service's",
             fix=f". {environment.script}, or start programs with 'mirror run'",
             row="24" if other else "",
         )
@@ -89,6 +91,14 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
         )
     else:
         yield Finding(GOOD, "env.sh", "this shell has sourced it")
+
+
+def _why_another(sourced: Path, generation: Path) -> str:
+    return (
+        "the stack was updated since, or rolled back"
+        if sourced.parent == generation.parent
+        else "it is of another install, which commands without --prefix act on in this shell"
+    )
 
 
 def _judge_nvcc(variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:

@@ -30,8 +30,8 @@ from tests.e2e.conftest import find_python
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
 from tests.support.keys import make_root, trust_store
+from tests.support.mounts import needs_mounts
 from tests.support.wheels import zstd_wheel
-from tests.unit.closed.test_limits import needs_mounts
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,18 @@ def test_a_stack_is_found_by_its_name_or_by_being_the_only_one(home: Path) -> No
     assert choose_prefix("h100", home / "elsewhere").root == home / "elsewhere"
 
 
+def test_a_shell_that_has_sourced_env_sh_works_with_that_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in the default place; a name or a path that is given says otherwise."""
+    put(Prefix(home / "h100"), 1)
+    mine = home.parent / "mine"
+    monkeypatch.setenv("MIRROR_GENERATION", str(mine / "gens/7-0123456789ab"))
+    assert choose_prefix().root == mine
+    assert choose_prefix("h100").root == choose_prefix("", home / "h100").root == home / "h100"
+    for other in ("", "gens/7-0123456789ab", f"{mine}/gens", f"{mine}/7-0123456789ab", f"{mine}/gens/else"):
+        monkeypatch.setenv("MIRROR_GENERATION", other)
+        assert choose_prefix().root == home / "h100"
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "."])
 def test_a_name_is_no_path(home: Path, name: str) -> None:
     with pytest.raises(NothingInstalled):

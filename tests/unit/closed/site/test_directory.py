@@ -25,9 +25,9 @@ from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.progress import Advance, Silent
 from tests.support.bundles import SEQUENCE
+from tests.support.mounts import needs_mounts
 from tests.support.site import SiteBundle, pip
 from tests.support.wheels import sha256_of
-from tests.unit.closed.test_limits import needs_mounts
 
 
 @pytest.fixture(scope="module")

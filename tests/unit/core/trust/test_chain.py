@@ -17,7 +17,7 @@ from mirror.core.system.durable import write_file
 from mirror.core.trust import truststore
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, continued, fingerprint
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
-from mirror.core.trust.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, UnconfirmedRoot
+from mirror.core.trust.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, TrustStoreDamaged, UnconfirmedRoot
 from mirror.core.trust.verdict import RootExpired
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role, sign_root, trust_store
@@ -177,6 +177,22 @@ def test_what_is_trusted_already_is_kept_whatever_fails(
     monkeypatch.undo()
     assert store.load_root() == (FIRST, SECOND)[number > 2]  # as far as its holders' signatures lead
     assert store.add_chain(CHAIN) == store.load_root() == THIRD
+
+
+@pytest.mark.parametrize("name", ["1.json", "2.json", "2.sig", "3.json", "3.sig"])
+def test_a_damaged_store_is_told_by_its_file_and_mended_out_of_a_bundle(tmp_path: Path, name: str) -> None:
+    store = trust_store(tmp_path / "mirror")
+    store.add_chain(CHAIN)
+    roots = store.directory / "roots"
+    os.truncate(roots / name, 10)
+    with pytest.raises(TrustStoreDamaged, match=f"^{roots / name[0]}.json, which was trusted here, is damaged: "):
+        store.load_root()
+    with pytest.raises(TrustStoreDamaged):
+        store.add_chain(CHAIN, fingerprint(CHAIN[0][0]))
+    for path in roots.iterdir():  # as the hint says
+        if path.name >= name[0]:
+            path.unlink()
+    assert store.add_chain(CHAIN, fingerprint(CHAIN[0][0]) if name[0] == "1" else "") == THIRD
 
 
 def test_of_two_first_trusts_at_once_one_stands_and_the_other_hears_of_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mirror.core.bundle.volumes.splitting import CannotSplit, split
 from mirror.core.errors import Unreadable, Unwritable
-from tests.unit.closed.test_limits import needs_mounts
+from tests.support.mounts import needs_mounts
 
 
 @pytest.fixture
