@@ -16,6 +16,7 @@ from typing import NoReturn
 from mirror.cli import console
 from mirror.cli.caller import spoken
 from mirror.cli.prose import item
+from mirror.cli.streams import STDOUT
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
 from mirror.core.commands import find
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
@@ -108,6 +109,11 @@ class Stopped(SystemExit):
         self.number = signal.Signals(number)
 
 
+LOST_OUTPUT = (
+    "Only what the command prints is lost: what it was to do may be done. Look before you run it again ('mirror status', "
+    "'mirror trust show', the file that it writes), and let its output go where there is room."
+)
+
 CAUGHT = (Exception, KeyboardInterrupt, Stopped)
 """What ends a command. ``SystemExit`` of argparse, after ``--help``, does not."""
 
@@ -140,6 +146,8 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     elif isinstance(exc, OSError):
         place, reason = place_of(exc, "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
+        if place == STDOUT:
+            error.hint = LOST_OUTPUT
     elif isinstance(exc, ModuleNotFoundError) and exc.name and exc.name.partition(".")[0] != "mirror":
         python = f"Python {'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
         error = PythonIncomplete(python, exc.name.lstrip("_"))

@@ -46,6 +46,10 @@ def _lasting(stream: TextIO | None, own: TextIO | None, descriptor: int) -> Text
     )
 
 
+STDOUT = "the standard output"
+"""What it is called where it cannot be written."""
+
+
 class Lasting(io.TextIOWrapper):
     """A stream whose writes go nowhere once nobody is there to read them."""
 
@@ -68,4 +72,4 @@ class Lasting(io.TextIOWrapper):
         os.dup2(sink, self.fileno())
         os.close(sink)
         if error.errno not in _GONE and self.fileno() != 2:  # talk that is lost is no reason to stop working
-            raise OSError(error.errno, error.strerror, "the standard output") from error
+            raise OSError(error.errno, error.strerror, STDOUT) from error

@@ -100,6 +100,11 @@ def test_damage_is_found_named_and_repaired_while_a_program_runs(operator: Opera
     assert again.startswith("nothing to repair: ")
     script = '. stack/current/env.sh && python -c "import mistral_common; print(mistral_common.__version__)" && nvcc -V'
     assert operator.ask(script).startswith("1.9.1\n")
+    assert operator.ask(". stack/current/env.sh && mirror status").startswith(
+        f"quickstart in {prefix}\n"
+    )  # none is named
+    old = operator.type(f"{operator.pyz} status --check --all --prefix stack")
+    assert f"hint: {generation.name} was repaired, and another is in its place: '" in old.stderr
     kept = operator.ask(f"{operator.pyz} gc --prefix stack")
     assert f"kept generation {generation}: in use by process {running.pid}" in kept
     running.kill()

@@ -44,9 +44,10 @@ class UnknownPart(MirrorError):
 
     def __post_init__(self) -> None:
         if self.option != "--without":
-            self.hint = (
-                "Name a project of the lock, or 'toolchain' for the CUDA toolchain; --upgrade alone moves everything."
+            toolchain = (
+                ", or 'toolchain' for the CUDA toolchain" if TOOLCHAIN in self.known else "; it has no toolchain"
             )
+            self.hint = f"Name a project of the lock{toolchain}; --upgrade alone moves everything."
 
     def __str__(self) -> str:
         near = did_you_mean(self.name, self.known)

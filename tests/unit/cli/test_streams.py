@@ -59,3 +59,4 @@ def test_a_full_disk_is_still_an_error(place: Path, words: str) -> None:
     done = shell(place, f"mirror {words} > /dev/full")
     assert done.returncode == 10
     assert done.stderr.startswith("error: cannot write the standard output: No space left on device\n")
+    assert "\nhint: Only what the command prints is lost: what it was to do may be done." in done.stderr

@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +225,15 @@ def _moment(when: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
+def _is_repaired(path: Path) -> bool:
+    """Whether a later build of the same bundle is beside it."""
+    mine = generation_at(path)
+    beside = Prefix(path.parents[1]).installed() if mine else ()
+    return mine is not None and any(
+        one.identity.bundle == mine.identity.bundle and one.identity.build > mine.identity.build for one in beside
+    )
+
+
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
@@ -239,9 +248,16 @@ def _checked(check: Soundness) -> Iterator[str]:
         yield f"{name} is whole: all {check.checked} files are as they were installed"
 
 
-def _say_what_to_do(damaged: Iterable[Soundness]) -> None:
-    prefixes = " ".join(sorted({str(check.generation.parents[1]) for check in damaged}))
+def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    hint = f"'mirror install --repair BUNDLE --prefix {prefixes}', with the bundle that it came from, builds it anew"
-    print(f"hint: {spoken(hint)} and breaks nothing that runs.", file=sys.stderr)
+    repaired = {check.generation for check in damaged if _is_repaired(check.generation)}
+    hints = []
+    for prefix in sorted({str(check.generation.parents[1]) for check in damaged if check.generation not in repaired}):
+        hint = f"'mirror install --repair BUNDLE --prefix {prefix}', with the bundle that it came from, builds it anew"
+        hints.append(f"{hint} and breaks nothing that runs.")
+    if repaired:
+        names = ", ".join(sorted(one.name for one in repaired))
+        prefix = " ".join(sorted({str(one.parents[1]) for one in repaired}))
+        hints.append(f"{names} was repaired, and another is in its place: 'mirror gc --prefix {prefix}' removes it.")
+    print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)

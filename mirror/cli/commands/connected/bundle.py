@@ -230,7 +230,7 @@ def _print_result(result: Bundled) -> None:
     whole = "carry across, where that base is not: " if result.delta else "carry across:                         "
     install = f"  python3 -I mirror.pyz install {name}"
     if result.delta:
-        out(f"\ncarry across, where {result.delta.head.base} is:  {result.delta.path}")
+        out(f"\ncarry across, where {result.delta.head.base} is:  {result.delta.path}{beside}")
         install = (
             f"  python3 -I mirror.pyz apply {result.delta.path.name}     # where it goes from; makes {name}\n{install}"
         )
