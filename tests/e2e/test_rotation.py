@@ -239,6 +239,17 @@ def test_the_whole_rotation(tmp_path: Path, builder: Person, operator: Person) -
     operator.types("install", "b.tar")
     assert operator.json("trust", "show")["version"] == 5
 
+    # What nobody whom the root trusts has signed is named where it is held against the new one, with the way that there is.
+    told = builder.types("diff", "before.tar", "b.tar", code=4)
+    assert "error: before.tar: the manifest " in told and "(tar xf FILE MANIFEST.json)" in told
+    builder.sh("tar xf before.tar MANIFEST.json")
+    builder.types("diff", "MANIFEST.json", "b.tar")
+    words = ("bundle", "--lock", "lockfiles/small.txt", "-o", "b.tar", "--key", "third", "--from", "before.tar")
+    told = builder.types(*words, code=4)
+    assert (
+        "error: before.tar: the manifest " in told and "b.tar is whole and stands: carry it instead of a delta" in told
+    )
+
 
 def test_a_rotation_that_changes_no_threshold(builder: Person, operator: Person) -> None:
     rotate(builder)

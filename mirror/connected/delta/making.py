@@ -56,6 +56,7 @@ from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import replacing
+from mirror.core.trust.quorum import NotTrustedNow, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
 from mirror.core.wheels.wheelzip import BadZip
@@ -138,12 +139,18 @@ def make_delta(
         redeflate: whether wheels may be taken apart; without, no zlib of the other side is relied on.
 
     Raises:
+        NotTrustedNow: when the root does not trust who signed the base, any more.
         NoDelta: when they are the same bundle, of two stacks, or have names that a delta cannot hold.
         Unwritable: when there is no room.
         MirrorError: as ``Bundle.trust``.
     """
     with open_bundle(base_path) as base, open_bundle(target_path) as target:
-        old, new = base.trust(root, required=REVIEW), target.trust(root, required=REVIEW)
+        new = target.trust(root, required=REVIEW)
+        try:
+            old = base.trust(root, required=REVIEW)
+        except (UnknownSigner, ThresholdNotMet) as exc:
+            whole = f"{target_path} is whole and stands: carry it instead of a delta, this once."
+            raise NotTrustedNow(str(base_path), str(exc), whole) from exc
         _check(base, target)
         path = delta_path(target_path, old)
         with tempfile.TemporaryFile(dir=path.absolute().parent) as body:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mirror.core.errors import MirrorError
+from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import PublicKey, UnacceptableSignature
 from mirror.core.trust.root import Role, Root
@@ -139,6 +139,29 @@ class ThresholdNotMet(MirrorError):
                 f"Each of those who are missing signs with `{self.command}` (its --help tells how with ssh-keygen alone); "
                 "carry the files that are written beside the bundle with it."
             )
+
+
+class NotTrustedNow(MirrorError):
+    """A bundle from before, which another is to be held against, has no signatures that today's root trusts.
+
+    Attributes:
+        path: of the bundle.
+        problem: what is wrong with its signatures.
+        step: what can be done all the same.
+    """
+
+    ref = "not-trusted-now"
+    exit_code = FAMILIES["trust"]
+    message = "{path}: {problem}"
+
+    path: str
+    problem: str
+    step: str
+
+    def __post_init__(self) -> None:
+        self.hint = (
+            f"A key that signed it may have been taken out of the root since, or more must sign now. {self.step}"
+        )
 
 
 @dataclass(frozen=True)

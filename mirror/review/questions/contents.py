@@ -17,6 +17,7 @@ from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.opened import open_file
 from mirror.core.errors import Unreadable, place_of
+from mirror.core.trust.quorum import NotTrustedNow, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
 
@@ -41,6 +42,12 @@ class Contents:
         return self.dossier.file(path) if self.dossier else None
 
 
+_BY_MANIFEST = (
+    "To compare all the same, take the manifest out of it (tar xf FILE MANIFEST.json) and name that: it is compared as it is, "
+    "whoever signed it."
+)
+
+
 def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Contents:
     """Read a bundle, or a ``MANIFEST.json`` that was taken out of one.
 
@@ -49,6 +56,7 @@ def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Conte
 
     Raises:
         Unreadable: when it cannot be read.
+        NotTrustedNow: when today's root does not trust who signed it.
         MirrorError: as ``Bundle.trust``, ``Manifest.parse`` and ``Dossier.parse``.
     """
     volumes = tuple(volumes)
@@ -56,7 +64,10 @@ def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Conte
         with open(path, "rb") as stream:
             return Contents(path.name, Manifest.parse(stream.read(MAX_BYTES + 1)))
     with open_bundle(path, volumes) as bundle:
-        manifest = bundle.trust(root, required=REVIEW)
+        try:
+            manifest = bundle.trust(root, required=REVIEW)
+        except (UnknownSigner, ThresholdNotMet) as exc:
+            raise NotTrustedNow(str(path), str(exc), _BY_MANIFEST) from exc
         carried = manifest.find(dossiers.PATH)
         dossier = Dossier.parse(bundle.read(carried)) if carried else None
         return Contents(bundle.path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)
