@@ -60,11 +60,11 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
 
 @pytest.fixture(scope="module")
 def heavy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A small bundle whose wheels unpack to 30 GB of zeros, and the keys of who trusts it."""
+    """A small bundle whose wheels unpack to 12 GB of zeros, and the keys of who trusts it."""
     place = tmp_path_factory.mktemp("heavy")
     block, packer = bytes(64 << 20), zlib.compressobj(1, zlib.DEFLATED, -15)
     packed = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
-    count = 60
+    count = 24
     zeros = Entry("heavy/zeros.bin", packed=packed * count + b"\x03\x00", both={"crc": 1, "size": count * len(block)})
     simulator = BundleSimulator()
     for number in range(8):
