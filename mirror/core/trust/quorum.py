@@ -152,6 +152,7 @@ class NotTrustedNow(MirrorError):
 
     ref = "not-trusted-now"
     exit_code = FAMILIES["trust"]
+    hint = "A key that signed it may have been taken out of the root since, or more must sign now."
     message = "{path}: {problem}"
 
     path: str
@@ -159,9 +160,7 @@ class NotTrustedNow(MirrorError):
     step: str
 
     def __post_init__(self) -> None:
-        self.hint = (
-            f"A key that signed it may have been taken out of the root since, or more must sign now. {self.step}"
-        )
+        self.hint = f"{type(self).hint} {self.step}"
 
 
 @dataclass(frozen=True)
