@@ -27,7 +27,7 @@ from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, 
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.crew import Crew
+from mirror.core.system.crew import Crew, may_go_on
 
 
 @contextmanager
@@ -52,4 +52,4 @@ def _look(task: Task, store: Store) -> None:
             return
         facts.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".reading-", dir=facts) as scratch:
-            remember(task, task.read(Path(scratch), lambda amount: None), store)
+            remember(task, task.read(Path(scratch), lambda amount: may_go_on()), store)

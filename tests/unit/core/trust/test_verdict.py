@@ -13,7 +13,14 @@ from mirror.core.system.home import NoHome
 from mirror.core.trust.chain import BrokenChain, check_root
 from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
-from mirror.core.trust.truststore import NoTrustedRoot, OtherRootTrusted, TrustStore, UnconfirmedRoot, UnsafeTrustStore
+from mirror.core.trust.truststore import (
+    NoTrustedRoot,
+    OtherRootTrusted,
+    TrustStore,
+    TrustStoreDamaged,
+    UnconfirmedRoot,
+    UnsafeTrustStore,
+)
 from mirror.core.trust.verdict import RootExpired, check_manifest
 from tests.support.keys import make_root, role, sign_manifest, sign_root, signer, trust_store
 
@@ -167,9 +174,11 @@ def test_an_empty_store_is_named(tmp_path: Path) -> None:
 def test_a_damaged_store_is_an_error_never_an_empty_store(tmp_path: Path, name: str, damage: bytes) -> None:
     store, root = trust_store(tmp_path / "mirror"), make_root()
     (store.directory / "roots" / name).write_bytes(damage)
-    with pytest.raises((InvalidDocument, NotSigned, UnacceptableSignature)):
+    damaged = f"^{store.directory / 'roots/1.json'}, which was trusted here, is damaged: "
+    with pytest.raises(TrustStoreDamaged, match=damaged) as caught:
         store.load_root()
-    with pytest.raises((InvalidDocument, NotSigned, UnacceptableSignature)):
+    assert isinstance(caught.value.__cause__, (InvalidDocument, NotSigned, UnacceptableSignature))
+    with pytest.raises(TrustStoreDamaged, match=damaged):
         store.add_root(*sign_root(root), root.fingerprint)
     assert (store.directory / "roots" / name).read_bytes() == damage
 
@@ -177,8 +186,9 @@ def test_a_damaged_store_is_an_error_never_an_empty_store(tmp_path: Path, name: 
 def test_a_root_changed_in_the_store_is_noticed(tmp_path: Path) -> None:
     store = trust_store(tmp_path / "mirror")
     (store.directory / "roots" / "1.json").write_bytes(make_root(builder=role("eve")).encode())
-    with pytest.raises(SignatureMismatch):
+    with pytest.raises(TrustStoreDamaged) as caught:
         store.load_root()
+    assert isinstance(caught.value.__cause__, SignatureMismatch)
 
 
 @pytest.mark.group(58)

@@ -16,7 +16,7 @@ from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
-from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.quorum import NotTrustedNow
 from mirror.core.trust.root import Root
 from mirror.review.questions.contents import Contents, read_contents
 from mirror.review.questions.diff import Changes, compare
@@ -207,7 +207,7 @@ def test_bundles_and_manifests_are_compared_alike(
 
 def test_a_bundle_of_a_stranger_is_not_compared(tmp_path: Path) -> None:
     bundle = write(tmp_path / "b.tar", "1", sequence=1, builder="stranger")
-    with pytest.raises(UnknownSigner):
+    with pytest.raises(NotTrustedNow, match=f"^{bundle}: the manifest is signed by "):
         read_contents(bundle, make_root())
 
 
