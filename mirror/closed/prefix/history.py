@@ -320,12 +320,19 @@ def record(prefix: Prefix, action: str, generation: Generation, at: int, reason:
     Raises:
         Unwritable: when the line cannot be written.
     """
-    history = History(prefix.root)
     unlisted = _unlisted(prefix, generation if action in BUILT else None)
     late = [_event("installed", int(other.complete.stat().st_mtime), other) for other in unlisted]
-    try:
+    with _writing(prefix) as history:
         for event in (*late, _event(action, at, generation, reason)):
             history.append(event)
+
+
+@contextmanager
+def _writing(prefix: Prefix) -> Iterator[History]:
+    """The history, to add to; what the system refuses is Unwritable."""
+    history = History(prefix.root)
+    try:
+        yield history
     except OSError as exc:
         raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc
 
@@ -345,10 +352,8 @@ def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
         if not is_known:
             raise
         prefix.remove(generation)
-        try:
-            History(prefix.root).append(event)
-        except OSError as exc:
-            raise Unwritable(str(prefix.root / _LINES), exc.strerror or str(exc)) from exc
+        with _writing(prefix) as history:
+            history.append(event)
     else:
         prefix.remove(generation)
 

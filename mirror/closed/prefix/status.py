@@ -151,6 +151,15 @@ def choose_prefix(name: str = "", prefix: Path | None = None) -> Prefix:
     return stacks[0]
 
 
+def choose_prefixes(name: str = "", prefix: Path | None = None) -> tuple[Prefix, ...]:
+    """The same for commands that take every stack where none is meant: then all of the default place, none where there is none.
+
+    Raises:
+        NothingInstalled: as ``choose_prefix``.
+    """
+    return (choose_prefix(name, prefix),) if name or prefix or sourced_prefix() else installed_stacks()
+
+
 def current_generation(prefix: Prefix) -> Generation:
     """The generation that a prefix's users get, whoever installed it: whoever names a prefix trusts its owner.
 

@@ -146,8 +146,8 @@ class Stack:
             requirements=_requirements(python, "requirements"),
             optional=_requirements(python, "optional", ()),
             constraints=_requirements(python, "constraints", ()),
-            build=_projects(python, "build"),
-            without=_projects(python, "without"),
+            build=python.all_checked("build", project_name),
+            without=python.all_checked("without", project_name),
             host_packages="host_packages" in python and python.flag("host_packages"),
             imports=python.texts("imports", ()),
             cutoff=_cutoff(python),
@@ -283,16 +283,6 @@ def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = No
             fields.fail(f"{key}[{index}]", f"{requirement.name} names a URL: requirements come from an index")
         parsed.append(requirement)
     return tuple(parsed)
-
-
-def _projects(fields: Fields, key: str) -> tuple[ProjectName, ...]:
-    projects = []
-    for index, text in enumerate(fields.texts(key, ())):
-        try:
-            projects.append(project_name(text))
-        except ValueError as exc:
-            fields.fail(f"{key}[{index}]", str(exc))
-    return tuple(projects)
 
 
 def _cutoff(fields: Fields) -> datetime | None:

@@ -12,7 +12,7 @@ from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Prefix
-from mirror.closed.prefix.status import choose_prefix, installed_stacks, sourced_prefix
+from mirror.closed.prefix.status import choose_prefix, choose_prefixes
 from mirror.core.names import whole_number
 
 _DESCRIPTION = """\
@@ -71,10 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _prefixes(name: str, prefix: Path | None, caches: bool) -> tuple[Prefix, ...]:
-    if name or prefix or sourced_prefix():
-        return (choose_prefix(name, prefix),)
     # Who installed nothing may still have caches of other users' stacks; without either there is nothing to do, which is said.
-    return installed_stacks() or (() if caches else (choose_prefix(),))
+    return choose_prefixes(name, prefix) or (() if caches else (choose_prefix(),))
 
 
 def _text(report: Report, dry_run: bool) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import words_of
+from mirror.cli.options import SOURCED, words_of
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
 from mirror.closed.preflight import check_owner
@@ -43,7 +43,7 @@ def configure(subparsers: Any) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="[NAME] -- COMMAND [ARGUMENT ...]",
-        help="with --record, the stack's name (default: the one whose env.sh is sourced, else the only one); and what to run",
+        help=f"with --record, the stack's name (default: {SOURCED}); and what to run",
     )
     parser.set_defaults(run=run, parser=parser)
 

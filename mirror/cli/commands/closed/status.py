@@ -21,10 +21,9 @@ from mirror.closed.prefix.status import (
     Listed,
     Status,
     choose_prefix,
+    choose_prefixes,
     current_generation,
-    installed_stacks,
     read_status,
-    sourced_prefix,
 )
 from mirror.closed.silence.record import Note, read_notes
 from mirror.closed.soundness import Soundness, check_generation
@@ -78,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
                 "--compare reads files alone: a stack, --prefix and --check are for the hosts' own 'status'"
             )
         return _compare(args)
-    prefixes = _prefixes(args.name, args.prefix)
+    prefixes = choose_prefixes(args.name, args.prefix) or (choose_prefix(),)  # which says that there is none
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
     layers = {check.generation: _layer(check.generation) for checks in found for check in checks}
@@ -118,12 +117,6 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         where = f"{one.stack}: " if one.stack else ""
         fact = "" if one.fact == "state" else f"{one.fact} "
         yield f"{shown(one.host)}: {shown(f'{where}{fact}{one.here}; elsewhere {one.elsewhere}')}"
-
-
-def _prefixes(name: str, prefix: Path | None) -> tuple[Prefix, ...]:
-    if name or prefix or sourced_prefix():
-        return (choose_prefix(name, prefix),)
-    return installed_stacks() or (choose_prefix(),)  # which says that there is none
 
 
 def _check(prefix: Prefix, every: bool) -> list[Soundness]:
