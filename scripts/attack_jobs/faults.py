@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from zlib import crc32
 
 from tests.support.faults import Call, Theatre, distinct, faults_of
 from tests.support.scenes import scenes
@@ -30,8 +31,11 @@ def trials(scene: str, calls: Sequence[Call], of: str) -> list[tuple[Trial, Call
     return [((scene, call.name, call.number, fault), call) for call in wanted for fault in faults_of(call)]
 
 
-def play(scene: str, of: str, log: Path, every: bool) -> tuple[str, int, list[str]]:
-    """Play one scene in a process of its own; its name, how many trials were made, and what was found."""
+def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -> tuple[str, int, list[str]]:
+    """Play one share of a scene in a process of its own; its name, how many trials were made, and what was found.
+
+    Which share a trial belongs to hangs on the trial alone, for each process makes the scene anew.
+    """
     done = {tuple(one["trial"]) for one in _read(log)}
     made, found = 0, []
     with (
@@ -40,7 +44,7 @@ def play(scene: str, of: str, log: Path, every: bool) -> tuple[str, int, list[st
     ):
         calls = theatre.calls if every else distinct(theatre.calls)
         for trial, call in trials(scene, calls, of):
-            if trial in done:
+            if trial in done or crc32(repr(trial).encode()) % shares != share:
                 continue
             wrong = theatre.trial(call, trial[3])
             made += 1
@@ -68,10 +72,11 @@ def summary(log: Path) -> tuple[str, int]:
 
 
 def run(names: Sequence[str], of: str, log: Path, every: bool, workers: int, say: Callable[[str], object]) -> int:
-    """Play these scenes; the exit code."""
+    """Play these scenes, in shares where there are more processes than scenes; the exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    shares = max(1, workers // len(names))
     with ProcessPoolExecutor(workers) as pool:
-        playing = [pool.submit(play, name, of, log, every) for name in names]
+        playing = [pool.submit(play, name, of, log, every, share, shares) for name in names for share in range(shares)]
         for one in playing:
             name, made, found = one.result()
             say(f"{name}: {made} faults made now, {len(found)} things found")
