@@ -227,7 +227,7 @@ class Theatre(AbstractContextManager["Theatre"]):
     def trial(self, call: Call, fault: str) -> list[str]:
         """What is wrong when this call fails so; nothing, if all is well."""
         outcome = self.fail(call, fault)
-        self._spares_temporary = "./tmp/" in call.text and call.name in ("unlink", "unlinkat", "rmdir")
+        self._spares_temporary = _is_removal_of_temporary(outcome.trace.replace(str(self.world), "."))
         wrong = [*self._after_fault(outcome), *self._rerun(outcome)]
         place = f"{self.scene.name}: {fault} at {call.name} number {call.number}, {call.text[:160]}"
         return [f"{one} [{place}]" for one in wrong]
@@ -279,7 +279,7 @@ class Theatre(AbstractContextManager["Theatre"]):
         return frozenset(path for path in left if not (killed and path.startswith("tmp/")))
 
     def _unspared(self, left: frozenset[str]) -> frozenset[str]:
-        """Without temporary files whose own removal was what failed: Python's search for a directory makes such."""
+        """Without temporary files whose own removal was what failed."""
         return frozenset(path for path in left if not (path.startswith("tmp/") and self._spares_temporary))
 
 
@@ -290,6 +290,16 @@ def distinct(calls: Sequence[Call], most: int = 2) -> tuple[Call, ...]:
         alike.setdefault((call.name, _NUMBERS.sub("#", call.text)), []).append(call)
     chosen = {call for several in alike.values() for call in (*several[: most - 1], *several[-1:])}
     return tuple(call for call in calls if call in chosen)
+
+
+def _is_removal_of_temporary(trace: str) -> bool:
+    """Whether what failed was part of removing a temporary directory: its own call, or the look into it that comes first."""
+    failed = next((line for line in trace.splitlines() if line.endswith(" (INJECTED)")), "")
+    removes = re.match(r"(?:\d+ +)?(?:unlink|unlinkat|rmdir|getdents64)\(", failed)
+    looks = re.match(r"(?:\d+ +)?(?:openat|newfstatat|fstat)\(", failed) and re.search(
+        r"[\"<]\./tmp/[^/]+[\">]", failed
+    )
+    return "./tmp/" in failed and bool(removes or (looks and "O_CREAT" not in failed))
 
 
 def _some(paths: frozenset[str]) -> str:

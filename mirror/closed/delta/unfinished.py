@@ -46,8 +46,8 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise OSError(exc.errno, "another mirror is writing it now") from exc
-            _forget_others(place, path.name)
             try:
+                _forget_others(place, path.name)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())

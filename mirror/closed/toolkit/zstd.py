@@ -26,13 +26,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import zipfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Callable
 
 from mirror.closed.host.command import clean_environment
+from mirror.core.archives.checkedzip import open_checked_zip
 from mirror.core.archives.zstdframe import Decompressor, OneFrame
 
 PROJECT = "backports-zstd"
@@ -220,7 +220,7 @@ class ZstdFinder:
             try:
                 command = way()
                 self._try(command)
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+            except (OSError, ValueError, EOFError) as exc:
                 tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
             else:
                 return command
@@ -255,7 +255,7 @@ def unpack_zstd(wheel: Path | None, work: Path) -> Path:
     """A new directory below ``work`` with the package out of its wheel, if there is one.
 
     Raises:
-        OSError, ValueError, zipfile.BadZipFile: when it is none.
+        OSError, ValueError: when it is none.
     """
     directory = Path(tempfile.mkdtemp(prefix="zstd-", dir=work))
     if wheel is not None:
@@ -266,7 +266,7 @@ def unpack_zstd(wheel: Path | None, work: Path) -> Path:
 def _unpack(wheel: Path, directory: Path) -> None:
     """Plain names below ``backports/zstd`` and no others."""
     left = _MAX_UNPACKED_BYTES
-    with zipfile.ZipFile(wheel) as archive:
+    with open_checked_zip(wheel) as archive:
         for member in archive.infolist():
             if not _MEMBER.fullmatch(member.filename):
                 continue

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.command import Finished, clean_environment, run
+from mirror.core.archives.checkedzip import open_checked_zip
 from mirror.core.logs.explained.log import meaning
 from mirror.core.errors import MirrorError
 
@@ -95,7 +95,7 @@ def _named(project: str, tools: Sequence[Path]) -> list[Path]:
 
 def _extract_uv(wheel: Path, work: Path) -> Path:
     program = work / "uv"
-    with zipfile.ZipFile(wheel) as archive:
+    with open_checked_zip(wheel) as archive:
         member = next(name for name in archive.namelist() if _UV_MEMBER.fullmatch(name))
         with archive.open(member) as source, program.open("xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)

@@ -20,12 +20,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mirror.core.archives.checkedzip import open_checked_zip
 from mirror.core.binaries.elf import Elf
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import newest_glibc
@@ -146,7 +146,7 @@ def differences(one: Path, other: Path) -> tuple[str, ...]:
         return (f"one is {one.name}, the other {other.name}",)
     if one.read_bytes() == other.read_bytes():
         return ()
-    with zipfile.ZipFile(one) as first, zipfile.ZipFile(other) as second:
+    with open_checked_zip(one) as first, open_checked_zip(other) as second:
         members = ({item.filename: item for item in archive.infolist()} for archive in (first, second))
         mine, theirs = members
         found = [f"only one holds {name}" for name in sorted(mine.keys() ^ theirs.keys())]

@@ -31,6 +31,8 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from mirror.core.names import project_name
+
 T = TypeVar("T")
 
 MAX_DIGITS = 100
@@ -59,8 +61,13 @@ def _read(parse: Callable[[str], T], refusal: type[ValueError], text: str) -> T:
 
 
 def read_requirement(text: str) -> Requirement:
-    """PEP 508. Raises InvalidRequirement, which is a ValueError, for all that is none."""
-    return _read(Requirement, InvalidRequirement, text)
+    """PEP 508, its name too: packaging takes one that ends in a separator. Raises InvalidRequirement, a ValueError."""
+    requirement = _read(Requirement, InvalidRequirement, text)
+    try:
+        project_name(requirement.name)
+    except ValueError as exc:
+        raise InvalidRequirement(str(exc)) from exc
+    return requirement
 
 
 def read_specifiers(text: str) -> SpecifierSet:
