@@ -519,6 +519,6 @@ def scenes() -> dict[str, Scene]:
         Scene("repair", _make_damaged, _repair, _installed_state, _prefix_sound),
         Scene("lock", _make_stack, _lock, _lock_state, beside=_index, transient=("home/cache",)),
         Scene("bundle", _make_locked, lambda world: [str(world)], _bundled_state, beside=_index,
-              transient=("home/cache",), module="tests.support.bundling"),
+              transient=("home/cache", "home/store/foreseen"), module="tests.support.bundling"),
     ]  # fmt: skip
     return {scene.name: scene for scene in made}

@@ -38,7 +38,11 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
     place = path.with_name(f".{path.name[:180]}.{digest[:12]}.part")
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(place, flags, 0o644), "r+b") as stream:
+        try:
+            descriptor, is_new = os.open(place, flags | os.O_EXCL, 0o644), True
+        except FileExistsError:
+            descriptor, is_new = os.open(place, flags, 0o644), False
+        with open(descriptor, "r+b") as stream:
             facts = os.fstat(stream.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_nlink != 1:
                 raise OSError(errno.EPERM, f"{place.name}, beside it, is no file of ours")
@@ -46,6 +50,10 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 raise OSError(exc.errno, "another mirror is writing it now") from exc
+            except OSError:
+                if is_new:
+                    place.unlink(missing_ok=True)
+                raise
             try:
                 _forget_others(place, path.name)
                 yield stream

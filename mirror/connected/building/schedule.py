@@ -184,8 +184,8 @@ def _toolkit(
     if home.is_dir():
         return Toolkit(home, key)
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=home.parent) as scratch:
-        draft = Path(scratch) / "cuda"
+    with store.scratch() as scratch:
+        draft = scratch / "cuda"
         sources = locks.toolchain.sources(paths, plan.target)
         unpack_toolchain([watched(*one) for one in sources.items()], draft, plan.target, progress=progress)
         try:

@@ -21,7 +21,6 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -145,8 +144,7 @@ def _try(archive: Path, name: str, target: Target, store: Store, compiler: str) 
         store.root.mkdir(parents=True, exist_ok=True)
         if os.statvfs(store.root).f_flag & os.ST_NOEXEC:
             return [f"run: {store.root} is on a file system that is mounted noexec"]
-        with tempfile.TemporaryDirectory(prefix=".trying-", dir=store.root) as scratch:
-            directory = Path(scratch)
+        with store.scratch() as directory:
             unpack_tar(archive, directory / INTERPRETER.directory, MAX_UNPACKED_BYTES)
             return _judged(directory, name, target, compiler)
     except OSError as exc:

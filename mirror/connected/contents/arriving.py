@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
-from pathlib import Path
 
 from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, remember
 from mirror.connected.fetching.store import Store
@@ -46,10 +44,8 @@ def looking_inside(store: Store, progress: Progress = SILENT) -> Iterator[Callab
 
 
 def _look(task: Task, store: Store) -> None:
-    facts = store.root / "facts"
     with contextlib.suppress(OSError, MirrorError):
         if is_remembered(task, store):
             return
-        facts.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".reading-", dir=facts) as scratch:
-            remember(task, task.read(Path(scratch), lambda amount: may_go_on()), store)
+        with store.scratch() as scratch:
+            remember(task, task.read(scratch, lambda amount: may_go_on()), store)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +102,10 @@ def inspect(tasks: Sequence[Task], store: Store, progress: Progress = SILENT) ->
 
 
 def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, Contents]:
-    directory = store.root / "facts"
-    directory.mkdir(parents=True, exist_ok=True)
     sizes = {task.path: task.source.stat().st_size for task in tasks}
     largest_first = sorted(tasks, key=lambda task: -sizes[task.path])
     with (
-        tempfile.TemporaryDirectory(prefix=".reading-", dir=directory) as scratch,
+        store.scratch() as scratch,
         progress.task("look inside", sum(sizes.values())) as advance,
         Crew(min(MAX_JOBS, len(os.sched_getaffinity(0)))) as crew,
     ):
@@ -116,7 +113,7 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
         def read(task: Task) -> Contents:
             counted = _Counted(advance, sizes[task.path])
             try:
-                contents = task.read(Path(scratch), counted)
+                contents = task.read(scratch, counted)
             except OSError as exc:
                 raise Unreadable(str(task.source), exc.strerror or str(exc)) from exc
             counted.finish()

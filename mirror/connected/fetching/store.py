@@ -19,6 +19,7 @@ Layout below the root::
     unchanged/<64 digits>.json                    bundles whose bytes were checked (``mirror.connected.packing.unchanged``)
     tried/<64 digits>                             Pythons that keep their promises here (``mirror.connected.building.trial``)
     foreseen/<64 digits>.json                     which bundle inputs make (``mirror.connected.packing.foreseen``)
+    scratch/<random>/                             what a run that is under way unpacks
 
 Example::
 
@@ -28,9 +29,13 @@ Example::
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -115,6 +120,29 @@ class Store:
         except (OSError, MirrorError):
             return
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty directory on the store's file system, removed at the end; what killed runs left of theirs goes first.
+
+        A directory is locked (``flock``) for as long as its run lives, so that whoever gets the lock may remove it.
+
+        Raises:
+            OSError: when the store refuses.
+        """
+        top = self.root / "scratch"
+        top.mkdir(parents=True, exist_ok=True)
+        for other in top.iterdir():
+            with suppress(OSError), _locked(other, fcntl.LOCK_NB):
+                shutil.rmtree(other)
+        with ExitStack() as stack:
+            while True:
+                name = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=top, ignore_cleanup_errors=True)))
+                with suppress(FileNotFoundError):
+                    stack.enter_context(_locked(name))
+                if name.exists():  # not taken for a killed run's before it was locked
+                    break
+            yield name
+
     def part(self, sha256: Sha256Hex) -> Path:
         """Where the file grows while it is fetched."""
         return self.root / "incoming" / f"{sha256}.part"
@@ -150,6 +178,16 @@ class Store:
         except OSError:
             return None  # absent or unreadable: it is fetched instead
         return path if self._digests[seen] == sha256 else None
+
+
+@contextmanager
+def _locked(directory: Path, flags: int = 0) -> Iterator[None]:
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | flags)
+        yield
+    finally:
+        os.close(place)
 
 
 def file_sha256(path: Path) -> Sha256Hex:

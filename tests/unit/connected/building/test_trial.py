@@ -41,7 +41,8 @@ def tried(archive: Path, store: Store, target: Target = TARGET, progress: Progre
     try:
         return try_interpreters(plan, {download.sha256: archive}, store, progress)
     finally:
-        assert not store.root.exists() or {path.name for path in store.root.iterdir()} <= {"tried"}
+        assert not store.root.exists() or {path.name for path in store.root.iterdir()} <= {"tried", "scratch"}
+        assert not list((store.root / "scratch").glob("*"))
 
 
 def small(directory: Path, program: str, name: str = f"python/bin/python{MINOR}") -> Path:

@@ -37,7 +37,7 @@ def test_what_arrived_is_not_read_again(tmp_path: Path, task: Task) -> None:
     with looking_inside(store) as arrived:
         arrived(replace(task, read=never))
     assert inspect([replace(task, read=never)], store) == expected
-    assert not list((store.root / "facts").glob(".reading-*"))
+    assert list((store.root / "scratch").iterdir()) == []
 
 
 def failing(error: Exception) -> Callable[[Path, Advance], Contents]:
@@ -84,4 +84,5 @@ def test_what_is_broken_off_ends_and_what_waits_does_not_begin(tmp_path: Path, t
         raise KeyboardInterrupt
     over.set()
     assert 0 < len(reads) < 100
-    assert not list((store.root / "facts").iterdir())
+    assert list((store.root / "scratch").iterdir()) == []
+    assert not (store.root / "facts").exists()

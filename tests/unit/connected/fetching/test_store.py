@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,3 +110,48 @@ def test_a_note_that_cannot_be_kept_fails_nothing(tmp_path: Path) -> None:
     (store.root / "found" / "a.json").mkdir(parents=True)
     store.note(store.root / "found" / "a.json", b"{}")
     assert sorted(path.name for path in store.root.rglob("*")) == ["a.json", "a.json", "facts", "found", "pages"]
+
+
+def test_a_scratch_directory_is_gone_after_its_block_and_whatever_was_in_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.scratch() as scratch:
+        (scratch / "cuda").mkdir()
+        (scratch / "cuda/nvcc").write_bytes(DATA)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_a_killed_run_left_goes_and_what_a_running_one_unpacks_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    program = (
+        "import os, sys; from pathlib import Path; from mirror.connected.fetching.store import Store\n"
+        "with Store(Path(sys.argv[1])).scratch() as one: (one / 'left').write_bytes(b'x'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)]).returncode == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "scratch").glob("*/*")] == ["left"]
+    with store.scratch() as first, store.scratch() as second:
+        assert sorted((tmp_path / "scratch").iterdir()) == sorted([first, second])
+        (first / "mine").write_bytes(DATA)
+        with store.scratch():
+            assert (first / "mine").read_bytes() == DATA
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_many_at_once_take_nothing_of_each_other(tmp_path: Path) -> None:
+    def unpack(number: int) -> bytes:
+        with Store(tmp_path).scratch() as scratch:
+            (scratch / "mine").write_bytes(b"%d" % number)
+            with Store(tmp_path).scratch():
+                return (scratch / "mine").read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(unpack, range(400))) == [b"%d" % number for number in range(400)]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_link_among_them_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/precious").write_bytes(DATA)
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch/link").symlink_to(tmp_path / "home")
+    with Store(tmp_path).scratch():
+        assert (tmp_path / "home/precious").read_bytes() == DATA

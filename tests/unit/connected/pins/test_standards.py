@@ -33,7 +33,7 @@ pytestmark = pytest.mark.group(11)
         *((read_version, InvalidVersion, text) for text in ("", "\u00b2", "1." * 100_000 + "1", "x" * 1_000_000)),
         *((read_specifiers, InvalidSpecifier, f"{sign}1.{LONG}") for sign in ("==", ">=", "~=", "===", "!=", "<")),
         (read_specifiers, InvalidSpecifier, f"=={LONG}.*"),
-        *((read_requirement, InvalidRequirement, f"a{text}") for text in (f"=={LONG}", f"; extra > '{LONG}'", f"; {DEEP}")),
+        *((read_requirement, InvalidRequirement, f"a{text}") for text in (f"=={LONG}", f"; extra > '{LONG}'", f"; {DEEP}", "_", ".>=1")),
         *((read_marker, InvalidMarker, text) for text in (f"python_version > '{LONG}'", DEEP, "(" * 100_000)),
         *((read_wheel_name, InvalidWheelFilename, f"a-{text}-py3-none-any.whl") for text in (LONG, f"1-{LONG}", "1-\u00b2x")),
         (read_sdist_name, InvalidSdistFilename, f"a-{LONG}.tar.gz"),
