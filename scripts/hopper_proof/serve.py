@@ -225,7 +225,8 @@ class Served(Proof):
             )
         done = self.mirror("cache", "status", "--prefix", self.prefix, "--json")
         self.mirror("cache", "status", "--prefix", self.prefix)
-        self.claim(done.returncode == 0, "mirror cache status")
+        compiled = json.loads(done.stdout)["compiled"] if done.returncode == 0 else "unknown"
+        self.claim(compiled == {}, f"mirror cache status: compiled since the layer was copied: {compiled or 'nothing'}")
 
     def two(self) -> None:
         """Tensor parallel over two GPUs; the log-probabilities are those of one within rounding."""

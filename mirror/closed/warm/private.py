@@ -36,7 +36,7 @@ from mirror.closed.warm.checksums import rechecked
 from mirror.closed.warm.document import PLACE, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
-from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program
+from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program, graph_key
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
@@ -261,8 +261,9 @@ class State:
 
     @property
     def compiled(self) -> dict[str, int]:
-        """By program, how many objects were compiled since; empty when none."""
-        return counted_by_program(self.added)
+        """By program, how many objects were compiled since; empty when none. A graph that the layer brought is none of them."""
+        brought = {graph_key(member.path) for member in self.layer.files} - {""} if self.layer else set()
+        return counted_by_program(path for path in self.added if graph_key(path) not in brought)
 
     @property
     def carried(self) -> dict[str, int]:

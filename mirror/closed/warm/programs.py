@@ -44,6 +44,9 @@ _COMPILED = re.compile(
 )
 """Results of compiling, one for each kernel, module or graph; the sources and notes around them are not counted."""
 
+_GRAPH = re.compile(r"(?P<key>.*/(fxgraph|aotautograd)/[^/]+/[^/]+)/[^/]+")
+"""A compiled graph: torch names its directory by what it was made of, and the file by its bytes."""
+
 _NAMES = {
     "flashinfer": "FlashInfer",
     "triton": "Triton",
@@ -82,6 +85,16 @@ def program_of(path: str) -> str:
 def is_compiled(path: str) -> bool:
     """Whether a file is the result of compiling, and not a source or a note beside it."""
     return _COMPILED.match(path) is not None and not path.endswith("/index")
+
+
+def graph_key(path: str) -> str:
+    """The directory of a compiled graph, which is what torch looks it up by; empty of what is none.
+
+    A graph's bytes hold the path of the user's caches. Another user's torch finds it, and keeps it again under the name that
+    its bytes have there.
+    """
+    found = _GRAPH.fullmatch(path)
+    return found["key"] if found else ""
 
 
 def counted_by_program(paths: Iterable[str]) -> dict[str, int]:

@@ -66,6 +66,17 @@ def test_what_is_compiled_after_that_is_told_by_program(generation: Generation, 
     assert state.changed == (KERNEL,)
 
 
+def test_a_graph_of_the_layer_that_torch_keeps_again_under_another_name_was_not_compiled(
+    generation: Generation, host: Host
+) -> None:
+    """Seen on an H200: a graph's name is the digest of its bytes, which hold the path of whose caches it is in."""
+    host.fill(generation)
+    host.compile(generation, {"inductor/fxgraph/ab/abc/ghi": b"the same", "inductor/fxgraph/ab/other/def": b"another"})
+    state = host.state(generation)
+    assert state.added == ("inductor/fxgraph/ab/abc/ghi", "inductor/fxgraph/ab/other/def")
+    assert state.compiled == {"torch.compile": 1}
+
+
 def test_what_a_user_has_is_not_replaced(generation: Generation, host: Host) -> None:
     host.compile(generation, {KERNEL: b"my own"})
     filled = host.fill(generation)

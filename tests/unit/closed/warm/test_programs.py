@@ -12,7 +12,7 @@ import pytest
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.seal import Seal
 from mirror.closed.warm.aot import link_modules
-from mirror.closed.warm.programs import carried_as, counted_by_program, is_compiled, program_of
+from mirror.closed.warm.programs import carried_as, counted_by_program, graph_key, is_compiled, program_of
 from tests.support.generations import put_generation
 
 BUILD = """\
@@ -71,6 +71,8 @@ def test_results_are_counted_and_what_is_beside_them_is_not() -> None:
         "CUDA driver": 1, "DeepGEMM": 1, "FlashInfer": 1, "Triton": 2, "torch.compile": 2, "vLLM": 1
     }  # fmt: skip
     assert not is_compiled("nv/index")
+    kept = "vllm/torch_compile_cache/torch_aot_compile/16c3/inductor_cache/fxgraph/26/f26izz"
+    assert (graph_key(f"{kept}/rw6rdmurjp"), graph_key("triton/A/k.cubin")) == (kept, "")
     assert program_of("new_program/a.so") == "new_program"
 
 
