@@ -53,10 +53,10 @@ from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import write_file
 from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import check_refusals
+from mirror.core.words import grouped
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
-from mirror.core.trust.root import utc
 
 
 class BundleOlder(MirrorError):
@@ -41,12 +40,10 @@ class BundleOlder(MirrorError):
         "To go back to what is installed use 'mirror rollback'. To install it nevertheless give --allow-older with the "
         "reason, which the receipt and the history of the prefix will keep."
     )
+    message = "the bundle was locked at {sequence:utc}, a newer one of {installed:utc} is installed"
 
     sequence: int
     installed: int
-
-    def __str__(self) -> str:
-        return f"the bundle was locked at {utc(self.sequence)}, a newer one of {utc(self.installed)} is installed"
 
 
 class SequenceReused(MirrorError):
@@ -60,16 +57,11 @@ class SequenceReused(MirrorError):
     ref = "sequence-reused"
     exit_code = 93
     hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
+    message = "the bundle {digest} and the installed {installed} were both locked at {sequence:utc}, and differ"
 
     sequence: int
     digest: str
     installed: str
-
-    def __str__(self) -> str:
-        return (
-            f"the bundle {self.digest} and the installed {self.installed} were both locked at {utc(self.sequence)}, "
-            "and differ"
-        )
 
 
 class OtherStack(MirrorError):

@@ -63,10 +63,11 @@ from mirror.core.system.durable import sync_directory
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import MANIFEST_NAMESPACE, Root, utc
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.words import utc
 
 if TYPE_CHECKING:
     from mirror.connected.delta.making import MadeDelta

@@ -31,12 +31,10 @@ class PrefixBusy(MirrorError):
         "Wait until it has ended and run again. A run that died leaves no lock behind, but a program that it had started may "
         "still run: 'fuser PREFIX/.lock' names it."
     )
+    message = "{prefix} is in use by {holder:|another process}"
 
     prefix: str
     holder: str
-
-    def __str__(self) -> str:
-        return f"{self.prefix} is in use by {self.holder or 'another process'}"
 
 
 @contextmanager

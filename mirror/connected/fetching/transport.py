@@ -88,6 +88,7 @@ class HttpRefused(MirrorError):
     ref = "http-refused"
     exit_code = 71
     hint = "The server is not well at the moment: run the command again later; it goes on from what is here."
+    message = "{url}: the server answers {status}{reason: %s}"
 
     url: str
     status: int
@@ -100,9 +101,6 @@ class HttpRefused(MirrorError):
     @property
     def transient(self) -> bool:
         return self.status in _TRANSIENT_STATUSES
-
-    def __str__(self) -> str:
-        return f"{self.url}: the server answers {self.status} {self.reason}".rstrip()
 
 
 class Truncated(MirrorError):
@@ -117,6 +115,7 @@ class Truncated(MirrorError):
     ref = "truncated-download"
     exit_code = 73
     hint = "The connection breaks off. Run the command again: it goes on from what is already here."
+    message = "{url}: the body broke off after {actual} bytes, before {expected:%s bytes|its end}"
     transient = True
 
     url: str
@@ -126,10 +125,6 @@ class Truncated(MirrorError):
     def __post_init__(self) -> None:
         if self.url.startswith("file:"):  # asking again would bring the same
             self.hint, self.transient = "The copy is cut short: copy it again.", False
-
-    def __str__(self) -> str:
-        whole = "its end" if self.expected is None else f"{self.expected} bytes"
-        return f"{self.url}: the body broke off after {self.actual} bytes, before {whole}"
 
 
 class BadReply(MirrorError):

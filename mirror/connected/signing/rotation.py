@@ -29,8 +29,9 @@ from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
-from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
+from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root
 from mirror.core.trust.truststore import TrustStore, written_here
+from mirror.core.words import utc
 
 
 class NoSuchKey(MirrorError):

@@ -27,7 +27,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.toolkit.package import PackageSource
-from mirror.core.trust.root import MAX_TIME
+from mirror.core.words import MAX_TIME
 
 _MAX_BYTES = 16 << 20
 

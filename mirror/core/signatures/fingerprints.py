@@ -15,7 +15,6 @@ import re
 
 from mirror.core.names import Sha256Hex, sha256_hex
 
-_GROUP = 4
 _BETWEEN = re.compile(r"[\s:-]+")
 
 
@@ -57,13 +56,6 @@ def openpgp_fingerprint(text: str) -> str:
     else:
         found = f"{len(digits)} of them, {text.strip()!r}"
     raise ValueError(f"expected the fingerprint of an OpenPGP key, 40 hex digits, got {found}")
-
-
-def grouped(digits: str) -> str:
-    """Hex digits in groups of four, for reading aloud; other words as they are."""
-    if not _is_hex(digits):
-        return digits
-    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
 
 def _digits(text: str) -> str:

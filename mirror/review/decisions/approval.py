@@ -48,14 +48,11 @@ class NoSay(MirrorError):
     ref = "no-say"
     exit_code = 119
     hint = "Sign with a key that the root names (--key FILE), or ask the holders of the root for that role."
+    message = "{signer} has no say in this: the trusted root names as {role}: {holders:|nobody}"
 
     signer: str
     role: str
     holders: tuple[str, ...]
-
-    def __str__(self) -> str:
-        named = ", ".join(self.holders) or "nobody"
-        return f"{self.signer} has no say in this: the trusted root names as {self.role}: {named}"
 
 
 @dataclass(frozen=True)

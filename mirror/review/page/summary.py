@@ -12,11 +12,9 @@ from collections.abc import Iterator
 
 from mirror.core.cuda.gpus import capability
 from mirror.core.kinds import META, SHOWN
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Tally
-from mirror.core.trust.root import utc
-from mirror.core.words import counted, human_bytes
+from mirror.core.words import counted, grouped, human_bytes, utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place

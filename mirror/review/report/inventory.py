@@ -20,9 +20,10 @@ from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import Root, utc
+from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Statement
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.words import utc
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from mirror.cli.options import add_actions, fingerprint
 from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
-from mirror.core.signatures.fingerprints import grouped
-from mirror.core.trust.root import ROLES, Key, Root, utc
+from mirror.core.trust.root import ROLES, Key, Root
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
     from mirror.connected.signing.rotation import Signed

@@ -20,9 +20,9 @@ from mirror.cli.options import (
 from mirror.cli.signers import print_tallies
 from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 from mirror.core.policy.document import Policy, read_policy
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.allocator import share_arenas
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import grouped
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled

@@ -10,9 +10,9 @@ from typing import Any
 from mirror.cli.console import Console, out, print_json
 from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_tallies
-from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import utc
 from mirror.review.decisions.approval import Sign, decide
 from mirror.review.decisions.sshkeygen import SshKeygen
 

@@ -19,8 +19,8 @@ from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.cuda.components import packages_of
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.kinds import RPM
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
+from mirror.core.words import grouped
 from tests.support.index import LoopbackServer
 from tests.support.repos import DRIVER, Vendor, toolkit, write_repository
 

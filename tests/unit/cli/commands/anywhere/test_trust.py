@@ -16,9 +16,9 @@ from mirror.cli.commands.anywhere import trust
 from mirror.cli.main import main
 from mirror.connected.signing.rotation import NoRootKey
 from mirror.core.errors import InvalidDocument
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.words import grouped
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
 
 
