@@ -147,9 +147,8 @@ def _holds(report: Report) -> str:
     counts = ", ".join(
         [*groups, f"{(documents := len(manifest.within(META)))} document{'s' if documents != 1 else ''}"]
     )
-    unpacked = sum(artifact.unpacked_size for artifact in manifest.artifacts)
     size, files = human_bytes(manifest.total_bytes), len(manifest.artifacts)
-    return f"{size} in {counted(files, 'file')} ({counts}); {human_bytes(unpacked)} once installed"
+    return f"{size} in {counted(files, 'file')} ({counts}); {human_bytes(manifest.installed_bytes)} once installed"
 
 
 def _origins(report: Report) -> Html:

@@ -89,7 +89,7 @@ class Inventory:
             "ignored": list(self.ignored),
             "verified": "every byte" if self.complete else "signature",
             "bytes": manifest.total_bytes,
-            "unpacked_bytes": sum(artifact.unpacked_size for artifact in manifest.artifacts),
+            "unpacked_bytes": manifest.installed_bytes,
             "directories": {name: {"count": count, "bytes": size} for name, (count, size) in self.sizes().items()},
             "imports": list(manifest.imports),
             "built_here": [artifact.path for artifact in self.built()],

@@ -59,9 +59,7 @@ def tell(result: Switched, args: argparse.Namespace) -> None:
         out(
             "  It runs as it is, but cannot be repaired or installed again. Approvers who are missing sign the bundle with"
         )
-        out(
-            f"  '{spoken('mirror approve')}'; where no builder of that root has signed, one packs it again. Or install a newer one."
-        )
+        out(f"  {spoken('mirror approve')}; where no builder of that root has signed, one packs it again")
     if result.before:
         words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
         words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []

@@ -48,7 +48,12 @@ def configure(subparsers: Any) -> None:
     )
     add_locked_stack_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("bundle.tar"), metavar="FILE", help="default: bundle.tar"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("bundle.tar"),
+        metavar="FILE",
+        help="default: bundle.tar; that of another stack is kept",
     )
     parser.add_argument(
         "--locked", action="store_true", help="refuse to lock anything: every pin must be there and answer NAME.toml"
