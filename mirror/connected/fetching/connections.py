@@ -160,7 +160,7 @@ class _SecureConnection(HTTPSConnection):
         self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         super().connect()
         if isinstance(self.sock, ssl.SSLSocket):
-            self.sock.suppress_ragged_eofs = False
+            self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # typeshed does not know it
 
 
 class _Pool(HTTPConnectionPool):

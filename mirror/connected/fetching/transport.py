@@ -35,7 +35,7 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex, whole_number
-from mirror.core.system.crew import may_go_on, pause
+from mirror.core.system.crew import may_go_on
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
@@ -310,41 +310,34 @@ def _document(
     question: bytes | None = None,
 ) -> tuple[bytes, str]:
     """All of a document and its ``ETag``, after as many attempts as it takes."""
-    for attempt in range(patience.attempts):
-        try:
-            with opened(session, url, headers, patience, question) as response:
-                refuse_compressed(response)
-                data = _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
-                return data, response.headers.get("ETag", "")
-        except MirrorError as error:
-            pause_s = patience.pause_s(error, attempt)
-            if pause_s is None:
-                raise
-            pause(pause_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def ask() -> tuple[bytes, str]:
+        with opened(session, url, headers, patience, question) as response:
+            refuse_compressed(response)
+            data = _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
+            return data, response.headers.get("ETag", "")
+
+    return patience.persist(ask)
 
 
 def get_digest(session: requests.Session, url: str, patience: Patience = PATIENCE) -> Sha256Hex:
     """The sha256 of a file of at most ``MAX_FILE_BYTES``, which is not kept. Raises as ``get_bytes``."""
     if urlsplit(url).scheme == "file":
-        digest = hashlib.sha256()
         with open_file(url) as stream:
-            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-                digest.update(chunk)
-        return Sha256Hex(digest.hexdigest())
-    for attempt in range(patience.attempts):
-        try:
-            digest = hashlib.sha256()
-            with opened(session, url, {}, patience) as response:
-                for chunk in limited(body(response, patience), redacted(url), MAX_FILE_BYTES):
-                    digest.update(chunk)
-            return Sha256Hex(digest.hexdigest())
-        except MirrorError as error:
-            pause_s = patience.pause_s(error, attempt)
-            if pause_s is None:
-                raise
-            pause(pause_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            return _digest(iter(lambda: stream.read(CHUNK_BYTES), b""))
+
+    def ask() -> Sha256Hex:
+        with opened(session, url, {}, patience) as response:
+            return _digest(limited(body(response, patience), redacted(url), MAX_FILE_BYTES))
+
+    return patience.persist(ask)
+
+
+def _digest(chunks: Iterator[bytes]) -> Sha256Hex:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return Sha256Hex(digest.hexdigest())
 
 
 def content_size(session: requests.Session, url: str, patience: Patience = PATIENCE) -> int | None:

@@ -217,12 +217,12 @@ def _remove(args: argparse.Namespace, store: TrustStore) -> int:
 def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     """Add a key to the draft of the next root, or take one out."""
     _need_connected(args.action)
-    from mirror.connected.signing.keyfile import read_key
+    from mirror.connected.signing.keyfile import read_public
     from mirror.connected.signing.rotation import Rotation
 
     rotation = Rotation(store)
     if args.action == "add":
-        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_key(args.file).public))
+        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_public(args.file)))
     else:
         root = rotation.remove_key(args.name)
     rotation.draft(root)
