@@ -10,6 +10,8 @@ Example::
 
     >>> human_bytes(1536)
     '1.5 KiB'
+    >>> grouped("610c7b14e068")
+    '610c 7b14 e068'
     >>> meant("bundel", ["bundle", "lock"])
     'bundle'
     >>> did_you_mean("h10", ["h100", "quickstart"])

@@ -1,12 +1,12 @@
 """Fingerprints as people write them down, read aloud and type them: of a root (its sha256), and of an OpenPGP key.
 
-Rules: shown in groups of four; taken in either case, with blanks, colons or hyphens between groups, and with ``0x`` before
+Rules: shown in groups of four (``words.grouped``); taken in either case, with blanks, colons or hyphens between groups, and with ``0x`` before
 them; kept, compared and printed for machines in one plain form. A key id is no fingerprint: it can be forged.
 
 Example::
 
-    >>> grouped(openpgp_fingerprint("610c7b14:e068a878:070da4e9:9cd0a493:d42d0685"))
-    '610C 7B14 E068 A878 070D A4E9 9CD0 A493 D42D 0685'
+    >>> openpgp_fingerprint("610c7b14:e068a878:070da4e9:9cd0a493:d42d0685")
+    '610C7B14E068A878070DA4E99CD0A493D42D0685'
 """
 
 from __future__ import annotations
