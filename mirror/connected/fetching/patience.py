@@ -5,7 +5,7 @@ pauses grow, with some chance in them, so that parallel jobs do not march in ste
 
 Example::
 
-    data = PATIENCE.persist(lambda: get(url))
+    data = PATIENCE.persist(path.read_bytes)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fingerprints as people write them down, read aloud and type them: of a root (its sha256), and of an OpenPGP key.
 
-Rules: shown in groups of four (``words.grouped``); taken in either case, with blanks, colons or hyphens between groups, and with ``0x`` before
+Rules: shown in groups of four; taken in either case, with blanks, colons or hyphens between groups, and with ``0x`` before
 them; kept, compared and printed for machines in one plain form. A key id is no fingerprint: it can be forged.
 
 Example::
