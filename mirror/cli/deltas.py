@@ -8,7 +8,6 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -98,18 +97,16 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         return path  # whoever opens it says so
     if not is_document:
         return path
+    from mirror.closed.delta.applying import bundle_in
     from mirror.closed.prefix.comparison import read_host_statuses
-    from mirror.core.bundle.reader import open_bundle
 
     (status,) = read_host_statuses([path])
     current = status.stacks.get(stack, {}).get("current", "")
     sequence, _, digest = current.partition("-")
     if not digest:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
-    for place in sorted(directory.glob("*.tar")):
-        with suppress(MirrorError), open_bundle(place) as bundle:
-            if bundle.digest.startswith(digest):
-                return place
+    if found := bundle_in(directory, digest):
+        return found
     raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no *.tar in {directory.absolute()} has manifest {digest}")
 
 

@@ -72,6 +72,9 @@ class Parser(argparse.ArgumentParser):
         namespace, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
+        output = getattr(namespace, "output", None)
+        if Path("-") in (output if isinstance(output, list) else [output]):
+            self.error("argument -o/--output: '-' names no file, and standard output is not written to this way")
         return namespace, rest
 
     def error(self, message: str) -> NoReturn:

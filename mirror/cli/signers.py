@@ -8,8 +8,8 @@ from pathlib import Path
 from mirror.cli.caller import spoken
 from mirror.cli.console import out, shown
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import signing_command
+from mirror.core.words import utc
 from mirror.review.report.inventory import Inventory
 
 

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from mirror.closed.environment.caches import trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
@@ -76,7 +76,6 @@ def collect(
     caches: Optional[Mapping[str, str]] = None,
     dry_run: bool = False,
     progress: Progress = SILENT,
-    clock: Callable[[], float] = time.time,
 ) -> Report:
     """Remove garbage.
 
@@ -104,7 +103,7 @@ def collect(
             for generation, item in goes:
                 if not dry_run:
                     progress.say(f"removing {item.path}: {item.why}")
-                    record_removal(prefix, generation, int(clock()))
+                    record_removal(prefix, generation, int(time.time()))
             removed += [item for _, item in goes] + _unfinished(prefix, dry_run, progress)
             installed += prefix.installed()
             stays += _strange(prefix, dry_run, [item.path for item in removed])

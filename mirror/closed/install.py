@@ -53,10 +53,11 @@ from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import enforce
 from mirror.core.progress import SILENT, Progress
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import write_file
+from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
 from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
 from mirror.core.trust.verdict import check_refusals
+from mirror.core.words import grouped
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,9 @@ class Installed:
     current: Neighbour | None = None
 
 
+_UNREPAIRED = " What is installed stays as it is and is used on: 'mirror status --check' says what of it is damaged."
+
+
 def install(
     options: Options,
     store: TrustStore | None = None,
@@ -159,7 +163,11 @@ def install(
     """
     with open_bundle(options.bundle, options.volumes) as bundle, readable_for_others():
         store = store or TrustStore.default()
-        manifest = trusted_manifest(bundle, store, options.fingerprint)
+        try:
+            manifest = trusted_manifest(bundle, store, options.fingerprint)
+        except (UnknownSigner, ThresholdNotMet) as exc:
+            exc.hint += _UNREPAIRED if options.repair else ""
+            raise
         refuse_layer(options.bundle, manifest)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         if options.policy:

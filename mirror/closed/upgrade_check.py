@@ -15,16 +15,19 @@ Example::
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation, Identity, Prefix
 from mirror.closed.prefix.history import History
+from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
-from mirror.core.trust.root import utc
+from mirror.core.trust.quorum import tally, unmet
+from mirror.core.trust.truststore import TrustStore
 
 
 class BundleOlder(MirrorError):
@@ -41,12 +44,10 @@ class BundleOlder(MirrorError):
         "To go back to what is installed use 'mirror rollback'. To install it nevertheless give --allow-older with the "
         "reason, which the receipt and the history of the prefix will keep."
     )
+    message = "the bundle was locked at {sequence:utc}, a newer one of {installed:utc} is installed"
 
     sequence: int
     installed: int
-
-    def __str__(self) -> str:
-        return f"the bundle was locked at {utc(self.sequence)}, a newer one of {utc(self.installed)} is installed"
 
 
 class SequenceReused(MirrorError):
@@ -60,16 +61,11 @@ class SequenceReused(MirrorError):
     ref = "sequence-reused"
     exit_code = 93
     hint = "One lock gives one bundle: ask its maker which of the two is right, and for a bundle with a new lock."
+    message = "the bundle {digest} and the installed {installed} were both locked at {sequence:utc}, and differ"
 
     sequence: int
     digest: str
     installed: str
-
-    def __str__(self) -> str:
-        return (
-            f"the bundle {self.digest} and the installed {self.installed} were both locked at {utc(self.sequence)}, "
-            "and differ"
-        )
 
 
 class OtherStack(MirrorError):
@@ -130,6 +126,24 @@ def check_upgrade(
     if identity.sequence < newest and not allow_older:
         raise BundleOlder(identity.sequence, newest)
     return None
+
+
+def unmet_today(prefix: Path, generation: str, store: TrustStore) -> tuple[str, ...]:
+    """What today's root asks for and the bundle of an installed generation has not got, by the names in its receipt.
+
+    Empty, too, where nobody can tell: going back must work when all else is broken.
+    """
+    try:
+        receipt, root = read_receipt(read_stack(Prefix(prefix)).named(generation)), store.load_root()
+    except MirrorError:
+        return ()
+    signed = {"builder": receipt.signers, "approver": receipt.approvers}
+    tallies = (
+        tally(name, role, [key.public for key in role.keys if key.name in signed[name]])
+        for name, role in root.roles()
+        if name in signed
+    )
+    return tuple(map(str, unmet(tallies)))
 
 
 def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:

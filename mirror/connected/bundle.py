@@ -54,7 +54,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
@@ -63,10 +63,11 @@ from mirror.core.system.durable import sync_directory
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import MANIFEST_NAMESPACE, Root, utc
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.words import utc
 
 if TYPE_CHECKING:
     from mirror.connected.delta.making import MadeDelta
@@ -98,6 +99,25 @@ class BundleOptions:
     policy: Policy | None = None
     base: Path | None = None
     redeflate: bool = True
+
+
+class OutputTaken(MirrorError):
+    """Another stack's bundle stands where this one is to go.
+
+    Attributes:
+        path: of the file.
+        there: the name of its stack.
+        name: of the stack that is bundled.
+    """
+
+    ref = "output-taken"
+    exit_code = FAMILIES["bundle"]
+    hint = "Nothing was fetched or written. Name another file with -o, or move that one away, and what was signed beside it."
+    message = "{path} is the bundle of {there}, and would be replaced by that of {name}"
+
+    path: str
+    there: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -158,6 +178,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     """Make a bundle.
 
     Raises:
+        OutputTaken: when another stack's bundle stands there.
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
     _check_output(options.output)
@@ -166,6 +187,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         check_base(options.base, options.output)
     plan, locks = prepare(options.wishes, store, progress)
+    before = _standing(options.output, plan.name)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
@@ -185,7 +207,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         from mirror.connected.gathering import gather
 
         made = gather(plan, locks, paths, built, roots, store, options.osv, options.policy, progress)
-        replaced = _replaced(options.output, made.manifest)
+        replaced = _replaced(options.output, before, made.manifest)
         beginning, digest = _written(made, options.output, builder, roots, Unchanged(store), progress)
         notes = made.notes
         if key:
@@ -226,18 +248,29 @@ def _foreseen(
     return (Unchanged(store).digest(output, known.head, builder.root, progress), known.notes) if known else (None, ())
 
 
-def _replaced(output: Path, manifest: Manifest) -> tuple[str, ...]:
-    """A note on the other bundle that stands where this one goes."""
+def _standing(output: Path, name: str) -> int:
+    """When the bundle of this stack that stands at ``output`` was locked; 0 for none, or half of one.
+
+    Raises:
+        OutputTaken: when it is another stack's.
+    """
     try:
         with open_bundle(output) as other:
             before = Manifest.parse(other.manifest_bytes)
-    except (OSError, MirrorError):  # none, or half of one
-        return ()
-    if (before.name, before.sequence) == (manifest.name, manifest.sequence):
+    except (OSError, MirrorError):
+        return 0
+    if before.name != name:
+        raise OutputTaken(str(output), before.name, name)
+    return before.sequence
+
+
+def _replaced(output: Path, before: int, manifest: Manifest) -> tuple[str, ...]:
+    """A note on the earlier bundle that stood where this one is."""
+    if before in (0, manifest.sequence):
         return ()
     return (
-        f"it replaced the bundle of {before.name} locked {utc(before.sequence)}; a delta can go only from one that is kept: "
-        f"name the next one with -o, and this one with --from {output.name}",
+        f"it replaced the bundle locked {utc(before)}, whose approvals are not this one's; a delta can go only from one that "
+        f"is kept: name the next one with -o, and this one with --from {output.name}",
     )
 
 

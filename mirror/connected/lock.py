@@ -123,7 +123,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
     return Locked(stack.name, files, python.unpinned, moved, python.kept_out, notes)
 
 
-def restamp(path: Path, now: int | None = None) -> None:
+def restamp(path: Path) -> None:
     """Give a lock the digest of a ``NAME.toml`` that changed in nothing that a pin hangs on, and a new time; pins stay.
 
     The file travels in the bundle, so another one is another bundle, which needs a sequence number of its own.
@@ -132,7 +132,7 @@ def restamp(path: Path, now: int | None = None) -> None:
         MirrorError: as ``Stack.load``, ``read_lock`` and ``write_file``.
     """
     stack = Stack.load(path)
-    moment = int(time.time()) if now is None else now
+    moment = int(time.time())
     for part, ending in _ENDINGS.items():
         file = path.with_name(f"{stack.name}.{ending}")
         if file.is_file():

@@ -25,8 +25,11 @@ from __future__ import annotations
 
 import os
 import string
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
     from typing import dataclass_transform
@@ -41,6 +44,18 @@ FAMILIES = {"files": 3, "trust": 4, "toolchain": 5, "lock": 6, "bundle": 7, "ins
 bundle, installing and what is installed, reviewing."""
 
 
+def _more(several: tuple[object, ...]) -> str:
+    return f" (and {len(several) - 1} more)" if len(several) > 1 else ""
+
+
+_SAID: dict[str, Callable[[Any], str]] = {
+    "utc": utc,
+    "grouped": grouped,
+    "more": _more,
+    "first": lambda several: f"{several[0]}{_more(several)}",
+}
+
+
 class _Sentence(string.Formatter):
     """Fills in the template of an error with what it has."""
 
@@ -51,11 +66,14 @@ class _Sentence(string.Formatter):
         return getattr(self._error, key)
 
     def format_field(self, value: Any, spec: str) -> str:
-        if not isinstance(value, tuple):
-            return str(super().format_field(value, spec))
-        if spec == "first":
-            return str(value[0]) + (f" (and {len(value) - 1} more)" if len(value) > 1 else "")
-        return (spec or ", ").join(map(str, value))
+        spec, _, otherwise = spec.partition("|")
+        if not value and (otherwise or "%s" in spec):
+            return otherwise
+        if spec in _SAID:
+            return _SAID[spec](value)
+        joiner = ", " if "%s" in spec else spec or ", "
+        said = joiner.join(map(str, value)) if isinstance(value, tuple) else value
+        return spec % said if "%s" in spec else format(said, "" if isinstance(value, tuple) else spec)
 
 
 @dataclass_transform(eq_default=False)
@@ -63,7 +81,9 @@ class MirrorError(Exception):
     """Root of all named failures. A subclass annotates its data, and says its sentence as a template over them.
 
     The data are given in the order of their annotations, or by name; those with a value in the class may be left out. In the
-    sentence, several of a kind are joined by commas, or by what follows a colon; ``{issues:first}`` is ``"a (and 2 more)"``.
+    sentence, several of a kind are joined by commas, or by what follows a colon; ``{issues:first}`` is ``"a (and 2 more)"``,
+    ``{issues:more}`` its end; ``{seconds:utc}`` and ``{digits:grouped}`` are as in ``words``; ``{note: (%s)|none}`` puts words
+    round it, and others in its place where it is empty.
 
     Raises:
         TypeError: on making one with too few or too many.
@@ -151,11 +171,8 @@ class InvalidDocument(MirrorError):
         "If you wrote this file, correct it there. If mirror wrote it, it is damaged or of another version of mirror: "
         "make it again."
     )
+    message = "{document} invalid{where: at '%s'}: {problem}"
 
     document: str
     where: str
     problem: str
-
-    def __str__(self) -> str:
-        place = f" at '{self.where}'" if self.where else ""
-        return f"{self.document} invalid{place}: {self.problem}"

@@ -1,4 +1,5 @@
-"""Words for people: sizes and counts the same wherever one reads them, and what may have been meant by a word not known.
+"""Words for people: sizes, counts, times and digits the same wherever one reads them, and what may have been meant by a word
+not known.
 
 One rule of near misses for commands, options, keys of a TOML file, stacks and projects. The caller knows which
 words there are, and decides what becomes of one that is not known.
@@ -9,6 +10,8 @@ Example::
 
     >>> human_bytes(1536)
     '1.5 KiB'
+    >>> grouped("610c7b14e068")
+    '610c 7b14 e068'
     >>> meant("bundel", ["bundle", "lock"])
     'bundle'
     >>> did_you_mean("h10", ["h100", "quickstart"])
@@ -18,8 +21,12 @@ Example::
 from __future__ import annotations
 
 import difflib
+import re
+import time
 from collections.abc import Iterable
 
+MAX_TIME = 253_402_300_799
+"""9999-12-31T23:59:59Z: later times have no four-digit year."""
 _CLOSE = 0.6
 _SHORTEST = 3
 """Letters of a word that may stand for the beginning of another."""
@@ -37,6 +44,18 @@ def human_bytes(size: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """``"1 file"``, ``"2 files"``; ``many`` where an s is not all that differs."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def utc(seconds: int) -> str:
+    """A time of a signed document: ``2026-11-21T01:50:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, MAX_TIME)))
+
+
+def grouped(digits: str) -> str:
+    """Hex digits in groups of four, for reading aloud; other words as they are."""
+    if not re.fullmatch("[0-9A-Fa-f]+", digits, re.ASCII):
+        return digits
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ class Reply:
         again: sent after it for as long as the client stays, with ``every_s`` between.
         drip_s: pause after each byte of ``data``; for those after ``drip_from``.
         is_broken_off: whether the connection is reset at the end.
+        says_end: whether TLS is told that this is the end (close_notify).
     """
 
     data: bytes
@@ -36,6 +37,7 @@ class Reply:
     drip_s: float = 0.0
     drip_from: int = 0
     is_broken_off: bool = False
+    says_end: bool = False
 
 
 def reply(status: int, body: bytes = b"", *headers: str, length: bool = True) -> Reply:
@@ -107,6 +109,8 @@ class ScriptedServer:
                 while answer.again and not self._over.wait(answer.every_s):
                     connection.sendall(answer.again)
                 self._over.wait(answer.pause_s)
+                if answer.says_end and isinstance(connection, ssl.SSLSocket):
+                    connection.unwrap()
                 if answer.is_broken_off:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             except OSError:

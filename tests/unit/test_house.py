@@ -32,7 +32,7 @@ MAY_IMPORT = {
 }
 ORDER = {
     "core": (
-        "errors", "words", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
+        "words", "errors", "names", "fields", "toml", "cpus", "target", "commands", "progress", "system", "kinds", "stackfiles",
         "archives", "binaries", "wheels", "signatures", "trust", "bundle", "advisories", "policy", "cuda", "targets",
         "toolkit", "vetting", "logs",
     ),

@@ -3,7 +3,8 @@
 1. Open the delta, and read all of it once: every byte is the one that was written.
 2. Look at the output: the very bundle may be there already; anything else is not replaced.
 3. Ask whether this zlib packs as the builder's did; if not, name what it cannot give back, before anything is written.
-4. Open the base: it is the bundle that the delta goes from, and has the files that are needed.
+4. Open the base, found by its digest where nobody named it: it is the bundle that the delta goes from, and has the files
+   that are needed.
 5. Find who decompresses; look for room; write. Each file of the base is held to its digest before it is used, each new one as
    it is written; the bundle's own digest comes last, and then the bundle has its name.
 
@@ -23,6 +24,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,7 +115,7 @@ class Options:
     """What to apply a delta to.
 
     Attributes:
-        base: the bundle that it goes from; None for the one of its name that lies beside the delta.
+        base: the bundle that it goes from; None for the one that lies beside the delta, under whatever name.
         output: the new bundle; None for its name, beside the delta.
         volumes: directories in which volumes of either may lie.
     """
@@ -169,7 +171,7 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
             return Applied(output, head, was_there=True)
         delta.check(progress)
         _check_zlib(head)
-        place = options.base or delta.path.with_name(head.base.file)
+        place = options.base or _base_beside(delta.path.with_name(head.base.file), head.base, options.volumes)
         try:
             with open_bundle(place, options.volumes) as base:
                 try:
@@ -182,6 +184,23 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
                 raise NoBase(str(head.base), str(place)) from exc
             raise
     return Applied(output, head, was_there=False)
+
+
+def bundle_in(directory: Path, digest: str) -> Path | None:
+    """The first bundle there, ``*.tar``, whose manifest's sha256 begins so; None for none. Nobody has checked it."""
+    for place in sorted(directory.glob("*.tar")):
+        with suppress(MirrorError), open_bundle(place) as bundle:
+            if bundle.digest.startswith(digest):
+                return place
+    return None
+
+
+def _base_beside(named: Path, base: Named, volumes: tuple[Path, ...]) -> Path:
+    """The bundle that a delta goes from: what has its name, or where that is none or another one, what has its digest."""
+    with suppress(MirrorError), open_bundle(named, volumes) as there:
+        if there.digest == base.manifest_sha256:
+            return named
+    return bundle_in(named.parent, base.manifest_sha256) or named
 
 
 def _stands(output: Path, head: Delta) -> bool:

@@ -81,7 +81,11 @@ class Followed:
     last: bytes
 
 
-def follow(environment: Environment, command: Sequence[str], base: Mapping[str, str], kept: int = 1 << 20) -> Followed:
+_KEPT = 1 << 20
+"""Bytes of what a program said last."""
+
+
+def follow(environment: Environment, command: Sequence[str], base: Mapping[str, str]) -> Followed:
     """Run a program to its end as a child, pass on what it says at once, and keep the end of that.
 
     Both its outputs are pipes, so that it does not see a terminal; requests to end are handed on to it. Python programs are
@@ -89,7 +93,6 @@ def follow(environment: Environment, command: Sequence[str], base: Mapping[str, 
 
     Args:
         command, base: as ``launch``.
-        kept: bytes.
 
     Raises:
         CannotRun: as ``launch``.
@@ -110,7 +113,7 @@ def follow(environment: Environment, command: Sequence[str], base: Mapping[str, 
         except OSError as exc:
             raise _not_started(program, exc) from exc
         assert process.stdout and process.stderr, "both are pipes"
-        last = _pass_on(process, {process.stdout.fileno(): 1, process.stderr.fileno(): 2}, kept)
+        last = _pass_on(process, {process.stdout.fileno(): 1, process.stderr.fileno(): 2}, _KEPT)
         code = process.wait()
     return Followed(code if code >= 0 else 128 - code, last)
 

@@ -18,16 +18,15 @@ from mirror.closed.host.command import run
 NAME = "libcuda.so.1"
 
 
-def libcuda_directories(variables: Mapping[str, str], ldconfig: str = "/sbin/ldconfig") -> tuple[Path, ...]:
+def libcuda_directories(variables: Mapping[str, str]) -> tuple[Path, ...]:
     """The directories that Triton gives the linker; empty when it finds none.
 
     Args:
         variables: the server's: ``TRITON_LIBCUDA_PATH`` and ``LD_LIBRARY_PATH``.
-        ldconfig: the program that prints the loader's cache.
     """
     if named := variables.get("TRITON_LIBCUDA_PATH"):
         return (Path(named),)
-    listed = run([ldconfig, "-p"], {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, timeout_s=20).output.splitlines()
+    listed = run(["/sbin/ldconfig", "-p"], {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, timeout_s=20).output.splitlines()
     places = [Path(line.split()[-1]).parent for line in listed if NAME in line]
     if not places:
         places = [Path(place) for place in variables.get("LD_LIBRARY_PATH", "").split(":") if place]

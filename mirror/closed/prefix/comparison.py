@@ -23,6 +23,7 @@ from typing import Any
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, strict_json
+from mirror.core.system.durable import read_file
 
 _MAX_BYTES = 64 << 20
 _STATUS, _ERROR = "mirror-status/1", "mirror-error/1"
@@ -124,22 +125,13 @@ def read_host_statuses(paths: Sequence[Path]) -> tuple[HostStatus, ...]:
     statuses, faults = [], []
     for path, name in zip(paths, names):
         try:
-            statuses.append(_read(path, name))
+            statuses.append(parse_host_status(read_file(path, _MAX_BYTES), name, str(path)))
         except (Unreadable, InvalidDocument) as exc:
             faults.append(exc)
             statuses.append(HostStatus(name, {}, f"no answer: {exc}"))
     if len(faults) == len(paths):
         raise faults[0]
     return tuple(statuses)
-
-
-def _read(path: Path, host: str) -> HostStatus:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return parse_host_status(data, host, str(path))
 
 
 def parse_host_status(data: bytes, host: str, document: str = "Status of a host") -> HostStatus:

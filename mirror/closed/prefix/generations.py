@@ -53,13 +53,11 @@ class NoSuchGeneration(MirrorError):
     hint = (
         "'mirror status' lists what is installed: any of it goes by its number, its name, or the beginning of its name."
     )
+    message = "{prefix} holds no {wanted}; it holds {installed:|nothing}"
 
     prefix: str
     wanted: str
     installed: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.prefix} holds no {self.wanted}; it holds {', '.join(self.installed) or 'nothing'}"
 
 
 @dataclass(frozen=True, order=True)

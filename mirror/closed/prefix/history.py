@@ -36,7 +36,7 @@ from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadabl
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.system.durable import write_file
-from mirror.core.trust.root import utc
+from mirror.core.words import utc
 
 BUILT = ("installed", "prepared")
 """A generation was made: to be current at once, or when somebody activates it. Either gives it its number."""

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.closed.prefix.usage import processes_below
+from mirror.core.errors import MirrorError, Unreadable, Unwritable
 
 
 class PrefixBusy(MirrorError):
@@ -29,14 +31,12 @@ class PrefixBusy(MirrorError):
     exit_code = 91
     hint = (
         "Wait until it has ended and run again. A run that died leaves no lock behind, but a program that it had started may "
-        "still run: 'fuser PREFIX/.lock' names it."
+        "still run, and write there: 'fuser PREFIX/.lock' names it, kill ends it."
     )
+    message = "{prefix} is in use by {holder:|another process}"
 
     prefix: str
     holder: str
-
-    def __str__(self) -> str:
-        return f"{self.prefix} is in use by {self.holder or 'another process'}"
 
 
 @contextmanager
@@ -72,7 +72,22 @@ def _flock(descriptor: int, root: Path, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
-        raise PrefixBusy(str(root), holder) from exc
+        raise PrefixBusy(str(root), _holder(descriptor)) from exc
     except OSError as exc:
         raise Unwritable(str(path), f"its file system keeps no locks ({exc.strerror})") from exc
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock: the run that took it, or what it had started, where it has ended."""
+    told = os.pread(descriptor, 200, 0).decode("utf-8", "replace")
+    found = re.fullmatch(r"process ([0-9]+) on (.*)", told, re.ASCII | re.DOTALL)
+    if not found or found[2] != os.uname().nodename:
+        return told
+    users: tuple[str, ...] = ()
+    with suppress(OSError, Unreadable):
+        if Path("/proc", found[1], "cmdline").read_bytes():  # empty of one that was killed and is still listed
+            return told
+    with suppress(OSError, Unreadable):
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        users = processes_below([place])[place]
+    return f"{' and '.join(users) or 'a program'}, which {told} had started before it ended"

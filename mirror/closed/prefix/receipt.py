@@ -23,10 +23,10 @@ from typing import Any
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
-from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.system.durable import read_file
 from mirror.core.toolkit.toolchain import Unpacked
 
 FORMAT = "mirror-receipt/1"
@@ -167,7 +167,4 @@ def read_receipt(generation: Generation) -> Receipt:
         Unreadable: when it cannot be read.
         InvalidDocument: when it is damaged.
     """
-    try:
-        return Receipt.from_bytes(generation.receipt.read_bytes())
-    except OSError as exc:
-        raise Unreadable(str(generation.receipt), exc.strerror or str(exc)) from exc
+    return Receipt.from_bytes(read_file(generation.receipt, _MAX_BYTES))

@@ -11,7 +11,6 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,9 +118,9 @@ class Status:
         }
 
 
-def sourced_prefix(variables: Mapping[str, str] = os.environ) -> Prefix | None:
+def sourced_prefix() -> Prefix | None:
     """The prefix whose ``env.sh`` this shell has sourced; None when it has sourced none."""
-    path = Path(variables.get("MIRROR_GENERATION", ""))
+    path = Path(os.environ.get("MIRROR_GENERATION", ""))
     if not path.is_absolute() or path.parent.name != GENERATIONS or generation_at(path) is None:
         return None
     return Prefix(path.parent.parent)

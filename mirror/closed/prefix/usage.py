@@ -79,12 +79,11 @@ def is_held(generation: Path) -> bool:
     return False
 
 
-def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> dict[Path, tuple[str, ...]]:
+def processes_below(directories: Iterable[Path]) -> dict[Path, tuple[str, ...]]:
     """The processes that run, map, hold open or stand in something below each directory.
 
     Args:
         directories: absolute, without symbolic links in them.
-        proc: where the kernel's files are.
 
     Raises:
         Unreadable: when it cannot be told what a process uses.
@@ -92,7 +91,8 @@ def processes_below(directories: Iterable[Path], proc: Path = Path("/proc")) -> 
     wanted = {directory: os.fsencode(directory) for directory in directories}
     found: dict[Path, list[str]] = {directory: [] for directory in wanted}
     for process in sorted(
-        (path for path in proc.iterdir() if whole_number(path.name) is not None), key=lambda path: int(path.name)
+        (path for path in Path("/proc").iterdir() if whole_number(path.name) is not None),
+        key=lambda path: int(path.name),
     ):
         if not wanted or process.name == str(os.getpid()):
             continue

@@ -57,9 +57,7 @@ class LayerDoesNotFit(MirrorError):
         return "\n".join(f"  {one}" for one in self.differences)
 
 
-def key_here(
-    generation: Generation, base: Mapping[str, str], host: Host | None = None, proc: Path = Path("/proc")
-) -> Key:
+def key_here(generation: Generation, base: Mapping[str, str], proc: Path = Path("/proc")) -> Key:
     """What a layer that is made here now depends on, but for what its files need.
 
     Args:
@@ -71,7 +69,7 @@ def key_here(
     """
     environment = load_environment(generation)
     receipt = read_receipt(generation)
-    host = host or read_host(proc)
+    host = read_host(proc)
     return Key(
         stack=environment.manifest.name,
         bundle=Sha256Hex(receipt.manifest_sha256),

@@ -4,7 +4,8 @@
 
 Rules (SECURITY.md 50): of an answer's head, with what else comes before a body (1xx answers, a proxy's answer to CONNECT), at
 most ``MAX_HEAD_BYTES`` are read, and no longer than ``HEAD_S``; chunk headers and trailers may take ``FRAMING`` bytes for each
-byte of the body, and no more; a redirect's body is not read at all; cookies are not kept. ``http.client`` alone has limits for
+byte of the body, and no more; a redirect's body is not read at all; cookies are not kept; over TLS, a body without a length has
+ended only where the server says so (close_notify). ``http.client`` alone has limits for
 a line and for how many there are, and none for all of it or for the time that it takes.
 
 Example::
@@ -29,6 +30,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 MAX_HEAD_BYTES = 256 << 10
 """Of one answer, with what comes before it; a server's real one has some hundred bytes."""
@@ -151,6 +153,14 @@ class _Connection(HTTPConnection):
 
 class _SecureConnection(HTTPSConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        """Connect; the other side has ended only where it says so in TLS, not where the connection merely breaks off."""
+        self.ssl_context = self.ssl_context or create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))
+        self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        super().connect()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # typeshed does not know it
 
 
 class _Pool(HTTPConnectionPool):

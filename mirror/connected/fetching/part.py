@@ -47,6 +47,7 @@ class DownloadMismatch(MirrorError):
     ref = "download-mismatch"
     exit_code = 72
     hint = "The file was replaced upstream, or altered on the way. Do not use it: compare with another source, then lock again."
+    message = "{url}: {actual:sha256 is %s|it is longer than the locked size}, the lock says {expected}"
 
     url: str
     expected: str
@@ -65,10 +66,6 @@ class DownloadMismatch(MirrorError):
                 "The server sent a web page instead of the file, most likely a login or an error page: "
                 "sign in, or check the proxy and the index's address."
             )
-
-    def __str__(self) -> str:
-        found = f"sha256 is {self.actual}" if self.actual else "it is longer than the locked size"
-        return f"{self.url}: {found}, the lock says {self.expected}"
 
 
 class Part:

@@ -5,15 +5,20 @@ pauses grow, with some chance in them, so that parallel jobs do not march in ste
 
 Example::
 
-    pause_s = PATIENCE.pause_s(error, attempt)
-    if pause_s is None:
-        raise error
+    data = PATIENCE.persist(path.read_bytes)
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+from mirror.core.errors import MirrorError
+from mirror.core.system.crew import pause
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,19 @@ class Patience:
             return asked_s if asked_s <= self.longest_wait_s else None
         doubled_s = min(self.first_wait_s * 2.0**attempt, self.longest_wait_s)
         return doubled_s * random.uniform(0.75, 1.0)  # noqa: S311  # no secret depends on it
+
+    def persist(self, ask: Callable[[], T]) -> T:
+        """What ``ask`` gives, asked again as often as that may help. Raises MirrorError, as it does the last time."""
+        attempt = 0
+        while True:
+            try:
+                return ask()
+            except MirrorError as error:
+                pause_s = self.pause_s(error, attempt)
+                if pause_s is None:
+                    raise
+                pause(pause_s)
+                attempt += 1
 
 
 PATIENCE = Patience()

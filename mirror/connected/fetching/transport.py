@@ -35,7 +35,7 @@ from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex, whole_number
-from mirror.core.system.crew import may_go_on, pause
+from mirror.core.system.crew import may_go_on
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
@@ -88,6 +88,7 @@ class HttpRefused(MirrorError):
     ref = "http-refused"
     exit_code = 71
     hint = "The server is not well at the moment: run the command again later; it goes on from what is here."
+    message = "{url}: the server answers {status}{reason: %s}"
 
     url: str
     status: int
@@ -100,9 +101,6 @@ class HttpRefused(MirrorError):
     @property
     def transient(self) -> bool:
         return self.status in _TRANSIENT_STATUSES
-
-    def __str__(self) -> str:
-        return f"{self.url}: the server answers {self.status} {self.reason}".rstrip()
 
 
 class Truncated(MirrorError):
@@ -117,6 +115,7 @@ class Truncated(MirrorError):
     ref = "truncated-download"
     exit_code = 73
     hint = "The connection breaks off. Run the command again: it goes on from what is already here."
+    message = "{url}: the body broke off after {actual} bytes, before {expected:%s bytes|its end}"
     transient = True
 
     url: str
@@ -126,10 +125,6 @@ class Truncated(MirrorError):
     def __post_init__(self) -> None:
         if self.url.startswith("file:"):  # asking again would bring the same
             self.hint, self.transient = "The copy is cut short: copy it again.", False
-
-    def __str__(self) -> str:
-        whole = "its end" if self.expected is None else f"{self.expected} bytes"
-        return f"{self.url}: the body broke off after {self.actual} bytes, before {whole}"
 
 
 class BadReply(MirrorError):
@@ -315,41 +310,34 @@ def _document(
     question: bytes | None = None,
 ) -> tuple[bytes, str]:
     """All of a document and its ``ETag``, after as many attempts as it takes."""
-    for attempt in range(patience.attempts):
-        try:
-            with opened(session, url, headers, patience, question) as response:
-                refuse_compressed(response)
-                data = _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
-                return data, response.headers.get("ETag", "")
-        except MirrorError as error:
-            pause_s = patience.pause_s(error, attempt)
-            if pause_s is None:
-                raise
-            pause(pause_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def ask() -> tuple[bytes, str]:
+        with opened(session, url, headers, patience, question) as response:
+            refuse_compressed(response)
+            data = _capped(body(response, patience, whole_s=patience.document_s), redacted(url), max_bytes)
+            return data, response.headers.get("ETag", "")
+
+    return patience.persist(ask)
 
 
 def get_digest(session: requests.Session, url: str, patience: Patience = PATIENCE) -> Sha256Hex:
     """The sha256 of a file of at most ``MAX_FILE_BYTES``, which is not kept. Raises as ``get_bytes``."""
     if urlsplit(url).scheme == "file":
-        digest = hashlib.sha256()
         with open_file(url) as stream:
-            for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-                digest.update(chunk)
-        return Sha256Hex(digest.hexdigest())
-    for attempt in range(patience.attempts):
-        try:
-            digest = hashlib.sha256()
-            with opened(session, url, {}, patience) as response:
-                for chunk in limited(body(response, patience), redacted(url), MAX_FILE_BYTES):
-                    digest.update(chunk)
-            return Sha256Hex(digest.hexdigest())
-        except MirrorError as error:
-            pause_s = patience.pause_s(error, attempt)
-            if pause_s is None:
-                raise
-            pause(pause_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            return _digest(iter(lambda: stream.read(CHUNK_BYTES), b""))
+
+    def ask() -> Sha256Hex:
+        with opened(session, url, {}, patience) as response:
+            return _digest(limited(body(response, patience), redacted(url), MAX_FILE_BYTES))
+
+    return patience.persist(ask)
+
+
+def _digest(chunks: Iterator[bytes]) -> Sha256Hex:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return Sha256Hex(digest.hexdigest())
 
 
 def content_size(session: requests.Session, url: str, patience: Patience = PATIENCE) -> int | None:

@@ -38,7 +38,7 @@ class HashNotOnIndex(MirrorError):
     """A lock's digests are of no file that the index offers.
 
     Attributes:
-        faults: project, version, the index's host, and the first digest of each such pin.
+        issues: one sentence for each such pin, with the index's host and the first digest.
     """
 
     ref = "hash-not-on-index"
@@ -47,26 +47,19 @@ class HashNotOnIndex(MirrorError):
         "The file was replaced or removed upstream: lock again and compare. Or the lock is for another index: name it with "
         "--index-url, or in [indexes] and [python.index] of a NAME.toml beside the lock."
     )
+    message = "{issues[0]}"
 
-    faults: tuple[tuple[str, str, str, str], ...]
-
-    def _sentence(self, fault: tuple[str, str, str, str]) -> str:
-        project, version, host, digest = fault
-        return f"{project} {version}: no file on {host} has the locked sha256 {digest}"
-
-    def __str__(self) -> str:
-        return self._sentence(self.faults[0])
+    issues: tuple[str, ...]
 
     def context(self) -> str:
-        return "\n".join(self._sentence(fault) for fault in self.faults) if len(self.faults) > 1 else ""
+        return "\n".join(self.issues) if len(self.issues) > 1 else ""
 
 
 class Withdrawn(MirrorError):
     """A version was withdrawn ("yanked") by its makers, and the stack does not ask for exactly it.
 
     Attributes:
-        stack: the stack's name.
-        faults: project, version, and the makers' reason (may be empty) of each such pin.
+        issues: one sentence for each such pin, with the makers' reason.
     """
 
     ref = "withdrawn"
@@ -74,20 +67,12 @@ class Withdrawn(MirrorError):
     hint = (
         "Pin another version; to take a withdrawn one all the same, state it in [python].requirements as NAME==VERSION."
     )
+    message = "{issues[0]}"
 
-    stack: str
-    faults: tuple[tuple[str, str, str], ...]
-
-    def _sentence(self, fault: tuple[str, str, str]) -> str:
-        project, version, reason = fault
-        words = f' ("{reason}")' if reason else ""
-        return f"{project} {version} was withdrawn by its makers{words}; {self.stack}.toml does not pin exactly it"
-
-    def __str__(self) -> str:
-        return self._sentence(self.faults[0])
+    issues: tuple[str, ...]
 
     def context(self) -> str:
-        return "\n".join(self._sentence(fault) for fault in self.faults) if len(self.faults) > 1 else ""
+        return "\n".join(self.issues) if len(self.issues) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +156,7 @@ def resolve_files(
     """
     pins = target_pins(lock, stack, source)
     index.prefetch(((pin.name, pin.version) for pin in pins), progress)
-    strange: list[tuple[str, str, str, str]] = []
+    strange: list[str] = []
     found: dict[ProjectName, IndexFile | Miss] = {}
     for pin in pins:
         offered = index.files(pin.name, pin.version)
@@ -179,7 +164,8 @@ def resolve_files(
         if files:
             found[pin.name] = choose(stack, pin.name, pin.version, files)
         else:
-            strange.append((pin.name, pin.version, urlsplit(index.url_of(pin.name)).hostname or "", pin.hashes[0]))
+            host = urlsplit(index.url_of(pin.name)).hostname or ""
+            strange.append(f"{pin.name} {pin.version}: no file on {host} has the locked sha256 {pin.hashes[0]}")
     if strange:
         raise HashNotOnIndex(tuple(strange))
     files_of = _found(found, stack)
@@ -206,13 +192,15 @@ def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[Pro
 
 def _refuse_withdrawn(files: dict[ProjectName, IndexFile], stack: Stack) -> None:
     """Refuse the withdrawn files whose version the stack does not state."""
-    withdrawn = tuple(
-        (project, file.version, file.yanked)
+    issues = tuple(
+        f"{project} {file.version} was withdrawn by its makers"
+        + (f' ("{file.yanked}")' if file.yanked else "")
+        + f"; {stack.name}.toml does not pin exactly it"
         for project, file in files.items()
         if file.yanked is not None and not _is_stated(stack, project, file.version)
     )
-    if withdrawn:
-        raise Withdrawn(stack.name, withdrawn)
+    if issues:
+        raise Withdrawn(issues)
 
 
 def _is_stated(stack: Stack, project: ProjectName, version: str) -> bool:

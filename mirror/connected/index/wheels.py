@@ -178,13 +178,13 @@ def _glibc_of(platform: str, arch: str) -> tuple[int, int] | None:
     return (2, legacy[match[4]]) if match[4] else (int(match[1]), int(match[2]))
 
 
-def fitting_name(filename: str, target: Target, limit: int = 100) -> str:
+def fitting_name(filename: str, target: Target) -> str:
     """A wheel's name as a bundle can hold it: a ustar name field has 100 bytes, and some wheels list many platforms.
 
     A longer name is cut to the one tag by which the target takes the wheel, which names the same file to every installer
     (PEP 425: a compressed tag set stands for each of its tags). Other names stay as they are.
     """
-    if len(filename) <= limit or not filename.endswith(".whl"):
+    if len(filename) <= 100 or not filename.endswith(".whl"):
         return filename
     tags = read_wheel_name(filename)[3]
     tag = next((tag for tag in target_tags(target) if tag in tags), None)

@@ -33,13 +33,10 @@ class PinsDisagree(MirrorError):
         "Ask for other versions in NAME.toml, or set target.cuda to the release that torch is for; where it is known and "
         "accepted, write the [[waiver]] into NAME.toml with a reason and a name. Nothing was locked."
     )
+    message = "{stack} cannot be locked so: {findings[0]} [{findings[0].rule}]{findings:more}"
 
     stack: str
     findings: tuple[Finding, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        return f"{self.stack} cannot be locked so: {_line(self.findings[0])}{more}"
 
     def context(self) -> str:
         return "\n".join([*(_line(one) for one in self.findings), "", template(self.findings)])

@@ -28,18 +28,20 @@ class Upgrade:
     Attributes:
         everything: whether all is.
         names: projects, normalised, and ``toolchain``; of no meaning beside ``everything``.
+        words: each name as it was typed.
     """
 
     everything: bool = False
     names: frozenset[str] = frozenset()
+    words: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, words: Iterable[str] | None) -> Upgrade:
         """What a command line says: None for no ``--upgrade``, no words for everything."""
         if words is None:
             return cls()
-        names = frozenset(map(part_name, words))
-        return cls(not names, names)
+        typed = tuple((part_name(word), word) for word in words)
+        return cls(not typed, frozenset(name for name, _ in typed), typed)
 
     @property
     def moves_toolchain(self) -> bool:
@@ -67,7 +69,7 @@ class Upgrade:
         have = tuple(sorted(known))
         for name in sorted(self.names):
             if name not in have:
-                raise UnknownPart(name, have, "--upgrade")
+                raise UnknownPart(dict(self.words).get(name, name), have, "--upgrade")
 
 
 NO_UPGRADE = Upgrade()

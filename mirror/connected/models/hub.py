@@ -46,7 +46,6 @@ from mirror.connected.fetching.transport import (
 from mirror.connected.stack.models import HUB, hub_url
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex, sha256_hex
-from mirror.core.system.crew import pause
 
 if TYPE_CHECKING:
     import httpx2
@@ -216,15 +215,7 @@ class HubRepository:
             HostUnreachable, HttpRefused: no answer, or another; after ``patience.attempts``.
             BadReply: an answer that says less than it should.
         """
-        for attempt in range(self._patience.attempts):
-            try:
-                return tuple(sorted(self._ask(), key=lambda file: file.path))
-            except MirrorError as error:
-                pause_s = self._patience.pause_s(error, attempt)
-                if pause_s is None:
-                    raise
-                pause(pause_s)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return self._patience.persist(lambda: tuple(sorted(self._ask(), key=lambda file: file.path)))
 
     def sha256(self, file: HubFile) -> Sha256Hex:
         """A file's digest: the hub's, or that of the bytes where the hub has none.

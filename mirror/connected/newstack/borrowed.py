@@ -19,16 +19,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mirror.connected.fetching.download import clean_url
+from mirror.connected.fetching.download import clean_url, redacted
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import logical_lines
-from mirror.connected.pins.standards import read_marker, read_requirement
+from mirror.connected.pins.standards import read_marker, read_requirement, read_version
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import project_name
+from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 
@@ -70,9 +72,7 @@ class Borrowed:
         try:
             requirement = read_requirement(text)
         except InvalidRequirement:
-            # Never echo the whole line: it may be a URL with a password in it.
-            words = f"{re.split('[@:/ ]', text)[0][:60]} (no requirement on a version of an index)"
-            return self.left_out.append(words)
+            return self.left_out.append(_no_requirement(text))
         if requirement.url:
             return self.left_out.append(f"{requirement.name} (it names a URL; requirements come from an index)")
         wishes: list[str] = getattr(self, group)
@@ -86,6 +86,34 @@ class Borrowed:
             return ()
         parsed = map(Requirement, self.requirements)
         return tuple(dict.fromkeys(project_name(one.name) for one in parsed if "+" in str(one.specifier)))
+
+
+def _no_requirement(text: str) -> str:
+    """What is said of a line that is no requirement. The whole line is never told: it may be a URL with a password in it."""
+    words = text.split(" ")[0]
+    egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", words)
+    if "://" in words:
+        try:
+            parts = urlsplit(redacted(words))
+        except ValueError:
+            return "a URL that cannot be read (requirements come from an index)"
+        name = egg[1] if egg else parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+        return f"{name[:60]} (it is a URL; requirements come from an index)"
+    if "/" in words or words.endswith((".whl", ".tar.gz", ".zip")):
+        return f"{words.rstrip('/').rpartition('/')[2][:60]} (it is a path; put its wheel on an index)"
+    return f"{re.split('[@:]', words)[0][:60]} (no requirement on a version of an index)"
+
+
+def _refuse_two_pins(found: Borrowed, path: Path, target: Target) -> None:
+    """Refuse two exact versions of one project that are both for the target. Raises InvalidDocument."""
+    pins: dict[str, str] = {}
+    for one in map(Requirement, found.requirements):
+        exact = [each.version for each in one.specifier if each.operator == "==" and not each.version.endswith(".*")]
+        if not exact or (one.marker and not one.marker.evaluate(environment(target))):
+            continue
+        name, version = project_name(one.name), exact[0]
+        if read_version(pins.setdefault(name, version)) != read_version(version):
+            raise InvalidDocument(str(path), "", f"it pins {name} to {pins[name]} and to {version}; keep one of them")
 
 
 def borrow(path: Path, target: Target) -> Borrowed:
@@ -102,9 +130,11 @@ def borrow(path: Path, target: Target) -> Borrowed:
     if path.suffix != ".toml":
         found = Borrowed()
         _read_requirements(path, found, "requirements", frozenset())
-        return found
-    document = _document(path)
-    return _pylock(document, path, target) if "lock-version" in document else _project(document, path)
+    else:
+        document = _document(path)
+        found = _pylock(document, path, target) if "lock-version" in document else _project(document, path)
+    _refuse_two_pins(found, path, target)
+    return found
 
 
 def required_python(path: Path) -> str:
@@ -119,9 +149,7 @@ def required_python(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        return read_file(path, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise Unreadable(str(path), f"it is not UTF-8: {exc}") from exc
 

@@ -48,12 +48,9 @@ class WheelsRefused(MirrorError):
         "Pin another version of it, or leave it out; where it is known and accepted, write the [[waiver]] into NAME.toml with "
         "a reason and a name: both are signed with the bundle."
     )
+    message = "{findings[0]} [{findings[0].rule}]{findings:more}"
 
     findings: tuple[Finding, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        return f"{self.findings[0]} [{self.findings[0].rule}]{more}"
 
     def context(self) -> str:
         lines = [f"{finding.rule}: {finding}" for finding in self.findings]

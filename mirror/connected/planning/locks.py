@@ -26,15 +26,16 @@ from pathlib import Path
 from mirror.connected.locking.drafts import BUILD, PYTHON
 from mirror.connected.locking.kinds import LOCKS, KindLock
 from mirror.connected.pins.markers import environment
-from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock
+from mirror.connected.pins.requirements import MAX_BYTES, InvalidLock, PythonLock, parse_lock
 from mirror.connected.resolving.coverage import covers, covers_builds
 from mirror.connected.stack.stack import Stack, read_target
 from mirror.connected.toolchain import filelists
 from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
 from mirror.core.stackfiles import is_written, written
+from mirror.core.system.durable import read_file
 from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
 
@@ -217,7 +218,7 @@ def read_locks(
         LockOutdated: when it no longer covers ``NAME.toml``.
         MirrorError: as each format's module does.
     """
-    files = {path.name: _read(path)}
+    files = {path.name: read_file(path, MAX_BYTES)}
     python = parse_lock(files[path.name], str(path)).choosing(extras, groups, str(path))
     wishes = stack_path(path)
     if wishes == path or not is_written(wishes):
@@ -232,26 +233,26 @@ def read_locks(
         )
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     file = written(wishes)[0]
-    files[file.name] = _read(file)
+    files[file.name] = read_file(file, MAX_BYTES)
     for project, settings in stack.settings.items():
         for name, patch in settings.patches:
-            files[patch_name(project, name)] = _read(patch)
+            files[patch_name(project, name)] = read_file(patch, MAX_BYTES)
     build = path.with_name(f"{stack.name}.build.txt")
     build_lock = None
     if stack.build and build.is_file():
-        files[build.name] = _read(build)
+        files[build.name] = read_file(build, MAX_BYTES)
         build_lock = parse_lock(files[build.name], str(build))
     pinned = {}
     for one in LOCKS:
         beside = one.file.path(path.parent, stack.name)
         if one.wishes_of(stack) is not None and beside.is_file():
-            files[beside.name] = _read(beside)
+            files[beside.name] = read_file(beside, MAX_BYTES)
             pinned[one.file.KIND] = one.file.parse(files[beside.name], str(beside))
     python = python.within(environment(stack.target), str(path))
     locks = Locks(path, stack.name, stack, python, build_lock, stack.target, files, pinned=pinned)
     index = index_path(path.parent, stack.name)
     if locks.toolchain and locks.toolchain.LISTS_FILES and index.is_file():
-        files[index.name] = _read(index)
+        files[index.name] = read_file(index, MAX_BYTES)
         locks = replace(locks, index=FileIndex.parse(files[index.name], str(index)))
     outdated = () if outdated_too else locks.outdated()
     if outdated:
@@ -262,13 +263,6 @@ def read_locks(
 def patch_name(project: str, written: str) -> str:
     """What a patch is called among a bundle's papers; ``written`` is its path as ``NAME.toml`` has it."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", f"patch-{project}-{written}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _foreign_name(path: Path) -> str:

@@ -4,9 +4,10 @@ A resolver takes an older version in silence where the newest has no wheel for t
 a lock of a release of two years ago looks like any other. So each project that the user named is held against its index, after
 the lock is made; the lock is not changed by it.
 
-Rules: asked is only for versions that the user's own requirement and constraints allow, for what they exclude is their choice;
-one version of each project is told, the newest that is neither withdrawn nor a pre-release if there is one; facts are the
-index's pages, and the resolver's words where the version itself would fit.
+Rules: asked is only for versions that the user's own requirement and constraints allow; where they are all locked, a newer one
+that a limit such as ``<2`` excludes is told with it, but none that a stated version does, for that is a choice; one version of
+each project is told, the newest that is neither withdrawn nor a pre-release if there is one; facts are the index's pages, and
+the resolver's words where the version itself would fit.
 
 Example::
 
@@ -57,7 +58,8 @@ class KeptOut:
         locked: the version in the lock.
         newer: the one on the index.
         kind: a word for machines: ``"sdist-only"``, ``"python"``, ``"platform"`` (glibc, architecture), ``"withdrawn"``,
-            ``"cutoff"``, ``"pre-release"``, ``"dependency"``, or ``"lock"`` where nothing but the lock of before keeps it out.
+            ``"cutoff"``, ``"pre-release"``, ``"dependency"``, ``"limit"`` for the user's own, or ``"lock"`` where nothing but
+            the lock of before keeps it out.
         why: what kept it out, with both sides.
     """
 
@@ -99,6 +101,8 @@ def find_kept_out(
                 found[project] = KeptOut(project, pin.version, version, *reason)
             else:
                 fitting[project] = version
+        elif pin and (limited := _beyond(project, pin.version, [*named, *stack.constraints], stack, index)):
+            found[project] = limited
     for one in _ask_resolver(fitting, question, lock, stack, index, resolve):
         found[one.project] = one
     return tuple(found[project] for project in sorted(found))
@@ -122,6 +126,20 @@ def _newest(project: ProjectName, locked: str, wishes: Sequence[Requirement], st
     )
     chosen = next(sound, newer[0])
     return next((file.version for file in index.files(project, chosen)), chosen)  # with its final zeros
+
+
+def _beyond(
+    project: ProjectName, locked: str, wishes: Sequence[Requirement], stack: Stack, index: Index
+) -> KeptOut | None:
+    """The newest version that the target could take and a limit of the user's excludes; None where a version is stated."""
+    limits = [one for one in wishes if project_name(one.name) == project and applies(one, stack.target)]
+    if any(each.operator in ("==", "===") for one in limits for each in one.specifier):
+        return None
+    version = _newest(project, locked, (), stack, index)
+    if not version or _own_reason(project, version, stack, index):
+        return None
+    limit = next(one for one in limits if not one.specifier.contains(version, prereleases=True))
+    return KeptOut(project, locked, version, "limit", f"'{limit}' leaves it out")
 
 
 def _withdrawn(index: Index, project: ProjectName, version: str) -> list[IndexFile]:

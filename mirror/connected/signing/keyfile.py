@@ -235,6 +235,23 @@ def read_key(path: Path) -> KeyFile:
         raise UnusableKey(str(path), str(exc)) from exc
 
 
+def read_public(path: Path) -> PublicKey:
+    """A public key that somebody sent to be named in a root.
+
+    Raises:
+        UnusableKey: also for a private key, which nobody sends.
+        MirrorError: as ``read_key``.
+    """
+    key = read_key(path)
+    if key.is_private:
+        error = UnusableKey(str(path), "it is a private key, and a root names public ones")
+        error.hint = (
+            f"Name its public half, {path}.pub ('ssh-keygen -y' prints it); the private one stays with its holder."
+        )
+        raise error
+    return key.public
+
+
 def _read_guarded(path: Path) -> bytes:
     try:
         # Not blocking: a FIFO of that name must not hang us.

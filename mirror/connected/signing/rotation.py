@@ -26,11 +26,12 @@ from pathlib import Path
 from mirror.connected.signing.signers import Signer
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
 from mirror.core.signatures import sshsig
-from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.durable import facts_of, read_file, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
 from mirror.core.trust.quorum import Tally, tally, unmet
-from mirror.core.trust.root import NAMESPACE, ROLES, Key, Role, Root, utc
+from mirror.core.trust.root import MAX_ROOT_BYTES, NAMESPACE, ROLES, Key, Role, Root
 from mirror.core.trust.truststore import TrustStore, written_here
+from mirror.core.words import utc
 
 
 class NoSuchKey(MirrorError):
@@ -220,7 +221,7 @@ class Rotation:
         """
         trusted = self.store.load_root()
         if self._is_sent or _is_there(self.path):
-            drafted = Root.parse(_read(self.path))
+            drafted = Root.parse(read_file(self.path, MAX_ROOT_BYTES))
             if drafted.version == trusted.version + 1:
                 return drafted
             if self._is_sent:
@@ -245,7 +246,7 @@ class Rotation:
         Raises:
             Unwritable: when it cannot be written; the signatures that are left may be of no draft then.
         """
-        if not _is_there(self.path) or _read(self.path) != root.encode():
+        if not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != root.encode():
             with self._written():
                 try:
                     self.signatures.unlink(missing_ok=True)
@@ -269,7 +270,11 @@ class Rotation:
         self.draft(root)
         document = root.encode()
         holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
-        found = dict.fromkeys(sshsig.split(_read(self.signatures))) if _is_there(self.signatures) else {}
+        found = (
+            dict.fromkeys(sshsig.split(read_file(self.signatures, MAX_ROOT_BYTES)))
+            if _is_there(self.signatures)
+            else {}
+        )
         signers = tuple(signers)
         for signer in signers:
             if signer.public not in [key.public for key in holders]:
@@ -292,7 +297,7 @@ class Rotation:
     def finished(self) -> Signed | None:
         """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""
         trusted = self.store.load_root()
-        if trusted.version == 1 or not _is_there(self.path) or _read(self.path) != trusted.encode():
+        if trusted.version == 1 or not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != trusted.encode():
             return None
         self._forget()
         return Signed(trusted, True, (), self.path)
@@ -321,12 +326,5 @@ def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[byte
 def _is_there(path: Path) -> bool:
     try:
         return facts_of(path) is not None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
     except OSError as exc:
         raise Unreadable(str(path), exc.strerror or str(exc)) from exc

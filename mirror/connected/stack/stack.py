@@ -34,11 +34,12 @@ from mirror.connected.stack.tables import TABLES, read_tables
 from mirror.connected.stack.targets import for_target
 from mirror.connected.stack.toolchain import ToolchainWishes
 from mirror.connected.stack.waivers import read_waivers
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
 from mirror.core.names import ProjectName, project_name, sha256_hex, stack_name
 from mirror.core.stackfiles import written
+from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.vetting.rules import ProjectWaiver
@@ -264,10 +265,7 @@ def read_target(path: Path) -> Target:
 
 
 def _load(path: Path) -> tuple[bytes, dict[str, Any]]:
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    data = read_file(path, _MAX_BYTES)
     return data, parse_toml(data, str(path), _MAX_BYTES)
 
 

@@ -27,10 +27,11 @@ from mirror.connected.pins.foreignyaml import parse_yaml
 from mirror.connected.toolchain.drift import RpmPruned
 from mirror.connected.toolchain.repository import Repository
 from mirror.connected.toolchain.rpmlock import RpmLock
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import read_file
 
 MAX_BYTES = 16 << 20
 _SHOWN = 5
@@ -99,13 +100,7 @@ def read_rpms_lock(path: Path, arch: str) -> RpmsLock:
         InvalidDocument: with the path to the fault; also when it has nothing for the architecture.
     """
     try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    if len(data) > MAX_BYTES:
-        raise InvalidDocument(str(path), "", f"it has {len(data)} bytes, {MAX_BYTES} are allowed")
-    try:
-        document = parse_yaml(data)
+        document = parse_yaml(read_file(path, MAX_BYTES))
     except ValueError as exc:
         raise InvalidDocument(str(path), "", f"not valid YAML: {exc}") from exc
     fields = Fields(document, str(path))

@@ -20,14 +20,14 @@ from typing import Any, ClassVar, Protocol, Self
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.toolchain.rpmpackage import location_url
-from mirror.core.errors import Unreadable
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
+from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.toolkit.package import PackageSource
-from mirror.core.trust.root import MAX_TIME
+from mirror.core.words import MAX_TIME
 
 _MAX_BYTES = 16 << 20
 
@@ -69,11 +69,7 @@ class LockFile(ABC):
             Unreadable: when the file cannot be read.
             InvalidDocument: with the path to the fault.
         """
-        try:
-            data = path.read_bytes()
-        except OSError as exc:
-            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-        return cls.parse(data, str(path))
+        return cls.parse(read_file(path, _MAX_BYTES), str(path))
 
     @classmethod
     def parse(cls, data: bytes, source: str = "") -> Self:

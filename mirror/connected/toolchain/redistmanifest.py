@@ -84,16 +84,12 @@ class RedistComponentMissing(MirrorError):
     ref = "redist-component-missing"
     exit_code = 28
     hint = "Correct [redist].components in NAME.toml, or name the list of a release that has them."
+    message = "{source} lacks {missing} for {platform}; {known:it has %s|it has no archive for that platform at all}"
 
     source: str
     missing: tuple[str, ...]
     platform: str
     known: tuple[str, ...]
-
-    def __str__(self) -> str:
-        known = f"it has {', '.join(self.known)}" if self.known else "it has no archive for that platform at all"
-        names = "none of " * (len(self.missing) > 1) or "no "
-        return f"{self.source} has {names}{', '.join(self.missing)} for {self.platform}; {known}"
 
 
 class InvalidRedist(MirrorError):

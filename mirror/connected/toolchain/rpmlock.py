@@ -50,9 +50,10 @@ from mirror.core.fields import Fields
 from mirror.core.kinds import RPM, Kind
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
-from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint
+from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
 from mirror.core.toolkit.rpmsource import TrustedRpm, trusted_rpms
+from mirror.core.words import grouped
 
 
 @dataclass(frozen=True)

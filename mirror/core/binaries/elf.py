@@ -89,12 +89,10 @@ class MalformedElf(MirrorError):
     hint = (
         "The file is cut short or damaged: install it again from its bundle, or leave out the package that brings it."
     )
+    message = "{name:|a file} is no sound ELF file: {problem}"
 
     name: str
     problem: str
-
-    def __str__(self) -> str:
-        return f"{self.name or 'a file'} is no sound ELF file: {self.problem}"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.kinds import DIRECTORIES, KINDS, META, Kind, kind_of
+from mirror.core.kinds.tool import MIRROR
 from mirror.core.names import Sha256Hex, project_name, sha256_hex, stack_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import satisfies
@@ -298,6 +299,12 @@ class Manifest:
     @property
     def total_bytes(self) -> int:
         return sum(artifact.size for artifact in self.artifacts)
+
+    @property
+    def installed_bytes(self) -> int:
+        """What stays on a host of what it carries: all but uv, pip and the like, which are used while installing alone."""
+        kept = (one.unpacked_size for one in self.artifacts if one.kind is not None and not one.kind.is_installers)
+        return sum(kept) + sum(one.size for one in self.artifacts if one.path == MIRROR)
 
 
 def _parents(path: str) -> list[str]:

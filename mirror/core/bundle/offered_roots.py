@@ -14,9 +14,31 @@ from pathlib import Path
 
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.opened import open_file
-from mirror.core.errors import InvalidDocument, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.signatures.sshsig import kind_of_key
+from mirror.core.system.durable import read_file
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.root import MAX_ROOT_BYTES
+
+
+class KeyNotRoot(MirrorError):
+    """A key was offered where a root was to be.
+
+    Attributes:
+        path: the key's file.
+        kind: ``"private key"`` or ``"public key"``.
+    """
+
+    ref = "key-not-root"
+    exit_code = FAMILIES["trust"]
+    hint = (
+        "Name the bundle, or the root's own file (roots/N.json of the store of whoever holds the root keys, with N.sig beside "
+        "it). A private key is never carried: where this one left its machine, make another."
+    )
+    message = "{path} is a {kind}, and no root that says whose keys count"
+
+    path: str
+    kind: str
 
 
 def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
@@ -30,30 +52,25 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
 
     Raises:
         Unreadable: when the file, or the signatures beside a document, cannot be read.
+        KeyNotRoot: when it is a key.
         BadLayout: when it is neither a root document nor a bundle.
         InvalidDocument: when the bundle carries no root.
     """
     volumes = tuple(volumes)
-    if _first_byte(path, volumes) == b"{":
-        return ((_read(path), _read(path.with_suffix(".sig"))),)
+    first = _beginning(path, volumes)
+    if first.startswith(b"{"):
+        return ((read_file(path, MAX_ROOT_BYTES), read_file(path.with_suffix(".sig"), MAX_ROOT_BYTES)),)
+    if kind := kind_of_key(first):
+        raise KeyNotRoot(str(path), kind)
     with open_bundle(path, volumes) as bundle:
         if not bundle.root_documents:
             raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
         return bundle.root_documents
 
 
-def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
+def _beginning(path: Path, volumes: Iterable[Path]) -> bytes:
     try:
         with open_file(path, volumes) as file:
-            return file.read_at(1, 0)
+            return file.read_at(min(file.size, 64), 0)
     except OSError as exc:
         raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
-
-
-def _read(path: Path) -> bytes:
-    """A document; one byte more than allowed is enough for the parser to refuse it."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_ROOT_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

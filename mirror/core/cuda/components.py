@@ -165,15 +165,6 @@ def _meant(name: str, words: tuple[str, ...]) -> str:
     return more + (f"did you mean {near[0]!r}? " if near else "")
 
 
-def packages_of(name: str, release: str) -> tuple[str, ...]:
-    """The packages that a consumer cannot work without in a release.
-
-    Raises:
-        KeyError: for a set that is none of ``SETS``.
-    """
-    return _packages(SETS[name], release)
-
-
 def _packages(roles: Iterable[str], release: str) -> tuple[str, ...]:
     return tuple(package for role in roles if (package := package_name(role, release)))
 

@@ -45,9 +45,10 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
 from mirror.core.advisories.cvss import SEVERITIES
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.policy.spdx import licence_name
+from mirror.core.system.durable import read_file
 from mirror.core.toml import parse_toml
 
 MAX_BYTES = 1 << 20
@@ -156,12 +157,7 @@ def read_policy(path: Path) -> Policy:
         Unreadable: when it cannot be read.
         InvalidDocument: as ``Policy.parse``.
     """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return Policy.parse(data, str(path))
+    return Policy.parse(read_file(path, MAX_BYTES), str(path))
 
 
 def _licences(item: Fields) -> LicenceRule:

@@ -111,13 +111,13 @@ class Verdict:
             raise FactsMissing(self.missing)
 
 
-def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> None:
+def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes]) -> None:
     """Refuse a bundle that is against the policy.
 
     Raises:
         MirrorError: as ``judge`` and ``Verdict.enforce``.
     """
-    judge(policy, manifest, read, today).enforce()
+    judge(policy, manifest, read).enforce()
 
 
 def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> Verdict:

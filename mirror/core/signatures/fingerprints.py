@@ -5,8 +5,8 @@ them; kept, compared and printed for machines in one plain form. A key id is no 
 
 Example::
 
-    >>> grouped(openpgp_fingerprint("610c7b14:e068a878:070da4e9:9cd0a493:d42d0685"))
-    '610C 7B14 E068 A878 070D A4E9 9CD0 A493 D42D 0685'
+    >>> openpgp_fingerprint("610c7b14:e068a878:070da4e9:9cd0a493:d42d0685")
+    '610C7B14E068A878070DA4E99CD0A493D42D0685'
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 
 from mirror.core.names import Sha256Hex, sha256_hex
 
-_GROUP = 4
 _BETWEEN = re.compile(r"[\s:-]+")
 
 
@@ -57,13 +56,6 @@ def openpgp_fingerprint(text: str) -> str:
     else:
         found = f"{len(digits)} of them, {text.strip()!r}"
     raise ValueError(f"expected the fingerprint of an OpenPGP key, 40 hex digits, got {found}")
-
-
-def grouped(digits: str) -> str:
-    """Hex digits in groups of four, for reading aloud; other words as they are."""
-    if not _is_hex(digits):
-        return digits
-    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
 
 def _digits(text: str) -> str:

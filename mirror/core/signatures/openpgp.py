@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mirror.core.errors import MirrorError
-from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint
+from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.signatures.packets import HASHES, SIGNATURE, MalformedOpenPgp, SignaturePacket, dearmor, packets
 from mirror.core.signatures.pgpkeys import Certificate, Signer, read_keys
+from mirror.core.words import grouped
 
 __all__ = ["BadSignature", "MalformedOpenPgp", "UnpinnedKey", "UnusableKey", "pin", "read_keys", "verify"]
 
@@ -65,12 +66,10 @@ class BadSignature(MirrorError):
     ref = "openpgp-signature-bad"
     exit_code = 42
     hint = "The file was changed after it was signed, or belongs to another signature. Get both again from the vendor."
+    message = "the signature by {fingerprint:grouped} is not good: {problem}"
 
     fingerprint: str
     problem: str
-
-    def __str__(self) -> str:
-        return f"the signature by {grouped(self.fingerprint)} is not good: {self.problem}"
 
 
 class UnusableKey(MirrorError):
@@ -84,12 +83,10 @@ class UnusableKey(MirrorError):
     ref = "openpgp-key-unusable"
     exit_code = 43
     hint = "Ask the vendor which key signs now, and pin its fingerprint."
+    message = "the pinned key {fingerprint:grouped} may not sign this: {problem}"
 
     fingerprint: str
     problem: str
-
-    def __str__(self) -> str:
-        return f"the pinned key {grouped(self.fingerprint)} may not sign this: {self.problem}"
 
 
 def verify(data: bytes, signature: bytes, keys: Sequence[Certificate], fingerprints: Iterable[str]) -> str:

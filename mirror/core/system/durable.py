@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.core.errors import Unwritable, place_of
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, place_of
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
 
@@ -176,6 +176,23 @@ def _is_running(pid: int) -> bool:
     except (PermissionError, OverflowError):
         pass
     return True
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """A small file that a person named; no more of a larger one is read.
+
+    Raises:
+        Unreadable: when it cannot be read.
+        InvalidDocument: when it has more than ``most`` bytes.
+    """
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as exc:
+        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    if len(data) > most:
+        raise InvalidDocument(str(path), "", f"it has more than the {most} bytes allowed")
+    return data
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:

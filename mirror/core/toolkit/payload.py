@@ -75,14 +75,11 @@ class PayloadUnsupported(MirrorError):
         "For zstd: put a 'zstd' program on PATH, run mirror with Python 3.14 or newer, or make the bundle again with a mirror "
         "that carries a decompressor (tool/backports_zstd-*.whl); where wheels are built, 'pip install backports.zstd'."
     )
+    message = "{name}: its archive is compressed with {compressor}, which nothing here can read{tried: (%s)}"
 
     name: str
     compressor: str
     tried: str = ""
-
-    def __str__(self) -> str:
-        tried = f" ({self.tried})" if self.tried else ""
-        return f"{self.name}: its archive is compressed with {self.compressor}, which nothing here can read{tried}"
 
 
 def check_payload(rpm: Rpm, stream: BinaryIO) -> None:

@@ -22,7 +22,6 @@ from typing import Tuple
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures import sshsig
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import check_quorum
 from mirror.core.trust.root import NAMESPACE, Root
 
@@ -64,16 +63,13 @@ class RootForked(MirrorError):
         "Somebody signed two different roots: use neither until the holders of the root keys say which one is right, and "
         "compare `mirror trust show` on both machines."
     )
+    message = (
+        "root version {version} is {trusted:grouped} here, another version {version} was offered: {offered:grouped}"
+    )
 
     version: int
     trusted: Sha256Hex
     offered: Sha256Hex
-
-    def __str__(self) -> str:
-        return (
-            f"root version {self.version} is {grouped(self.trusted)} here, another version {self.version} was offered: "
-            f"{grouped(self.offered)}"
-        )
 
 
 def fingerprint(document: bytes) -> Sha256Hex:

@@ -27,6 +27,7 @@ from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.sshsig import PublicKey
+from mirror.core.words import MAX_TIME
 
 FORMAT = "mirror-root/1"
 NAMESPACE = "mirror-root@v1"
@@ -42,8 +43,6 @@ MAX_ROOT_BYTES = 64 << 10
 
 ROLES = ("root", "builder", "approver")
 MAX_VERSION = 2**31 - 1
-MAX_TIME = 253_402_300_799
-"""9999-12-31T23:59:59Z: later times have no four-digit year."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?", re.ASCII)
 
@@ -185,11 +184,6 @@ class Root:
     def is_one_person(self) -> bool:
         """Whether a single builder's key decides alone what the closed hosts install."""
         return self.builder.threshold == 1 and self.approver.threshold == 0
-
-
-def utc(seconds: int) -> str:
-    """A time of a signed document for people: ``2026-11-21T01:50:00Z``."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, MAX_TIME)))
 
 
 def _refuse(where: str, problem: str) -> NoReturn:

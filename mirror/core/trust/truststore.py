@@ -25,12 +25,12 @@ from pathlib import Path
 
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
 from mirror.core.names import Sha256Hex, whole_number
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.durable import facts_of, make_private_directory, write_file
 from mirror.core.system.home import home_directory
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.trust.ownership import look
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
+from mirror.core.words import grouped
 
 
 class UnsafeTrustStore(MirrorError):
@@ -134,13 +134,11 @@ class OtherRootTrusted(MirrorError):
     ref = "other-root-trusted"
     exit_code = 39
     hint = "If you mean to change whom this host trusts, move that directory away and add the new root again."
+    message = "{directory} trusts root {trusted:grouped}, another was offered: {offered:grouped}"
 
     directory: str
     trusted: Sha256Hex
     offered: Sha256Hex
-
-    def __str__(self) -> str:
-        return f"{self.directory} trusts root {grouped(self.trusted)}, another was offered: {grouped(self.offered)}"
 
 
 class TrustStore:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from mirror.core.errors import MirrorError
 from mirror.core.trust.quorum import Signers, ThresholdNotMet, check_quorum
-from mirror.core.trust.root import MANIFEST_NAMESPACE, Root, utc
+from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import REJECTED, Sidecars, Statement
 
 REVIEW: tuple[str, ...] = ()
@@ -35,12 +35,10 @@ class RootExpired(MirrorError):
     ref = "root-expired"
     exit_code = 35
     hint = "If this host's clock is right, ask the holders of the root keys for the next root."
+    message = "the trusted root expired at {expires:utc}; this host's clock says {now:utc}"
 
     expires: int
     now: int
-
-    def __str__(self) -> str:
-        return f"the trusted root expired at {utc(self.expires)}; this host's clock says {utc(self.now)}"
 
 
 class BundleRejected(MirrorError):
@@ -55,13 +53,11 @@ class BundleRejected(MirrorError):
     ref = "bundle-rejected"
     exit_code = 118
     hint = "Ask them. Whoever refused takes it back by approving: `mirror approve`; the refusal beside the file can then go."
+    message = "{who} refused this bundle at {at:utc}: {note:|no reason given}"
 
     who: str
     at: int
     note: str
-
-    def __str__(self) -> str:
-        return f"{self.who} refused this bundle at {utc(self.at)}: {self.note or 'no reason given'}"
 
 
 def check_manifest(

@@ -30,7 +30,7 @@ from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
 from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command
-from mirror.core.trust.verdict import REVIEW
+from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
 
 Sign = Callable[[bytes, str], bytes]
 """Makes an armored sshsig block over given bytes for a given namespace."""
@@ -48,14 +48,11 @@ class NoSay(MirrorError):
     ref = "no-say"
     exit_code = 119
     hint = "Sign with a key that the root names (--key FILE), or ask the holders of the root for that role."
+    message = "{signer} has no say in this: the trusted root names as {role}: {holders:|nobody}"
 
     signer: str
     role: str
     holders: tuple[str, ...]
-
-    def __str__(self) -> str:
-        named = ", ".join(self.holders) or "nobody"
-        return f"{self.signer} has no say in this: the trusted root names as {self.role}: {named}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,7 @@ class Decision:
         manifest_sha256: the bundle.
         written: the files beside it.
         tallies: who has signed now, by role, and how many must.
+        refused: whose refusal stands now, in a sentence, and why; empty where none does.
     """
 
     decision: str
@@ -79,6 +77,7 @@ class Decision:
     manifest_sha256: str
     written: tuple[Path, ...]
     tallies: tuple[Tally, ...]
+    refused: str = ""
 
     @property
     def missing(self) -> tuple[Tally, ...]:
@@ -94,7 +93,8 @@ class Decision:
             "written": [str(path) for path in self.written],
             "signatures": {one.role: one.to_dict() for one in self.tallies},
             "missing": [str(one) for one in self.missing],
-            "next": [signing_command(self.bundle)] if self.missing else [],
+            "next": [signing_command(self.bundle)] if self.missing and not self.refused else [],
+            "refused": self.refused,
         }
 
 
@@ -151,8 +151,12 @@ def decide(
     _write(files)
     with open_bundle(path, volumes) as bundle:
         bundle.trust(root, required=REVIEW)
-        tallies = bundle.signers.tallies if bundle.signers else ()
-    return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies)
+        tallies, refused = bundle.signers.tallies if bundle.signers else (), ""
+        try:
+            check_refusals(bundle.sidecars, bundle.root or root)
+        except BundleRejected as exc:
+            refused = str(exc)
+    return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies, refused)
 
 
 def _write(files: Sequence[tuple[Path, bytes]]) -> None:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import shlex
 
-from mirror.core.trust.root import Root, utc
+from mirror.core.trust.root import Root
+from mirror.core.words import utc
 
 _HEAD = """\
 #!/bin/sh

@@ -2,7 +2,8 @@
 
 For machines without the connected side's libraries. What comes back is checked by whoever asked.
 
-Rules: the private key is never read here; ssh-keygen has the terminal, so that it can ask for a passphrase or a touch.
+Rules: of a private key only the first line is read here, which says what it is; ssh-keygen has the terminal, so that it can ask
+for a passphrase or a touch.
 
 Example::
 
@@ -18,7 +19,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.signatures.sshsig import kind_of_key
 
 _EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
 """What ssh-keygen says of a private key that others may read, some lines before its last."""
@@ -63,6 +65,21 @@ class SshKeygen:
 
     key: Path
     program: str = "ssh-keygen"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no key, before anything is looked at for long.
+
+        Raises:
+            Unreadable: when it cannot be read.
+            CannotSign: when it is none.
+        """
+        try:
+            with open(self.key, "rb") as stream:
+                kind = kind_of_key(stream.read(64))
+        except OSError as exc:
+            raise Unreadable(str(self.key), exc.strerror or str(exc)) from exc
+        if not kind:
+            raise CannotSign(str(self.key), "it is no key's file")
 
     def sign(self, data: bytes, namespace: str) -> bytes:
         """An armored sshsig block.

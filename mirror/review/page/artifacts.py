@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.kinds import SHOWN
-from mirror.core.trust.root import utc
-from mirror.core.words import counted, human_bytes
+from mirror.core.words import counted, human_bytes, utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import anchor, question_anchor
 from mirror.review.page.summary import digest

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 
 from mirror.core.cuda.gpus import capability
 from mirror.core.kinds import META, SHOWN
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
 from mirror.core.trust.quorum import Tally
-from mirror.core.trust.root import utc
-from mirror.core.words import counted, human_bytes
+from mirror.core.words import counted, grouped, human_bytes, utc
 from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place
@@ -149,9 +147,8 @@ def _holds(report: Report) -> str:
     counts = ", ".join(
         [*groups, f"{(documents := len(manifest.within(META)))} document{'s' if documents != 1 else ''}"]
     )
-    unpacked = sum(artifact.unpacked_size for artifact in manifest.artifacts)
     size, files = human_bytes(manifest.total_bytes), len(manifest.artifacts)
-    return f"{size} in {counted(files, 'file')} ({counts}); {human_bytes(unpacked)} once installed"
+    return f"{size} in {counted(files, 'file')} ({counts}); {human_bytes(manifest.installed_bytes)} once installed"
 
 
 def _origins(report: Report) -> Html:

@@ -60,13 +60,10 @@ class NotWaived(MirrorError):
         "Do not approve it as it is: ask its maker for another version, or for a [[waiver]] in NAME.toml with a reason and a "
         "name. Bundles made by an older mirror carry no waivers."
     )
+    message = "{path}: {findings[0]} [{findings[0].rule}]{findings:more}"
 
     path: str
     findings: tuple[Finding, ...]
-
-    def __str__(self) -> str:
-        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        return f"{self.path}: {self.findings[0]} [{self.findings[0].rule}]{more}"
 
     def context(self) -> str:
         return "\n".join(f"{finding.rule}: {finding}" for finding in self.findings)

@@ -20,9 +20,10 @@ from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Tally, unmet
-from mirror.core.trust.root import Root, utc
+from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Statement
 from mirror.core.trust.verdict import REVIEW
+from mirror.core.words import utc
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Inventory:
             "ignored": list(self.ignored),
             "verified": "every byte" if self.complete else "signature",
             "bytes": manifest.total_bytes,
-            "unpacked_bytes": sum(artifact.unpacked_size for artifact in manifest.artifacts),
+            "unpacked_bytes": manifest.installed_bytes,
             "directories": {name: {"count": count, "bytes": size} for name, (count, size) in self.sizes().items()},
             "imports": list(manifest.imports),
             "built_here": [artifact.path for artifact in self.built()],

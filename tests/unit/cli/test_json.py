@@ -303,7 +303,8 @@ def test_what_fails_after_the_result_is_in_the_same_document(capsys: pytest.Capt
     script = (
         "import sys\nfrom mirror.cli import main as door\nimport mirror.cli.commands.closed.rollback as command\n"
         "from mirror.cli.document import print_json\n"
-        "facts = {'prefix': '/p', 'before': '1', 'current': '2', 'before_number': 1, 'number': 2, 'repaired_by': 0}\n"
+        "facts = {'prefix': '/p', 'before': '1', 'current': '2', 'before_number': 1, 'number': 2, 'repaired_by': 0,"
+        " 'unmet': []}\n"
         "def run(args):\n    print_json(facts)\n    raise OSError(28, 'full', '/p')\n"
         "command.run = run\nsys.exit(door.main(['rollback', '--json']))\n"
     )

@@ -70,3 +70,11 @@ def test_good_values_are_taken_as_people_write_them(tmp_path: Path) -> None:
     assert url("https://me:token@example.org/simple/") == "https://me:token@example.org/simple/"
     for good in (str(tmp_path), tmp_path.as_uri(), "https://example.org/rhel9"):
         assert place(good) == good
+
+
+@pytest.mark.parametrize(
+    "words", ["bundle demo", "report b.tar", "apply d.delta", "split b.tar --size 1G", "detect", "installer"]
+)
+def test_standard_output_is_no_place_for_a_file(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    said = refused(capsys, *words.split(), "-o", "-")
+    assert "argument -o/--output: '-' names no file, and standard output is not written to this way" in said

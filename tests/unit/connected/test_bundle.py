@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mirror.connected.bundle import Bundled, BundleOptions, bundle
+from mirror.connected.bundle import Bundled, BundleOptions, OutputTaken, bundle
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.store import Store
@@ -224,12 +224,22 @@ def test_a_bundle_that_stands_is_checked_to_the_last_byte_and_not_written_again(
 
 
 def test_another_bundle_that_is_replaced_is_told(world: World, output: Path) -> None:
-    BundleSimulator(name="before", sequence=1_700_000_000).write(output)
+    BundleSimulator(name="small", sequence=1_700_000_000).write(output)
     assert [note for note in world.bundle(output).notes if "replaced" in note] == [
-        "it replaced the bundle of before locked 2023-11-14T22:13:20Z; a delta can go only from one that is kept: "
-        f"name the next one with -o, and this one with --from {output.name}"
+        "it replaced the bundle locked 2023-11-14T22:13:20Z, whose approvals are not this one's; a delta can go only from one "
+        f"that is kept: name the next one with -o, and this one with --from {output.name}"
     ]
     assert not [note for note in world.bundle(output).notes if "replaced" in note]
+
+
+def test_another_stacks_bundle_is_not_replaced(world: World, output: Path) -> None:
+    BundleSimulator(name="other").write(output)
+    before = output.read_bytes()
+    assert (
+        refused(world, output, OutputTaken)
+        == f"{output} is the bundle of other, and would be replaced by that of small"
+    )
+    assert output.read_bytes() == before and not world.trust.has_root()
 
 
 class Heard(Silent):

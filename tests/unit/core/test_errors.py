@@ -32,6 +32,26 @@ def test_a_sentence_names_the_first_of_several_and_joins_others() -> None:
     assert str(Unfit("x", ("one",), ("a",))) == "X does not fit: one; of a; a; 'one' at   X"
 
 
+class Told(MirrorError):
+    """Words round what is there, and others in place of what is not."""
+
+    ref = "told"
+    message = "{name:|a file}{note: (%s)} of {at:utc} by {digits:grouped} has {known:only %s|nothing}{known:more}"
+
+    name: str
+    note: str
+    at: int
+    digits: str
+    known: tuple[str, ...]
+
+
+def test_a_sentence_has_words_round_what_is_there_and_others_for_what_is_not() -> None:
+    assert str(Told("", "", 0, "0011aabb", ())) == "a file of 1970-01-01T00:00:00Z by 0011 aabb has nothing"
+    assert str(Told("x", "100 %s", 0, "a key", ("b", "c"))) == (
+        "x (100 %s) of 1970-01-01T00:00:00Z by a key has only b, c (and 1 more)"
+    )
+
+
 def test_an_error_is_made_of_its_data_alone() -> None:
     with pytest.raises(TypeError, match="Unfit takes path, issues, kinds; got"):
         Unfit("x")  # type: ignore[call-arg]

@@ -14,9 +14,9 @@ from mirror.cli.options import add_actions, fingerprint
 from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
-from mirror.core.signatures.fingerprints import grouped
-from mirror.core.trust.root import ROLES, Key, Root, utc
+from mirror.core.trust.root import ROLES, Key, Root
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
     from mirror.connected.signing.rotation import Signed
@@ -217,12 +217,12 @@ def _remove(args: argparse.Namespace, store: TrustStore) -> int:
 def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     """Add a key to the draft of the next root, or take one out."""
     _need_connected(args.action)
-    from mirror.connected.signing.keyfile import read_key
+    from mirror.connected.signing.keyfile import read_public
     from mirror.connected.signing.rotation import Rotation
 
     rotation = Rotation(store)
     if args.action == "add":
-        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_key(args.file).public))
+        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_public(args.file)))
     else:
         root = rotation.remove_key(args.name)
     rotation.draft(root)

@@ -30,7 +30,7 @@ def configure(subparsers: Any) -> None:
         "--base",
         type=Path,
         metavar="PREV",
-        help="the bundle that it goes from (default: the one of its name beside the delta)",
+        help="the bundle that it goes from (default: the one beside the delta, whatever its name)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="the new bundle (default: its name, beside the delta)"

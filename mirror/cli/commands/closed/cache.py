@@ -22,10 +22,9 @@ from mirror.closed.warm.layer import LayerDamaged, add_layer, check_layer, remov
 from mirror.closed.warm.packing import pack_layer
 from mirror.closed.warm.private import State, fill, read_state
 from mirror.closed.warm.programs import is_compiled, program_of
-from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
-from mirror.core.words import counted
+from mirror.core.words import counted, utc
 
 _DESCRIPTION = """\
 Carry what a server compiled at its first start to other hosts, so that their first start is a warm one. On a host with the

@@ -17,7 +17,7 @@ from mirror.closed.doctor.checkup import Checkup, ProblemsFound, examine
 from mirror.closed.doctor.here import looks
 from mirror.closed.doctor.page import page
 from mirror.closed.doctor.trial import context_of
-from mirror.closed.environment.variables import Environment, load_environment
+from mirror.closed.environment.variables import Environment, GenerationDamaged, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
@@ -105,7 +105,7 @@ def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | 
             f"{exc}; only the host is looked at",
             cause="it was altered, or made by an older version of mirror",
             proof=str(generation.path),
-            fix=exc.hint,
+            fix=GenerationDamaged.hint,
         )
         return None, None, [finding]
 

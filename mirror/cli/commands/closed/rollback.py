@@ -11,6 +11,8 @@ from mirror.cli.console import out, print_json
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.prefix.switching import Switched, roll_back
+from mirror.closed.upgrade_check import unmet_today
+from mirror.core.trust.truststore import TrustStore
 
 
 def configure(subparsers: Any) -> None:
@@ -39,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
 
 def tell(result: Switched, args: argparse.Namespace) -> None:
     """Say which generation is current now, and how to go back to the one that was."""
+    unmet = unmet_today(result.prefix, result.current, TrustStore.default())
     if args.json:
-        print_json({**vars(result), "prefix": str(result.prefix)})
+        print_json({**vars(result), "prefix": str(result.prefix), "unmet": list(unmet)})
         return
     this = f"generation {result.number} ({result.current})"
     if result.before == result.current:
@@ -51,6 +54,12 @@ def tell(result: Switched, args: argparse.Namespace) -> None:
         out(
             f"note: it was found damaged, and generation {result.repaired_by} was built to repair it; gc keeps that one"
         )
+    if unmet:
+        out(f"note: today's root would refuse its bundle: it {'; it '.join(unmet)}")
+        out(
+            "  It runs as it is, but cannot be repaired or installed again. Approvers who are missing sign the bundle with"
+        )
+        out(f"  {spoken('mirror approve')}; where no builder of that root has signed, one packs it again")
     if result.before:
         words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
         words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []

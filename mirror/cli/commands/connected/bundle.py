@@ -20,9 +20,9 @@ from mirror.cli.options import (
 from mirror.cli.signers import print_tallies
 from mirror.cli.stacktargets import found_stack, meant_stacks, wheelhouse_of
 from mirror.core.policy.document import Policy, read_policy
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.system.allocator import share_arenas
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import grouped
 
 if TYPE_CHECKING:
     from mirror.connected.bundle import Bundled
@@ -48,7 +48,12 @@ def configure(subparsers: Any) -> None:
     )
     add_locked_stack_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("bundle.tar"), metavar="FILE", help="default: bundle.tar"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("bundle.tar"),
+        metavar="FILE",
+        help="default: bundle.tar; that of another stack is kept",
     )
     parser.add_argument(
         "--locked", action="store_true", help="refuse to lock anything: every pin must be there and answer NAME.toml"

@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, out, print_json
+from mirror.cli.caller import spoken
+from mirror.cli.console import Console, out, print_json, shown
 from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_tallies
-from mirror.core.trust.root import utc
 from mirror.core.trust.sidecars import APPROVED
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import utc
 from mirror.review.decisions.approval import Sign, decide
 from mirror.review.decisions.sshkeygen import SshKeygen
 
@@ -61,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
     out(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
     for path in made.written:
         out(f"  wrote      {path}")
+    if made.refused:  # then nobody's signature makes up for it
+        out(f"it cannot be installed: {shown(made.refused)}")
+        out(f"  whoever refused takes it back with {spoken('mirror approve')}")
+        return 0
     print_tallies(args.bundle, made.tallies)
     return 0
 

@@ -9,9 +9,8 @@ from typing import Any
 from mirror.cli.console import human_bytes, print_json, shown
 from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_volumes_option
-from mirror.core.trust.root import utc
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.words import counted
+from mirror.core.words import counted, utc
 from mirror.review.questions.contents import read_contents
 from mirror.review.questions.diff import Changes, compare
 

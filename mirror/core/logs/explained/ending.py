@@ -37,6 +37,7 @@ _ALARMS = (
     "ailure", "nable to", "upported", "ssertion", "nterface", "Xid", "undefined ref", "cause", "signal ", "Abort", "panick",
     "dumped", "terminate called", "ismatch", "navailable", "non-zero status", "has no wheels", "matching platform", "o locks",
     "eermem", "aused by", "nvalid", "oom_", "oom-", "OOM", "CANCELLED", "FATAL", "externally-managed", "xceed",
+    "code 137",
 )  # fmt: skip
 """Parts of words, without the letter that may be a capital."""
 
@@ -122,7 +123,7 @@ class Ending:
         self.answered = 0
         """The last line that shows that it did what it was asked for; 0 for none."""
         self.stopped = 0
-        """The last line that says that one has ended by its own will; 0 for none."""
+        """The last line that says that one ended because it was asked to; 0 for none."""
         self._failed_answers: dict[bool, Failure] = {}
         """The last ones to work and to probes, unless it answered better after them."""
 
@@ -154,7 +155,7 @@ class Ending:
         self._look_between(block, position, len(block.folded))
         self._remember_last(block)
         started = max(block.folded.rfind(words) for words in _STARTED)
-        stopped = block.folded.rfind(_STOPPED)
+        stopped = max(block.folded.rfind(words) for words in _STOPPED)
         if started >= 0:
             number, start, end = block.line(started)
             self.started = self.started if _TAKEN.search(block.folded, start, min(end, start + 4000)) else number
@@ -315,9 +316,9 @@ _GOES_ON = re.compile(
 """What a program says that goes on in another way."""
 
 _STARTED = ("Application startup complete", "istening on ", "istening at: http", " Running on http", "Serving HTTP on ")
-_STOPPED = "Application shutdown complete"
-"""What servers say when they answer (uvicorn's, so vLLM's and SGLang's; many; gunicorn; Flask; Python's own), and what those of
-uvicorn say when they have ended by their own will."""
+_STOPPED = ("Application shutdown complete", "erver stopped", "eceived SIGTERM", "eceived SIGINT", "erminated")
+"""What servers say when they answer (uvicorn's, so vLLM's and SGLang's; many; gunicorn; Flask; Python's own), and what they or
+their shell say when they were asked to end."""
 
 _TAKEN = re.compile(r"\b(?:[Aa]lready|[Nn]othing|[Nn]ot?|[Nn]obody|[Cc]annot)\b")
 """Then it is another one that listens, or none."""

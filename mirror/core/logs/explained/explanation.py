@@ -35,6 +35,16 @@ _EMPTY = Finding(
     fix="start it with '> server.log 2>&1', or ask the collector (journalctl, kubectl logs --previous), and give that log",
 )
 
+_NO_TEXT = Finding(
+    WARNING,
+    "log",
+    "this is no text, so no log that can be read here",
+    cause="it is compressed, a program's own data, damaged, or text in another encoding than UTF-8",
+    proof="its bytes: many are no character of UTF-8 (the command 'file' says what it is)",
+    fix="give the log as text: unpack it, or 'iconv -f UTF-16 -t UTF-8 FILE | mirror doctor --log -'",
+    certainty=UNKNOWN,
+)
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -78,8 +88,9 @@ class Explanation:
         general: what a general rule says of the end; only where there are no sightings.
         survived: sightings of rows that ended nothing.
         deciding: the line that decided, as far as its form tells; None where no line looks like a failure.
-        life: where a server says that it answers, and that it has ended by its own will, by line, 0 for nowhere; None where
-            some line says that something failed.
+        life: where a server says that it answers, and that it ended because it was asked to, by line, 0 for nowhere; None
+            where some line says that something failed.
+        is_text: whether it can be a log at all.
     """
 
     sightings: tuple[Sighting, ...]
@@ -90,6 +101,7 @@ class Explanation:
     survived: tuple[Sighting, ...] = ()
     deciding: Failure | None = None
     life: tuple[int, int] | None = None
+    is_text: bool = True
 
     @property
     def is_well(self) -> bool:
@@ -124,6 +136,10 @@ class Explanation:
         return Finding(GOOD, "log", what)
 
     def _unknown(self) -> Finding:
+        if not self.is_text:
+            return _NO_TEXT
+        if self.life and self.life[1]:
+            return self._stopped(self.life[1])
         decided = [f"line {self.deciding.line} decided: {self.deciding.text}"] if self.deciding else []
         others = [one for one in self.suspects if self.deciding is None or one.line != self.deciding.line]
         proof = "\n".join([*decided, *(f"line {suspect.line}: {suspect.text}" for suspect in others)])
@@ -139,6 +155,16 @@ class Explanation:
             what = f"{answer}, and the log ({self.lines} lines) says nowhere why"
             why = "what it raised was written to another log (its standard error), or its log level leaves it out"
         return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
+
+    def _stopped(self, line: int) -> Finding:
+        return Finding(
+            NOTE,
+            "log",
+            f"the program was asked to end, and ended (line {line}); no line of {self.lines} says that something failed",
+            cause="a person, systemd, Kubernetes, Slurm or the program that had started it told it to (SIGTERM, Ctrl-C)",
+            proof=f"line {line}\nto see who: journalctl -u UNIT; kubectl describe pod POD; sacct -j JOB",
+            fix="ask there who did: a time or memory limit, or a probe that failed, ends a server that is well",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {

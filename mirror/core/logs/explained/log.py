@@ -45,6 +45,9 @@ from mirror.core.logs.vocabulary import Vocabulary
 _AHEAD, _BACK = 600, 400
 """Characters around a fragment in which a pattern is looked for."""
 
+_TEXT = 8
+"""Of a text, at most one character in so many is none."""
+
 _TRIES = 64
 """How many times a fragment is judged in one line; it may stand there a million times."""
 
@@ -84,6 +87,7 @@ def meaning(text: str) -> str:
 
 def _explain(found: Iterable[Block], context: Context) -> Explanation:
     search, tally, suspects, ending, last = _Search(), _Tally(context), Suspects(), Ending(), 0
+    size = strange = 0
     vocabulary = Vocabulary((*_rules(), *Suspects.WORDS, *Ending.WORDS))
     for block in found:
         held = vocabulary.held(block.folded)
@@ -91,7 +95,8 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
         tally.add(search.hits(block, held))
         suspects.add(block, held)
         ending.add(block, held)
-        last = block.last_line
+        last, size = block.last_line, size + len(block.text)
+        strange += block.text.count("\ufffd") + block.text.count("\0")
     sightings, consequences = tally.result(ending)
     causes = tuple(one for one in sightings if not one.is_survived)
     survived = tuple(one for one in sightings if one.is_survived)
@@ -100,7 +105,9 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
     general = None if causes else _general(ending)
     is_alive = not ending.all_failures and ending.failed_answer is None
     life = (ending.started or ending.answered, ending.stopped) if is_alive else None
-    found_out = Explanation(causes, consequences, (), last, general, survived, ending.deciding, life)
+    found_out = Explanation(
+        causes, consequences, (), last, general, survived, ending.deciding, life, strange * _TEXT <= size
+    )
     if causes or general:
         return found_out
     if not found_out.is_well:

@@ -521,6 +521,19 @@ RULES = (
         is_certain=False,
     ),
     Rule(
+        "packages-file-missing",
+        PACKAGE,
+        (
+            r"No such file or directory: '?(?P<path>[^'\n]*/(?:site|dist)-packages/[^'\n]+)'?",
+            r"TLS CA certificate bundle, invalid path: '?(?P<path>[^'\n]+)'?",
+        ),
+        "a file of an installed package is not there: {path}",
+        "it was removed after the package was installed, or this copy of the environment is not whole",
+        "ls -ld {path}; mirror status --check",
+        "'mirror install --repair BUNDLE' where mirror installed the package; else install it again with what installed it",
+        is_certain=False,
+    ),
+    Rule(
         "file-missing",
         DISK,
         (r"No such file or directory: '?(?P<path>[^'\n]+)'?",),

@@ -220,7 +220,7 @@ RULES = (
             r"OOMKilled",
             r"OutOfMemory",
             r"exit(?:ed with)? code:? ?(?:137|-9)\b",
-            r"SIGKILL",
+            r"SIGKILL|status=9/KILL",
             r"signal 9\b",
             r"Unable to allocate .{1,40} for an array",
             r"DefaultCPUAllocator: can't allocate",

@@ -115,6 +115,15 @@ def test_a_wrong_base_is_refused_with_both_names(made: Pair, pair: Pair) -> None
     assert f"{other} is other {SEQUENCE} (other.tar, manifest " in str(refused(pair, base=other))
 
 
+@pytest.mark.parametrize("stands", [False, True], ids=["alone", "beside another one of its name"])
+def test_a_base_of_another_name_is_found_by_its_digest(made: Pair, pair: Pair, stands: bool) -> None:
+    pair.old.rename(pair.old.with_name("monday.tar"))
+    (pair.old.parent / "a.tar").write_bytes(b"no bundle")
+    if stands:
+        BundleSimulator("other").write(pair.old)
+    assert apply(pair).read_bytes() == made.new.read_bytes()
+
+
 def test_a_base_that_is_not_there_is_asked_for_by_name(made: Pair, pair: Pair) -> None:
     pair.old.unlink()
     error = refused(pair)

@@ -153,6 +153,28 @@ def test_a_dead_holder_leaves_no_lock(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.group(60)
+def test_a_program_that_outlives_its_run_is_named_in_place_of_the_dead_one(tmp_path: Path) -> None:
+    source = (
+        "import os, subprocess, sys; from pathlib import Path; from mirror.closed.prefix.generations import Prefix\n"
+    )
+    source += "with Prefix(Path(sys.argv[1])).lock() as held:\n"
+    source += "    null = subprocess.DEVNULL\n"
+    source += "    child = subprocess.Popen(['sleep', '1000'], pass_fds=(held,), stdout=null, stderr=null)\n"
+    source += "    print(os.getpid(), child.pid, flush=True)\n    os.kill(os.getpid(), 9)\n"
+    done = subprocess.run([sys.executable, "-c", source, str(tmp_path)], capture_output=True, text=True)
+    run, child = map(int, done.stdout.split())
+    try:
+        with pytest.raises(PrefixBusy) as exc_info, Prefix(tmp_path).lock():
+            pass
+    finally:
+        os.kill(child, 9)
+    assert str(exc_info.value) == (
+        f"{tmp_path} is in use by process {child} (sleep), which process {run} on {os.uname().nodename} had started before "
+        "it ended"
+    )
+
+
 def test_a_program_that_inherits_the_lock_keeps_it(tmp_path: Path) -> None:
     prefix = Prefix(tmp_path / "p")
     with prefix.lock() as descriptor:

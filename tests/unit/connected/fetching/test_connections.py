@@ -169,6 +169,19 @@ def test_a_tls_connection_that_breaks_off_gives_what_came_and_is_no_end(
     assert came == 200_000
 
 
+@pytest.mark.parametrize("says_end", [False, True])
+def test_a_body_without_a_length_is_whole_over_tls_only_where_its_end_is_said(
+    session: requests.Session, secure: ssl.SSLContext, says_end: bool
+) -> None:
+    answer = Reply(OK + b"\r\n" + b"<a>half", says_end=says_end)
+    with ScriptedServer(answer, secure=secure) as server:
+        if says_end:
+            assert get_bytes(session, server.url("x"), 100, HASTE) == b"<a>half"
+        else:
+            with pytest.raises(Truncated, match="/x: the body broke off after 7 bytes, before its end"):
+                get_bytes(session, server.url("x"), 100, HASTE)
+
+
 DRIPS = {
     "its status line": Reply(OK + b"\r\nx" * 99, drip_s=0.1),
     "its headers": Reply(OK + b"X: " + b"x" * 999, drip_s=0.1, drip_from=len(OK)),

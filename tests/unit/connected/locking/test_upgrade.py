@@ -221,7 +221,24 @@ def test_two_projects_that_exclude_each_others_newest_are_told(house: House) -> 
 def test_a_version_that_the_user_excludes_is_not_told(house: House) -> None:
     house.add("a", "2.0", requires_python=">=3.12")
     house.add("c", "2.0", requires_python=">=3.12")
-    assert house.kept_out('requirements = ["a<2", "c"]\nconstraints = ["c==1.0"]') == []
+    assert house.kept_out('requirements = ["a==1.0", "c"]\nconstraints = ["c==1.0"]') == []
+
+
+def test_a_newer_version_that_only_the_users_limit_excludes_is_told(house: House) -> None:
+    house.add("a", "2.0")
+    house.add("c", "2.0")
+    house.add("d", "1.0")
+    house.add("d", "2.0", requires_python=">=3.99")
+    assert house.kept_out('requirements = ["a<2", "c", "d<2"]\nconstraints = ["c<=1"]') == [
+        ("limit", "a 1.0 is locked, 2.0 is newer: 'a<2' leaves it out"),
+        ("limit", "c 1.0 is locked, 2.0 is newer: 'c<=1' leaves it out"),
+    ]
+
+
+def test_a_name_that_is_no_part_is_told_as_it_was_typed(house: House) -> None:
+    house.write('requirements = ["a"]')
+    with pytest.raises(UnknownPart, match="--upgrade names 'rpms', which is not in this stack"):
+        house.lock("rpms", upgrade=True)
 
 
 def test_nothing_is_told_of_the_newest(house: House) -> None:

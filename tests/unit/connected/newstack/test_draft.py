@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
+from mirror.connected.newstack.borrowed import borrow
 from mirror.connected.pins.requirements import read_lock
 from mirror.connected.stack.stack import Stack
+from mirror.core.errors import InvalidDocument
+from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
 
@@ -109,12 +112,37 @@ def test_a_requirements_file_with_all_that_may_be_in_one(
     assert "secret" not in said + Path("demo.toml").read_text()
     assert [line.partition(": ")[2] for line in said.splitlines() if line.startswith("not taken over")] == [
         "an editable project (build its wheel and put it on an index)",
-        "git+https (no requirement on a version of an index)",
+        "x (it is a URL; requirements come from an index)",
         "d (it names a URL; requirements come from an index)",
         "--extra-index-url (its URL holds credentials, or is none: put them in ~/.netrc)",
     ]
     assert [str(one) for one in Stack.load(here / "demo.toml").constraints] == ["c<2"]
     assert locked(index) == {"a": "1.0", "b": "1.0", "c": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "https://u:secret@example.org/x/a-1.0-py3-none-any.whl?t=secret",
+            "a-1.0-py3-none-any.whl (it is a URL; requirements come from an index)",
+        ),
+        ("git+ssh://git@example.org/x/tool.git@v1#egg=tool", "tool (it is a URL; requirements come from an index)"),
+        ("./wheels/b-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl (it is a path; put its wheel on an index)"),
+        ("c ~ 1", "c (no requirement on a version of an index)"),
+        ("http://[", "a URL that cannot be read (requirements come from an index)"),
+    ],
+)
+def test_what_is_no_requirement_is_called_by_its_own_name(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "r.txt").write_text(f"{line}\n")
+    assert borrow(tmp_path / "r.txt", Target("3.11", "x86_64", "2.31")).left_out == [said]
+
+
+def test_two_pins_of_one_project_are_refused_where_both_are_for_the_target(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("a==1.0; python_version < '3.9'\nA==2.0\na==2.0.0\n")
+    assert len(borrow(tmp_path / "r.txt", Target("3.11", "x86_64", "2.31")).requirements) == 3
+    with pytest.raises(InvalidDocument, match=r"r\.txt invalid: it pins a to 1\.0 and to 2\.0; keep one of them"):
+        borrow(tmp_path / "r.txt", Target("3.8", "x86_64", "2.31"))
 
 
 def test_what_only_a_further_index_can_have_comes_from_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mirror.connected.stack.rpmwishes import RpmWishes
-from mirror.core.cuda.components import SETS, packages_of
+from mirror.core.cuda.components import SETS, component
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 
@@ -22,7 +22,7 @@ def wishes(release: str = "13.0", **change: Any) -> RpmWishes:
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_is_wanted_by_its_roots_and_needs_all_of_itself(name: str, release: str) -> None:
     asked = wishes(release, components=[name])
-    assert asked.needed == packages_of(name, release)
+    assert asked.needed == component(name, release).needed
     assert set(asked.packages) <= set(asked.needed)
     assert asked.packages[0] == f"cuda-nvcc-{release.replace('.', '-')}"
 

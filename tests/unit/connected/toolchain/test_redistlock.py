@@ -173,13 +173,13 @@ def test_a_component_that_the_list_lacks_is_named_with_what_it_has(tmp_path: Pat
     with pytest.raises(RedistComponentMissing) as caught:
         locked(tmp_path, read, "nvcc", target=replace(TARGET, cuda="13.0"))
     assert str(caught.value) == (
-        "redistrib_13.0.2.json has none of cuda_crt, libnvvm for linux-x86_64; it has cuda_cccl, cuda_cudart, cuda_culibos, "
+        "redistrib_13.0.2.json lacks cuda_crt, libnvvm for linux-x86_64; it has cuda_cccl, cuda_cudart, cuda_culibos, "
         "cuda_cuobjdump, cuda_nvcc, cuda_nvrtc, libcublas, libcurand, libnvptxcompiler"
     )
 
 
 def test_an_architecture_that_the_list_lacks_is_named(copy: Path, read: Read) -> None:
-    with pytest.raises(RedistComponentMissing, match=r"has none of cuda_nvcc, .* for linux-sbsa; it has no archive"):
+    with pytest.raises(RedistComponentMissing, match=r"lacks cuda_nvcc, .* for linux-sbsa; it has no archive"):
         locked(copy, read, target=replace(TARGET, arch="aarch64"))
 
 

@@ -21,7 +21,7 @@ from mirror.connected.toolchain.repository import (
     open_repository,
     repository_url,
 )
-from mirror.core.signatures.fingerprints import grouped
+from mirror.core.words import grouped
 from tests.support.index import LoopbackServer
 from tests.support.repos import Rpm, Vendor, primary_of, resign, toolkit, write_repository
 

@@ -16,11 +16,11 @@ from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.repository import Read
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
-from mirror.core.cuda.components import packages_of
+from mirror.core.cuda.components import component
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.kinds import RPM
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.target import Target
+from mirror.core.words import grouped
 from tests.support.index import LoopbackServer
 from tests.support.repos import DRIVER, Vendor, toolkit, write_repository
 
@@ -166,7 +166,7 @@ def test_a_lock_of_two_patch_levels_covers_nothing(lock: RpmLock, wishes: RpmWis
 def test_the_lock_that_we_ship_covers_its_stack() -> None:
     stack = Stack.load(LOCKFILES / "quickstart.toml")
     lock = RpmLock.load(LOCKFILES / "quickstart.rpms.toml")
-    assert set(packages_of("nvcc", stack.target.cuda)) <= set(stack.wishes[RPM].needed)
+    assert set(component("nvcc", stack.target.cuda).needed) <= set(stack.wishes[RPM].needed)
     assert lock.differences(stack.wishes[RPM], stack.target) == ()
 
 

@@ -15,7 +15,7 @@ from mirror.connected.toolchain.coherence import disagreements
 from mirror.connected.toolchain.repository import open_repository
 from mirror.connected.toolchain.rpmpackage import RpmPackage, toolkit_release
 from mirror.connected.toolchain.selection import MissingComponents, MixedPatchLevels, Selection, select
-from mirror.core.cuda.components import SETS, component, package_name, packages_of
+from mirror.core.cuda.components import SETS, component, package_name
 from mirror.core.cuda.releases import VERSIONS, known_patches
 from tests.support.repos import DRIVER, Rpm, Vendor, toolkit, write_repository
 
@@ -66,7 +66,7 @@ def swapped(rpms: tuple[Rpm, ...], others: tuple[Rpm, ...], *names: str) -> tupl
 def test_every_set_solves_in_every_release(everything: tuple[RpmPackage, ...], name: str, release: str) -> None:
     selected = select(everything, wishes(release, name), "x86_64", release)
     names = set(versions(selected))
-    assert set(packages_of(name, release)) <= names
+    assert set(component(name, release).needed) <= names
     assert set(component(name, release).extras) <= names
     assert {toolkit_release(name) for name in names} == {"", release}
     assert not {rpm.name for rpm in DRIVER} & names
@@ -118,7 +118,7 @@ def test_a_component_for_another_architecture_is_said_to_be_that() -> None:
 def test_what_nothing_requires_comes_all_the_same() -> None:
     """An RPM whose Requires forget CCCL brings it nevertheless: the set is known to need it."""
     forgetful = tuple(replace(rpm, requires=()) for rpm in toolkit("12.4"))
-    assert set(versions(among(forgetful, "12.4", "vllm-source"))) >= set(packages_of("vllm-source", "12.4"))
+    assert set(versions(among(forgetful, "12.4", "vllm-source"))) >= set(component("vllm-source", "12.4").needed)
 
 
 def test_an_extra_that_the_repository_lacks_is_told_and_done_without() -> None:
@@ -210,6 +210,6 @@ def test_a_release_newer_than_the_table_is_judged_by_its_pairs() -> None:
 def test_a_selection_can_be_solved_again_from_itself(everything: tuple[RpmPackage, ...]) -> None:
     """What a bundle's own RPMs make as a repository is closed."""
     selected = select(everything, wishes("13.0", "vllm-source"), "x86_64", "13.0")
-    assert solve(selected.packages, packages_of("vllm-source", "13.0"), "x86_64", "13.0")
+    assert solve(selected.packages, component("vllm-source", "13.0").needed, "x86_64", "13.0")
     with pytest.raises(Unsolvable):
         solve([p for p in selected.packages if p.name != "libnvvm-13-0"], ["cuda-nvcc-13-0"], "x86_64", "13.0")

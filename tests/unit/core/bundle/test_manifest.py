@@ -94,6 +94,12 @@ def test_paths_that_differ_in_case_only_are_one_file_to_some_systems() -> None:
         Manifest.parse(edited(artifacts=[ONE.to_dict(), other.to_dict()]))
 
 
+def test_what_only_installs_takes_no_room_once_it_is_done() -> None:
+    uv = Artifact("tool/uv-1-py3-none-any.whl", 20, DIGEST, "uv", "1", unpacked_size=60)
+    mirror = Artifact("tool/mirror.pyz", 7, DIGEST, "mirror.pyz")
+    assert dataclasses.replace(MANIFEST, artifacts=(uv, mirror, ONE, EMPTY)).installed_bytes == 47
+
+
 def test_finds_by_path_and_directory() -> None:
     assert MANIFEST.of(WHEEL) == (ONE,)
     assert MANIFEST.find("meta/install.txt") == EMPTY

@@ -6,10 +6,10 @@ import pytest
 
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BadLayout
-from mirror.core.bundle.offered_roots import read_offered_roots
+from mirror.core.bundle.offered_roots import KeyNotRoot, read_offered_roots
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.trust.root import MAX_ROOT_BYTES
-from tests.support.keys import make_root, sign_root
+from tests.support.keys import make_root, sign_root, signer, write_private_key
 
 
 def member(name: str, data: bytes) -> bytes:
@@ -60,7 +60,18 @@ def test_a_file_that_is_neither_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_an_endless_document_is_not_read_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes(b"{" + b" " * (1 << 20))
     (tmp_path / "1.sig").touch()
-    assert len(read_offered_roots(tmp_path / "1.json")[0][0]) == MAX_ROOT_BYTES + 1
+    with pytest.raises(InvalidDocument, match=f"it has more than the {MAX_ROOT_BYTES} bytes allowed"):
+        read_offered_roots(tmp_path / "1.json")
+
+
+def test_a_key_is_no_root(tmp_path: Path) -> None:
+    key = write_private_key(tmp_path / "root", "root")
+    with pytest.raises(KeyNotRoot, match=r"/root is a private key, and no root that says whose keys count$") as caught:
+        read_offered_roots(key)
+    assert "A private key is never carried" in caught.value.hint
+    (tmp_path / "root.pub").write_text(signer("root").public.openssh())
+    with pytest.raises(KeyNotRoot, match="is a public key"):
+        read_offered_roots(tmp_path / "root.pub")
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

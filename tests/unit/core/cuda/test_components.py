@@ -14,7 +14,6 @@ from mirror.core.cuda.components import (
     brings,
     component,
     package_name,
-    packages_of,
     role_of,
 )
 
@@ -44,7 +43,7 @@ def test_a_role_has_the_name_of_its_release(role: str, release: str, name: str) 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("name", SETS)
 def test_every_name_of_a_set_leads_back_to_its_role(name: str, release: str) -> None:
-    packages = packages_of(name, release)
+    packages = component(name, release).needed
     assert {role_of(package) for package in packages} <= set(SETS[name])
     assert all(package.endswith(release.replace(".", "-")) for package in packages)
     assert all(package_name(role_of(package), release) == package for package in packages)

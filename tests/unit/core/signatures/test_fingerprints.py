@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.signatures.fingerprints import grouped, openpgp_fingerprint, root_fingerprint
+from mirror.core.signatures.fingerprints import openpgp_fingerprint, root_fingerprint
+from mirror.core.words import grouped
 
 KEY = "610C7B14E068A878070DA4E99CD0A493D42D0685"
 ROOT = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"

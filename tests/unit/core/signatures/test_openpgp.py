@@ -12,9 +12,9 @@ import pytest
 
 from mirror.core.errors import MirrorError
 from mirror.core.signatures import openpgp, packets
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.openpgp import BadSignature, MalformedOpenPgp, UnpinnedKey, UnusableKey, read_keys, verify
 from mirror.core.signatures.pgpkeys import Certificate, PublicKey
+from mirror.core.words import grouped
 from scripts.cuda_rpms import demokey
 from scripts.cuda_rpms.openpgp import (
     KEY_REVOCATION,

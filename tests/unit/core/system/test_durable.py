@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.errors import Unwritable, place_of
-from mirror.core.system.durable import create_file, facts_of, make_private_directory, replacing, write_file
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, place_of
+from mirror.core.system.durable import create_file, facts_of, make_private_directory, read_file, replacing, write_file
 from tests.support.tracing import faults, needs_strace, python
+
+
+def test_a_small_file_is_read_and_a_large_one_refused_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"12345")
+    assert read_file(target, 5) == b"12345"
+    os.truncate(target, 1 << 40)
+    with pytest.raises(InvalidDocument, match="/a invalid: it has more than the 5 bytes allowed"):
+        read_file(target, 5)
+    with pytest.raises(Unreadable):
+        read_file(tmp_path, 5)
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:

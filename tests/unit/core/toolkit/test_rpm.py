@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.openpgp import read_keys
 from mirror.core.toolkit.rpm import Rpm, RpmNotTrusted, read_rpm
 from mirror.core.toolkit.rpmheader import MalformedRpm
+from mirror.core.words import grouped
 from scripts.cuda_rpms import rpmfile
 from scripts.cuda_rpms.openpgp import KEY_REVOCATION, PUBLIC_KEY, armor, packet
 from scripts.cuda_rpms.rpmfile import BIN, INT32, INT64, STRING, STRING_ARRAY

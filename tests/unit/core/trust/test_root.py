@@ -8,7 +8,8 @@ import pytest
 
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json, strict_json
-from mirror.core.trust.root import MAX_TIME, Key, Role, Root, utc
+from mirror.core.trust.root import Key, Role, Root
+from mirror.core.words import MAX_TIME, utc
 from tests.support.keys import key, make_root, role, signer
 
 TEAM = make_root(

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.signatures.sshsig import SignatureMismatch, UnacceptableSignature
 from mirror.core.system.home import NoHome
 from mirror.core.trust.chain import BrokenChain, check_root
@@ -22,6 +21,7 @@ from mirror.core.trust.truststore import (
     UnsafeTrustStore,
 )
 from mirror.core.trust.verdict import RootExpired, check_manifest
+from mirror.core.words import grouped
 from tests.support.keys import make_root, role, sign_manifest, sign_root, signer, trust_store
 
 MANIFEST = b'{"format": "mirror-bundle/1"}\n'

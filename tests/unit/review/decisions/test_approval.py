@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
-from mirror.core.errors import InvalidDocument, Unwritable
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.sidecars import APPROVED, REJECTED
 from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
@@ -139,10 +139,22 @@ def test_the_command_line_of_the_help_makes_an_approval_that_counts(bundle: Path
                 opened.trust(ROOT)
 
 
-@pytest.mark.parametrize("program", ["/nonexistent/ssh-keygen", "ssh-keygen"])
-def test_without_a_signature_there_is_a_named_error(tmp_path: Path, program: str) -> None:
+def test_without_a_signature_there_is_a_named_error(tmp_path: Path) -> None:
+    key = write_private_key(tmp_path / "alice", "alice")
     with pytest.raises(CannotSign):
-        SshKeygen(tmp_path / "no-such-key", program).sign(b"a", "mirror-manifest@v1")
+        SshKeygen(key, "/nonexistent/ssh-keygen").sign(b"a", "mirror-manifest@v1")
+    key.write_bytes(key.read_bytes()[:80])
+    with pytest.raises(CannotSign):
+        SshKeygen(key).sign(b"a", "mirror-manifest@v1")
+
+
+def test_what_is_no_key_is_refused_before_a_bundle_is_read(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(CannotSign, match="it is no key's file"):
+        SshKeygen(bundle)
+    with pytest.raises(Unreadable):
+        SshKeygen(tmp_path / "no-such-key")
+    (tmp_path / "k.pub").write_text(f"{signer('alice').public.openssh()} alice\n")
+    SshKeygen(tmp_path / "k.pub")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a name")

@@ -14,11 +14,12 @@ import pytest
 
 from mirror.cli.commands.anywhere import trust
 from mirror.cli.main import main
+from mirror.connected.signing.keyfile import UnusableKey
 from mirror.connected.signing.rotation import NoRootKey
 from mirror.core.errors import InvalidDocument
-from mirror.core.signatures.fingerprints import grouped
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.words import grouped
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
 
 
@@ -178,6 +179,14 @@ def test_the_closed_side_cannot_init_and_says_so(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: 'trust init' runs on the connected machine only")
     assert not (tmp_path / "closed").exists()
+
+
+def test_a_private_key_is_not_taken_for_its_public_half(mirror_home: Path, tmp_path: Path) -> None:
+    run("init")
+    private = write_private_key(tmp_path / "alice", "alice")
+    with pytest.raises(UnusableKey, match="alice: it is a private key, and a root names public ones") as caught:
+        run("add", private, "--role", "approver")
+    assert f"Name its public half, {private}.pub " in caught.value.hint
 
 
 def test_keys_are_added_and_removed_in_a_draft_and_count_once_it_is_signed(

@@ -147,13 +147,17 @@ def test_of_logs_of_public_issues_what_other_causes_print_too_is_said_to_be_poss
     assert "may be" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [("manifest.json", "it has no manifest.json"), ("receipt.json", "/receipt.json: No such file or directory")],
+)
 def test_a_stack_that_does_not_say_what_it_is_is_a_problem_and_the_host_is_still_looked_at(
-    installed: Path, capsys: pytest.CaptureFixture[str]
+    installed: Path, capsys: pytest.CaptureFixture[str], lost: str, said: str
 ) -> None:
-    (installed / "current/manifest.json").unlink()
+    (installed / "current" / lost).unlink()
     assert main(["doctor", "--quick"]) == 110
     out = capsys.readouterr().out
-    assert "it has no manifest.json; only the host is looked at" in out
+    assert f"{said}; only the host is looked at" in out
     assert "do: 'mirror status --check' tells what else is damaged; 'mirror install --repair BUNDLE'" in " ".join(
         out.split()
     )

@@ -15,6 +15,7 @@ from mirror.cli.main import main
 from mirror.connected.packing.installer import write_installer
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, Desk, version_in
+from tests.support.keys import make_root, role, sign_root
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 
@@ -51,6 +52,28 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     assert version_in(home / "demo") == "1.0"
     assert main(["rollback"]) == 94
     assert "holds no generation before the current one" in capsys.readouterr().err
+
+
+def test_going_back_to_what_todays_root_refuses_works_and_is_told(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = desk.bundle("1.0")
+    for bundle in (first, desk.bundle("2.0", sequence=SEQUENCE + 86400)):
+        assert main(["install", str(bundle), "--python", str(BASE)]) == 0
+    assert main(["rollback"]) == 0
+    assert "today's root" not in capsys.readouterr().out
+    next_root = make_root(builder=role("anna"), version=2)
+    desk.store.add_root(*sign_root(next_root))
+    assert main(["rollback", "--to", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "note: today's root would refuse its bundle: it needs 1 builder, has none, missing anna" in told
+    assert "cannot be repaired or installed again" in told and version_in(home / "demo") == "2.0"
+    assert main(["rollback", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unmet"] == ["needs 1 builder, has none, missing anna"]
+    assert main(["install", "--repair", str(first)]) == 37
+    assert "What is installed stays as it is and is used on: 'mirror status --check' says" in capsys.readouterr().err
+    (desk.path / "trust/roots/1.json").unlink()  # nobody can tell then, and going back works all the same
+    assert main(["rollback", "--to", "2"]) == 0
 
 
 def test_what_is_current_is_told_where_it_is_another_one(

@@ -79,6 +79,23 @@ def test_what_all_have_signed_is_ok_and_what_one_refused_is_not(
     assert capsys.readouterr().out.startswith("intact, but not ok (bundle-rejected): ")
 
 
+def test_after_a_refusal_no_command_counts_signatures(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bea, alice = (str(write_private_key(tmp_path / name, name)) for name in ("bea", "alice"))
+    assert main(["reject", str(bundle), "--key", bea, "--note", "the wrong torch"]) == 0
+    *_, last, step = capsys.readouterr().out.splitlines()
+    assert last.startswith("it cannot be installed: bea refused this bundle at 20") and last.endswith(
+        ": the wrong torch"
+    )
+    assert step == "  whoever refused takes it back with mirror approve"
+    assert main(["approve", str(bundle), "--key", alice, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["refused"].startswith("bea refused") and told["next"] == []
+    assert main(["approve", str(bundle), "--key", bea]) == 0
+    assert capsys.readouterr().out.endswith("  approver:  1 of 1 signed: alice\n")
+
+
 def test_a_policy_that_cannot_be_applied_in_full_says_what_it_could_not_judge(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

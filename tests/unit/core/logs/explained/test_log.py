@@ -55,6 +55,53 @@ def test_one_line_in_ten_thousand_is_found_with_its_number() -> None:
     assert explain(lines).lines == 10_000
 
 
+def test_what_is_no_text_is_said_to_be_none() -> None:
+    noise = bytes((number * 167 + number // 251) % 256 for number in range(20_000))
+    (finding,) = explain_stream(io.BytesIO(noise)).findings
+    assert finding.what == "this is no text, so no log that can be read here"
+    (finding,) = explain(["caf\ufffd: ready", CALM]).findings
+    assert "no text" not in finding.what
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "server stopped",
+        "INFO: Server stopped.",
+        "Terminated",
+        "Received SIGTERM, stopping",
+        "INFO: Application shutdown complete.",
+    ],
+)
+def test_a_program_that_was_asked_to_end_is_told_as_that(end: str) -> None:
+    (finding,) = explain([CALM, end]).findings
+    assert finding.level == NOTE
+    assert finding.what == ("the program was asked to end, and ended (line 2); no line of 2 says that something failed")
+    assert "was asked to end" not in explain(["ValueError: no", end]).findings[0].what
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("Process exited with code 137", "host-memory"),
+        ("systemd[1]: vllm.service: Main process exited, code=killed, status=9/KILL", "host-memory"),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: '/o/site-packages/certifi/cacert.pem'",
+            "packages-file-missing",
+        ),
+        (
+            "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /o/site-packages/certifi/cacert.pem",
+            "packages-file-missing",
+        ),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/data/list.txt'", "file-missing"),
+    ],
+)
+def test_a_killed_process_and_a_lost_file_have_their_layer(line: str, key: str) -> None:
+    (finding,) = explain([line]).findings
+    assert finding.key == key
+    assert "cacert" not in line or finding.about == "/o/site-packages/certifi/cacert.pem"
+
+
 def test_the_same_symptom_a_thousand_times_is_one_finding() -> None:
     (sighting,) = explain([CALM, *[NO_CUDART, CALM] * 1_000]).sightings
     assert (sighting.line, sighting.count) == (2, 1_000)
