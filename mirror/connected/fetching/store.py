@@ -45,7 +45,7 @@ import platformdirs
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import sync_directory, write_file
+from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.ownership import reaching
 
 
@@ -139,7 +139,7 @@ class Store:
                 name = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=top, ignore_cleanup_errors=True)))
                 with suppress(FileNotFoundError):
                     stack.enter_context(_locked(name))
-                if name.exists():  # not taken for a killed run's before it was locked
+                if facts_of(name):  # not taken for a killed run's before it was locked
                     break
             yield name
 
