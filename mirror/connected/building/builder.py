@@ -75,7 +75,7 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
     key = request.key
     kept = store.built(key)
     # The lock is the workshop's: of two equal requests at once, the second finds the first one's wheel.
-    with Workshop(store.root / "build" / key[:16]) as room:
+    with Workshop(store.root / "build" / key[:16], progress) as room:
         found = kept_in(request, kept)
         if found is not None:
             return found
@@ -96,7 +96,7 @@ def build_again(request: BuildRequest, store: Store, progress: Progress = SILENT
     """
     kept = store.built(request.key)
     scratch = store.root / "again" / request.key
-    with Workshop(store.root / "build" / request.key[:16]) as room:
+    with Workshop(store.root / "build" / request.key[:16], progress) as room:
         first = kept_in(request, kept)
         if first is None:
             raise Unreadable(str(kept), "the wheel that was built there is gone")
