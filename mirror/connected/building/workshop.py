@@ -165,8 +165,7 @@ class Workshop:
         flags = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
         if any(_UNWRITABLE.search(str(place)) for place in places):
             flags = []  # none can hold such a path; what names it in the wheel is told
-        # nvcc names its intermediate files after its process, and the name gets into the object; after the object, so.
-        for_nvcc = ["-objtemp", *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []
+        for_nvcc = [*_steady(cuda_home), *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []
         added = {"CFLAGS": flags, "CXXFLAGS": flags, "NVCC_APPEND_FLAGS": for_nvcc}
         return {
             **variables,
@@ -194,6 +193,17 @@ def _size(path: Path) -> int:
         return path.lstat().st_size
     except OSError:
         return 0
+
+
+def _steady(cuda_home: Path) -> list[str]:
+    """What keeps the number of nvcc's process out of its objects: it names intermediate files after it (with -objtemp after the
+    object), and what is internal to a file without an external definition (with a seed after that). No two files' names clash,
+    for their paths' checksums stand in them, too."""
+    try:
+        knows = b"frandom-seed" in (cuda_home / "bin" / "nvcc").read_bytes()
+    except OSError:
+        knows = False
+    return ["-objtemp", *(["-frandom-seed=mirror"] if knows else [])]
 
 
 def _toolkit_variables(home: Path) -> dict[str, str]:
