@@ -19,6 +19,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -36,6 +37,7 @@ from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import WHEEL
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import facts_of
 from mirror.core.target import Target
 from mirror.core.words import human_bytes
 
@@ -88,7 +90,10 @@ class Workshop:
 
     def _remove_left(self) -> None:
         """What killed builds have left here and beside: directories whose lock nobody holds."""
-        for path in sorted(one for one in self.path.parent.iterdir() if one.is_dir()):
+        for path in sorted(self.path.parent.iterdir()):
+            facts = facts_of(path)
+            if facts is None or not stat.S_ISDIR(facts.st_mode):
+                continue
             if path == self.path:
                 self._remove(path)
                 continue
