@@ -55,7 +55,8 @@ class BuildsDiffer(MirrorError):
     exit_code = FAMILIES["bundle"]
     hint = (
         "The first wheel is kept. A time, a random name or a path of the machine in it is the project's doing: set what turns "
-        "it off in [build.NAME].environment, or patch it. If another machine built the first, look at that machine."
+        "it off in [build.NAME].environment, or patch it. If another machine built the first, look at that machine; with "
+        "ccache on one of the two, __FILE__ is a relative path there."
     )
     message = "{project} {version}, built a second time, is another wheel: {differing:first}"
 

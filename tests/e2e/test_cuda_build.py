@@ -57,13 +57,16 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 '''
 
 KERNEL = """
-extern "C" __global__ void NAME(float *x) {
-    float a = x[threadIdx.x];
+namespace { __device__ float kept; }
+template <class T> __global__ void NAME(T *x) {
+    T a = x[threadIdx.x];
 #pragma unroll
     for (int i = 0; i < ROUNDS; ++i) a = sinf(a) * x[i];
-    x[threadIdx.x] = a;
+    x[threadIdx.x] = a + kept;
 }
+template __global__ void NAME<float>(float *);
 """
+"""Templates alone, and something internal, as in causal-conv1d: nvcc names that after the number of its process, if it may."""
 
 ONE_GPU = """\
 --- a/backend.py

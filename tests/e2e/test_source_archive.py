@@ -23,7 +23,7 @@ from mirror.connected.planning.wishes import Wishes
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import make_pip_wheel, make_uv_wheel
 from tests.support.index import LoopbackIndex
-from tests.support.wheels import IN_TREE_BACKEND, make_wheel, metadata, sha256_of
+from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata, sha256_of
 
 PYTHON = "{}.{}".format(*sys.version_info)
 PROJECT = '[project]\nname = "Left.Pad"\nversion = "2.0"\ndependencies = ["helper>=1"]\n'
@@ -231,3 +231,78 @@ def test_an_archive_that_is_not_the_projects_is_named_with_what_to_write(
     error = typed(capsys, "lock", forge.stack, code=7)["error"]
     assert "it does not say what its extra 'gpu' needs: ask for that itself, in requirements" in error["message"]
     assert not forge.stack.with_suffix(".txt").exists()
+
+
+def test_what_another_build_needs_is_built_first_in_a_stack_of_its_own(
+    forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A torch of one's own, and what is compiled against it: refused in one stack, and the way round is what the hint says."""
+    backend = IN_TREE_BACKEND.format(name="left_pad", version="2.0", metadata=metadata("left-pad", "2.0"))
+    project = PROJECT.replace('dependencies = ["helper>=1"]\n', "")
+    url, digest = forge.pack(
+        "pad.tar.gz", {"pyproject.toml": project + BUILD, "backend.py": backend, "left_pad.py": "MADE = 'here'\n"}
+    )
+    archive = f'url = "{url}"\nsha256 = "{digest}"\n'
+    signature = "def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n"
+    uses = "    import left_pad\n    pathlib.Path('cross.py').write_text(left_pad.MADE)\n"
+    forge.index.add(
+        make_sdist(
+            forge.path,
+            "cross",
+            "1.0",
+            build_requires=["left-pad"],
+            backend=IN_TREE_BACKEND.format(name="cross", version="1.0", metadata=metadata("cross", "1.0")).replace(
+                signature, signature + uses
+            ),
+        )
+    )
+    forge.write(archive)
+    alone = forge.stack.read_text()
+    both = alone.replace('"left-pad==2.0"]', '"left-pad==2.0", "cross==1.0"]')
+    forge.stack.write_text(both.replace('build = ["left-pad"]', 'build = ["left-pad", "cross"]'))
+    error = typed(capsys, "lock", forge.stack, code=6)["error"]
+    assert error["ref"] == "no-wheel-to-build-with"
+    assert error["message"] == (
+        "what pads.toml builds is built with wheels alone, and left-pad is built from an archive here"
+    )
+
+    forge.stack.write_text(alone)
+    typed(capsys, "lock", forge.stack)
+    (made,) = typed(capsys, "build", forge.stack, "--locked")["jobs"]
+    (forge.path / "made").mkdir()
+    Path(made["wheel"]).rename(forge.path / "made" / Path(made["wheel"]).name)
+    settings = both.partition("[build.left-pad]")[0].replace('build = ["left-pad"]', 'build = ["cross"]')
+    forge.stack.write_text(
+        f'{settings}made = {{ find-links = "{(forge.path / "made").as_uri()}" }}\n[python.index]\nleft-pad = "made"\n'
+    )
+    (too_late,) = [typed(capsys, "lock", forge.stack, code=52)["error"]["message"]]
+    assert too_late == (
+        "left-pad 2.0 has no file that its index dates before the cutoff; target pads has [python].cutoff 2027-01-01, and a "
+        "page of links gives no dates"
+    )
+    forge.stack.write_text(forge.stack.read_text().replace('cutoff = "2027-01-01T00:00:00Z"\n', ""))
+    typed(capsys, "lock", forge.stack)
+    for ending in (".txt", ".build.txt"):
+        assert f"left-pad==2.0 \\\n    --hash=sha256:{made['sha256']}\n" in forge.stack.with_suffix(ending).read_text()
+    (job,) = typed(capsys, "build", forge.stack, "--locked")["jobs"]
+    with zipfile.ZipFile(job["wheel"]) as wheel:
+        assert wheel.read("cross.py") == b"here"
+
+
+def test_what_builds_need_without_a_wheel_is_named_with_the_way_round(
+    forge: Forge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To add it to [python].build, as is said of what is installed, would not help here."""
+    url, digest = forge.pack("pad.tar.gz", {"pyproject.toml": PROJECT.replace('"helper>=1"', "") + BUILD})
+    for offered in (
+        make_sdist(forge.path, "left-left", "1.0"),
+        make_wheel(forge.path, "left-left", "2.0", tag="cp27-cp27m-win32"),
+    ):
+        forge.index.add(offered)
+        forge.write(f'url = "{url}"\nsha256 = "{digest}"\n', more='requires = ["left-left"]')
+        error = typed(capsys, "lock", forge.stack, code=6)["error"]
+        assert (error["ref"], error["message"]) == (
+            "no-wheel-to-build-with",
+            "what pads.toml builds is built with wheels alone, and left-left has no wheel for the target",
+        )
+        assert "[python.index] PROJECT" in error["hint"]

@@ -75,7 +75,7 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
     key = request.key
     kept = store.built(key)
     # The lock is the workshop's: of two equal requests at once, the second finds the first one's wheel.
-    with Workshop(store.root / "build" / key[:16]) as room:
+    with Workshop(store.root / "build" / key[:16], progress) as room:
         found = kept_in(request, kept)
         if found is not None:
             return found
@@ -89,37 +89,38 @@ def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SIL
 
 
 def build_again(request: BuildRequest, store: Store, progress: Progress = SILENT) -> tuple[str, ...]:
-    """Build what is kept a second time, without any compiler cache, and say where the two differ; nothing when they are equal.
+    """Build what is kept a second time, all of it compiled again, and say where the two differ; nothing when they are equal.
 
     Raises:
         As ``build_wheel``, which is to have been called before.
     """
     kept = store.built(request.key)
     scratch = store.root / "again" / request.key
-    with Workshop(store.root / "build" / request.key[:16]) as room:
+    with Workshop(store.root / "build" / request.key[:16], progress) as room:
         first = kept_in(request, kept)
         if first is None:
             raise Unreadable(str(kept), "the wheel that was built there is gone")
         progress.say(f"building {request.project} {request.version} again")
         try:
-            second, _ = _made(request, room, scratch, None, progress)
+            second, _ = _made(request, room, scratch, store, progress, fresh=True)
             return differences(first.path, second)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _made(
-    request: BuildRequest, room: Workshop, kept: Path, store: Store | None, progress: Progress
+    request: BuildRequest, room: Workshop, kept: Path, store: Store, progress: Progress, fresh: bool = False
 ) -> tuple[Path, Outcome]:
     """Build in the room; the wheel and its log go to ``kept``, and what came out is examined.
 
     Args:
-        store: with the compiler cache; None to compile all of it.
+        store: with the compiler cache.
+        fresh: whether all of it is compiled, whatever is there.
     """
     try:
         kept.mkdir(parents=True, exist_ok=True)
         build = _Build(request, room, kept / "build.log", progress)
-        wheel = build.run(compiler_cache(os.environ, store.root, room.path) if store else {})
+        wheel = build.run(compiler_cache(os.environ, store.root, room.path, fresh=fresh))
         return wheel.replace(kept / wheel.name), build.outcome
     except OSError as exc:
         refuse_write(exc, kept, request.sdist.stat().st_size)

@@ -5,7 +5,8 @@ site, keeps compiled objects. They are no input of the build.
 
 Rules: a cache lies in mirror's store unless the caller has said where; ccache's remote storage may be a directory
 (``file:``), for a build reaches no network; sccache is used only through a server that was started outside and listens on a
-socket in the file system (``SCCACHE_SERVER_UDS``), for the same reason; a build that is to verify another one uses none.
+socket in the file system (``SCCACHE_SERVER_UDS``), for the same reason; a build that is to verify another one takes no object
+from anywhere, but has its commands: ccache hands the compiler paths relative to where it runs, and ``__FILE__`` shows them.
 
 Example::
 
@@ -27,6 +28,7 @@ def compiler_cache(
     store: Path,
     build: Path,
     find: Callable[[str], str | None] = lambda name: shutil.which(name, path=_PATH),
+    fresh: bool = False,
 ) -> dict[str, str]:
     """The variables that have a build use this machine's compiler cache; none where there is none.
 
@@ -35,16 +37,22 @@ def compiler_cache(
         store: mirror's own directory.
         build: the directory of the build; ccache keeps its objects independent of it.
         find: looks a program up.
+        fresh: for a build that verifies another one: the same commands, and all of it compiled.
     """
     sccache, ccache = find("sccache"), find("ccache")
     socket = caller.get("SCCACHE_SERVER_UDS", "")
     if sccache and socket:
-        return {**_launchers(sccache), "SCCACHE_SERVER_UDS": socket}
+        return {} if fresh else {**_launchers(sccache), "SCCACHE_SERVER_UDS": socket}
     if not ccache:
         return {}
-    own = {"CCACHE_DIR": str(store / "ccache"), "CCACHE_BASEDIR": str(build), "CCACHE_NOHASHDIR": "1"}
+    own = {
+        "CCACHE_DIR": str((build if fresh else store) / "ccache"),
+        "CCACHE_BASEDIR": str(build),
+        "CCACHE_NOHASHDIR": "1",
+    }
     own["CCACHE_COMPILERCHECK"] = "content"
-    return {**_launchers(ccache), **own, **{name: caller[name] for name in _CCACHE if name in caller}}
+    shared = {} if fresh else {name: caller[name] for name in _CCACHE if name in caller}
+    return {**_launchers(ccache), **own, **shared}
 
 
 def _launchers(program: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ Example::
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.core.archives.checkedzip import open_checked_zip
-from mirror.core.binaries.elf import Elf
+from mirror.core.binaries.elf import Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import gpu_order
@@ -59,6 +60,9 @@ _LIBSTDCXX = {
 
 _VERSIONS = re.compile(r"(GLIBCXX|CXXABI)_(\d{1,3}(?:\.\d{1,3}){1,2})", re.ASCII)
 _TOLD = 3
+_TEXT = re.compile(rb"[\x20-\x7e]{4,}")
+_MOST_TEXT = 100
+_NOT_IN_THE_FILE = {".bss", ".tbss"}
 _MAX_ANSWER_BYTES = 16 << 20
 
 
@@ -153,9 +157,46 @@ def differences(one: Path, other: Path) -> tuple[str, ...]:
         for name in sorted(mine.keys() & theirs.keys()):
             left, right = first.read(name), second.read(name)
             if left != right and not name.endswith(".dist-info/RECORD"):
-                at = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
-                found.append(f"{name} differs from byte {at} on ({len(left)} and {len(right)} bytes)")
+                sizes = f"({len(left)} and {len(right)} bytes)"
+                found.append(
+                    f"{name} differs {_sections(left, right) or f'from byte {_first(left, right)} on'} {sizes}"
+                )
     return tuple(found) or ("the same files, in another order, or with other times or modes",)
+
+
+def _first(left: bytes, right: bytes) -> int:
+    """The first byte that differs."""
+    return next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
+
+
+def _sections(left: bytes, right: bytes) -> str:
+    """Which sections of two compiled files differ, and the first word that does, which may tell why."""
+    try:
+        mine, theirs = (read_elf(io.BytesIO(data)) for data in (left, right))
+    except MalformedElf:
+        return ""
+    if mine is None or theirs is None:
+        return ""
+    found, words = [], ""
+    for name in sorted((mine.sections.keys() & theirs.sections.keys()) - _NOT_IN_THE_FILE):
+        one, other = (
+            data[at.offset : at.offset + at.size]
+            for data, at in ((left, mine.sections[name]), (right, theirs.sections[name]))
+        )
+        if one != other:
+            found.append(name)
+            words = words or _words(one, other)
+    return f"in {', '.join(found)}{words}" if found else ""
+
+
+def _words(left: bytes, right: bytes) -> str:
+    """The text at the first byte that differs, on both sides; nothing where it is none."""
+    at = _first(left, right)
+    texts = [_TEXT.search(data, max(0, data.rfind(b"\0", 0, at) + 1)) for data in (left, right)]
+    if not all(one and one.start() <= at <= one.end() for one in texts):
+        return ""
+    one, other = (text[0].decode("ascii")[-_MOST_TEXT:] for text in texts if text)
+    return f", first {one!r} and {other!r}"
 
 
 def _raise_versions(needs: dict[str, str], elf: Elf) -> None:

@@ -27,7 +27,7 @@ from mirror.core.fields import canonical_json
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
 
-RECORD_FORMAT = "mirror-build/3"
+RECORD_FORMAT = "mirror-build/4"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 ``mirror.connected.stack.buildsettings`` reads the wishes, ``mirror.connected.fetching.fetch`` brings the archives.
 
 Rules: an archive is unpacked as an sdist is, every member judged; a submodule goes where nothing is, or into the empty folder
-that git leaves in its place, never through a link; the directory that a variable names is there, or the build does not begin.
+that git leaves in its place, never through a link; the directory that a variable names is there, or the build does not begin; a
+file that is not to be unpacked lies alone in a directory, under its own name.
 
 Example::
 
@@ -12,6 +13,7 @@ Example::
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +50,7 @@ class Tree:
             "submodules": [
                 {"to": to, "filename": archive.filename, "sha256": archive.sha256} for to, archive in wish.submodules
             ],
+            **({} if wish.unpack else {"unpack": False}),
         }
 
 
@@ -86,10 +89,17 @@ def unpack_trees(trees: Iterable[Tree], directory: Path, source: Path) -> dict[s
         if wish.to:
             _check_place(source, wish.to, wish.archive.filename)
         root = source / wish.to if wish.to else directory / wish.variable
-        _, named = _unpack(tree, root)
+        named = _unpack(tree, root)[1] if wish.unpack else _placed(tree, root)
         if wish.variable:
             variables[wish.variable] = str(named)
     return variables
+
+
+def _placed(tree: Tree, root: Path) -> Path:
+    root.mkdir()
+    copied = shutil.copyfile(tree.paths[tree.wish.archive.sha256], root / tree.wish.archive.filename)
+    copied.chmod(0o644)
+    return copied
 
 
 def _unpack(tree: Tree, root: Path) -> tuple[Source, Path]:

@@ -3,7 +3,8 @@
 ``mirror.connected.building.builder`` works in it; ``mirror.connected.building.sandbox`` keeps the network out.
 
 Rules: the directory has one fixed name for one request and one store, so that a path which gets into the outcome is always
-the same; nothing of the caller's environment comes in; the interpreter sees the pinned wheels and nothing else.
+the same; nothing of the caller's environment comes in; the interpreter sees the pinned wheels and nothing else; what a killed
+build left goes when the next one begins; the disk takes its time to forget gigabytes, and that is said.
 
 Example::
 
@@ -15,8 +16,10 @@ Example::
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -33,7 +36,10 @@ from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import Unwritable
 from mirror.core.kinds import WHEEL
+from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import facts_of
 from mirror.core.target import Target
+from mirror.core.words import human_bytes
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -42,6 +48,9 @@ _BUILT_IN, _CUDA_IN = "/build", "/cuda"
 
 _UNWRITABLE = re.compile(r"[^\w/.+@:~-]", re.ASCII)
 """What a list of compiler flags in a variable, nvcc's own with commas, or the flag takes apart or for something else."""
+
+_TOLD_BYTES = 1 << 30
+"""A directory of that size is not gone in a moment: it took 18 to 61 seconds with a torch in it."""
 
 _RANDOM_NAME = re.compile(r"((?:<build>/tmp|<tmp>)/|\.tmp-)[\w-]+")
 """Names of temporary files: the compiler's, the hooks', and setuptools' own directory for the wheel."""
@@ -53,10 +62,11 @@ class Workshop:
     Attributes:
         path: the directory.
         python: the interpreter that the build runs.
+        progress: is told when removing it takes a while.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, progress: Progress = SILENT) -> None:
+        self.path, self.progress = path, progress
         self.python = path / "env" / "bin" / "python"
         self.source, self.out, self.trees = path / "src", path / "out", path / "sources"
         self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / WHEEL.directory
@@ -66,7 +76,7 @@ class Workshop:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            shutil.rmtree(self.path, ignore_errors=True)  # what a killed build left
+            self._remove_left()
             for directory in (self.path, self.source, self.out, self.trees, self._home, self._temporary, self._wheels):
                 directory.mkdir()
                 directory.chmod(0o755)
@@ -75,8 +85,30 @@ class Workshop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        self._remove(self.path)
         self._lock.close()
+
+    def _remove_left(self) -> None:
+        """What killed builds have left here and beside: directories whose lock nobody holds."""
+        for path in sorted(self.path.parent.iterdir()):
+            facts = facts_of(path)
+            if facts is None or not stat.S_ISDIR(facts.st_mode):
+                continue
+            if path == self.path:
+                self._remove(path)
+                continue
+            with open(path.with_suffix(".lock"), "wb") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    continue  # somebody is in it
+                self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        size = sum(_size(Path(directory, name)) for directory, _, names in os.walk(path) for name in names)
+        if size >= _TOLD_BYTES:
+            self.progress.say(f"removing {path}, where a build was ({human_bytes(size)})")
+        shutil.rmtree(path, ignore_errors=True)
 
     def furnish(self, python: Path, requirements: Sequence[Path], log: BinaryIO) -> bool:
         """Make the virtual environment from exactly these wheels; False when uv refuses, with its words in the log."""
@@ -138,8 +170,7 @@ class Workshop:
         flags = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
         if any(_UNWRITABLE.search(str(place)) for place in places):
             flags = []  # none can hold such a path; what names it in the wheel is told
-        # nvcc names its intermediate files after its process, and the name gets into the object; after the object, so.
-        for_nvcc = ["-objtemp", *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []
+        for_nvcc = [*_steady(cuda_home), *(f"-Xcompiler={flag}" for flag in flags)] if cuda_home else []
         added = {"CFLAGS": flags, "CXXFLAGS": flags, "NVCC_APPEND_FLAGS": for_nvcc}
         return {
             **variables,
@@ -160,6 +191,24 @@ class Workshop:
         # setuptools copies files in the order in which the file system lists them.
         runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
         return "".join(line for copies, lines in runs for line in (sorted(lines) if copies else lines))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _steady(cuda_home: Path) -> list[str]:
+    """What keeps the number of nvcc's process out of its objects: it names intermediate files after it (with -objtemp after the
+    object), and what is internal to a file without an external definition (with a seed after that). No two files' names clash,
+    for their paths' checksums stand in them, too."""
+    try:
+        knows = b"frandom-seed" in (cuda_home / "bin" / "nvcc").read_bytes()
+    except OSError:
+        knows = False
+    return ["-objtemp", *(["-frandom-seed=mirror"] if knows else [])]
 
 
 def _toolkit_variables(home: Path) -> dict[str, str]:

@@ -117,7 +117,12 @@ def choose_versions(
     found: dict[ProjectName, IndexFile | Miss] = {}
     for project, version in wanted:
         files = index.files(project, version)
-        found[project] = choose(stack, project, version, files if stack.archive_of(project) else in_time(files, stack))
+        timely = files if stack.archive_of(project) else in_time(files, stack)
+        if files and not timely and stack.cutoff:
+            wanted_of_it = f"has [python].cutoff {stack.cutoff:%Y-%m-%d}, and a page of links gives no dates"
+            found[project] = Miss(project, version, "has no file that its index dates before the cutoff", wanted_of_it)
+        else:
+            found[project] = choose(stack, project, version, timely)
     chosen = _found(found, stack)
     _refuse_withdrawn(chosen, stack)
     return {project: index.hashed(file, progress) for project, file in chosen.items()}

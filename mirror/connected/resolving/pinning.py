@@ -41,6 +41,7 @@ from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock, parse_lock
 from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
 from mirror.connected.resolving.answers import Answers
+from mirror.connected.resolving.buildwith import taken_as_wheels
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
 from mirror.connected.resolving.resolver import (
     Question,
@@ -150,14 +151,16 @@ class Pinning:
         Args:
             beside: what is to be installed.
 
-        Raises: as ``python``.
+        Raises:
+            NoWheelToBuildWith: one of them has none. And as ``python``.
         """
         requirements = self._asked_by_builds(sdists)
         installed = tuple(pin for pin in beside.pins if pin.name in _names(requirements)) if beside else ()
         previous = _preferring(installed, previous, f"{self.stack.name}.build.txt")
         needs = replace(self.stack, requirements=requirements, constraints=(), build=(), without=())
         root = f"the builds of {self.stack.name}.toml"
-        pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
+        with taken_as_wheels(self.stack, requirements):
+            pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
 
     def others_to_build_with(

@@ -3,8 +3,9 @@
 ``mirror.connected.building`` acts on it. Requirements are pinned in ``NAME.build.txt``; source trees and patches are pinned
 here, by digest and by their own bytes; so is the project's own source where it is an archive and no sdist of an index.
 
-Rules: an archive comes from one place, as ``[[files]]`` does; a variable names one tree; a submodule lies inside of its tree,
-and no two in one place; a patch lies beside ``NAME.toml``.
+Rules: an archive comes from one place, as ``[[files]]`` does; a variable names one tree, or one file that is not unpacked (a
+wheel whose compiled files a build takes over); a submodule lies inside of its tree, and no two in one place; a patch lies
+beside ``NAME.toml``.
 
 Example::
 
@@ -71,6 +72,7 @@ class SourceTree:
         strip: whether the archive's top directory is left out (1) or kept (0).
         directory: below the tree, that the variable names; empty for the tree itself.
         submodules: what an archive made by git leaves out: each place in the tree, and the archive that belongs there.
+        unpack: whether it is unpacked; a file that is not stays as it is, and the variable names it.
     """
 
     archive: Archive
@@ -79,6 +81,7 @@ class SourceTree:
     strip: int = 1
     directory: str = ""
     submodules: tuple[tuple[str, Archive], ...] = ()
+    unpack: bool = True
 
     def archives(self) -> Iterator[Archive]:
         yield self.archive
@@ -182,7 +185,7 @@ def _environment(variables: Fields) -> tuple[tuple[str, str], ...]:
 def _sources(fields: Fields, directory: Path) -> tuple[SourceTree, ...]:
     trees: dict[str, SourceTree] = {}
     for table in fields.tables("source"):
-        table.only("url", "path", "sha256", "variable", "to", "strip", "directory", "submodules")
+        table.only("url", "path", "sha256", "variable", "to", "strip", "directory", "submodules", "unpack")
         archive = _archive(table, directory)
         if ("variable" in table) == ("to" in table):
             table.fail("variable", "expected one of variable, that names the tree, and to, its place in the source")
@@ -191,7 +194,10 @@ def _sources(fields: Fields, directory: Path) -> tuple[SourceTree, ...]:
         if named in trees:
             table.fail(key, f"{named} is another tree's already")
         variable, to = (named, "") if key == "variable" else ("", named)
-        trees[named] = _tree(table, archive, variable, to, directory)
+        if table.flag("unpack", True):
+            trees[named] = _tree(table, archive, variable, to, directory)
+        else:
+            trees[named] = _file(table, archive, variable)
         table.end()
     return tuple(trees[named] for named in sorted(trees))
 
@@ -210,6 +216,13 @@ def _tree(fields: Fields, archive: Archive, variable: str, to: str, directory: P
         fields.fail("strip", "expected 1, to leave out the archive's top directory, or 0; a directory below: directory")
     within = fields.checked("directory", _place) if "directory" in fields else ""
     return SourceTree(archive, variable, to, strip, within, _submodules(fields, directory))
+
+
+def _file(fields: Fields, archive: Archive, variable: str) -> SourceTree:
+    for key in ("to", "strip", "directory", "submodules"):
+        if key in fields:
+            fields.fail(key, "with unpack = false the file stays as it is, and variable names it")
+    return SourceTree(archive, variable, unpack=False)
 
 
 def _submodules(fields: Fields, directory: Path) -> tuple[tuple[str, Archive], ...]:

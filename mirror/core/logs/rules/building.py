@@ -450,7 +450,7 @@ RULES = (
         "module-missing",
         PACKAGE,
         (
-            r"No module named '?(?P<module>\w+)'?(?![\w.])",
+            r"^(?!.*Failed to initialize NumPy).*No module named '?(?P<module>\w+)'?(?![\w.])",
             r"(?:requires|require) the following packages that were not found in your environment: (?P<module>[\w-]+)",
             r"(?:install|requires) the (?P<module>[\w-]+) (?:package|library)",
         ),
@@ -459,7 +459,8 @@ RULES = (
         "the venv's runs",
         'command -v python; python -c \'import sys; __import__(sys.argv[1].replace("-", "_"))\' {module}; echo $PYTHONPATH',
         "use the venv of the install ('. env.sh'); if the package is not there, add it to NAME.toml and lock again",
-        may_be=(r"No module named '?(?P<module>[\w.]+)'?",),
+        # torch without numpy says so in a warning, builds among others, and goes on.
+        may_be=(r"^(?!.*Failed to initialize NumPy).*No module named '?(?P<module>[\w.]+)'?",),
     ),
     Rule(
         "import-name",

@@ -200,6 +200,18 @@ def test_the_build_sees_the_target_and_the_toolkit_and_nothing_of_the_caller(
     assert (seen["TZ"], seen["LC_ALL"], seen["PYTHONHASHSEED"]) == ("UTC", "C.UTF-8", "0")
 
 
+def test_a_compiler_that_takes_a_seed_is_given_one(tmp_path: Path, store: Store) -> None:
+    """Without, nvcc names what is internal to a file after the number of its process; an older one refuses the flag."""
+    nvcc = tmp_path / "cuda" / "bin" / "nvcc"
+    nvcc.parent.mkdir(parents=True)
+    nvcc.write_bytes(b"\x7fELF frandom-seed\0")
+    wanted = request(sdist(tmp_path, SHOW_ENVIRONMENT), toolkit=Toolkit(tmp_path / "cuda", Sha256Hex("2" * 64)))
+    assert seen_environment(build_wheel(wanted, store))["NVCC_APPEND_FLAGS"].split()[:2] == [
+        "-objtemp",
+        "-frandom-seed=mirror",
+    ]
+
+
 COMPILES = (
     "import subprocess; here = os.getcwd(); pathlib.Path('a.h').write_text('const char *at = __FILE__; int own = OWN;'); "
     "pathlib.Path('a.c').write_text('#include <a.h>'); "

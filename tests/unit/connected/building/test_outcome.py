@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -97,6 +98,20 @@ def test_a_newer_libstdcxx_than_the_oldest_system_of_that_glibc_has_is_told(tmp_
 def test_strangers_are_named_in_order_and_a_target_without_gpu_has_none() -> None:
     assert strangers(["compute_90", "sm_120", "sm_75", "sm_90"], TARGET) == ("sm_75", "sm_120")
     assert strangers(["sm_75"], Target(python="3.11", arch="x86_64", glibc="2.34")) == ()
+
+
+def test_compiled_files_that_differ_are_told_by_sections_and_the_first_word(tmp_path: Path) -> None:
+    wheels = []
+    for number in ("4711", "815"):
+        made = tmp_path / f"{number}.so"
+        source = f'const char *made = "by process {number}"; int zeros[{number}];'
+        command = ["cc", "-xc", "-shared", "-nostdlib", "-Wl,--build-id=none", "-o", str(made), "-"]
+        subprocess.run(command, input=source, text=True, check=True)
+        files = {"b.so": made.read_bytes()}
+        wheels.append(make_wheel(tmp_path / number, "left-pad", "1.0", files=files))
+    (found,) = differences(*wheels)
+    assert found.startswith("b.so differs in ") and ".rodata" in found and ".bss" not in found
+    assert ", first 'by process 4711' and 'by process 815' (" in found
 
 
 def test_where_two_builds_differ_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from mirror.cli.main import main
 from tests.support.index import LoopbackIndex
-from tests.support.wheels import IN_TREE_BACKEND, make_sdist, metadata, sha256_of
+from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata, sha256_of
 
 PYTHON = "{}.{}".format(*sys.version_info)
 
@@ -156,6 +156,29 @@ def test_a_build_reads_trees_by_their_variables_and_every_machine_has_the_same_j
     (site.stack.parent / "one.diff").write_text(changed)
     again = on("here", "build", site.stack, "--list")["jobs"]
     assert [one["wheel"] is None for one in again] == [True, False]  # the patch is an input of the first alone
+
+
+def test_a_wheel_as_a_source_stays_a_file_and_its_variable_names_it(site: Site, on: Callable[..., Any]) -> None:
+    """As vLLM takes the compiled files out of its published wheel (VLLM_PRECOMPILED_WHEEL_LOCATION)."""
+    takes = (
+        "def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):\n"
+        "    with zipfile.ZipFile(os.environ['PAD_WHEEL']) as wheel:\n"
+        "        text = repr((os.path.basename(wheel.filename), wheel.read('left_pad/__init__.py').decode()))\n"
+        "    pathlib.Path(NAME + '.py').write_text(text)\n"
+    )
+    published = make_wheel(site.stack.parent, "left-pad", "1.0", files={"left_pad/__init__.py": b"compiled"})
+    wish = f'[[build.left-pad.source]]\npath = "{published.name}"\nsha256 = "{sha256_of(published)}"\nvariable = "PAD_WHEEL"\n'
+    site.sdists({"left-pad": takes})
+    site.write(["left-pad"], f"{wish}unpack = false\n")
+    (job,) = on("here", "build", site.stack, "--verify-builds", 1)["jobs"]
+    with zipfile.ZipFile(job["wheel"]) as wheel:
+        assert wheel.read("left_pad.py").decode() == repr((published.name, "compiled"))
+    (source,) = json.loads(Path(job["wheel"]).with_name("build.json").read_text())["sources"]
+    assert (source["filename"], source["unpack"]) == (published.name, False)
+
+    site.write(["left-pad"], f'{wish}unpack = false\ndirectory = "a"\n')
+    refused = on("here", "build", site.stack, code=12)["error"]["message"]
+    assert "directory': with unpack = false the file stays as it is, and variable names it" in refused
 
 
 def test_a_result_that_was_altered_or_built_from_something_else_is_not_taken(

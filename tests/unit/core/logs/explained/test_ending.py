@@ -183,3 +183,14 @@ def test_the_words_of_a_program_that_failed_are_given_a_meaning() -> None:
         "which means: the wheelhouse lacks outlines; "
     )
     assert meaning("nobody knows") == ""
+
+
+def test_torchs_warning_that_numpy_is_not_there_ends_no_build() -> None:
+    """Every build with torch and without numpy prints it, and fails of something else."""
+    warning = (
+        "BuildBackendWarning: Failed to initialize NumPy: No module named 'numpy' (Triggered internally at "
+        "/pytorch/torch/csrc/utils/tensor_numpy.cpp:84.)\n"
+    )
+    assert meaning(f"g++: compiled\n{warning}") == ""
+    assert "a kernel's source does not compile" in meaning(f"src/a.cu(3): error: expected a ';'\n{warning}")
+    assert "module numpy is not installed" in meaning("ModuleNotFoundError: No module named 'numpy'\n")
