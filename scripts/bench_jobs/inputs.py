@@ -146,6 +146,15 @@ class Inputs:
         return _CACHES
 
     @cached_property
+    def addresses(self) -> Path:
+        """A directory with what curl is told to bring, and the digests of it."""
+        directory = self.work / "addresses"
+        directory.mkdir(exist_ok=True)
+        steps = str(Path(__file__).with_name("steps.py"))
+        self._run("listing", sys.executable, steps, "addresses", str(self.stack), str(directory))
+        return directory
+
+    @cached_property
     def locked(self) -> tuple[Path, Path]:
         """A cache with which the stack was locked twice, and its ``NAME.toml``, in a place of its own."""
         cache, stack = self.work / "locked-cache", self._copied(self.stack, "locked").with_suffix(".toml")

@@ -1,7 +1,8 @@
 """Parts of ``mirror bundle`` and ``mirror install`` that no command does alone, each as a process of its own.
 
-Run as a file: ``python steps.py pack MEMBERS FILE``, ``steps.py fetch LOCK``, ``steps.py unpack MEMBERS DIR``. MEMBERS is the
-directory into which a bundle was unpacked. They call the functions that the commands call, start of Python included.
+Run as a file: ``python steps.py pack MEMBERS FILE``, ``steps.py fetch LOCK``, ``steps.py addresses LOCK DIR``, ``steps.py
+unpack MEMBERS DIR``. MEMBERS is the directory into which a bundle was unpacked. They call the functions that the commands
+call, start of Python included.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mirror.core.kinds import RPM, WHEEL
+
+if TYPE_CHECKING:
+    from mirror.connected.fetching.download import Download
+    from mirror.connected.fetching.store import Store
 
 
 def pack(members: Path, output: Path) -> None:
@@ -32,13 +38,27 @@ def fetch(lock: Path) -> None:
     """Bring the lock's projects into an empty store, as ``mirror bundle`` does."""
     from mirror.connected.fetching.fetch import fetch as bring
     from mirror.connected.fetching.store import Store
+
+    store = Store.default()
+    bring(_wanted(lock, store), store)
+
+
+def addresses(lock: Path, directory: Path) -> None:
+    """Write what ``curl --config`` and a comparison of digests need for the same files."""
+    from mirror.connected.fetching.store import Store
+
+    wanted = _wanted(lock, Store.default())
+    config = "".join(f'url = "{one.url}"\noutput = "{one.filename}"\n' for one in wanted)
+    (directory / "curl.txt").write_text(config)
+    (directory / "sums").write_text("".join(sorted(f"{one.sha256} *{one.filename}\n" for one in wanted)))
+
+
+def _wanted(lock: Path, store: Store) -> list[Download]:
     from mirror.connected.planning.wishes import Wishes
     from mirror.connected.prepare import prepare
 
-    store = Store.default()
     plan, _ = prepare(Wishes(lock, locked=True, without=frozenset({"toolchain"})), store)
-    wanted = [part.download for part in plan.of(WHEEL)]
-    bring([*wanted, *(build.sdist for build in plan.builds if build.sdist)], store)
+    return [*(part.download for part in plan.of(WHEEL)), *(build.sdist for build in plan.builds if build.sdist)]
 
 
 def unpack(members: Path, output: Path) -> None:
@@ -56,5 +76,5 @@ def unpack(members: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    steps: dict[str, Callable[..., None]] = {"pack": pack, "fetch": fetch, "unpack": unpack}
+    steps: dict[str, Callable[..., None]] = {"pack": pack, "fetch": fetch, "addresses": addresses, "unpack": unpack}
     steps[sys.argv[1]](*map(Path, sys.argv[2:]))

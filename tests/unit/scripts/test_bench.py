@@ -132,7 +132,7 @@ def test_what_no_index_has_is_left_out_of_what_pip_is_asked_for_and_the_stacks_o
     lock.with_suffix(".toml").write_text(STACK)
     inputs = Inputs(tmp_path / "work", lock, toolchain_repo=tmp_path, rpm_fingerprints=("AB",))
     assert inputs.lock_for_pip.read_text() == "alpha==1.0 --hash=sha256:1\n    # via small.toml\n"
-    note = JOBS["fetch"](inputs).note
+    note = JOBS["bundle"](inputs).note
     assert note.endswith(" pip is not asked for beta: no index has it.")
     kept_one = document(
         [Result(Job("fetch", Command("mirror", ""), (), note=note), measured("mirror", 1.0), ())], "demo"
