@@ -19,7 +19,7 @@ Layout below the root::
     unchanged/<64 digits>.json                    bundles whose bytes were checked (``mirror.connected.packing.unchanged``)
     tried/<64 digits>                             Pythons that keep their promises here (``mirror.connected.building.trial``)
     foreseen/<64 digits>.json                     which bundle inputs make (``mirror.connected.packing.foreseen``)
-    scratch/<random>/                             what a run that is under way unpacks
+    scratch/<random>/, <random>.lock              what a run that is under way unpacks
 
 Example::
 
@@ -47,6 +47,8 @@ from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.ownership import reaching
+
+_LOCKABLE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NoSpace(MirrorError):
@@ -124,24 +126,27 @@ class Store:
     def scratch(self) -> Iterator[Path]:
         """An empty directory on the store's file system, removed at the end; what killed runs left of theirs goes first.
 
-        A directory is locked (``flock``) for as long as its run lives, so that whoever gets the lock may remove it.
+        A file beside it is locked (``flock``) for as long as its run lives, whoever gets the lock may remove both. A file, for
+        a network file system tells other hosts of the locks of files alone.
 
         Raises:
             OSError: when the store refuses.
         """
         top = self.root / "scratch"
         top.mkdir(parents=True, exist_ok=True)
-        for other in top.iterdir():
-            with suppress(OSError), _locked(other, fcntl.LOCK_NB):
-                shutil.rmtree(other)
+        for left in top.glob("*.lock"):
+            with suppress(OSError), _locked(os.open(left, _LOCKABLE), fcntl.LOCK_NB):
+                _remove_scratch(left)
         with ExitStack() as stack:
             while True:
-                name = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=top, ignore_cleanup_errors=True)))
-                with suppress(FileNotFoundError):
-                    stack.enter_context(_locked(name))
-                if facts_of(name):  # not taken for a killed run's before it was locked
+                descriptor, name = tempfile.mkstemp(".lock", "", top)
+                stack.enter_context(_locked(descriptor))
+                if facts_of(Path(name)):  # not taken for a killed run's before it was locked
                     break
-            yield name
+            stack.callback(_remove_scratch, Path(name))
+            directory = Path(name).with_suffix("")
+            directory.mkdir(0o700)
+            yield directory
 
     def part(self, sha256: Sha256Hex) -> Path:
         """Where the file grows while it is fetched."""
@@ -181,13 +186,17 @@ class Store:
 
 
 @contextmanager
-def _locked(directory: Path, flags: int = 0) -> Iterator[None]:
-    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _locked(descriptor: int, flags: int = 0) -> Iterator[None]:
     try:
-        fcntl.flock(place, fcntl.LOCK_EX | flags)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
         yield
     finally:
-        os.close(place)
+        os.close(descriptor)
+
+
+def _remove_scratch(lock: Path) -> None:
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    lock.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> Sha256Hex:
