@@ -168,6 +168,7 @@ def _since(report: Report) -> Html:
         approvers = ", ".join(signers.get("approver", ()))
         who = f"approved by {approvers}" if approvers else "which nobody approved"
     order = "" if report.changes.newer > report.changes.older else " It is not older than this one!"
+    order += f" Take care: {report.changes.strangers}." if report.changes.strangers else ""
     return join(
         (
             word(report.since.label),

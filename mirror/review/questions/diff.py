@@ -113,6 +113,7 @@ class Changes:
         licences: artifacts whose licence reads differently.
         facts: the target, the tool, the roots, the signers, start-up hooks, GPU architectures.
         older, newer: the sequences: times of locking in seconds since 1970 UTC.
+        strangers: that they are two stacks' and not one's, with both names; empty where they are one's.
         growth: bytes more than before, of all artifacts.
     """
 
@@ -129,6 +130,7 @@ class Changes:
     older: int
     newer: int
     growth: int
+    strangers: str = ""
 
     GROUPS = ("added", "removed", "updated", "rebuilt", "replaced", "moved", "relabelled")
 
@@ -163,7 +165,12 @@ def compare(old: Contents, new: Contents) -> Changes:
         older=old.manifest.sequence,
         newer=new.manifest.sequence,
         growth=new.manifest.total_bytes - old.manifest.total_bytes,
+        strangers=_strangers(old.manifest.name, new.manifest.name),
     )
+
+
+def _strangers(old: str, new: str) -> str:
+    return f"these are two stacks, and not one: {old} before, {new} now" if old != new else ""
 
 
 def place(artifact: Artifact) -> tuple[str, str]:

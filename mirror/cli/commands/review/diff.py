@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(changes: Changes) -> None:
     print(f"from {utc(changes.older)} to {utc(changes.newer)}")
+    if changes.strangers:
+        print(changes.strangers)
     if changes.is_empty:
         print("nothing differs")
     for group, title in _TITLES.items():

@@ -102,6 +102,8 @@ def _print(report: Report, output: Path | None) -> None:
     missing = "; ".join(f"{one.who} ({one.role})" for one in report.inventory.missing)
     standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "", missing=missing)
     print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
+    if report.changes and report.changes.strangers:
+        print(f"  {report.changes.strangers}")
     for question in report.questions:
         if question.findings:
             print(f"  {len(question.findings):>4}  {question.weight:<6}  {visible(question.title)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.commands.review import diff as command
+from mirror.cli.main import main
 from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.errors import InvalidDocument, Unreadable
@@ -226,3 +227,20 @@ def test_what_is_neither_is_named(tmp_path: Path, data: bytes | None, error: typ
         path.write_bytes(data)
     with pytest.raises(error):
         read_contents(path, make_root())
+
+
+def test_of_two_stacks_that_are_compared_both_names_are_told() -> None:
+    one, other = side(artifact("a")), side(artifact("a"), name="other")
+    assert compare(one, other).strangers == "these are two stacks, and not one: demo before, other now"
+    assert compare(one, one).strangers == ""
+
+
+def test_diff_says_that_the_two_are_not_one_stack(
+    tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BundleSimulator().store(mirror_home)
+    bundles = [BundleSimulator(name).write(tmp_path / f"{name}.tar") for name in ("other", "demo")]
+    assert main(["diff", *map(str, bundles)]) == 0
+    assert "these are two stacks, and not one: other before, demo now" in capsys.readouterr().out.splitlines()
+    assert main(["diff", str(bundles[0]), str(bundles[0])]) == 0
+    assert "two stacks" not in capsys.readouterr().out

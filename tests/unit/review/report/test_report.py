@@ -236,6 +236,20 @@ def test_the_earlier_bundle_may_be_a_manifest(written: Path, capsys: pytest.Capt
     assert since["approved_by"] is None and since["changes"]["same"] == 1
 
 
+def test_an_earlier_bundle_of_another_stack_is_told_with_both_names(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Case(tmp_path / "other")
+    other.simulator.name = "other"
+    other.add("wheels/a-1-py3-none-any.whl")
+    since = other.write("other.tar")
+    assert main(["report", str(written), "--since", str(since), "-o", "r.html"]) == 0
+    told = "these are two stacks, and not one: other before, demo now"
+    assert told in capsys.readouterr().out
+    assert told in Path("r.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("output", [".", "missing/r.html", "BUNDLE"])
 def test_a_place_that_cannot_be_written_is_refused_before_the_long_pass(
     written: Path, output: str, capsys: pytest.CaptureFixture[str]
