@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from mirror.closed.doctor.trial import context_of
 from mirror.closed.environment.variables import Environment, GenerationDamaged, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
-from mirror.closed.prefix.status import NothingInstalled, choose_prefix, current_generation
+from mirror.closed.prefix.status import AmbiguousStack, NothingInstalled, choose_prefix, current_generation
 from mirror.core.errors import MirrorError
 from mirror.core.logs.explained.explanation import Explanation
 from mirror.core.logs.explained.log import explain_stream
@@ -49,16 +50,10 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    generation = _generation(args.name, args.prefix)
-    environment, receipt, first = _load(generation)
+    if args.log is not None and not args.page:
+        return _explain(args)
+    environment, receipt, first = _load(_generation(args.name, args.prefix))
     explanation = _explained(args.log, environment) if args.log is not None else None
-    if explanation and not args.page:
-        seen = looks(explanation.findings, os.environ, environment)
-        if args.json:
-            print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
-        else:
-            print("\n".join(explained(explanation, seen, sys.stdout)))
-        return _code(explanation.findings)
     checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
     checkup = Checkup(checkup.facts, (*first, *checkup.findings))
     if args.page:
@@ -72,6 +67,36 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_findings(checkup.findings, is_verbose())
     return _code(checkup.findings)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    """Explain a log; of which stack it is need not be known for that."""
+    environment: Environment | None = None
+    stacks: tuple[str, ...] = ()
+    try:
+        environment = _load(_generation(args.name, args.prefix))[0]
+    except AmbiguousStack as exc:
+        stacks = exc.names
+    explanation = _explained(args.log, environment)
+    seen = looks(explanation.findings, os.environ, environment)
+    if stacks and _code(explanation.findings):
+        seen = (_not_looked_at(stacks, args.log),)
+    if args.json:
+        print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
+    else:
+        print("\n".join(explained(explanation, seen, sys.stdout)))
+    return _code(explanation.findings)
+
+
+def _not_looked_at(names: tuple[str, ...], log: str) -> Finding:
+    return Finding(
+        NOTE,
+        "stack",
+        f"nothing: {', '.join(names)} are installed, and which of them the log is of was not said",
+        cause="what is looked at depends on the stack",
+        proof="mirror status",
+        fix=f"mirror doctor {names[0]} --log {shlex.quote(log)}",
+    )
 
 
 def _generation(name: str, prefix: Path | None) -> Generation | None:

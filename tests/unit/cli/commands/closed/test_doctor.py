@@ -217,3 +217,25 @@ def test_mirror_pyz_holds_it_and_the_oldest_python_runs_it(tmp_path: Path) -> No
 def test_a_log_without_a_name_is_not_taken_for_no_log(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--quick", "--log", ""]) == 11
     assert "ref: unreadable" in capsys.readouterr().err
+
+
+def test_where_two_stacks_are_installed_a_log_is_explained_and_nothing_is_looked_at_on_this_host(
+    desk: Desk, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("demo", "big"):
+        assert main(["install", str(desk.bundle(name=name)), "--python", str(BASE)]) == 0
+    log = tmp_path / "server.log"
+    log.write_text(LOG)
+    capsys.readouterr()
+    assert main(["doctor", "--log", str(log)]) == 110
+    out = " ".join(capsys.readouterr().out.split())
+    assert "[E1]" in out
+    assert "note stack: nothing: big, demo are installed, and which of them the log is of was not said" in out
+    assert out.endswith(f"do: mirror doctor big --log {log}")
+    assert main(["doctor", "--log", str(tmp_path / "none")]) == 11
+    assert main(["doctor", "--log", str(tmp_path)]) == 11
+    log.write_text("INFO: Application startup complete.\n")
+    capsys.readouterr()
+    assert main(["doctor", "--log", str(log), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["here"] == []
+    assert main(["doctor", "--quick"]) == 100
