@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Optional, Tuple
 
+from mirror.core.archives.magic import binary_kind, is_tar
 from mirror.core.errors import MirrorError
 
 BLOCK = 512
@@ -151,15 +152,7 @@ def read_member(block: bytes) -> Optional[Tuple[str, int]]:
     return member if block == header(*member) else None
 
 
-_KINDS = {
-    b"\x1f\x8b": "a gzip file (.gz, .tgz)",
-    b"BZh": "a bzip2 file (.bz2)",
-    b"\xfd7zXZ\0": "an xz file (.xz)",
-    b"\x28\xb5\x2f\xfd": "a zstd file (.zst)",
-    b"PK\x03\x04": "a zip file, as wheels are",
-    b"7z\xbc\xaf\x27\x1c": "a 7z file",
-    b"\xed\xab\xee\xdb": "an RPM",
-    b"\x7fELF": "a program or library (ELF)",
+_TEXTS = {
     b"#!": "a program or script",
     b"mirror-delta/1 ": "a delta, which makes a bundle of the one before",
     b"-----BEGIN SSH SIGNATURE": "a signature; name the bundle that it lies beside",
@@ -171,11 +164,12 @@ _KINDS = {
 def file_kind(block: bytes) -> str:
     """What a file that is no bundle is, by its first bytes, in words; empty when that is not known."""
     expected = f"expected the header of {MANIFEST}"
-    if block[257:262] == b"ustar":
+    if is_tar(block):
         name = shown_name(block)
         return "" if block.startswith(MANIFEST.encode()) else f"it is another tar: {expected}, found {name}"
     zeros = "a file that begins with nothing but zeros" if block and not block.strip(b"\0") else ""
-    kind = zeros or next((kind for magic, kind in _KINDS.items() if block.startswith(magic)), "")
+    text = next((kind for start, kind in _TEXTS.items() if block.startswith(start)), "")
+    kind = zeros or binary_kind(block) or text
     return f"it is {kind}: {expected}" if kind else ""
 
 

@@ -34,6 +34,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from mirror.core.archives.magic import HEAD, binary_kind
 from mirror.core.errors import MirrorError, Unreadable
 
 BLOCK = 256 << 10
@@ -119,7 +120,14 @@ def _decompressed(raw: BufferedReader, path: str) -> BinaryIO:
     return raw
 
 
-def stream_blocks(stream: BinaryIO) -> Iterator[Block]:
+def known_blocks(stream: BinaryIO) -> tuple[str, Iterator[Block]]:
+    """What a stream is by its first bytes, in words, where it is a file of another kind than text; else "" and its blocks."""
+    head = stream.read(HEAD)
+    kind = binary_kind(head) if b"\0" in head or not head.isascii() else ""
+    return kind, iter(()) if kind else stream_blocks(_Joined(head, stream))
+
+
+def stream_blocks(stream: _Lines) -> Iterator[Block]:
     """A stream in blocks; what is plain is not taken apart into lines."""
     number, before = 1, ""
     for data in iter(lambda: stream.read(BLOCK), b""):
@@ -138,8 +146,12 @@ def stream_blocks(stream: BinaryIO) -> Iterator[Block]:
 class _Joined:
     """What was read already, and the stream that it was read from."""
 
-    def __init__(self, data: bytes, stream: BinaryIO) -> None:
+    def __init__(self, data: bytes, stream: _Lines) -> None:
         self._data, self._stream = BytesIO(data), stream
+
+    def read(self, size: int, /) -> bytes:
+        data = self._data.read(size)
+        return data + self._stream.read(size - len(data))
 
     def readline(self, size: int, /) -> bytes:
         return self._data.readline(size) or self._stream.readline(size)
@@ -163,6 +175,8 @@ def _plain(data: bytes, before: str, number: int) -> Block:
 
 
 class _Lines(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
     def readline(self, size: int, /) -> bytes: ...
 
 

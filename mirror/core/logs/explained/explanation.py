@@ -91,6 +91,7 @@ class Explanation:
         life: where a server says that it answers, and that it ended because it was asked to, by line, 0 for nowhere; None
             where some line says that something failed.
         is_text: whether it can be a log at all.
+        kind: what it is instead, in words, where its first bytes say so.
     """
 
     sightings: tuple[Sighting, ...]
@@ -102,6 +103,12 @@ class Explanation:
     deciding: Failure | None = None
     life: tuple[int, int] | None = None
     is_text: bool = True
+    kind: str = ""
+
+    @classmethod
+    def of_no_log(cls, kind: str) -> Explanation:
+        """Of a file of another kind, whose contents were not read."""
+        return cls((), (), (), 0, is_text=False, kind=kind)
 
     @property
     def is_well(self) -> bool:
@@ -112,7 +119,7 @@ class Explanation:
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
         if not self.lines:
-            return (_EMPTY,)
+            return (self._other_kind() if self.kind else _EMPTY,)
         if self.is_well:
             return (self._well(), *(sighting.told for sighting in self.survived))
         causes = tuple(sighting.told for sighting in self.sightings) or (self.general or self._unknown(),)
@@ -155,6 +162,17 @@ class Explanation:
             what = f"{answer}, and the log ({self.lines} lines) says nowhere why"
             why = "what it raised was written to another log (its standard error), or its log level leaves it out"
         return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
+
+    def _other_kind(self) -> Finding:
+        return Finding(
+            WARNING,
+            "log",
+            f"this is {self.kind}, no log",
+            cause="another file was named, or the log is inside of it",
+            proof="its first bytes",
+            fix="name the log itself; where it is in there, unpack it, and give that",
+            certainty=UNKNOWN,
+        )
 
     def _stopped(self, line: int) -> Finding:
         return Finding(

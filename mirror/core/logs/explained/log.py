@@ -34,7 +34,7 @@ from mirror.core.logs.explained.ending import Ending, Failure
 from mirror.core.logs.explained.explanation import Explanation, Sighting
 from mirror.core.logs.finding import LEVELS, PROBLEM, Finding
 from mirror.core.logs.layers import MAY_BE
-from mirror.core.logs.logtext import Block, blocks, stream_blocks, text_lines
+from mirror.core.logs.logtext import Block, blocks, known_blocks, text_lines
 from mirror.core.logs.origin import origin
 from mirror.core.logs.rules import judge
 from mirror.core.logs.suspects import Suspect, Suspects, shape, shown
@@ -69,12 +69,13 @@ def explain(lines: Iterable[str], context: Context = _UNKNOWN) -> Explanation:
 
 
 def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation:
-    """Explain a log of any size; the stream is read to its end, and not closed.
+    """Explain a log of any size; the stream is read to its end, unless it is a file of another kind, and not closed.
 
     Raises:
         OSError: as the stream does.
     """
-    return _explain(stream_blocks(stream), context)
+    kind, found = known_blocks(stream)
+    return Explanation.of_no_log(kind) if kind else _explain(found, context)
 
 
 def meaning(text: str) -> str:

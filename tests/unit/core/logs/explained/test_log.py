@@ -10,8 +10,10 @@ import lzma
 import os
 import subprocess
 import sys
+import tarfile
 import time
 import tracemalloc
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -440,6 +442,50 @@ def test_a_log_that_is_not_there_or_a_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(Unreadable, match="cannot read "), open_log(path):
             pass
+
+
+def tar_of(data: bytes) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as tar:
+        member = tarfile.TarInfo("mirror/errors.py")
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+    return held.getvalue()
+
+
+def zip_of(data: bytes) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("errors.py", data)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (tar_of, "a tar"),
+        (lambda data: gzip.compress(tar_of(data)), "a tar"),
+        (lambda data: gzip.compress(gzip.compress(data)), "a gzip file (.gz, .tgz)"),
+        (zip_of, "a zip file, as wheels are"),
+        (lambda data: Path(sys.executable).read_bytes()[:4096] + data, "a program or library (ELF)"),
+    ],
+)
+def test_a_file_of_another_kind_is_called_that_whatever_words_are_in_it(
+    tmp_path: Path, make: Callable[[bytes], bytes], kind: str
+) -> None:
+    path = tmp_path / "server.log"
+    path.write_bytes(make(f"{NO_CUDART}\n{NO_TARGET}\n".encode() * 40))
+    with open_log(path) as stream:
+        explanation = explain_stream(stream)
+    (finding,) = explanation.findings
+    assert (finding.level, finding.what) == ("warning", f"this is {kind}, no log")
+    assert explanation.error == f"none: this is {kind}, no log"
+    assert explanation.sightings == ()
+
+
+def test_a_log_that_speaks_of_a_tar_is_a_log() -> None:
+    text = "BZh ".ljust(257, "x") + f"ustar\n{NO_CUDART}\n"
+    assert explain_stream(io.BytesIO(text.encode())).sightings[0].finding.row == "16"
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/../dev/zero"])
