@@ -20,11 +20,18 @@ from mirror.core.logs.explained.ending import Failure
 from mirror.core.logs.finding import GOOD, NOTE, WARNING, Finding
 from mirror.core.logs.layers import MAY_BE, UNKNOWN
 from mirror.core.logs.suspects import Suspect
+from mirror.core.words import counted
 
 _SEND = (
-    "send its maintainers what 'mirror doctor' prints, the command that started the server, its version and the log from "
-    "the first of these lines on; a compiler's words are known here in English only (export LC_ALL=C)"
+    "send its maintainers what 'mirror doctor' prints, the command that started the server, its version and the {}; "
+    "a compiler's words are known here in English only (export LC_ALL=C)"
 )
+_FROM_HERE, _WHOLE = "log from the first of these lines on", "whole log"
+
+NO_LOG, EMPTY, ANSWERED, STOPPED, OPEN, KNOWN, UNEXPLAINED = (
+    "no-log", "empty", "answered", "stopped", "open", "known", "unknown",
+)  # fmt: skip
+"""What is to be said of a log, in a word: open where it tells of no failure, and of no server that answers."""
 
 _EMPTY = Finding(
     NOTE,
@@ -116,6 +123,19 @@ class Explanation:
         return not self.sightings and self.general is None and self.life is not None and self.life[0] > 0
 
     @property
+    def verdict(self) -> str:
+        """One of the words above."""
+        if self.kind or not self.lines:
+            return NO_LOG if self.kind else EMPTY
+        if self.sightings or self.general:
+            return KNOWN
+        if self.is_well or not self.is_text:
+            return ANSWERED if self.is_well else NO_LOG
+        if self.life and self.life[1]:
+            return STOPPED
+        return UNEXPLAINED if self.life is None or self.suspects else OPEN
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """All of it as findings; never empty."""
         if not self.lines:
@@ -128,7 +148,7 @@ class Explanation:
     @property
     def error(self) -> str:
         """In a line, the error that the first finding speaks of, or that there is none."""
-        if self.is_well or not self.lines:
+        if self.verdict in (ANSWERED, EMPTY, NO_LOG, OPEN):
             return f"none: {self.findings[0].what}"
         if self.sightings:
             return self.sightings[0].text
@@ -147,6 +167,8 @@ class Explanation:
             return _NO_TEXT
         if self.life and self.life[1]:
             return self._stopped(self.life[1])
+        if self.life and not self.suspects:
+            return self._open()
         decided = [f"line {self.deciding.line} decided: {self.deciding.text}"] if self.deciding else []
         others = [one for one in self.suspects if self.deciding is None or one.line != self.deciding.line]
         proof = "\n".join([*decided, *(f"line {suspect.line}: {suspect.text}" for suspect in others)])
@@ -161,7 +183,22 @@ class Explanation:
             answer = f"a server answered that it failed (line {self.deciding.line})"
             what = f"{answer}, and the log ({self.lines} lines) says nowhere why"
             why = "what it raised was written to another log (its standard error), or its log level leaves it out"
-        return Finding(WARNING, "log", what, why, proof, _SEND, certainty=UNKNOWN)
+        return Finding(WARNING, "log", what, why, proof, _SEND.format(_FROM_HERE), certainty=UNKNOWN)
+
+    def _open(self) -> Finding:
+        last = f"line {self.deciding.line}: {self.deciding.text}, its last words" if self.deciding else ""
+        failed = (
+            "it went on after what failed" if self.survived else "nothing failed so far in words that are known here"
+        )
+        return Finding(
+            NOTE,
+            "log",
+            f"{failed}, and no server has answered yet ({counted(self.lines, 'line')})",
+            cause="it is still starting; or it has ended, and the words of its end are unknown or in another log",
+            proof=last or "no line looks like a failure, and none says that a server answers",
+            fix=f"where it still runs, wait, and ask again; where it has ended, {_SEND.format(_WHOLE)}",
+            certainty=UNKNOWN,
+        )
 
     def _other_kind(self) -> Finding:
         return Finding(
@@ -185,12 +222,15 @@ class Explanation:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        decided = self.deciding if self.verdict in (KNOWN, UNEXPLAINED) else None
         return {
+            "verdict": self.verdict,
+            "what": self.findings[0].what,
             "lines": self.lines,
             "sightings": [sighting.to_dict() for sighting in self.sightings],
             "consequences": [sighting.to_dict() for sighting in self.consequences],
             "suspects": [vars(suspect) for suspect in self.suspects],
             "survived": [sighting.to_dict() for sighting in self.survived],
             **({"general": self.general.to_dict()} if self.general else {}),
-            **({"deciding": {"line": self.deciding.line, "text": self.deciding.text}} if self.deciding else {}),
+            **({"deciding": {"line": decided.line, "text": decided.text}} if decided else {}),
         }

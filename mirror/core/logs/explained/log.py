@@ -112,7 +112,7 @@ def _explain(found: Iterable[Block], context: Context) -> Explanation:
     if causes or general:
         return found_out
     if not found_out.is_well:
-        return replace(found_out, suspects=_in_order(suspects.result(), ending))
+        return replace(found_out, suspects=_in_order(suspects.result(), ending, is_alive))
     if ending.outlived and all(one.line != ending.outlived.line for one in survived):
         return replace(found_out, survived=(*survived, _outlived(ending.outlived, ending.answered)))
     return found_out
@@ -127,10 +127,11 @@ def _outlived(failure: Failure, answered: int) -> Sighting:
     return Sighting(finding, failure.line, failure.text, 1, is_survived=True)
 
 
-def _in_order(suspects: tuple[Suspect, ...], ending: Ending) -> tuple[Suspect, ...]:
-    """Lines that look like errors, with the first failures of the end among them; the log's last word where there are none."""
+def _in_order(suspects: tuple[Suspect, ...], ending: Ending, is_alive: bool) -> tuple[Suspect, ...]:
+    """Lines that look like errors, with the first failures of the end among them; where there are none, the last word of a log
+    that says that something failed."""
     found = list(suspects)
-    last = [ending.last] if ending.last and not (suspects or ending.failures) else []
+    last = [ending.last] if ending.last and not (is_alive or suspects or ending.failures) else []
     for failure in (*ending.failures[:_SHOWN], *last):
         if all(shape(one.text) != shape(failure.text) for one in found):
             found.append(Suspect(failure.line, failure.text))

@@ -225,7 +225,7 @@ def test_of_many_errors_the_first_and_the_last_are_shown() -> None:
 
 def test_a_calm_log_is_unknown_too() -> None:
     (finding,) = explain([CALM, ""]).findings
-    assert finding.what.endswith("and none that look like an error")
+    assert (finding.level, finding.certainty) == (NOTE, "unknown")
     assert explain([]).lines == 0
 
 
@@ -684,7 +684,38 @@ def test_a_probe_or_one_last_answer_does_not_make_the_end_survived(after: str) -
 
 
 def test_who_says_that_another_one_listens_is_no_server() -> None:
-    assert explain(["Something is already listening on port 8000"]).findings[0].level == "warning"
+    assert explain(["Something is already listening on port 8000"]).verdict == "open"
+
+
+@pytest.mark.parametrize("lines", [["hello world"], [CALM] * 6])
+def test_of_a_log_that_is_only_short_it_is_said_that_nothing_failed_so_far(lines: list[str]) -> None:
+    explanation = explain(lines)
+    (finding,) = explanation.findings
+    assert finding.what.startswith("nothing failed so far in words that are known here, and no server has answered yet")
+    assert finding.proof.startswith("line 1: hello world" if len(lines) == 1 else "no line looks like a failure")
+    assert "these lines" not in finding.fix and "wait, and ask again" in finding.fix
+    assert explanation.error == f"none: {finding.what}"
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (HEALTHY, "answered"),
+        (HEALTHY + BAD_REQUEST + ANSWER, "answered"),
+        (HEALTHY + BAD_REQUEST, "unknown"),
+        (NO_CUDART, "known"),
+        ("INFO: starting\nReceived SIGTERM, stopping\n", "stopped"),
+        ("hello world", "open"),
+        ("", "empty"),
+        ("\ufffd\0" * 99, "no-log"),
+    ],
+)
+def test_the_verdict_tells_them_apart_and_only_what_failed_has_a_line_that_decided(text: str, verdict: str) -> None:
+    explanation = explain(text.splitlines())
+    told = explanation.to_dict()
+    assert (told["verdict"], told["what"]) == (verdict, explanation.findings[0].what)
+    assert ("deciding" in told) == (verdict in ("known", "unknown"))
+    assert explain_stream(io.BytesIO(b"\x7fELF\0")).to_dict()["verdict"] == "no-log"
 
 
 def test_of_an_empty_log_only_that_is_said() -> None:
