@@ -94,7 +94,7 @@ def test_every_command_that_a_page_names_is_there() -> None:
 
 def test_every_option_that_a_page_names_is_one_of_a_command() -> None:
     known = {word for _, one in leaves(parser(), "") for action in one._actions for word in action.option_strings}
-    foreign = {"--version", "--no-index", "--find-links", "--require-hashes"}
+    foreign = {"--version", "--no-index", "--find-links", "--require-hashes", "--generate-hashes", "--no-deps"}
     foreign |= {"--array", "--nthreads", "--resources", "--start-server"}  # of sbatch, dask, sccache
     foreign |= {"--host", "--port", "--gpu-memory-utilization", "--noproxy", "--user"}  # of vLLM, curl, systemctl
     foreign |= {"--patch-from", "--torch"}  # of zstd, scripts/cuda-rpms
