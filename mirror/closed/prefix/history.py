@@ -391,6 +391,19 @@ def _believed(prefix: Prefix) -> tuple[Event, ...]:
         return ()
 
 
+def history_problem(prefix: Prefix) -> str:
+    """Why nothing of a history is believed, and what to do; empty when it is whole.
+
+    Raises:
+        Unreadable: when it cannot be told what it says.
+    """
+    try:
+        History(prefix.root).events()
+    except (HistoryLost, InvalidDocument) as exc:
+        return f"{exc}. {exc.hint}"
+    return ""
+
+
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:
     known = {*_listed(prefix), *([but.name] if but else [])}
     found = [generation for generation in prefix.installed() if generation.name not in known]
