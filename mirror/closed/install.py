@@ -36,7 +36,7 @@ from mirror.closed.environment.variables import GenerationDamaged, has_manifest
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
 from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
-from mirror.closed.prefix.history import last_events, record
+from mirror.closed.prefix.history import REPAIR, last_events, record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import sourced_prefix
@@ -231,7 +231,7 @@ class _Job:
             if newest == damaged:  # else another run has repaired it meanwhile
                 newest = self._build(plan, host, lock, damaged.name)
                 takes_over, action = self._takes_over(damaged), "prepared" if self._waits(damaged) else "installed"
-                record(self.prefix, action, newest, self.now, f"repair of {damaged.name}")
+                record(self.prefix, action, newest, self.now, f"{REPAIR}{damaged.name}")
                 if takes_over:
                     self.prefix.activate(newest)
         return replace(self._told(newest, was_installed=False, before=before), soundness=soundness)

@@ -41,6 +41,8 @@ from mirror.core.words import utc
 BUILT = ("installed", "prepared")
 """A generation was made: to be current at once, or when somebody activates it. Either gives it its number."""
 ACTIONS = (*BUILT, "made-current", "rolled-back", "removed")
+REPAIR = "repair of "
+"""Begins the reason of a generation that was built anew; its name follows."""
 _MAX_LINE = 64 << 10
 _LINES, _SEAL = "history.jsonl", "history.json"
 _FORMAT = "mirror-history/1"
