@@ -6,7 +6,8 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 Rules (SECURITY.md 61): the current generation is never removed, nor one that was prepared to follow it, nor one that a process
 uses or ``mirror run`` has locked; one that lacks files is no way back, where whole ones are there; the lock of the prefix is
 held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every removal is in the prefix's
-history, so that a bundle older than what is gone stays refused; killed anywhere, what is left is complete or garbage to the next run.
+history, so that a bundle older than what is gone stays refused; killed anywhere, what is left is complete or garbage to the
+next run.
 
 Example::
 
