@@ -107,7 +107,7 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
     if found := bundle_in(directory, digest):
         return found
-    raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no *.tar in {directory.absolute()} has manifest {digest}")
+    raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no bundle in {directory.absolute()} has manifest {digest}")
 
 
 def applied_delta(

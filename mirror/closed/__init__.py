@@ -12,7 +12,8 @@ In the order in which a bundle passes, each standing only on those before it:
 7. ``warm``: compiled kernels that are carried from host to host, above them each user's own.
 8. ``selftest``: what was installed imports, compiles, links and runs; ``soundness``: it still is as it was installed.
 9. ``kinds`` install what a bundle carries, ``building`` joins them into a generation, ``upgrade_check`` says whether it may
-   follow what is there; ``install`` is the whole of it; ``garbage`` removes what nobody needs.
+   follow what is there; ``remedy``: what can be done about a damaged one; ``install`` is the whole of it; ``garbage`` removes
+   what nobody needs.
 10. ``site`` gives a bundle out as an index; ``which`` and ``doctor``: a file that is missing, a start that fails.
 
 Python 3.9 or newer, standard library only.

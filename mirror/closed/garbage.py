@@ -4,9 +4,10 @@ It decides what may go, and removes it. ``mirror.closed.prefix.generations`` rem
 ``mirror.closed.prefix.usage`` tells who uses what.
 
 Rules (SECURITY.md 61): the current generation is never removed, nor one that was prepared to follow it, nor one that a process
-uses or ``mirror run`` has locked; the lock of the prefix is held from the decision to the end; what cannot be told is never
-taken for "nobody needs it"; every removal is in the prefix's history, so that a bundle older than what is gone stays refused;
-killed anywhere, what is left is complete or garbage to the next run.
+uses or ``mirror run`` has locked; one that lacks files is no way back, where whole ones are there; the lock of the prefix is
+held from the decision to the end; what cannot be told is never taken for "nobody needs it"; every removal is in the prefix's
+history, so that a bundle older than what is gone stays refused; killed anywhere, what is left is complete or garbage to the
+next run.
 
 Example::
 
@@ -20,17 +21,20 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Optional
 
 from mirror.closed.environment.caches import trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.history import History, record_removal
+from mirror.closed.prefix.history import REPAIR, History, record_removal
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
+from mirror.closed.remedy import whole_beside
+from mirror.closed.soundness import seems_whole
 from mirror.core.errors import Unwritable, place_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
@@ -81,7 +85,8 @@ def collect(
 
     Args:
         prefixes: the stacks.
-        keep: how many bundles' generations stay besides the current one: those that were installed last before it.
+        keep: how many bundles' generations stay besides the current one: those that were installed last before it, and what the
+            last rollback came from; of damaged ones, whole ones stay in addition. With 0 the current one alone, if it is whole.
         caches: the environment of the user whose unused JIT caches go too; None to leave caches alone.
         dry_run: whether to tell only.
         progress: told of each removal before it begins.
@@ -122,10 +127,11 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     current, installed = stack.current, stack.generations
     anchor = current or stack.newest  # without a current one the newest is the one to go back to
     before = stack.before(anchor) if anchor else ()
-    ways_back = before[:keep]
+    left = _left_by_rollback(stack, prefix) if keep else None
+    ways_back = _ways_back(stack, anchor, keep, left) if anchor else ()
     repair = stack.replaced_by(anchor) if anchor else None
     prepared = [generation for generation in installed if stack.waits(generation)]
-    held = (anchor, *ways_back, repair, *prepared)
+    held = (anchor, *ways_back, left, repair, *prepared)
     candidates = [generation for generation in installed if generation not in held]
     users = processes_below(generation.path for generation in candidates)
     goes, stays = [], []
@@ -135,6 +141,10 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
         elif generation == repair:
             why = f"it was built to repair generation {stack.number(anchor) if anchor else 0}, which is current"
             stays.append(Item("generation", generation.path, why))
+        elif generation == left:
+            stays.append(
+                Item("generation", generation.path, "the last rollback came from it; --keep 0 keeps it no more")
+            )
         elif generation in ways_back:
             stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
         elif generation in prepared:
@@ -147,13 +157,50 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     return goes, stays
 
 
+def _ways_back(stack: Stack, anchor: Generation, keep: int, left: Generation | None) -> tuple[Generation, ...]:
+    """Those that were installed before, and as many more as it takes for ``keep`` whole ones: a damaged one is no way back.
+
+    Args:
+        anchor: the current one; where that is damaged itself, one whole one stays in any case.
+        left: what the last rollback came from, which stays as well.
+    """
+    found = list(stack.before(anchor)[:keep])
+    others = [g for g in stack.generations if g not in (anchor, left, *found)]
+    if not others:
+        return tuple(found)
+    wanted = keep if keep or seems_whole(anchor) else 1
+    lacking = wanted - sum(map(seems_whole, {*found, *([left] if left else [])})) if wanted else 0
+    more = (one for one in whole_beside(stack, anchor) if one in others)
+    return (*found, *islice(more, max(0, lacking)))
+
+
+def _left_by_rollback(stack: Stack, prefix: Prefix) -> Generation | None:
+    """What was current before the current one was rolled back to; None when it was not, or when that is gone or repaired."""
+    current = left = ""
+    for event in History(prefix.root).events():
+        name = event.generation
+        is_repair = event.action == "installed" and event.reason.startswith(REPAIR)
+        if event.action == "rolled-back":
+            left, current = current, name
+        elif event.action in ("installed", "made-current") and not is_repair:
+            left, current = "", name
+        elif is_repair and _bundle_of(name) == _bundle_of(current):
+            current = name
+    return next((g for g in stack.generations if g.name == left and not stack.replaced_by(g)), None)
+
+
+def _bundle_of(name: str) -> str:
+    """What the names of all builds from one bundle begin with."""
+    return name.partition(".")[0]
+
+
 def _why_removed(stack: Stack, generation: Generation, before: Sequence[Generation]) -> str:
     if replacement := stack.replaced_by(generation):
         return f"repaired: generation {stack.number(replacement)} has taken its place"
     if generation.name in stack.prepared:
         return "prepared, but a later one was installed and made current"
     if generation not in before:
-        return "newer than the current one, which was rolled back to"
+        return "newer than the current one"
     # Told to keep none: then it is said what that costs.
     return "older than what is kept" + "; 'mirror rollback' cannot go back to it" * (generation == before[0])
 

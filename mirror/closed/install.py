@@ -32,11 +32,11 @@ from typing import Any, Callable
 
 from mirror.closed import preflight
 from mirror.closed.building import Building
-from mirror.closed.environment.variables import has_manifest
+from mirror.closed.environment.variables import GenerationDamaged, has_manifest
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
 from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
-from mirror.closed.prefix.history import last_events, record
+from mirror.closed.prefix.history import REPAIR, last_events, record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import sourced_prefix
@@ -204,7 +204,7 @@ class _Job:
     def install(self) -> Installed:
         if found := self._check_upgrade():
             self._verify()  # this file, not the one that was installed then
-            if read_receipt(found).manifest_sha256 != self.digest:
+            if _receipt_of(found).manifest_sha256 != self.digest:
                 self.progress.say("the bundle differs from what is installed in nothing but the roots that it carries")
             return self._left_prepared(found) if self.options.prepare else self._made_current(found)
         host, plan = self._plan()
@@ -231,7 +231,7 @@ class _Job:
             if newest == damaged:  # else another run has repaired it meanwhile
                 newest = self._build(plan, host, lock, damaged.name)
                 takes_over, action = self._takes_over(damaged), "prepared" if self._waits(damaged) else "installed"
-                record(self.prefix, action, newest, self.now, f"repair of {damaged.name}")
+                record(self.prefix, action, newest, self.now, f"{REPAIR}{damaged.name}")
                 if takes_over:
                     self.prefix.activate(newest)
         return replace(self._told(newest, was_installed=False, before=before), soundness=soundness)
@@ -323,7 +323,7 @@ class _Job:
 
     def _told(self, generation: Generation, was_installed: bool, before: Neighbour | None = None) -> Installed:
         stack = read_stack(self.prefix)
-        receipt, now = read_receipt(generation), self._pointed_to()
+        receipt, now = _receipt_of(generation), self._pointed_to()
         is_current = stack.current == generation
         return Installed(
             receipt,
@@ -334,6 +334,14 @@ class _Job:
             before=before if is_current and before and before.id != generation.name else None,
             current=None if is_current else now,
         )
+
+
+def _receipt_of(generation: Generation) -> Receipt:
+    """Of this bundle's generation, which a repair builds anew where it is damaged."""
+    try:
+        return read_receipt(generation)
+    except MirrorError as exc:
+        raise GenerationDamaged(str(generation.path), str(exc)) from exc
 
 
 def _neighbour(prefix: Prefix, generation: Generation) -> Neighbour:

@@ -103,11 +103,12 @@ class _Expected:
         return {*self.links, *self.digests, *self.present}
 
 
-def check_generation(generation: Generation, progress: Progress = SILENT) -> Soundness:
+def check_generation(generation: Generation, progress: Progress = SILENT, at_a_glance: bool = False) -> Soundness:
     """Compare a generation with what was installed.
 
     Args:
         progress: told of the bytes read.
+        at_a_glance: whether to look only for what is missing or not known, and to read none but mirror's own files and RECORDs.
 
     Raises:
         OSError: when a directory cannot be read.
@@ -121,6 +122,9 @@ def check_generation(generation: Generation, progress: Progress = SILENT) -> Sou
     else:
         _expect_unsealed(generation, receipt, expected)
     found = dict(walk(generation.path))
+    if at_a_glance:
+        expected.digests, present = {}, {*expected.digests, *expected.present}
+        expected.present = present
     damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
     paths = expected.paths()
     if expected.knows_all:
@@ -130,6 +134,14 @@ def check_generation(generation: Generation, progress: Progress = SILENT) -> Sou
         for damage in damages
     }
     return Soundness(generation.path, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
+
+
+def seems_whole(generation: Generation) -> bool:
+    """Whether nothing of it is missing; what was changed is not looked for, and what cannot be looked at is not whole."""
+    try:
+        return not check_generation(generation, at_a_glance=True).damages
+    except (OSError, MirrorError):
+        return False
 
 
 def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:

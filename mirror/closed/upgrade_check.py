@@ -14,6 +14,7 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def check_upgrade(
 
     Raises:
         OtherStack, BundleOlder, SequenceReused: when it must not be installed.
-        MirrorError: as ``History.events`` and ``read_receipt``.
+        MirrorError: as ``History.events``.
     """
     identity, history = Identity.of(manifest.sequence, digest), History(prefix.root)
     installed, current = prefix.installed(), prefix.current()
@@ -109,7 +110,8 @@ def check_upgrade(
     newest = max([history.greatest(), *(generation.identity.sequence for generation in installed)])
     for generation in installed:
         if generation.identity.sequence == identity.sequence and _is_same_but_for_roots(generation, manifest):
-            identity, digest = generation.identity, Sha256Hex(read_receipt(generation).manifest_sha256)
+            identity = generation.identity  # by its manifest, not its receipt, which may be damaged
+            digest = Sha256Hex(hashlib.sha256(generation.manifest.read_bytes()).hexdigest())
     before = history.digest_of(identity.sequence)
     if before and before != digest:
         raise SequenceReused(
@@ -129,21 +131,32 @@ def check_upgrade(
 
 
 def unmet_today(prefix: Path, generation: str, store: TrustStore) -> tuple[str, ...]:
-    """What today's root asks for and the bundle of an installed generation has not got, by the names in its receipt.
+    """What today's root asks for and the bundle of an installed generation has not got, by the names in its receipt, or where
+    that is damaged in the history.
 
     Empty, too, where nobody can tell: going back must work when all else is broken.
     """
     try:
-        receipt, root = read_receipt(read_stack(Prefix(prefix)).named(generation)), store.load_root()
+        root, signed = store.load_root(), _signed(read_stack(Prefix(prefix)).named(generation), History(prefix))
     except MirrorError:
         return ()
-    signed = {"builder": receipt.signers, "approver": receipt.approvers}
     tallies = (
         tally(name, role, [key.public for key in role.keys if key.name in signed[name]])
         for name, role in root.roles()
         if name in signed
     )
     return tuple(map(str, unmet(tallies)))
+
+
+def _signed(generation: Generation, history: History) -> dict[str, tuple[str, ...]]:
+    """Names of those who signed a generation's bundle, by what they may have signed as; nothing where nobody can tell."""
+    try:
+        receipt = read_receipt(generation)
+    except MirrorError:
+        told = (event.signers for event in history.events() if event.generation == generation.name)
+        names = next((signers for signers in told if signers), ())
+        return {"builder": names, "approver": names} if names else {}
+    return {"builder": receipt.signers, "approver": receipt.approvers}
 
 
 def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:

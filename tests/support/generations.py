@@ -29,6 +29,7 @@ def put_generation(prefix: Prefix, sequence: int, files: int = 1) -> Generation:
             generation.receipt.write_bytes(
                 replace(RECEIPT, generation=str(generation.path), **changes).encode()  # type: ignore[arg-type]
             )
+            generation.env_script.write_bytes(b"")
             (generation.venv / "bin").mkdir(parents=True)
             for number in range(files):
                 (generation.venv / "bin" / f"program{number}").write_bytes(b"x" * 5000)

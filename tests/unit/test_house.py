@@ -43,7 +43,7 @@ ORDER = {
     ),
     "closed": (
         "host", "webserver", "venv", "toolkit", "delta", "preflight", "prefix", "environment", "silence", "warm", "selftest",
-        "soundness", "kinds", "building", "upgrade_check", "install", "garbage", "site", "which", "doctor",
+        "soundness", "kinds", "building", "upgrade_check", "remedy", "install", "garbage", "site", "which", "doctor",
     ),
     "review": ("markup", "decisions", "questions", "kinds", "report", "page"),
     "cli": (

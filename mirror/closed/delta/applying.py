@@ -65,14 +65,14 @@ class WrongBase(MirrorError):
 
 
 class NoBase(MirrorError):
-    """The bundle that the delta goes from does not lie beside it."""
+    """The bundle that the delta goes from does not lie beside it, under any name."""
 
     ref = "no-base"
     exit_code = FAMILIES["files"]
-    message = "the delta goes from {wanted}, and {path} is not there"
+    message = "the delta goes from {wanted}; {path} is not there, and no other file beside the delta is that bundle"
     hint = (
-        "Put that bundle beside the delta, or make the new one of both with 'mirror apply DELTA --base PREV'; without it the "
-        "delta is of no use, and the whole bundle must be carried."
+        "Put that bundle beside the delta, or name it: 'mirror apply DELTA --base PREV', 'mirror install DELTA --base PREV'; "
+        "without it the delta is of no use, and the whole bundle must be carried."
     )
 
     wanted: str
@@ -168,6 +168,7 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
         head = delta.head
         output = options.output or delta.path.with_name(head.target.file)
         if _stands(output, head):
+            _refuse_other_base(options, head)
             return Applied(output, head, was_there=True)
         delta.check(progress)
         _check_zlib(head)
@@ -187,8 +188,11 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
 
 
 def bundle_in(directory: Path, digest: str) -> Path | None:
-    """The first bundle there, ``*.tar``, whose manifest's sha256 begins so; None for none. Nobody has checked it."""
-    for place in sorted(directory.glob("*.tar")):
+    """The first bundle there, under whatever name, whose manifest's sha256 begins so; None for none. Nobody has checked it."""
+    places: list[Path] = []
+    with suppress(OSError):
+        places = [place for place in directory.iterdir() if place.is_file()]
+    for place in sorted(places, key=lambda place: (place.suffix != ".tar", place)):  # what is called so first
         with suppress(MirrorError), open_bundle(place) as bundle:
             if bundle.digest.startswith(digest):
                 return place
@@ -201,6 +205,18 @@ def _base_beside(named: Path, base: Named, volumes: tuple[Path, ...]) -> Path:
         if there.digest == base.manifest_sha256:
             return named
     return bundle_in(named.parent, base.manifest_sha256) or named
+
+
+def _refuse_other_base(options: Options, head: Delta) -> None:
+    """A base that was named is held to the delta also where it is not needed any more; one that is gone is not asked for."""
+    if options.base:
+        with suppress(Unreadable), open_bundle(options.base, options.volumes) as base:
+            _check_base(base, head)
+
+
+def _check_base(base: Bundle, head: Delta) -> None:
+    if base.digest != head.base.manifest_sha256:
+        raise WrongBase(str(base.path), str(head.base), _name_of(base))
 
 
 def _stands(output: Path, head: Delta) -> bool:
@@ -240,8 +256,7 @@ def _check_zlib(head: Delta) -> None:
 
 def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, progress: Progress) -> None:
     head = delta.head
-    if base.digest != head.base.manifest_sha256:
-        raise WrongBase(str(base.path), str(head.base), _name_of(base))
+    _check_base(base, head)
     places = {name: (offset, size) for name, offset, size in base.members()}
     for part in head.parts:
         if part.base and places.get(part.base.path, (0, -1))[1] != part.base.size:

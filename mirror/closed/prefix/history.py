@@ -41,6 +41,8 @@ from mirror.core.words import utc
 BUILT = ("installed", "prepared")
 """A generation was made: to be current at once, or when somebody activates it. Either gives it its number."""
 ACTIONS = (*BUILT, "made-current", "rolled-back", "removed")
+REPAIR = "repair of "
+"""Begins the reason of a generation that was built anew; its name follows."""
 _MAX_LINE = 64 << 10
 _LINES, _SEAL = "history.jsonl", "history.json"
 _FORMAT = "mirror-history/1"
@@ -389,6 +391,19 @@ def _believed(prefix: Prefix) -> tuple[Event, ...]:
         return History(prefix.root).events()
     except (HistoryLost, InvalidDocument):
         return ()
+
+
+def history_problem(prefix: Prefix) -> str:
+    """Why nothing of a history is believed, and what to do; empty when it is whole.
+
+    Raises:
+        Unreadable: when it cannot be told what it says.
+    """
+    try:
+        History(prefix.root).events()
+    except (HistoryLost, InvalidDocument) as exc:
+        return f"{exc}. {exc.hint}"
+    return ""
 
 
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, generation_at, prefixes_home
-from mirror.closed.prefix.history import Event, last_events
+from mirror.closed.prefix.history import Event, history_problem, last_events
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
 from mirror.closed.prefix.receipt import Receipt, read_receipt
@@ -96,12 +96,15 @@ class Status:
         current: the name of the current generation; empty when none is.
         generations: the complete ones, in the order of their numbers.
         unfinished: names of generations without a mark: running now, or garbage that the next install removes.
+        history_problem: why nothing of the history is believed, and what to do; empty when it is whole. Numbers, which it
+            keeps, may then be others than before.
     """
 
     prefix: Path
     current: str
     generations: tuple[Listed, ...]
     unfinished: tuple[str, ...]
+    history_problem: str = ""
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -115,6 +118,7 @@ class Status:
             "current": self.current,
             "generations": listed,
             "unfinished": list(self.unfinished),
+            "history_problem": self.history_problem,
         }
 
 
@@ -199,7 +203,8 @@ def read_status(prefix: Prefix) -> Status:
         raise NothingInstalled(str(prefix.root))
     last = last_events(prefix)
     found = tuple(_listed(stack, generation, last.get(generation.name)) for generation in stack.generations)
-    return Status(prefix.root, stack.current.name if stack.current else "", found, unfinished)
+    current = stack.current.name if stack.current else ""
+    return Status(prefix.root, current, found, unfinished, history_problem(prefix))
 
 
 def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:

@@ -110,14 +110,15 @@ class UnconfirmedRoot(MirrorError):
     exit_code = 34
     hint = (
         "Ask the builder for the root's fingerprint by another way than the bundle (`mirror trust show` prints it on "
-        "the builder's machine) and give it with --fingerprint."
+        "the builder's machine) and give it with --fingerprint. That of the root offered here is not shown on purpose: whoever "
+        "copied it from here would have confirmed nothing."
     )
 
     given: str
     found: Sha256Hex
 
     def __str__(self) -> str:
-        # The found one is never shown: whoever copies it from here has confirmed nothing.
+        # The found one is never shown: the hint says why.
         if not self.given:
             return "a root is trusted for the first time only by its fingerprint, and none was given"
         return f"the root offered is not the one whose fingerprint you gave, {grouped(self.given)}"

@@ -68,6 +68,7 @@ class Decision:
         written: the files beside it.
         tallies: who has signed now, by role, and how many must.
         refused: whose refusal stands now, in a sentence, and why; empty where none does.
+        said_before: what the same key had decided last before; empty when nothing.
     """
 
     decision: str
@@ -78,6 +79,7 @@ class Decision:
     written: tuple[Path, ...]
     tallies: tuple[Tally, ...]
     refused: str = ""
+    said_before: str = ""
 
     @property
     def missing(self) -> tuple[Tally, ...]:
@@ -95,6 +97,7 @@ class Decision:
             "missing": [str(one) for one in self.missing],
             "next": [signing_command(self.bundle)] if self.missing and not self.refused else [],
             "refused": self.refused,
+            "said_before": self.said_before,
         }
 
 
@@ -136,8 +139,11 @@ def decide(
     who, role = _holder(judge, public, decision)
     # A run that was killed has left the words of this key without its approval: it is gone on with.
     half = [one.path for one in said if one.signer == public and one.statement.decision == decision == APPROVED]
-    for own in (one for one in half if facts_of(one.with_suffix(".sig")) is None):
+    begun = [one for one in half if facts_of(one.with_suffix(".sig")) is None]
+    for own in begun:
         signature_path, statement_path = own.with_suffix(".sig"), own
+    earlier = [one.statement for one in said if one.signer == public and one.path not in begun]
+    said_before = max(earlier, key=lambda one: one.at).decision if earlier else ""
     before = max((one.statement.at for one in said if one.signer == public), default=-1)
     if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
         statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
@@ -156,7 +162,9 @@ def decide(
             check_refusals(bundle.sidecars, bundle.root or root)
         except BundleRejected as exc:
             refused = str(exc)
-    return Decision(decision, path, who, role, digest, tuple(place for place, _ in files), tallies, refused)
+    return Decision(
+        decision, path, who, role, digest, tuple(place for place, _ in files), tallies, refused, said_before
+    )
 
 
 def _write(files: Sequence[tuple[Path, bytes]]) -> None:

@@ -21,7 +21,7 @@ from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import Root
-from mirror.core.trust.sidecars import Statement
+from mirror.core.trust.sidecars import REJECTED, Statement
 from mirror.core.trust.verdict import REVIEW
 from mirror.core.words import utc
 
@@ -55,6 +55,12 @@ class Inventory:
     def missing(self) -> tuple[Tally, ...]:
         """Roles of which too few have signed."""
         return unmet(self.tallies)
+
+    @property
+    def refusing(self) -> tuple[str, ...]:
+        """Names of those who have refused it and have not approved since."""
+        latest = {who: said.decision for who, said in self.statements}
+        return tuple(who for who, decision in latest.items() if decision == REJECTED)
 
     @property
     def locked(self) -> str:
@@ -126,6 +132,6 @@ def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progres
         bundle.digest,
         bundle.signers.tallies,
         complete,
-        statements=tuple(sorted(said, key=lambda one: one[1].at)),
+        statements=tuple(sorted(said, key=lambda one: (one[1].at, one[1].decision == REJECTED))),
         ignored=(*bundle.sidecars.ignored, *strangers),
     )

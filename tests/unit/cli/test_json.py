@@ -304,7 +304,7 @@ def test_what_fails_after_the_result_is_in_the_same_document(capsys: pytest.Capt
         "import sys\nfrom mirror.cli import main as door\nimport mirror.cli.commands.closed.rollback as command\n"
         "from mirror.cli.document import print_json\n"
         "facts = {'prefix': '/p', 'before': '1', 'current': '2', 'before_number': 1, 'number': 2, 'repaired_by': 0,"
-        " 'unmet': []}\n"
+        " 'unmet': [], 'is_damaged': False}\n"
         "def run(args):\n    print_json(facts)\n    raise OSError(28, 'full', '/p')\n"
         "command.run = run\nsys.exit(door.main(['rollback', '--json']))\n"
     )

@@ -15,7 +15,7 @@ from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Generation, Prefix
-from mirror.closed.prefix.history import History, HistoryLost
+from mirror.closed.prefix.history import History, HistoryLost, record
 from mirror.closed.prefix.lock import PrefixBusy
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.switching import roll_back
@@ -96,16 +96,61 @@ def test_it_says_what_it_removed_and_why_the_rest_stayed(prefix: Prefix) -> None
     assert report.freed_bytes == size
 
 
-def test_what_was_rolled_back_from_goes_and_the_history_still_knows_it(prefix: Prefix) -> None:
+def test_what_was_rolled_back_from_goes_when_none_is_to_be_kept_and_the_history_still_knows_it(prefix: Prefix) -> None:
     """SECURITY.md T4: an older bundle stays refused although nothing newer is there any more."""
     for sequence in (1, 2, 3):
-        put_generation(prefix, sequence)
+        install(prefix, sequence)
     roll_back(prefix)
     report = collect([prefix])
-    assert sequences(prefix) == [1, 2]
-    assert [item.why for item in report.removed] == ["newer than the current one, which was rolled back to"]
+    assert sequences(prefix) == [1, 2, 3]
+    assert reasons(report)["3"] == "the last rollback came from it; --keep 0 keeps it no more"
+    report = collect([prefix], keep=0)
+    assert sequences(prefix) == [2]
+    assert [item.why for item in report.removed][1:] == ["newer than the current one"]
     assert History(prefix.root).greatest() == 3
     assert [event.action for event in History(prefix.root).events()][-1] == "removed"
+
+
+def install(prefix: Prefix, sequence: int) -> Generation:
+    """Put one there, and write it down."""
+    generation = put_generation(prefix, sequence)
+    record(prefix, "installed", generation, sequence)
+    return generation
+
+
+def test_the_last_rollback_decides_and_installing_again_ends_it(prefix: Prefix) -> None:
+    for sequence in (1, 2, 3, 4):
+        install(prefix, sequence)
+    roll_back(prefix)
+    roll_back(prefix, "1")
+    assert reasons(collect([prefix], dry_run=True)).keys() == {"1", "3"}, "4 is what the one before came from"
+    roll_back(prefix, "3")
+    install(prefix, 5)
+    collect([prefix])
+    assert sequences(prefix) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "keep", "left"),
+    [((1,), 0, [1, 4]), ((1,), 1, [1, 4]), ((1, 4), 0, [1, 3]), ((1, 4), 1, [1, 3, 4]), ((1,), 2, [1, 3, 4])],
+)
+def test_with_a_damaged_current_one_as_many_whole_ones_stay_as_are_asked_for(
+    prefix: Prefix, damaged: tuple[int, ...], keep: int, left: list[int]
+) -> None:
+    made = {sequence: install(prefix, sequence) for sequence in (1, 2, 3, 4)}
+    roll_back(prefix, "1")
+    for sequence in damaged:
+        made[sequence].receipt.unlink()
+    collect([prefix], keep)
+    assert sequences(prefix) == left
+
+
+def test_a_damaged_way_back_stays_and_a_whole_one_beside_it(prefix: Prefix) -> None:
+    made = [install(prefix, sequence) for sequence in (1, 2, 3, 4)]
+    made[2].receipt.unlink()
+    report = collect([prefix])
+    assert sequences(prefix) == [2, 3, 4]
+    assert reasons(report)["2"] == "kept for 'mirror rollback'"
 
 
 def test_a_prefix_without_a_current_generation_keeps_its_newest(prefix: Prefix) -> None:

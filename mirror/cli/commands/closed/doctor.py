@@ -22,11 +22,13 @@ from mirror.closed.environment.variables import Environment, GenerationDamaged, 
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.status import AmbiguousStack, NothingInstalled, choose_prefix, current_generation
+from mirror.closed.remedy import remedies
 from mirror.core.errors import MirrorError
 from mirror.core.logs.explained.explanation import Explanation
 from mirror.core.logs.explained.log import explain_stream
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
 from mirror.core.logs.logtext import open_log
+from mirror.core.trust.truststore import TrustStore
 
 
 def configure(subparsers: Any) -> None:
@@ -130,9 +132,17 @@ def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | 
             f"{exc}; only the host is looked at",
             cause="it was altered, or made by an older version of mirror",
             proof=str(generation.path),
-            fix=GenerationDamaged.hint,
+            fix=_remedy(generation),
         )
         return None, None, [finding]
+
+
+def _remedy(generation: Generation) -> str:
+    try:
+        words = " ".join(remedies(generation, TrustStore.default()))
+    except MirrorError:  # the prefix cannot be read either
+        return GenerationDamaged.hint
+    return f"'mirror status --check' tells what else is damaged. {words}"
 
 
 def _explained(log: str, environment: Environment | None) -> Explanation:

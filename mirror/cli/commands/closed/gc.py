@@ -18,9 +18,10 @@ from mirror.core.names import whole_number
 _DESCRIPTION = """\
 Remove generations that are neither current nor kept for 'mirror rollback', and what killed runs have left, of one stack (by
 its name, its prefix or the env.sh that was sourced), else of every stack in the default place. The current generation is never
-removed, nor one that a process of yours or a program started by 'mirror run' uses. A newer one that was rolled back from goes,
-and so does one that was repaired: look with --dry-run. With --caches, JIT caches of yours whose generation is gone are removed
-too.
+removed, nor one that a process of yours or a program started by 'mirror run' uses. What the last rollback came from stays, but
+for --keep 0; other newer ones go, and so does one that was repaired: look with --dry-run. One that lacks files is not counted:
+where whole ones are there, as many of them stay as --keep asks for, and one in any case while the current one lacks files. With
+--caches, JIT caches of yours whose generation is gone are removed too.
 """
 
 

@@ -51,7 +51,7 @@ def configure(subparsers: Any) -> None:
         "--base",
         type=Path,
         metavar="PREV",
-        help="the bundle that the delta goes from (default: the one of its name beside it)",
+        help="the bundle that the delta goes from (default: it is looked for beside it, under whatever name)",
     )
     parser.add_argument(
         "--prefix", type=Path, metavar="DIR", help="where to (default: ~/.local/share/mirror/ and the stack's name)"

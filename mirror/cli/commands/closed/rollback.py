@@ -9,8 +9,11 @@ from typing import Any
 from mirror.cli.caller import spoken
 from mirror.cli.console import out, print_json
 from mirror.cli.options import add_stack_arguments
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.prefix.switching import Switched, roll_back
+from mirror.closed.soundness import seems_whole
 from mirror.closed.upgrade_check import unmet_today
 from mirror.core.trust.truststore import TrustStore
 
@@ -42,14 +45,20 @@ def run(args: argparse.Namespace) -> int:
 def tell(result: Switched, args: argparse.Namespace) -> None:
     """Say which generation is current now, and how to go back to the one that was."""
     unmet = unmet_today(result.prefix, result.current, TrustStore.default())
+    is_damaged = not seems_whole(read_stack(Prefix(result.prefix)).named(result.current))
     if args.json:
-        print_json({**vars(result), "prefix": str(result.prefix), "unmet": list(unmet)})
+        print_json({**vars(result), "prefix": str(result.prefix), "unmet": list(unmet), "is_damaged": is_damaged})
         return
     this = f"generation {result.number} ({result.current})"
-    if result.before == result.current:
-        out(f"{this} is current already in {result.prefix}")
+    is_new = result.before != result.current
+    out(f"{this} is current {'now' if is_new else 'already'} in {result.prefix}")
+    where = [shlex.quote(args.name)] if args.name else []
+    where += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
+    if is_damaged:
+        out("warning: it is damaged, files of it are missing or not known; to see which:")
+        out("  " + spoken(" ".join(["mirror status --check", *where])))
+    if not is_new:
         return
-    out(f"{this} is current now in {result.prefix}")
     if result.repaired_by:
         out(
             f"note: it was found damaged, and generation {result.repaired_by} was built to repair it; gc keeps that one"
@@ -61,7 +70,6 @@ def tell(result: Switched, args: argparse.Namespace) -> None:
         )
         out(f"  {spoken('mirror approve')}; where no builder of that root has signed, one packs it again")
     if result.before:
-        words = ["mirror rollback", *([shlex.quote(args.name)] if args.name else [])]
-        words += ["--prefix", shlex.quote(str(result.prefix))] if args.prefix else []
+        words = ["mirror rollback", *where]
         out(f"before it was {result.before_number} ({result.before}); to go back there:")
         out("  " + spoken(" ".join([*words, "--to", str(result.before_number)])))

@@ -25,10 +25,13 @@ from mirror.closed.prefix.status import (
     current_generation,
     read_status,
 )
+from mirror.closed.remedy import remedies
 from mirror.closed.silence.record import Note, read_notes
 from mirror.closed.soundness import Soundness, check_generation
+from mirror.closed.upgrade_check import unmet_today
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
 from mirror.core.errors import MirrorError
+from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -140,6 +143,7 @@ def _document(status: Status, checks: list[Soundness], layers: Mapping[Path, tup
     document = status.to_dict()
     for one, entry in zip(status.generations, document["generations"]):
         entry["silence"] = [note.to_dict() for note in _notes(one)]
+        entry["unmet"] = list(_unmet(one))
     if layers is None:
         return document
     told = [
@@ -156,6 +160,8 @@ def _lines(status: Status, checks: Iterable[Soundness], layers: Mapping[Path, tu
     yield from (f"  {name}  unfinished" for name in status.unfinished)
     if not status.current:
         yield "  none is current"
+    if status.history_problem:
+        yield f"warning: the history is damaged, and numbers may be others than before: {shown(status.history_problem)}"
     for check in checks:
         yield from _checked(check)
         problems = layers[check.generation]
@@ -174,13 +180,29 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:
         yield f"     its receipt is damaged: {one.problem}"
+        if one.replaced_by:
+            gc = spoken(f"mirror gc --prefix {shlex.quote(str(one.generation.path.parents[1]))}")
+            yield f"     generation {one.replaced_by} was built to repair it, and {gc} removes it"
+        else:
+            yield f"     what to do about it:  {spoken('mirror status --check --all')}"
+        yield from _refused(one)
         return
     builders = [name for name in receipt.signers if name not in receipt.approvers]
     approved = f", approved by {', '.join(receipt.approvers)}" if receipt.approvers else ""
     yield f"     signed by {', '.join(builders or receipt.signers)}{approved}"
+    yield from _refused(one)
     yield from (f"     {line}" for line in _why(one, receipt.allowed_older, receipt.repairs))
     yield from (f"     {check}" for check in receipt.checks if check.detail)
     yield from (f"     {_silence(note)}" for note in _notes(one)[:1])
+
+
+def _unmet(one: Listed) -> tuple[str, ...]:
+    return unmet_today(one.generation.path.parents[1], one.generation.name, TrustStore.default())
+
+
+def _refused(one: Listed) -> Iterator[str]:
+    if unmet := _unmet(one):
+        yield f"     today's root would refuse its bundle: it {'; it '.join(unmet)}"
 
 
 def _notes(one: Listed) -> tuple[Note, ...]:
@@ -244,10 +266,10 @@ def _checked(check: Soundness) -> Iterator[str]:
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
     repaired = {check.generation for check in damaged if _is_repaired(check.generation)}
-    hints = []
-    for prefix in sorted({str(check.generation.parents[1]) for check in damaged if check.generation not in repaired}):
-        hint = f"'mirror install --repair BUNDLE --prefix {prefix}', with the bundle that it came from, builds it anew"
-        hints.append(f"{hint} and breaks nothing that runs.")
+    hints: list[str] = []
+    for path in (check.generation for check in damaged if check.generation not in repaired):
+        if generation := generation_at(path):
+            hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
     if repaired:
         names = ", ".join(sorted(one.name for one in repaired))
         prefix = " ".join(sorted({str(one.parents[1]) for one in repaired}))

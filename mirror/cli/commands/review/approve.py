@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     role = " as a builder" if made.role == "builder" else ""
     out(f"{made.who} {made.decision} {args.bundle}{role} at {utc(int(now))}")
+    if made.said_before == made.decision:
+        out(f"  {made.who} had {made.decision} it before: who counts is the same; the newest note stands")
     for path in made.written:
         out(f"  wrote      {path}")
     if made.refused:  # then nobody's signature makes up for it

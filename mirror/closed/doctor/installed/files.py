@@ -15,9 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mirror.closed.prefix.generations import Generation
+from mirror.closed.remedy import remedies
 from mirror.closed.soundness import check_generation
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
 from mirror.core.progress import SILENT, Progress
+from mirror.core.trust.truststore import TrustStore
 
 _NAMED = 5
 
@@ -35,8 +37,7 @@ def judge_files(generation: Generation, progress: Progress = SILENT) -> Iterator
             f"{len(found.damages)} of {found.checked} files not as installed: {counted}{more}",
             cause="a disk, a copy or somebody who may write there has changed them",
             proof="\n".join(f"{damage.kind}: {generation.path / damage.path}" for damage in found.damages[:_NAMED]),
-            fix=f"'mirror install --repair BUNDLE --prefix {generation.path.parents[1]}', with the bundle that it came from; "
-            "'mirror status --check' names every file",
+            fix=" ".join((*remedies(generation, TrustStore.default()), "'mirror status --check' names every file")),
         )
     for reason in found.unchecked:
         yield Finding(

@@ -115,9 +115,10 @@ def test_a_wrong_base_is_refused_with_both_names(made: Pair, pair: Pair) -> None
     assert f"{other} is other {SEQUENCE} (other.tar, manifest " in str(refused(pair, base=other))
 
 
+@pytest.mark.parametrize("name", ["monday.tar", "old.bin", "old"])
 @pytest.mark.parametrize("stands", [False, True], ids=["alone", "beside another one of its name"])
-def test_a_base_of_another_name_is_found_by_its_digest(made: Pair, pair: Pair, stands: bool) -> None:
-    pair.old.rename(pair.old.with_name("monday.tar"))
+def test_a_base_of_another_name_is_found_by_its_digest(made: Pair, pair: Pair, stands: bool, name: str) -> None:
+    pair.old.rename(pair.old.with_name(name))
     (pair.old.parent / "a.tar").write_bytes(b"no bundle")
     if stands:
         BundleSimulator("other").write(pair.old)
@@ -128,7 +129,21 @@ def test_a_base_that_is_not_there_is_asked_for_by_name(made: Pair, pair: Pair) -
     pair.old.unlink()
     error = refused(pair)
     assert isinstance(error, NoBase)
-    assert str(error) == f"the delta goes from {made.made.head.base}, and {pair.old} is not there"
+    assert str(error) == (
+        f"the delta goes from {made.made.head.base}; {pair.old} is not there, and no other file beside the delta is that bundle"
+    )
+    assert "'mirror install DELTA --base PREV'" in error.hint
+
+
+def test_another_base_is_refused_also_where_the_bundle_lies_there_already(pair: Pair) -> None:
+    apply(pair, base=pair.old)
+    other = pair.old.with_name("other.tar")
+    BundleSimulator("other").write(other)
+    with pytest.raises(WrongBase, match="demo"):
+        apply(pair, base=other)
+    assert apply(pair, base=pair.old) == pair.new
+    pair.old.unlink()
+    assert apply(pair, base=pair.old) == pair.new, "it needs none, so the one that it was made of may be gone"
 
 
 @pytest.mark.parametrize("content", ["kept", "alpha", "meta/words"])

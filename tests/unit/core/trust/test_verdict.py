@@ -120,6 +120,7 @@ def test_a_root_with_another_fingerprint_is_refused_naming_both(tmp_path: Path) 
     with pytest.raises(UnconfirmedRoot) as caught:
         store.add_root(*sign_root(root), told)
     assert str(caught.value) == f"the root offered is not the one whose fingerprint you gave, {grouped(told)}"
+    assert root.fingerprint not in caught.value.hint and "is not shown on purpose" in caught.value.hint
     assert not store.directory.exists()
 
 

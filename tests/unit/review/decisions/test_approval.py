@@ -94,7 +94,7 @@ def test_a_damaged_bundle_is_not_approved_but_may_be_refused(bundle: Path) -> No
 
 def test_a_refusal_is_taken_back_by_approving(bundle: Path) -> None:
     decide(bundle, ROOT, REJECTED, signer("alice").sign, "wait", 100)
-    decide(bundle, ROOT, APPROVED, signer("alice").sign, "well", 200)
+    assert decide(bundle, ROOT, APPROVED, signer("alice").sign, "well", 200).said_before == REJECTED
     with open_bundle(bundle) as opened:
         opened.trust(ROOT, required=REVIEW)
         check_refusals(opened.sidecars, ROOT)

@@ -76,6 +76,75 @@ def test_going_back_to_what_todays_root_refuses_works_and_is_told(
     assert main(["rollback", "--to", "2"]) == 0
 
 
+def test_a_damaged_generation_that_todays_root_refuses_is_left_by_a_rollback_and_not_entered_unwarned(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for bundle in (desk.bundle("1.0"), desk.bundle("2.0", sequence=SEQUENCE + 86400)):
+        assert main(["install", str(bundle), "--python", str(BASE)]) == 0
+    assert main(["rollback"]) == 0
+    assert "warning" not in capsys.readouterr().out
+    prefix = home / "demo"
+    (prefix / "current/receipt.json").unlink()
+    desk.store.add_root(*sign_root(make_root(builder=role("anna"), version=2)))
+    assert main(["status", "--check"]) == 105
+    out, err = capsys.readouterr()
+    refused = "today's root would refuse its bundle: it needs 1 builder, has none, missing anna"
+    assert out.count(refused) == 2, "also of the one whose receipt is gone: the history knows who signed"
+    assert "what to do about it:  mirror status --check --all" in out
+    assert f"'mirror rollback --prefix {prefix} --to 2' makes generation 2 current" in err
+    assert "so it cannot be repaired" in err and "--repair" not in err
+    assert main(["doctor", "demo", "--json"]) == 110
+    fixes = [one["fix"] for one in json.loads(capsys.readouterr().out)["findings"] if one["subject"] == "stack"]
+    assert any(f"rollback --prefix {prefix} --to 2" in fix and "--repair" not in fix for fix in fixes)
+    assert main(["rollback", "--to", "2"]) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert main(["rollback", "--to", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "warning: it is damaged" in told and "  mirror status --check\n" in told
+    assert "today's root would refuse" in told
+    assert main(["rollback", "--to", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["is_damaged"]
+
+
+def test_a_damaged_receipt_beside_a_repair_of_it_stops_no_install(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(desk.bundle("1.0"))
+    main(["install", bundle, "--python", str(BASE)])
+    receipt = (home / "demo/current").resolve() / "receipt.json"
+    receipt.unlink()
+    assert main(["install", bundle]) == 105
+    assert "install --repair BUNDLE" in capsys.readouterr().err
+    assert main(["install", "--repair", bundle, "--python", str(BASE)]) == 0
+    assert main(["install", bundle]) == 0
+    capsys.readouterr()
+    main(["status"])
+    assert (
+        f"generation 2 was built to repair it, and mirror gc --prefix {home}/demo removes it" in capsys.readouterr().out
+    )
+
+
+def test_a_history_that_was_cut_changes_no_number_in_silence(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundles = [str(desk.bundle(f"{n}.0", sequence=SEQUENCE + n)) for n in (1, 2)]
+    for bundle in bundles:
+        main(["install", bundle, "--python", str(BASE)])
+    assert main(["gc", "--keep", "0"]) == 0
+    history = home / "demo/history.jsonl"
+    history.write_bytes(history.read_bytes()[:50])
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert "* 1  " in told
+    assert "warning: the history is damaged, and numbers may be others than before: " in told
+    assert "history.json beside it knows of" in told and "Put it back from a backup." in told
+    main(["status", "--json"])
+    assert json.loads(capsys.readouterr().out)["stacks"][0]["history_problem"]
+    assert main(["install", bundles[1]]) == 8
+    assert "ref: history-lost" in capsys.readouterr().err
+
+
 def test_what_is_current_is_told_where_it_is_another_one(
     desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

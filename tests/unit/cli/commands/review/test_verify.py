@@ -38,6 +38,28 @@ def test_what_lacks_signatures_is_intact_and_not_ok(bundle: Path, capsys: pytest
     assert f"hint: Each of those who are missing signs with `mirror approve {bundle} --key KEY`" in err
 
 
+def test_who_has_refused_is_not_asked_to_sign_as_if_it_were_forgotten(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "wait", 100)
+    assert main(["verify", str(bundle)]) == 118
+    out = capsys.readouterr().out
+    assert "  refused:   by alice: no signature of others makes up for it; ask them\n" in out
+    assert "next:" not in out
+    decide(bundle, ROOT, APPROVED, signer("alice").sign, "well", 200)
+    assert main(["verify", str(bundle)]) == 38
+    out = capsys.readouterr().out
+    assert "  next:      mirror approve" in out and "refused:" not in out
+
+
+def test_who_approves_twice_is_told(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["approve", str(bundle), "--key", str(write_private_key(tmp_path / "alice", "alice"))]
+    assert main(words) == 0
+    assert "before" not in capsys.readouterr().out
+    assert main(words) == 0
+    assert "  alice had approved it before: who counts is the same; the newest note stands\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("approved", [False, True], ids=["of the builder alone", "approved"])
 def test_what_no_builder_of_the_root_signed_is_to_be_packed_again(
     tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str], approved: bool
