@@ -242,6 +242,15 @@ def test_another_stacks_bundle_is_not_replaced(world: World, output: Path) -> No
     assert output.read_bytes() == before and not world.trust.has_root()
 
 
+def test_another_stacks_bundle_is_seen_before_anything_is_asked_or_locked(world: World, output: Path) -> None:
+    BundleSimulator(name="other").write(output)
+    lock = world.options(output).wishes.lock
+    for path in lock.parent.glob("small.*txt"):
+        path.unlink()
+    refused(world, output, OutputTaken)
+    assert not lock.exists()
+
+
 class Heard(Silent):
     """Keeps what is said."""
 
