@@ -153,7 +153,8 @@ def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: S
 def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
     """What was to be upgraded and cannot be, because its version is stated."""
     gone = {move.name for move in moved}
-    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(upgrade.names - gone))
+    asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
+    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - gone))
     return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
 
 

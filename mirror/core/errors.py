@@ -178,3 +178,16 @@ class InvalidDocument(MirrorError):
     document: str
     where: str
     problem: str
+
+
+class WrongKind(InvalidDocument):
+    """A bundle, a wheel, a key or the like was named where a document was to be; it may well be whole.
+
+    Attributes:
+        problem: what it is, with its article.
+    """
+
+    ref = "wrong-kind"
+    exit_code = FAMILIES["files"]
+    hint = "Name another file: the command's --help says which is read here. Nothing is said against this one."
+    message = "{document} is {problem}; a document was expected in its place"

@@ -79,7 +79,9 @@ class Borrowed:
         if str(requirement) in wishes or (_is_bare(requirement) and any(_covers(one, requirement) for one in wishes)):
             return None
         wishes[:] = [
-            one for one in wishes if not (_is_bare(Requirement(one)) and _covers(str(requirement), Requirement(one)))
+            one
+            for one in wishes
+            if not (_is_bare(read_requirement(one)) and _covers(str(requirement), read_requirement(one)))
         ]
         wishes.append(str(requirement))
         return None
@@ -99,7 +101,7 @@ def _is_bare(requirement: Requirement) -> bool:
 
 def _covers(wish: str, bare: Requirement) -> bool:
     """Whether a wish asks for the project of a bare one everywhere, so that the bare one says nothing more."""
-    other = Requirement(wish)
+    other = read_requirement(wish)
     return project_name(other.name) == project_name(bare.name) and not other.marker
 
 

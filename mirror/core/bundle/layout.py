@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Optional, Tuple
 
 from mirror.core.errors import MirrorError
+from mirror.core.system.filekinds import kind_of_file
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -152,14 +153,6 @@ def read_member(block: bytes) -> Optional[Tuple[str, int]]:
 
 
 _KINDS = {
-    b"\x1f\x8b": "a gzip file (.gz, .tgz)",
-    b"BZh": "a bzip2 file (.bz2)",
-    b"\xfd7zXZ\0": "an xz file (.xz)",
-    b"\x28\xb5\x2f\xfd": "a zstd file (.zst)",
-    b"PK\x03\x04": "a zip file, as wheels are",
-    b"7z\xbc\xaf\x27\x1c": "a 7z file",
-    b"\xed\xab\xee\xdb": "an RPM",
-    b"\x7fELF": "a program or library (ELF)",
     b"#!": "a program or script",
     b"mirror-delta/1 ": "a delta, which makes a bundle of the one before",
     b"-----BEGIN SSH SIGNATURE": "a signature; name the bundle that it lies beside",
@@ -176,6 +169,7 @@ def file_kind(block: bytes) -> str:
         return "" if block.startswith(MANIFEST.encode()) else f"it is another tar: {expected}, found {name}"
     zeros = "a file that begins with nothing but zeros" if block and not block.strip(b"\0") else ""
     kind = zeros or next((kind for magic, kind in _KINDS.items() if block.startswith(magic)), "")
+    kind = kind or ("" if block.startswith(MANIFEST.encode()) else kind_of_file(block))
     return f"it is {kind}: {expected}" if kind else ""
 
 

@@ -113,7 +113,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         locks = tmp_path / "lockfiles"
         locks.mkdir()
         (locks / "small.toml").write_text(TOML.format(index=index.url))
-        (locks / "small.build.txt").write_text("# nothing is needed\n")
+        (locks / "small.build.txt").write_text("")
         carried = parse_lock((pin("uv", "1.0", tools[0]) + pin("pip", "26.0", tools[1])).encode(), "tools.txt")
         pins = {
             "alpha": pin("alpha", "1.0", alpha),
