@@ -41,6 +41,10 @@ class Usage(MirrorError):
         return self.usage
 
 
+_ELSEWHERE = {"--upgrade": "`mirror lock {} --upgrade` lets versions move; what is locked is taken then. "}
+"""Options that are looked for in the wrong command, and what does it."""
+
+
 class Formatter(argparse.HelpFormatter):
     """Help whose paragraphs stay paragraphs and whose lines fit the terminal."""
 
@@ -71,19 +75,24 @@ class Parser(argparse.ArgumentParser):
         """As argparse does; what it does not know is refused by the command that was asked, which knows its options."""
         namespace, rest = super().parse_known_args(args, namespace)
         if rest:
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
+            step = next((_ELSEWHERE[word] for word in rest if word in _ELSEWHERE), "")
+            self.error(
+                f"unrecognized arguments: {' '.join(rest)}", step.format(getattr(namespace, "stack", None) or "NAME")
+            )
         output = getattr(namespace, "output", None)
         if Path("-") in (output if isinstance(output, list) else [output]):
             self.error("argument -o/--output: '-' names no file, and standard output is not written to this way")
         return namespace, rest
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, step: str = "") -> NoReturn:
         """Refuse the command line.
 
         Raises:
             Usage: always.
         """
-        raise Usage(message, self.format_usage().rstrip(), f"{self._meant(message)}`{self.prog} --help` tells more.")
+        raise Usage(
+            message, self.format_usage().rstrip(), f"{step or self._meant(message)}`{self.prog} --help` tells more."
+        )
 
     def _meant(self, message: str) -> str:
         options = [word for one in self._actions if one.help is not argparse.SUPPRESS for word in one.option_strings]

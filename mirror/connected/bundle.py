@@ -43,7 +43,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.kinds import session_for
 from mirror.connected.packing.foreseen import Foreseen
 from mirror.connected.packing.unchanged import Unchanged, written_state
-from mirror.connected.planning.locks import Locks
+from mirror.connected.planning.locks import Locks, name_of
 from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
@@ -182,12 +182,12 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
     _check_output(options.output)
+    before = _standing(options.output, name_of(options.wishes.lock))  # before anything is asked or locked
     if options.base:
         from mirror.connected.delta.making import check_base
 
         check_base(options.base, options.output)
     plan, locks = prepare(options.wishes, store, progress)
-    before = _standing(options.output, plan.name)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)

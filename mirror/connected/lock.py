@@ -9,7 +9,7 @@
 
 Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers, unless it is to
-be upgraded; when nothing changes, not a byte does, the time of locking included.
+be upgraded; when nothing changes, not a byte does, the time of locking included. What mirror did not write stays.
 
 Example::
 
@@ -35,7 +35,8 @@ from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.upgrade import Upgrade
-from mirror.connected.pins.requirements import InvalidLock, PythonLock, read_lock
+from mirror.connected.pins.pythonlock import is_ours, not_ours
+from mirror.connected.pins.requirements import MAX_BYTES, InvalidLock, PythonLock, parse_lock, read_lock
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
@@ -44,7 +45,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import read_file, write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
@@ -152,13 +153,14 @@ def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: S
 def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
     """What was to be upgraded and cannot be, because its version is stated."""
     gone = {move.name for move in moved}
-    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(upgrade.names - gone))
+    asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
+    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - gone))
     return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
 
 
 @dataclass(frozen=True)
 class _Previous:
-    """The Python lock that is there: its bytes, time and versions, or nothing when it cannot be read as one."""
+    """The Python lock that is there: its bytes, time and versions, or nothing when it is ours and damaged."""
 
     data: bytes = b""
     locked: int | None = None
@@ -168,9 +170,11 @@ class _Previous:
     def read(cls, path: Path, progress: Progress) -> _Previous:
         if not path.is_file():
             return cls()
+        if not is_ours(data := read_file(path, MAX_BYTES)):
+            raise not_ours(path)
         try:
-            lock = read_lock(path)
-            return cls(path.read_bytes(), lock.locked, {pin.name: pin.version for pin in lock.pins})
+            lock = parse_lock(data, str(path))
+            return cls(data, lock.locked, {pin.name: pin.version for pin in lock.pins})
         except InvalidLock as exc:
             progress.say(f"{exc}; it is made anew")
             return cls()

@@ -104,6 +104,8 @@ class MirrorError(Exception):
         missing = [name for name in self._fields if name not in given and not hasattr(type(self), name)]
         if missing or len(values) + len(named) != len(given) or set(given) - set(self._fields):
             raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields)}; got {values} and {named}")
+        if not given.get("hint"):  # the step of its class is better than none
+            given.pop("hint", None)
         vars(self).update({name: given.get(name, getattr(type(self), name, None)) for name in self._fields})
         super().__init__(*(getattr(self, name) for name in self._fields))  # so that it can be pickled
         self.__post_init__()
@@ -137,7 +139,7 @@ class Unwritable(MirrorError):
 
     ref = "unwritable"
     exit_code = 10
-    hint = "Choose another place with the command's output or prefix option, or free space there."
+    hint = "See that there is room and that you may write there, or name another place."
     message = "cannot write {path}: {reason}"
 
     path: str
@@ -176,3 +178,16 @@ class InvalidDocument(MirrorError):
     document: str
     where: str
     problem: str
+
+
+class WrongKind(InvalidDocument):
+    """A bundle, a wheel, a key or the like was named where a document was to be; it may well be whole.
+
+    Attributes:
+        problem: what it is, with its article.
+    """
+
+    ref = "wrong-kind"
+    exit_code = FAMILIES["files"]
+    hint = "Name another file: the command's --help says which is read here. Nothing is said against this one."
+    message = "{document} is {problem}; a document was expected in its place"

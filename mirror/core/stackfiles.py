@@ -118,6 +118,17 @@ def known_stacks(directory: Path) -> tuple[str, ...]:
     return tuple(sorted(one.wishes.stem for found in stacks for one in (found, *found.targets.values())))
 
 
+def stack_word(path: Path) -> str:
+    """What a person types for the stack that a file belongs to: its name, where that finds it.
+
+    >>> stack_word(Path("lockfiles/h100.build.txt"))
+    'h100'
+    """
+    found = _of_file(path)
+    base = found.wishes.with_suffix("") if found else path
+    return base.name if base.parent in (Path(), Path(DIRECTORY)) else str(base)
+
+
 def _is_mirrors(found: StackFiles) -> bool:
     """Whether it looks like a stack of ours: beside ``pyproject.toml`` and ``requirements.txt`` lies no other half."""
     return is_written(found.wishes) and found.wishes.name != PYPROJECT

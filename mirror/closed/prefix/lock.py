@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,12 +32,15 @@ class PrefixBusy(MirrorError):
     exit_code = 91
     hint = (
         "Wait until it has ended and run again. A run that died leaves no lock behind, but a program that it had started may "
-        "still run, and write there: 'fuser PREFIX/.lock' names it, kill ends it."
+        "still run, and write there: `fuser PREFIX/.lock` names it, kill ends it."
     )
     message = "{prefix} is in use by {holder:|another process}"
 
     prefix: str
     holder: str
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.replace("PREFIX/.lock", shlex.quote(str(Path(self.prefix, ".lock"))))
 
 
 @contextmanager

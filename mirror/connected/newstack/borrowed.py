@@ -76,8 +76,14 @@ class Borrowed:
         if requirement.url:
             return self.left_out.append(f"{requirement.name} (it names a URL; requirements come from an index)")
         wishes: list[str] = getattr(self, group)
-        if str(requirement) not in wishes:
-            wishes.append(str(requirement))
+        if str(requirement) in wishes or (_is_bare(requirement) and any(_covers(one, requirement) for one in wishes)):
+            return None
+        wishes[:] = [
+            one
+            for one in wishes
+            if not (_is_bare(read_requirement(one)) and _covers(str(requirement), read_requirement(one)))
+        ]
+        wishes.append(str(requirement))
         return None
 
     def from_extra_index(self) -> tuple[str, ...]:
@@ -86,6 +92,17 @@ class Borrowed:
             return ()
         parsed = map(Requirement, self.requirements)
         return tuple(dict.fromkeys(project_name(one.name) for one in parsed if "+" in str(one.specifier)))
+
+
+def _is_bare(requirement: Requirement) -> bool:
+    """Whether it is a project's name and nothing more."""
+    return not (requirement.specifier or requirement.extras or requirement.marker)
+
+
+def _covers(wish: str, bare: Requirement) -> bool:
+    """Whether a wish asks for the project of a bare one everywhere, so that the bare one says nothing more."""
+    other = read_requirement(wish)
+    return project_name(other.name) == project_name(bare.name) and not other.marker
 
 
 def _no_requirement(text: str) -> str:
@@ -104,7 +121,7 @@ def _no_requirement(text: str) -> str:
     return f"{re.split('[@:]', words)[0][:60]} (no requirement on a version of an index)"
 
 
-def _refuse_two_pins(found: Borrowed, path: Path, target: Target) -> None:
+def refuse_two_pins(found: Borrowed, source: str, target: Target) -> None:
     """Refuse two exact versions of one project that are both for the target. Raises InvalidDocument."""
     pins: dict[str, str] = {}
     for one in map(Requirement, found.requirements):
@@ -113,7 +130,11 @@ def _refuse_two_pins(found: Borrowed, path: Path, target: Target) -> None:
             continue
         name, version = project_name(one.name), exact[0]
         if read_version(pins.setdefault(name, version)) != read_version(version):
-            raise InvalidDocument(str(path), "", f"it pins {name} to {pins[name]} and to {version}; keep one of them")
+            error = InvalidDocument(source, "", f"it pins {name} to {pins[name]} and to {version}; keep one of them")
+            error.hint = (
+                "Leave one of the two out, in the file or on the command line, whichever has it. Nothing was written."
+            )
+            raise error
 
 
 def borrow(path: Path, target: Target) -> Borrowed:
@@ -133,7 +154,7 @@ def borrow(path: Path, target: Target) -> Borrowed:
     else:
         document = _document(path)
         found = _pylock(document, path, target) if "lock-version" in document else _project(document, path)
-    _refuse_two_pins(found, path, target)
+    refuse_two_pins(found, str(path), target)
     return found
 
 

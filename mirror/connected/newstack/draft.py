@@ -19,15 +19,17 @@ from typing import Any
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier
 
-from mirror.connected.newstack.borrowed import Borrowed, borrow, required_python
+from mirror.connected.newstack.borrowed import Borrowed, borrow, refuse_two_pins, required_python
+from mirror.connected.pins.pythonlock import is_ours
+from mirror.connected.pins.requirements import MAX_BYTES
 from mirror.connected.pins.standards import read_requirement, read_specifiers
 from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.components import component
 from mirror.core.cuda.gpus import Gpu, capability, gpu
 from mirror.core.errors import InvalidDocument, Unwritable
 from mirror.core.names import dotted_numbers, stack_name
-from mirror.core.stackfiles import DIRECTORY
-from mirror.core.system.durable import create_file
+from mirror.core.stackfiles import DIRECTORY, stack_word
+from mirror.core.system.durable import create_file, read_file
 from mirror.core.target import Target
 from mirror.core.targets.distributions import FINGERPRINTS
 from mirror.core.toml import parse_toml
@@ -80,7 +82,7 @@ class NewStack:
     @property
     def word(self) -> str:
         """How a command is told of it."""
-        return self.stack.name if self.path.parent in (Path(), Path(DIRECTORY)) else str(self.path)
+        return self.stack.name if stack_word(self.path) == self.stack.name else str(self.path)
 
     @property
     def next_command(self) -> str:
@@ -104,12 +106,14 @@ def new_stack(word: str, choices: Choices) -> NewStack:
         word: the stack's name; or a path to the file, where it is not to be in ``lockfiles/`` (or here, where there is none).
 
     Raises:
-        Unwritable: when it is there already, or cannot be written.
+        Unwritable: when it is there already, cannot be written, or its lock would be written over ``source``.
         InvalidDocument: when a choice is none. MirrorError: as ``borrow``.
     """
     path = stack_file(word)
     if path.exists():
         raise _exists(path)
+    if choices.source:
+        _check_source(choices.source, path)
     target = _target(choices)
     borrowed = borrow(choices.source, target) if choices.source else Borrowed()
     for text in choices.requirements:
@@ -118,6 +122,7 @@ def new_stack(word: str, choices: Choices) -> NewStack:
         except InvalidRequirement as exc:
             raise _unfit("python.requirements", f"expected a requirement such as 'vllm==0.25.1', got {text!r}") from exc
         borrowed.add(text)
+    refuse_two_pins(borrowed, "new stack", target)
     text = _text(path.stem, target, choices, borrowed)
     stack = Stack.from_dict(parse_toml(text.encode(), str(path), len(text) * 4), path.stem, str(path))
     try:
@@ -143,6 +148,19 @@ def stack_file(word: str) -> Path:
     except ValueError as exc:
         raise _unfit("", str(exc)) from exc
     return path
+
+
+def _check_source(source: Path, path: Path) -> None:
+    """Refuse wishes that stand where the pins are to be written. Raises Unwritable."""
+    lock = path.with_suffix(".txt")
+    if lock.exists() and source.exists() and lock.samefile(source) and not is_ours(read_file(source, MAX_BYTES)):
+        error = Unwritable(
+            str(lock), f"`mirror lock {path.stem}` writes its pins there, and it is what you wrote yourself"
+        )
+        error.hint = (
+            f"Nothing was written. Give the stack or that file another name; {path.stem}.in is a usual one for wishes."
+        )
+        raise error
 
 
 def _exists(path: Path) -> Unwritable:

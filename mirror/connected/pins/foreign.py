@@ -15,7 +15,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-PIN = "Write it anew with mirror lock NAME.toml, or with --generate-hashes of pip-compile or uv pip compile."
+PIN = (
+    "Have it written with --generate-hashes of pip-compile or uv pip compile; or give it another name, and `mirror init NEW "
+    "--from FILE` and `mirror lock NEW` make one for what it asks for."
+)
+DAMAGED = "mirror wrote it, and it was changed since: `mirror lock NAME` writes it anew."
 NO_PROJECT = (
     "A lock holds what the project needs, not the project: leave it out with uv export --no-emit-project (members of a "
     "workspace: --no-emit-workspace; other local paths: --no-emit-local); give pip lock and pip-compile its requirements "

@@ -36,11 +36,13 @@ from packaging.version import InvalidVersion
 
 from mirror.connected.pins import foreign
 from mirror.connected.pins.foreign import foreign_file
-from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
+from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock, is_ours
 from mirror.connected.pins.standards import long_number, read_marker, read_requirement, read_specifiers, read_version
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, strict_json
 from mirror.core.names import ProjectName, Sha256Hex, project_name, sha256_hex
+from mirror.core.stackfiles import stack_word
+from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 
@@ -59,15 +61,10 @@ def read_lock(path: Path) -> PythonLock:
     """Read a lock: ``pylock.toml`` and ``pylock.NAME.toml`` (PEP 751), anything else as requirements.
 
     Raises:
-        Unreadable: when the file cannot be read.
         InvalidLock: with every fault in it.
+        MirrorError: as ``read_file``.
     """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return parse_lock(data, str(path))
+    return parse_lock(read_file(path, MAX_BYTES), str(path))
 
 
 def parse_lock(data: bytes, source: str) -> PythonLock:
@@ -89,8 +86,13 @@ def parse_lock(data: bytes, source: str) -> PythonLock:
     reader.read(text)
     reader.check_pins()
     if reader.issues:
-        raise InvalidLock(source, tuple(reader.issues), " ".join(reader.hints) or foreign.PIN)
+        raise InvalidLock(source, tuple(reader.issues), " ".join(reader.hints) or _step(data, source))
     return reader.lock()
+
+
+def _step(data: bytes, source: str) -> str:
+    """What to do about a lock that is no usable one."""
+    return foreign.DAMAGED.replace("NAME", stack_word(Path(source))) if is_ours(data) else foreign.PIN
 
 
 class _Reader:

@@ -34,7 +34,7 @@ from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_p
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex, stack_name
-from mirror.core.stackfiles import is_written, written
+from mirror.core.stackfiles import is_written, stack_word, written
 from mirror.core.system.durable import read_file
 from mirror.core.target import ARCHITECTURES, Target
 from mirror.core.toolkit.fileindex import FileIndex
@@ -65,11 +65,14 @@ class LockOutdated(MirrorError):
 
     ref = "lock-outdated"
     exit_code = 58
-    hint = "Lock again: mirror lock NAME; mirror bundle without --locked and --dry-run does so too, and keeps what still holds."
+    hint = "`mirror lock NAME` locks it again, as mirror bundle without --locked and --dry-run does; what still holds is kept."
     message = "{path} does not cover its NAME.toml: {issues:first}"
 
     path: str
     issues: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.replace("NAME", stack_word(Path(self.path)))
 
     def context(self) -> str:
         return "\n".join(self.issues[1:])
@@ -187,6 +190,12 @@ class Locks:
 def stack_path(lock: Path) -> Path:
     """Where the wishes of a lock are: ``NAME.toml`` beside ``NAME.txt`` or ``pylock.NAME.toml``."""
     return lock.with_name(f"{_name(lock)}.toml")
+
+
+def name_of(lock: Path) -> str:
+    """The name of the stack that a lock is of, or is to be of."""
+    wishes = stack_path(lock)
+    return wishes.stem if wishes != lock and is_written(wishes) else _foreign_name(lock)
 
 
 def _name(lock: Path) -> str:

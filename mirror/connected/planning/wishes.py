@@ -32,7 +32,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out, part_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.stackfiles import is_written
+from mirror.core.stackfiles import is_written, stack_word
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,16 @@ class NotLocked(MirrorError):
 
     ref = "not-locked"
     exit_code = 20
-    hint = "Run mirror lock NAME and commit what it writes; or leave that option out: mirror bundle locks first, then."
+    hint = (
+        "Run `mirror lock NAME` and commit what it writes; or leave that option out: mirror bundle locks first, then."
+    )
     message = "{directory} has no {missing: and no }, and nothing may be locked now (--locked, --dry-run)"
 
     directory: str
     missing: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.replace("NAME", stack_word(Path(self.directory, self.missing[0])))
 
 
 def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) -> Locks:

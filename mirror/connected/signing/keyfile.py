@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
-from mirror.core.signatures.sshsig import PublicKey, take_string
+from mirror.core.signatures.sshsig import PublicKey, kind_of_key, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
+from mirror.core.system.filekinds import kind_of_file
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 _END = b"-----END OPENSSH PRIVATE KEY-----\n"
@@ -75,7 +76,10 @@ class UnusableKey(MirrorError):
 
     ref = "unusable-key"
     exit_code = 87
-    hint = "Make a key with `mirror key new` or `ssh-keygen -t ed25519`; copy key files as binary."
+    hint = (
+        "Name the file of an ed25519 key: your private one, or its NAME.pub where an agent holds it (`ssh-keygen -t ed25519` "
+        "makes one). If it is that file, copy it again, as binary."
+    )
     message = "{path}: {problem}"
 
     path: str
@@ -226,6 +230,8 @@ def read_key(path: Path) -> KeyFile:
             return KeyFile(path, PublicKey.from_blob(blob), True, cipher != b"none", data)
         if b"PRIVATE KEY" in data:
             raise ValueError("expected a private key in OpenSSH's format, got another format")
+        if not kind_of_key(data):
+            raise ValueError(f"expected a key, got {kind_of_file(data) or 'something else'}")
         line, _, rest = data.decode("ascii").partition("\n")
         if rest:
             raise ValueError("expected one public key on one line, got more lines")
@@ -265,7 +271,8 @@ def _read_guarded(path: Path) -> bytes:
     if b"PRIVATE KEY" in data and status.st_mode & 0o077:
         raise ExposedKey(str(path), stat.S_IMODE(status.st_mode))
     if len(data) > _MAX_BYTES:
-        raise UnusableKey(str(path), f"expected a key file, got one of more than {_MAX_BYTES} bytes")
+        what = kind_of_file(data) or f"one of more than {_MAX_BYTES} bytes"
+        raise UnusableKey(str(path), f"expected a key file, got {what}")
     if b"\r" in data:
         raise UnusableKey(str(path), "it has DOS line ends: it was altered on its way here")
     return data

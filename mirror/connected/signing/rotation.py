@@ -51,6 +51,58 @@ class NoSuchKey(MirrorError):
     known: tuple[str, ...]
 
 
+class KeyInRoot(MirrorError):
+    """A key was to be added to a root that names it already.
+
+    Attributes:
+        name: by which the root names it.
+        has, wanted: its role, and the one that it was to get.
+    """
+
+    ref = "key-in-root"
+    exit_code = FAMILIES["trust"]
+    hint = (
+        "Nothing is to be added: `mirror trust show` lists who is trusted, `mirror trust rotate` signs what is drafted."
+    )
+    message = "the root has this key already: {name}, as {has}; a key serves once, in one role"
+
+    name: str
+    has: str
+    wanted: str
+
+    def __post_init__(self) -> None:
+        if self.has != self.wanted:
+            self.hint = (
+                f"Take it out first, `mirror trust remove {self.name}`, or have another key made as {self.wanted}."
+            )
+
+
+class RoleTooSmall(MirrorError):
+    """A role would have fewer keys than must sign.
+
+    Attributes:
+        name: of the key that was to go.
+        role: its role.
+        left: how many keys would be left.
+        threshold: how many must sign.
+    """
+
+    ref = "role-too-small"
+    exit_code = FAMILIES["trust"]
+    hint = "First add another key to the role: `mirror trust add KEY.pub --role ROLE`"
+    message = "{name} cannot go: {threshold} must sign as {role}, and {left:%s|no other} would be left"
+
+    name: str
+    role: str
+    left: int
+    threshold: int
+
+    def __post_init__(self) -> None:
+        fewer = max(self.left, 0 if self.role == "approver" else 1)
+        other = f", or let fewer sign: `mirror trust rotate --threshold {self.role}={fewer}`" * (fewer < self.threshold)
+        self.hint = f"{self.hint.replace('ROLE', self.role)}{other}."
+
+
 class NotARootKey(MirrorError):
     """A key without the root role, in this root or the one before, was to sign a root.
 
@@ -104,8 +156,13 @@ def with_key(root: Root, role: str, key: Key) -> Root:
     """The root with a key more.
 
     Raises:
-        InvalidDocument: when the key, or its name, is in it already.
+        KeyInRoot: when the key is in it already.
+        InvalidDocument: when another has its name.
     """
+    for name, one in root.roles():
+        for there in one.keys:
+            if there.public == key.public:
+                raise KeyInRoot(there.name, name, role)
     old: Role = getattr(root, role)
     return _with_role(root, role, Role((*old.keys, key), old.threshold))
 
@@ -115,11 +172,13 @@ def without_key(root: Root, name: str) -> Root:
 
     Raises:
         NoSuchKey: when it names none of that name.
-        InvalidDocument: when the role would have fewer keys than its threshold asks for.
+        RoleTooSmall: when the role would have fewer keys than its threshold asks for.
     """
     for role_name, role in root.roles():
         left = tuple(key for key in role.keys if key.name != name)
         if len(left) < len(role.keys):
+            if len(left) < role.threshold:
+                raise RoleTooSmall(name, role_name, len(left), role.threshold)
             return _with_role(root, role_name, Role(left, role.threshold))
     raise NoSuchKey(name, tuple(key.name for _, role in root.roles() for key in role.keys))
 

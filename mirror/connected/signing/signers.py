@@ -84,9 +84,9 @@ def load_signer(path: Path, ask: AskPassphrase = ask_passphrase) -> Signer:
     try:
         agent = Agent.from_environment()
         agent.require(key.public)
-    except AgentRefused:
+    except AgentRefused as exc:
         if not key.is_private:
-            raise
+            raise AgentRefused(f"{exc.problem}, and {path} is a public key, which signs by an agent alone") from exc
         return Signer.from_private(key.unlock(ask(path)))
     return Signer(key.public, partial(agent.sign, key.public))
 

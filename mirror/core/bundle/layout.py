@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Optional, Tuple
 
-from mirror.core.archives.magic import binary_kind, is_tar
 from mirror.core.errors import MirrorError
+from mirror.core.system.filekinds import TAR, kind_of_file
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -163,13 +163,14 @@ _TEXTS = {
 
 def file_kind(block: bytes) -> str:
     """What a file that is no bundle is, by its first bytes, in words; empty when that is not known."""
-    expected = f"expected the header of {MANIFEST}"
-    if is_tar(block):
-        name = shown_name(block)
-        return "" if block.startswith(MANIFEST.encode()) else f"it is another tar: {expected}, found {name}"
+    if block.startswith(MANIFEST.encode()):
+        return ""
+    expected, kind = f"expected the header of {MANIFEST}", kind_of_file(block)
+    if kind == TAR:
+        return f"it is another tar: {expected}, found {shown_name(block)}"
     zeros = "a file that begins with nothing but zeros" if block and not block.strip(b"\0") else ""
     text = next((kind for start, kind in _TEXTS.items() if block.startswith(start)), "")
-    kind = zeros or binary_kind(block) or text
+    kind = zeros or text or kind
     return f"it is {kind}: {expected}" if kind else ""
 
 

@@ -9,6 +9,7 @@ Example::
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadabl
 from mirror.core.signatures.sshsig import kind_of_key
 from mirror.core.system.durable import read_file
 from mirror.core.trust.chain import Documents
-from mirror.core.trust.root import MAX_ROOT_BYTES
+from mirror.core.trust.root import MAX_ROOT_BYTES, ROLES
 
 
 class KeyNotRoot(MirrorError):
@@ -33,12 +34,21 @@ class KeyNotRoot(MirrorError):
     exit_code = FAMILIES["trust"]
     hint = (
         "Name the bundle, or the root's own file (roots/N.json of the store of whoever holds the root keys, with N.sig beside "
-        "it). A private key is never carried: where this one left its machine, make another."
+        "it)."
     )
     message = "{path} is a {kind}, and no root that says whose keys count"
 
     path: str
     kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind == "public key":
+            self.hint = (
+                f"To have the next root name it, on the connected machine: `mirror trust add {shlex.quote(self.path)} --role "
+                f"{'|'.join(reversed(ROLES))}`. To trust a root: {self.hint[0].lower()}{self.hint[1:]}"
+            )
+        else:
+            self.hint += " A private key is never carried: where this one left its machine, make another."
 
 
 def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:

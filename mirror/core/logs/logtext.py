@@ -34,8 +34,8 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from mirror.core.archives.magic import HEAD, binary_kind
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.system.filekinds import HEAD, kind_of_file
 
 BLOCK = 256 << 10
 PIECE = 64 << 10
@@ -123,7 +123,7 @@ def _decompressed(raw: BufferedReader, path: str) -> BinaryIO:
 def known_blocks(stream: BinaryIO) -> tuple[str, Iterator[Block]]:
     """What a stream is by its first bytes, in words, where it is a file of another kind than text; else "" and its blocks."""
     head = stream.read(HEAD)
-    kind = binary_kind(head) if b"\0" in head or not head.isascii() else ""
+    kind = kind_of_file(head) if b"\0" in head or not head.isascii() else ""
     return kind, iter(()) if kind else stream_blocks(_Joined(head, stream))
 
 

@@ -27,7 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, place_of
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of
+from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
 
@@ -183,6 +184,7 @@ def read_file(path: Path, most: int) -> bytes:
 
     Raises:
         Unreadable: when it cannot be read.
+        WrongKind: when it is a bundle, a wheel, a key or the like.
         InvalidDocument: when it has more than ``most`` bytes.
     """
     try:
@@ -190,6 +192,8 @@ def read_file(path: Path, most: int) -> bytes:
             data = stream.read(most + 1)
     except OSError as exc:
         raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    if kind := kind_of_file(data):
+        raise WrongKind(str(path), "", kind)
     if len(data) > most:
         raise InvalidDocument(str(path), "", f"it has more than the {most} bytes allowed")
     return data

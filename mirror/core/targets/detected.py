@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, Tuple
 
 from mirror.core.cpus import isa_name
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
+from mirror.core.system.durable import read_file
 from mirror.core.target import architecture
 from mirror.core.toml import parse_toml
 
@@ -138,12 +139,7 @@ class Detected:
         Raises:
             Unreadable: when that fails. InvalidDocument: when it is none, with the path to the fault.
         """
-        try:
-            with path.open("rb") as stream:
-                data = stream.read(_MAX_READ + 1)
-        except OSError as exc:
-            raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-        return cls.parse(data, str(path))
+        return cls.parse(read_file(path, _MAX_READ), str(path))
 
     @classmethod
     def parse(cls, data: bytes, document: str = "host") -> Detected:

@@ -235,7 +235,7 @@ def test_what_the_connected_commands_print(ask: Any, tmp_path: Path, monkeypatch
     ask("trust", "export", shape="trust-export")
     ask("trust", "add", tmp_path / "alice.pub", "--role", "approver", shape="trust-draft")
     ask("trust", "rotate", "--threshold", "approver=1", shape="trust-rotate")
-    ask("trust", "remove", "alice", code=12, shape="error")
+    ask("trust", "remove", "alice", code=4, shape="error")
     ask("init", tmp_path / "fresh", "six", "--gpu", "h100", shape="init")
     with LoopbackIndex() as server:
         server.add(make_wheel(tmp_path, "a", "1.0"))

@@ -373,5 +373,13 @@ def test_what_was_probably_meant_is_asked(words: list[str], meant: str) -> None:
     assert f"hint: Did you mean {meant}? " in mirror(*words).stderr
 
 
+def test_a_bundle_is_upgraded_by_locking() -> None:
+    said = mirror("bundle", "demo", "--upgrade").stderr
+    assert (
+        "hint: `mirror lock demo --upgrade` lets versions move; what is locked is taken then. `mirror bundle --help`"
+        in said
+    )
+
+
 def test_options_are_written_out() -> None:
     assert mirror("verify", "x", "--js").returncode == 2

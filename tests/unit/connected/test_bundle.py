@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mirror.cli.commands.connected.bundle import _print_result
 from mirror.connected.bundle import Bundled, BundleOptions, OutputTaken, bundle
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import SeveralFailures
@@ -113,7 +114,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         locks = tmp_path / "lockfiles"
         locks.mkdir()
         (locks / "small.toml").write_text(TOML.format(index=index.url))
-        (locks / "small.build.txt").write_text("# nothing is needed\n")
+        (locks / "small.build.txt").write_text("")
         carried = parse_lock((pin("uv", "1.0", tools[0]) + pin("pip", "26.0", tools[1])).encode(), "tools.txt")
         pins = {
             "alpha": pin("alpha", "1.0", alpha),
@@ -240,6 +241,15 @@ def test_another_stacks_bundle_is_not_replaced(world: World, output: Path) -> No
         == f"{output} is the bundle of other, and would be replaced by that of small"
     )
     assert output.read_bytes() == before and not world.trust.has_root()
+
+
+def test_another_stacks_bundle_is_seen_before_anything_is_asked_or_locked(world: World, output: Path) -> None:
+    BundleSimulator(name="other").write(output)
+    lock = world.options(output).wishes.lock
+    for path in lock.parent.glob("small.*txt"):
+        path.unlink()
+    refused(world, output, OutputTaken)
+    assert not lock.exists()
 
 
 class Heard(Silent):
@@ -641,3 +651,18 @@ def test_a_bundle_without_rpms_has_no_index_of_their_files(tmp_path: Path) -> No
     locks = replace(toolchain.locks, index=index, files={"demo.files.txt": index.encode()})
     sources = assemble(replace(toolchain.plan, parts=()), locks, {}, ()).assembly.sources
     assert not [path for path in sources if "files.txt" in path]
+
+
+def test_a_delta_is_applied_before_the_bundle_that_it_makes_is_named(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = world.bundle(tmp_path / "day1.tar").path
+    world.write_lock(locked="2026-11-02T00:00:00Z")
+    options = replace(world.options(tmp_path / "day2.tar"), base=first)
+    _print_result(bundle(options, world.store, world.trust))
+    steps = capsys.readouterr().out.partition("in the closed network:\n")[2].splitlines()
+    assert [step.split()[3:5] for step in steps] == [
+        ["apply", "day2.tar.from-1793491200.delta"],
+        ["trust", "add"],
+        ["install", "day2.tar"],
+    ]

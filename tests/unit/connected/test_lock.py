@@ -160,10 +160,23 @@ def test_only_the_parts_that_are_asked_for_are_written(house: House) -> None:
     assert house.files() == ["demo.build.txt", "demo.toml"]
 
 
-def test_a_lock_that_cannot_be_read_is_made_anew(house: House) -> None:
-    (house.lockfiles / "demo.txt").write_text("not==a==lock")
+def test_a_lock_of_ours_that_cannot_be_read_is_made_anew(house: House) -> None:
+    (house.lockfiles / "demo.txt").write_text("# mirror: locked=2026\nnot==a==lock")
     house.lock()
     assert read_lock(house.lockfiles / "demo.txt").locked == NOW
+
+
+@pytest.mark.parametrize("ending", ["txt", "build.txt"])
+@pytest.mark.parametrize("text", ["# what we serve\na>=1\n", f"a==1.0 --hash=sha256:{'0' * 64}\n"])
+def test_what_mirror_did_not_write_is_never_written_over(house: House, ending: str, text: str) -> None:
+    theirs = house.lockfiles / f"demo.{ending}"
+    theirs.write_text(text)
+    before = house.files()
+    with pytest.raises(Unwritable) as caught:
+        house.lock()
+    assert str(caught.value) == f"cannot write {theirs}: it is there already, and mirror did not write it"
+    assert "Nothing of it was changed. Give it another name, and `mirror lock" in caught.value.hint
+    assert theirs.read_text() == text and house.files() == before
 
 
 def test_nothing_to_build_gives_an_empty_build_lock(house: House) -> None:

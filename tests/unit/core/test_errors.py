@@ -25,6 +25,12 @@ class Unfit(MirrorError):
         return self.path.upper()
 
 
+class Stepped(MirrorError):
+    """It has a step for whoever has none of their own."""
+
+    hint: str = "Go on."
+
+
 def test_a_sentence_names_the_first_of_several_and_joins_others() -> None:
     assert str(Unfit("x", ("one", "two", "three"))) == (
         "X does not fit: one (and 2 more); of a, b; a and b; 'one' at   X"
@@ -57,6 +63,11 @@ def test_an_error_is_made_of_its_data_alone() -> None:
         Unfit("x")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="Unfit takes"):
         Unfit("x", ("one",), places=1)  # type: ignore[call-arg]
+
+
+def test_an_error_that_is_given_no_step_has_the_one_of_its_class() -> None:
+    assert Stepped("").hint == "Go on."
+    assert Stepped("Wait.").hint == pickle.loads(pickle.dumps(Stepped("Wait."))).hint == "Wait."
 
 
 def test_an_error_is_itself_again_after_a_pipe() -> None:

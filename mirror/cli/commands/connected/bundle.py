@@ -233,12 +233,10 @@ def _print_result(result: Bundled) -> None:
     beside = f", with {name}.approval*" if result.missing else ""
     again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
     whole = "carry across, where that base is not: " if result.delta else "carry across:                         "
-    install = f"  python3 -I mirror.pyz install {name}"
+    apply = ""
     if result.delta:
         out(f"\ncarry across, where {result.delta.head.base} is:  {result.delta.path}{beside}")
-        install = (
-            f"  python3 -I mirror.pyz apply {result.delta.path.name}     # where it goes from; makes {name}\n{install}"
-        )
+        apply = f"  python3 -I mirror.pyz apply {result.delta.path.name}     # where it goes from; makes {name}\n"
     out(f"""
 {whole}   {result.path}{beside}
 carry across once, apart from bundles:   mirror.pyz (mirror installer -o mirror.pyz)
@@ -246,8 +244,8 @@ and, by another way than the files, the root's fingerprint{again}:
   {grouped(fingerprint[:32])}
   {grouped(fingerprint[32:])}
 in the closed network:
-  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}
-{install}""")
+{apply}  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}
+  python3 -I mirror.pyz install {name}""")
 
 
 def _print_delta(delta: MadeDelta, whole: int) -> None:

@@ -82,6 +82,7 @@ def test_a_version_that_is_stated_stays_and_that_is_said(locked: House) -> None:
     moved = locked.lock("c", upgrade=True)
     assert moved.moved == ()
     assert moved.notes == ("c stays at 1.0, which demo.toml states",)
+    assert locked.lock(upgrade=True).notes == moved.notes
 
 
 def test_a_name_that_is_in_no_lock_is_refused_with_what_is_near(house: House) -> None:

@@ -145,6 +145,35 @@ def test_two_pins_of_one_project_are_refused_where_both_are_for_the_target(tmp_p
         borrow(tmp_path / "r.txt", Target("3.8", "x86_64", "2.31"))
 
 
+def test_two_pins_are_refused_also_where_one_is_in_the_file_and_one_on_the_command_line(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "r.txt").write_text("a==1.0\n")
+    for words in (("demo", "a==2.0", "--from", "r.txt"), ("demo", "a==1.0", "a==2.0")):
+        assert main(["init", *words]) == 12
+        said = capsys.readouterr().err
+        assert "it pins a to 1.0 and to 2.0; keep one of them" in said and "hint: Leave one of the two out" in said
+    assert not (here / "demo.toml").exists()
+
+
+def test_a_bare_name_beside_a_wish_for_the_same_project_is_not_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "r.txt").write_text("a==1.0\nb; python_version < '3.9'\nc\n")
+    made = json.loads(init(capsys, "demo", "A", "b", "c<2", "--from", "r.txt", "--json"))
+    assert made["requirements"] == ["a==1.0", 'b; python_version < "3.9"', "b", "c<2"]
+
+
+def test_wishes_are_not_taken_from_where_the_pins_are_to_be_written(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "demo.txt").write_text("a>=1\n")
+    assert main(["init", "demo", "--from", "./demo.txt"]) == 10
+    assert "`mirror lock demo` writes its pins there, and it is what you wrote yourself" in capsys.readouterr().err
+    assert not (here / "demo.toml").exists() and (here / "demo.txt").read_text() == "a>=1\n"
+    init(capsys, "other", "--from", "demo.txt")
+
+
 def test_what_only_a_further_index_can_have_comes_from_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "requirements.in").write_text("torch==2.11.0+cu130\na\n--extra-index-url https://example.org/whl/cu130\n")
     init(capsys, "demo", "--from", "requirements.in")

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.signing.rotation import (
+    KeyInRoot,
     NoSuchKey,
     NotARootKey,
+    RoleTooSmall,
     Rotation,
     changes,
     with_key,
@@ -107,12 +109,33 @@ def test_what_a_root_cannot_be_is_refused_when_it_is_drafted(tmp_path: Path) -> 
     root = make_root()
     with pytest.raises(NoSuchKey, match="names no key 'bob'; it names root, builder"):
         without_key(root, "bob")
-    with pytest.raises(InvalidDocument, match="the role has no key"):
+    with pytest.raises(
+        RoleTooSmall, match="builder cannot go: 1 must sign as builder, and no other would be left"
+    ) as caught:
         without_key(root, "builder")
-    with pytest.raises(InvalidDocument, match="a key serves once, in one role"):
+    assert caught.value.hint == "First add another key to the role: `mirror trust add KEY.pub --role builder`."
+    with pytest.raises(KeyInRoot, match="already: builder, as builder; a key serves once, in one role") as again:
         with_key(root, "approver", key("builder").__class__("other-name", key("builder").public))
+    assert again.value.hint.startswith("Take it out first, `mirror trust remove builder`, or")
     with pytest.raises(InvalidDocument, match="expected 0 to 0"):
         with_threshold(root, "approver", 1)
+
+
+def test_a_key_that_the_root_has_is_told_as_such(tmp_path: Path) -> None:
+    rotation = Rotation(trust_store(tmp_path / "mirror", make_root(approver=role("alice"))))
+    with pytest.raises(KeyInRoot) as caught:
+        rotation.add_key("approver", key("alice"))
+    assert str(caught.value) == "the root has this key already: alice, as approver; a key serves once, in one role"
+    assert caught.value.hint.startswith("Nothing is to be added")
+
+
+def test_the_only_approver_goes_after_nobody_must_approve() -> None:
+    root = with_threshold(with_key(make_root(), "approver", key("alice")), "approver", 1)
+    with pytest.raises(RoleTooSmall) as caught:
+        without_key(root, "alice")
+    assert str(caught.value) == "alice cannot go: 1 must sign as approver, and no other would be left"
+    assert "`mirror trust rotate --threshold approver=0`" in caught.value.hint
+    assert without_key(with_threshold(root, "approver", 0), "alice").approver.keys == ()
 
 
 def test_a_draft_that_was_overtaken_is_begun_anew(tmp_path: Path) -> None:

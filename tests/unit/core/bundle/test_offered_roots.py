@@ -70,8 +70,10 @@ def test_a_key_is_no_root(tmp_path: Path) -> None:
         read_offered_roots(key)
     assert "A private key is never carried" in caught.value.hint
     (tmp_path / "root.pub").write_text(signer("root").public.openssh())
-    with pytest.raises(KeyNotRoot, match="is a public key"):
+    with pytest.raises(KeyNotRoot, match="is a public key") as caught:
         read_offered_roots(tmp_path / "root.pub")
+    assert f"`mirror trust add {tmp_path}/root.pub --role approver|builder|root`" in caught.value.hint
+    assert "private" not in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["missing", "."])

@@ -93,7 +93,7 @@ def test_another_file_says_who_writes_such_a_one(tmp_path: Path) -> None:
 def test_a_long_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "target.toml"
     path.write_bytes(HOST.encode() + b"#" * (1 << 20))
-    with pytest.raises(InvalidDocument, match="more than the 16384 allowed"):
+    with pytest.raises(InvalidDocument, match="more than the 16384 bytes allowed"):
         Detected.load(path)
 
 

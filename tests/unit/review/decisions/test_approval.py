@@ -149,8 +149,9 @@ def test_without_a_signature_there_is_a_named_error(tmp_path: Path) -> None:
 
 
 def test_what_is_no_key_is_refused_before_a_bundle_is_read(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(CannotSign, match="it is no key's file"):
+    with pytest.raises(CannotSign, match="it is a bundle, and no key's file") as caught:
         SshKeygen(bundle)
+    assert caught.value.hint.startswith("Name your key's own file")
     with pytest.raises(Unreadable):
         SshKeygen(tmp_path / "no-such-key")
     (tmp_path / "k.pub").write_text(f"{signer('alice').public.openssh()} alice\n")
