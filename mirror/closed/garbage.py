@@ -34,7 +34,7 @@ from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.closed.remedy import whole_beside
-from mirror.closed.soundness import seems_whole
+from mirror.closed.soundness import is_whole
 from mirror.core.errors import Unwritable, place_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
@@ -168,9 +168,9 @@ def _ways_back(stack: Stack, anchor: Generation, keep: int, left: Generation | N
     others = [g for g in stack.generations if g not in (anchor, left, *found)]
     if not others:
         return tuple(found)
-    wanted = keep if keep or seems_whole(anchor) else 1
-    lacking = wanted - sum(map(seems_whole, {*found, *([left] if left else [])})) if wanted else 0
-    more = (one for one in whole_beside(stack, anchor) if one in others)
+    wanted = keep if keep or is_whole(anchor) else 1
+    lacking = wanted - sum(map(is_whole, {*found, *([left] if left else [])})) if wanted else 0
+    more = (one for one in whole_beside(stack, anchor, is_whole) if one in others)
     return (*found, *islice(more, max(0, lacking)))
 
 

@@ -13,7 +13,7 @@ Example::
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.numbered import Stack, read_stack
@@ -46,12 +46,18 @@ def remedies(generation: Generation, store: TrustStore) -> Iterator[str]:
         )
 
 
-def whole_beside(stack: Stack, generation: Generation) -> Iterator[Generation]:
-    """Those of which nothing is missing, in the order in which somebody would go to them: the ways back, then later ones."""
+def whole_beside(
+    stack: Stack, generation: Generation, whole: Callable[[Generation], bool] = seems_whole
+) -> Iterator[Generation]:
+    """Those of which nothing is missing, in the order in which somebody would go to them: the ways back, then later ones.
+
+    Args:
+        whole: tells it of one; before something is removed, ``is_whole``, which takes no failed look for an answer.
+    """
     before = stack.before(generation)
     later = [
         other
         for other in reversed(stack.generations)
         if other not in (generation, *before) and other.name not in stack.prepared and not stack.replaced_by(other)
     ]
-    return (other for other in (*before, *later) if seems_whole(other))
+    return (other for other in (*before, *later) if whole(other))

@@ -34,6 +34,7 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
+from mirror.core.system.durable import facts_of
 
 MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
 
@@ -136,11 +137,32 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
     return Soundness(generation.path, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
 
 
-def seems_whole(generation: Generation) -> bool:
-    """Whether nothing of it is missing; what was changed is not looked for, and what cannot be looked at is not whole."""
+def is_whole(generation: Generation) -> bool:
+    """Whether nothing of it is missing; what was changed is not looked for. What seems to be missing is looked for twice.
+
+    Raises:
+        Unreadable: when it cannot be told.
+    """
     try:
-        return not check_generation(generation, at_a_glance=True).damages
-    except (OSError, MirrorError):
+        for _ in range(2):
+            damages = check_generation(generation, at_a_glance=True).damages
+            if not damages:
+                return True
+        for damage in damages:
+            facts = facts_of(generation.path / damage.path)
+            if facts and stat.S_ISREG(facts.st_mode):
+                with open(generation.path / damage.path, "rb") as stream:
+                    stream.read(1)
+    except OSError as exc:
+        raise Unreadable(str(generation.path), exc.strerror or str(exc)) from exc
+    return False
+
+
+def seems_whole(generation: Generation) -> bool:
+    """The same for messages: what cannot be looked at is not whole."""
+    try:
+        return is_whole(generation)
+    except MirrorError:
         return False
 
 

@@ -74,6 +74,16 @@ def test_an_fsync_that_fails_is_told_and_never_tried_again(tmp_path: Path, scene
             assert before.splitlines()[-1].partition(" = ")[0] not in after
 
 
+@needs_strace
+@pytest.mark.group(51)
+def test_a_way_back_that_cannot_be_looked_at_for_a_moment_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    with Theatre(scenes()["gc"], tmp_path) as theatre:
+        looks = [one for one in distinct(theatre.calls) if "/gens/4" in one.text and "manifest.json" in one.text]
+        faults = [(call, fault) for call in looks for fault in faults_of(call) if fault in ("EIO", "ENOMEM")]
+        assert len(faults) > 4
+        assert [wrong for call, fault in faults for wrong in theatre.trial(call, fault)] == []
+
+
 FOUND_BY = {
     "current_replaced_in_two_steps": ("rollback", "symlink", "", "KILL", "without the right generation"),
     "error_swallowed": ("rollback", "rename", "", "EACCES", "it said that it had worked, and the state is old"),
