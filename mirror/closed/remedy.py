@@ -30,7 +30,7 @@ def remedies(generation: Generation, store: TrustStore) -> Iterator[str]:
     """
     root = generation.path.parents[1]
     stack, prefix = read_stack(Prefix(root)), shlex.quote(str(root))
-    unmet = unmet_today(root, generation.name, store)
+    unmet = unmet_today(generation, store)
     if unmet:
         yield f"Today's root would refuse the bundle of {generation.name}, so it cannot be repaired: it {'; it '.join(unmet)}."
     other = next(whole_beside(stack, generation), None)

@@ -124,8 +124,8 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
         _expect_unsealed(generation, receipt, expected)
     found = dict(walk(generation.path))
     if at_a_glance:
-        expected.digests, present = {}, {*expected.digests, *expected.present}
-        expected.present = present
+        expected.present |= expected.digests.keys()
+        expected.digests = {}
     damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
     paths = expected.paths()
     if expected.knows_all:

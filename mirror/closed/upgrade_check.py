@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation, Identity, Prefix
 from mirror.closed.prefix.history import History
-from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.signaturearea import SUMS
@@ -130,14 +128,14 @@ def check_upgrade(
     return None
 
 
-def unmet_today(prefix: Path, generation: str, store: TrustStore) -> tuple[str, ...]:
+def unmet_today(generation: Generation, store: TrustStore) -> tuple[str, ...]:
     """What today's root asks for and the bundle of an installed generation has not got, by the names in its receipt, or where
     that is damaged in the history.
 
     Empty, too, where nobody can tell: going back must work when all else is broken.
     """
     try:
-        root, signed = store.load_root(), _signed(read_stack(Prefix(prefix)).named(generation), History(prefix))
+        root, signed = store.load_root(), _signed(generation)
     except MirrorError:
         return ()
     tallies = (
@@ -148,12 +146,13 @@ def unmet_today(prefix: Path, generation: str, store: TrustStore) -> tuple[str, 
     return tuple(map(str, unmet(tallies)))
 
 
-def _signed(generation: Generation, history: History) -> dict[str, tuple[str, ...]]:
+def _signed(generation: Generation) -> dict[str, tuple[str, ...]]:
     """Names of those who signed a generation's bundle, by what they may have signed as; nothing where nobody can tell."""
     try:
         receipt = read_receipt(generation)
     except MirrorError:
-        told = (event.signers for event in history.events() if event.generation == generation.name)
+        events = History(generation.path.parents[1]).events()
+        told = (event.signers for event in events if event.generation == generation.name)
         names = next((signers for signers in told if signers), ())
         return {"builder": names, "approver": names} if names else {}
     return {"builder": receipt.signers, "approver": receipt.approvers}

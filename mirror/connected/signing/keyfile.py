@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
-from mirror.core.signatures.sshsig import PublicKey, kind_of_key, take_string
+from mirror.core.signatures.sshsig import PublicKey, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
-from mirror.core.system.filekinds import kind_of_file
+from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
 _END = b"-----END OPENSSH PRIVATE KEY-----\n"
@@ -230,8 +230,8 @@ def read_key(path: Path) -> KeyFile:
             return KeyFile(path, PublicKey.from_blob(blob), True, cipher != b"none", data)
         if b"PRIVATE KEY" in data:
             raise ValueError("expected a private key in OpenSSH's format, got another format")
-        if not kind_of_key(data):
-            raise ValueError(f"expected a key, got {kind_of_file(data) or 'something else'}")
+        if (kind := kind_of_file(data)) not in KEYS:
+            raise ValueError(f"expected a key, got {kind or 'something else'}")
         line, _, rest = data.decode("ascii").partition("\n")
         if rest:
             raise ValueError("expected one public key on one line, got more lines")

@@ -16,8 +16,8 @@ from pathlib import Path
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.opened import open_file
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
-from mirror.core.signatures.sshsig import kind_of_key
 from mirror.core.system.durable import read_file
+from mirror.core.system.filekinds import KEYS, PUBLIC_KEY, kind_of_file
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.root import MAX_ROOT_BYTES, ROLES
 
@@ -27,7 +27,7 @@ class KeyNotRoot(MirrorError):
 
     Attributes:
         path: the key's file.
-        kind: ``"private key"`` or ``"public key"``.
+        kind: one of ``KEYS``, in words.
     """
 
     ref = "key-not-root"
@@ -36,13 +36,13 @@ class KeyNotRoot(MirrorError):
         "Name the bundle, or the root's own file (roots/N.json of the store of whoever holds the root keys, with N.sig beside "
         "it)."
     )
-    message = "{path} is a {kind}, and no root that says whose keys count"
+    message = "{path} is {kind}, and no root that says whose keys count"
 
     path: str
     kind: str
 
     def __post_init__(self) -> None:
-        if self.kind == "public key":
+        if self.kind == PUBLIC_KEY:
             self.hint = (
                 f"To have the next root name it, on the connected machine: `mirror trust add {shlex.quote(self.path)} --role "
                 f"{'|'.join(reversed(ROLES))}`. To trust a root: {self.hint[0].lower()}{self.hint[1:]}"
@@ -70,7 +70,7 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
     first = _beginning(path, volumes)
     if first.startswith(b"{"):
         return ((read_file(path, MAX_ROOT_BYTES), read_file(path.with_suffix(".sig"), MAX_ROOT_BYTES)),)
-    if kind := kind_of_key(first):
+    if (kind := kind_of_file(first)) in KEYS:
         raise KeyNotRoot(str(path), kind)
     with open_bundle(path, volumes) as bundle:
         if not bundle.root_documents:

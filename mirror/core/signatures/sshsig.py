@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 import struct
 from dataclasses import dataclass
 
@@ -128,13 +127,6 @@ class PublicKey:
     def openssh(self) -> str:
         """``ssh-ed25519 AAAA...``, without a comment."""
         return f"{_TYPE.decode()} {base64.b64encode(self.blob).decode()}"
-
-
-def kind_of_key(data: bytes) -> str:
-    """``"private key"`` or ``"public key"`` by a file's first bytes, of whatever format; empty for something else."""
-    if data.startswith(b"-----BEGIN ") and b"PRIVATE KEY-----" in data.partition(b"\n")[0]:
-        return "private key"
-    return "public key" if re.match(rb"(?:sk-)?(?:ssh|ecdsa)-[\w@.-]+ AAAA", data) else ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ HEAD = 512
 """Bytes that are looked at: a tar's first header."""
 
 TAR = "a tar"
+PRIVATE_KEY, PUBLIC_KEY = KEYS = ("a private key", "a public key")
+"""Of whatever format."""
+
 _KINDS = (
     (re.compile(rb"MANIFEST\.json\0"), "a bundle"),
     (re.compile(rb"mirror-delta/"), "a delta"),
@@ -27,8 +30,8 @@ _KINDS = (
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z file"),
     (re.compile(rb"\xed\xab\xee\xdb"), "an RPM"),
     (re.compile(rb"\x7fELF"), "a program or library (ELF)"),
-    (re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"), "a private key"),
-    (re.compile(rb"(?:sk-)?(?:ssh|ecdsa)-[\w@.-]+ AAAA"), "a public key"),
+    (re.compile(rb"-----BEGIN [^\n]*PRIVATE KEY-----"), PRIVATE_KEY),
+    (re.compile(rb"(?:sk-)?(?:ssh|ecdsa)-[\w@.-]+ AAAA"), PUBLIC_KEY),
 )
 
 

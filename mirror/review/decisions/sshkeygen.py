@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.signatures.sshsig import kind_of_key
-from mirror.core.system.filekinds import kind_of_file
+from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
 """What ssh-keygen says of a private key that others may read, some lines before its last."""
@@ -79,8 +78,8 @@ class SshKeygen:
                 beginning = stream.read(512)
         except OSError as exc:
             raise Unreadable(str(self.key), exc.strerror or str(exc)) from exc
-        if not kind_of_key(beginning):
-            it_is = f"it is {kind}, and " if (kind := kind_of_file(beginning)) else "it is "
+        if (kind := kind_of_file(beginning)) not in KEYS:
+            it_is = f"it is {kind}, and " if kind else "it is "
             error = CannotSign(str(self.key), f"{it_is}no key's file")
             error.hint = (
                 "Name your key's own file with --key: the private key, or its NAME.pub where an agent holds it."

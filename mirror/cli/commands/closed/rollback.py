@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
 def tell(result: Switched, args: argparse.Namespace) -> None:
     """Say which generation is current now, and how to go back to the one that was."""
-    unmet = unmet_today(result.prefix, result.current, TrustStore.default())
-    is_damaged = not seems_whole(read_stack(Prefix(result.prefix)).named(result.current))
+    generation = read_stack(Prefix(result.prefix)).named(result.current)
+    unmet, is_damaged = unmet_today(generation, TrustStore.default()), not seems_whole(generation)
     if args.json:
         print_json({**vars(result), "prefix": str(result.prefix), "unmet": list(unmet), "is_damaged": is_damaged})
         return

@@ -197,7 +197,7 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
 
 
 def _unmet(one: Listed) -> tuple[str, ...]:
-    return unmet_today(one.generation.path.parents[1], one.generation.name, TrustStore.default())
+    return unmet_today(one.generation, TrustStore.default())
 
 
 def _refused(one: Listed) -> Iterator[str]:
