@@ -262,15 +262,18 @@ def _judge(path: Path, digests: set[tuple[str, bytes]], facts: os.stat_result, a
     algorithms = sorted({algorithm for algorithm, _ in digests})
     try:
         good = any((algorithm, digest_of(path, algorithm, advance)) in digests for algorithm in algorithms)
-    except PermissionError:
+    except FileNotFoundError:  # somebody writes there now
+        return MISSING
+    except OSError:
         return UNREADABLE
-    except OSError:  # the disk itself, or somebody who writes there now
-        return UNREADABLE if os.path.lexists(path) else MISSING
     return "" if good else CHANGED
 
 
 def _state(path: Path) -> str:
-    return CHANGED if os.path.lexists(path) else MISSING
+    try:
+        return CHANGED if facts_of(path) else MISSING
+    except OSError:
+        return UNREADABLE
 
 
 def _wheel_of(record: str) -> str:

@@ -84,6 +84,15 @@ def test_a_way_back_that_cannot_be_looked_at_for_a_moment_is_not_taken_for_damag
         assert [wrong for call, fault in faults for wrong in theatre.trial(call, fault)] == []
 
 
+@needs_strace
+@pytest.mark.group(51)
+def test_a_link_that_cannot_be_looked_at_is_not_left_out_of_the_seal(tmp_path: Path) -> None:
+    with Theatre(scenes()["install-first"], tmp_path) as theatre:
+        looks = [one for one in distinct(theatre.calls) if one.name == "newfstatat" and "venv/lib64" in one.text]
+        assert looks
+        assert [wrong for call in looks for fault in ("EIO", "EACCES") for wrong in theatre.trial(call, fault)] == []
+
+
 FOUND_BY = {
     "current_replaced_in_two_steps": ("rollback", "symlink", "", "KILL", "without the right generation"),
     "error_swallowed": ("rollback", "rename", "", "EACCES", "it said that it had worked, and the state is old"),

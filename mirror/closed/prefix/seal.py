@@ -109,7 +109,7 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Every file and link of a generation that a seal speaks of, with what lstat(2) says.
 
     Raises:
-        OSError: when a directory cannot be read.
+        OSError: when a directory cannot be read, or what a name in it is cannot be told: what is left out here, no seal holds.
     """
 
     def refuse(error: OSError) -> None:
@@ -120,7 +120,7 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         if not below:
             directories[:] = [name for name in directories if _is_sealed(name)]
             names = [name for name in names if _is_sealed(name)]
-        links = [name for name in directories if os.path.islink(os.path.join(directory, name))]  # noqa: PTH114, PTH118
+        links = [name for name in directories if stat.S_ISLNK(os.lstat(os.path.join(directory, name)).st_mode)]  # noqa: PTH118
         directories[:] = [name for name in directories if name != "__pycache__" and name not in links]
         for name in (*names, *links):
             if not name.endswith(".pyc") and _is_text(name):

@@ -17,6 +17,7 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.warm.layer import FILES, LINK
 from mirror.closed.warm.programs import AOT
+from mirror.core.system.durable import facts_of
 
 
 def link_modules(generation: Generation) -> tuple[Path, ...]:
@@ -28,7 +29,7 @@ def link_modules(generation: Generation) -> tuple[Path, ...]:
     made = []
     for data in sorted(generation.venv.glob("lib/python3*/site-packages/flashinfer/data")):
         link = data / "aot"
-        if data.is_symlink() or not data.is_dir() or os.path.lexists(link):
+        if data.is_symlink() or not data.is_dir() or facts_of(link):
             continue
         up = os.path.relpath(generation.path / LINK / FILES / AOT, data)
         link.symlink_to(up)

@@ -146,11 +146,13 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
     layer = read_layer(directory)
     expected = {member.path: member for member in layer.files}
     top = directory / FILES
+    unread: list[OSError] = []
     found = {
         (Path(place) / name).relative_to(top).as_posix()
-        for place, directories, names in os.walk(top)
+        for place, directories, names in os.walk(top, onerror=unread.append)
         for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
     }
+    yield from (f"{place_of(exc, top)} cannot be read: {exc.strerror or exc}" for exc in unread)
     yield from (f"{path} is missing" for path in sorted(expected.keys() - found))
     yield from (f"{path} was not added with it" for path in sorted(found - expected.keys()))
     with progress.task("layer", layer.size) as advance:
@@ -215,7 +217,9 @@ def add_layer(
         directory = generation.path / _directory_name(data)
         with prefix.lock():
             is_whole = layer_of(generation) == directory and not check_layer(generation)
-            if not is_whole:
+            if is_whole:
+                _forget(generation)  # what a run has left that was killed after the link had moved
+            else:
                 _put(generation, directory, data, carried.files(), layer, progress)
         signers = tuple(sorted({name for names in carried.signers.by_role.values() for name in names}))
     return Added(directory, layer, signers, notes(layer.key, here), is_whole)

@@ -15,12 +15,10 @@ Example::
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import re
-import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -46,14 +44,14 @@ from mirror.closed.warm.document import (
 )
 from mirror.closed.warm.key import key_here
 from mirror.closed.warm.layer import layer_directory
-from mirror.closed.warm.private import refuse_shared
+from mirror.closed.warm.private import refuse_shared, regular_files
 from mirror.closed.warm.programs import AOT, carried_as, counted_by_program
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import NativeTally
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, root_sums
 from mirror.core.bundle.writer import Source, pack
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.chain import fingerprint
@@ -292,21 +290,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]]:
-    """The regular files below a directory, by path; links are not followed."""
-
-    def refuse(error: OSError) -> None:
-        if error.errno != errno.ENOENT:
-            raise Unreadable(place_of(error, top), error.strerror or str(error)) from error
-
-    for directory, _, names in os.walk(top, onerror=refuse):
-        for name in names:
-            path = Path(directory) / name
-            try:
-                facts = path.lstat()
-            except FileNotFoundError:
-                continue  # a program's own temporary file
-            if stat.S_ISREG(facts.st_mode):
-                yield f"{prefix}{path.relative_to(top).as_posix()}", (path, facts.st_size)
+    return ((f"{prefix}{path}", (top / path, facts.st_size)) for path, facts in regular_files(top))
 
 
 def _contents(path: Path) -> bytes:

@@ -216,17 +216,34 @@ def _whole(member: Member, directory: Path) -> bytes:
     return data
 
 
-def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """What of a cache directory would be carried, with what lstat(2) says."""
-    for top, _, names in os.walk(place):
+def regular_files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """The regular files below a directory, with what lstat(2) says; links are not followed, and what goes meanwhile is none.
+
+    Raises:
+        Unreadable: when it cannot be told.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a program's own temporary directory
+            raise Unreadable(place_of(error, place), error.strerror or str(error)) from error
+
+    for top, _, names in os.walk(place, onerror=refuse):
         for name in names:
             path = Path(top) / name
-            relative = path.relative_to(place).as_posix()
-            if carried_as(relative) or relative.startswith(".cache/flashinfer/"):
-                with suppress(FileNotFoundError):
-                    facts = path.lstat()
-                    if stat.S_ISREG(facts.st_mode):
-                        yield relative, facts
+            try:
+                facts = path.lstat()
+            except OSError as exc:
+                refuse(exc)
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                yield path.relative_to(place).as_posix(), facts
+
+
+def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """What of a cache directory would be carried."""
+    for path, facts in regular_files(place):
+        if carried_as(path) or path.startswith(".cache/flashinfer/"):
+            yield path, facts
 
 
 def _encode(layer: str, account: Mapping[str, list[int]]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_it_is_read_only_and_the_same_again_changes_nothing(
     before = {path: path.lstat().st_ctime_ns for path in generation.path.rglob("*")}
     assert add(layer, prefix, generation, host, store) == replace(made, was_there=True)
     assert {path: path.lstat().st_ctime_ns for path in generation.path.rglob("*")} == before
+
+
+def test_the_same_again_removes_what_a_killed_run_left_of_the_one_before(
+    layer: Path, prefix: Prefix, generation: Generation, host: Host, store: TrustStore
+) -> None:
+    made = add(layer, prefix, generation, host, store).directory
+    shutil.copytree(made, generation.path / f"warm.{'0' * 16}")
+    (generation.path / ".warm.new").mkdir()
+    assert add(layer, prefix, generation, host, store).was_there
+    assert [path.name for path in sorted(generation.path.glob("*warm*"))] == ["warm", made.name]
 
 
 def test_another_takes_its_place_and_leaves_nothing_of_it(
