@@ -1,7 +1,7 @@
 """Every call into the file system fails in turn, command by command; ``tests/support/faults.py`` plays it.
 
 What was done is written line by line into a log, and is not done again: the job can be stopped at any time and goes on when it
-is started with the same log.
+is started with the same log, on another machine as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.faults import Call, Theatre, distinct, faults_of
 from tests.support.scenes import scenes
 
 Trial = tuple[str, str, int, str]
-"""Scene, call, how manieth of its name, fault."""
+"""Scene, call without its numbers, how manieth of those alike, fault: the same in each process and on each machine."""
 
 
 def trials(scene: str, calls: Sequence[Call], of: str) -> list[tuple[Trial, Call]]:
@@ -28,7 +28,12 @@ def trials(scene: str, calls: Sequence[Call], of: str) -> list[tuple[Trial, Call
         of: ``"changes"``, ``"reads"`` or ``"all"``.
     """
     wanted = [call for call in calls if of == "all" or call.is_change == (of == "changes")]
-    return [((scene, call.name, call.number, fault), call) for call in wanted for fault in faults_of(call)]
+    alike: Counter[tuple[str, str]] = Counter()
+    found = []
+    for call in wanted:
+        found += [((scene, " ".join(call.alike), alike[call.alike], fault), call) for fault in faults_of(call)]
+        alike[call.alike] += 1
+    return found
 
 
 def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -> tuple[str, int, list[str]]:

@@ -55,6 +55,8 @@ READS = ("openat", "open", "read", "pread64", "newfstatat", "stat", "lstat", "fs
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (.*)$")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{12,}|\d+|\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, #?\d)|\{.*\}")
 """What differs between calls that are alike: numbers, digests, contents, what stat tells."""
+_OF_DESCRIPTOR = ', "", #, AT_EMPTY_PATH'
+"""How some C libraries spell fstat(2)."""
 _TRACED = tuple(dict.fromkeys(CHANGES + READS))
 
 
@@ -83,6 +85,14 @@ class Call:
     text: str
 
     @property
+    def alike(self) -> tuple[str, str]:
+        """Name and text without what differs between runs and machines: of calls that are alike they are the same."""
+        text = _NUMBERS.sub("#", self.text)
+        if self.name == "newfstatat" and text.endswith(_OF_DESCRIPTOR):
+            return "fstat", text[: -len(_OF_DESCRIPTOR)] + ", #"
+        return self.name, text
+
+    @property
     def is_change(self) -> bool:
         return self.name in CHANGES or "O_CREAT" in self.text
 
@@ -99,7 +109,7 @@ def faults_of(call: Call) -> tuple[str, ...]:
         return ("EIO", "EACCES", "EMFILE", "EINTR", "ESTALE", "ENOMEM")
     if call.name in ("read", "pread64"):
         return ("EIO", "EINTR", "ESTALE")
-    return ("EIO", "EACCES") if call.name not in ("fstat", "getdents64", "flock") else ("EIO",)
+    return ("EIO", "EACCES") if call.alike[0] not in ("fstat", "getdents64", "flock") else ("EIO",)
 
 
 @dataclass(frozen=True)
@@ -287,7 +297,7 @@ def distinct(calls: Sequence[Call], most: int = 2) -> tuple[Call, ...]:
     """Of calls that differ in numbers, digests and addresses alone, the first and the last."""
     alike: dict[tuple[str, str], list[Call]] = {}
     for call in calls:
-        alike.setdefault((call.name, _NUMBERS.sub("#", call.text)), []).append(call)
+        alike.setdefault(call.alike, []).append(call)
     chosen = {call for several in alike.values() for call in (*several[: most - 1], *several[-1:])}
     return tuple(call for call in calls if call in chosen)
 
