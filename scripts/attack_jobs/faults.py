@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from tests.support.faults import Call, Theatre, distinct, faults_of
@@ -41,7 +42,7 @@ def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -
 
     Which share a trial belongs to hangs on the trial alone, for each process makes the scene anew.
     """
-    done = {tuple(one["trial"]) for one in _read(log)}
+    done: set[tuple[object, ...]] = {tuple(one["trial"]) for one in _read(log)}
     made, found = 0, []
     with (
         tempfile.TemporaryDirectory(prefix="attack-") as directory,
@@ -59,14 +60,15 @@ def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -
     return scene, made, found
 
 
-def _read(log: Path) -> Iterable[dict[str, list[str]]]:
+def _read(log: Path) -> Iterable[dict[str, Any]]:
     lines = log.read_text().splitlines() if log.is_file() else []
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def summary(log: Path) -> tuple[str, int]:
     """What the log holds, as text, and how many faults were found."""
-    made, found = Counter(), []
+    made: Counter[str] = Counter()
+    found = []
     for one in _read(log):
         made[one["trial"][0]] += 1
         found += one["wrong"]
