@@ -141,16 +141,8 @@ class Symptom:
 
 def consequence(subject: str, what: str, *fragments: str) -> Symptom:
     """Words that only say that something failed before them."""
-    return Symptom(
-        "",
-        subject,
-        what,
-        "it is a consequence, never the cause",
-        "",
-        "look further up in the log",
-        fragments,
-        level=NOTE,
-    )
+    cause, fix = "it is a consequence, never the cause", "look further up in the log"
+    return Symptom("", subject, what, cause, "", fix, fragments, level=NOTE)
 
 
 def package_of(file: str, context: Context) -> str:

@@ -80,11 +80,7 @@ RULES = (
     Rule(
         "chat-template",
         MODEL,
-        (
-            r"chat[_ ]template",
-            r"jinja2\.exceptions",
-            r"TemplateError",
-        ),
+        (r"chat[_ ]template", r"jinja2\.exceptions", r"TemplateError"),
         "the model's chat template is missing, or does not take these messages",
         "the tokenizer brings none, or the roles of the messages are none that it knows",
         "grep -l chat_template the model's tokenizer_config.json; ls chat_template.jinja",

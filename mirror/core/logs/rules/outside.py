@@ -49,10 +49,7 @@ RULES = (
     Rule(
         "name-not-resolved",
         NETWORK,
-        (
-            r"cannot be retrieved \(gai error",
-            r"host not found",
-        ),
+        (r"cannot be retrieved \(gai error", r"host not found"),
         "a host's name is not known here",
         "a peer, a store or this host itself is named by a name that neither /etc/hosts nor DNS knows",
         "getent hosts the name; hostname; hostname -i; cat /etc/hosts",
