@@ -36,8 +36,7 @@ from mirror.core.progress import SILENT, Progress
 from mirror.core.system.crew import Crew
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
-from mirror.core.toolkit.package import PackageSource
-from mirror.core.toolkit.rpmsource import RpmPackage
+from mirror.core.toolkit.package import Package, PackageSource
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
@@ -177,7 +176,7 @@ def _package_jobs(
                 return [Finding("package", artifact.path, artifact.name, str(exc))]
             finally:
                 advance(artifact.size)
-            signer = found.rpm.fingerprint if isinstance(found, RpmPackage) else ""
+            signer = found.signer if isinstance(found, Package) else ""
             words = _said_otherwise(dossier, artifact, signer)
             told = [*found] if isinstance(found, tuple) else []
             return [*told, Finding("dossier", artifact.path, artifact.name, words)] if words else told
