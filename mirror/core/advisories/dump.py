@@ -24,7 +24,7 @@ from mirror.core.advisories.record import MAX_BYTES, OsvRecord
 from mirror.core.advisories.search import Search
 from mirror.core.archives.zipmembers import NoZip, ZipMember, zip_members
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import MirrorError, Unreadable, place_of
+from mirror.core.errors import MirrorError, reading
 from mirror.core.progress import SILENT, Advance, Progress
 
 MAX_TOTAL_BYTES = 4 << 30
@@ -34,12 +34,7 @@ _CHUNK = 1 << 20
 
 
 class BadDump(MirrorError):
-    """What was given as a dump of an OSV database is not one, or cannot be read as a whole.
-
-    Attributes:
-        path: as given.
-        problem: what is wrong with it.
-    """
+    """What was given as a dump of an OSV database is not one, or cannot be read as a whole."""
 
     ref = "bad-osv-dump"
     exit_code = 125
@@ -58,13 +53,11 @@ def search_dump(path: Path, artifacts: Iterable[Artifact], progress: Progress = 
         BadDump: when it is none.
     """
     search = Search(artifacts)
-    try:
+    with reading(path):
         path.stat()  # named before anything is said to have begun
         with progress.task("advisories", unit="records") as advance:
             reader = _Reader(search, path, advance)
             digest = reader.directory() if path.is_dir() else reader.zip_file(path)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
     found = search.finish(Source("dump", "a directory" if path.is_dir() else path.name, digest))
     if not found.source.records:
         raise BadDump(str(path), f"it holds no record ({found.source.unreadable} files are none)")

@@ -64,12 +64,7 @@ _PIECE = 1 << 20
 
 
 class BadArchive(MirrorError):
-    """An archive holds something that must not be unpacked, or cannot be read.
-
-    Attributes:
-        archive: its name.
-        problem: which member, and what is wrong with it.
-    """
+    """An archive holds something that must not be unpacked, or cannot be read."""
 
     ref = "bad-archive"
     exit_code = 95

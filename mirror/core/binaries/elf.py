@@ -77,12 +77,7 @@ _MAX_NAMES = 16 << 20
 
 
 class MalformedElf(MirrorError):
-    """A file that begins as ELF breaks its format.
-
-    Attributes:
-        name: the file's.
-        problem: what does not add up.
-    """
+    """A file that begins as ELF breaks its format."""
 
     ref = "malformed-elf"
     exit_code = 113

@@ -36,12 +36,7 @@ MTIME = 315_532_800
 
 
 class BadLayout(MirrorError):
-    """The file is not the one tar that its manifest describes: truncated, altered, or not a bundle at all.
-
-    Attributes:
-        problem: what was expected and found.
-        offset: where in the file, in bytes.
-    """
+    """The file is not the one tar that its manifest describes: truncated, altered, or not a bundle at all."""
 
     ref = "bad-layout"
     exit_code = 13

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.opened import open_file
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading
 from mirror.core.system.durable import read_file
 from mirror.core.system.filekinds import KEYS, PUBLIC_KEY, kind_of_file
 from mirror.core.trust.chain import Documents
@@ -79,8 +79,5 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
 
 
 def _beginning(path: Path, volumes: Iterable[Path]) -> bytes:
-    try:
-        with open_file(path, volumes) as file:
-            return file.read_at(min(file.size, 64), 0)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+    with reading(path), open_file(path, volumes) as file:
+        return file.read_at(min(file.size, 64), 0)

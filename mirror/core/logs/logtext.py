@@ -51,12 +51,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class CompressedLog(MirrorError):
-    """The log is compressed in a way that the standard library does not read.
-
-    Attributes:
-        path: the file.
-        kind: of compression.
-    """
+    """The log is compressed in a way that the standard library does not read."""
 
     ref = "compressed-log"
     exit_code = 111
@@ -68,12 +63,7 @@ class CompressedLog(MirrorError):
 
 
 class DamagedLog(MirrorError):
-    """A compressed log cannot be read to its end.
-
-    Attributes:
-        path: the file.
-        reason: the decompressor's words.
-    """
+    """A compressed log cannot be read to its end."""
 
     ref = "damaged-log"
     exit_code = 112

@@ -34,11 +34,7 @@ _HASH = b"sha512"
 
 
 class UnacceptableSignature(MirrorError):
-    """Bytes that are no sshsig signature of the one kind that mirror accepts.
-
-    Attributes:
-        problem: what was expected and found.
-    """
+    """Bytes that are no sshsig signature of the one kind that mirror accepts."""
 
     ref = "unacceptable-signature"
     exit_code = 31

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of
+from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -132,13 +132,8 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         Unwritable: when its directory cannot be looked into.
     """
-    try:
-        with _opened(path, None) as place:
-            _sweep(place, path.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
+        _sweep(place, path.name)
 
 
 def _sweep(place: int, name: str) -> None:
@@ -187,16 +182,18 @@ def read_file(path: Path, most: int) -> bytes:
         WrongKind: when it is a bundle, a wheel, a key or the like.
         InvalidDocument: when it has more than ``most`` bytes.
     """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(most + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    with reading(path), open(path, "rb") as stream:
+        data = stream.read(most + 1)
     if kind := kind_of_file(data):
         raise WrongKind(str(path), "", kind)
     if len(data) > most:
         raise InvalidDocument(str(path), "", f"it has more than the {most} bytes allowed")
     return data
+
+
+def open_unblocked(path: Path) -> BinaryIO:
+    """A file for reading, without waiting: whoever puts a FIFO in its place would make everybody wait."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
@@ -267,13 +264,11 @@ def make_private_directory(path: Path) -> None:
     Raises:
         Unwritable: when the system refuses.
     """
-    try:
+    with writing(path):
         for directory in (*reversed(path.parents), path):
             # mkdir(parents=True) would make those above with the umask's mode, which may let a group write.
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def sync_directory(path: Path) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Callable, Protocol
 
-from mirror.core.errors import Unreadable
+from mirror.core.errors import reading
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 
@@ -117,10 +117,8 @@ class PackageSource(Protocol):
 
 def opened(path: Path) -> BinaryIO:
     """A package's file, at its first byte. Raises Unreadable."""
-    try:
+    with reading(path):
         return open(path, "rb")
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
 
 
 class Hashing(io.RawIOBase):

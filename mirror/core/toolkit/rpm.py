@@ -62,12 +62,7 @@ _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]*", re.ASCII)
 
 
 class RpmNotTrusted(MirrorError):
-    """A package carries no good header signature by a pinned key.
-
-    Attributes:
-        name: of the file.
-        problem: why not.
-    """
+    """A package carries no good header signature by a pinned key."""
 
     ref = "rpm-not-trusted"
     exit_code = 45

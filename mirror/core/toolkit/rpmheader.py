@@ -27,12 +27,7 @@ _TEXTS = (_STRING, _STRING_ARRAY, _I18N_STRING)
 
 
 class MalformedRpm(MirrorError):
-    """A file is not an RPM package, or breaks the format.
-
-    Attributes:
-        name: of the file.
-        problem: what is wrong with it.
-    """
+    """A file is not an RPM package, or breaks the format."""
 
     ref = "rpm-malformed"
     exit_code = 44

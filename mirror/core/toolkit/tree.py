@@ -30,11 +30,7 @@ _MAX_HOPS = 40
 
 
 class BadToolchain(MirrorError):
-    """Packages, each good in itself, do not make one tree.
-
-    Attributes:
-        problem: what does not fit.
-    """
+    """Packages, each good in itself, do not make one tree."""
 
     ref = "toolchain-refused"
     exit_code = 49

@@ -33,12 +33,7 @@ Documents = Tuple[Tuple[bytes, bytes], ...]
 
 
 class BrokenChain(MirrorError):
-    """A root does not follow the one before it.
-
-    Attributes:
-        expected: the version that must come next.
-        found: the version that came.
-    """
+    """A root does not follow the one before it."""
 
     ref = "root-chain-broken"
     exit_code = 114
@@ -50,12 +45,7 @@ class BrokenChain(MirrorError):
 
 
 class RootForked(MirrorError):
-    """Two different roots claim one version.
-
-    Attributes:
-        version: the version that both have.
-        trusted, offered: their fingerprints.
-    """
+    """Two different roots claim one version."""
 
     ref = "root-forked"
     exit_code = 115

@@ -142,13 +142,7 @@ class ThresholdNotMet(MirrorError):
 
 
 class NotTrustedNow(MirrorError):
-    """A bundle from before, which another is to be held against, has no signatures that today's root trusts.
-
-    Attributes:
-        path: of the bundle.
-        problem: what is wrong with its signatures.
-        step: what can be done all the same.
-    """
+    """A bundle from before, which another is to be held against, has no signatures that today's root trusts."""
 
     ref = "not-trusted-now"
     exit_code = FAMILIES["trust"]

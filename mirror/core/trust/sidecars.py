@@ -35,7 +35,7 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, open_unblocked
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE
 
 FORMAT = "mirror-review/1"
@@ -221,8 +221,7 @@ def _statement(path: Path, digest: Sha256Hex) -> Signed:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    # Not blocking: whoever puts a FIFO there would make everybody wait.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+    with open_unblocked(path) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "it is no regular file")
         data = stream.read(limit + 1)

@@ -125,9 +125,9 @@ class Archive:
         return member.size
 
     def _packed(self, member: Member) -> Iterator[bytes]:
-        self.stream.seek(member.start)
         left = member.packed
         while left:
+            self.stream.seek(member.start + member.packed - left)  # others may read it between two pieces
             block = self.stream.read(min(left, _BLOCK))
             if not block:
                 refuse(f"{member.name!r} is cut short", "zip-content")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mirror.core.bundle.delta.document import FORMAT, MAGIC, MAX_PACKED_HEAD_BYTES, Delta
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of, reading
 from mirror.core.progress import SILENT, Progress
 
 _LINE = re.compile(rb"mirror-delta/1 ([0-9]{1,9}) ([0-9a-f]{64})\n")
@@ -132,8 +132,5 @@ def open_delta(path: Path, volumes: Iterable[Path] = ()) -> Iterator[OpenDelta]:
 
 def is_delta(path: Path, volumes: Iterable[Path] = ()) -> bool:
     """Whether a file begins as deltas do. Raises MirrorError, as ``open_file``."""
-    with open_file(path, volumes) as file:
-        try:
-            return file.read_at(len(MAGIC), 0) == MAGIC
-        except OSError as exc:
-            raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+    with open_file(path, volumes) as file, reading(path):
+        return file.read_at(len(MAGIC), 0) == MAGIC

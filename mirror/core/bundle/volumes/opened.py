@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Optional
 
 from mirror.core.bundle.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeIndex, volume_name, volume_of
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, open_unblocked
 
 _CHUNK = 1 << 20
 
@@ -196,13 +196,13 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
     with ExitStack() as stack:
         index_path = find_index(path, places)
         if index_path is None:
-            yield OpenFile(path, _descriptor(path, stack))
+            yield OpenFile(path, descriptor_of(path, stack))
             return
         index = read_index(index_path)
         places = list(dict.fromkeys((index_path.parent, *places)))
         paths = find_volumes(index, index_path, places)
         whole = path if path.name == index.name else index_path.with_name(index.name)
-        yield VolumesFile(whole, index, index_path, paths, [_descriptor(one, stack) for one in paths])
+        yield VolumesFile(whole, index, index_path, paths, [descriptor_of(one, stack) for one in paths])
 
 
 def _whole(path: Path) -> Optional[int]:
@@ -211,7 +211,7 @@ def _whole(path: Path) -> Optional[int]:
         return None
     with ExitStack() as stack:
         try:
-            descriptor = _descriptor(path, stack)
+            descriptor = descriptor_of(path, stack)
         except Unreadable as exc:
             if isinstance(exc.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return None
@@ -223,12 +223,11 @@ def _whole(path: Path) -> Optional[int]:
         return descriptor
 
 
-def _descriptor(path: Path, stack: ExitStack) -> int:
-    try:
+def descriptor_of(path: Path, stack: ExitStack) -> int:
+    """A regular file, open for reading as long as the stack is. Raises Unreadable."""
+    with reading(path):
         # Not blocking: a FIFO in its place would make everybody wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     stack.callback(os.close, descriptor)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise Unreadable(str(path), "not a regular file")
@@ -305,12 +304,9 @@ def _is_there(path: Path) -> bool:
 
 def _size_of(path: Path) -> Optional[int]:
     """None where no file is, also where a link leads nowhere."""
-    try:
+    with reading(path), suppress(FileNotFoundError, NotADirectoryError):
         return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return None
 
 
 def _begins_as_index(path: Path) -> bool:
@@ -321,8 +317,5 @@ def _begins_as_index(path: Path) -> bool:
 
 
 def _read(path: Path, size: int = MAX_BYTES + 1) -> bytes:
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            return stream.read(size) or b""
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    with reading(path), open_unblocked(path) as stream:
+        return stream.read(size) or b""
