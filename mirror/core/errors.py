@@ -156,7 +156,7 @@ class Unreadable(MirrorError):
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Something is read in the block. Raises Unreadable: with the path that the system names, where it names none with this one."""
+    """Something is read in the block. Raises Unreadable: with the path that the system names, else with this one."""
     try:
         yield
     except OSError as exc:

@@ -17,15 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mirror.core.advisories.cvss import SEVERITIES
+from mirror.core.advisories.cvss import SEVERITIES, severity
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.fields import Fields, canonical_json
+from mirror.core.names import one_of
 
 FORMAT = "mirror-vulnerabilities/1"
 PATH = "meta/vulnerabilities.json"
 MAX_BYTES = 16 << 20
-
-_KINDS = ("api", "dump")
 
 
 @dataclass(frozen=True)
@@ -171,13 +170,9 @@ def finding_dict(finding: Finding) -> dict[str, Any]:
 
 
 def _source(item: Fields) -> Source:
-    kind = item.text("kind")
-    if kind not in _KINDS:
-        item.fail("kind", f"expected one of {', '.join(_KINDS)}, got {kind!r}")
-    numbers = (item.number("records"), item.number("unreadable"))
-    source = Source(kind, item.text("name"), item.text("sha256"), item.text("date"), *numbers)
-    item.end()
-    return source
+    numbers = {name: item.number(name) for name in ("records", "unreadable")}
+    texts = {name: item.text(name) for name in ("sha256", "date")}
+    return item.fill(Source, kind=item.checked("kind", one_of(("api", "dump"))), **texts, **numbers)
 
 
 def _remark(item: Fields) -> Remark:
@@ -185,7 +180,6 @@ def _remark(item: Fields) -> Remark:
 
 
 def _finding(item: Fields) -> Finding:
-    finding = item.fill(Finding, path=item.checked("path", artifact_path), severity=item.text("severity"))
-    if finding.severity not in SEVERITIES:
-        item.fail("severity", f"expected one of {', '.join(SEVERITIES)}, got {finding.severity!r}")
-    return finding
+    return item.fill(
+        Finding, path=item.checked("path", artifact_path), severity=item.checked("severity", severity, "unknown")
+    )

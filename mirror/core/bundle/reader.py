@@ -24,6 +24,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -300,8 +301,8 @@ class Bundle:
 
     def _displaced(self, artifact: Artifact, offset: int, size: int) -> str:
         """What is at ``offset`` in place of an artifact, in words: the names of all that follows tell what is missing."""
-        found = list(self._members(offset, size))
         listed = [one.path for one in self.manifest.artifacts]
+        found = [name for name, _, _ in islice(self.members(offset), 2 * len(listed) + 1)]
         here = found[0] if found else ""
         if not here:
             zeros = not self._exactly(offset, BLOCK).strip(b"\0")
@@ -322,17 +323,6 @@ class Bundle:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             return f"{artifact.path}{more} is missing: here begins {here}"
         return f"{here} and {artifact.path} are in another order: {here} begins where {artifact.path} should"
-
-    def _members(self, offset: int, size: int) -> Iterator[str]:
-        """The names of the members from ``offset`` on, as far as their headers are in the one form."""
-        for _ in range(2 * len(self.manifest.artifacts) + 1):
-            if offset + BLOCK > size:
-                return
-            member = layout.read_member(self._exactly(offset, BLOCK))
-            if member is None:
-                return
-            yield member[0]
-            offset += layout.member_bytes(member[1])
 
     @property
     def begin_size(self) -> int:
@@ -356,13 +346,12 @@ class Bundle:
         """
         self._file.check()
 
-    def members(self) -> Iterator[tuple[str, int, int]]:
-        """Name, offset and size of every member by its header, for those to whom the manifest is not trusted.
+    def members(self, offset: int = 0) -> Iterator[tuple[str, int, int]]:
+        """Name, offset and size of every member from ``offset`` on, by its header: whatever the manifest says.
 
         It ends where no header of ours follows.
         """
-        offset = 0
-        while offset + BLOCK <= self._size and (found := layout.read_member(self._exactly(offset, BLOCK))):
+        while offset + BLOCK <= self._file.size and (found := layout.read_member(self._exactly(offset, BLOCK))):
             name, size = found
             yield name, offset + BLOCK, size
             offset += layout.member_bytes(size)

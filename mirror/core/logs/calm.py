@@ -15,6 +15,7 @@ Example::
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _FAILURES = r"(?:errors?|failures?|failed|exceptions?|fatal|timeouts?|warnings?)"
 _NOTHING = re.compile(
@@ -42,6 +43,14 @@ def uncounted(text: str) -> str:
 def is_request(text: str) -> bool:
     """Whether it tells how a server answered somebody, and that it did not fail of it."""
     return _ACCESS.search(text) is not None or _REFUSED.search(text) is not None
+
+
+def is_calm(text: str, alarms: Iterable[str]) -> bool:
+    """Whether the alarming words of a line tell of no failure."""
+    if is_request(text):
+        return True
+    rest = uncounted(text)
+    return rest != text and not any(alarm in rest for alarm in alarms)
 
 
 def answered(text: str, start: int, end: int, to_probes: bool = False) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mirror.core.logs.calm import is_request, uncounted
+from mirror.core.logs.calm import is_calm
 from mirror.core.logs.logtext import Block
 
 _ALARMS = (
@@ -78,7 +78,7 @@ class Suspects:
         if (
             number not in found
             and not _CALM.search(block.text, start, min(end, start + 120))
-            and _is_alarming(block.text[start : min(end, start + _LOOKED_AT)])
+            and not is_calm(block.text[start : min(end, start + _LOOKED_AT)], _ALARMS)
         ):
             found[number] = Suspect(number, shown(block.text, at, start, end))
         return end
@@ -94,13 +94,6 @@ class Suspects:
 
     def result(self) -> tuple[Suspect, ...]:
         return (*self._first, *self._last)
-
-
-def _is_alarming(line: str) -> bool:
-    if is_request(line):
-        return False
-    rest = uncounted(line)
-    return rest == line or any(alarm in rest for alarm in _ALARMS)
 
 
 def shape(text: str) -> str:

@@ -121,7 +121,7 @@ class Symptom:
             follows: the row that explains this one, when that was seen too.
         """
         file = self.missing(groups)
-        advice = {"rpm": package_of(file, context), "bring": bring(file, context)}
+        advice = {"rpm": package_of(file, context.release), "bring": bring(file, context)}
         said = {**groups, "file": file or "it", **advice}
         # What a log says may become part of a command that somebody pastes: it is quoted as a shell wants it.
         typed = {name: shlex.quote(value or "FILE") for name, value in {**groups, "file": file}.items()}
@@ -145,16 +145,12 @@ def consequence(subject: str, what: str, *fragments: str) -> Symptom:
     return Symptom("", subject, what, cause, "", fix, fragments, level=NOTE)
 
 
-def package_of(file: str, context: Context) -> str:
+@lru_cache(maxsize=256)
+def package_of(file: str, release: str) -> str:
     """The RPM that brings a file, ``"cuda-cccl-13-0"``, or ``"cuda-cccl-X-Y"`` where the release is not known.
 
     Empty for a file that ``mirror.core.cuda.components`` does not know.
     """
-    return _package_of(file, context.release)
-
-
-@lru_cache(maxsize=256)
-def _package_of(file: str, release: str) -> str:
     if release:
         return bringer(file, release)
     old, new = bringer(file, "12.8"), bringer(file, "13.0")
@@ -164,7 +160,7 @@ def _package_of(file: str, release: str) -> str:
 
 def bring(file: str, context: Context) -> str:
     """The step that makes a file be there."""
-    package = package_of(file, context)
+    package = package_of(file, context.release)
     if not package:
         return f"ask 'mirror which {file}' for its RPM and add that to packages under [rpms] in NAME.toml"
     if package in context.packages:

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
+from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -132,8 +132,11 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         Unwritable: when its directory cannot be looked into.
     """
-    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
-        _sweep(place, path.name)
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
+            _sweep(place, path.name)
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _sweep(place: int, name: str) -> None:
@@ -264,11 +267,13 @@ def make_private_directory(path: Path) -> None:
     Raises:
         Unwritable: when the system refuses.
     """
-    with writing(path):
+    try:
         for directory in (*reversed(path.parents), path):
             # mkdir(parents=True) would make those above with the umask's mode, which may let a group write.
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def sync_directory(path: Path) -> None:

@@ -24,7 +24,6 @@ Example::
 from __future__ import annotations
 
 import gzip
-import re
 import struct
 import zlib
 from collections.abc import Iterable
@@ -37,7 +36,7 @@ from mirror.core.bundle.delta.deflating import SETTINGS
 from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
-from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.names import Sha256Hex, sha256_hex, shaped, stack_name
 
 FORMAT = "mirror-delta/1"
 MAGIC = f"{FORMAT} ".encode()
@@ -54,7 +53,9 @@ MAX_GROWTH = 32
 SAME, MEMBERS, BYTES, WHOLE = "same", "members", "bytes", "whole"
 RECORD = struct.Struct("<QQQB")
 
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", re.ASCII)
+
+file_name = shaped(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", "a file's name such as 'bundle.tar'")
+"""Check the name of a bundle's file, beside which others lie."""
 
 
 @dataclass(frozen=True)
@@ -205,17 +206,6 @@ def _slices(fields: Fields) -> tuple[Slice, ...]:
         slices.append(Slice(*values))
     fields.end()
     return tuple(slices)
-
-
-def file_name(text: str) -> str:
-    """Check the name of a bundle's file, beside which others lie.
-
-    Raises:
-        ValueError: unless it is 1 to 200 letters, digits, dots, dashes, plus signs and underscores.
-    """
-    if not _FILE.fullmatch(text):
-        raise ValueError(f"expected a file's name such as 'bundle.tar', got {text!r}")
-    return text
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mirror.core.logs.calm import answered, failed, is_request, uncounted
+from mirror.core.logs.calm import answered, failed, is_calm
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
 from mirror.core.logs.suspects import shown
@@ -147,7 +147,7 @@ class Ending:
                 continue
             if start in raised:
                 failure = replace(failure, is_raised=True)
-            elif _is_calm(failure.message):
+            elif is_calm(failure.message, _ALARMS):
                 continue
             self._look_between(block, position, start)
             position = end
@@ -322,14 +322,6 @@ their shell say when they were asked to end."""
 
 _TAKEN = re.compile(r"\b(?:[Aa]lready|[Nn]othing|[Nn]ot?|[Nn]obody|[Cc]annot)\b")
 """Then it is another one that listens, or none."""
-
-
-def _is_calm(message: str) -> bool:
-    """Whether its alarming words tell of no failure."""
-    if is_request(message):
-        return True
-    rest = uncounted(message)
-    return rest != message and not any(alarm in rest for alarm in _ALARMS)
 
 
 _ANNOUNCES = re.compile(

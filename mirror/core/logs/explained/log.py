@@ -54,7 +54,7 @@ _TRIES = 64
 _MOST_LOOKS_BACK = 2000
 """How many times a symptom is looked up in what stands before it."""
 
-_UNKNOWN, _ANY_RELEASE = Context(), Context("13.0")
+_UNKNOWN, _ANY_RELEASE = Context(), "13.0"
 _TOOLKIT = re.compile(r"/cuda-(1[1-9]\.\d)(?=[/'\"\s])")
 
 
