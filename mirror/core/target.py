@@ -10,10 +10,10 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mirror.core.cpus import ISAS, isa_name
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by, told
 from mirror.core.names import one_of, shaped
 
 CUDA_TARGETS = {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}
@@ -46,12 +46,12 @@ class Target:
         cpu: instruction set that wheels may be built for (``mirror.core.cpus``); empty for the architecture's baseline.
     """
 
-    python: str
-    arch: str
-    glibc: str
-    gpu: str = ""
-    cuda: str = ""
-    cpu: str = ""
+    python: str = field(metadata=by(minor_version))
+    arch: str = field(metadata=by(architecture))
+    glibc: str = field(metadata=by(minor_version))
+    gpu: str = field(default="", metadata=by(compute_capability))
+    cuda: str = field(default="", metadata=by(cuda_release))
+    cpu: str = field(default="", metadata=by(_cpu))
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Target:
@@ -61,21 +61,14 @@ class Target:
             InvalidDocument: with the path to the fault.
         """
         fields.only("python", "arch", "glibc", "gpu", "cuda", "cpu")
-        target = cls(
-            python=fields.checked("python", minor_version),
-            arch=fields.checked("arch", architecture),
-            glibc=fields.checked("glibc", minor_version),
-            gpu=fields.checked("gpu", compute_capability, ""),
-            cuda=fields.checked("cuda", cuda_release, ""),
-            cpu=fields.checked("cpu", _cpu, ""),
-        )
+        target = fields.fill(cls)
         if target.cpu and ISAS[target.cpu].arch != target.arch:
             fields.fail("cpu", f"{target.cpu} is of {ISAS[target.cpu].arch}, arch says {target.arch}")
         return target
 
     def to_dict(self) -> dict[str, str]:
         """Inverse of ``from_fields``; empty attributes are left out."""
-        return {key: value for key, value in vars(self).items() if value}
+        return told(self)
 
     @property
     def glibc_pair(self) -> tuple[int, int]:

@@ -14,12 +14,12 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.core.advisories.cvss import SEVERITIES, severity
 from mirror.core.bundle.manifest import artifact_path
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.fields import Fields, by, canonical_json, told
 from mirror.core.names import one_of
 
 FORMAT = "mirror-vulnerabilities/1"
@@ -40,12 +40,18 @@ class Source:
         unreadable: how many could not be.
     """
 
-    kind: str
+    kind: str = field(metadata=by(one_of(("api", "dump"))))
     name: str
     sha256: str = ""
     date: str = ""
     records: int = 0
     unreadable: int = 0
+
+    @classmethod
+    def from_fields(cls, item: Fields) -> Source:
+        """All of it must be there, also what is empty."""
+        numbers = {name: item.number(name) for name in ("records", "unreadable")}
+        return item.fill(cls, sha256=item.text("sha256"), date=item.text("date"), **numbers)
 
     def __str__(self) -> str:
         return f"{self.name} of {self.date[:10]}" if self.date else f"{self.name}, which gives no date"
@@ -67,12 +73,12 @@ class Finding:
         modified: when the source changed it last.
     """
 
-    path: str
+    path: str = field(metadata=by(artifact_path))
     project: str
     version: str
     id: str
     aliases: tuple[str, ...] = ()
-    severity: str = "unknown"
+    severity: str = field(default="unknown", metadata=by(severity))
     score: str = ""
     summary: str = ""
     fixed: tuple[str, ...] = ()
@@ -94,12 +100,9 @@ class Finding:
 class Remark:
     """An artifact and why nothing was found out about it; ``id`` names the record, where it is about one."""
 
-    path: str
+    path: str = field(metadata=by(artifact_path))
     reason: str
     id: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        return {key: value for key, value in vars(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Advisories:
     """
 
     source: Source
-    looked_at: tuple[str, ...]
+    looked_at: tuple[str, ...] = field(metadata=by(artifact_path))
     not_covered: tuple[Remark, ...] = ()
     unjudged: tuple[Remark, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -127,15 +130,7 @@ class Advisories:
         Raises:
             InvalidDocument: with the path to the fault.
         """
-        document = Fields.read(data, "Advisories", FORMAT, MAX_BYTES)
-        return document.fill(
-            cls,
-            source=_source(document.table("source")),
-            looked_at=document.all_checked("looked_at", artifact_path),
-            not_covered=tuple(_remark(item) for item in document.tables("not_covered")),
-            unjudged=tuple(_remark(item) for item in document.tables("unjudged")),
-            findings=tuple(_finding(item) for item in document.tables("findings")),
-        )
+        return Fields.read(data, "Advisories", FORMAT, MAX_BYTES).fill(cls)
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())
@@ -145,9 +140,9 @@ class Advisories:
             "format": FORMAT,
             "source": vars(self.source),
             "looked_at": list(self.looked_at),
-            "not_covered": [one.to_dict() for one in self.not_covered],
-            "unjudged": [one.to_dict() for one in self.unjudged],
-            "findings": [finding_dict(one) for one in self.findings],
+            "not_covered": [told(one) for one in self.not_covered],
+            "unjudged": [told(one) for one in self.unjudged],
+            "findings": [told(one) for one in self.findings],
         }
 
     def counts(self) -> str:
@@ -161,25 +156,3 @@ class Advisories:
         gaps += [f"{len(self.unjudged)} of its records could not be judged"] * bool(self.unjudged)
         gaps += [f"{self.source.unreadable} of its records could not be read"] * bool(self.source.unreadable)
         return f"known vulnerabilities by {self.source}: " + "; ".join([self.counts(), *gaps])
-
-
-def finding_dict(finding: Finding) -> dict[str, Any]:
-    """As it stands in the document; what is empty is left out."""
-    values = ((key, list(value) if isinstance(value, tuple) else value) for key, value in vars(finding).items())
-    return {key: value for key, value in values if value}
-
-
-def _source(item: Fields) -> Source:
-    numbers = {name: item.number(name) for name in ("records", "unreadable")}
-    texts = {name: item.text(name) for name in ("sha256", "date")}
-    return item.fill(Source, kind=item.checked("kind", one_of(("api", "dump"))), **texts, **numbers)
-
-
-def _remark(item: Fields) -> Remark:
-    return item.fill(Remark, path=item.checked("path", artifact_path))
-
-
-def _finding(item: Fields) -> Finding:
-    return item.fill(
-        Finding, path=item.checked("path", artifact_path), severity=item.checked("severity", severity, "unknown")
-    )

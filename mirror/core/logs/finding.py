@@ -13,7 +13,9 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from mirror.core.fields import told
 
 GOOD, NOTE, WARNING, PROBLEM = "good", "note", "warning", "problem"
 LEVELS = (GOOD, NOTE, WARNING, PROBLEM)
@@ -54,4 +56,4 @@ class Finding:
     certainty: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        return {key: value for key, value in asdict(self).items() if value}
+        return told(self)

@@ -15,16 +15,16 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.core.archives.zstdframe import Zstd
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, strict_json
+from mirror.core.fields import Fields, by, strict_json
 from mirror.core.kinds import REDIST, RPM
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import RpmSource, TrustedRpm, trusted_rpms
@@ -54,7 +54,7 @@ class RpmList:
         rpms: those of the bundle, in order.
     """
 
-    fingerprints: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = field(default=(), metadata=by(openpgp_fingerprint))
     key: str = ""
     rpms: tuple[ListedRpm, ...] = ()
 
@@ -62,9 +62,7 @@ class RpmList:
     def from_bytes(cls, data: bytes) -> RpmList:
         """Parse the list. Raises InvalidDocument: with the path to the fault."""
         fields = Fields(strict_json(data, _RPMS, _MAX_BYTES), _RPMS)
-        rpms = tuple(entry.fill(ListedRpm) for entry in fields.tables("rpms"))
-        fingerprints = fields.all_checked("fingerprints", openpgp_fingerprint)
-        return fields.fill(cls, fingerprints=fingerprints, key=fields.text("key"), rpms=rpms)
+        return fields.fill(cls, key=fields.text("key"))
 
 
 @dataclass(frozen=True)
@@ -95,9 +93,7 @@ class RedistList:
     @classmethod
     def from_bytes(cls, data: bytes) -> RedistList:
         """Parse the list. Raises InvalidDocument: with the path to the fault."""
-        fields = Fields(strict_json(data, _ARCHIVES, _MAX_BYTES), _ARCHIVES)
-        archives = tuple(entry.fill(ListedArchive) for entry in fields.tables("archives"))
-        return fields.fill(cls, sha256=fields.checked("sha256", sha256_hex), archives=archives)
+        return Fields(strict_json(data, _ARCHIVES, _MAX_BYTES), _ARCHIVES).fill(cls)
 
 
 def _hold(document: str, key: str, listed: Sequence[ListedRpm | ListedArchive], carried: Sequence[Artifact]) -> None:

@@ -31,8 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fields import Fields, canonical_json
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.fields import Fields, canonical_json, told
+from mirror.core.names import Sha256Hex
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
 from mirror.core.system.durable import facts_of, open_unblocked
@@ -76,7 +76,7 @@ class Statement:
             InvalidDocument: with the path to the fault.
         """
         fields = Fields.read(data, "Statement", FORMAT, MAX_STATEMENT_BYTES)
-        statement = fields.fill(cls, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
+        statement = fields.fill(cls)
         if statement.decision not in (APPROVED, REJECTED):
             fields.fail("decision", f"expected {APPROVED!r} or {REJECTED!r}, got {statement.decision!r}")
         if statement.at > 253_402_300_799:
@@ -87,7 +87,7 @@ class Statement:
 
     def encode(self) -> bytes:
         """The bytes that are signed."""
-        return canonical_json({"format": FORMAT, **{key: value for key, value in vars(self).items() if value != ""}})
+        return canonical_json({"format": FORMAT, **told(self, "at")})
 
 
 @dataclass(frozen=True)

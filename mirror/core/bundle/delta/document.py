@@ -27,7 +27,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.core.archives.zipdirectory import MAX_MEMBERS
@@ -35,7 +35,7 @@ from mirror.core.bundle import layout
 from mirror.core.bundle.delta.deflating import SETTINGS
 from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.fields import Fields, by, canonical_json, told
 from mirror.core.names import Sha256Hex, sha256_hex, shaped, stack_name
 
 FORMAT = "mirror-delta/1"
@@ -68,22 +68,13 @@ class Named:
         manifest_sha256: its identity.
     """
 
-    file: str
-    name: str
+    file: str = field(metadata=by(file_name))
+    name: str = field(metadata=by(stack_name))
     sequence: int
     manifest_sha256: Sha256Hex
 
     def __str__(self) -> str:
         return f"{self.name} {self.sequence} ({self.file}, manifest {self.manifest_sha256[:12]})"
-
-    @classmethod
-    def take(cls, fields: Fields) -> Named:
-        return fields.fill(
-            cls,
-            file=fields.checked("file", file_name),
-            name=fields.checked("name", stack_name),
-            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-        )
 
 
 @dataclass(frozen=True)
@@ -134,24 +125,17 @@ class Part:
         return self.size if self.how == WHOLE else sum(piece.packed for piece in self.pieces)
 
     def to_dict(self) -> dict[str, Any]:
-        told = {key: value for key, value in vars(self).items() if value not in (None, 0, ())}
-        told.update(path=self.path, size=self.size)
+        document = told(self, "path", "size")
         if self.base:
-            told["base"] = vars(self.base)
+            document["base"] = vars(self.base)
         if self.pieces:
-            told["pieces"] = [
-                {"packed": one.packed, "slices": [list(part) for part in one.slices]} for one in self.pieces
-            ]
-        return {**told, **({"settings": list(self.settings)} if self.settings else {})}
+            document["pieces"] = [told(piece, "slices") for piece in self.pieces]
+        return document
 
     @classmethod
-    def take(cls, fields: Fields) -> Part:
-        base = fields.table("base") if fields.is_table("base") else None
+    def from_fields(cls, fields: Fields) -> Part:
         part = fields.fill(
             cls,
-            path=fields.text("path"),
-            sha256=fields.checked("sha256", sha256_hex),
-            base=base and base.fill(Counterpart, sha256=base.checked("sha256", sha256_hex)),
             pieces=tuple(Piece(piece.number("packed", minimum=1), _slices(piece)) for piece in fields.tables("pieces")),
             settings=_numbers(fields, "settings", fields.take("settings", list, [])),
         )
@@ -261,13 +245,10 @@ class Delta:
         samples = tuple((one.number("settings"), one.checked("sha256", sha256_hex)) for one in fields.tables("samples"))
         delta = fields.fill(
             cls,
-            base=Named.take(fields.table("base")),
-            target=Named.take(target),
+            target=target.fill(Named),
             size=size,
             sha256=sha256,
-            parts=tuple(Part.take(part) for part in fields.tables("parts")),
             samples=samples,
-            body_sha256=fields.checked("body_sha256", sha256_hex),
         )
         begin, *files = delta.parts or (None,)
         if begin is None or begin.path or not all(part.path for part in files):
