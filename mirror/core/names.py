@@ -26,11 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def project_name(text: str) -> ProjectName:
-    """Normalise a project name (PEP 503).
-
-    Raises:
-        ValueError: if the text is no project name (PEP 508).
-    """
+    """Normalise a project name (PEP 503). Raises ValueError: if the text is no project name (PEP 508)."""
     if not _PROJECT.fullmatch(text):
         raise ValueError(f"expected a project name, got {text!r}")
     return ProjectName(re.sub(r"[-_.]+", "-", text).lower())

@@ -55,11 +55,7 @@ class Target:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Target:
-        """Read and check a ``target`` table.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Read and check a ``target`` table. Raises InvalidDocument: with the path to the fault."""
         fields.only("python", "arch", "glibc", "gpu", "cuda", "cpu")
         target = fields.fill(cls)
         if target.cpu and ISAS[target.cpu].arch != target.arch:

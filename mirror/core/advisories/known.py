@@ -125,11 +125,7 @@ class Advisories:
 
     @classmethod
     def parse(cls, data: bytes) -> Advisories:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         return Fields.read(data, "Advisories", FORMAT, MAX_BYTES).fill(cls)
 
     def encode(self) -> bytes:

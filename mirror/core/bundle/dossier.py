@@ -119,11 +119,7 @@ class Dossier:
 
     @classmethod
     def parse(cls, data: bytes) -> Dossier:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         dossier = Fields.read(data, "Dossier", FORMAT, MAX_BYTES).fill(cls, format=FORMAT)
         paths = [one.path for one in dossier.files]
         if len(set(paths)) != len(paths):

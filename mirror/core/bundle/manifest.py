@@ -179,11 +179,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
-        """Parse a manifest whose signature has been checked.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Parse a manifest whose signature has been checked. Raises InvalidDocument: with the path to the fault."""
         fields = Fields(strict_json(data, "Manifest", MAX_BYTES), "Manifest")
         found = fields.known_format(FORMATS)
         manifest = fields.fill(

@@ -369,11 +369,7 @@ class Bundle:
         return self.stream(*self.offset(artifact))
 
     def read(self, artifact: Artifact) -> bytes:
-        """A small artifact's bytes, digest checked.
-
-        Raises:
-            DigestMismatch: when they are not the signed ones.
-        """
+        """A small artifact's bytes, digest checked. Raises DigestMismatch: when they are not the signed ones."""
         data = self._exactly(*self.offset(artifact))
         actual = Sha256Hex(hashlib.sha256(data).hexdigest())
         if actual != artifact.sha256:

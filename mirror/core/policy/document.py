@@ -119,11 +119,7 @@ class Policy:
 
     @classmethod
     def parse(cls, data: bytes, name: str = "policy.toml") -> Policy:
-        """Read a policy.
-
-        Raises:
-            InvalidDocument: with the line, or the path to the fault.
-        """
+        """Read a policy. Raises InvalidDocument: with the line, or the path to the fault."""
         value = parse_toml(data, name, MAX_BYTES)
         document = Fields(value, name)
         document.only("licences", "vulnerabilities", "waivers", "files")

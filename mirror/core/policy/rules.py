@@ -112,11 +112,7 @@ class Verdict:
 
 
 def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes]) -> None:
-    """Refuse a bundle that is against the policy.
-
-    Raises:
-        MirrorError: as ``judge`` and ``Verdict.enforce``.
-    """
+    """Refuse a bundle that is against the policy. Raises MirrorError: as ``judge`` and ``Verdict.enforce``."""
     judge(policy, manifest, read).enforce()
 
 

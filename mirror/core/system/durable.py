@@ -154,11 +154,7 @@ def _is_temporary(found: str, name: str) -> bool:
 
 
 def _remove_unlocked(place: int, name: str) -> None:
-    """Remove a file unless somebody holds its lock.
-
-    Raises:
-        OSError: when it is locked, or that cannot be told.
-    """
+    """Remove a file unless somebody holds its lock. Raises OSError: when it is locked, or that cannot be told."""
     descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

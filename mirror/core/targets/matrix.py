@@ -121,11 +121,7 @@ class Variant:
 
 
 def parse_variant(name: str) -> Variant:
-    """A variant by its name.
-
-    Raises:
-        ValueError: when it is none, or names a GPU or a processor that is not known.
-    """
+    """A variant by its name. Raises ValueError: when it is none, or names a GPU or a processor that is not known."""
     found = _NAME.fullmatch(name)
     if not found:
         raise ValueError(f"expected a name such as 'vllm-python311-cuda12_8-sm90-avx512bf16', got {name!r}")

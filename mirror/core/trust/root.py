@@ -122,11 +122,7 @@ class Root:
 
     @classmethod
     def parse(cls, data: bytes) -> Root:
-        """Parse a root document. Verifies no signature.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Parse a root document. Verifies no signature. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(data, "Root", FORMAT, MAX_ROOT_BYTES)
         version = fields.number("version")
         expires = fields.number("expires") if "expires" in fields else None

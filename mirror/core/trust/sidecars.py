@@ -70,11 +70,7 @@ class Statement:
 
     @classmethod
     def parse(cls, data: bytes) -> Statement:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(data, "Statement", FORMAT, MAX_STATEMENT_BYTES)
         statement = fields.fill(cls)
         if statement.decision not in (APPROVED, REJECTED):

@@ -158,11 +158,7 @@ class TrustStore:
         return self.directory / "keys"
 
     def has_root(self) -> bool:
-        """Whether some root is here, good or not.
-
-        Raises:
-            Unreadable: when that cannot be told.
-        """
+        """Whether some root is here, good or not. Raises Unreadable: when that cannot be told."""
         first, _ = self._paths(1)
         with reading(first):
             return facts_of(first) is not None

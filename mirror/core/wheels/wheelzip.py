@@ -109,11 +109,7 @@ class Archive:
         return seekable(self.stream, member, marks, known, scratch, self.library.error)
 
     def read(self, member: Member, limit: int) -> bytes:
-        """A small member's content.
-
-        Raises:
-            BadZip: as ``content`` does, and for one of more than ``limit`` bytes.
-        """
+        """A small member's content. Raises BadZip: as ``content`` does, and for one of more than ``limit`` bytes."""
         self.checked(member, limit)
         return b"".join(self.content(member))
 

@@ -234,11 +234,7 @@ class Delta:
 
     @classmethod
     def parse(cls, data: bytes) -> Delta:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(_inflated(data), "Delta", FORMAT, MAX_HEAD_BYTES)
         target = fields.table("target")
         size, sha256 = target.number("size"), target.checked("sha256", sha256_hex)

@@ -71,11 +71,7 @@ class OpenDelta:
             raise DamagedDelta(str(self.path), words)
 
     def check(self, progress: Progress = SILENT) -> None:
-        """Read all of it.
-
-        Raises:
-            DamagedDelta: when a byte after the head is not the one that was written.
-        """
+        """Read all of it. Raises DamagedDelta: when a byte after the head is not the one that was written."""
         digest = hashlib.sha256()
         with progress.task("check", self.head.body_bytes) as advance:
             for data in self.body(0, self.head.body_bytes):

@@ -87,11 +87,7 @@ class OpenFile:
         return os.fstat(self._descriptor).st_size
 
     def read_at(self, size: int, offset: int) -> bytes:
-        """At most ``size`` bytes from ``offset`` on; none at the end.
-
-        Raises:
-            OSError: as the system says it.
-        """
+        """At most ``size`` bytes from ``offset`` on; none at the end. Raises OSError: as the system says it."""
         return os.pread(self._descriptor, size, offset)
 
     def check(self, limit: Optional[int] = None) -> None:

@@ -116,11 +116,7 @@ def split(path: Path, volume_bytes: int, directories: Sequence[Path] = (), progr
 
 
 def _check(path: Path, begin: bytes, size: int, volume_bytes: int, directories: Sequence[Path]) -> int:
-    """How many volumes there will be.
-
-    Raises:
-        CannotSplit, Unwritable: when there can be none.
-    """
+    """How many volumes there will be. Raises CannotSplit, Unwritable: when there can be none."""
     if not size or begin == MAGIC:
         raise CannotSplit(str(path), "it is an index of volumes" if size else "it is empty")
     if unnameable(path.name):
