@@ -28,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from mirror.core.archives.pieces import Places
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
@@ -400,34 +401,20 @@ class _Whole:
             self._fed.result()
 
 
-class _Range(io.RawIOBase):
+class _Range(Places):
     """A byte range of a file, read with pread so that it shares no position with anyone."""
 
     def __init__(self, file: OpenFile, start: int, size: int) -> None:
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+        self._file, self._start, self._size = file, start, size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
         may_go_on()
-        wanted = min(len(buffer), self._size - self._position)
+        wanted = min(len(buffer), self._size - self._offset)
         if wanted <= 0:
             return 0
-        data = self._file.read_at(wanted, self._start + self._position)
+        data = self._file.read_at(wanted, self._start + self._offset)
         buffer[: len(data)] = data
-        self._position += len(data)
+        self._offset += len(data)
         return len(data)
 
 

@@ -61,19 +61,12 @@ class Suspects:
         """
         found: dict[int, Suspect] = {}
         for alarm in (alarm for alarm in _ALARMS if alarm in held):
-            at = block.text.find(alarm)
-            for _ in range(_A_BLOCK):
-                if at < 0:
-                    break
-                at = self._take(block, at, found)
-                at = block.text.find(alarm, at)
-            at = block.text.rfind(alarm)
-            if at >= 0:
+            for at in places(block.text, alarm, _A_BLOCK, 1):
                 self._take(block, at, found)
         for number in sorted(found):
             self._note(found[number])
 
-    def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> int:
+    def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> None:
         number, start, end = block.line(at)
         if (
             number not in found
@@ -81,7 +74,6 @@ class Suspects:
             and not is_calm(block.text[start : min(end, start + _LOOKED_AT)], _ALARMS)
         ):
             found[number] = Suspect(number, shown(block.text, at, start, end))
-        return end
 
     def _note(self, suspect: Suspect) -> None:
         form = shape(suspect.text)
@@ -94,6 +86,24 @@ class Suspects:
 
     def result(self) -> tuple[Suspect, ...]:
         return (*self._first, *self._last)
+
+
+def places(text: str, words: str, first: int, last: int) -> list[int]:
+    """Where words stand in a text, once in a line: in the first lines that have them, and in the last ones."""
+    found: list[int] = []
+    at = text.find(words)
+    while at >= 0 and len(found) < first:
+        found.append(at)
+        end = text.find("\n", at)
+        at = text.find(words, end) if end >= 0 else -1
+    at = text.rfind(words) if len(found) == first else -1
+    for _ in range(last):
+        if at < 0 or at in found:
+            break
+        found.append(at)
+        start = text.rfind("\n", 0, at)
+        at = text.rfind(words, 0, start) if start >= 0 else -1
+    return found
 
 
 def shape(text: str) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, NoReturn
 
+from mirror.core.archives.pieces import exactly
 from mirror.core.errors import MirrorError
 
 MAX_ENTRIES = 4096
@@ -48,12 +49,9 @@ class Reader:
         raise MalformedRpm(self._label, problem)
 
     def take(self, count: int) -> bytes:
-        taken = b""
-        while len(taken) < count:
-            block = self._stream.read(count - len(taken))
-            if not block:
-                raise MalformedRpm(self._label, f"it ends after {self.offset + len(taken)} bytes")
-            taken += block
+        taken = exactly(self._stream.read, count)
+        if len(taken) < count:
+            self.refuse(f"it ends after {self.offset + len(taken)} bytes")
         self.offset += count
         return taken
 

@@ -27,7 +27,7 @@ from typing import ClassVar
 from mirror.core.logs.calm import answered, failed, is_calm
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
-from mirror.core.logs.suspects import shown
+from mirror.core.logs.suspects import places, shown
 from mirror.core.logs.symptoms.consequences import FRAGMENTS as CONSEQUENCES
 
 _ALARMS = (
@@ -133,12 +133,9 @@ class Ending:
         Args:
             held: those of ``WORDS`` that may stand in it.
         """
-        places: set[int] = set()
-        for alarm in (alarm for alarm in _ALARMS if alarm in held):
-            places.update(_places(block.folded, alarm))
         raised = set(_raised(block.folded))
-        places.update(raised)
-        lines = {place[1]: (*place, at) for at in sorted(places, reverse=True) for place in [block.line(at)]}
+        alarmed = raised.union(*(_places(block.folded, alarm) for alarm in _ALARMS if alarm in held))
+        lines = {place[1]: (*place, at) for at in sorted(alarmed, reverse=True) for place in [block.line(at)]}
         position = 0
         for start in sorted(lines):
             number, _, end, at = lines[start]
@@ -249,22 +246,8 @@ class Ending:
         return next(iter((*exceptions, *telling, *self.failures)), otherwise)
 
 
-def _places(text: str, alarm: str) -> list[int]:
-    """Where an alarm stands: its first lines and its last ones."""
-    found: list[int] = []
-    at = text.find(alarm)
-    while at >= 0 and len(found) < _A_BLOCK:
-        found.append(at)
-        end = text.find("\n", at)
-        at = text.find(alarm, end) if end >= 0 else -1
-    at = text.rfind(alarm) if len(found) == _A_BLOCK else -1
-    for _ in range(_A_BLOCK):
-        if at < 0 or at in found:
-            break
-        found.append(at)
-        start = text.rfind("\n", 0, at)
-        at = text.rfind(alarm, 0, start) if start >= 0 else -1
-    return found
+def _places(text: str, words: str) -> list[int]:
+    return places(text, words, _A_BLOCK, _A_BLOCK)
 
 
 def _raised(text: str) -> Iterator[int]:
