@@ -31,6 +31,7 @@ from mirror.core.binaries.elf import CUDA, MAGIC, Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, read_images
 from mirror.core.binaries.glibc import GlibcNeed, glibc_need
 from mirror.core.binaries.passing import NotKept, Passing
+from mirror.core.names import dotted_numbers
 
 _FAT_SECTIONS = (SECTION, "__nv_relfatbin")
 """Where nvcc puts GPU code; the second is for code that is linked on the GPU's side (``-rdc=true``)."""
@@ -84,7 +85,7 @@ class NativeTally:
         self._machines: dict[str, str] = {}
         self._gpus: set[str] = set()
         self._needs: list[GlibcNeed] = []
-        self._libstdcxx: dict[str, tuple[int, ...]] = {}
+        self._libstdcxx: set[tuple[str, tuple[int, ...]]] = set()
         self._faults: list[str] = []
         self._gpu_faults: list[str] = []
 
@@ -151,8 +152,7 @@ class NativeTally:
         self._machines = {**other._machines, **self._machines}
         self._gpus |= other._gpus
         self._needs += other._needs
-        for machine, version in other._libstdcxx.items():
-            _raise_to(self._libstdcxx, machine, version)
+        self._libstdcxx |= other._libstdcxx
         self._faults += other._faults
         self._gpu_faults += other._gpu_faults
 
@@ -167,33 +167,22 @@ class NativeTally:
         self._needs += [need] if need else []
         for versions in elf.requires.values():
             for version in versions:
-                match = _LIBSTDCXX.fullmatch(version)
-                _raise_to(self._libstdcxx, elf.machine, _numbers(match[1]) if match else ())
+                if match := _LIBSTDCXX.fullmatch(version):
+                    self._libstdcxx.add((elf.machine, dotted_numbers(match[1])))
 
     def native(self) -> Native:
         """What was found so far."""
         return Native(
             self._count,
             tuple(sorted(self._gpus, key=gpu_order)),
-            _spelt(self._libstdcxx),
+            {
+                machine: ".".join(map(str, version)) for machine, version in sorted(self._libstdcxx)
+            },  # the newest is last
             tuple(sorted(self._faults)),
             tuple(sorted(self._needs, key=lambda need: need.path)),
             self._machines,
             tuple(sorted(self._gpu_faults)),
         )
-
-
-def _raise_to(newest: dict[str, tuple[int, ...]], machine: str, version: tuple[int, ...]) -> None:
-    if version > newest.get(machine, ()):
-        newest[machine] = version
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split("."))
-
-
-def _spelt(newest: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
-    return {machine: ".".join(map(str, newest[machine])) for machine in sorted(newest)}
 
 
 def gpu_order(arch: str) -> tuple[str, int, str]:
