@@ -172,12 +172,13 @@ class NativeTally:
 
     def native(self) -> Native:
         """What was found so far."""
+        newest = {
+            machine: ".".join(map(str, version)) for machine, version in sorted(self._libstdcxx)
+        }  # the last one counts
         return Native(
             self._count,
             tuple(sorted(self._gpus, key=gpu_order)),
-            {
-                machine: ".".join(map(str, version)) for machine, version in sorted(self._libstdcxx)
-            },  # the newest is last
+            newest,
             tuple(sorted(self._faults)),
             tuple(sorted(self._needs, key=lambda need: need.path)),
             self._machines,

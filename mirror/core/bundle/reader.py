@@ -34,7 +34,7 @@ from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
@@ -131,20 +131,8 @@ class Bundle:
             yield self._take(document, MAX_ROOT_BYTES), self._take(signature, MAX_ROOT_BYTES)
 
     def _exactly(self, offset: int, size: int, whole: _Whole | None = None) -> bytes:
-        """Read ``size`` bytes at ``offset``; pread may return fewer at once. ``whole`` is fed what is read, too."""
-        parts = []
-        while size:
-            may_go_on()
-            try:
-                part = self._file.read_at(size, offset)
-            except OSError as exc:
-                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
-            if not part:
-                raise BadLayout("the file is truncated", offset)
-            parts.append(part)
-            offset += len(part)
-            size -= len(part)
-        data = b"".join(parts)
+        """Read ``size`` bytes at ``offset``. ``whole`` is fed what is read, too."""
+        data = self._file.exactly(size, offset, lambda end: BadLayout("the file is truncated", end))
         if whole and data:
             whole.feed(data)
         return data

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mirror.core.bundle.delta.document import FORMAT, MAGIC, MAX_PACKED_HEAD_BYTES, Delta
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of, reading
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading
 from mirror.core.progress import SILENT, Progress
 
 _LINE = re.compile(rb"mirror-delta/1 ([0-9]{1,9}) ([0-9a-f]{64})\n")
@@ -92,18 +92,7 @@ class OpenDelta:
             length -= len(data)
 
     def _at(self, offset: int, size: int) -> bytes:
-        parts = []
-        while size:
-            try:
-                data = self._file.read_at(size, offset)
-            except OSError as exc:
-                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
-            if not data:
-                raise DamagedDelta(str(self.path), f"it ends at byte {offset}")
-            parts.append(data)
-            offset += len(data)
-            size -= len(data)
-        return b"".join(parts)
+        return self._file.exactly(size, offset, lambda end: DamagedDelta(str(self.path), f"it ends at byte {end}"))
 
 
 @contextmanager

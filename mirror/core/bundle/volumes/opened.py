@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Optional
 
 from mirror.core.bundle.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeIndex, volume_name, volume_of
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading
 from mirror.core.names import Sha256Hex
+from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import facts_of, open_unblocked
 
 _CHUNK = 1 << 20
@@ -89,6 +90,29 @@ class OpenFile:
     def read_at(self, size: int, offset: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on; none at the end. Raises OSError: as the system says it."""
         return os.pread(self._descriptor, size, offset)
+
+    def exactly(self, size: int, offset: int, ended: Callable[[int], MirrorError]) -> bytes:
+        """So many bytes from ``offset`` on; pread may return fewer at once.
+
+        Args:
+            ended: makes the error for a file that ends before, of the byte where it does.
+
+        Raises:
+            Unreadable: when the system cannot read it.
+        """
+        parts = []
+        while size:
+            may_go_on()
+            try:
+                part = self.read_at(size, offset)
+            except OSError as exc:
+                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
+            if not part:
+                raise ended(offset)
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def check(self, limit: Optional[int] = None) -> None:
         """Nothing is known of a whole file. Of volumes: look whether the bytes up to ``limit`` are what the index says.
