@@ -155,21 +155,25 @@ class Unreadable(MirrorError):
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Something is read in the block. Raises Unreadable: with the path that the system names, else with this one."""
+def reading(place: str | Path, below: bool = False) -> Iterator[None]:
+    """Make ``Unreadable``, of this place, what the system refuses in the block.
+
+    Args:
+        below: whether it may be refused of something below the place; the path that the system names is told then.
+    """
     try:
         yield
     except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """Something is written in the block. Raises Unwritable: likewise."""
+def writing(place: str | Path, below: bool = False) -> Iterator[None]:
+    """The same with ``Unwritable``."""
     try:
         yield
     except OSError as exc:
-        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc
+        raise Unwritable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
 
 
 class InvalidDocument(MirrorError):

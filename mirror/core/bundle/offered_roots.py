@@ -79,5 +79,5 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
 
 
 def _beginning(path: Path, volumes: Iterable[Path]) -> bytes:
-    with reading(path), open_file(path, volumes) as file:
+    with reading(path, below=True), open_file(path, volumes) as file:
         return file.read_at(min(file.size, 64), 0)

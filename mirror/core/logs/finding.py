@@ -13,9 +13,7 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mirror.core.fields import told
+from dataclasses import asdict, dataclass
 
 GOOD, NOTE, WARNING, PROBLEM = "good", "note", "warning", "problem"
 LEVELS = (GOOD, NOTE, WARNING, PROBLEM)
@@ -56,4 +54,4 @@ class Finding:
     certainty: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        return told(self)
+        return {key: value for key, value in asdict(self).items() if value}

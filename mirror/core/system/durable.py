@@ -19,15 +19,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading
+from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
+from mirror.core.names import Sha256Hex
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -48,6 +50,23 @@ def facts_of(path: str | Path, directory: int | None = None) -> os.stat_result |
         return os.stat(path, dir_fd=directory, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+@contextmanager
+def held_open(descriptor: int) -> Iterator[int]:
+    """An open descriptor, which is closed when the block ends."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(stream: IO[bytes]) -> Sha256Hex:
+    """The digest of what a stream still holds, read piece by piece."""
+    digest = hashlib.sha256()
+    while piece := stream.read(1 << 20):
+        digest.update(piece)
+    return Sha256Hex(digest.hexdigest())
 
 
 @contextmanager
@@ -132,11 +151,8 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         Unwritable: when its directory cannot be looked into.
     """
-    try:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
-            _sweep(place, path.name)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
+        _sweep(place, path.name)
 
 
 def _sweep(place: int, name: str) -> None:
@@ -154,7 +170,11 @@ def _is_temporary(found: str, name: str) -> bool:
 
 
 def _remove_unlocked(place: int, name: str) -> None:
-    """Remove a file unless somebody holds its lock. Raises OSError: when it is locked, or that cannot be told."""
+    """Remove a file unless somebody holds its lock.
+
+    Raises:
+        OSError: when it is locked, or that cannot be told.
+    """
     descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,15 +210,40 @@ def read_file(path: Path, most: int) -> bytes:
     return data
 
 
-def open_unblocked(path: Path) -> BinaryIO:
-    """A file for reading, without waiting: whoever puts a FIFO in its place would make everybody wait."""
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+def read_if_there(path: Path, most: int) -> bytes | None:
+    """A small file of ours, and one byte more of a larger one; None when it certainly is not there.
+
+    Raises:
+        Unreadable: when it cannot be read.
+    """
+    with reading(path), contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        return stream.read(most + 1)
+    return None
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """write(2), which may take less than it is given, to the end."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def text_of(path: Path) -> str:
+    """What a file says, where nothing depends on it: empty when it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text("utf-8", "replace")
+    return ""
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
     """Write a whole small file. Arguments and errors as ``replacing``."""
     with replacing(path, mode, directory) as stream:
         stream.write(data)
+
+
+def open_unblocked(path: Path) -> BinaryIO:
+    """A file for reading, without waiting: whoever puts a FIFO in its place would make everybody wait."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def create_file(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -263,19 +308,14 @@ def make_private_directory(path: Path) -> None:
     Raises:
         Unwritable: when the system refuses.
     """
-    try:
+    with writing(path):
         for directory in (*reversed(path.parents), path):
             # mkdir(parents=True) would make those above with the umask's mode, which may let a group write.
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def sync_directory(path: Path) -> None:
     """Flush a directory's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with held_open(os.open(path, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -149,7 +149,7 @@ def _brought(plan: Tree, packages: Sequence[Package]) -> Iterator[Unpacked]:
 
 @contextmanager
 def _removed_on_failure(root: Path) -> Iterator[None]:
-    with writing(root):
+    with writing(root, below=True):
         root.mkdir()
         try:
             yield

@@ -239,13 +239,7 @@ class Delta:
         target = fields.table("target")
         size, sha256 = target.number("size"), target.checked("sha256", sha256_hex)
         samples = tuple((one.number("settings"), one.checked("sha256", sha256_hex)) for one in fields.tables("samples"))
-        delta = fields.fill(
-            cls,
-            target=target.fill(Named),
-            size=size,
-            sha256=sha256,
-            samples=samples,
-        )
+        delta = fields.fill(cls, target=target.fill(Named), size=size, sha256=sha256, samples=samples)
         begin, *files = delta.parts or (None,)
         if begin is None or begin.path or not all(part.path for part in files):
             fields.fail("parts", "expected what comes before all files, and then files")

@@ -117,5 +117,5 @@ def open_delta(path: Path, volumes: Iterable[Path] = ()) -> Iterator[OpenDelta]:
 
 def is_delta(path: Path, volumes: Iterable[Path] = ()) -> bool:
     """Whether a file begins as deltas do. Raises MirrorError, as ``open_file``."""
-    with open_file(path, volumes) as file, reading(path):
+    with open_file(path, volumes) as file, reading(path, below=True):
         return file.read_at(len(MAGIC), 0) == MAGIC

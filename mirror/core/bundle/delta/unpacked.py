@@ -52,7 +52,7 @@ class Unpacked:
     def archive(self) -> Archive:
         """The file as a zip file."""
         if self._archive is None:
-            with reading(self._name):
+            with reading(self._name, below=True):
                 self._archive = read_archive(self._stream)
         return self._archive
 
@@ -94,7 +94,7 @@ class Unpacked:
 
     def content(self, member: Member) -> Iterator[bytes]:
         """A member's content, held to what the file announces of it."""
-        with reading(self._name):
+        with reading(self._name, below=True):
             yield from self.archive.content(member)
 
     def _framing(self) -> Iterator[bytes]:
@@ -103,7 +103,7 @@ class Unpacked:
 
     def _raw(self, start: int, length: int) -> Iterator[bytes]:
         while length:
-            with reading(self._name):
+            with reading(self._name, below=True):
                 self._stream.seek(start)
                 data = self._stream.read(min(_CHUNK, length))
             if not data:
