@@ -30,7 +30,7 @@ _UNLIMITED = 1 << 60
 def available_memory(proc: Path = PROC) -> int:
     """Bytes of the machine's memory that programs can still get; 0 when not known."""
     try:
-        lines = (proc / "meminfo").readtext_of("utf-8", "replace").splitlines()
+        lines = (proc / "meminfo").read_text("utf-8", "replace").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError, IndexError):
         return 0
