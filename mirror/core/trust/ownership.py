@@ -36,6 +36,8 @@ from functools import cache
 from pathlib import Path
 from typing import Optional
 
+from mirror.core.system.durable import held_open
+
 _MAX_LINKS = 40
 """As many as the kernel follows."""
 
@@ -194,10 +196,8 @@ def _looked(descriptor: int, place: Path) -> Seen:
 
 
 def _target(link: int) -> Path:
-    try:
+    with held_open(link):
         return Path(os.readlink("", dir_fd=link))
-    finally:
-        os.close(link)
 
 
 def look(descriptor: int, place: Path) -> Seen:

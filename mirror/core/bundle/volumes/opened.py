@@ -28,7 +28,7 @@ from mirror.core.bundle.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeInd
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import facts_of, open_unblocked
+from mirror.core.system.durable import facts_of, held_open, open_unblocked
 
 _CHUNK = 1 << 20
 
@@ -207,10 +207,8 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
     """
     descriptor = _whole(path)
     if descriptor is not None:
-        try:
+        with held_open(descriptor):
             yield OpenFile(path, descriptor)
-        finally:
-            os.close(descriptor)
         return
     places = list(dict.fromkeys((path.parent, *directories)))
     with ExitStack() as stack:

@@ -216,7 +216,6 @@ RULES = (
             ),
             r"requires? (?:at least )?(?:gcc|GCC|g\+\+|clang) ?(?:>=|version|\d)",
             r"(?:gcc|GCC) \d+(?:\.\d+)* or (?:later|newer|higher|above)",
-            r"C\+\+17 is required",
             r"unsupported GNU version",
             r"error -- unsupported",
             r"C\+\+(?:17|20) (?:or later )?(?:is required|compatible compiler)",

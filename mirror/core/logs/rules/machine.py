@@ -196,7 +196,6 @@ RULES = (
             r"virtual memory exhausted",
             r"cc1plus: out of memory",
             r"c10::Error.*DefaultCPUAllocator",
-            r"exit code 137",
             r"Exit 137",
             r"\bMemoryError\b",
             r"Cannot allocate memory",
@@ -562,7 +561,6 @@ RULES = (
         "collective-timeout",
         NETWORK,
         (
-            r"Watchdog caught collective operation timeout",
             r"collective operation timeout",
             r"No available shared memory broadcast block found",
         ),
@@ -621,7 +619,6 @@ RULES = (
             r"NCCL.{0,200}(?:[Cc]onnect|socket|ibv_|[Bb]ootstrap|net(?:IB|_ib)|NET/)",
             r"ncclRemoteError",
             r"ncclInvalidUsage.{0,80}",
-            r"Got completion with error",
             r"call to ibv_",
             r"failed to connect to (?:address|peer)",
             r"DistStoreError",

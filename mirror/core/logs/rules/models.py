@@ -59,7 +59,6 @@ RULES = (
         MODEL,
         (
             r"[Gg]ated [Rr]epo",
-            r"gated repo",
             r"GatedRepoError",
             r"40[13] Client Error.{0,200}(?:huggingface|hf\.co|hf-mirror|modelscope)",
             r"You must (?:be authenticated|have access)",

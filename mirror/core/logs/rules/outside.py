@@ -95,7 +95,6 @@ RULES = (
             r"compiled (?:with|using|against) .{0,30}(?:version|NumPy)",
             r"operator \w+::\w+ does not exist",
             r"was built (?:for|against|with) .{0,40}(?:torch|CUDA|numpy)",
-            r"A module that was compiled using NumPy",
             r"(?:requires|but you have|is required for|but found|incompatible|mismatch).{0,80}(?:==|>=|<=|<|version)",
             r"version .{0,60}(?:mismatch|does not match|incompatible)",
             r"DistributionNotFound",
