@@ -32,7 +32,7 @@ from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.kinds import RPM
 from mirror.core.names import project_name
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import enforce
+from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.carried import read_rpm_list
 from mirror.core.trust.truststore import TrustStore
@@ -142,7 +142,7 @@ def verified_bundle(
         manifest = trusted_manifest(bundle, store or TrustStore.default(), "")
         refuse_layer(path, manifest)
         if policy:
-            enforce(policy, manifest, bundle.read)
+            judge(policy, manifest, bundle.read).enforce()
         bundle.verify(progress)
         yield bundle
 

@@ -313,11 +313,6 @@ class Bundle:
             return f"{artifact.path}{more} is missing: here begins {here}"
         return f"{here} and {artifact.path} are in another order: {here} begins where {artifact.path} should"
 
-    @property
-    def begin_size(self) -> int:
-        """How many bytes come before the artifacts: the manifest, its signatures and the roots."""
-        return self._offset
-
     def read_at(self, offset: int, size: int) -> bytes:
         """Exactly these bytes of the file, unchecked.
 

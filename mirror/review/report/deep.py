@@ -39,7 +39,8 @@ from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import Package, PackageSource
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
-from mirror.core.vetting.wheel import Vetted, vet_wheel
+from mirror.core.vetting.wheel import Vetted, judge_wheel
+from mirror.core.wheels.wheelfile import read_wheel
 from mirror.review.kinds import LOOKS
 
 MAX_JOBS = 8
@@ -160,7 +161,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
 
 def _vet(bundle: Bundle, artifact: Artifact, advance: Callable[[int], object]) -> Vetted:
     with bundle.open(artifact) as stream:
-        return vet_wheel(stream, artifact, bundle.manifest.target, advance)
+        return judge_wheel(read_wheel(stream, advance), artifact, bundle.manifest.target)
 
 
 def _package_jobs(
