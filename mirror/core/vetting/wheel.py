@@ -235,7 +235,7 @@ class _Vetting:
     def _lay_out(
         self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout
     ) -> tuple[dict[str, bytes], dict[str, bytes], list[str]]:
-        """Where everything goes once installed, which of it are scripts, which members are hooks; and what must not go there."""
+        """Where everything goes once installed, which of it are scripts and which hooks; and what must not go there."""
         installed: dict[str, bytes] = {}
         scripts: dict[str, bytes] = {}
         hooks: list[str] = []
