@@ -157,6 +157,9 @@ class NativeTally:
     def native(self) -> Native:
         """What was found so far."""
         programs = [one for one in self._files if one.machine not in ("", CUDA)]
+        machines: dict[str, str] = {}
+        for one in programs:
+            machines.setdefault(one.machine, one.name)
         newest = sorted((one.machine, one.libstdcxx) for one in programs if one.libstdcxx)
         return Native(
             len(programs),
@@ -164,7 +167,7 @@ class NativeTally:
             {machine: ".".join(map(str, version)) for machine, version in newest},  # of a machine, the last one counts
             tuple(sorted(one.fault for one in self._files if one.fault)),
             tuple(sorted((one.need for one in programs if one.need), key=lambda need: need.path)),
-            {one.machine: one.name for one in reversed(programs)},
+            machines,
             tuple(sorted(one.gpu_fault for one in self._files if one.gpu_fault)),
         )
 

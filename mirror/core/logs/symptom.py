@@ -102,11 +102,6 @@ class Symptom:
         """What fails; empty for words that are never a cause."""
         return OF_SUBJECT.get(self.subject, PACKAGE) if self.row else ""
 
-    @property
-    def names_rpm(self) -> bool:
-        """Whether the fix is to add an RPM."""
-        return "{bring}" in self.fix
-
     def missing(self, groups: Groups) -> str:
         """The file that is missing; empty when the row is not about one."""
         return self.file.format_map(groups) if self.file else groups.get("file", "")
