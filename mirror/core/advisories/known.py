@@ -132,14 +132,8 @@ class Advisories:
         return canonical_json(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "source": vars(self.source),
-            "looked_at": list(self.looked_at),
-            "not_covered": [told(one) for one in self.not_covered],
-            "unjudged": [told(one) for one in self.unjudged],
-            "findings": [told(one) for one in self.findings],
-        }
+        lists = told(self, "looked_at", "not_covered", "unjudged", "findings")
+        return {**lists, "format": FORMAT, "source": vars(self.source)}
 
     def counts(self) -> str:
         """``"1 critical, 2 high"``; ``"none"``."""
