@@ -91,7 +91,9 @@ class Archive:
         while True:
             for _ in self.content():
                 pass  # what the caller did not want
-            self._skip_padding()
+            if self._take(self._padding).strip(b"\0"):
+                raise self.refuse("there are bytes between two files")
+            self._padding = 0
             entry = self._next()
             if entry is None:
                 self._end()
@@ -113,11 +115,6 @@ class Archive:
         if len(taken) < count:
             raise self.refuse("it ends without its trailer")
         return taken
-
-    def _skip_padding(self) -> None:
-        if self._take(self._padding).strip(b"\0"):
-            raise self.refuse("there are bytes between two files")
-        self._padding = 0
 
     def _next(self) -> Entry | None:
         magic = self._take(6)

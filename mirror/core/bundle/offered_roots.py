@@ -67,7 +67,8 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
         InvalidDocument: when the bundle carries no root.
     """
     volumes = tuple(volumes)
-    first = _beginning(path, volumes)
+    with reading(path, below=True), open_file(path, volumes) as file:
+        first = file.read_at(min(file.size, 64), 0)
     if first.startswith(b"{"):
         return ((read_file(path, MAX_ROOT_BYTES), read_file(path.with_suffix(".sig"), MAX_ROOT_BYTES)),)
     if (kind := kind_of_file(first)) in KEYS:
@@ -76,8 +77,3 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
         if not bundle.root_documents:
             raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
         return bundle.root_documents
-
-
-def _beginning(path: Path, volumes: Iterable[Path]) -> bytes:
-    with reading(path, below=True), open_file(path, volumes) as file:
-        return file.read_at(min(file.size, 64), 0)

@@ -154,25 +154,16 @@ def _sweep(place: int, name: str) -> None:
     """Remove what a killed process left of this file; one that still runs keeps its own, also on another host."""
     for stale in os.listdir(place):
         if _is_temporary(stale, name) and not _is_running(int(stale[len(name[:200]) + 2 :].split(".")[0])):
-            with contextlib.suppress(OSError):
-                _remove_unlocked(place, stale)
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+            with contextlib.suppress(OSError), held_open(os.open(stale, flags, dir_fd=place)) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where somebody holds it
+                os.unlink(stale, dir_fd=place)
 
 
 def _is_temporary(found: str, name: str) -> bool:
     """Whether a name is one that a temporary file of another has."""
     head = f".{name[:200]}."
     return found.startswith(head) and re.fullmatch(r"[0-9]+(\.[0-9]+)?\.tmp", found[len(head) :]) is not None
-
-
-def _remove_unlocked(place: int, name: str) -> None:
-    """Remove a file unless somebody holds its lock.
-
-    Raises:
-        OSError: when it is locked, or that cannot be told.
-    """
-    with held_open(os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)) as descriptor:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(name, dir_fd=place)
 
 
 def _is_running(pid: int) -> bool:

@@ -90,7 +90,7 @@ class Seen:
             trusted: user ids; root and the owner of / are trusted always.
             is_above: whether it lies on the way only, so that a sticky directory will do.
         """
-        owners = frozenset((*trusted, *_always()))
+        owners = frozenset((*trusted, 0, Path("/").stat().st_uid))  # the latter looks like root where no user is mapped
         facts = self.facts
         if facts.st_uid not in owners:
             yield Exposure(self.place, f"belongs to {user_name(facts.st_uid)}", facts.st_uid)
@@ -269,11 +269,6 @@ def _is_private(gid: int, owners: frozenset[int]) -> bool:
         return all(other.pw_uid in owners for other in pwd.getpwall() if other.pw_gid == gid)
     except (KeyError, OSError):
         return False
-
-
-def _always() -> tuple[int, int]:
-    """Who could change every place: root, and whoever looks like root where no user is mapped."""
-    return 0, Path("/").stat().st_uid
 
 
 def user_name(uid: int) -> str:
