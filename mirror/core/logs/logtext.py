@@ -171,11 +171,7 @@ class _Lines(Protocol):
 
 
 def stream_lines(stream: _Lines, number: int = 1) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a stream; a long line comes in pieces under one number.
-
-    Args:
-        number: of the first.
-    """
+    """The lines of a stream, numbered from ``number`` on; a long line comes in pieces under one number."""
     tail = b""
     for data in iter(lambda: stream.readline(PIECE), b""):
         yield number, (tail + data).rstrip(b"\r\n").decode("utf-8", "replace")
@@ -230,11 +226,7 @@ class Block:
 
 
 def blocks(lines: Iterable[tuple[int, str]], before: str = "") -> Iterator[Block]:
-    """Lines in blocks.
-
-    Args:
-        before: the end of the block before the first.
-    """
+    """Lines in blocks; ``before`` is the end of the block before the first."""
     texts, starts, numbers, size = [], [], [], 0
     for number, line in lines:
         if line.startswith('{"'):

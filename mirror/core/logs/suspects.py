@@ -54,11 +54,7 @@ class Suspects:
         self._shapes: set[str] = set()
 
     def add(self, block: Block, held: Container[str] = WORDS) -> None:
-        """Look through the next block.
-
-        Args:
-            held: those of ``WORDS`` that may stand in it.
-        """
+        """Look through the next block, in which those of ``WORDS`` may stand that are ``held``."""
         found: dict[int, Suspect] = {}
         for alarm in (alarm for alarm in _ALARMS if alarm in held):
             for at in places(block.text, alarm, _A_BLOCK, 1):

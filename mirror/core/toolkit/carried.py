@@ -117,10 +117,7 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
 
 
 def carried_rpms(bundle: Bundle, zstd: Zstd | None = None) -> tuple[TrustedRpm, ...]:
-    """The RPMs of a bundle, in order; none when it carries none.
-
-    Args:
-        zstd: decompresses where this Python cannot; judging needs none.
+    """The RPMs of a bundle, in order; none when it carries none. To judge them takes no ``zstd``.
 
     Raises:
         MirrorError: as ``read_rpm_list`` and ``trusted_rpms`` do.

@@ -103,10 +103,7 @@ def check_successor(before: Root, document: bytes, signatures: bytes) -> Root:
 
 
 def check_chain(documents: Sequence[tuple[bytes, bytes]]) -> tuple[Root, ...]:
-    """Check a chain from its first root on, which the caller has confirmed or is about to.
-
-    Args:
-        documents: at least one.
+    """Check a chain of at least one, from its first root on, which the caller has confirmed or is about to.
 
     Raises:
         InvalidDocument: one of them is no root.

@@ -223,10 +223,6 @@ def check_quorum(
 
 
 def tally(name: str, role: Role, signers: Collection[PublicKey]) -> Tally:
-    """Who of a role is among those who signed.
-
-    Args:
-        name: what the tally calls the role.
-    """
+    """Who of a role, which the tally calls ``name``, is among those who signed."""
     signed, missing = (tuple(key.name for key in role.keys if (key.public in signers) is has) for has in (True, False))
     return Tally(name, role.threshold, signed, missing)

@@ -120,10 +120,7 @@ class Sidecars:
 
 
 def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
-    """Read what lies beside a bundle.
-
-    Args:
-        manifest: its manifest's exact bytes.
+    """Read what lies beside a bundle, of whose manifest these are the exact bytes.
 
     Raises:
         Unreadable: when the system cannot say what a statement beside it says: it may be a refusal.

@@ -47,10 +47,7 @@ class TensorHeader:
 
 
 def read_header(stream: BinaryIO, size: int) -> TensorHeader:
-    """Read the header from the beginning of a file.
-
-    Args:
-        size: bytes of the whole file.
+    """Read the header from the beginning of a file of ``size`` bytes.
 
     Raises:
         InvalidDocument: when it is none, or describes another file.

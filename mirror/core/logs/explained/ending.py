@@ -128,11 +128,7 @@ class Ending:
         """The last ones to work and to probes, unless it answered better after them."""
 
     def add(self, block: Block, held: Container[str] = WORDS) -> None:
-        """Look through the next block.
-
-        Args:
-            held: those of ``WORDS`` that may stand in it.
-        """
+        """Look through the next block, in which those of ``WORDS`` may stand that are ``held``."""
         raised = set(_raised(block.folded))
         alarmed = raised.union(*(_places(block.folded, alarm) for alarm in _ALARMS if alarm in held))
         lines = {place[1]: (*place, at) for at in sorted(alarmed, reverse=True) for place in [block.line(at)]}
