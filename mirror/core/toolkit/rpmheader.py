@@ -102,11 +102,7 @@ class Header:
         return self._store[offset : offset + items]
 
     def texts(self, tag: int, errors: str = "strict") -> tuple[str, ...]:
-        """All strings of a tag, none when it is missing.
-
-        Args:
-            errors: as ``bytes.decode`` takes it, for what is only shown to people.
-        """
+        """All strings of a tag, none when it is missing; ``errors`` is as ``bytes.decode`` takes it."""
         kind, offset, items = self._entries.get(tag, (_STRING_ARRAY, 0, 0))
         if kind not in _TEXTS:
             self.refuse(f"tag {tag} is of type {kind}, not text")

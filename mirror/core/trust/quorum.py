@@ -34,11 +34,7 @@ PACK_AGAIN = (
 
 
 class NotSigned(MirrorError):
-    """A document came without any signature.
-
-    Attributes:
-        document: ``"manifest"`` or ``"root"``.
-    """
+    """A document, ``"manifest"`` or ``"root"``, came without any signature."""
 
     ref = "not-signed"
     exit_code = 36

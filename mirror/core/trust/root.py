@@ -60,12 +60,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Role:
-    """Who may do one thing.
-
-    Attributes:
-        keys: the keys that may, in order of their names.
-        threshold: how many of them must.
-    """
+    """Who may do one thing: the keys that may, in order of their names, and how many of them must."""
 
     keys: tuple[Key, ...]
     threshold: int

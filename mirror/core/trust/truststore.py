@@ -199,15 +199,7 @@ class TrustStore:
             raise TrustStoreDamaged(str(self._paths(len(documents))[0]), str(exc)) from exc
 
     def add_root(self, document: bytes, signatures: bytes, confirmed_fingerprint: str = "") -> Root:
-        """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
-
-        Args:
-            document, signatures: as ``mirror.core.trust.chain.check_root``.
-            confirmed_fingerprint: as in ``add_chain``.
-
-        Raises:
-            MirrorError: as ``add_chain``.
-        """
+        """Trust a root: the first one, or the next of the chain that is trusted. Arguments and errors as ``add_chain``."""
         return self.add_chain(((document, signatures),), confirmed_fingerprint)
 
     def add_chain(self, documents: Documents, confirmed_fingerprint: str = "") -> Root:
@@ -347,11 +339,7 @@ def _alone(directory: int) -> Iterator[None]:
 
 
 def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:
-    """Refuse what somebody else owns, or may write.
-
-    Args:
-        is_group_let: whether those whom the group's permissions let write may.
-    """
+    """Refuse what somebody else owns, or may write; with ``is_group_let`` those whom the group's permissions let write may."""
     seen = look(descriptor, path)
     for found in seen.exposures({os.geteuid()}):
         # The owner counts by himself: a file of his can be made writable, written and closed again at any time.

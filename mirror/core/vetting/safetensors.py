@@ -35,12 +35,7 @@ _BITS = {
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a header says.
-
-    Attributes:
-        tensors: how many there are.
-        types: of their elements, each once, sorted.
-    """
+    """What a header says: how many tensors there are, and the types of their elements, each once, sorted."""
 
     tensors: int
     types: tuple[str, ...]

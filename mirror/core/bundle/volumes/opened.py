@@ -123,12 +123,7 @@ class OpenFile:
 
 
 class VolumesFile(OpenFile):
-    """A file in volumes.
-
-    Attributes:
-        index: what it should be.
-        index_path: where that was read.
-    """
+    """A file in volumes: ``index`` says what it should be, and was read at ``index_path``."""
 
     def __init__(
         self, path: Path, index: VolumeIndex, index_path: Path, paths: Sequence[Path], descriptors: Sequence[int]
