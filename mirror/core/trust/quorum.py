@@ -34,7 +34,11 @@ PACK_AGAIN = (
 
 
 class NotSigned(MirrorError):
-    """A document, ``"manifest"`` or ``"root"``, came without any signature."""
+    """A document came without any signature.
+
+    Attributes:
+        document: ``"manifest"`` or ``"root"``.
+    """
 
     ref = "not-signed"
     exit_code = 36
