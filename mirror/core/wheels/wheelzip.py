@@ -72,11 +72,6 @@ class Archive:
     size: int
     library: ModuleType = zlib
 
-    @property
-    def unpacked(self) -> int:
-        """Bytes of all contents, as announced; ``content`` holds each to it."""
-        return sum(member.size for member in self.members)
-
     def content(self, member: Member, marks: Marks | None = None) -> Iterator[bytes]:
         """A member's content in pieces of at most a mebibyte (rule 4).
 

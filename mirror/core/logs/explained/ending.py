@@ -24,7 +24,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mirror.core.logs.calm import answered, failed, is_calm
+from mirror.core.logs.calm import DONE, FAILED, is_calm, last_answer
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
 from mirror.core.logs.suspects import places, shown
@@ -157,7 +157,7 @@ class Ending:
     def _look_between(self, block: Block, start: int, end: int) -> None:
         """What stands between two failures: signs of life, and answers, after which what failed before was survived."""
         self._signs += _signs(block.folded, start, end)
-        at = answered(block.folded, start, end)
+        at = last_answer(block.folded, start, end, DONE)
         self._look_for_failed(block, start, end, at)
         if at < 0:
             return
@@ -170,8 +170,8 @@ class Ending:
     def _look_for_failed(self, block: Block, start: int, end: int, done: int) -> None:
         """Answers that the server failed: one to work is made good by work that was done, one to a probe by any answer."""
         for to_probes in (False, True):
-            at = failed(block.folded, start, end, to_probes)
-            done = max(done, answered(block.folded, start, end, True)) if to_probes else done
+            at = last_answer(block.folded, start, end, FAILED, to_probes)
+            done = max(done, last_answer(block.folded, start, end, DONE, to_probes=True)) if to_probes else done
             if at >= 0:
                 number, first, last = block.line(at)
                 message = origin(block.folded[first : min(last, first + 2000)]).message
