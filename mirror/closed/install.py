@@ -51,7 +51,7 @@ from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import enforce
+from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
@@ -171,7 +171,7 @@ def install(
         refuse_layer(options.bundle, manifest)
         digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         if options.policy:
-            enforce(options.policy, manifest, bundle.read)
+            judge(options.policy, manifest, bundle.read).enforce()
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
         sourced = None if options.prefix else sourced_prefix()
         if sourced and sourced.root != prefix.root:

@@ -44,7 +44,7 @@ from mirror.core.bundle.writer import Source
 from mirror.core.kinds.tool import MIRROR
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import enforce
+from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.chain import Documents
 from mirror.core.wheels.wheelfile import WheelFile
@@ -99,7 +99,7 @@ def gather(
     imports, host_packages, told = _without(wheels, plan, locks.stack)
     manifest = assembly.manifest(roots, imports, host_packages)
     if policy:
-        enforce(policy, manifest, lambda paper: _paper(assembly, paper))
+        judge(policy, manifest, lambda paper: _paper(assembly, paper)).enforce()
     notes = (*(note for wheel in built for note in wheel.notes), *gate.notes, *advised, *told)
     return Made(manifest, assembly.sources, notes)
 

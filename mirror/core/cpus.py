@@ -20,6 +20,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.core.names import one_of
+
 _V2 = frozenset(["cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3"])
 _V3 = _V2 | frozenset(["abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"])
 _V4 = _V3 | frozenset(["avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"])
@@ -63,15 +65,8 @@ ISAS = {
 """By name; of two with the same flags, one is the ABI's name and the other the matrix's."""
 
 
-def isa_name(text: str) -> str:
-    """Check a name.
-
-    Raises:
-        ValueError: when it is none of them.
-    """
-    if text not in ISAS:
-        raise ValueError(f"expected one of {', '.join(ISAS)}, got {text!r}")
-    return text
+isa_name = one_of(ISAS)
+"""Check a name."""
 
 
 def missing(name: str, flags: Collection[str]) -> tuple[str, ...]:

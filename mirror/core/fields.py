@@ -5,8 +5,8 @@ Strict: duplicate keys, unknown keys, NaN, deep nesting and wrong types are refu
 
 Example::
 
-    fields = Fields.read(data, "Statement", "mirror-review/1", max_bytes=4096)
-    statement = fields.fill(Statement, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
+    statement = Fields.read(data, "Statement", "mirror-review/1", max_bytes=4096).fill(Statement)
+    canonical_json({"format": "mirror-review/1", **told(statement)})
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn, TypeVar, cast
 
 from mirror.core.errors import InvalidDocument
+from mirror.core.names import sha256_hex
 from mirror.core.words import did_you_mean
 
 T = TypeVar("T")
@@ -208,20 +210,34 @@ class Fields:
         return tuple(values)
 
     def fill(self, kind: type[T], /, **taken: Any) -> T:
-        """A dataclass out of the keys that have the names of its fields, and no others.
+        """A dataclass out of the keys that have the names of its fields, and no others; ``told`` is the inverse.
 
-        A field of type ``str``, ``int``, ``bool`` or ``tuple[str, ...]`` is read by the getter of that type; one with a default
-        may be missing.
+        A field of type ``str``, ``int``, ``bool``, ``Sha256Hex`` or a tuple of texts is read by the getter of that type; a
+        dataclass, or a tuple of them, by its ``from_fields``, or else likewise; what has ``by(check)`` passes through that. A
+        field with a default may be missing.
 
         Args:
             taken: values that the caller has taken and checked, and those of fields of other types.
         """
         for field in dataclasses.fields(cast(Any, kind)):
             if field.name not in taken:
-                default = () if field.default is dataclasses.MISSING else (field.default,)
-                taken[field.name] = _GETTERS[str(field.type)](self, field.name, *default)
+                taken[field.name] = self._value(field, kind.__module__)
         self.end()
         return kind(**taken)
+
+    def _value(self, field: dataclasses.Field[Any], module: str) -> Any:
+        key, spelled = field.name, str(field.type)
+        default = () if field.default is dataclasses.MISSING else (field.default,)
+        if check := field.metadata.get(_CHECK):
+            return self.all_checked(key, check) if spelled.startswith("tuple") else self.checked(key, check, *default)
+        if spelled in _GETTERS:
+            return _GETTERS[spelled](self, key, *default)
+        several, one = _NESTED.fullmatch(spelled).groups()  # type: ignore[union-attr]  # what else a field may be
+        kind = vars(sys.modules[module])[several or one]
+        read = getattr(kind, "from_fields", None) or (lambda table: table.fill(kind))
+        if several:
+            return tuple(map(read, self.tables(key)))
+        return default[0] if default and key not in self else read(self.table(key))
 
     def end(self) -> None:
         """Refuse the keys that nobody took."""
@@ -237,5 +253,30 @@ _GETTERS: dict[str, Callable[..., Any]] = {
     "int": Fields.number,
     "bool": Fields.flag,
     "tuple[str, ...]": Fields.texts,
+    "Sha256Hex": lambda fields, key, *default: fields.checked(key, sha256_hex, *default),
+    "tuple[Sha256Hex, ...]": lambda fields, key, *_: fields.all_checked(key, sha256_hex),
 }
 """By the type as a dataclass's annotation spells it."""
+
+_NESTED = re.compile(r"tuple\[(\w+), \.\.\.\]|(\w+)(?: \| None)?")
+_CHECK = "check"
+
+
+def by(check: Callable[[str], Any]) -> dict[str, Any]:
+    """The ``metadata`` of a dataclass's field whose text, or each of whose texts, passes through a check."""
+    return {_CHECK: check}
+
+
+def told(one: Any, *always: str) -> dict[str, Any]:
+    """What a dataclass says, for a document: tuples as lists, dataclasses in them likewise; what is empty is left out.
+
+    Args:
+        always: fields that are told though they are empty.
+    """
+    return {key: _plain(value) for key, value in vars(one).items() if value or key in always}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return told(value) if dataclasses.is_dataclass(value) else value

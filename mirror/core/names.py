@@ -11,7 +11,8 @@ Example::
 from __future__ import annotations
 
 import re
-from typing import NewType, Optional, Tuple
+from collections.abc import Collection
+from typing import Callable, NewType, Optional, Tuple
 
 ProjectName = NewType("ProjectName", str)
 """A Python project's name, normalised as in PEP 503."""
@@ -22,15 +23,10 @@ Sha256Hex = NewType("Sha256Hex", str)
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_STACK = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASCII)
 
 
 def project_name(text: str) -> ProjectName:
-    """Normalise a project name (PEP 503).
-
-    Raises:
-        ValueError: if the text is no project name (PEP 508).
-    """
+    """Normalise a project name (PEP 503). Raises ValueError: if the text is no project name (PEP 508)."""
     if not _PROJECT.fullmatch(text):
         raise ValueError(f"expected a project name, got {text!r}")
     return ProjectName(re.sub(r"[-_.]+", "-", text).lower())
@@ -47,15 +43,36 @@ def sha256_hex(text: str) -> Sha256Hex:
     return Sha256Hex(text)
 
 
-def stack_name(text: str) -> str:
-    """Check a stack's name: it becomes a directory name on the closed side.
+def shaped(pattern: str, expected: str) -> Callable[[str], str]:
+    """A check for texts of one form: it gives the text back, or raises ``ValueError``.
 
-    Raises:
-        ValueError: unless it is 1 to 64 letters, digits, dots, dashes, underscores, with a letter or digit at both ends.
+    Args:
+        pattern: a regular expression for the whole text.
+        expected: what is wanted, in words: ``"a stack name such as 'h100'"``.
     """
-    if not _STACK.fullmatch(text):
-        raise ValueError(f"expected a stack name such as 'h100', got {text!r}")
-    return text
+    form = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"expected {expected}, got {text!r}")
+        return text
+
+    return check
+
+
+def one_of(known: Collection[str]) -> Callable[[str], str]:
+    """A check for one of some words: it gives the word back, or raises ``ValueError``."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"expected one of {', '.join(known)}, got {text!r}")
+        return text
+
+    return check
+
+
+stack_name = shaped(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", "a stack name such as 'h100'")
+"""Check a stack's name: it becomes a directory name on the closed side."""
 
 
 def whole_number(text: str) -> Optional[int]:

@@ -42,11 +42,7 @@ class Silent:
         pass
 
     def task(self, label: str, total: int | None = None, unit: str = "B") -> AbstractContextManager[Advance]:
-        return nullcontext(_ignore)
-
-
-def _ignore(amount: int) -> None:
-    pass
+        return nullcontext(lambda amount: None)
 
 
 SILENT = Silent()

@@ -114,7 +114,8 @@ def known_stacks(directory: Path) -> tuple[str, ...]:
     """The names of the stacks in a directory, sorted."""
     files = [path for ending in ("toml", "txt") for path in directory.glob(f"*.{ending}")]
     names = {_of_file(path) for path in files if not _PYLOCK.fullmatch(path.name)}
-    stacks = [found for found in names if found and _is_mirrors(found)]
+    # Beside pyproject.toml and requirements.txt lies no other half.
+    stacks = [found for found in names if found and is_written(found.wishes) and found.wishes.name != PYPROJECT]
     return tuple(sorted(one.wishes.stem for found in stacks for one in (found, *found.targets.values())))
 
 
@@ -127,11 +128,6 @@ def stack_word(path: Path) -> str:
     found = _of_file(path)
     base = found.wishes.with_suffix("") if found else path
     return base.name if base.parent in (Path(), Path(DIRECTORY)) else str(base)
-
-
-def _is_mirrors(found: StackFiles) -> bool:
-    """Whether it looks like a stack of ours: beside ``pyproject.toml`` and ``requirements.txt`` lies no other half."""
-    return is_written(found.wishes) and found.wishes.name != PYPROJECT
 
 
 def _of_base(base: Path) -> StackFiles:

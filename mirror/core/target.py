@@ -10,12 +10,11 @@ Example::
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from mirror.core.cpus import ISAS, isa_name
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by, told
+from mirror.core.names import one_of, shaped
 
 CUDA_TARGETS = {"x86_64": "x86_64-linux", "aarch64": "sbsa-linux"}
 """NVIDIA's directory below ``targets/`` for each architecture (CUDA.md A4)."""
@@ -24,30 +23,14 @@ ARCHITECTURES = tuple(CUDA_TARGETS)
 """What ``uname -m`` prints on the machines that we target (NVIDIA calls aarch64 servers ``sbsa``)."""
 
 
-def _matching(pattern: str, example: str) -> Any:
-    compiled = re.compile(pattern, re.ASCII)
-
-    def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(f"expected something like {example!r}, got {text!r}")
-        return text
-
-    return check
-
-
-minor_version = _matching(r"[1-9][0-9]?\.[0-9]{1,3}", "3.11")
-compute_capability = _matching(r"(sm_[1-9][0-9]{1,2}[af]?)?", "sm_90a")
-cuda_release = _matching(r"([1-9][0-9]\.[0-9])?", "13.0")
+minor_version = shaped(r"[1-9][0-9]?\.[0-9]{1,3}", "something like '3.11'")
+compute_capability = shaped(r"(sm_[1-9][0-9]{1,2}[af]?)?", "something like 'sm_90a'")
+cuda_release = shaped(r"([1-9][0-9]\.[0-9])?", "something like '13.0'")
+architecture = one_of(ARCHITECTURES)
 
 
 def _cpu(text: str) -> str:
     return isa_name(text) if text else ""
-
-
-def architecture(text: str) -> str:
-    if text not in ARCHITECTURES:
-        raise ValueError(f"expected one of {', '.join(ARCHITECTURES)}, got {text!r}")
-    return text
 
 
 @dataclass(frozen=True)
@@ -63,37 +46,25 @@ class Target:
         cpu: instruction set that wheels may be built for (``mirror.core.cpus``); empty for the architecture's baseline.
     """
 
-    python: str
-    arch: str
-    glibc: str
-    gpu: str = ""
-    cuda: str = ""
-    cpu: str = ""
+    python: str = field(metadata=by(minor_version))
+    arch: str = field(metadata=by(architecture))
+    glibc: str = field(metadata=by(minor_version))
+    gpu: str = field(default="", metadata=by(compute_capability))
+    cuda: str = field(default="", metadata=by(cuda_release))
+    cpu: str = field(default="", metadata=by(_cpu))
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Target:
-        """Read and check a ``target`` table.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Read and check a ``target`` table. Raises InvalidDocument: with the path to the fault."""
         fields.only("python", "arch", "glibc", "gpu", "cuda", "cpu")
-        target = cls(
-            python=fields.checked("python", minor_version),
-            arch=fields.checked("arch", architecture),
-            glibc=fields.checked("glibc", minor_version),
-            gpu=fields.checked("gpu", compute_capability, ""),
-            cuda=fields.checked("cuda", cuda_release, ""),
-            cpu=fields.checked("cpu", _cpu, ""),
-        )
-        fields.end()
+        target = fields.fill(cls)
         if target.cpu and ISAS[target.cpu].arch != target.arch:
             fields.fail("cpu", f"{target.cpu} is of {ISAS[target.cpu].arch}, arch says {target.arch}")
         return target
 
     def to_dict(self) -> dict[str, str]:
         """Inverse of ``from_fields``; empty attributes are left out."""
-        return {key: value for key, value in vars(self).items() if value}
+        return told(self)
 
     @property
     def glibc_pair(self) -> tuple[int, int]:

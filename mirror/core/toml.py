@@ -30,10 +30,7 @@ _NUMBERS = range(-(1 << 63), 1 << 63)
 
 
 def parse_toml(data: bytes, document: str, max_bytes: int) -> dict[str, Any]:
-    """Parse a document.
-
-    Args:
-        document: its name, for errors.
+    """Parse a document, which ``document`` names in errors.
 
     Raises:
         InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, what is no TOML (with the line), and what the

@@ -29,9 +29,10 @@ from mirror.core.archives.zipdirectory import BadZip
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.kinds import RPM
 from mirror.core.names import project_name
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import enforce
+from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.carried import read_rpm_list
 from mirror.core.trust.truststore import TrustStore
@@ -141,7 +142,7 @@ def verified_bundle(
         manifest = trusted_manifest(bundle, store or TrustStore.default(), "")
         refuse_layer(path, manifest)
         if policy:
-            enforce(policy, manifest, bundle.read)
+            judge(policy, manifest, bundle.read).enforce()
         bundle.verify(progress)
         yield bundle
 
@@ -159,8 +160,7 @@ def read_shelf(bundle: Bundle) -> Shelf:
             metadata[artifact.filename] = text
         wheels.append(_wheel(artifact, text))
     listed = read_rpm_list(bundle)
-    found = [manifest.find(path) for path in listed.paths]
-    rpms = [artifact for artifact in found if artifact]
+    rpms = manifest.of(RPM)
     packages = []
     for rpm in rpms:
         with bundle.open(rpm) as stream:

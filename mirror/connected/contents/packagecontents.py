@@ -31,7 +31,6 @@ from mirror.core.toolkit.package import Package, PackageFile
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 from mirror.core.toolkit.rpm import LEAD_BYTES, MAX_HEADER_BYTES, MAX_SIGNATURE_HEADER_BYTES
 from mirror.core.toolkit.rpmheader import Header, Reader
-from mirror.core.toolkit.rpmsource import RpmPackage
 
 _SUMMARY, _LICENCE, _URL, _PROVIDES, _REQUIRES = 1004, 1014, 1020, 1047, 1049
 _TO_PATH = re.compile(r"/usr/local/cuda-[0-9.]+/bin/([^/]+)")
@@ -40,19 +39,19 @@ _TO_PATH = re.compile(r"/usr/local/cuda-[0-9.]+/bin/([^/]+)")
 _SETUID = stat.S_ISUID | stat.S_ISGID
 
 
-def read_rpm_contents(package: RpmPackage, path: Path, scratch: Path) -> Contents:
+def read_rpm_contents(package: Package, path: Path, scratch: Path) -> Contents:
     """Read an RPM through.
 
     Args:
         package: the file at ``path``, judged.
 
     Raises:
-        MirrorError: as ``RpmPackage.contents`` does.
+        MirrorError: as ``Package.contents`` does.
     """
     return of_rpm(package, path, read_package(package, scratch))
 
 
-def of_rpm(package: RpmPackage, path: Path, found: Contents) -> Contents:
+def of_rpm(package: Package, path: Path, found: Contents) -> Contents:
     """What was found in an RPM's files, with what its header says besides."""
     header = _header(path)
     said = licence_of("", header.text(_LICENCE, ""))
@@ -64,7 +63,7 @@ def of_rpm(package: RpmPackage, path: Path, found: Contents) -> Contents:
         licence_stated=words(said.stated),
         needs=tuple(dict.fromkeys(header.texts(_REQUIRES))),
         offers=tuple(dict.fromkeys((*header.texts(_PROVIDES), *(file.path for file in package.files)))),
-        signer=package.rpm.fingerprint,
+        signer=package.signer,
     )
 
 

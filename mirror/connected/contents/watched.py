@@ -15,18 +15,18 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from mirror.connected.contents.inside import Contents
 from mirror.connected.contents.inspection import Task, remember
 from mirror.connected.contents.packagecontents import Reading, of_package, of_rpm
 from mirror.connected.fetching.store import Store
 from mirror.core.names import Sha256Hex
-from mirror.core.toolkit.package import Content, Package, PackageFile, PackageSource
+from mirror.core.toolkit.package import Content, Package, PackageSource
 from mirror.core.toolkit.redist import RedistSource
-from mirror.core.toolkit.rpmsource import RpmPackage, TrustedRpm
+from mirror.core.toolkit.rpmsource import TrustedRpm
 
 
 def watched(source: PackageSource, path: Path, sha256: Sha256Hex, store: Store) -> PackageSource:
@@ -50,47 +50,13 @@ class _Source:
     store: Store
 
     def judge(self) -> Package:
-        return _Package(self.source.judge(), self._remember)
+        package = self.source.judge()
+        return replace(package, contents=partial(self._contents, package))
 
-    def _remember(self, package: Package, found: Contents) -> None:
-        whole = of_package(package, found)
-        if isinstance(package, RpmPackage):
-            whole = of_rpm(package, self.task.source, whole)
-        remember(self.task, whole, self.store)
-
-
-@dataclass(frozen=True)
-class _Package:
-    package: Package
-    tell: Callable[[Package, Contents], None]
-
-    @property
-    def name(self) -> str:
-        return self.package.name
-
-    @property
-    def nevra(self) -> str:
-        return self.package.nevra
-
-    @property
-    def arch(self) -> str:
-        return self.package.arch
-
-    @property
-    def sha256(self) -> Sha256Hex:
-        return self.package.sha256
-
-    @property
-    def files(self) -> tuple[PackageFile, ...]:
-        return self.package.files
-
-    @property
-    def scriptlets(self) -> tuple[str, ...]:
-        return self.package.scriptlets
-
-    def contents(self) -> Iterator[Content]:
+    def _contents(self, package: Package) -> Iterator[Content]:
         reading = Reading()
-        for one in self.package.contents():
+        for one in package.contents():
             yield Content(one.file, one.also, reading.through(one.file, one.pieces))
         if not reading.missed:
-            self.tell(self.package, reading.contents())
+            found = of_package(package, reading.contents())
+            remember(self.task, of_rpm(package, self.task.source, found) if package.signer else found, self.store)

@@ -220,8 +220,9 @@ class _Work:
 
     def begin(self) -> Part:
         """What comes before all files; the base's manifest is much like the new one."""
-        size = self._target.begin_size
-        data = self._target.read_at(0, size)
+        target = self._target
+        data = layout.head(target.manifest_bytes, target.signatures, target.root_documents)
+        size = len(data)
         manifest = self._base.manifest_bytes
         counterpart = Counterpart(layout.MANIFEST, len(manifest), self._base.digest)
         stretch = [Stretch(size, FILE, len(manifest))]

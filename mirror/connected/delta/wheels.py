@@ -14,8 +14,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mirror.core.archives.zipdirectory import DEFLATED
 from mirror.core.bundle.delta.deflating import AS_IS, SETTINGS, deflated
-from mirror.core.bundle.delta.unpacked import DEFLATED, Unpacked
+from mirror.core.bundle.delta.unpacked import Unpacked
 from mirror.core.progress import Advance
 from mirror.core.system.crew import Crew, may_go_on
 from mirror.core.wheels.wheelzip import Member

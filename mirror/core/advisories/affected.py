@@ -13,8 +13,9 @@ Example::
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple
 
 from mirror.core.names import ProjectName
 from mirror.core.wheels.versions import Version
@@ -49,7 +50,7 @@ class Affected:
         Raises:
             ValueError: when that cannot be told: only commits are named, or something that is no version.
         """
-        if any(_same(listed, version) for listed in self.versions):
+        if any(_is(operator.eq, listed, version) for listed in self.versions):
             return True
         if not self.ranges and not self.versions:
             raise ValueError("it names no versions, only commits or nothing")
@@ -58,7 +59,7 @@ class Affected:
     def fixed_after(self, version: Version) -> frozenset[str]:
         """The versions above one that are named as fixed."""
         named = {text for events in self.ranges for kind, text in events if kind == "fixed"}
-        return frozenset(text.strip() for text in named if _is_above(text, version))
+        return frozenset(text.strip() for text in named if _is(operator.gt, text, version))
 
 
 def _in_range(events: tuple[Event, ...], version: Version) -> bool:
@@ -83,16 +84,10 @@ def _event_key(event: Event) -> tuple[Any, ...]:
     return (0,) if event[1] == "0" else (1, *as_version(event[1]).public)
 
 
-def _is_above(text: str, version: Version) -> bool:
+def _is(compare: Callable[[Any, Any], bool], text: str, version: Version) -> bool:
+    """Whether a text compares so with a version; what is none does not."""
     try:
-        return bool(as_version(text).public > version.public)
-    except ValueError:
-        return False
-
-
-def _same(text: str, version: Version) -> bool:
-    try:
-        return bool(as_version(text).public == version.public)
+        return compare(as_version(text).public, version.public)
     except ValueError:
         return False
 

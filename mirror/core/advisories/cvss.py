@@ -17,8 +17,13 @@ from __future__ import annotations
 import re
 from typing import Optional
 
+from mirror.core.names import one_of
+
 SEVERITIES = ("critical", "high", "medium", "low", "none", "unknown")
 """Worst first; what nobody rated is last, and is no better for it."""
+
+severity = one_of(SEVERITIES)
+"""Check a word of them."""
 
 _VECTOR = re.compile(r"CVSS:3\.[01](?:/[A-Z]{1,3}:[A-Z]){8,22}", re.ASCII)
 _WEIGHTS = {

@@ -24,22 +24,16 @@ from mirror.core.advisories.record import MAX_BYTES, OsvRecord
 from mirror.core.advisories.search import Search
 from mirror.core.archives.zipmembers import NoZip, ZipMember, zip_members
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import MirrorError, Unreadable, place_of
+from mirror.core.errors import MirrorError, reading
 from mirror.core.progress import SILENT, Advance, Progress
+from mirror.core.system.durable import sha256_of
 
 MAX_TOTAL_BYTES = 4 << 30
 """Of all records together; the Python ecosystem's have some 100 MB."""
 
-_CHUNK = 1 << 20
-
 
 class BadDump(MirrorError):
-    """What was given as a dump of an OSV database is not one, or cannot be read as a whole.
-
-    Attributes:
-        path: as given.
-        problem: what is wrong with it.
-    """
+    """What was given as a dump of an OSV database is not one, or cannot be read as a whole."""
 
     ref = "bad-osv-dump"
     exit_code = 125
@@ -58,13 +52,11 @@ def search_dump(path: Path, artifacts: Iterable[Artifact], progress: Progress = 
         BadDump: when it is none.
     """
     search = Search(artifacts)
-    try:
+    with reading(path, below=True):
         path.stat()  # named before anything is said to have begun
         with progress.task("advisories", unit="records") as advance:
             reader = _Reader(search, path, advance)
             digest = reader.directory() if path.is_dir() else reader.zip_file(path)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
     found = search.finish(Source("dump", "a directory" if path.is_dir() else path.name, digest))
     if not found.source.records:
         raise BadDump(str(path), f"it holds no record ({found.source.unreadable} files are none)")
@@ -89,7 +81,7 @@ class _Reader:
     def zip_file(self, path: Path) -> str:
         """Every record in a zip; its digest."""
         with open(path, "rb") as stream:
-            digest = _digest(stream)
+            digest = sha256_of(stream)
             try:
                 for member in zip_members(stream):
                     if member.name.endswith(".json"):
@@ -101,7 +93,8 @@ class _Reader:
     def _json_file(self, path: Path) -> str:
         with open(path, "rb") as stream:
             self._record(stream.read(MAX_BYTES + 1))
-            return _digest(stream)
+            stream.seek(0)
+            return sha256_of(stream)
 
     def _record(self, data: bytes | None) -> None:
         self._left -= len(data or b"")
@@ -133,11 +126,3 @@ def _content(member: ZipMember, stream: BinaryIO) -> bytes | None:
         return member.read(stream, MAX_BYTES)
     except NoZip:
         return None
-
-
-def _digest(stream: BinaryIO) -> str:
-    stream.seek(0)
-    digest = hashlib.sha256()
-    for chunk in iter(lambda: stream.read(_CHUNK), b""):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -14,18 +14,17 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from mirror.core.advisories.cvss import SEVERITIES
+from mirror.core.advisories.cvss import SEVERITIES, severity
 from mirror.core.bundle.manifest import artifact_path
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.fields import Fields, by, canonical_json, told
+from mirror.core.names import one_of
 
 FORMAT = "mirror-vulnerabilities/1"
 PATH = "meta/vulnerabilities.json"
 MAX_BYTES = 16 << 20
-
-_KINDS = ("api", "dump")
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,18 @@ class Source:
         unreadable: how many could not be.
     """
 
-    kind: str
+    kind: str = field(metadata=by(one_of(("api", "dump"))))
     name: str
     sha256: str = ""
     date: str = ""
     records: int = 0
     unreadable: int = 0
+
+    @classmethod
+    def from_fields(cls, item: Fields) -> Source:
+        """All of it must be there, also what is empty."""
+        numbers = {name: item.number(name) for name in ("records", "unreadable")}
+        return item.fill(cls, sha256=item.text("sha256"), date=item.text("date"), **numbers)
 
     def __str__(self) -> str:
         return f"{self.name} of {self.date[:10]}" if self.date else f"{self.name}, which gives no date"
@@ -68,12 +73,12 @@ class Finding:
         modified: when the source changed it last.
     """
 
-    path: str
+    path: str = field(metadata=by(artifact_path))
     project: str
     version: str
     id: str
     aliases: tuple[str, ...] = ()
-    severity: str = "unknown"
+    severity: str = field(default="unknown", metadata=by(severity))
     score: str = ""
     summary: str = ""
     fixed: tuple[str, ...] = ()
@@ -95,12 +100,9 @@ class Finding:
 class Remark:
     """An artifact and why nothing was found out about it; ``id`` names the record, where it is about one."""
 
-    path: str
+    path: str = field(metadata=by(artifact_path))
     reason: str
     id: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        return {key: value for key, value in vars(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -116,40 +118,22 @@ class Advisories:
     """
 
     source: Source
-    looked_at: tuple[str, ...]
+    looked_at: tuple[str, ...] = field(metadata=by(artifact_path))
     not_covered: tuple[Remark, ...] = ()
     unjudged: tuple[Remark, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @classmethod
     def parse(cls, data: bytes) -> Advisories:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        document = Fields.read(data, "Advisories", FORMAT, MAX_BYTES)
-        return document.fill(
-            cls,
-            source=_source(document.table("source")),
-            looked_at=document.all_checked("looked_at", artifact_path),
-            not_covered=tuple(_remark(item) for item in document.tables("not_covered")),
-            unjudged=tuple(_remark(item) for item in document.tables("unjudged")),
-            findings=tuple(_finding(item) for item in document.tables("findings")),
-        )
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
+        return Fields.read(data, "Advisories", FORMAT, MAX_BYTES).fill(cls)
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "source": vars(self.source),
-            "looked_at": list(self.looked_at),
-            "not_covered": [one.to_dict() for one in self.not_covered],
-            "unjudged": [one.to_dict() for one in self.unjudged],
-            "findings": [finding_dict(one) for one in self.findings],
-        }
+        lists = told(self, "looked_at", "not_covered", "unjudged", "findings")
+        return {**lists, "format": FORMAT, "source": vars(self.source)}
 
     def counts(self) -> str:
         """``"1 critical, 2 high"``; ``"none"``."""
@@ -162,30 +146,3 @@ class Advisories:
         gaps += [f"{len(self.unjudged)} of its records could not be judged"] * bool(self.unjudged)
         gaps += [f"{self.source.unreadable} of its records could not be read"] * bool(self.source.unreadable)
         return f"known vulnerabilities by {self.source}: " + "; ".join([self.counts(), *gaps])
-
-
-def finding_dict(finding: Finding) -> dict[str, Any]:
-    """As it stands in the document; what is empty is left out."""
-    values = ((key, list(value) if isinstance(value, tuple) else value) for key, value in vars(finding).items())
-    return {key: value for key, value in values if value}
-
-
-def _source(item: Fields) -> Source:
-    kind = item.text("kind")
-    if kind not in _KINDS:
-        item.fail("kind", f"expected one of {', '.join(_KINDS)}, got {kind!r}")
-    numbers = (item.number("records"), item.number("unreadable"))
-    source = Source(kind, item.text("name"), item.text("sha256"), item.text("date"), *numbers)
-    item.end()
-    return source
-
-
-def _remark(item: Fields) -> Remark:
-    return item.fill(Remark, path=item.checked("path", artifact_path))
-
-
-def _finding(item: Fields) -> Finding:
-    finding = item.fill(Finding, path=item.checked("path", artifact_path), severity=item.text("severity"))
-    if finding.severity not in SEVERITIES:
-        item.fail("severity", f"expected one of {', '.join(SEVERITIES)}, got {finding.severity!r}")
-    return finding

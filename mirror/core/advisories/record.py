@@ -73,11 +73,7 @@ class OsvRecord:
 
     @classmethod
     def parse(cls, data: bytes) -> OsvRecord:
-        """Read a record.
-
-        Raises:
-            ValueError: when it is none, with a reason.
-        """
+        """Read a record. Raises ValueError: when it is none, with a reason."""
         if len(data) > MAX_BYTES:
             raise ValueError(f"{len(data)} bytes, more than the {MAX_BYTES} allowed")
         try:

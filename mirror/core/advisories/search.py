@@ -94,11 +94,7 @@ class Search:
         self._unreadable += 1
 
     def finish(self, source: Source) -> Advisories:
-        """All of it, in order.
-
-        Args:
-            source: whose date and counts are filled in.
-        """
+        """All of it, in order; the source's date and counts are filled in."""
         found = [finding for matches in self._matches.values() for finding in _findings(matches)]
         return Advisories(
             source=Source(source.kind, source.name, source.sha256, self._date, self._records, self._unreadable),

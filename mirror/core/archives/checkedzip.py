@@ -20,11 +20,7 @@ from pathlib import Path
 
 @contextmanager
 def open_checked_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, for reading.
-
-    Raises:
-        OSError: when it cannot be read, now or while its members are.
-    """
+    """The archive, for reading. Raises OSError: when it cannot be read, now or while its members are."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
+from mirror.core.archives.pieces import exactly
 from mirror.core.errors import MirrorError
 
 TRAILER = "TRAILER!!!"
@@ -90,7 +91,9 @@ class Archive:
         while True:
             for _ in self.content():
                 pass  # what the caller did not want
-            self._skip_padding()
+            if self._take(self._padding).strip(b"\0"):
+                raise self.refuse("there are bytes between two files")
+            self._padding = 0
             entry = self._next()
             if entry is None:
                 self._end()
@@ -108,18 +111,10 @@ class Archive:
             yield piece
 
     def _take(self, count: int) -> bytes:
-        taken = b""
-        while len(taken) < count:
-            piece = self._read(count - len(taken))
-            if not piece:
-                raise self.refuse("it ends without its trailer")
-            taken += piece
+        taken = exactly(self._read, count)
+        if len(taken) < count:
+            raise self.refuse("it ends without its trailer")
         return taken
-
-    def _skip_padding(self) -> None:
-        if self._take(self._padding).strip(b"\0"):
-            raise self.refuse("there are bytes between two files")
-        self._padding = 0
 
     def _next(self) -> Entry | None:
         magic = self._take(6)
@@ -160,11 +155,6 @@ class Archive:
             raise self.refuse(f"the name {name!r} is not UTF-8") from exc
 
     def _end(self) -> None:
-        rest = self._read(513)
-        while len(rest) <= 512:
-            piece = self._read(513)
-            if not piece:
-                break
-            rest += piece
+        rest = exactly(self._read, 513)
         if len(rest) > 512 or rest.strip(b"\0"):
             raise self.refuse("there are bytes after its trailer")

@@ -50,11 +50,7 @@ class Header:
 
 
 def read_header(block: bytes) -> Header:
-    """Take a header of 512 bytes apart.
-
-    Raises:
-        ValueError: with what is wrong.
-    """
+    """Take a header of 512 bytes apart. Raises ValueError: with what is wrong."""
     if block[257:263] not in (b"ustar\0", b"ustar "):
         raise ValueError("a header has no ustar magic")
     if sum(block[:148]) + 8 * 32 + sum(block[156:]) != _number(block[148:156]):
@@ -86,11 +82,7 @@ def pax_names(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def text(raw: bytes) -> str:
-    """A name.
-
-    Raises:
-        ValueError: when it is not UTF-8.
-    """
+    """A name. Raises ValueError: when it is not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as exc:

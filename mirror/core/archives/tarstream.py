@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from mirror.core.archives.decompress import Decompressed, Readable
+from mirror.core.archives.pieces import exactly
 from mirror.core.archives.tarheader import (
     BLOCK,
     DIRECTORY,
@@ -64,12 +65,7 @@ _PIECE = 1 << 20
 
 
 class BadArchive(MirrorError):
-    """An archive holds something that must not be unpacked, or cannot be read.
-
-    Attributes:
-        archive: its name.
-        problem: which member, and what is wrong with it.
-    """
+    """An archive holds something that must not be unpacked, or cannot be read."""
 
     ref = "bad-archive"
     exit_code = 95
@@ -162,12 +158,9 @@ class TarStream:
             yield piece
 
     def _take(self, count: int) -> bytes:
-        taken = b""
-        while len(taken) < count:
-            piece = self._read(count - len(taken))
-            if not piece:
-                self._damaged("it ends without two zero blocks")
-            taken += piece
+        taken = exactly(self._read, count)
+        if len(taken) < count:
+            self._damaged("it ends without two zero blocks")
         return taken
 
     def _end(self) -> None:

@@ -57,11 +57,7 @@ class ZipMember:
     offset: int
 
     def read(self, stream: BinaryIO, limit: int) -> bytes:
-        """Its bytes.
-
-        Raises:
-            NoZip: when they are more than ``limit`` or cannot be read.
-        """
+        """Its bytes. Raises NoZip: when they are more than ``limit`` or cannot be read."""
         if self.flags & 1 or self.method not in (0, 8):
             raise NoZip(f"{self.name}: encrypted, or compressed by method {self.method}")
         if max(self.size, self.packed) > limit:

@@ -17,7 +17,6 @@ Example::
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 import zlib
 from collections import OrderedDict
@@ -26,6 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+from mirror.core.archives.pieces import Places
 from mirror.core.archives.zipdirectory import DEFLATED, Member
 from mirror.core.system.crew import may_go_on
 
@@ -87,7 +87,7 @@ def seekable(
     return io.BufferedReader(_Seekable(stream, member, marks, known, scratch, error))
 
 
-class _Seekable(io.RawIOBase):
+class _Seekable(Places):
     def __init__(
         self,
         stream: BinaryIO,
@@ -99,7 +99,7 @@ class _Seekable(io.RawIOBase):
     ) -> None:
         self._stream, self._member, self._marks = stream, member, marks
         self._known, self._scratch, self._error = known, scratch, error
-        self._offset = 0
+        self._size = member.size
         self._pages: OrderedDict[int, bytes] = OrderedDict()
         self._copy: BinaryIO | None = None
         self._budget = _SLACK if scratch else member.size + _SLACK
@@ -108,17 +108,6 @@ class _Seekable(io.RawIOBase):
         if self._copy:
             self._copy.close()
         super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._offset, os.SEEK_END: self._member.size}[whence]
-        self._offset = max(0, base + offset)
-        return self._offset
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
         if self._offset >= self._member.size:

@@ -115,11 +115,7 @@ class OneFrame:
 
 
 class Frame:
-    """The outline of a frame, followed as its bytes pass by.
-
-    Attributes:
-        done: whether its last byte has passed.
-    """
+    """The outline of a frame, followed as its bytes pass by; it is ``done`` once the last of them has passed."""
 
     def __init__(self) -> None:
         self.done = False

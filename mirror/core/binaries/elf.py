@@ -30,16 +30,7 @@ MAGIC = b"\x7fELF"
 CUDA = "cuda"
 """The machine of GPU code, which is in ELF files too."""
 
-_MACHINES = {
-    3: "i386",
-    21: "ppc64le",
-    22: "s390x",
-    40: "arm",
-    62: "x86_64",
-    183: "aarch64",
-    190: CUDA,
-    243: "riscv64",
-}
+_MACHINES = {3: "i386", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 190: CUDA, 243: "riscv64"}
 CPUS = frozenset(_MACHINES.values()) - {CUDA}
 """The machines of programs that an operating system runs."""
 
@@ -77,12 +68,7 @@ _MAX_NAMES = 16 << 20
 
 
 class MalformedElf(MirrorError):
-    """A file that begins as ELF breaks its format.
-
-    Attributes:
-        name: the file's.
-        problem: what does not add up.
-    """
+    """A file that begins as ELF breaks its format."""
 
     ref = "malformed-elf"
     exit_code = 113

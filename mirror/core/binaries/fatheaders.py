@@ -31,11 +31,7 @@ _Place = tuple[int, bool]
 
 
 class GpuHeaders:
-    """What was seen so far.
-
-    Attributes:
-        kept: by place in the content, the 64 bytes there.
-    """
+    """What was seen so far: ``kept`` has, by place in the content, the 64 bytes there."""
 
     def __init__(self) -> None:
         self.kept: dict[int, bytes] = {}

@@ -31,6 +31,7 @@ from mirror.core.binaries.elf import CUDA, MAGIC, Elf, MalformedElf, read_elf
 from mirror.core.binaries.fatbin import SECTION, read_images
 from mirror.core.binaries.glibc import GlibcNeed, glibc_need
 from mirror.core.binaries.passing import NotKept, Passing
+from mirror.core.names import dotted_numbers
 
 _FAT_SECTIONS = (SECTION, "__nv_relfatbin")
 """Where nvcc puts GPU code; the second is for code that is linked on the GPU's side (``-rdc=true``)."""
@@ -70,6 +71,19 @@ class Native:
     gpu_faults: tuple[str, ...] = ()
 
 
+@dataclass
+class _File:
+    """What was found in one compiled file, as far as it could be read; ``machine`` is empty where not even that could."""
+
+    name: str
+    machine: str = ""
+    gpus: set[str] = field(default_factory=set)
+    libstdcxx: tuple[int, ...] = ()
+    need: GlibcNeed | None = None
+    fault: str = ""
+    gpu_fault: str = ""
+
+
 class NativeTally:
     """Counts the compiled files of one artifact, one after another.
 
@@ -80,13 +94,7 @@ class NativeTally:
 
     def __init__(self, gpus: bool = True, look: Callable[[str, Elf], object] = lambda name, elf: None) -> None:
         self._reads_gpus, self._look = gpus, look
-        self._count = 0
-        self._machines: dict[str, str] = {}
-        self._gpus: set[str] = set()
-        self._needs: list[GlibcNeed] = []
-        self._libstdcxx: dict[str, tuple[int, ...]] = {}
-        self._faults: list[str] = []
-        self._gpu_faults: list[str] = []
+        self._files: list[_File] = []
 
     def add(self, stream: BinaryIO, name: str) -> None:
         """Take in a file; nothing happens when it is no ELF file.
@@ -98,19 +106,22 @@ class NativeTally:
         Raises:
             OSError: when it cannot be read.
         """
+        found = _File(name)
         try:
             elf = read_elf(stream, name)
             if elf is None:
                 return
+            found.machine = elf.machine
             if elf.machine != CUDA:
-                self._count += 1
-                self._machines.setdefault(elf.machine, name)
                 self._look(name, elf)
-                self._take_needs(elf, stream, name)
+                found.need = glibc_need(stream, elf, name)
+                asked = (_LIBSTDCXX.fullmatch(one) for versions in elf.requires.values() for one in versions)
+                found.libstdcxx = max((dotted_numbers(match[1]) for match in asked if match), default=())
             if self._reads_gpus:
-                self._take_gpus(elf, stream, name)
+                _read_gpus(stream, elf, found)
         except (MalformedElf, TooScattered) as exc:
-            self._faults.append(str(exc))
+            found.fault = str(exc)
+        self._files.append(found)
 
     def add_passing(self, passing: Passing, name: str) -> bool:
         """Take in a file that went by.
@@ -118,12 +129,10 @@ class NativeTally:
         Returns:
             Whether what was kept of it told all; otherwise nothing of it is taken in.
         """
-        one = NativeTally(self._reads_gpus, self._look)
         try:
-            one.add(cast(BinaryIO, passing), name)
+            self.add(cast(BinaryIO, passing), name)
         except NotKept:
             return False
-        self._take(one)
         return True
 
     def add_pieces(self, pieces: Iterator[bytes], name: str, scratch: Path) -> None:
@@ -145,55 +154,30 @@ class NativeTally:
                 copy.write(piece)
             self.add(cast(BinaryIO, copy), name)
 
-    def _take(self, other: NativeTally) -> None:
-        """Add what another one counted after this."""
-        self._count += other._count
-        self._machines = {**other._machines, **self._machines}
-        self._gpus |= other._gpus
-        self._needs += other._needs
-        for machine, version in other._libstdcxx.items():
-            _raise_to(self._libstdcxx, machine, version)
-        self._faults += other._faults
-        self._gpu_faults += other._gpu_faults
-
-    def _take_gpus(self, elf: Elf, stream: BinaryIO, name: str) -> None:
-        try:
-            self._gpus.update(_gpus(stream, elf, name))
-        except MalformedElf as exc:
-            self._gpu_faults.append(str(exc))
-
-    def _take_needs(self, elf: Elf, stream: BinaryIO, name: str) -> None:
-        need = glibc_need(stream, elf, name)
-        self._needs += [need] if need else []
-        for versions in elf.requires.values():
-            for version in versions:
-                match = _LIBSTDCXX.fullmatch(version)
-                _raise_to(self._libstdcxx, elf.machine, _numbers(match[1]) if match else ())
-
     def native(self) -> Native:
         """What was found so far."""
+        programs = [one for one in self._files if one.machine not in ("", CUDA)]
+        machines: dict[str, str] = {}
+        for one in programs:
+            machines.setdefault(one.machine, one.name)
+        newest = sorted((one.machine, one.libstdcxx) for one in programs if one.libstdcxx)
         return Native(
-            self._count,
-            tuple(sorted(self._gpus, key=gpu_order)),
-            _spelt(self._libstdcxx),
-            tuple(sorted(self._faults)),
-            tuple(sorted(self._needs, key=lambda need: need.path)),
-            self._machines,
-            tuple(sorted(self._gpu_faults)),
+            len(programs),
+            tuple(sorted({gpu for one in self._files for gpu in one.gpus}, key=gpu_order)),
+            {machine: ".".join(map(str, version)) for machine, version in newest},  # of a machine, the last one counts
+            tuple(sorted(one.fault for one in self._files if one.fault)),
+            tuple(sorted((one.need for one in programs if one.need), key=lambda need: need.path)),
+            machines,
+            tuple(sorted(one.gpu_fault for one in self._files if one.gpu_fault)),
         )
 
 
-def _raise_to(newest: dict[str, tuple[int, ...]], machine: str, version: tuple[int, ...]) -> None:
-    if version > newest.get(machine, ()):
-        newest[machine] = version
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split("."))
-
-
-def _spelt(newest: Mapping[str, tuple[int, ...]]) -> Mapping[str, str]:
-    return {machine: ".".join(map(str, newest[machine])) for machine in sorted(newest)}
+def _read_gpus(stream: BinaryIO, elf: Elf, found: _File) -> None:
+    try:
+        for arch in _gpus(stream, elf, found.name):
+            found.gpus.add(arch)
+    except MalformedElf as exc:
+        found.gpu_fault = str(exc)
 
 
 def gpu_order(arch: str) -> tuple[str, int, str]:

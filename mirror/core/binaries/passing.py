@@ -18,11 +18,10 @@ Example::
 
 from __future__ import annotations
 
-import io
-import os
 import struct
 from collections import deque
 
+from mirror.core.archives.pieces import Places
 from mirror.core.binaries.fatheaders import GpuHeaders
 
 HEAD_BYTES = 8 << 20
@@ -38,13 +37,13 @@ class NotKept(OSError):
     """A place is asked for that went by and was not kept."""
 
 
-class Passing(io.RawIOBase):
+class Passing(Places):
     """What was kept of the content so far; feed it all before it is read."""
 
     def __init__(self) -> None:
         self._head = bytearray()
         self._tail: deque[bytes] = deque()
-        self._tail_size = self._size = self._offset = 0
+        self._tail_size = 0
         self._ranges: dict[tuple[int, int], bytearray] = {}
         self._is_large = False
         self._gpus = GpuHeaders()
@@ -67,17 +66,6 @@ class Passing(io.RawIOBase):
         self._tail_size += len(rest)
         while self._tail_size - len(self._tail[0]) >= _TAIL_BYTES:
             self._tail_size -= len(self._tail.popleft())
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._offset, os.SEEK_END: self._size}[whence]
-        self._offset = max(0, base + offset)
-        return self._offset
 
     def read(self, size: int = -1) -> bytes:
         """The bytes from here on. Raises ``NotKept``."""

@@ -16,11 +16,10 @@ Example::
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json
+from mirror.core.fields import Fields, by, canonical_json, told
 from mirror.core.kinds import kind_named
 
 FORMAT = "mirror-dossier/1"
@@ -46,9 +45,6 @@ class Waiver:
     reason: str
     by: str
     subject: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        return {key: value for key, value in vars(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ class FileFacts:
         waivers: what the rules refuse in it, and why it is taken nevertheless.
     """
 
-    path: str
-    kind: str
+    path: str = field(metadata=by(artifact_path))
+    kind: str = field(metadata=by(lambda text: kind_named(text).name))
     summary: str = ""
     licence: str = ""
     licence_stated: str = ""
@@ -103,26 +99,6 @@ class FileFacts:
     scriptlets: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
-    @classmethod
-    def from_fields(cls, item: Fields) -> FileFacts:
-        kind = item.checked("kind", _kind)
-        waivers = tuple(waiver.fill(Waiver) for waiver in item.tables("waivers"))
-        return item.fill(cls, path=item.checked("path", artifact_path), kind=kind, waivers=waivers)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Inverse of ``from_fields``; what is empty is left out."""
-        found: dict[str, Any] = {}
-        for key, value in vars(self).items():
-            if key == "waivers":
-                value = [waiver.to_dict() for waiver in self.waivers]
-            if value:
-                found[key] = list(value) if isinstance(value, tuple) else value
-        return found
-
-
-def _kind(text: str) -> str:
-    return kind_named(text).name
-
 
 @dataclass(frozen=True)
 class Dossier:
@@ -143,29 +119,15 @@ class Dossier:
 
     @classmethod
     def parse(cls, data: bytes) -> Dossier:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        document = Fields.read(data, "Dossier", FORMAT, MAX_BYTES)
-        files = tuple(FileFacts.from_fields(item) for item in document.tables("files"))
-        dossier = document.fill(cls, files=files, format=FORMAT)
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
+        dossier = Fields.read(data, "Dossier", FORMAT, MAX_BYTES).fill(cls, format=FORMAT)
         paths = [one.path for one in dossier.files]
         if len(set(paths)) != len(paths):
             raise InvalidDocument("Dossier", "files", "two of them have one path")
         return dossier
 
     def encode(self) -> bytes:
-        return canonical_json(
-            {
-                "format": FORMAT,
-                "requirements": list(self.requirements),
-                "packages": list(self.packages),
-                "files": [one.to_dict() for one in self.files],
-                "notes": list(self.notes),
-            }
-        )
+        return canonical_json(told(self, "requirements", "packages", "files", "notes"))
 
     def file(self, path: str) -> FileFacts | None:
         return next((one for one in self.files if one.path == path), None)

@@ -36,12 +36,7 @@ MTIME = 315_532_800
 
 
 class BadLayout(MirrorError):
-    """The file is not the one tar that its manifest describes: truncated, altered, or not a bundle at all.
-
-    Attributes:
-        problem: what was expected and found.
-        offset: where in the file, in bytes.
-    """
+    """The file is not the one tar that its manifest describes: truncated, altered, or not a bundle at all."""
 
     ref = "bad-layout"
     exit_code = 13
@@ -129,13 +124,11 @@ def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
     Raises:
         BadLayout: unless the block is exactly the canonical header of ``name`` with a size of 1 to ``limit`` bytes.
     """
-    digits = block[124:135]
-    if len(block) == BLOCK and digits.isdigit() and not digits.strip(b"01234567"):
-        size = int(digits, 8)
-        if block == header(name, size):
-            if not 0 < size <= limit:
-                raise BadLayout(f"{name} has {size} bytes, the limit is {limit}", offset)
-            return size
+    member = read_member(block)
+    if member and member[0] == name:
+        if not 0 < member[1] <= limit:
+            raise BadLayout(f"{name} has {member[1]} bytes, the limit is {limit}", offset)
+        return member[1]
     kind = file_kind(block) if offset == 0 else ""
     if kind:
         raise BadLayout(kind, offset)

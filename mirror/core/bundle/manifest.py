@@ -15,15 +15,15 @@ Example::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.core.bundle.layout import MAX_OCTAL
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, by, canonical_json, strict_json, told
 from mirror.core.kinds import DIRECTORIES, KINDS, META, Kind, kind_of
 from mirror.core.kinds.tool import MIRROR
-from mirror.core.names import Sha256Hex, project_name, sha256_hex, stack_name
+from mirror.core.names import Sha256Hex, project_name, stack_name
 from mirror.core.target import Target
 from mirror.core.wheels.versions import satisfies
 
@@ -97,7 +97,7 @@ class Artifact:
         unpacked_size: bytes it takes once installed; 0 when it is not unpacked.
     """
 
-    path: str
+    path: str = field(metadata=by(artifact_path))
     size: int
     sha256: Sha256Hex
     name: str
@@ -141,14 +141,13 @@ class Artifact:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Artifact:
-        path, digest = fields.checked("path", artifact_path), fields.checked("sha256", sha256_hex)
-        artifact = fields.fill(cls, path=path, sha256=digest)
+        artifact = fields.fill(cls)
         if artifact.size > MAX_ARTIFACT_BYTES:
             fields.fail("size", f"a tar member holds at most {MAX_ARTIFACT_BYTES} bytes, got {artifact.size}")
         return artifact
 
     def to_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if value != "" and (value or key == "size")}
+        return told(self, "size")
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ class Manifest:
             versions will do for them (empty: any).
     """
 
-    name: str
+    name: str = field(metadata=by(stack_name))
     sequence: int
     target: Target
     artifacts: tuple[Artifact, ...]
@@ -180,20 +179,12 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
-        """Parse a manifest whose signature has been checked.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Parse a manifest whose signature has been checked. Raises InvalidDocument: with the path to the fault."""
         fields = Fields(strict_json(data, "Manifest", MAX_BYTES), "Manifest")
         found = fields.known_format(FORMATS)
         manifest = fields.fill(
             cls,
-            name=fields.checked("name", stack_name),
             sequence=fields.number("sequence", minimum=1),
-            target=Target.from_fields(fields.table("target")),
-            artifacts=tuple(Artifact.from_fields(item) for item in fields.tables("artifacts")),
-            roots=fields.all_checked("roots", sha256_hex),
             environment=_environment(fields.table("environment")) if "environment" in fields else (),
             host_packages=_host_packages(fields.table("host_packages")) if "host_packages" in fields else (),
         )
@@ -318,13 +309,13 @@ def _host_packages(fields: Fields) -> tuple[tuple[str, tuple[tuple[str, str], ..
     for name in fields.left():
         needs = fields.table(name)
         asking = []
-        for by in needs.left():
-            wanted = needs.text(by)
+        for asker in needs.left():
+            wanted = needs.text(asker)
             try:
-                project_name(name), project_name(by), satisfies("0", wanted)
+                project_name(name), project_name(asker), satisfies("0", wanted)
             except ValueError as exc:
-                needs.fail(by, str(exc))
-            asking.append((by, wanted))
+                needs.fail(asker, str(exc))
+            asking.append((asker, wanted))
         found.append((name, tuple(sorted(asking))))
     return tuple(sorted(found))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.opened import open_file
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading
 from mirror.core.system.durable import read_file
 from mirror.core.system.filekinds import KEYS, PUBLIC_KEY, kind_of_file
 from mirror.core.trust.chain import Documents
@@ -67,7 +67,8 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
         InvalidDocument: when the bundle carries no root.
     """
     volumes = tuple(volumes)
-    first = _beginning(path, volumes)
+    with reading(path, below=True), open_file(path, volumes) as file:
+        first = file.read_at(min(file.size, 64), 0)
     if first.startswith(b"{"):
         return ((read_file(path, MAX_ROOT_BYTES), read_file(path.with_suffix(".sig"), MAX_ROOT_BYTES)),)
     if (kind := kind_of_file(first)) in KEYS:
@@ -76,11 +77,3 @@ def read_offered_roots(path: Path, volumes: Iterable[Path] = ()) -> Documents:
         if not bundle.root_documents:
             raise InvalidDocument("Bundle", "ROOT/1.json", "missing")
         return bundle.root_documents
-
-
-def _beginning(path: Path, volumes: Iterable[Path]) -> bytes:
-    try:
-        with open_file(path, volumes) as file:
-            return file.read_at(min(file.size, 64), 0)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc

@@ -24,15 +24,17 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from mirror.core.archives.pieces import Places
 from mirror.core.bundle import layout
 from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
@@ -129,20 +131,8 @@ class Bundle:
             yield self._take(document, MAX_ROOT_BYTES), self._take(signature, MAX_ROOT_BYTES)
 
     def _exactly(self, offset: int, size: int, whole: _Whole | None = None) -> bytes:
-        """Read ``size`` bytes at ``offset``; pread may return fewer at once. ``whole`` is fed what is read, too."""
-        parts = []
-        while size:
-            may_go_on()
-            try:
-                part = self._file.read_at(size, offset)
-            except OSError as exc:
-                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
-            if not part:
-                raise BadLayout("the file is truncated", offset)
-            parts.append(part)
-            offset += len(part)
-            size -= len(part)
-        data = b"".join(parts)
+        """Read ``size`` bytes at ``offset``. ``whole`` is fed what is read, too."""
+        data = self._file.exactly(size, offset, lambda end: BadLayout("the file is truncated", end))
         if whole and data:
             whole.feed(data)
         return data
@@ -300,8 +290,8 @@ class Bundle:
 
     def _displaced(self, artifact: Artifact, offset: int, size: int) -> str:
         """What is at ``offset`` in place of an artifact, in words: the names of all that follows tell what is missing."""
-        found = list(self._members(offset, size))
         listed = [one.path for one in self.manifest.artifacts]
+        found = [name for name, _, _ in islice(self.members(offset), 2 * len(listed) + 1)]
         here = found[0] if found else ""
         if not here:
             zeros = not self._exactly(offset, BLOCK).strip(b"\0")
@@ -323,22 +313,6 @@ class Bundle:
             return f"{artifact.path}{more} is missing: here begins {here}"
         return f"{here} and {artifact.path} are in another order: {here} begins where {artifact.path} should"
 
-    def _members(self, offset: int, size: int) -> Iterator[str]:
-        """The names of the members from ``offset`` on, as far as their headers are in the one form."""
-        for _ in range(2 * len(self.manifest.artifacts) + 1):
-            if offset + BLOCK > size:
-                return
-            member = layout.read_member(self._exactly(offset, BLOCK))
-            if member is None:
-                return
-            yield member[0]
-            offset += layout.member_bytes(member[1])
-
-    @property
-    def begin_size(self) -> int:
-        """How many bytes come before the artifacts: the manifest, its signatures and the roots."""
-        return self._offset
-
     def read_at(self, offset: int, size: int) -> bytes:
         """Exactly these bytes of the file, unchecked.
 
@@ -356,13 +330,12 @@ class Bundle:
         """
         self._file.check()
 
-    def members(self) -> Iterator[tuple[str, int, int]]:
-        """Name, offset and size of every member by its header, for those to whom the manifest is not trusted.
+    def members(self, offset: int = 0) -> Iterator[tuple[str, int, int]]:
+        """Name, offset and size of every member from ``offset`` on, by its header: whatever the manifest says.
 
         It ends where no header of ours follows.
         """
-        offset = 0
-        while offset + BLOCK <= self._size and (found := layout.read_member(self._exactly(offset, BLOCK))):
+        while offset + BLOCK <= self._file.size and (found := layout.read_member(self._exactly(offset, BLOCK))):
             name, size = found
             yield name, offset + BLOCK, size
             offset += layout.member_bytes(size)
@@ -380,11 +353,7 @@ class Bundle:
         return self.stream(*self.offset(artifact))
 
     def read(self, artifact: Artifact) -> bytes:
-        """A small artifact's bytes, digest checked.
-
-        Raises:
-            DigestMismatch: when they are not the signed ones.
-        """
+        """A small artifact's bytes, digest checked. Raises DigestMismatch: when they are not the signed ones."""
         data = self._exactly(*self.offset(artifact))
         actual = Sha256Hex(hashlib.sha256(data).hexdigest())
         if actual != artifact.sha256:
@@ -415,34 +384,20 @@ class _Whole:
             self._fed.result()
 
 
-class _Range(io.RawIOBase):
+class _Range(Places):
     """A byte range of a file, read with pread so that it shares no position with anyone."""
 
     def __init__(self, file: OpenFile, start: int, size: int) -> None:
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+        self._file, self._start, self._size = file, start, size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
         may_go_on()
-        wanted = min(len(buffer), self._size - self._position)
+        wanted = min(len(buffer), self._size - self._offset)
         if wanted <= 0:
             return 0
-        data = self._file.read_at(wanted, self._start + self._position)
+        data = self._file.read_at(wanted, self._start + self._offset)
         buffer[: len(data)] = data
-        self._position += len(data)
+        self._offset += len(data)
         return len(data)
 
 

@@ -31,7 +31,7 @@ from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.copying import copied
-from mirror.core.system.durable import replacing
+from mirror.core.system.durable import replacing, sha256_of
 
 Source = Union[Path, bytes]
 """Where an artifact's bytes come from: a file of the store, or bytes that mirror made."""
@@ -140,11 +140,8 @@ def changed_source(artifact: Artifact, source: Source) -> SourceChanged | None:
     Raises:
         OSError: when it cannot be read.
     """
-    digest = hashlib.sha256()
     with closing(io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")) as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    actual = Sha256Hex(digest.hexdigest())
+        actual = sha256_of(stream)
     return None if actual == artifact.sha256 else _changed(artifact, source, actual)
 
 

@@ -16,12 +16,12 @@ Example::
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mirror.core.names import whole_number
+from mirror.core.words import meant
 
 _ALWAYS = (0, 0)
 _NAMES: Mapping[str, tuple[tuple[tuple[int, int], str], ...]] = {
@@ -160,9 +160,9 @@ def _meant(name: str, words: tuple[str, ...]) -> str:
     package = name.casefold().replace("_", "-")
     stem = re.sub(r"-[0-9]+-[0-9]+$", "", package)
     tries = (stem, role_of(stem), re.sub("^(cuda-|lib)", "", stem))
-    near = [word for word in tries if word in words] or difflib.get_close_matches(tries[2], words, n=1)
+    near = next((word for word in tries if word in words), "") or meant(tries[2], words)
     more = "a name with a release belongs under packages of [rpms]; " if stem != package else ""
-    return more + (f"did you mean {near[0]!r}? " if near else "")
+    return more + (f"did you mean {near!r}? " if near else "")
 
 
 def _packages(roles: Iterable[str], release: str) -> tuple[str, ...]:

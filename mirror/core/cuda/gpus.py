@@ -97,8 +97,8 @@ CAPABILITIES = (
 )  # fmt: skip
 """In order of their numbers."""
 
-_ON_ARM = {"GH200", "GB200", "GB300", "GB10", "Orin", "Thor"}
-"""GPUs that are soldered to a host with ARM processors."""
+ON_ARM = {"GH200", "GB200", "GB300", "GB10", "Orin", "Thor"}
+"""GPUs that come only on their own boards, soldered to ARM processors."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,6 @@ class Gpu:
     arch: str = ""
 
 
-def is_soldered(model: str) -> bool:
-    """Whether a GPU of the table comes only with the ARM processors of its own board."""
-    return model in _ON_ARM
-
-
 def _plain(name: str) -> str:
     return "".join(name.lower().split()).replace("-", "").replace("_", "").replace("nvidia", "")
 
@@ -132,7 +127,7 @@ GPUS = {
         one.gpu,
         release_pair(one.specific or one.first),
         release_pair(one.end) if one.end else None,
-        "aarch64" if name in _ON_ARM else "",
+        "aarch64" if name in ON_ARM else "",
     )
     for one in CAPABILITIES
     for name in (*one.models, *one.also)

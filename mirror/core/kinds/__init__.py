@@ -62,11 +62,7 @@ def kind_of(directory: str) -> Kind:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind that documents call so.
-
-    Raises:
-        ValueError: for what is no kind's name.
-    """
+    """The kind that documents call so. Raises ValueError: for what is no kind's name."""
     if name not in _BY_NAME:
         raise ValueError(f"expected one of {', '.join(_BY_NAME)}, got {name!r}")
     return _BY_NAME[name]

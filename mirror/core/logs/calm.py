@@ -6,15 +6,16 @@ nothing: it is given while nothing works. An answer that the server failed (5xx)
 
 Example::
 
-    >>> uncounted("server listening on 127.0.0.1:8080, 0 errors")
-    'server listening on 127.0.0.1:8080, '
-    >>> is_request('127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /errors HTTP/1.1" 404 -')
+    >>> is_calm("server listening on 127.0.0.1:8080, 0 errors", ["error"])
+    True
+    >>> is_calm('127.0.0.1 - - [29/Nov/2026 10:00:00] "GET /errors HTTP/1.1" 404 -', ["error"])
     True
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _FAILURES = r"(?:errors?|failures?|failed|exceptions?|fatal|timeouts?|warnings?)"
 _NOTHING = re.compile(
@@ -25,8 +26,8 @@ _REQUEST = r'"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>[^\s"]{1,2000}
 _ACCESS = re.compile(rf"{_REQUEST} [1-4]\d\d\b")
 _REFUSED = re.compile(r"\bcode 4\d\d, message ")
 """What Python's ``http.server`` says before such a line."""
-_DONE, _FAILED = "2", "5"
-_STATUS = {first: re.compile(rf"{_REQUEST} {first}\d\d\b") for first in (_DONE, _FAILED)}
+DONE, FAILED = "2", "5"
+_STATUS = {first: re.compile(rf"{_REQUEST} {first}\d\d\b") for first in (DONE, FAILED)}
 """A line of an access log, by the first digit of its status."""
 _PROBES = re.compile(
     r"/(?:$|\?|(?:health|healthz|livez|readyz|live|ready|ping|metrics|version|load|docs|openapi|favicon)\b|v1/models)"
@@ -34,27 +35,17 @@ _PROBES = re.compile(
 _TRIES, _LONGEST = 64, 4000
 
 
-def uncounted(text: str) -> str:
-    """The text without its counts of nothing."""
-    return _NOTHING.sub("", text)
+def is_calm(text: str, alarms: Iterable[str]) -> bool:
+    """Whether the alarming words of a line tell of no failure."""
+    if _ACCESS.search(text) or _REFUSED.search(text):  # a server answered somebody, and did not fail of it
+        return True
+    rest = _NOTHING.sub("", text)
+    return rest != text and not any(alarm in rest for alarm in alarms)
 
 
-def is_request(text: str) -> bool:
-    """Whether it tells how a server answered somebody, and that it did not fail of it."""
-    return _ACCESS.search(text) is not None or _REFUSED.search(text) is not None
-
-
-def answered(text: str, start: int, end: int, to_probes: bool = False) -> int:
-    """Where the last answer to work that was asked for, or instead the last one to a probe, stands; -1 for nowhere."""
-    return _last(text, start, end, _DONE, to_probes)
-
-
-def failed(text: str, start: int, end: int, to_probes: bool = False) -> int:
-    """Where the last answer stands that the server failed (5xx); -1 for nowhere."""
-    return _last(text, start, end, _FAILED, to_probes)
-
-
-def _last(text: str, start: int, end: int, status: str, to_probes: bool) -> int:
+def last_answer(text: str, start: int, end: int, status: str, to_probes: bool = False) -> int:
+    """Where the last answer of a status, ``DONE`` or ``FAILED``, to work that was asked for stands, or instead to a probe; -1
+    for nowhere."""
     for _ in range(_TRIES):
         at = text.rfind(f'" {status}', start, end)
         if at < 0:

@@ -28,11 +28,7 @@ PART_ENDS = r"(?:command )?(?:not found|No such file)"
 
 
 def header_pattern(names: str) -> str:
-    """A missing header; its group ``file`` is the header.
-
-    Args:
-        names: a regular expression for the header as it is included.
-    """
+    """A missing header, for which ``names`` is an expression as it is included; its group ``file`` is the header."""
     return (
         rf"(?:fatal error: '?|(?:cannot|could not) open source file \")(?P<file>{names})"
         r"(?:: No such file|' file not found|\")"
@@ -40,11 +36,7 @@ def header_pattern(names: str) -> str:
 
 
 def library_pattern(names: str) -> str:
-    """A library that the linker did not find; its group ``lib`` is the name after ``-l``.
-
-    Args:
-        names: a regular expression for that name.
-    """
+    """A library that the linker did not find; its group ``lib`` is the name after ``-l``, which ``names`` describes."""
     return rf"(?:cannot find|unable to find library) -l:?(?:lib)?(?P<lib>{names})(?:\.so|\.a)?(?![\w.-])"
 
 

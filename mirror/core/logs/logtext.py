@@ -51,12 +51,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class CompressedLog(MirrorError):
-    """The log is compressed in a way that the standard library does not read.
-
-    Attributes:
-        path: the file.
-        kind: of compression.
-    """
+    """The log is compressed in a way that the standard library does not read."""
 
     ref = "compressed-log"
     exit_code = 111
@@ -68,12 +63,7 @@ class CompressedLog(MirrorError):
 
 
 class DamagedLog(MirrorError):
-    """A compressed log cannot be read to its end.
-
-    Attributes:
-        path: the file.
-        reason: the decompressor's words.
-    """
+    """A compressed log cannot be read to its end."""
 
     ref = "damaged-log"
     exit_code = 112
@@ -181,11 +171,7 @@ class _Lines(Protocol):
 
 
 def stream_lines(stream: _Lines, number: int = 1) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a stream; a long line comes in pieces under one number.
-
-    Args:
-        number: of the first.
-    """
+    """The lines of a stream, numbered from ``number`` on; a long line comes in pieces under one number."""
     tail = b""
     for data in iter(lambda: stream.readline(PIECE), b""):
         yield number, (tail + data).rstrip(b"\r\n").decode("utf-8", "replace")
@@ -240,11 +226,7 @@ class Block:
 
 
 def blocks(lines: Iterable[tuple[int, str]], before: str = "") -> Iterator[Block]:
-    """Lines in blocks.
-
-    Args:
-        before: the end of the block before the first.
-    """
+    """Lines in blocks; ``before`` is the end of the block before the first."""
     texts, starts, numbers, size = [], [], [], 0
     for number, line in lines:
         if line.startswith('{"'):

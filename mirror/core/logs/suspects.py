@@ -18,7 +18,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mirror.core.logs.calm import is_request, uncounted
+from mirror.core.logs.calm import is_calm
 from mirror.core.logs.logtext import Block
 
 _ALARMS = (
@@ -54,34 +54,22 @@ class Suspects:
         self._shapes: set[str] = set()
 
     def add(self, block: Block, held: Container[str] = WORDS) -> None:
-        """Look through the next block.
-
-        Args:
-            held: those of ``WORDS`` that may stand in it.
-        """
+        """Look through the next block, in which those of ``WORDS`` may stand that are ``held``."""
         found: dict[int, Suspect] = {}
         for alarm in (alarm for alarm in _ALARMS if alarm in held):
-            at = block.text.find(alarm)
-            for _ in range(_A_BLOCK):
-                if at < 0:
-                    break
-                at = self._take(block, at, found)
-                at = block.text.find(alarm, at)
-            at = block.text.rfind(alarm)
-            if at >= 0:
+            for at in places(block.text, alarm, _A_BLOCK, 1):
                 self._take(block, at, found)
         for number in sorted(found):
             self._note(found[number])
 
-    def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> int:
+    def _take(self, block: Block, at: int, found: dict[int, Suspect]) -> None:
         number, start, end = block.line(at)
         if (
             number not in found
             and not _CALM.search(block.text, start, min(end, start + 120))
-            and _is_alarming(block.text[start : min(end, start + _LOOKED_AT)])
+            and not is_calm(block.text[start : min(end, start + _LOOKED_AT)], _ALARMS)
         ):
             found[number] = Suspect(number, shown(block.text, at, start, end))
-        return end
 
     def _note(self, suspect: Suspect) -> None:
         form = shape(suspect.text)
@@ -96,11 +84,22 @@ class Suspects:
         return (*self._first, *self._last)
 
 
-def _is_alarming(line: str) -> bool:
-    if is_request(line):
-        return False
-    rest = uncounted(line)
-    return rest == line or any(alarm in rest for alarm in _ALARMS)
+def places(text: str, words: str, first: int, last: int) -> list[int]:
+    """Where words stand in a text, once in a line: in the first lines that have them, and in the last ones."""
+    found: list[int] = []
+    at = text.find(words)
+    while at >= 0 and len(found) < first:
+        found.append(at)
+        end = text.find("\n", at)
+        at = text.find(words, end) if end >= 0 else -1
+    at = text.rfind(words) if len(found) == first else -1
+    for _ in range(last):
+        if at < 0 or at in found:
+            break
+        found.append(at)
+        start = text.rfind("\n", 0, at)
+        at = text.rfind(words, 0, start) if start >= 0 else -1
+    return found
 
 
 def shape(text: str) -> str:

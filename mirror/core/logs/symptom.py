@@ -102,11 +102,6 @@ class Symptom:
         """What fails; empty for words that are never a cause."""
         return OF_SUBJECT.get(self.subject, PACKAGE) if self.row else ""
 
-    @property
-    def names_rpm(self) -> bool:
-        """Whether the fix is to add an RPM."""
-        return "{bring}" in self.fix
-
     def missing(self, groups: Groups) -> str:
         """The file that is missing; empty when the row is not about one."""
         return self.file.format_map(groups) if self.file else groups.get("file", "")
@@ -121,7 +116,7 @@ class Symptom:
             follows: the row that explains this one, when that was seen too.
         """
         file = self.missing(groups)
-        advice = {"rpm": package_of(file, context), "bring": bring(file, context)}
+        advice = {"rpm": package_of(file, context.release), "bring": bring(file, context)}
         said = {**groups, "file": file or "it", **advice}
         # What a log says may become part of a command that somebody pastes: it is quoted as a shell wants it.
         typed = {name: shlex.quote(value or "FILE") for name, value in {**groups, "file": file}.items()}
@@ -141,28 +136,16 @@ class Symptom:
 
 def consequence(subject: str, what: str, *fragments: str) -> Symptom:
     """Words that only say that something failed before them."""
-    return Symptom(
-        "",
-        subject,
-        what,
-        "it is a consequence, never the cause",
-        "",
-        "look further up in the log",
-        fragments,
-        level=NOTE,
-    )
+    cause, fix = "it is a consequence, never the cause", "look further up in the log"
+    return Symptom("", subject, what, cause, "", fix, fragments, level=NOTE)
 
 
-def package_of(file: str, context: Context) -> str:
+@lru_cache(maxsize=256)
+def package_of(file: str, release: str) -> str:
     """The RPM that brings a file, ``"cuda-cccl-13-0"``, or ``"cuda-cccl-X-Y"`` where the release is not known.
 
     Empty for a file that ``mirror.core.cuda.components`` does not know.
     """
-    return _package_of(file, context.release)
-
-
-@lru_cache(maxsize=256)
-def _package_of(file: str, release: str) -> str:
     if release:
         return bringer(file, release)
     old, new = bringer(file, "12.8"), bringer(file, "13.0")
@@ -172,7 +155,7 @@ def _package_of(file: str, release: str) -> str:
 
 def bring(file: str, context: Context) -> str:
     """The step that makes a file be there."""
-    package = package_of(file, context)
+    package = package_of(file, context.release)
     if not package:
         return f"ask 'mirror which {file}' for its RPM and add that to packages under [rpms] in NAME.toml"
     if package in context.packages:

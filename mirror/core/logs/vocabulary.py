@@ -21,11 +21,7 @@ _MOST_CHARACTERS = 1 << 20
 
 
 class Vocabulary:
-    """Knows the words of one log so far.
-
-    Args:
-        texts: each holds something that is no white space.
-    """
+    """Knows the words of one log so far; each of the texts holds something that is no white space."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._by_key: dict[str, list[str]] = {}

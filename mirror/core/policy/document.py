@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
-from mirror.core.advisories.cvss import SEVERITIES
+from mirror.core.advisories.cvss import severity
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.policy.spdx import licence_name
@@ -119,11 +119,7 @@ class Policy:
 
     @classmethod
     def parse(cls, data: bytes, name: str = "policy.toml") -> Policy:
-        """Read a policy.
-
-        Raises:
-            InvalidDocument: with the line, or the path to the fault.
-        """
+        """Read a policy. Raises InvalidDocument: with the line, or the path to the fault."""
         value = parse_toml(data, name, MAX_BYTES)
         document = Fields(value, name)
         document.only("licences", "vulnerabilities", "waivers", "files")
@@ -133,7 +129,6 @@ class Policy:
             waivers=_waivers(document.table("waivers")) if "waivers" in document else None,
             files=_files(document.table("files"), value["files"]) if "files" in document else (),
         )
-        document.end()
         if policy == cls():
             raise InvalidDocument(
                 name, "", "it has no rule: it needs [licences], [vulnerabilities], [waivers] or [files]"
@@ -163,33 +158,27 @@ def read_policy(path: Path) -> Policy:
 def _licences(item: Fields) -> LicenceRule:
     item.only("allowed", "words", "unknown", "exception")
     allowed = _needed(item, "allowed", licence_name)
-    words, unknown = item.texts("words", ()), item.flag("unknown", False)
-    exceptions = []
-    for one in item.tables("exception"):
-        one.only("name", "reason")
-        exceptions.append((one.text("name"), one.checked("reason", _reason)))
-        one.end()
-    item.end()
-    return LicenceRule(allowed, words, unknown, tuple(exceptions))
+    return item.fill(LicenceRule, allowed=allowed, exceptions=tuple(map(_exception, item.tables("exception"))))
+
+
+def _exception(item: Fields) -> tuple[str, str]:
+    item.only("name", "reason")
+    return item.text("name"), item.checked("reason", _reason)
 
 
 def _blocking(item: Fields) -> VulnerabilityRule:
     item.only("block", "ignored")
-    block = _needed(item, "block", _severity)
-    ignored = []
-    for one in item.tables("ignored"):
-        one.only("id", "reason", "expires")
-        ignored.append(Ignored(one.text("id"), one.checked("reason", _reason), one.checked("expires", _date, "")))
-        one.end()
-    item.end()
-    return VulnerabilityRule(block, tuple(ignored))
+    return VulnerabilityRule(_needed(item, "block", severity), tuple(map(_ignored, item.tables("ignored"))))
+
+
+def _ignored(item: Fields) -> Ignored:
+    item.only("id", "reason", "expires")
+    return item.fill(Ignored, reason=item.checked("reason", _reason), expires=item.checked("expires", _date, ""))
 
 
 def _waivers(item: Fields) -> tuple[str, ...]:
     item.only("by")
-    by = item.texts("by")
-    item.end()
-    return by
+    return item.texts("by")
 
 
 def _files(item: Fields, value: Mapping[str, Any]) -> tuple[tuple[str, FileRule], ...]:
@@ -207,12 +196,6 @@ def _needed(item: Fields, key: str, check: Callable[[str], str]) -> tuple[str, .
     if key not in item:
         item.fail(key, "missing")
     return item.all_checked(key, check)
-
-
-def _severity(text: str) -> str:
-    if text not in SEVERITIES:
-        raise ValueError(f"expected one of {', '.join(SEVERITIES)}, got {text!r}")
-    return text
 
 
 def _reason(text: str) -> str:

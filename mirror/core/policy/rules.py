@@ -8,7 +8,7 @@ be judged and why; what a rule cannot tell of one file is a breach of it; the da
 
 Example::
 
-    enforce(policy, manifest, bundle.read)      # raises PolicyBreached
+    judge(policy, manifest, bundle.read).enforce()      # raises PolicyBreached
 """
 
 from __future__ import annotations
@@ -109,15 +109,6 @@ class Verdict:
             raise PolicyBreached(self.breaches, self.missing)
         if self.missing:
             raise FactsMissing(self.missing)
-
-
-def enforce(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes]) -> None:
-    """Refuse a bundle that is against the policy.
-
-    Raises:
-        MirrorError: as ``judge`` and ``Verdict.enforce``.
-    """
-    judge(policy, manifest, read).enforce()
 
 
 def judge(policy: Policy, manifest: Manifest, read: Callable[[Artifact], bytes], today: str = "") -> Verdict:

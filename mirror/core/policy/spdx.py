@@ -24,14 +24,7 @@ _MAX_LENGTH, _MAX_DEPTH = 10_000, 16
 
 
 def is_allowed(expression: str, allowed: Iterable[str]) -> bool:
-    """Whether an expression can be met with these licences alone.
-
-    Args:
-        allowed: names, or ``"NAME WITH EXCEPTION"``.
-
-    Raises:
-        ValueError: when it is no expression.
-    """
+    """Whether an expression can be met with these licences alone. Raises ValueError: when it is no expression."""
     return _Expression(expression, frozenset(" ".join(one.lower().split()) for one in allowed)).holds()
 
 

@@ -19,11 +19,7 @@ _BETWEEN = re.compile(r"[\s:-]+")
 
 
 def root_fingerprint(text: str) -> Sha256Hex:
-    """A root's fingerprint, 64 lower-case hex digits.
-
-    Raises:
-        ValueError: for anything else, with what it looks like.
-    """
+    """A root's fingerprint, 64 lower-case hex digits. Raises ValueError: for anything else, with what it looks like."""
     digits = _digits(text).lower()
     try:
         return sha256_hex(digits)

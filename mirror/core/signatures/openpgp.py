@@ -56,12 +56,7 @@ class UnpinnedKey(MirrorError):
 
 
 class BadSignature(MirrorError):
-    """A pinned key's signature does not fit the bytes.
-
-    Attributes:
-        fingerprint: of the key.
-        problem: what does not fit.
-    """
+    """A pinned key's signature does not fit the bytes."""
 
     ref = "openpgp-signature-bad"
     exit_code = 42
@@ -73,12 +68,7 @@ class BadSignature(MirrorError):
 
 
 class UnusableKey(MirrorError):
-    """The signature was made by a pinned key that may not make it: revoked, expired, not for signing.
-
-    Attributes:
-        fingerprint: of the pinned key.
-        problem: why it does not count.
-    """
+    """The signature was made by a pinned key that may not make it: revoked, expired, not for signing."""
 
     ref = "openpgp-key-unusable"
     exit_code = 43

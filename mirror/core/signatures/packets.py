@@ -43,11 +43,7 @@ _ARMOR = re.compile(
 
 
 class MalformedOpenPgp(MirrorError):
-    """A key or a signature cannot be read.
-
-    Attributes:
-        problem: what is wrong with it.
-    """
+    """A key or a signature cannot be read."""
 
     ref = "openpgp-malformed"
     exit_code = 40

@@ -166,12 +166,7 @@ class Signer:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A primary key with what it says of itself.
-
-    Attributes:
-        fingerprint: of the primary key, which is what is pinned.
-        signers: the primary first, then its subkeys.
-    """
+    """A primary key: its fingerprint, which is what is pinned, and who signs for it: itself first, then its subkeys."""
 
     fingerprint: str
     signers: tuple[Signer, ...]

@@ -34,11 +34,7 @@ _HASH = b"sha512"
 
 
 class UnacceptableSignature(MirrorError):
-    """Bytes that are no sshsig signature of the one kind that mirror accepts.
-
-    Attributes:
-        problem: what was expected and found.
-    """
+    """Bytes that are no sshsig signature of the one kind that mirror accepts."""
 
     ref = "unacceptable-signature"
     exit_code = 31
@@ -103,11 +99,7 @@ class PublicKey:
 
     @classmethod
     def from_blob(cls, blob: bytes) -> PublicKey:
-        """Parse the wire format: the key type and the key, each a string.
-
-        Raises:
-            ValueError: for anything else.
-        """
+        """Parse the wire format: the key type and the key, each a string. Raises ValueError: for anything else."""
         fields = from_strings(blob)
         if len(fields) != 2 or fields[0] != _TYPE:
             kind = repr(fields[0][:40])[1:] if fields else ""
@@ -235,11 +227,7 @@ def to_strings(*parts: bytes) -> bytes:
 
 
 def from_strings(data: bytes) -> tuple[bytes, ...]:
-    """Inverse of ``to_strings``.
-
-    Raises:
-        ValueError: when a length does not fit the data.
-    """
+    """Inverse of ``to_strings``. Raises ValueError: when a length does not fit the data."""
     parts = []
     while data:
         part, data = take_string(data)
@@ -248,11 +236,7 @@ def from_strings(data: bytes) -> tuple[bytes, ...]:
 
 
 def take_string(data: bytes) -> tuple[bytes, bytes]:
-    """The first of SSH's strings, and what follows it.
-
-    Raises:
-        ValueError: when its length does not fit the data.
-    """
+    """The first of SSH's strings, and what follows it. Raises ValueError: when its length does not fit the data."""
     end = 4 + int.from_bytes(data[:4], "big")
     if not 4 <= end <= len(data):
         raise ValueError(f"a field of {end - 4} bytes is cut short")

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mirror.core.system.durable import text_of
+
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _FIRST_LAYOUT = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 _SECOND_LAYOUT = ("memory.max", "memory.current")
@@ -38,7 +40,7 @@ def memory_limits(proc: Path = PROC, cgroups: Path = CGROUPS) -> Iterator[int]:
     """Bytes that the limit of each group leaves."""
     for directory, is_first in _groups("memory", proc, cgroups):
         names = _FIRST_LAYOUT if is_first else _SECOND_LAYOUT
-        limit, used = (_number(_text(directory / name)) for name in names)
+        limit, used = (_number(text_of(directory / name)) for name in names)
         if 0 <= limit < _UNLIMITED:
             yield max(0, limit - max(0, used))
 
@@ -47,9 +49,9 @@ def processor_limits(proc: Path = PROC, cgroups: Path = CGROUPS) -> Iterator[flo
     """Processors' worth of time that the limit of each group gives."""
     for directory, is_first in _groups("cpu", proc, cgroups):
         words = (
-            [_text(directory / "cpu.cfs_quota_us"), _text(directory / "cpu.cfs_period_us")]
+            [text_of(directory / "cpu.cfs_quota_us"), text_of(directory / "cpu.cfs_period_us")]
             if is_first
-            else _text(directory / "cpu.max").split()
+            else text_of(directory / "cpu.max").split()
         )
         quota, period = [*map(_number, words), -1, -1][:2]
         if quota > 0 and period > 0:
@@ -58,7 +60,7 @@ def processor_limits(proc: Path = PROC, cgroups: Path = CGROUPS) -> Iterator[flo
 
 def _groups(controller: str, proc: Path, cgroups: Path) -> Iterator[tuple[Path, bool]]:
     """Directories of the groups that this process is in, each up to the root, and whether they are of the first layout."""
-    for line in _text(proc / "self/cgroup").splitlines():
+    for line in text_of(proc / "self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers and controller not in controllers.split(","):
@@ -68,13 +70,6 @@ def _groups(controller: str, proc: Path, cgroups: Path) -> Iterator[tuple[Path, 
             if directory == cgroups.parent:
                 break
             yield directory, bool(controllers)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def _number(text: str) -> int:

@@ -19,15 +19,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of
+from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
+from mirror.core.names import Sha256Hex
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -48,6 +50,23 @@ def facts_of(path: str | Path, directory: int | None = None) -> os.stat_result |
         return os.stat(path, dir_fd=directory, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+@contextmanager
+def held_open(descriptor: int) -> Iterator[int]:
+    """An open descriptor, which is closed when the block ends."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(stream: IO[bytes]) -> Sha256Hex:
+    """The digest of what a stream still holds, read piece by piece."""
+    digest = hashlib.sha256()
+    while piece := stream.read(1 << 20):
+        digest.update(piece)
+    return Sha256Hex(digest.hexdigest())
 
 
 @contextmanager
@@ -90,14 +109,9 @@ def replacing(path: Path, mode: int = 0o644, directory: int | None = None) -> It
         raise Unwritable(str(path), f"{reason}; {_UNCONFIRMED}" if is_renamed else reason) from exc
 
 
-@contextmanager
-def _opened(path: Path, directory: int | None) -> Iterator[int]:
+def _opened(path: Path, directory: int | None) -> AbstractContextManager[int]:
     """The directory of a file, open until the block ends."""
-    place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY) if directory is None else os.dup(directory)
-    try:
-        yield place
-    finally:
-        os.close(place)
+    return held_open(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY) if directory is None else os.dup(directory))
 
 
 def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
@@ -132,41 +146,24 @@ def remove_leftovers(path: Path) -> None:
     Raises:
         Unwritable: when its directory cannot be looked into.
     """
-    try:
-        with _opened(path, None) as place:
-            _sweep(place, path.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
+    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
+        _sweep(place, path.name)
 
 
 def _sweep(place: int, name: str) -> None:
     """Remove what a killed process left of this file; one that still runs keeps its own, also on another host."""
     for stale in os.listdir(place):
         if _is_temporary(stale, name) and not _is_running(int(stale[len(name[:200]) + 2 :].split(".")[0])):
-            with contextlib.suppress(OSError):
-                _remove_unlocked(place, stale)
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+            with contextlib.suppress(OSError), held_open(os.open(stale, flags, dir_fd=place)) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where somebody holds it
+                os.unlink(stale, dir_fd=place)
 
 
 def _is_temporary(found: str, name: str) -> bool:
     """Whether a name is one that a temporary file of another has."""
     head = f".{name[:200]}."
     return found.startswith(head) and re.fullmatch(r"[0-9]+(\.[0-9]+)?\.tmp", found[len(head) :]) is not None
-
-
-def _remove_unlocked(place: int, name: str) -> None:
-    """Remove a file unless somebody holds its lock.
-
-    Raises:
-        OSError: when it is locked, or that cannot be told.
-    """
-    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(name, dir_fd=place)
-    finally:
-        os.close(descriptor)
 
 
 def _is_running(pid: int) -> bool:
@@ -187,11 +184,8 @@ def read_file(path: Path, most: int) -> bytes:
         WrongKind: when it is a bundle, a wheel, a key or the like.
         InvalidDocument: when it has more than ``most`` bytes.
     """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(most + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    with reading(path), open(path, "rb") as stream:
+        data = stream.read(most + 1)
     if kind := kind_of_file(data):
         raise WrongKind(str(path), "", kind)
     if len(data) > most:
@@ -199,10 +193,40 @@ def read_file(path: Path, most: int) -> bytes:
     return data
 
 
+def read_if_there(path: Path, most: int) -> bytes | None:
+    """A small file of ours, and one byte more of a larger one; None when it certainly is not there.
+
+    Raises:
+        Unreadable: when it cannot be read.
+    """
+    with reading(path), contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        return stream.read(most + 1)
+    return None
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """write(2), which may take less than it is given, to the end."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def text_of(path: Path) -> str:
+    """What a file says, where nothing depends on it: empty when it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text("utf-8", "replace")
+    return ""
+
+
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
     """Write a whole small file. Arguments and errors as ``replacing``."""
     with replacing(path, mode, directory) as stream:
         stream.write(data)
+
+
+def open_unblocked(path: Path) -> BinaryIO:
+    """A file for reading, without waiting: whoever puts a FIFO in its place would make everybody wait."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def create_file(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -267,19 +291,14 @@ def make_private_directory(path: Path) -> None:
     Raises:
         Unwritable: when the system refuses.
     """
-    try:
+    with writing(path):
         for directory in (*reversed(path.parents), path):
             # mkdir(parents=True) would make those above with the umask's mode, which may let a group write.
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def sync_directory(path: Path) -> None:
     """Flush a directory's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with held_open(os.open(path, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -41,11 +41,7 @@ class NoHome(MirrorError):
 
 
 def home_directory() -> Path:
-    """The home directory of the user who runs mirror.
-
-    Raises:
-        NoHome: when there is none.
-    """
+    """The home directory of the user who runs mirror. Raises NoHome: when there is none."""
     return expand_home(Path("~"))
 
 

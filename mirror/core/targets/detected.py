@@ -16,15 +16,16 @@ Example::
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple, TypeVar
 
 from mirror.core.cpus import isa_name
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
+from mirror.core.names import shaped
 from mirror.core.system.durable import read_file
 from mirror.core.target import architecture
 from mirror.core.toml import parse_toml
@@ -37,11 +38,13 @@ _MAX_READ = 8 * MAX_BYTES
 _MOST = 16
 """GPUs of one kind each, Pythons, or disks."""
 
-_LINE = re.compile(r"[\x20-\x7e]{0,160}", re.ASCII)
-_VERSION = re.compile(r"([0-9]{1,6}(\.[0-9]{1,6}){0,4})?", re.ASCII)
-_TAG = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+_line = shaped(r"[\x20-\x7e]{0,160}", "one line of at most 160 printable ASCII characters")
+_version = shaped(r"([0-9]{1,6}(\.[0-9]{1,6}){0,4})?", "a version such as '2.34'")
+_tag = shaped(r"[a-z0-9_]{1,60}", "a platform tag such as 'manylinux_2_34_x86_64'")
+_VERSIONS = ("glibc", "libstdcxx", "cxxabi", "driver", "driver_cuda", "cuda_compat", "gcc")
 _NO = -1
 
+T = TypeVar("T")
 Marker = Tuple[str, str]
 
 
@@ -53,10 +56,6 @@ class GpuKind:
     capability: str
     count: int
 
-    @classmethod
-    def from_fields(cls, table: Fields) -> GpuKind:
-        return table.fill(cls, model=table.checked("model", _line), capability=table.checked("capability", _version))
-
 
 @dataclass(frozen=True)
 class FoundPython:
@@ -66,10 +65,6 @@ class FoundPython:
     path: str
     headers: bool
     venv: bool
-
-    @classmethod
-    def from_fields(cls, table: Fields) -> FoundPython:
-        return table.fill(cls, version=table.checked("version", _version), path=table.checked("path", _line))
 
     @property
     def minor(self) -> str:
@@ -84,10 +79,6 @@ class Disk:
     path: str
     free_bytes: int
     noexec: bool
-
-    @classmethod
-    def from_fields(cls, table: Fields) -> Disk:
-        return table.fill(cls, use=table.checked("use", _line), path=table.checked("path", _line))
 
 
 @dataclass(frozen=True)
@@ -159,29 +150,25 @@ class Detected:
             if name in table:
                 table.fail(name, "it is under 'unknown' as well")
         markers = table.table("markers")
-        names = _Known(table, unknown)
-        host = cls(
+
+        def known(name: str, getter: Callable[..., T], *asked: Any) -> T | None:
+            return None if name in unknown else getter(name, *asked)
+
+        return table.fill(
+            cls,
             arch=table.checked("arch", architecture),
-            glibc=names.text("glibc"),
-            libstdcxx=names.text("libstdcxx"),
-            cxxabi=names.text("cxxabi"),
-            cpu=None if "cpu" in unknown else table.all_checked("cpu", isa_name),
-            driver=names.text("driver"),
-            driver_cuda=names.text("driver_cuda"),
-            cuda_compat=names.text("cuda_compat"),
-            gcc=names.text("gcc"),
-            fips=None if "fips" in unknown else table.flag("fips"),
-            shm_bytes=names.number("shm_bytes", 0),
-            quota_bytes=names.number("quota_bytes", _NO),
-            gpus=None if "gpus" in unknown else tuple(map(GpuKind.from_fields, _few(table, "gpus"))),
-            pythons=None if "pythons" in unknown else tuple(map(FoundPython.from_fields, _few(table, "pythons"))),
-            disks=tuple(map(Disk.from_fields, _few(table, "disks"))),
+            **{name: known(name, table.checked, _version) for name in _VERSIONS},
+            cpu=known("cpu", table.all_checked, isa_name),
+            fips=known("fips", table.flag),
+            shm_bytes=known("shm_bytes", table.number),
+            quota_bytes=known("quota_bytes", table.number, None, _NO),
+            gpus=known("gpus", partial(_rows, table, GpuKind, model=_line, capability=_version)),
+            pythons=known("pythons", partial(_rows, table, FoundPython, version=_version, path=_line)),
+            disks=_rows(table, Disk, "disks", use=_line, path=_line),
             platform_tags=table.all_checked("platform_tags", _tag),
             markers=tuple(sorted((name, markers.checked(name, _line)) for name in markers.left())),
             unknown=unknown,
         )
-        table.end()
-        return host
 
     def encode(self) -> bytes:
         """As TOML."""
@@ -209,19 +196,6 @@ class Detected:
         return {**facts, **lists, "markers": dict(self.markers), "unknown": dict(self.unknown)}
 
 
-class _Known:
-    """Facts of a table that may be unknown instead."""
-
-    def __init__(self, table: Fields, unknown: Mapping[str, str]) -> None:
-        self._table, self._unknown = table, unknown
-
-    def text(self, name: str) -> str | None:
-        return None if name in self._unknown else self._table.checked(name, _version)
-
-    def number(self, name: str, minimum: int) -> int | None:
-        return None if name in self._unknown else self._table.number(name, minimum=minimum)
-
-
 def one_line(text: str, most: int = 80) -> str:
     """A foreign text as such a file may hold it: printable ASCII, and not long."""
     return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:most]
@@ -235,29 +209,12 @@ def _unknown(table: Fields) -> dict[str, str]:
     return {name: table.checked(name, _line) for name in table.left()}
 
 
-def _few(table: Fields, name: str) -> tuple[Fields, ...]:
+def _rows(table: Fields, kind: type[T], name: str, **checks: Callable[[str], str]) -> tuple[T, ...]:
+    """The rows of an array of tables; the texts that have a check pass through it."""
     rows = tuple(table.tables(name))
     if len(rows) > _MOST:
         table.fail(name, f"it has {len(rows)} entries, more than {_MOST}")
-    return rows
-
-
-def _line(text: str) -> str:
-    if not _LINE.fullmatch(text):
-        raise ValueError("expected one line of at most 160 printable ASCII characters")
-    return text
-
-
-def _version(text: str) -> str:
-    if not _VERSION.fullmatch(text):
-        raise ValueError(f"expected a version such as '2.34', got {text[:40]!r}")
-    return text
-
-
-def _tag(text: str) -> str:
-    if not _TAG.fullmatch(text):
-        raise ValueError(f"expected a platform tag such as 'manylinux_2_34_x86_64', got {text[:60]!r}")
-    return text
+    return tuple(row.fill(kind, **{key: row.checked(key, check) for key, check in checks.items()}) for row in rows)
 
 
 def _toml(value: object) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from mirror.core.cpus import ISAS, Isa, isa_name
 from mirror.core.cuda.components import release_pair
-from mirror.core.cuda.gpus import CAPABILITIES, GPUS, Capability, capability, gpu, is_soldered
+from mirror.core.cuda.gpus import CAPABILITIES, GPUS, ON_ARM, Capability, capability, gpu
 from mirror.core.cuda.releases import GCC_FLOOR, RELEASES, driver_floor, gcc_ceiling, native_driver
 from mirror.core.target import Target, cuda_release, minor_version
 from mirror.core.targets.distributions import built_for
@@ -69,7 +69,7 @@ class Variant:
     def models(self) -> tuple[str, ...]:
         """GPUs that are found beside such a processor, or all of them where none is known to be."""
         soldered = self.isa.name == "armv9"
-        found = tuple(name for name in self.capability.models if is_soldered(name) == soldered)
+        found = tuple(name for name in self.capability.models if (name in ON_ARM) == soldered)
         return found or self.capability.models
 
     @property
@@ -121,11 +121,7 @@ class Variant:
 
 
 def parse_variant(name: str) -> Variant:
-    """A variant by its name.
-
-    Raises:
-        ValueError: when it is none, or names a GPU or a processor that is not known.
-    """
+    """A variant by its name. Raises ValueError: when it is none, or names a GPU or a processor that is not known."""
     found = _NAME.fullmatch(name)
     if not found:
         raise ValueError(f"expected a name such as 'vllm-python311-cuda12_8-sm90-avx512bf16', got {name!r}")

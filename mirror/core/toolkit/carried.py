@@ -14,22 +14,34 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.core.archives.zstdframe import Zstd
-from mirror.core.bundle.manifest import Manifest
+from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
-from mirror.core.fields import Fields, strict_json
+from mirror.core.errors import InvalidDocument
+from mirror.core.fields import Fields, by, strict_json
 from mirror.core.kinds import REDIST, RPM
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import RpmSource, TrustedRpm, trusted_rpms
 
 RPM_LIST = "meta/rpms.json"
 REDIST_LIST = "meta/redist.json"
+_RPMS, _ARCHIVES = "RPM list", "Redist list"
 _MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class ListedRpm:
+    """An RPM of ``meta/rpms.json``: its path in the bundle, its name, and name-epoch:version-release.arch."""
+
+    path: str
+    name: str
+    nevra: str
 
 
 @dataclass(frozen=True)
@@ -39,32 +51,27 @@ class RpmList:
     Attributes:
         fingerprints: of the vendor's keys that may have signed.
         key: the armored public key that did.
-        paths: of the RPMs in the bundle, in order.
-        nevras: name-epoch:version-release.arch of each, in the same order.
+        rpms: those of the bundle, in order.
     """
 
-    fingerprints: tuple[str, ...]
-    key: str
-    paths: tuple[str, ...]
-    nevras: tuple[str, ...]
+    fingerprints: tuple[str, ...] = field(default=(), metadata=by(openpgp_fingerprint))
+    key: str = ""
+    rpms: tuple[ListedRpm, ...] = ()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RpmList:
-        """Parse the list.
+        """Parse the list. Raises InvalidDocument: with the path to the fault."""
+        fields = Fields(strict_json(data, _RPMS, _MAX_BYTES), _RPMS)
+        return fields.fill(cls, key=fields.text("key"))
 
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = Fields(strict_json(data, "RPM list", _MAX_BYTES), "RPM list")
-        fingerprints, key = fields.all_checked("fingerprints", openpgp_fingerprint), fields.text("key")
-        paths, nevras = [], []
-        for entry in fields.tables("rpms"):
-            paths.append(entry.text("path"))
-            entry.text("name")
-            nevras.append(entry.text("nevra"))
-            entry.end()
-        fields.end()
-        return cls(fingerprints, key, tuple(paths), tuple(nevras))
+
+@dataclass(frozen=True)
+class ListedArchive:
+    """An archive of ``meta/redist.json``: its path in the bundle, and key and version of its component."""
+
+    path: str
+    component: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -75,33 +82,25 @@ class RedistList:
         manifest: URL of NVIDIA's list.
         sha256: of that list, as the stack pinned it.
         release: the patch release, ``"12.6.3"``.
-        paths: of the archives in the bundle, in order.
-        components: key and version of each, in the same order.
+        archives: those of the bundle, in order.
     """
 
     manifest: str
     sha256: Sha256Hex
     release: str
-    paths: tuple[str, ...]
-    components: tuple[tuple[str, str], ...]
+    archives: tuple[ListedArchive, ...]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RedistList:
-        """Parse the list.
+        """Parse the list. Raises InvalidDocument: with the path to the fault."""
+        return Fields(strict_json(data, _ARCHIVES, _MAX_BYTES), _ARCHIVES).fill(cls)
 
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = Fields(strict_json(data, "Redist list", _MAX_BYTES), "Redist list")
-        manifest, release = fields.text("manifest"), fields.text("release")
-        sha256 = fields.checked("sha256", sha256_hex)
-        paths, components = [], []
-        for entry in fields.tables("archives"):
-            paths.append(entry.text("path"))
-            components.append((entry.text("component"), entry.text("version")))
-            entry.end()
-        fields.end()
-        return cls(manifest, sha256, release, tuple(paths), tuple(components))
+
+def _hold(document: str, key: str, listed: Sequence[ListedRpm | ListedArchive], carried: Sequence[Artifact]) -> None:
+    """Raises InvalidDocument: when a list does not name exactly what the bundle carries."""
+    if [one.path for one in listed] != [one.path for one in carried]:
+        things = f"{len(listed)} {key.replace('rpms', 'RPMs')}, the manifest {len(carried)}"
+        raise InvalidDocument(document, key, f"it lists {things}, or in another order")
 
 
 def read_rpm_list(bundle: Bundle) -> RpmList:
@@ -111,32 +110,24 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
         InvalidDocument: when it is missing, or does not list exactly the bundle's RPMs.
         DigestMismatch: when it has changed since the bundle was verified.
     """
-    manifest: Manifest = bundle.manifest
-    artifact = manifest.find(RPM_LIST)
-    carried = tuple(rpm.path for rpm in manifest.of(RPM))
-    listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList((), "", (), ())
-    if listed.paths != carried:
-        Fields({}, "RPM list").fail(
-            "rpms", f"it lists {len(listed.paths)} RPMs, the manifest {len(carried)}, or in another order"
-        )
+    artifact = bundle.manifest.find(RPM_LIST)
+    listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList()
+    _hold(_RPMS, "rpms", listed.rpms, bundle.manifest.of(RPM))
     return listed
 
 
 def carried_rpms(bundle: Bundle, zstd: Zstd | None = None) -> tuple[TrustedRpm, ...]:
-    """The RPMs of a bundle, in order; none when it carries none.
-
-    Args:
-        zstd: decompresses where this Python cannot; judging needs none.
+    """The RPMs of a bundle, in order; none when it carries none. To judge them takes no ``zstd``.
 
     Raises:
         MirrorError: as ``read_rpm_list`` and ``trusted_rpms`` do.
     """
     listed = read_rpm_list(bundle)
-    if not listed.paths:
+    if not listed.rpms:
         return ()
     sources = [
-        RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, nevra)
-        for rpm, nevra in zip(bundle.manifest.of(RPM), listed.nevras)
+        RpmSource(rpm.filename, partial(bundle.open, rpm), rpm.sha256, one.nevra)
+        for rpm, one in zip(bundle.manifest.of(RPM), listed.rpms)
     ]
     return trusted_rpms(sources, keys=listed.key, fingerprints=listed.fingerprints, zstd=zstd)
 
@@ -152,21 +143,18 @@ def carried_archives(bundle: Bundle) -> tuple[RedistSource, ...]:
     if not carried:
         return ()
     artifact = bundle.manifest.find(REDIST_LIST)
-    listed = RedistList.from_bytes(bundle.read(artifact)) if artifact else None
-    if listed is None or listed.paths != tuple(archive.path for archive in carried):
-        count = len(listed.paths) if listed else 0
-        Fields({}, "Redist list").fail(
-            "archives", f"it lists {count} archives, the manifest {len(carried)}, or in another order"
-        )
+    listed = RedistList.from_bytes(bundle.read(artifact)).archives if artifact else ()
+    _hold(_ARCHIVES, "archives", listed, carried)
+    target = bundle.manifest.target
     return tuple(
         RedistSource(
-            archive.filename,
-            partial(bundle.open, archive),
-            archive.sha256,
-            component,
-            version,
-            bundle.manifest.target,
-            archive.unpacked_limit,
+            file.filename,
+            partial(bundle.open, file),
+            file.sha256,
+            one.component,
+            one.version,
+            target,
+            file.unpacked_limit,
         )
-        for archive, (component, version) in zip(carried, listed.components)
+        for file, one in zip(carried, listed)
     )

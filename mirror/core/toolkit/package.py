@@ -18,14 +18,21 @@ Example::
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Callable, Protocol
 
+from mirror.core.errors import reading
 from mirror.core.names import Sha256Hex
+from mirror.core.system.crew import may_go_on
 
 NO_ARCH = "noarch"
 """The architecture of a package that any machine can use."""
+
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,39 +73,35 @@ class Content:
     pieces: Iterator[bytes]
 
 
-class Package(Protocol):
-    """A package that was judged: what its vendor or the signed manifest vouches for."""
+@dataclass(frozen=True)
+class Package:
+    """A package that was judged: what its vendor or the signed manifest vouches for.
+
+    Attributes:
+        name: what a stack would ask for, ``"cuda-nvcc-13-0"``.
+        nevra: name, version and architecture: ``"cuda-nvcc-13-0-13.0.88-1.x86_64"``.
+        arch: as ``uname -m`` prints it, or ``NO_ARCH``.
+        sha256: of the whole file.
+        files: everything that it owns.
+        contents: gives the files again, with their bytes; may be called from any thread, and raises ``MirrorError`` when they
+            are not the ones that were judged.
+        scriptlets: kinds of programs that an installer would have run.
+        signer: fingerprint of the pinned key that signed it; empty where nobody signs such packages.
+    """
+
+    name: str
+    nevra: str
+    arch: str
+    sha256: Sha256Hex
+    files: tuple[PackageFile, ...]
+    contents: Callable[[], Iterator[Content]]
+    scriptlets: tuple[str, ...] = ()
+    signer: str = ""
 
     @property
-    def name(self) -> str:
-        """What a stack would ask for, ``"cuda-nvcc-13-0"``."""
-
-    @property
-    def nevra(self) -> str:
-        """Name, version and architecture: ``"cuda-nvcc-13-0-13.0.88-1.x86_64"``."""
-
-    @property
-    def arch(self) -> str:
-        """As ``uname -m`` prints it, or ``NO_ARCH``."""
-
-    @property
-    def sha256(self) -> Sha256Hex:
-        """Of the whole file."""
-
-    @property
-    def files(self) -> tuple[PackageFile, ...]:
-        """Everything that it owns."""
-
-    @property
-    def scriptlets(self) -> tuple[str, ...]:
-        """Kinds of programs that an installer would have run."""
-
-    def contents(self) -> Iterator[Content]:
-        """The files again, with their bytes; may be called from any thread.
-
-        Raises:
-            MirrorError: when they are not the ones that were judged.
-        """
+    def unpacked_size(self) -> int:
+        """Bytes of all files, each hard link counted: what the signed manifest allows."""
+        return sum(file.size for file in self.files)
 
 
 class PackageSource(Protocol):
@@ -110,3 +113,33 @@ class PackageSource(Protocol):
         Raises:
             MirrorError: when it is not to be trusted, or not what was chosen.
         """
+
+
+def opened(path: Path) -> BinaryIO:
+    """A package's file, at its first byte. Raises Unreadable."""
+    with reading(path):
+        return open(path, "rb")
+
+
+class Hashing(io.RawIOBase):
+    """A stream that hashes what is read through it, so that the bytes that were judged are the bytes that were hashed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
+        may_go_on()
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        return len(data)
+
+    def sha256(self) -> Sha256Hex:
+        """Of the whole stream: what nobody has read yet is read now."""
+        for block in iter(lambda: self._stream.read(_BLOCK), b""):
+            may_go_on()
+            self._digest.update(block)
+        return Sha256Hex(self._digest.hexdigest())

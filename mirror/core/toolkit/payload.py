@@ -111,38 +111,34 @@ def contents(rpm: Rpm, stream: BinaryIO, zstd: Zstd | None = None) -> Iterator[C
         PayloadUnsupported, MalformedPayload, PayloadMismatch: as the rules say.
     """
     with closing(_Unpacked(rpm, stream, zstd)) as unpacked:
-        yield from _contents(rpm, unpacked)
-
-
-def _contents(rpm: Rpm, unpacked: _Unpacked) -> Iterator[Content]:
-    groups = _hard_links(rpm)
-    archive = Archive(unpacked.read, _stored_sizes(rpm, groups), rpm.label)
-    missing = {file.path: file for file in rpm.files if not file.ghost}
-    waiting: dict[int, list[PackageFile]] = {}
-    for entry in archive:
-        file = _described(rpm, archive, entry, missing)
-        del missing[file.path]
-        links, inode = entry.links, entry.inode
-        if entry.index is not None:
-            links, inode = len(groups.get(file.inode, ())), file.inode
-        size = _stored_size(file)
-        if links > 1 and not entry.size and size:
-            waiting.setdefault(inode, []).append(file)
-            continue
-        if entry.size != size:
-            raise archive.refuse(f"{file.path} has {entry.size} bytes, the signed header says {size}")
-        also = tuple(waiting.pop(inode, ())) if links > 1 else ()
-        if any(other.digest != file.digest for other in also):
-            raise archive.refuse(f"{file.path} has hard links with other contents in the signed header")
-        if stat.S_ISLNK(file.mode):
-            target = b"".join(archive.content())
-            if target != file.link.encode("utf-8"):
-                raise archive.refuse(f"{file.path} leads to {target!r}, the signed header says {file.link!r}")
-        yield Content(file, also, _judged(rpm, file, archive.content()))
-    lost = [*missing, *(file.path for files in waiting.values() for file in files)]
-    if lost:
-        raise archive.refuse(f"{len(lost)} files of the signed header are not in it, the first is {min(lost)}")
-    unpacked.end()
+        groups = _hard_links(rpm)
+        archive = Archive(unpacked.read, _stored_sizes(rpm, groups), rpm.label)
+        missing = {file.path: file for file in rpm.files if not file.ghost}
+        waiting: dict[int, list[PackageFile]] = {}
+        for entry in archive:
+            file = _described(rpm, archive, entry, missing)
+            del missing[file.path]
+            links, inode = entry.links, entry.inode
+            if entry.index is not None:
+                links, inode = len(groups.get(file.inode, ())), file.inode
+            size = _stored_size(file)
+            if links > 1 and not entry.size and size:
+                waiting.setdefault(inode, []).append(file)
+                continue
+            if entry.size != size:
+                raise archive.refuse(f"{file.path} has {entry.size} bytes, the signed header says {size}")
+            also = tuple(waiting.pop(inode, ())) if links > 1 else ()
+            if any(other.digest != file.digest for other in also):
+                raise archive.refuse(f"{file.path} has hard links with other contents in the signed header")
+            if stat.S_ISLNK(file.mode):
+                target = b"".join(archive.content())
+                if target != file.link.encode("utf-8"):
+                    raise archive.refuse(f"{file.path} leads to {target!r}, the signed header says {file.link!r}")
+            yield Content(file, also, _judged(rpm, file, archive.content()))
+        lost = [*missing, *(file.path for files in waiting.values() for file in files)]
+        if lost:
+            raise archive.refuse(f"{len(lost)} files of the signed header are not in it, the first is {min(lost)}")
+        unpacked.end()
 
 
 def _hard_links(rpm: Rpm) -> dict[int, list[int]]:

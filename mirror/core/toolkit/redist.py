@@ -23,24 +23,21 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Callable
 
 from mirror.core.archives.decompress import Readable
 from mirror.core.archives.tarstream import Member, TarStream
 from mirror.core.bundle.reader import DigestMismatch
-from mirror.core.errors import Unreadable
 from mirror.core.names import Sha256Hex
-from mirror.core.system.crew import may_go_on
 from mirror.core.target import Target
-from mirror.core.toolkit.package import Content, PackageFile
+from mirror.core.toolkit.package import Content, Hashing, Package, PackageFile, opened
 
 MAX_UNPACKED_BYTES = 16 << 30
 """The most that an archive may unpack to where nobody has measured it yet; libcublas, the largest, has about 1.5 GB."""
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,9 @@ class RedistSource:
     @classmethod
     def of_file(cls, path: Path, sha256: Sha256Hex, component: str, version: str, target: Target) -> RedistSource:
         """An archive that is a file of its own."""
+        return cls(path.name, partial(opened, path), sha256, component, version, target)
 
-        def opened() -> BinaryIO:
-            try:
-                return open(path, "rb")
-            except OSError as exc:
-                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-
-        return cls(path.name, opened, sha256, component, version, target)
-
-    def judge(self) -> RedistPackage:
+    def judge(self) -> Package:
         """Rules 1 and 2.
 
         Raises:
@@ -85,46 +75,53 @@ class RedistSource:
             BadArchive: when it holds what it must not, or cannot be read.
         """
         with self.open() as stream:
-            self._hold(_Hashing(stream))
+            self._hold(Hashing(stream))
         judged = _Judged(self)
         with self.open() as stream:
-            hashing = _Hashing(stream)
-            tar = self.tar(hashing)
+            hashing = Hashing(stream)
+            tar = self._tar(hashing)
             for member in tar:
                 hashed = hashlib.sha256()
                 for piece in tar.content():
                     hashed.update(piece)
                 judged.add(tar, member, hashed.hexdigest())
             self._hold(hashing)  # what was read now, too: the file may have changed since
-        also = {path: tuple(files) for path, files in judged.also.items()}
-        return RedistPackage(self, judged.members, judged.files, also)
+        arch, files = self.target.arch, tuple(judged.files.values())
+        nevra = f"{self.component}-{self.version}.{arch}"
+        return Package(self.component, nevra, arch, self.sha256, files, partial(self._contents, judged))
 
-    def tar(self, stream: Readable) -> TarStream:
+    def _contents(self, judged: _Judged) -> Iterator[Content]:
+        """The files again (rule 2). Raises BadArchive: when they are not the ones that were judged."""
+        unseen = set(judged.members)
+        with self.open() as stream:
+            tar = self._tar(stream)
+            for member in tar:
+                if member.path and member != judged.members.get(member.path):
+                    tar.refuse(f"{member.path} has changed since it was judged")
+                unseen.discard(member.path)
+                if stat.S_ISREG(member.mode) and not member.original:
+                    file = judged.files[member.path]
+                    yield Content(file, tuple(judged.also.get(member.path, ())), _held(tar, file))
+            if unseen:
+                tar.refuse(f"{min(unseen)} is not in it any more")
+
+    def _tar(self, stream: Readable) -> TarStream:
         return TarStream(stream, self.label, self.limit_bytes, "xz")
 
-    def _hold(self, hashing: _Hashing) -> None:
-        while hashing.read(_BLOCK):
-            pass  # what nobody has read yet
-        actual = Sha256Hex(hashing.digest.hexdigest())
+    def _hold(self, hashing: Hashing) -> None:
+        actual = hashing.sha256()
         if actual != self.sha256:
             raise DigestMismatch(self.label, self.sha256, actual)
 
 
-class _Hashing:
-    """A stream that hashes what is read through it."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream, self.digest = stream, hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        may_go_on()
-        data = self._stream.read(size)
-        self.digest.update(data)
-        return data
-
-
 class _Judged:
-    """What has been met of an archive at its first reading, and where it belongs."""
+    """What has been met of an archive at its first reading, and where it belongs.
+
+    Attributes:
+        members: what it holds, by path in the archive.
+        files: the same as files of a package.
+        also: further names of a file (hard links), by the first one's path in the archive.
+    """
 
     def __init__(self, source: RedistSource) -> None:
         self._source = source
@@ -168,71 +165,6 @@ class _Judged:
         known = self.members.get(end)
         there = self._home if end == "." else self._place(end, known is not None and stat.S_ISREG(known.mode))
         return posixpath.relpath(there, posixpath.dirname(place))
-
-
-@dataclass(frozen=True)
-class RedistPackage:
-    """A component archive that was judged: a ``Package``.
-
-    Attributes:
-        source: where it is read from again.
-        members: what it holds, by path in the archive.
-        placed: the same as files of a package.
-        also: further names of a file (hard links), by the first one's path in the archive.
-    """
-
-    source: RedistSource
-    members: Mapping[str, Member]
-    placed: Mapping[str, PackageFile]
-    also: Mapping[str, tuple[PackageFile, ...]]
-
-    @property
-    def name(self) -> str:
-        return self.source.component
-
-    @property
-    def nevra(self) -> str:
-        return f"{self.name}-{self.source.version}.{self.arch}"
-
-    @property
-    def arch(self) -> str:
-        return self.source.target.arch
-
-    @property
-    def sha256(self) -> Sha256Hex:
-        return self.source.sha256
-
-    @property
-    def files(self) -> tuple[PackageFile, ...]:
-        return tuple(self.placed.values())
-
-    @property
-    def unpacked_size(self) -> int:
-        """Bytes of all files, each hard link counted: what the signed manifest allows."""
-        return sum(member.size for member in self.members.values())
-
-    @property
-    def scriptlets(self) -> tuple[str, ...]:
-        return ()
-
-    def contents(self) -> Iterator[Content]:
-        """The files again (rule 2).
-
-        Raises:
-            BadArchive: when they are not the ones that were judged.
-        """
-        unseen = set(self.members)
-        with self.source.open() as stream:
-            tar = self.source.tar(stream)
-            for member in tar:
-                if member.path and member != self.members.get(member.path):
-                    tar.refuse(f"{member.path} has changed since it was judged")
-                unseen.discard(member.path)
-                if stat.S_ISREG(member.mode) and not member.original:
-                    file = self.placed[member.path]
-                    yield Content(file, self.also.get(member.path, ()), _held(tar, file))
-            if unseen:
-                tar.refuse(f"{min(unseen)} is not in it any more")
 
 
 def _held(tar: TarStream, file: PackageFile) -> Iterator[bytes]:

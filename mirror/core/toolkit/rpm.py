@@ -49,38 +49,20 @@ _DSA_HEADER, _RSA_HEADER, _OPENPGP = 267, 268, 278
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
 _FILE_SIZES, _LONG_FILE_SIZES, _MODES, _FILE_DIGESTS, _LINKS, _FLAGS = 1028, 5008, 1030, 1035, 1036, 1037
 _INODES = 1096
-_DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES, _OLD_FILE_NAMES, _FILE_DIGEST_ALGORITHM = (
-    1116,
-    1117,
-    1118,
-    1027,
-    5011,
-)
+_DIRECTORY_INDEXES, _BASE_NAMES, _DIRECTORY_NAMES, _OLD_FILE_NAMES = 1116, 1117, 1118, 1027
+_FILE_DIGEST_ALGORITHM = 5011
 _PAYLOAD_FORMAT, _PAYLOAD_COMPRESSOR, _PAYLOAD_DIGEST, _PAYLOAD_DIGEST_ALGORITHM = 1124, 1125, 5092, 5093
 _SOURCE_PACKAGE = 1106
 _SCRIPTLETS = {
-    1023: "pre",
-    1024: "post",
-    1025: "preun",
-    1026: "postun",
-    1065: "triggers",
-    1079: "verify",
-    1151: "pretrans",
-    1152: "posttrans",
-    5066: "file triggers",
-    5076: "transaction file triggers",
-}
+    1023: "pre", 1024: "post", 1025: "preun", 1026: "postun", 1065: "triggers", 1079: "verify", 1151: "pretrans",
+    1152: "posttrans", 5066: "file triggers", 5076: "transaction file triggers",
+}  # fmt: skip
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]*", re.ASCII)
 
 
 class RpmNotTrusted(MirrorError):
-    """A package carries no good header signature by a pinned key.
-
-    Attributes:
-        name: of the file.
-        problem: why not.
-    """
+    """A package carries no good header signature by a pinned key."""
 
     ref = "rpm-not-trusted"
     exit_code = 45

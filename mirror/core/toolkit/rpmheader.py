@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, NoReturn
 
+from mirror.core.archives.pieces import exactly
 from mirror.core.errors import MirrorError
 
 MAX_ENTRIES = 4096
@@ -27,12 +28,7 @@ _TEXTS = (_STRING, _STRING_ARRAY, _I18N_STRING)
 
 
 class MalformedRpm(MirrorError):
-    """A file is not an RPM package, or breaks the format.
-
-    Attributes:
-        name: of the file.
-        problem: what is wrong with it.
-    """
+    """A file is not an RPM package, or breaks the format."""
 
     ref = "rpm-malformed"
     exit_code = 44
@@ -53,12 +49,9 @@ class Reader:
         raise MalformedRpm(self._label, problem)
 
     def take(self, count: int) -> bytes:
-        taken = b""
-        while len(taken) < count:
-            block = self._stream.read(count - len(taken))
-            if not block:
-                raise MalformedRpm(self._label, f"it ends after {self.offset + len(taken)} bytes")
-            taken += block
+        taken = exactly(self._stream.read, count)
+        if len(taken) < count:
+            self.refuse(f"it ends after {self.offset + len(taken)} bytes")
         self.offset += count
         return taken
 
@@ -109,11 +102,7 @@ class Header:
         return self._store[offset : offset + items]
 
     def texts(self, tag: int, errors: str = "strict") -> tuple[str, ...]:
-        """All strings of a tag, none when it is missing.
-
-        Args:
-            errors: as ``bytes.decode`` takes it, for what is only shown to people.
-        """
+        """All strings of a tag, none when it is missing; ``errors`` is as ``bytes.decode`` takes it."""
         kind, offset, items = self._entries.get(tag, (_STRING_ARRAY, 0, 0))
         if kind not in _TEXTS:
             self.refuse(f"tag {tag} is of type {kind}, not text")

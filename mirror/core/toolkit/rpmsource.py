@@ -15,21 +15,20 @@ Example::
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Callable, Union
 
 from mirror.core.archives.zstdframe import Zstd
 from mirror.core.bundle.reader import DigestMismatch
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures.openpgp import read_keys
 from mirror.core.signatures.pgpkeys import Certificate
-from mirror.core.system.crew import may_go_on
-from mirror.core.toolkit.package import Content, PackageFile
+from mirror.core.toolkit.package import Content, Hashing, Package, opened
 from mirror.core.toolkit.payload import check_payload, contents
 from mirror.core.toolkit.rpm import Rpm, read_rpm
 
@@ -56,15 +55,7 @@ class RpmSource:
     def of(cls, source: Union[RpmSource, Path]) -> RpmSource:
         if isinstance(source, RpmSource):
             return source
-        path = source
-
-        def opened() -> BinaryIO:
-            try:
-                return open(path, "rb")
-            except OSError as exc:
-                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-
-        return cls(path.name, opened)
+        return cls(source.name, partial(opened, source))
 
 
 def trusted_rpms(
@@ -97,7 +88,7 @@ class TrustedRpm:
     fingerprints: tuple[str, ...]
     zstd: Zstd | None = None
 
-    def judge(self) -> RpmPackage:
+    def judge(self) -> Package:
         """Rule 1.
 
         Raises:
@@ -106,11 +97,19 @@ class TrustedRpm:
             InvalidDocument: when it is another than the source's NEVRA says.
         """
         with self.source.open() as stream:
-            hashing = _Hashing(stream)
+            hashing = Hashing(stream)
             buffered = io.BufferedReader(hashing, _BLOCK)
             rpm = read_rpm(buffered, self.source.label, self.keys, self.fingerprints)
             check_payload(rpm, buffered)
-            return RpmPackage(self.source, rpm, self._held(rpm, hashing.sha256()), self.zstd)
+            sha256 = self._held(rpm, hashing.sha256())
+        contents = partial(self._contents, rpm)
+        return Package(rpm.name, rpm.nevra, rpm.arch, sha256, rpm.files, contents, rpm.scriptlets, rpm.fingerprint)
+
+    def _contents(self, rpm: Rpm) -> Iterator[Content]:
+        """Rule 2. Raises what ``mirror.core.toolkit.payload.contents`` does."""
+        with self.source.open() as stream:
+            _skip(stream, rpm.payload_offset)
+            yield from contents(rpm, stream, self.zstd)
 
     def _held(self, rpm: Rpm, actual: Sha256Hex) -> Sha256Hex:
         """It is not only a package of the vendor's, but the one that was chosen."""
@@ -121,66 +120,6 @@ class TrustedRpm:
         if nevra and rpm.nevra != nevra:
             raise InvalidDocument("RPM list", label, f"it says {nevra}, the package itself is {rpm.nevra}")
         return actual
-
-
-@dataclass(frozen=True)
-class RpmPackage:
-    """An RPM that was judged: a ``Package``."""
-
-    source: RpmSource
-    rpm: Rpm
-    sha256: Sha256Hex
-    zstd: Zstd | None = None
-
-    @property
-    def name(self) -> str:
-        return self.rpm.name
-
-    @property
-    def nevra(self) -> str:
-        return self.rpm.nevra
-
-    @property
-    def arch(self) -> str:
-        return self.rpm.arch
-
-    @property
-    def files(self) -> tuple[PackageFile, ...]:
-        return self.rpm.files
-
-    @property
-    def scriptlets(self) -> tuple[str, ...]:
-        return self.rpm.scriptlets
-
-    def contents(self) -> Iterator[Content]:
-        """Rule 2. Raises what ``mirror.core.toolkit.payload.contents`` does."""
-        with self.source.open() as stream:
-            _skip(stream, self.rpm.payload_offset)
-            yield from contents(self.rpm, stream, self.zstd)
-
-
-class _Hashing(io.RawIOBase):
-    """A stream that hashes what is read through it, so that the bytes that were judged are the bytes that were hashed."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._digest = stream, hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants its own Buffer protocol
-        may_go_on()
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self._digest.update(data)
-        return len(data)
-
-    def sha256(self) -> Sha256Hex:
-        """Of the whole stream: what nobody has read yet is read now."""
-        for block in iter(lambda: self._stream.read(_BLOCK), b""):
-            may_go_on()
-            self._digest.update(block)
-        return Sha256Hex(self._digest.hexdigest())
 
 
 def _skip(stream: BinaryIO, count: int) -> None:

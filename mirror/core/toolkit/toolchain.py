@@ -31,7 +31,7 @@ from pathlib import Path
 
 from mirror.core.cuda import links as cudalinks
 from mirror.core.cuda.components import bringer
-from mirror.core.errors import Unwritable, place_of
+from mirror.core.errors import writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, may_go_on
@@ -149,17 +149,13 @@ def _brought(plan: Tree, packages: Sequence[Package]) -> Iterator[Unpacked]:
 
 @contextmanager
 def _removed_on_failure(root: Path) -> Iterator[None]:
-    try:
+    with writing(root, below=True):
         root.mkdir()
-    except OSError as exc:
-        raise Unwritable(str(root), exc.strerror or str(exc)) from exc
-    try:
-        yield
-    except BaseException as exc:
-        shutil.rmtree(root, ignore_errors=True)
-        if isinstance(exc, OSError):
-            raise Unwritable(place_of(exc, root), exc.strerror or str(exc)) from exc
-        raise
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            raise
 
 
 class _Writer:

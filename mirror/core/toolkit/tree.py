@@ -16,6 +16,7 @@ Example::
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,11 +31,7 @@ _MAX_HOPS = 40
 
 
 class BadToolchain(MirrorError):
-    """Packages, each good in itself, do not make one tree.
-
-    Attributes:
-        problem: what does not fit.
-    """
+    """Packages, each good in itself, do not make one tree."""
 
     ref = "toolchain-refused"
     exit_code = 49
@@ -193,15 +190,10 @@ def _check_end(tree: Tree, link: str) -> None:
     """Following a link comes to an end, wherever that is. What the kernel gives up on is refused before it is written."""
     path = link
     for _ in range(_MAX_HOPS):
-        hop = next((part for part in _ancestry(path) if part in tree.links), None)
+        parents = itertools.accumulate(path.split("/"), "{}/{}".format)  # a, a/b, a/b/c
+        hop = next((part for part in parents if part in tree.links), None)
         if hop is None:
             return
         rest = path[len(hop) + 1 :]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(hop), tree.links[hop][0], rest))
     raise BadToolchain(f"{tree.owner(link).nevra} lets {link} lead round, by way of {path}")
-
-
-def _ancestry(path: str) -> Iterable[str]:
-    """``a``, ``a/b``, ``a/b/c``."""
-    parts = path.split("/")
-    return ("/".join(parts[:count]) for count in range(1, len(parts) + 1))

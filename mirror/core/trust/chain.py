@@ -33,12 +33,7 @@ Documents = Tuple[Tuple[bytes, bytes], ...]
 
 
 class BrokenChain(MirrorError):
-    """A root does not follow the one before it.
-
-    Attributes:
-        expected: the version that must come next.
-        found: the version that came.
-    """
+    """A root does not follow the one before it."""
 
     ref = "root-chain-broken"
     exit_code = 114
@@ -50,12 +45,7 @@ class BrokenChain(MirrorError):
 
 
 class RootForked(MirrorError):
-    """Two different roots claim one version.
-
-    Attributes:
-        version: the version that both have.
-        trusted, offered: their fingerprints.
-    """
+    """Two different roots claim one version."""
 
     ref = "root-forked"
     exit_code = 115
@@ -113,10 +103,7 @@ def check_successor(before: Root, document: bytes, signatures: bytes) -> Root:
 
 
 def check_chain(documents: Sequence[tuple[bytes, bytes]]) -> tuple[Root, ...]:
-    """Check a chain from its first root on, which the caller has confirmed or is about to.
-
-    Args:
-        documents: at least one.
+    """Check a chain of at least one, from its first root on, which the caller has confirmed or is about to.
 
     Raises:
         InvalidDocument: one of them is no root.

@@ -36,6 +36,8 @@ from functools import cache
 from pathlib import Path
 from typing import Optional
 
+from mirror.core.system.durable import held_open
+
 _MAX_LINKS = 40
 """As many as the kernel follows."""
 
@@ -88,7 +90,7 @@ class Seen:
             trusted: user ids; root and the owner of / are trusted always.
             is_above: whether it lies on the way only, so that a sticky directory will do.
         """
-        owners = frozenset((*trusted, *_always()))
+        owners = frozenset((*trusted, 0, Path("/").stat().st_uid))  # the latter looks like root where no user is mapped
         facts = self.facts
         if facts.st_uid not in owners:
             yield Exposure(self.place, f"belongs to {user_name(facts.st_uid)}", facts.st_uid)
@@ -194,10 +196,8 @@ def _looked(descriptor: int, place: Path) -> Seen:
 
 
 def _target(link: int) -> Path:
-    try:
+    with held_open(link):
         return Path(os.readlink("", dir_fd=link))
-    finally:
-        os.close(link)
 
 
 def look(descriptor: int, place: Path) -> Seen:
@@ -269,11 +269,6 @@ def _is_private(gid: int, owners: frozenset[int]) -> bool:
         return all(other.pw_uid in owners for other in pwd.getpwall() if other.pw_gid == gid)
     except (KeyError, OSError):
         return False
-
-
-def _always() -> tuple[int, int]:
-    """Who could change every place: root, and whoever looks like root where no user is mapped."""
-    return 0, Path("/").stat().st_uid
 
 
 def user_name(uid: int) -> str:

@@ -142,13 +142,7 @@ class ThresholdNotMet(MirrorError):
 
 
 class NotTrustedNow(MirrorError):
-    """A bundle from before, which another is to be held against, has no signatures that today's root trusts.
-
-    Attributes:
-        path: of the bundle.
-        problem: what is wrong with its signatures.
-        step: what can be done all the same.
-    """
+    """A bundle from before, which another is to be held against, has no signatures that today's root trusts."""
 
     ref = "not-trusted-now"
     exit_code = FAMILIES["trust"]
@@ -229,10 +223,6 @@ def check_quorum(
 
 
 def tally(name: str, role: Role, signers: Collection[PublicKey]) -> Tally:
-    """Who of a role is among those who signed.
-
-    Args:
-        name: what the tally calls the role.
-    """
+    """Who of a role, which the tally calls ``name``, is among those who signed."""
     signed, missing = (tuple(key.name for key in role.keys if (key.public in signers) is has) for has in (True, False))
     return Tally(name, role.threshold, signed, missing)

@@ -60,12 +60,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Role:
-    """Who may do one thing.
-
-    Attributes:
-        keys: the keys that may, in order of their names.
-        threshold: how many of them must.
-    """
+    """Who may do one thing: the keys that may, in order of their names, and how many of them must."""
 
     keys: tuple[Key, ...]
     threshold: int
@@ -122,11 +117,7 @@ class Root:
 
     @classmethod
     def parse(cls, data: bytes) -> Root:
-        """Parse a root document. Verifies no signature.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Parse a root document. Verifies no signature. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(data, "Root", FORMAT, MAX_ROOT_BYTES)
         version = fields.number("version")
         expires = fields.number("expires") if "expires" in fields else None

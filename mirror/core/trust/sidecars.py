@@ -31,11 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
-from mirror.core.fields import Fields, canonical_json
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.fields import Fields, canonical_json, told
+from mirror.core.names import Sha256Hex
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, PublicKey
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, open_unblocked
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE
 
 FORMAT = "mirror-review/1"
@@ -70,13 +70,9 @@ class Statement:
 
     @classmethod
     def parse(cls, data: bytes) -> Statement:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(data, "Statement", FORMAT, MAX_STATEMENT_BYTES)
-        statement = fields.fill(cls, manifest_sha256=fields.checked("manifest_sha256", sha256_hex))
+        statement = fields.fill(cls)
         if statement.decision not in (APPROVED, REJECTED):
             fields.fail("decision", f"expected {APPROVED!r} or {REJECTED!r}, got {statement.decision!r}")
         if statement.at > 253_402_300_799:
@@ -87,7 +83,7 @@ class Statement:
 
     def encode(self) -> bytes:
         """The bytes that are signed."""
-        return canonical_json({"format": FORMAT, **{key: value for key, value in vars(self).items() if value != ""}})
+        return canonical_json({"format": FORMAT, **told(self, "at")})
 
 
 @dataclass(frozen=True)
@@ -124,10 +120,7 @@ class Sidecars:
 
 
 def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
-    """Read what lies beside a bundle.
-
-    Args:
-        manifest: its manifest's exact bytes.
+    """Read what lies beside a bundle, of whose manifest these are the exact bytes.
 
     Raises:
         Unreadable: when the system cannot say what a statement beside it says: it may be a refusal.
@@ -221,8 +214,7 @@ def _statement(path: Path, digest: Sha256Hex) -> Signed:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    # Not blocking: whoever puts a FIFO there would make everybody wait.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+    with open_unblocked(path) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "it is no regular file")
         data = stream.read(limit + 1)

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of, reading
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.durable import facts_of, make_private_directory, write_file
 from mirror.core.system.home import home_directory
@@ -61,11 +61,7 @@ class UnsafeTrustStore(MirrorError):
 
 
 class NoTrustedRoot(MirrorError):
-    """No root was ever trusted here, so no signature means anything.
-
-    Attributes:
-        directory: where one was looked for.
-    """
+    """No root was ever trusted here, so no signature means anything."""
 
     ref = "no-trusted-root"
     exit_code = 33
@@ -79,12 +75,7 @@ class NoTrustedRoot(MirrorError):
 
 
 class TrustStoreDamaged(MirrorError):
-    """What this user trusts is not what it was when it was trusted: a file of the store was changed, or cut by a full disk.
-
-    Attributes:
-        path: the root that does not follow from those before it.
-        problem: what is wrong with it, or with its signatures beside it.
-    """
+    """What this user trusts is not what it was when it was trusted: a file of the store was changed, or cut by a full disk."""
 
     ref = "trust-store-damaged"
     exit_code = FAMILIES["trust"]
@@ -125,12 +116,7 @@ class UnconfirmedRoot(MirrorError):
 
 
 class OtherRootTrusted(MirrorError):
-    """This host trusts another root already.
-
-    Attributes:
-        directory: where the trusted one is kept.
-        trusted, offered: their fingerprints.
-    """
+    """This host trusts another root already."""
 
     ref = "other-root-trusted"
     exit_code = 39
@@ -172,15 +158,10 @@ class TrustStore:
         return self.directory / "keys"
 
     def has_root(self) -> bool:
-        """Whether some root is here, good or not.
-
-        Raises:
-            Unreadable: when that cannot be told.
-        """
-        try:
-            return facts_of(self._paths(1)[0]) is not None
-        except OSError as exc:
-            raise Unreadable(str(self._paths(1)[0]), exc.strerror or str(exc)) from exc
+        """Whether some root is here, good or not. Raises Unreadable: when that cannot be told."""
+        first, _ = self._paths(1)
+        with reading(first):
+            return facts_of(first) is not None
 
     def root_documents(self) -> Documents:
         """The trusted chain's bytes and signatures, as a bundle carries them: one pair for each version.
@@ -218,15 +199,7 @@ class TrustStore:
             raise TrustStoreDamaged(str(self._paths(len(documents))[0]), str(exc)) from exc
 
     def add_root(self, document: bytes, signatures: bytes, confirmed_fingerprint: str = "") -> Root:
-        """Trust a root: the first one, or the next of the chain that is trusted. Adding a trusted one changes nothing.
-
-        Args:
-            document, signatures: as ``mirror.core.trust.chain.check_root``.
-            confirmed_fingerprint: as in ``add_chain``.
-
-        Raises:
-            MirrorError: as ``add_chain``.
-        """
+        """Trust a root: the first one, or the next of the chain that is trusted. Arguments and errors as ``add_chain``."""
         return self.add_chain(((document, signatures),), confirmed_fingerprint)
 
     def add_chain(self, documents: Documents, confirmed_fingerprint: str = "") -> Root:
@@ -310,10 +283,8 @@ class TrustStore:
 
     def _versions(self, roots: int) -> int:
         """How many roots there are; a gap between them means that one was lost, never that the chain ends there."""
-        try:
+        with reading(self._roots):
             names = [Path(name) for name in os.listdir(roots)]
-        except OSError as exc:
-            raise Unreadable(str(self._roots), exc.strerror or str(exc)) from exc
         stems = (name.stem for name in names if name.suffix == ".json")
         versions = sorted(number for stem in stems if (number := whole_number(stem)) is not None)
         for expected, found in enumerate(versions, 1):
@@ -368,11 +339,7 @@ def _alone(directory: int) -> Iterator[None]:
 
 
 def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:
-    """Refuse what somebody else owns, or may write.
-
-    Args:
-        is_group_let: whether those whom the group's permissions let write may.
-    """
+    """Refuse what somebody else owns, or may write; with ``is_group_let`` those whom the group's permissions let write may."""
     seen = look(descriptor, path)
     for found in seen.exposures({os.geteuid()}):
         # The owner counts by himself: a file of his can be made writable, written and closed again at any time.

@@ -36,12 +36,7 @@ _GROUPS = ("console_scripts", "gui_scripts")
 
 @dataclass(frozen=True)
 class Identity:
-    """What the metadata says.
-
-    Attributes:
-        requires: Requires-Dist lines.
-        scripts: what each script calls.
-    """
+    """What the metadata says: Requires-Dist lines, and what each script calls."""
 
     requires: tuple[str, ...] = ()
     scripts: Mapping[str, str] = field(default_factory=dict)

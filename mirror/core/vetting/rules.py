@@ -24,12 +24,7 @@ from mirror.core.names import project_name
 
 @dataclass(frozen=True)
 class Rule:
-    """What is refused.
-
-    Attributes:
-        refuses: in a few words, for people.
-        waivable: whether somebody may accept it.
-    """
+    """What is refused, in a few words for people, and whether somebody may accept it."""
 
     refuses: str
     waivable: bool

@@ -35,22 +35,14 @@ _BITS = {
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a header says.
-
-    Attributes:
-        tensors: how many there are.
-        types: of their elements, each once, sorted.
-    """
+    """What a header says: how many tensors there are, and the types of their elements, each once, sorted."""
 
     tensors: int
     types: tuple[str, ...]
 
 
 def read_header(stream: BinaryIO, size: int) -> TensorHeader:
-    """Read the header from the beginning of a file.
-
-    Args:
-        size: bytes of the whole file.
+    """Read the header from the beginning of a file of ``size`` bytes.
 
     Raises:
         InvalidDocument: when it is none, or describes another file.

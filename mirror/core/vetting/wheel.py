@@ -10,7 +10,7 @@ no file; a wheel whose form cannot be relied on is judged no further; what is fo
 Example::
 
     with path.open("rb") as stream:
-        vetted = vet_wheel(stream, artifact, target)
+        vetted = judge_wheel(read_wheel(stream), artifact, target)
     vetted.findings
 """
 
@@ -20,7 +20,7 @@ import hashlib
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Callable
+from typing import Any
 
 from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.bundle.manifest import BUILT, Artifact
@@ -39,7 +39,7 @@ from mirror.core.wheels.paths import (
     oddity_of,
     source_of,
 )
-from mirror.core.wheels.wheelfile import SIGNATURES, WheelFile, WheelMember, read_wheel
+from mirror.core.wheels.wheelfile import SIGNATURES, WheelFile, WheelMember
 
 MAX_RATIO = 60
 """Deflate reaches 1,032; real wheels of more than ``SMALL_BYTES`` stay below 10."""
@@ -83,21 +83,6 @@ class Vetted:
     unread: tuple[str, ...] = ()
 
 
-def vet_wheel(
-    stream: BinaryIO, artifact: Artifact, target: Target, advance: Callable[[int], object] = lambda amount: None
-) -> Vetted:
-    """Read a wheel, and judge it.
-
-    Args:
-        stream: seekable, over the wheel's bytes, whose digest has been checked.
-        advance: told the bytes of the wheel that were looked at.
-
-    Raises:
-        OSError: when the stream cannot be read.
-    """
-    return judge_wheel(read_wheel(stream, advance), artifact, target)
-
-
 def judge_wheel(wheel: WheelFile, artifact: Artifact, target: Target) -> Vetted:
     """Look at everything in a wheel that was read.
 
@@ -105,12 +90,7 @@ def judge_wheel(wheel: WheelFile, artifact: Artifact, target: Target) -> Vetted:
         artifact: what the manifest says it is. Wheels of ``tool/`` are judged in themselves; those of ``wheels/`` also as
             something that is installed.
     """
-    vetting = _Vetting(artifact, target)
-    if wheel.fault:
-        vetting.found(*wheel.fault)
-    else:
-        vetting.look(wheel)
-    return vetting.result()
+    return _Vetting(artifact, target).look(wheel)
 
 
 class _Vetting:
@@ -122,14 +102,6 @@ class _Vetting:
         self.is_installed = artifact.is_project
         self.is_built = artifact.origin == BUILT
         self._findings: list[Finding] = []
-        self._hooks: list[str] = []
-        self._scripts: dict[str, bytes] = {}
-        self._setuid: list[str] = []
-        self._installed: dict[str, bytes] = {}
-        self._requires: tuple[str, ...] = ()
-        self._files = 0
-        self._glibc: list[GlibcNeed] = []
-        self._unread: list[str] = []
 
     def found(self, rule: str, what: str, subject: str = "") -> None:
         self._findings.append(Finding(rule, self.artifact.path, self.project, what, subject))
@@ -141,34 +113,25 @@ class _Vetting:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             self.found(rule, f"{what}: {names[0]!r}{more}")
 
-    def result(self) -> Vetted:
-        return Vetted(
-            self.artifact,
-            self.project,
-            tuple(self._findings),
-            tuple(sorted(self._hooks)),
-            tuple(sorted(name[4:] for name in self._scripts)),
-            tuple(sorted(self._setuid)),
-            {**self._installed, **self._scripts} if self.is_installed else {},
-            self._requires,
-            self._files,
-            tuple(self._glibc),
-            tuple(self._unread),
-        )
+    def _vetted(self, **facts: Any) -> Vetted:
+        return Vetted(self.artifact, self.project, tuple(self._findings), **facts)
 
-    def look(self, wheel: WheelFile) -> None:
+    def look(self, wheel: WheelFile) -> Vetted:
+        if wheel.fault:
+            self.found(*wheel.fault)
+            return self._vetted()
         self._look_at_sizes(wheel)
-        if not self._look_at_names(wheel.members):
-            return  # paths that cannot be relied on: what is where cannot be told
-        info = self._own_info(wheel.infos)
+        files = [member for member in wheel.members if not member.is_directory]
+        setuid = tuple(sorted(member.name for member in files if member.mode & _SETUID))
+        # Where paths cannot be relied on, what is where cannot be told.
+        info = self._own_info(wheel.infos) if self._look_at_names(wheel.members) else None
         if info is None:
-            return
+            return self._vetted(setuid=setuid)
         identity, faults = look_at_identity(wheel, self.artifact, self.target)
         for rule, what in faults:
             self.found(rule, what)
-        digests = {member.name: member.sha256 for member in wheel.members if not member.is_directory}
-        self._files = len(digests)
-        self._look_at_native(wheel)
+        digests = {member.name: member.sha256 for member in files}
+        glibc = self._look_at_native(wheel)
         self._look_at_record(wheel)
         self.found_in(
             "record-signature",
@@ -177,8 +140,18 @@ class _Vetting:
         )
         layout = WheelLayout(info[: -len(".dist-info")], self.artifact.name, self.target.python)
         self._look_at_directories(wheel.members, layout)
-        self._lay_out(digests, identity, layout)
+        installed, scripts, hooks = self._lay_out(digests, identity, layout)
         self._look_at_bytecode(digests)
+        return self._vetted(
+            hooks=tuple(sorted(hooks)),
+            scripts=tuple(sorted(path[len("bin/") :] for path in scripts)),
+            setuid=setuid,
+            installed={**installed, **scripts} if self.is_installed else {},
+            requires=identity.requires,
+            files=len(digests),
+            glibc=glibc,
+            unread=wheel.native.faults,
+        )
 
     def _look_at_sizes(self, wheel: WheelFile) -> None:
         described = [member.name for member in wheel.members if member.has_descriptor]
@@ -205,7 +178,6 @@ class _Vetting:
             self.found("zip-content", f"{one!r} is a file of it, and a directory of it in {other!r}")
         for one, other in clashes(member.name for member in members):
             self.found("name-clash", f"{one!r} and {other!r} differ in nothing but case or Unicode's form")
-        self._setuid += [member.name for member in members if member.mode & _SETUID and not member.is_directory]
         return not escapes
 
     def _own_info(self, infos: Sequence[str]) -> str | None:
@@ -223,16 +195,16 @@ class _Vetting:
             return None
         return infos[0]
 
-    def _look_at_native(self, wheel: WheelFile) -> None:
-        """Whether its compiled files start on the oldest C library that the target promises."""
-        self._unread += wheel.native.faults
-        self._glibc += [need for need in wheel.native.needs if need.machine == self.target.arch]
+    def _look_at_native(self, wheel: WheelFile) -> tuple[GlibcNeed, ...]:
+        """Whether its compiled files start on the oldest C library that the target promises; what they ask of it."""
+        needs = tuple(need for need in wheel.native.needs if need.machine == self.target.arch)
         # The C library of the machine that built it is what it asks for, and building it elsewhere is the way out.
         where = "; it was built here: build it on a system as old as that" if self.is_built else ""
-        for need in self._glibc:
+        for need in needs:
             if what := need.above(self.target):
                 self.found(GLIBC_FLOOR, what + where, need.path)
         self.found_in("gpu-code", "nobody knows which GPUs it is for", wheel.native.gpu_faults)
+        return needs
 
     def _look_at_record(self, wheel: WheelFile) -> None:
         record = wheel.record
@@ -260,34 +232,42 @@ class _Vetting:
             self.found("bytecode", f"Python may run {name} in place of {source_of(name)}", name)
         self.found_in("bytecode", "Python may run what is compiled in place of its source", found[_TOLD:])
 
-    def _lay_out(self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout) -> None:
-        """Where everything goes once installed, and what must not go there."""
-        self._requires = identity.requires
+    def _lay_out(
+        self, digests: Mapping[str, bytes], identity: Identity, layout: WheelLayout
+    ) -> tuple[dict[str, bytes], dict[str, bytes], list[str]]:
+        """Where everything goes once installed, which of it are scripts and which hooks; and what must not go there."""
+        installed: dict[str, bytes] = {}
+        scripts: dict[str, bytes] = {}
+        hooks: list[str] = []
         for name, digest in digests.items():
             try:
                 path = layout.installed(name)
             except ValueError as exc:
                 self.found("data-scheme", str(exc))
                 continue
-            clash = self._installed.setdefault(path, digest)
+            clash = installed.setdefault(path, digest)
             if clash != digest:
                 self.found("collision", f"two of its members go to {path}", path)
             if path.startswith("bin/"):
-                self._scripts[path] = digest
+                scripts[path] = digest
             if layout.is_hook(path):
-                self._hooks.append(name)
+                hooks.append(name)
         for name, call in identity.scripts.items():
             path, digest = f"bin/{name}", hashlib.sha256(f"calls {call}".encode()).digest()
-            if self._scripts.setdefault(path, digest) != digest:
+            if scripts.setdefault(path, digest) != digest:
                 self.found("collision", f"a script and an entry point of it are both {path}", path)
-        paths = {*self._installed, *self._scripts, *layout.directories()}
+        paths = {*installed, *scripts, *layout.directories()}
         for one, other in nested(paths) if not list(nested(digests)) else ():
             self.found("zip-content", f"it installs {one!r} as a file, and as a directory in {other!r}")
-        if not self.is_installed:
-            return
-        for name in self._hooks:
+        if self.is_installed:
+            self._look_at_places(installed, scripts, hooks)
+        return installed, scripts, hooks
+
+    def _look_at_places(self, installed: Collection[str], scripts: Collection[str], hooks: Iterable[str]) -> None:
+        """What an environment must not be given."""
+        for name in hooks:
             self.found("startup-hook", f"Python runs {name} whenever it starts", name)
-        for path in sorted({*self._installed, *self._scripts}):
+        for path in sorted({*installed, *scripts}):
             if is_environments(path) and not (self.project == "pip" and path.startswith("bin/pip")):
                 self.found("environment-file", f"it puts {path} in the place of the environment's own", path)
             elif path.startswith("bin/") and is_host_command(path[4:]):

@@ -21,9 +21,8 @@ import hashlib
 import io
 import re
 from dataclasses import dataclass
-from typing import Any, Collection, Iterable, Mapping, NamedTuple, Optional
+from typing import Collection, Iterable, Mapping, NamedTuple, Optional
 
-from mirror.core.fields import Fields
 from mirror.core.wheels.paths import escape_of
 
 STRONG = ("sha256", "sha384", "sha512")
@@ -74,14 +73,6 @@ class RecordCheck:
     wrong: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    @classmethod
-    def from_dict(cls, fields: Fields) -> RecordCheck:
-        lists = (fields.texts(name) for name in ("unlisted", "weak", "wrong", "outside", "stale"))
-        return cls(fields.text("problem"), *lists)
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,7 @@ class WheelName:
 
     @classmethod
     def parse(cls, filename: str) -> WheelName:
-        """Take a file name apart.
-
-        Raises:
-            ValueError: when it is no wheel's.
-        """
+        """Take a file name apart. Raises ValueError: when it is no wheel's."""
         parts = filename[:-4].split("-")
         if not filename.endswith(".whl") or len(parts) not in (5, 6):
             raise ValueError(f"expected a wheel's file name, got {filename!r}")

@@ -123,7 +123,7 @@ class WheelFile:
             "fault": list(self.fault or ()),
             "members": [[one.name, one.size, one.mode, one.has_descriptor, one.sha256.hex()] for one in self.members],
             "texts": {name: text.decode("latin-1") for name, text in self.texts.items()},
-            "record": self.record.to_dict(),
+            "record": vars(self.record),
         }
 
     @classmethod
@@ -138,7 +138,7 @@ class WheelFile:
                 for name, size, mode, has_descriptor, sha256 in fields.take("members", list)
             ),
             {name: texts.text(name).encode("latin-1") for name in texts.left()},
-            record=RecordCheck.from_dict(fields.table("record")),
+            record=fields.table("record").fill(RecordCheck),
             native=native,
         )
         fields.end()

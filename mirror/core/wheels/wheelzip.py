@@ -72,11 +72,6 @@ class Archive:
     size: int
     library: ModuleType = zlib
 
-    @property
-    def unpacked(self) -> int:
-        """Bytes of all contents, as announced; ``content`` holds each to it."""
-        return sum(member.size for member in self.members)
-
     def content(self, member: Member, marks: Marks | None = None) -> Iterator[bytes]:
         """A member's content in pieces of at most a mebibyte (rule 4).
 
@@ -109,11 +104,7 @@ class Archive:
         return seekable(self.stream, member, marks, known, scratch, self.library.error)
 
     def read(self, member: Member, limit: int) -> bytes:
-        """A small member's content.
-
-        Raises:
-            BadZip: as ``content`` does, and for one of more than ``limit`` bytes.
-        """
+        """A small member's content. Raises BadZip: as ``content`` does, and for one of more than ``limit`` bytes."""
         self.checked(member, limit)
         return b"".join(self.content(member))
 
@@ -125,9 +116,9 @@ class Archive:
         return member.size
 
     def _packed(self, member: Member) -> Iterator[bytes]:
-        self.stream.seek(member.start)
         left = member.packed
         while left:
+            self.stream.seek(member.start + member.packed - left)  # others may read it between two pieces
             block = self.stream.read(min(left, _BLOCK))
             if not block:
                 refuse(f"{member.name!r} is cut short", "zip-content")

@@ -36,11 +36,11 @@ from mirror.core.progress import SILENT, Progress
 from mirror.core.system.crew import Crew
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
-from mirror.core.toolkit.package import PackageSource
-from mirror.core.toolkit.rpmsource import RpmPackage
+from mirror.core.toolkit.package import Package, PackageSource
 from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
-from mirror.core.vetting.wheel import Vetted, vet_wheel
+from mirror.core.vetting.wheel import Vetted, judge_wheel
+from mirror.core.wheels.wheelfile import read_wheel
 from mirror.review.kinds import LOOKS
 
 MAX_JOBS = 8
@@ -161,7 +161,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
 
 def _vet(bundle: Bundle, artifact: Artifact, advance: Callable[[int], object]) -> Vetted:
     with bundle.open(artifact) as stream:
-        return vet_wheel(stream, artifact, bundle.manifest.target, advance)
+        return judge_wheel(read_wheel(stream, advance), artifact, bundle.manifest.target)
 
 
 def _package_jobs(
@@ -177,7 +177,7 @@ def _package_jobs(
                 return [Finding("package", artifact.path, artifact.name, str(exc))]
             finally:
                 advance(artifact.size)
-            signer = found.rpm.fingerprint if isinstance(found, RpmPackage) else ""
+            signer = found.signer if isinstance(found, Package) else ""
             words = _said_otherwise(dossier, artifact, signer)
             told = [*found] if isinstance(found, tuple) else []
             return [*told, Finding("dossier", artifact.path, artifact.name, words)] if words else told

@@ -42,6 +42,7 @@ from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.bundle.reader import Bundle
+from mirror.core.fields import told
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import BundleRejected, check_refusals
@@ -82,7 +83,7 @@ class Row:
     questions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        facts = self.facts.to_dict() if self.facts else None
+        facts = told(self.facts) if self.facts else None
         return {**self.artifact.to_dict(), "facts": facts, "why": self.why.to_dict(), "questions": list(self.questions)}
 
 

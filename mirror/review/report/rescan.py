@@ -21,9 +21,10 @@ from typing import Any, Optional
 from mirror.core.advisories import known as advisory
 from mirror.core.advisories.cvss import SEVERITIES
 from mirror.core.advisories.dump import search_dump
-from mirror.core.advisories.known import Advisories, Finding, finding_dict
+from mirror.core.advisories.known import Advisories, Finding
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
+from mirror.core.fields import told
 from mirror.core.progress import SILENT, Progress
 
 
@@ -66,7 +67,7 @@ class Rescan:
             "sequence": self.manifest.sequence,
             "before": vars(self.before.source) if self.before else None,
             "known": self.known,
-            **{name: [finding_dict(finding) for finding in group] for name, group in groups.items()},
+            **{name: [told(finding) for finding in group] for name, group in groups.items()},
             "now": self.now.to_dict(),
         }
 

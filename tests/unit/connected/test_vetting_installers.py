@@ -14,7 +14,8 @@ import pytest
 import uv
 
 from mirror.core.vetting.together import vet_set
-from mirror.core.vetting.wheel import vet_wheel
+from mirror.core.vetting.wheel import judge_wheel
+from mirror.core.wheels.wheelfile import read_wheel
 from tests.support.wheels import metadata
 from tests.support.zips import Entry, zip_bytes
 from tests.unit.core.vetting.test_wheel import INFO, TARGET, WHEEL, artifact, entry_points, record_of, wheel
@@ -175,7 +176,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
 
 
 def rules(path: Path) -> set[str]:
-    vetted = vet_wheel(io.BytesIO(path.read_bytes()), artifact(), TARGET)
+    vetted = judge_wheel(read_wheel(io.BytesIO(path.read_bytes())), artifact(), TARGET)
     return {finding.rule for finding in (*vetted.findings, *vet_set([vetted], TARGET)[0])}
 
 

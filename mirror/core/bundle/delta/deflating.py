@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from mirror.core.names import Sha256Hex
 
@@ -27,15 +26,10 @@ SETTINGS = (*(6, 9, 1, 5, 8, 7, 4, 3, 2), *(level | _MEMORY_9 for level in (6, 9
 _SAMPLE_BYTES = 1 << 18
 
 
-def deflater(settings: int) -> Any:
-    """A raw deflate stream, as it is in zip files."""
-    memory = 9 if settings & _MEMORY_9 else 8
-    return zlib.compressobj(settings & ~_MEMORY_9, zlib.DEFLATED, -zlib.MAX_WBITS, memory)
-
-
 def deflated(content: Iterable[bytes], settings: int) -> Iterator[bytes]:
-    """Packed content, in pieces that may be empty."""
-    packer = deflater(settings)
+    """Packed content, a raw deflate stream as it is in zip files, in pieces that may be empty."""
+    memory = 9 if settings & _MEMORY_9 else 8
+    packer = zlib.compressobj(settings & ~_MEMORY_9, zlib.DEFLATED, -zlib.MAX_WBITS, memory)
     for piece in content:
         yield packer.compress(piece)
     yield packer.flush()

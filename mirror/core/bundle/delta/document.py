@@ -24,11 +24,10 @@ Example::
 from __future__ import annotations
 
 import gzip
-import re
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.core.archives.zipdirectory import MAX_MEMBERS
@@ -36,8 +35,8 @@ from mirror.core.bundle import layout
 from mirror.core.bundle.delta.deflating import SETTINGS
 from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json
-from mirror.core.names import Sha256Hex, sha256_hex, stack_name
+from mirror.core.fields import Fields, by, canonical_json, told
+from mirror.core.names import Sha256Hex, sha256_hex, shaped, stack_name
 
 FORMAT = "mirror-delta/1"
 MAGIC = f"{FORMAT} ".encode()
@@ -54,7 +53,9 @@ MAX_GROWTH = 32
 SAME, MEMBERS, BYTES, WHOLE = "same", "members", "bytes", "whole"
 RECORD = struct.Struct("<QQQB")
 
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", re.ASCII)
+
+file_name = shaped(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", "a file's name such as 'bundle.tar'")
+"""Check the name of a bundle's file, beside which others lie."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,13 @@ class Named:
         manifest_sha256: its identity.
     """
 
-    file: str
-    name: str
+    file: str = field(metadata=by(file_name))
+    name: str = field(metadata=by(stack_name))
     sequence: int
     manifest_sha256: Sha256Hex
 
     def __str__(self) -> str:
         return f"{self.name} {self.sequence} ({self.file}, manifest {self.manifest_sha256[:12]})"
-
-    @classmethod
-    def take(cls, fields: Fields) -> Named:
-        return fields.fill(
-            cls,
-            file=fields.checked("file", file_name),
-            name=fields.checked("name", stack_name),
-            manifest_sha256=fields.checked("manifest_sha256", sha256_hex),
-        )
 
 
 @dataclass(frozen=True)
@@ -133,24 +125,17 @@ class Part:
         return self.size if self.how == WHOLE else sum(piece.packed for piece in self.pieces)
 
     def to_dict(self) -> dict[str, Any]:
-        told = {key: value for key, value in vars(self).items() if value not in (None, 0, ())}
-        told.update(path=self.path, size=self.size)
+        document = told(self, "path", "size")
         if self.base:
-            told["base"] = vars(self.base)
+            document["base"] = vars(self.base)
         if self.pieces:
-            told["pieces"] = [
-                {"packed": one.packed, "slices": [list(part) for part in one.slices]} for one in self.pieces
-            ]
-        return {**told, **({"settings": list(self.settings)} if self.settings else {})}
+            document["pieces"] = [told(piece, "slices") for piece in self.pieces]
+        return document
 
     @classmethod
-    def take(cls, fields: Fields) -> Part:
-        base = fields.table("base") if fields.is_table("base") else None
+    def from_fields(cls, fields: Fields) -> Part:
         part = fields.fill(
             cls,
-            path=fields.text("path"),
-            sha256=fields.checked("sha256", sha256_hex),
-            base=base and base.fill(Counterpart, sha256=base.checked("sha256", sha256_hex)),
             pieces=tuple(Piece(piece.number("packed", minimum=1), _slices(piece)) for piece in fields.tables("pieces")),
             settings=_numbers(fields, "settings", fields.take("settings", list, [])),
         )
@@ -207,17 +192,6 @@ def _slices(fields: Fields) -> tuple[Slice, ...]:
     return tuple(slices)
 
 
-def file_name(text: str) -> str:
-    """Check the name of a bundle's file, beside which others lie.
-
-    Raises:
-        ValueError: unless it is 1 to 200 letters, digits, dots, dashes, plus signs and underscores.
-    """
-    if not _FILE.fullmatch(text):
-        raise ValueError(f"expected a file's name such as 'bundle.tar', got {text!r}")
-    return text
-
-
 @dataclass(frozen=True)
 class Delta:
     """All of it.
@@ -260,25 +234,12 @@ class Delta:
 
     @classmethod
     def parse(cls, data: bytes) -> Delta:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument: with the path to the fault."""
         fields = Fields.read(_inflated(data), "Delta", FORMAT, MAX_HEAD_BYTES)
         target = fields.table("target")
         size, sha256 = target.number("size"), target.checked("sha256", sha256_hex)
         samples = tuple((one.number("settings"), one.checked("sha256", sha256_hex)) for one in fields.tables("samples"))
-        delta = fields.fill(
-            cls,
-            base=Named.take(fields.table("base")),
-            target=Named.take(target),
-            size=size,
-            sha256=sha256,
-            parts=tuple(Part.take(part) for part in fields.tables("parts")),
-            samples=samples,
-            body_sha256=fields.checked("body_sha256", sha256_hex),
-        )
+        delta = fields.fill(cls, target=target.fill(Named), size=size, sha256=sha256, samples=samples)
         begin, *files = delta.parts or (None,)
         if begin is None or begin.path or not all(part.path for part in files):
             fields.fail("parts", "expected what comes before all files, and then files")

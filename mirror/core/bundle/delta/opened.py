@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mirror.core.bundle.delta.document import FORMAT, MAGIC, MAX_PACKED_HEAD_BYTES, Delta
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading
 from mirror.core.progress import SILENT, Progress
 
 _LINE = re.compile(rb"mirror-delta/1 ([0-9]{1,9}) ([0-9a-f]{64})\n")
@@ -71,11 +71,7 @@ class OpenDelta:
             raise DamagedDelta(str(self.path), words)
 
     def check(self, progress: Progress = SILENT) -> None:
-        """Read all of it.
-
-        Raises:
-            DamagedDelta: when a byte after the head is not the one that was written.
-        """
+        """Read all of it. Raises DamagedDelta: when a byte after the head is not the one that was written."""
         digest = hashlib.sha256()
         with progress.task("check", self.head.body_bytes) as advance:
             for data in self.body(0, self.head.body_bytes):
@@ -96,18 +92,7 @@ class OpenDelta:
             length -= len(data)
 
     def _at(self, offset: int, size: int) -> bytes:
-        parts = []
-        while size:
-            try:
-                data = self._file.read_at(size, offset)
-            except OSError as exc:
-                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
-            if not data:
-                raise DamagedDelta(str(self.path), f"it ends at byte {offset}")
-            parts.append(data)
-            offset += len(data)
-            size -= len(data)
-        return b"".join(parts)
+        return self._file.exactly(size, offset, lambda end: DamagedDelta(str(self.path), f"it ends at byte {end}"))
 
 
 @contextmanager
@@ -132,8 +117,5 @@ def open_delta(path: Path, volumes: Iterable[Path] = ()) -> Iterator[OpenDelta]:
 
 def is_delta(path: Path, volumes: Iterable[Path] = ()) -> bool:
     """Whether a file begins as deltas do. Raises MirrorError, as ``open_file``."""
-    with open_file(path, volumes) as file:
-        try:
-            return file.read_at(len(MAGIC), 0) == MAGIC
-        except OSError as exc:
-            raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+    with open_file(path, volumes) as file, reading(path, below=True):
+        return file.read_at(len(MAGIC), 0) == MAGIC

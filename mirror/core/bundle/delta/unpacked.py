@@ -14,16 +14,14 @@ Example::
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from mirror.core.errors import Unreadable, place_of
-from mirror.core.wheels.wheelzip import BadZip, Member, read_archive
+from mirror.core.errors import reading
+from mirror.core.wheels.wheelzip import Archive, BadZip, Member, read_archive
 
 FILE, FRAMING, FIRST_MEMBER = 0, 1, 2
 _CHUNK = 1 << 18
-DEFLATED = 8
 
 
 class Slice(NamedTuple):
@@ -48,17 +46,20 @@ class Unpacked:
 
     def __init__(self, stream: BinaryIO, size: int, name: str = "") -> None:
         self._stream, self.size, self._name = stream, size, name
-        self._members: tuple[Member, ...] | None = None
+        self._archive: Archive | None = None
+
+    @property
+    def archive(self) -> Archive:
+        """The file as a zip file."""
+        if self._archive is None:
+            with reading(self._name, below=True):
+                self._archive = read_archive(self._stream)
+        return self._archive
 
     @property
     def members(self) -> tuple[Member, ...]:
         """In the order of their bytes."""
-        if self._members is None:
-            try:
-                self._members = read_archive(self._stream).members
-            except OSError as exc:
-                raise self._unread(exc) from exc
-        return self._members
+        return self.archive.members
 
     def gaps(self) -> list[tuple[int, int]]:
         """Where the framing is: before each member and after the last, from which byte on and how many bytes."""
@@ -92,25 +93,9 @@ class Unpacked:
         return self._raw(member.start, member.packed)
 
     def content(self, member: Member) -> Iterator[bytes]:
-        """A member's content, at most as long as announced; whoever uses it holds it to a digest."""
-        if member.method != DEFLATED:
-            yield from self._raw(member.start, member.packed)
-            return
-        inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), member.size
-        for data in self._raw(member.start, member.packed):
-            while data and left:
-                try:
-                    piece = inflater.decompress(data, min(_CHUNK, left))
-                except zlib.error as exc:
-                    raise BadZip("zip-content", f"{member.name!r}: {exc}") from exc
-                left -= len(piece)
-                data = inflater.unconsumed_tail
-                yield piece
-        while left and (piece := inflater.decompress(b"", min(_CHUNK, left))):  # what is left in its window
-            left -= len(piece)
-            yield piece
-        if left:
-            raise BadZip("zip-content", f"{member.name!r} is {left} bytes shorter than announced")
+        """A member's content, held to what the file announces of it."""
+        with reading(self._name, below=True):
+            yield from self.archive.content(member)
 
     def _framing(self) -> Iterator[bytes]:
         for start, length in self.gaps():
@@ -118,19 +103,14 @@ class Unpacked:
 
     def _raw(self, start: int, length: int) -> Iterator[bytes]:
         while length:
-            try:
+            with reading(self._name, below=True):
                 self._stream.seek(start)
                 data = self._stream.read(min(_CHUNK, length))
-            except OSError as exc:
-                raise self._unread(exc) from exc
             if not data:
                 raise BadZip("zip-structure", f"it ends at byte {start}")
             yield data
             start += len(data)
             length -= len(data)
-
-    def _unread(self, exc: OSError) -> Unreadable:
-        return Unreadable(place_of(exc, self._name), exc.strerror or str(exc))
 
 
 def _within(pieces: Iterator[bytes], start: int, length: int) -> Iterator[bytes]:

@@ -54,14 +54,7 @@ class VolumeIndex:
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> VolumeIndex:
-        """Inverse of ``encode``.
-
-        Args:
-            name: of the index, for messages.
-
-        Raises:
-            InvalidDocument: with the line of the fault.
-        """
+        """Inverse of ``encode``; ``name`` is the index's. Raises InvalidDocument: with the line of the fault."""
 
         def refuse(where: str, problem: str) -> NoReturn:
             raise InvalidDocument(name, where, problem)

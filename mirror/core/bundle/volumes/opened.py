@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Optional
 
 from mirror.core.bundle.volumes.index import MAGIC, MAX_BYTES, SUFFIX, VolumeIndex, volume_name, volume_of
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import facts_of
+from mirror.core.system.crew import may_go_on
+from mirror.core.system.durable import facts_of, held_open, open_unblocked
 
 _CHUNK = 1 << 20
 
@@ -87,12 +88,31 @@ class OpenFile:
         return os.fstat(self._descriptor).st_size
 
     def read_at(self, size: int, offset: int) -> bytes:
-        """At most ``size`` bytes from ``offset`` on; none at the end.
+        """At most ``size`` bytes from ``offset`` on; none at the end. Raises OSError: as the system says it."""
+        return os.pread(self._descriptor, size, offset)
+
+    def exactly(self, size: int, offset: int, ended: Callable[[int], MirrorError]) -> bytes:
+        """So many bytes from ``offset`` on; pread may return fewer at once.
+
+        Args:
+            ended: makes the error for a file that ends before, of the byte where it does.
 
         Raises:
-            OSError: as the system says it.
+            Unreadable: when the system cannot read it.
         """
-        return os.pread(self._descriptor, size, offset)
+        parts = []
+        while size:
+            may_go_on()
+            try:
+                part = self.read_at(size, offset)
+            except OSError as exc:
+                raise Unreadable(place_of(exc, self.path), f"{exc.strerror or exc} (at byte {offset})") from exc
+            if not part:
+                raise ended(offset)
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def check(self, limit: Optional[int] = None) -> None:
         """Nothing is known of a whole file. Of volumes: look whether the bytes up to ``limit`` are what the index says.
@@ -103,12 +123,7 @@ class OpenFile:
 
 
 class VolumesFile(OpenFile):
-    """A file in volumes.
-
-    Attributes:
-        index: what it should be.
-        index_path: where that was read.
-    """
+    """A file in volumes: ``index`` says what it should be, and was read at ``index_path``."""
 
     def __init__(
         self, path: Path, index: VolumeIndex, index_path: Path, paths: Sequence[Path], descriptors: Sequence[int]
@@ -187,22 +202,20 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
     """
     descriptor = _whole(path)
     if descriptor is not None:
-        try:
+        with held_open(descriptor):
             yield OpenFile(path, descriptor)
-        finally:
-            os.close(descriptor)
         return
     places = list(dict.fromkeys((path.parent, *directories)))
     with ExitStack() as stack:
         index_path = find_index(path, places)
         if index_path is None:
-            yield OpenFile(path, _descriptor(path, stack))
+            yield OpenFile(path, descriptor_of(path, stack))
             return
         index = read_index(index_path)
         places = list(dict.fromkeys((index_path.parent, *places)))
         paths = find_volumes(index, index_path, places)
         whole = path if path.name == index.name else index_path.with_name(index.name)
-        yield VolumesFile(whole, index, index_path, paths, [_descriptor(one, stack) for one in paths])
+        yield VolumesFile(whole, index, index_path, paths, [descriptor_of(one, stack) for one in paths])
 
 
 def _whole(path: Path) -> Optional[int]:
@@ -211,7 +224,7 @@ def _whole(path: Path) -> Optional[int]:
         return None
     with ExitStack() as stack:
         try:
-            descriptor = _descriptor(path, stack)
+            descriptor = descriptor_of(path, stack)
         except Unreadable as exc:
             if isinstance(exc.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return None
@@ -223,12 +236,11 @@ def _whole(path: Path) -> Optional[int]:
         return descriptor
 
 
-def _descriptor(path: Path, stack: ExitStack) -> int:
-    try:
+def descriptor_of(path: Path, stack: ExitStack) -> int:
+    """A regular file, open for reading as long as the stack is. Raises Unreadable."""
+    with reading(path):
         # Not blocking: a FIFO in its place would make everybody wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     stack.callback(os.close, descriptor)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise Unreadable(str(path), "not a regular file")
@@ -305,12 +317,9 @@ def _is_there(path: Path) -> bool:
 
 def _size_of(path: Path) -> Optional[int]:
     """None where no file is, also where a link leads nowhere."""
-    try:
+    with reading(path), suppress(FileNotFoundError, NotADirectoryError):
         return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    return None
 
 
 def _begins_as_index(path: Path) -> bool:
@@ -321,8 +330,5 @@ def _begins_as_index(path: Path) -> bool:
 
 
 def _read(path: Path, size: int = MAX_BYTES + 1) -> bytes:
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            return stream.read(size) or b""
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    with reading(path), open_unblocked(path) as stream:
+        return stream.read(size) or b""

@@ -18,9 +18,10 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mirror.core.bundle.volumes.index import (
     MAGIC,
@@ -32,11 +33,11 @@ from mirror.core.bundle.volumes.index import (
     volume_name,
     volume_of,
 )
-from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, fault_of, find_index, read_index
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, descriptor_of, fault_of, find_index, read_index
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, replacing, write_file
+from mirror.core.system.durable import facts_of, open_unblocked, replacing, write_file
 
 _CHUNK = 1 << 20
 _GOES_ON = "Free space there, or name one more directory with -o: the same command goes on, and keeps what is there."
@@ -99,22 +100,15 @@ def split(path: Path, volume_bytes: int, directories: Sequence[Path] = (), progr
         Unwritable: when a directory refuses, or none has room; the volumes that are there stay.
     """
     directories = list(dict.fromkeys(directories)) or [path.parent]
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Unreadable(str(path), "not a regular file")
-        count = _check(path, os.pread(descriptor, len(MAGIC), 0), facts.st_size, volume_bytes, directories)
-        with progress.task("split", facts.st_size) as advance:
-            work = _Work(path, descriptor, facts.st_size, volume_bytes, directories, advance)
+    with ExitStack() as stack:
+        descriptor = descriptor_of(path, stack)
+        size = os.fstat(descriptor).st_size
+        count = _check(path, os.pread(descriptor, len(MAGIC), 0), size, volume_bytes, directories)
+        with progress.task("split", size) as advance:
+            work = _Work(path, descriptor, size, volume_bytes, directories, advance)
             for number in range(1, count + 1):
                 work.put(number)
-    finally:
-        os.close(descriptor)
-    index = VolumeIndex(path.name, facts.st_size, volume_bytes, work.sha256, tuple(work.digests))
+    index = VolumeIndex(path.name, size, volume_bytes, work.sha256, tuple(work.digests))
     indexes = tuple(dict.fromkeys(place.with_name(f"{path.name}{SUFFIX}") for place in work.places))
     for one in indexes:
         write_file(one, index.encode())
@@ -122,11 +116,7 @@ def split(path: Path, volume_bytes: int, directories: Sequence[Path] = (), progr
 
 
 def _check(path: Path, begin: bytes, size: int, volume_bytes: int, directories: Sequence[Path]) -> int:
-    """How many volumes there will be.
-
-    Raises:
-        CannotSplit, Unwritable: when there can be none.
-    """
+    """How many volumes there will be. Raises CannotSplit, Unwritable: when there can be none."""
     if not size or begin == MAGIC:
         raise CannotSplit(str(path), "it is an index of volumes" if size else "it is empty")
     if unnameable(path.name):
@@ -138,10 +128,8 @@ def _check(path: Path, begin: bytes, size: int, volume_bytes: int, directories: 
             str(path), f"{count} volumes of {volume_bytes} bytes; {MAX_VOLUMES} are allowed: {least} bytes each"
         )
     for directory in directories:
-        try:
+        with writing(directory):
             names = [one.name for one in directory.iterdir()]
-        except OSError as exc:
-            raise Unwritable(str(directory), exc.strerror or str(exc)) from exc
         others = (name for name in names if (found := volume_of(name)) and found[0] == path.name and found[1] > count)
         if other := min(others, default=""):
             raise CannotSplit(
@@ -203,12 +191,12 @@ class _Work:
         """Whether this volume stands there, byte for byte."""
         whole, digest = self._whole.copy(), hashlib.sha256()
         try:
-            with open(place, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            with open_unblocked(place) as stream:
                 facts = os.fstat(stream.fileno())
                 if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
                     return False
                 for data in self._data(start, size):
-                    if not _is_next(stream, data):
+                    if stream.read(len(data)) != data:
                         return False
                     whole.update(data)
                     digest.update(data)
@@ -247,10 +235,6 @@ class _Work:
         error = Unwritable(str(self._directories[-1] / name), f"it takes {size} bytes; {told}")
         error.hint = _GOES_ON
         raise error
-
-
-def _is_next(stream: BinaryIO, data: bytes) -> bool:
-    return stream.read(len(data)) == data
 
 
 @dataclass(frozen=True)
@@ -336,7 +320,7 @@ def check_volumes(path: Path, directories: Sequence[Path] = (), progress: Progre
 
 def _fault(index: VolumeIndex, number: int, path: Path, advance: Advance) -> str:
     try:
-        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        with open_unblocked(path) as stream:
             facts = os.fstat(stream.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_size != index.size_of(number):
                 return f"{path} has {facts.st_size} bytes, the index says {index.size_of(number)}"

@@ -24,10 +24,10 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from mirror.core.logs.calm import answered, failed, is_request, uncounted
+from mirror.core.logs.calm import DONE, FAILED, is_calm, last_answer
 from mirror.core.logs.logtext import Block
 from mirror.core.logs.origin import origin
-from mirror.core.logs.suspects import shown
+from mirror.core.logs.suspects import places, shown
 from mirror.core.logs.symptoms.consequences import FRAGMENTS as CONSEQUENCES
 
 _ALARMS = (
@@ -128,17 +128,10 @@ class Ending:
         """The last ones to work and to probes, unless it answered better after them."""
 
     def add(self, block: Block, held: Container[str] = WORDS) -> None:
-        """Look through the next block.
-
-        Args:
-            held: those of ``WORDS`` that may stand in it.
-        """
-        places: set[int] = set()
-        for alarm in (alarm for alarm in _ALARMS if alarm in held):
-            places.update(_places(block.folded, alarm))
+        """Look through the next block, in which those of ``WORDS`` may stand that are ``held``."""
         raised = set(_raised(block.folded))
-        places.update(raised)
-        lines = {place[1]: (*place, at) for at in sorted(places, reverse=True) for place in [block.line(at)]}
+        alarmed = raised.union(*(_places(block.folded, alarm) for alarm in _ALARMS if alarm in held))
+        lines = {place[1]: (*place, at) for at in sorted(alarmed, reverse=True) for place in [block.line(at)]}
         position = 0
         for start in sorted(lines):
             number, _, end, at = lines[start]
@@ -147,7 +140,7 @@ class Ending:
                 continue
             if start in raised:
                 failure = replace(failure, is_raised=True)
-            elif _is_calm(failure.message):
+            elif is_calm(failure.message, _ALARMS):
                 continue
             self._look_between(block, position, start)
             position = end
@@ -164,7 +157,7 @@ class Ending:
     def _look_between(self, block: Block, start: int, end: int) -> None:
         """What stands between two failures: signs of life, and answers, after which what failed before was survived."""
         self._signs += _signs(block.folded, start, end)
-        at = answered(block.folded, start, end)
+        at = last_answer(block.folded, start, end, DONE)
         self._look_for_failed(block, start, end, at)
         if at < 0:
             return
@@ -177,8 +170,8 @@ class Ending:
     def _look_for_failed(self, block: Block, start: int, end: int, done: int) -> None:
         """Answers that the server failed: one to work is made good by work that was done, one to a probe by any answer."""
         for to_probes in (False, True):
-            at = failed(block.folded, start, end, to_probes)
-            done = max(done, answered(block.folded, start, end, True)) if to_probes else done
+            at = last_answer(block.folded, start, end, FAILED, to_probes)
+            done = max(done, last_answer(block.folded, start, end, DONE, to_probes=True)) if to_probes else done
             if at >= 0:
                 number, first, last = block.line(at)
                 message = origin(block.folded[first : min(last, first + 2000)]).message
@@ -249,22 +242,8 @@ class Ending:
         return next(iter((*exceptions, *telling, *self.failures)), otherwise)
 
 
-def _places(text: str, alarm: str) -> list[int]:
-    """Where an alarm stands: its first lines and its last ones."""
-    found: list[int] = []
-    at = text.find(alarm)
-    while at >= 0 and len(found) < _A_BLOCK:
-        found.append(at)
-        end = text.find("\n", at)
-        at = text.find(alarm, end) if end >= 0 else -1
-    at = text.rfind(alarm) if len(found) == _A_BLOCK else -1
-    for _ in range(_A_BLOCK):
-        if at < 0 or at in found:
-            break
-        found.append(at)
-        start = text.rfind("\n", 0, at)
-        at = text.rfind(alarm, 0, start) if start >= 0 else -1
-    return found
+def _places(text: str, words: str) -> list[int]:
+    return places(text, words, _A_BLOCK, _A_BLOCK)
 
 
 def _raised(text: str) -> Iterator[int]:
@@ -322,14 +301,6 @@ their shell say when they were asked to end."""
 
 _TAKEN = re.compile(r"\b(?:[Aa]lready|[Nn]othing|[Nn]ot?|[Nn]obody|[Cc]annot)\b")
 """Then it is another one that listens, or none."""
-
-
-def _is_calm(message: str) -> bool:
-    """Whether its alarming words tell of no failure."""
-    if is_request(message):
-        return True
-    rest = uncounted(message)
-    return rest != message and not any(alarm in rest for alarm in _ALARMS)
 
 
 _ANNOUNCES = re.compile(

@@ -112,11 +112,6 @@ class Explanation:
     is_text: bool = True
     kind: str = ""
 
-    @classmethod
-    def of_no_log(cls, kind: str) -> Explanation:
-        """Of a file of another kind, whose contents were not read."""
-        return cls((), (), (), 0, is_text=False, kind=kind)
-
     @property
     def is_well(self) -> bool:
         """Whether a server answered, and no line says that something failed."""

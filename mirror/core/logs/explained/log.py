@@ -54,7 +54,7 @@ _TRIES = 64
 _MOST_LOOKS_BACK = 2000
 """How many times a symptom is looked up in what stands before it."""
 
-_UNKNOWN, _ANY_RELEASE = Context(), Context("13.0")
+_UNKNOWN, _ANY_RELEASE = Context(), "13.0"
 _TOOLKIT = re.compile(r"/cuda-(1[1-9]\.\d)(?=[/'\"\s])")
 
 
@@ -75,7 +75,7 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
         OSError: as the stream does.
     """
     kind, found = known_blocks(stream)
-    return Explanation.of_no_log(kind) if kind else _explain(found, context)
+    return Explanation((), (), (), 0, is_text=False, kind=kind) if kind else _explain(found, context)
 
 
 def meaning(text: str) -> str:
@@ -331,7 +331,7 @@ class _Tally:
         """Count a hit; what it is counted as."""
         # Two libraries that are missing are two RPMs to add, and so two findings; two headers of one RPM are one.
         symptom = hit.symptom
-        package = package_of(symptom.missing(hit.groups), _ANY_RELEASE) if symptom.names_rpm else ""
+        package = package_of(symptom.missing(hit.groups), _ANY_RELEASE) if "{bring}" in symptom.fix else ""
         key = (symptom.row or symptom.what, package)
         if self._last.get(key) != hit.line:
             if key not in self._first:

@@ -65,10 +65,7 @@ RULES = (
     Rule(
         "toolkit-other-than-torch",
         TOOLKIT,
-        (
-            r"detected CUDA version .{0,40}mismatches",
-            r"mismatches the version that was used to compile",
-        ),
+        (r"detected CUDA version .{0,40}mismatches", r"mismatches the version that was used to compile"),
         "the CUDA toolkit is of another release than this code, or its torch, was made for",
         "the nvcc that is found first is not that of the stack",
         "nvcc --version; echo $CUDA_HOME; python -c 'import torch; print(torch.version.cuda)'",
@@ -168,10 +165,7 @@ RULES = (
     Rule(
         "python-headers",
         COMPILER,
-        (
-            r"fatal error: (?:[\w.-]{1,80}/){0,3}(?:Python\.h|pyconfig\.h|patchlevel\.h)",
-            r"Python\.h: No such",
-        ),
+        (r"fatal error: (?:[\w.-]{1,80}/){0,3}(?:Python\.h|pyconfig\.h|patchlevel\.h)", r"Python\.h: No such"),
         "the interpreter's headers are missing: Python.h",
         "Triton and torch compile C extensions at their first start, and a system's Python has its headers in a "
         "package of its own",
@@ -222,7 +216,6 @@ RULES = (
             ),
             r"requires? (?:at least )?(?:gcc|GCC|g\+\+|clang) ?(?:>=|version|\d)",
             r"(?:gcc|GCC) \d+(?:\.\d+)* or (?:later|newer|higher|above)",
-            r"C\+\+17 is required",
             r"unsupported GNU version",
             r"error -- unsupported",
             r"C\+\+(?:17|20) (?:or later )?(?:is required|compatible compiler)",
@@ -298,10 +291,7 @@ RULES = (
     Rule(
         "triton-libcuda",
         LINKER,
-        (
-            r"cannot find -l(?:cuda\b|:libcuda\.so\.1)",
-            r"libcuda\.so cannot found",
-        ),
+        (r"cannot find -l(?:cuda\b|:libcuda\.so\.1)", r"libcuda\.so cannot found"),
         "the linker did not find libcuda.so",
         "Triton and inductor link against the driver's library; the host has libcuda.so.1 alone, and the "
         "toolkit's stub is not on LIBRARY_PATH",
@@ -333,12 +323,7 @@ RULES = (
     Rule(
         "undefined-reference",
         LINKER,
-        (
-            r"undefined reference to",
-            r"ld returned",
-            r"relocation truncated",
-            r"DSO missing from command line",
-        ),
+        (r"undefined reference to", r"ld returned", r"relocation truncated", r"DSO missing from command line"),
         "the linker lacks a symbol",
         "a library is missing from the command, or is of another version than the headers",
         "the command that failed, with -Wl,--trace",
@@ -348,12 +333,7 @@ RULES = (
     Rule(
         "wheel-invalid",
         WHEELHOUSE,
-        (
-            r"wheel is invalid",
-            r"[Ii]nvalid wheel",
-            r"contains an invalid entry",
-            r"Wheel .{0,80}is invalid",
-        ),
+        (r"wheel is invalid", r"[Ii]nvalid wheel", r"contains an invalid entry", r"Wheel .{0,80}is invalid"),
         "an installer refuses a wheel as invalid",
         "the wheel breaks a rule of its format, or was not copied whole",
         "python -m zipfile -l the wheel; sha256sum it",
@@ -364,12 +344,7 @@ RULES = (
     Rule(
         "hash-mismatch",
         WHEELHOUSE,
-        (
-            r"DO NOT MATCH THE HASHES",
-            r"[Hh]ash mismatch",
-            r"hashes are required",
-            r"--require-hashes",
-        ),
+        (r"DO NOT MATCH THE HASHES", r"[Hh]ash mismatch", r"hashes are required", r"--require-hashes"),
         "a file has other bytes than the lock says, or no hash is there for it",
         "it was altered or not copied whole, or the lock is of another set",
         "sha256sum the file that is named",
@@ -483,12 +458,7 @@ RULES = (
     Rule(
         "permission",
         DISK,
-        (
-            r"Permission denied(?:: '?(?P<path>[^'\s]+))?",
-            r"EACCES",
-            r"Errno 13\b",
-            r"Operation not permitted",
-        ),
+        (r"Permission denied(?:: '?(?P<path>[^'\s]+))?", r"EACCES", r"Errno 13\b", r"Operation not permitted"),
         "this user may not read, write or start {path}",
         "it is another user's, lies in a directory that is, or on a file system mounted noexec",
         "ls -ld {path}; id; findmnt -no OPTIONS -T {path}",

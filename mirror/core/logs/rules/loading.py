@@ -17,6 +17,12 @@ _OF_HOSTS = (
 )
 """Libraries that systems have in packages of their own."""
 
+_OF_CUDA = (
+    r"(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|fft|file|pti|dss|TENSOR)|"
+    r"npp|nvjpeg|cudart)"
+)
+"""How names of CUDA's libraries begin, and of what is in them."""
+
 RULES = (
     Rule(
         "driver-library-missing",
@@ -101,22 +107,10 @@ RULES = (
         "cuda-library-shadowed",
         LOADER,
         (
-            (
-                r"undefined symbol: \w*, version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|"
-                r"solver|rand|fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)"
-            ),
-            (
-                r"symbol \w+,? version lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|"
-                r"fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)"
-            ),
-            (
-                r"undefined symbol: (?:__)?(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|"
-                r"rand|fft|file|pti|dss|TENSOR)|npp|nvjpeg|cudart)\w*"
-            ),
-            (
-                r"version 'lib(?:nv(?:rtc|JitLink|FatBin|PTX)|cu(?:blas|blasLt|dnn|sparse|sparseLt|solver|rand|fft|file|"
-                r"pti|dss|TENSOR)|npp|nvjpeg|cudart)\S*' not found"
-            ),
+            rf"undefined symbol: \w*, version lib{_OF_CUDA}",
+            rf"symbol \w+,? version lib{_OF_CUDA}",
+            rf"undefined symbol: (?:__)?{_OF_CUDA}\w*",
+            rf"version 'lib{_OF_CUDA}\S*' not found",
             r"CUDNN_STATUS_(?:SUBLIBRARY_VERSION_MISMATCH|VERSION_MISMATCH)",
             r"cuDNN version incompatibility",
         ),
@@ -203,11 +197,7 @@ RULES = (
     Rule(
         "cpu-instructions",
         PACKAGE,
-        (
-            r"[Ii]llegal instruction",
-            r"SIGILL",
-            r"requires? (?:AVX|AMX|avx)",
-        ),
+        (r"[Ii]llegal instruction", r"SIGILL", r"requires? (?:AVX|AMX|avx)"),
         "a program uses instructions that this processor does not have",
         "a package was built for newer processors (AVX-512, AVX2) than this host's",
         "grep -o -w -E 'avx2|avx512f|avx512_bf16' /proc/cpuinfo | sort -u",

@@ -5,19 +5,19 @@ from __future__ import annotations
 from mirror.core.logs.layers import DISK, DRIVER, GPU, MEMORY, NETWORK, SETTINGS
 from mirror.core.logs.rules.rule import Rule
 
+_SHARED = r"(?:/dev/shm|shared memory|nccl-shm|posix_fallocate|shm_open|shmutils|Bus error)"
+_FULL = r"(?:No space left on device|[Dd]isk quota exceeded|ENOSPC|Errno 28\b|not enough space)"
+_RDMA = r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*)"
+_TOOLKIT_ALONE = r"^(?!.*(?:not loaded|failed to process request|unknown error)).*"
+"""Words of the container toolkit count where the driver behind it is not the one that failed."""
+
 RULES = (
     Rule(
         "shm-too-small",
         MEMORY,
         (
-            (
-                r"(?:/dev/shm|shared memory|nccl-shm|posix_fallocate|shm_open|shmutils|"
-                r"Bus error).*(?:No space left on device|[Dd]isk quota exceeded|ENOSPC|Errno 28\b|not enough space)"
-            ),
-            (
-                r"(?:No space left on device|[Dd]isk quota exceeded|ENOSPC|Errno 28\b|not enough space).*(?:/dev/shm|"
-                r"shared memory|nccl-shm|posix_fallocate|shm_open|shmutils|Bus error)"
-            ),
+            rf"{_SHARED}.*{_FULL}",
+            rf"{_FULL}.*{_SHARED}",
             r"No space left on device.*multiprocessing/(?:shared_memory|synchronize|heap)\.py",
             r"Error while creating shared memory segment",
             r"DataLoader worker.*Bus error",
@@ -109,11 +109,7 @@ RULES = (
     Rule(
         "open-files",
         SETTINGS,
-        (
-            r"Too many open files",
-            r"EMFILE",
-            r"Errno 24\b",
-        ),
+        (r"Too many open files", r"EMFILE", r"Errno 24\b"),
         "the limit of open files is reached",
         "RLIMIT_NOFILE of this shell, unit or container is too low for so many connections, workers or files",
         "ulimit -n; ulimit -Hn",
@@ -139,10 +135,7 @@ RULES = (
     Rule(
         "locked-memory",
         MEMORY,
-        (
-            r"(?:mlock|memlock).{0,80}(?:fail|Cannot allocate|error)",
-            r"RLIMIT_MEMLOCK",
-        ),
+        (r"(?:mlock|memlock).{0,80}(?:fail|Cannot allocate|error)", r"RLIMIT_MEMLOCK"),
         "memory could not be pinned",
         "RLIMIT_MEMLOCK is too low for InfiniBand or pinned buffers, or the buffers are too large (NCCL_BUFFSIZE)",
         "ulimit -l; env | grep NCCL_",
@@ -152,10 +145,7 @@ RULES = (
     Rule(
         "gpu-memory-taken",
         MEMORY,
-        (
-            r"Free memory on device.{0,80}(?:less than|is less)",
-            r"is less than desired GPU memory utilization",
-        ),
+        (r"Free memory on device.{0,80}(?:less than|is less)", r"is less than desired GPU memory utilization"),
         "the GPU's memory is taken by others, or less is free than the server asks for",
         "another process holds it, often a server that was not ended, or gpu-memory-utilization is too high for "
         "what is free",
@@ -181,10 +171,7 @@ RULES = (
     Rule(
         "gpu-memory",
         MEMORY,
-        (
-            r"torch\S*\.OutOfMemoryError",
-            r"CUDA out of memory",
-        ),
+        (r"torch\S*\.OutOfMemoryError", r"CUDA out of memory"),
         "the GPU's memory ran out",
         "weights, KV cache and activations need more than the GPU has free",
         "nvidia-smi --query-compute-apps=pid,used_memory --format=csv; nvidia-smi",
@@ -209,7 +196,6 @@ RULES = (
             r"virtual memory exhausted",
             r"cc1plus: out of memory",
             r"c10::Error.*DefaultCPUAllocator",
-            r"exit code 137",
             r"Exit 137",
             r"\bMemoryError\b",
             r"Cannot allocate memory",
@@ -316,11 +302,7 @@ RULES = (
     Rule(
         "ray-placement",
         GPU,
-        (
-            r"No available node types can fulfill",
-            r"[Cc]urrent node has no GPU available",
-            r"[Ii]nfeasible",
-        ),
+        (r"No available node types can fulfill", r"[Cc]urrent node has no GPU available", r"[Ii]nfeasible"),
         "Ray found no place for a worker",
         "the cluster has fewer GPUs free, or on one host, than the model asks for, or a host has not joined",
         "ray status; nvidia-smi -L",
@@ -380,18 +362,14 @@ RULES = (
     Rule(
         "container-toolkit-missing",
         DRIVER,
-        (
-            r"could not select device driver",
-            r"unknown or invalid runtime name: nvidia",
-            r"[Uu]nresolvable CDI",
-        ),
+        (r"could not select device driver", r"unknown or invalid runtime name: nvidia", r"[Uu]nresolvable CDI"),
         "the container was not given the GPU",
         "the NVIDIA container toolkit is not installed or not configured on the host, or does not find its driver",
         "nvidia-smi on the host; nvidia-ctk --version; docker info | grep -i runtime",
         "ask the administrator for nvidia-container-toolkit (nvidia-ctk runtime configure); with Apptainer use --nv",
         may_be=(
-            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*nvidia-container-(?:cli|runtime)",
-            r"^(?!.*(?:not loaded|failed to process request|unknown error)).*libnvidia-container",
+            rf"{_TOOLKIT_ALONE}nvidia-container-(?:cli|runtime)",
+            rf"{_TOOLKIT_ALONE}libnvidia-container",
         ),
     ),
     Rule(
@@ -573,12 +551,7 @@ RULES = (
     Rule(
         "address-in-use",
         SETTINGS,
-        (
-            r"[Aa]ddress already in use",
-            r"EADDRINUSE",
-            r"Errno 98\b",
-            r"port \d+ is (?:already )?(?:in use|occupied)",
-        ),
+        (r"[Aa]ddress already in use", r"EADDRINUSE", r"Errno 98\b", r"port \d+ is (?:already )?(?:in use|occupied)"),
         "a port that is wanted is in use",
         "another server, or one that was not ended, listens there",
         "ss -ltnp",
@@ -588,7 +561,6 @@ RULES = (
         "collective-timeout",
         NETWORK,
         (
-            r"Watchdog caught collective operation timeout",
             r"collective operation timeout",
             r"No available shared memory broadcast block found",
         ),
@@ -612,23 +584,13 @@ RULES = (
     Rule(
         "rdma-permission",
         NETWORK,
-        (
-            (
-                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}(?:not permitted|"
-                r"[Pp]ermission denied)"
-            ),
-        ),
+        (rf"{_RDMA}.{{0,120}}(?:not permitted|[Pp]ermission denied)",),
         "InfiniBand may not be used here",
         "the devices of InfiniBand, pinned memory or raw queues are not allowed to this user or container",
         "ls -l /dev/infiniband; ulimit -l; ibv_devinfo",
         "ask for the devices and an unlimited memlock (container: --device /dev/infiniband --ulimit "
         "memlock=-1 --cap-add IPC_LOCK)",
-        may_be=(
-            (
-                r"(?:ibv_\w+|mlx5\w*|/dev/infiniband|rdma\w*|IBGDA|ibgda|nvshmem\w*).{0,120}"
-                r"(?:failed to (?:create|open|register)|[Cc]annot allocate)"
-            ),
-        ),
+        may_be=(rf"{_RDMA}.{{0,120}}(?:failed to (?:create|open|register)|[Cc]annot allocate)",),
     ),
     Rule(
         "ray-not-reached",
@@ -657,7 +619,6 @@ RULES = (
             r"NCCL.{0,200}(?:[Cc]onnect|socket|ibv_|[Bb]ootstrap|net(?:IB|_ib)|NET/)",
             r"ncclRemoteError",
             r"ncclInvalidUsage.{0,80}",
-            r"Got completion with error",
             r"call to ibv_",
             r"failed to connect to (?:address|peer)",
             r"DistStoreError",

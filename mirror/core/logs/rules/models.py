@@ -59,7 +59,6 @@ RULES = (
         MODEL,
         (
             r"[Gg]ated [Rr]epo",
-            r"gated repo",
             r"GatedRepoError",
             r"40[13] Client Error.{0,200}(?:huggingface|hf\.co|hf-mirror|modelscope)",
             r"You must (?:be authenticated|have access)",
@@ -80,11 +79,7 @@ RULES = (
     Rule(
         "chat-template",
         MODEL,
-        (
-            r"chat[_ ]template",
-            r"jinja2\.exceptions",
-            r"TemplateError",
-        ),
+        (r"chat[_ ]template", r"jinja2\.exceptions", r"TemplateError"),
         "the model's chat template is missing, or does not take these messages",
         "the tokenizer brings none, or the roles of the messages are none that it knows",
         "grep -l chat_template the model's tokenizer_config.json; ls chat_template.jinja",

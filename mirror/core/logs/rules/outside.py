@@ -49,10 +49,7 @@ RULES = (
     Rule(
         "name-not-resolved",
         NETWORK,
-        (
-            r"cannot be retrieved \(gai error",
-            r"host not found",
-        ),
+        (r"cannot be retrieved \(gai error", r"host not found"),
         "a host's name is not known here",
         "a peer, a store or this host itself is named by a name that neither /etc/hosts nor DNS knows",
         "getent hosts the name; hostname; hostname -i; cat /etc/hosts",
@@ -98,7 +95,6 @@ RULES = (
             r"compiled (?:with|using|against) .{0,30}(?:version|NumPy)",
             r"operator \w+::\w+ does not exist",
             r"was built (?:for|against|with) .{0,40}(?:torch|CUDA|numpy)",
-            r"A module that was compiled using NumPy",
             r"(?:requires|but you have|is required for|but found|incompatible|mismatch).{0,80}(?:==|>=|<=|<|version)",
             r"version .{0,60}(?:mismatch|does not match|incompatible)",
             r"DistributionNotFound",

@@ -6,6 +6,7 @@ Rule: where nvcc or gcc miss a file, its RPM is named; a row of one fault seen i
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from mirror.core.logs.compilerwords import HEADER_FRAGMENTS, PART_ENDS, header_pattern
 from mirror.core.logs.symptom import Symptom
@@ -15,24 +16,19 @@ _RUNTIME_HEADERS = (
     r"|cudaTypedefs\.h|mma\.h|cuda_pipeline\.h"
 )
 _PROGRAMS = (
-    "nvcc",
-    "cicc",
-    "ptxas",
-    "fatbinary",
-    "cudafe++",
-    "nvlink",
-    "ninja",
-    "gcc",
-    "g++",
-    "cc1plus",
-    "collect2",
-    "ld",
-)
+    "nvcc", "cicc", "ptxas", "fatbinary", "cudafe++", "nvlink", "ninja", "gcc", "g++", "cc1plus", "collect2", "ld",
+)  # fmt: skip
 _ANY_PROGRAM = "|".join(re.escape(program) for program in _PROGRAMS)
-_NO_EXEC_WHAT = "{path} may not be started here"
-_NO_EXEC_CAUSE = "its exec bit was lost in transport, or it lies on a file system that is mounted noexec"
-_NO_EXEC_CHECK = "ls -l {path}; findmnt -no OPTIONS -T {path}"
-_NO_EXEC_FIX = "chmod +x {path}, or, if the mount says noexec, install to another place (mirror install --prefix DIR)"
+_may_not_start = partial(
+    Symptom,
+    "15",
+    "compiler",
+    "{path} may not be started here",
+    "its exec bit was lost in transport, or it lies on a file system that is mounted noexec",
+    "ls -l {path}; findmnt -no OPTIONS -T {path}",
+    "chmod +x {path}, or, if the mount says noexec, install to another place (mirror install --prefix DIR)",
+)
+"""A row of a part of the compiler that may not be started: the texts that say so."""
 
 SYMPTOMS = (
     Symptom(
@@ -186,25 +182,12 @@ SYMPTOMS = (
         ("Could not open output file",),
         r"Could not open output file '(?P<path>[^'\n]{0,300})'",
     ),
-    Symptom(
-        "15",
-        "compiler",
-        _NO_EXEC_WHAT,
-        _NO_EXEC_CAUSE,
-        _NO_EXEC_CHECK,
-        _NO_EXEC_FIX,
+    _may_not_start(
         tuple(f"{program}: Permission denied" for program in _PROGRAMS),
         rf"(?P<path2>{_ANY_PROGRAM})",
         lead=r"(?P<path1>/[^\s:'\"]{0,300})?$",
     ),
-    Symptom(
-        "15",
-        "compiler",
-        _NO_EXEC_WHAT,
-        _NO_EXEC_CAUSE,
-        _NO_EXEC_CHECK,
-        _NO_EXEC_FIX,
-        ("Permission denied: '",),
-        rf"Permission denied: '(?P<path>(?:[^'\n]{{0,300}}/)?(?:{_ANY_PROGRAM}))'",
+    _may_not_start(
+        ("Permission denied: '",), rf"Permission denied: '(?P<path>(?:[^'\n]{{0,300}}/)?(?:{_ANY_PROGRAM}))'"
     ),
 )

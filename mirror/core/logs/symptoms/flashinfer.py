@@ -111,9 +111,7 @@ SYMPTOMS = (
         ("Prebuilt kernels not found, using JIT backend",),
         level=NOTE,
     ),
-    _killed(
-        _KILLED,
-    ),
+    _killed(_KILLED),
     _killed(
         ("Killed",),
         _SHELLS_WORD,
@@ -121,13 +119,7 @@ SYMPTOMS = (
         near=r"(?:FAILED: |/nvcc |\bcicc |\b[cg]\+\+ )[^\n]{0,4000}\n?(?:[^\n]{0,2000}\n){0,3}[^\n]{0,80}\Z",
         is_late=True,
     ),
-    _killed(
-        ("Killed",),
-        _SHELLS_WORD,
-        lead=_BEFORE_IT,
-        is_late=True,
-        is_certain=False,
-    ),
+    _killed(("Killed",), _SHELLS_WORD, lead=_BEFORE_IT, is_late=True, is_certain=False),
     Symptom(
         "63",
         "network",

@@ -6,6 +6,8 @@ which is told, and the plain one (16) is what remains (CUDA.md A4, B5).
 
 from __future__ import annotations
 
+from functools import partial
+
 from mirror.core.logs.compilerwords import (
     HEADER_FRAGMENTS,
     LIBRARY_FRAGMENTS,
@@ -21,10 +23,16 @@ _MATH_HEADERS = (
     r"(?:cublas|cusparse|cusolver|curand|cufft|nvrtc|nvJitLink|nvml|nvtx3/|cupti|cuda_profiler_api)[\w./-]{0,80}"
 )
 
-_INDIRECT_WHAT = "{library}, which a library that is linked needs, was not found by the linker"
-_INDIRECT_CAUSE = "a library's own needs are looked up by -rpath-link, LD_RUN_PATH and ld.so's paths, not by -L"
-_INDIRECT_CHECK = "readelf -d the library that is named after 'needed by' | grep NEEDED; ls $CUDA_HOME/lib64/{library}"
-_INDIRECT_FIX = 'export FLASHINFER_EXTRA_LDFLAGS="-Wl,-rpath-link,$CUDA_HOME/lib64" (or LD_RUN_PATH for other builds)'
+_indirect = partial(
+    Symptom,
+    "21",
+    "linker",
+    "{library}, which a library that is linked needs, was not found by the linker",
+    "a library's own needs are looked up by -rpath-link, LD_RUN_PATH and ld.so's paths, not by -L",
+    "readelf -d the library that is named after 'needed by' | grep NEEDED; ls $CUDA_HOME/lib64/{library}",
+    'export FLASHINFER_EXTRA_LDFLAGS="-Wl,-rpath-link,$CUDA_HOME/lib64" (or LD_RUN_PATH for other builds)',
+)
+"""A row of what a library needs that is linked: the texts that say so."""
 
 
 def _has_no_runtime(context: Context, groups: Groups) -> bool:
@@ -105,27 +113,8 @@ SYMPTOMS = (
         HEADER_FRAGMENTS,
         header_pattern(_MATH_HEADERS),
     ),
-    Symptom(
-        "21",
-        "linker",
-        _INDIRECT_WHAT,
-        _INDIRECT_CAUSE,
-        _INDIRECT_CHECK,
-        _INDIRECT_FIX,
-        (NEEDED_FRAGMENT,),
-        NEEDED_PATTERN,
-        lead=NEEDED_LEAD,
-    ),
-    Symptom(
-        "21",
-        "linker",
-        _INDIRECT_WHAT,
-        _INDIRECT_CAUSE,
-        _INDIRECT_CHECK,
-        _INDIRECT_FIX,
-        ("undefined reference to '",),
-        r"undefined reference to '\w{1,80}@(?P<library>lib[\w.+-]{1,80})'",
-    ),
+    _indirect((NEEDED_FRAGMENT,), NEEDED_PATTERN, lead=NEEDED_LEAD),
+    _indirect(("undefined reference to '",), r"undefined reference to '\w{1,80}@(?P<library>lib[\w.+-]{1,80})'"),
     Symptom(
         "22",
         "linker",

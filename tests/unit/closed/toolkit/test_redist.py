@@ -22,7 +22,7 @@ from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
 from mirror.core.kinds import REDIST
 from mirror.core.names import Sha256Hex
-from mirror.core.toolkit.carried import RedistList, carried_archives
+from mirror.core.toolkit.carried import ListedArchive, RedistList, carried_archives
 from tests.support.bundles import BundleSimulator, this_machine
 from tests.support.desk import Desk
 from tests.support.redist import Contents, archive, components
@@ -135,7 +135,7 @@ def test_the_list_is_read_strictly() -> None:
     entry = {"path": "redist/a.tar.xz", "component": "cuda_nvcc", "version": "12.6.85"}
     document = {"manifest": LIST, "sha256": PINNED, "release": "12.6.3", "archives": [entry]}
     assert RedistList.from_bytes(canonical_json(document)) == RedistList(
-        LIST, PINNED, "12.6.3", ("redist/a.tar.xz",), (("cuda_nvcc", "12.6.85"),)
+        LIST, PINNED, "12.6.3", (ListedArchive("redist/a.tar.xz", "cuda_nvcc", "12.6.85"),)
     )
     with pytest.raises(InvalidDocument, match=r"archives\[0\].more': unknown key"):
         RedistList.from_bytes(canonical_json({**document, "archives": [{**entry, "more": 1}]}))

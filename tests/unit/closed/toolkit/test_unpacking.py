@@ -18,7 +18,7 @@ from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import canonical_json
 from mirror.core.kinds import RPM
-from mirror.core.toolkit.carried import RpmList
+from mirror.core.toolkit.carried import ListedRpm, RpmList
 from mirror.core.toolkit.payload import PayloadUnsupported
 from mirror.core.toolkit.rpm import RpmNotTrusted
 from mirror.core.toolkit.toolchain import Dangling, ForeignPackage
@@ -188,7 +188,7 @@ def test_the_list_is_read_strictly() -> None:
     entry = {"path": "rpms/a.rpm", "name": "a", "nevra": "a-1-1.x86_64"}
     document = {"fingerprints": ["AB" * 20], "key": "armored", "rpms": [entry]}
     assert RpmList.from_bytes(canonical_json(document)) == RpmList(
-        ("AB" * 20,), "armored", ("rpms/a.rpm",), ("a-1-1.x86_64",)
+        ("AB" * 20,), "armored", (ListedRpm("rpms/a.rpm", "a", "a-1-1.x86_64"),)
     )
     with pytest.raises(InvalidDocument, match=r"rpms\[0\].more': unknown key"):
         RpmList.from_bytes(canonical_json({**document, "rpms": [{**entry, "more": 1}]}))

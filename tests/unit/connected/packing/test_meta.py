@@ -46,7 +46,7 @@ def test_the_rpm_list_is_read_by_the_closed_side(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     data = rpms_json(["AB" * 20], "KEY", [(artifact(path, "rpms"), "a-1-1.x86_64")])
     listed = RpmList.from_bytes(data)
-    assert (listed.fingerprints, listed.key, listed.paths) == (("AB" * 20,), "KEY", ("rpms/a.rpm",))
+    assert (listed.fingerprints, listed.key, listed.rpms[0].path) == (("AB" * 20,), "KEY", "rpms/a.rpm")
 
 
 def test_provenance_has_one_encoding() -> None:

@@ -14,7 +14,7 @@ from mirror.core.bundle.dossier import Dossier, FileFacts, Waiver
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
-from mirror.core.policy.rules import Breach, FactsMissing, PolicyBreached, Verdict, enforce, hold, judge
+from mirror.core.policy.rules import Breach, FactsMissing, PolicyBreached, Verdict, hold, judge
 from mirror.core.target import Target
 from tests.support.osv import wheel
 
@@ -219,7 +219,7 @@ def test_all_breaches_are_told_at_once() -> None:
     held = manifest(TORCH, *(Artifact(path, len(data), digest, path) for path, data in papers.items()))
     policy = Policy.parse((LICENCES + BLOCK).encode())
     with pytest.raises(PolicyBreached) as caught:
-        enforce(policy, held, lambda artifact: papers[artifact.path])
+        judge(policy, held, lambda artifact: papers[artifact.path]).enforce()
     assert str(caught.value) == (
         "against the policy: torch 2.11.0 is under 'X', the policy allows MIT, Apache-2.0 (and 1 more)"
     )
@@ -227,4 +227,4 @@ def test_all_breaches_are_told_at_once() -> None:
     assert json.dumps([vars(one) for one in caught.value.breaches])
     good = Policy.parse(b"[licences]\nallowed = ['X']")
     assert judge(good, held, lambda artifact: papers[artifact.path]) == Verdict(())
-    enforce(good, held, lambda artifact: papers[artifact.path])
+    judge(good, held, lambda artifact: papers[artifact.path]).enforce()

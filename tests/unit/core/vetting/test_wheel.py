@@ -20,7 +20,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.vetting import wheel as vetting
 from mirror.core.vetting.rules import RULES, judge
-from mirror.core.vetting.wheel import Vetted, judge_wheel, vet_wheel
+from mirror.core.vetting.wheel import Vetted, judge_wheel
 from mirror.core.wheels.wheelfile import read_wheel
 from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.wheels import make_wheel, metadata
@@ -70,7 +70,7 @@ def wheel(
 
 
 def vet(data: bytes, of: Artifact | None = None) -> Vetted:
-    found = vet_wheel(io.BytesIO(data), of or artifact(), TARGET)
+    found = judge_wheel(read_wheel(io.BytesIO(data)), of or artifact(), TARGET)
     assert {finding.rule for finding in found.findings} <= RULES.keys()
     return found
 
@@ -98,7 +98,7 @@ def test_a_sound_wheel_has_no_findings_and_its_facts_are_told(tmp_path: Path) ->
 
 def test_the_bytes_of_the_wheel_are_told_as_they_are_looked_at() -> None:
     data, told = wheel(), list[int]()
-    vet_wheel(io.BytesIO(data), artifact(), TARGET, told.append)
+    read_wheel(io.BytesIO(data), told.append)
     assert 0 < sum(told) < len(data)
 
 
@@ -563,9 +563,9 @@ def test_a_library_that_needs_a_newer_glibc_than_the_tag_says_is_refused(tmp_pat
     ]
     assert found.findings[0].what == "pad/_C.so needs GLIBC_2.34 (pthread_create); the target promises glibc 2.28"
     newer = replace(TARGET, glibc="2.34")
-    assert vet_wheel(io.BytesIO(data), of, newer).findings == ()
+    assert judge_wheel(read_wheel(io.BytesIO(data)), of, newer).findings == ()
     other = replace(newer, arch="aarch64")
-    assert vet_wheel(io.BytesIO(data), of, other).glibc == ()
+    assert judge_wheel(read_wheel(io.BytesIO(data)), of, other).glibc == ()
     built = vet(data, replace(of, origin="built")).findings[0].what
     assert built.endswith("glibc 2.28; it was built here: build it on a system as old as that")
 

@@ -105,7 +105,7 @@ def test_no_pattern_has_a_repeat_without_a_bound_that_could_run_away() -> None:
     ],
 )
 def test_an_rpm_is_named_as_its_release_calls_it(file: str, release: str, package: str) -> None:
-    assert package_of(file, Context(release)) == package
+    assert package_of(file, release) == package
 
 
 def test_the_step_depends_on_what_is_installed() -> None:
