@@ -54,7 +54,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import FAMILIES, MirrorError, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, system_errors_as
 from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
@@ -350,10 +350,8 @@ def _draft(output: Path) -> Iterator[Path]:
     draft = output.with_name(f".{output.name[:200]}.unverified")
     try:
         yield draft
-        try:
+        with system_errors_as(Unwritable, output):
             draft.replace(output)
             sync_directory(output.absolute().parent)
-        except OSError as exc:
-            raise Unwritable(str(output), exc.strerror or str(exc)) from exc
     finally:
         draft.unlink(missing_ok=True)

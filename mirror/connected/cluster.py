@@ -28,7 +28,7 @@ from mirror.connected.building.request import BuildRequest
 from mirror.connected.fetching.store import Store
 from mirror.connected.jobs import BuildOptions, workbench
 from mirror.connected.planning.locks import Locks, patch_name
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, system_errors_as
 from mirror.core.progress import SILENT, Progress
 
 _DEEP = Path("a/b/c/d/lockfiles")
@@ -192,10 +192,8 @@ def _files(locks: Locks) -> dict[str, bytes]:
             files[written] = files.pop(patch_name(project, written))
         for archive in (one for one in settings.archives() if one.source != one.url):
             path = locks.path.parent / archive.source
-            try:
+            with system_errors_as(Unreadable, path):
                 files[archive.source] = path.read_bytes()
-            except OSError as exc:
-                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     return files
 
 

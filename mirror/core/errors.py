@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -156,6 +157,15 @@ class Unreadable(MirrorError):
 
     path: str
     reason: str
+
+
+@contextmanager
+def system_errors_as(kind: Callable[[str, str], MirrorError], path: str | Path) -> Iterator[None]:
+    """Name what the system refuses inside of the block: ``Unreadable`` or ``Unwritable``, of this path."""
+    try:
+        yield
+    except OSError as exc:
+        raise kind(str(path), exc.strerror or str(exc)) from exc
 
 
 class InvalidDocument(MirrorError):

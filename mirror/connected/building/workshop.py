@@ -34,7 +34,7 @@ from mirror.connected.building.resources import jobs
 from mirror.connected.building.sandbox import run_cut_off
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unwritable, system_errors_as
 from mirror.core.kinds import WHEEL
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
@@ -72,7 +72,7 @@ class Workshop:
         self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / WHEEL.directory
 
     def __enter__(self) -> Workshop:
-        try:
+        with system_errors_as(Unwritable, self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -80,8 +80,6 @@ class Workshop:
             for directory in (self.path, self.source, self.out, self.trees, self._home, self._temporary, self._wheels):
                 directory.mkdir()
                 directory.chmod(0o755)
-        except OSError as exc:
-            raise Unwritable(str(self.path), exc.strerror or str(exc)) from exc
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:

@@ -40,7 +40,7 @@ from mirror.connected.fetching.transport import (
     open_file,
     opened,
 )
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable, system_errors_as
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, Stopped
@@ -115,11 +115,9 @@ def fetch(
 def _check_space(missing: Sequence[Download], store: Store) -> None:
     """Refuse before the first byte when it is known that the files will not fit."""
     incoming = store.root / "incoming"
-    try:
+    with system_errors_as(Unwritable, store.root):
         incoming.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(incoming).free
-    except OSError as exc:
-        raise Unwritable(str(store.root), exc.strerror or str(exc)) from exc
     needed = sum((download.likely_size or 0) - _size_of(store.part(download.sha256)) for download in missing)
     if needed > free:
         raise NoSpace(str(store.root), needed, free)

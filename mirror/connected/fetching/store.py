@@ -42,7 +42,7 @@ from typing import NoReturn
 
 import platformdirs
 
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable, system_errors_as
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import facts_of, sync_directory, write_file
@@ -163,12 +163,10 @@ class Store:
             Unwritable: when the store's directory refuses.
         """
         path = self.path(sha256, filename)
-        try:
+        with system_errors_as(Unwritable, path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
             sync_directory(path.parent)
-        except OSError as exc:
-            raise Unwritable(str(path), exc.strerror or str(exc)) from exc
         return path
 
     def _in_wheelhouse(self, sha256: Sha256Hex, filename: str) -> Path | None:

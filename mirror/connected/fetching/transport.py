@@ -33,7 +33,7 @@ from mirror import __version__
 from mirror.connected.fetching.connections import STEP_BYTES, BoundedAdapter, OverLimit, meter_of
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, system_errors_as
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.crew import may_go_on
 
@@ -364,10 +364,8 @@ def open_file(url: str) -> BinaryIO:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
-    try:
+    with system_errors_as(Unreadable, unquote(parts.path)):
         return open(unquote(parts.path), "rb")
-    except OSError as exc:
-        raise Unreadable(unquote(parts.path), exc.strerror or str(exc)) from exc
 
 
 def refuse_compressed(response: requests.Response) -> None:

@@ -27,7 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, system_errors_as
 from mirror.core.signatures.sshsig import PublicKey, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
 from mirror.core.system.filekinds import KEYS, kind_of_file
@@ -149,10 +149,8 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
 
 
 def _is_there(path: Path) -> bool:
-    try:
+    with system_errors_as(Unwritable, path):
         return facts_of(path) is not None
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _public_half(path: Path, is_locked: bool) -> PublicKey:
@@ -259,15 +257,15 @@ def read_public(path: Path) -> PublicKey:
 
 
 def _read_guarded(path: Path) -> bytes:
-    try:
+    with (
+        system_errors_as(Unreadable, path),
         # Not blocking: a FIFO of that name must not hang us.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnusableKey(str(path), "expected a key file, got a device or a pipe")
-            data = stream.read(_MAX_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream,
+    ):
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableKey(str(path), "expected a key file, got a device or a pipe")
+        data = stream.read(_MAX_BYTES + 1)
     if b"PRIVATE KEY" in data and status.st_mode & 0o077:
         raise ExposedKey(str(path), stat.S_IMODE(status.st_mode))
     if len(data) > _MAX_BYTES:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, system_errors_as
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, read_file, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
@@ -307,10 +307,8 @@ class Rotation:
         """
         if not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != root.encode():
             with self._written():
-                try:
+                with system_errors_as(Unwritable, self.signatures):
                     self.signatures.unlink(missing_ok=True)
-                except OSError as exc:
-                    raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
                 write_file(self.path, root.encode())
 
     def sign(self, signers: Iterable[Signer]) -> Signed:
@@ -383,7 +381,5 @@ def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[byte
 
 
 def _is_there(path: Path) -> bool:
-    try:
+    with system_errors_as(Unreadable, path):
         return facts_of(path) is not None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.gpus import capability
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, system_errors_as
 from mirror.core.names import dotted_numbers
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
@@ -133,10 +133,8 @@ def _taken(stack: Stack, host: Detected, source: str, carries_python: bool) -> T
 
 
 def _rewrite(path: Path, changed: dict[str, str], target: Target) -> None:
-    try:
+    with system_errors_as(Unreadable, path):
         data, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     edited = _edited(data.decode("utf-8"), changed).encode()
     before, after = (parse_toml(one, str(path), _MAX_BYTES) for one in (data, edited))
     before["target"] = target.to_dict()

@@ -24,7 +24,7 @@ import solv
 from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_repomd
 from mirror.connected.toolchain.repodataprocess import NotReadable, entries
 from mirror.connected.toolchain.repository import Read, Repository, read_named
-from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, toolkit_release
+from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, ToolchainPin, toolkit_release
 from mirror.core.errors import InvalidDocument
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, FileIndex, IndexedRpm, kept_paths
@@ -93,12 +93,12 @@ def newest(packages: Iterable[RpmPackage]) -> tuple[RpmPackage, ...]:
     return tuple(found[name][0] for name in sorted(found))
 
 
-def covers(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> tuple[str, ...]:
+def covers(index: FileIndex, pins: Sequence[ToolchainPin], target: Target) -> tuple[str, ...]:
     """Where an index no longer belongs to a lock: one sentence for each difference, none when it does."""
     return tuple(_differences(index, pins, target))
 
 
-def _differences(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> Iterator[str]:
+def _differences(index: FileIndex, pins: Sequence[ToolchainPin], target: Target) -> Iterator[str]:
     if (index.release, index.arch) != (target.cuda, target.arch):
         yield f"its target is CUDA {target.cuda} for {target.arch}, the index is of CUDA {index.release} for {index.arch}"
     locked = {pin.nevra for pin in pins}

@@ -16,10 +16,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.toolchain.rpmpackage import location_url
+from mirror.connected.toolchain.rpmpackage import ToolchainPin, location_url
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
@@ -119,39 +119,6 @@ class LockFile(ABC):
     def _differences(self, wishes: Any, target: Target) -> Iterator[str]: ...
 
 
-class ToolchainPin(Protocol):
-    """One package of the CUDA toolchain."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def shown_version(self) -> str:
-        """Its version as people read it."""
-
-    @property
-    def nevra(self) -> str:
-        """An RPM's; empty of anything else."""
-
-    @property
-    def installed_size(self) -> int:
-        """Bytes once unpacked; 0 when only the file itself can tell."""
-
-    @property
-    def location(self) -> str:
-        """Path below the source."""
-
-    @property
-    def filename(self) -> str: ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-
-    @property
-    def sha256(self) -> Sha256Hex: ...
-
-
 class ToolchainLock(LockFile):
     """The lock of a CUDA toolchain.
 
@@ -162,6 +129,7 @@ class ToolchainLock(LockFile):
 
     LISTS_FILES: ClassVar[bool]
     wanted: tuple[str, ...]
+    pins: tuple[ToolchainPin, ...]
 
     @abstractmethod
     def base(self, location: str | None) -> str:
@@ -173,8 +141,8 @@ class ToolchainLock(LockFile):
         Args:
             location: a copy's URL or directory that stands in for the source; None for the source itself.
         """
-        base, pins = self.base(location), self._pins
-        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in pins)
+        base = self.base(location)
+        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in self.pins)
 
     @abstractmethod
     def sources(self, paths: Mapping[Sha256Hex, Path], target: Target) -> Mapping[Sha256Hex, PackageSource]:
@@ -185,12 +153,8 @@ class ToolchainLock(LockFile):
         """
 
     @property
-    def _pins(self) -> Sequence[ToolchainPin]:
-        return self.pins
-
-    @property
     def versions(self) -> Mapping[str, str]:
-        return {pin.name: pin.shown_version for pin in self._pins}
+        return {pin.name: pin.shown_version for pin in self.pins}
 
 
 def index_path(directory: Path, name: str) -> Path:

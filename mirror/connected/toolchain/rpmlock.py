@@ -196,16 +196,13 @@ def lock_rpms(
 
 
 def _pin(fields: Fields) -> RpmPin:
-    pin = RpmPin(
+    return fields.fill(
+        RpmPin,
         name=fields.checked("name", rpm_name),
-        epoch=fields.number("epoch"),
         version=fields.checked("version", rpm_version),
         release=fields.checked("release", rpm_version),
         arch=fields.checked("arch", rpm_name),
         location=fields.checked("location", rpm_location),
         size=fields.number("size", minimum=1),
         sha256=fields.checked("sha256", sha256_hex),
-        installed_size=fields.number("installed_size"),
     )
-    fields.end()
-    return pin
