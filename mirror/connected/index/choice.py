@@ -123,7 +123,7 @@ def choose_versions(
             found[project] = Miss(project, version, "has no file that its index dates before the cutoff", wanted_of_it)
         else:
             found[project] = choose(stack, project, version, timely)
-    chosen = _found(found, stack)
+    chosen = files_only(found, stack.name)
     _refuse_withdrawn(chosen, stack)
     return {project: index.hashed(file, progress) for project, file in chosen.items()}
 
@@ -173,7 +173,7 @@ def resolve_files(
             strange.append(f"{pin.name} {pin.version}: no file on {host} has the locked sha256 {pin.hashes[0]}")
     if strange:
         raise HashNotOnIndex(tuple(strange))
-    files_of = _found(found, stack)
+    files_of = files_only(found, stack.name)
     return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
 
 
@@ -187,11 +187,11 @@ def _unhashed(stack: Stack, pin: Pin, offered: Sequence[IndexFile], index: Index
     return [known] if known.sha256 in pin.hashes else []
 
 
-def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:
-    """The files, when there are no misses among them."""
+def files_only(found: dict[ProjectName, IndexFile | Miss], stack: str) -> dict[ProjectName, IndexFile]:
+    """The files, when there are no misses among them. Raises NoWheelForTarget with every miss."""
     misses = tuple(miss for miss in found.values() if isinstance(miss, Miss))
     if misses:
-        raise NoWheelForTarget(stack.name, misses)
+        raise NoWheelForTarget(stack, misses)
     return {project: file for project, file in found.items() if isinstance(file, IndexFile)}
 
 

@@ -139,11 +139,12 @@ def source_of(fields: Fields, directory: Path) -> tuple[str, str]:
     if "url" in fields:
         url = fields.checked("url", clean_url)
         return url, url
-    path = fields.checked("path", _relative)
+    path = fields.checked("path", relative_path)
     return path, (directory / path).absolute().as_uri()
 
 
-def _relative(text: str) -> str:
+def relative_path(text: str) -> str:
+    """Check a path beside ``NAME.toml``. Raises ``ValueError``."""
     if not text or text.startswith(("/", "~")) or not text.isprintable():
         raise ValueError(f"expected a path relative to NAME.toml, got {text!r}")
     return text
