@@ -55,7 +55,6 @@ from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
 from mirror.core.errors import FAMILIES, MirrorError, Unwritable, system_errors_as
-from mirror.core.kinds import DIRECTORIES
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.progress import SILENT, Progress
@@ -102,13 +101,7 @@ class BundleOptions:
 
 
 class OutputTaken(MirrorError):
-    """Another stack's bundle stands where this one is to go.
-
-    Attributes:
-        path: of the file.
-        there: the name of its stack.
-        name: of the stack that is bundled.
-    """
+    """Another stack's bundle stands where this one is to go."""
 
     ref = "output-taken"
     exit_code = FAMILIES["bundle"]
@@ -149,11 +142,6 @@ class Bundled:
         """Roles of which more must sign before it can be installed."""
         return unmet(self.tallies)
 
-    def contents(self) -> dict[str, tuple[int, int]]:
-        """For each directory that is not empty: count and bytes."""
-        groups = {name: self.manifest.within(name) for name in DIRECTORIES}
-        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
-
     def to_dict(self) -> dict[str, Any]:
         return {
             "path": str(self.path),
@@ -168,7 +156,9 @@ class Bundled:
             "next": [signing_command(self.path)] if self.missing else [],
             "root_fingerprint": self.builder.root.fingerprint,
             "keys_created": [str(path) for path in self.builder.created],
-            "contents": {name: {"count": count, "bytes": size} for name, (count, size) in self.contents().items()},
+            "contents": {
+                name: {"count": count, "bytes": size} for name, (count, size) in self.manifest.sizes().items()
+            },
             "delta": self.delta.to_dict() if self.delta else None,
             "notes": list(self.notes),
         }

@@ -36,11 +36,7 @@ _DEEP = Path("a/b/c/d/lockfiles")
 
 
 class NoCluster(MirrorError):
-    """Jobs cannot be handed to Dask.
-
-    Attributes:
-        problem: what is missing, or who does not answer.
-    """
+    """Jobs cannot be handed to Dask."""
 
     ref = "no-cluster"
     exit_code = FAMILIES["bundle"]
@@ -54,13 +50,7 @@ class NoCluster(MirrorError):
 
 
 class JobFailed(MirrorError):
-    """A job failed on a worker; what others built is kept.
-
-    Attributes:
-        project: what was to be built.
-        version: as pinned.
-        problem: the worker's words.
-    """
+    """A job failed on a worker; what others built is kept."""
 
     ref = "job-failed"
     exit_code = FAMILIES["bundle"]

@@ -133,14 +133,7 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
 
 
 def _add_built(assembly: Assembly, wheel: BuiltWheel) -> None:
-    assembly.add_file(
-        wheel.member,
-        wheel.path,
-        wheel.sha256,
-        name=wheel.project,
-        version=wheel.version,
-        origin=BUILT,
-    )
+    assembly.add_file(wheel.member, wheel.path, wheel.sha256, name=wheel.project, version=wheel.version, origin=BUILT)
     assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
 
 

@@ -46,8 +46,6 @@ class BuildsDiffer(MirrorError):
     """A wheel was built a second time, and came out another one.
 
     Attributes:
-        project: its name.
-        version: as pinned.
         differing: what differs, a sentence each.
     """
 

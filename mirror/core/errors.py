@@ -28,7 +28,7 @@ import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mirror.core.words import grouped, utc
 
@@ -77,6 +77,9 @@ class _Sentence(string.Formatter):
         return spec % said if "%s" in spec else format(said, "" if isinstance(value, tuple) else spec)
 
 
+_Failure = TypeVar("_Failure", bound="MirrorError")
+
+
 @dataclass_transform(eq_default=False)
 class MirrorError(Exception):
     """Root of all named failures. A subclass annotates its data, and says its sentence as a template over them.
@@ -113,6 +116,11 @@ class MirrorError(Exception):
 
     def __post_init__(self) -> None:
         """For errors whose next step depends on their data."""
+
+    def advised(self: _Failure, hint: str) -> _Failure:
+        """The same failure, with the next step for this very case."""
+        self.hint = hint
+        return self
 
     def __str__(self) -> str:
         return _Sentence(self).format(self.message)

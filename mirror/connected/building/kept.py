@@ -113,12 +113,7 @@ def adopt(
 
 
 class ForeignBuild(MirrorError):
-    """A wheel that another machine built cannot be taken for the one that is wanted.
-
-    Attributes:
-        wheel: its file name.
-        problem: what differs, both sides named.
-    """
+    """A wheel that another machine built cannot be taken for the one that is wanted."""
 
     ref = "foreign-build"
     exit_code = FAMILIES["bundle"]

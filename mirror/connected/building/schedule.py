@@ -47,12 +47,7 @@ def _unwatched(digest: Sha256Hex, source: PackageSource) -> PackageSource:
 
 
 class NoBuildPython(MirrorError):
-    """Something is to be built, and the target's Python is not on this machine.
-
-    Attributes:
-        wanted: minor version, ``"3.11"``.
-        found: what was tried, with what each turned out to be.
-    """
+    """Something is to be built, and the target's Python is not on this machine."""
 
     ref = "no-build-python"
     exit_code = 75

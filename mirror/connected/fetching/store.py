@@ -38,11 +38,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import platformdirs
 
 from mirror.core.errors import MirrorError, Unwritable, system_errors_as
+from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import facts_of, sync_directory, write_file
@@ -121,6 +122,17 @@ class Store:
             write_file(path, data)
         except (OSError, MirrorError):
             return
+
+    def recall(self, path: Path, most: int) -> Any:
+        """What ``note`` wrote down in JSON; None where there is none, none that can be read, or none to be believed.
+
+        Args:
+            most: bytes that are read.
+        """
+        try:
+            return strict_json(path.read_bytes(), path.name, most) if self.is_own else None
+        except (OSError, MirrorError):
+            return None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

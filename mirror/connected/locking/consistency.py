@@ -20,12 +20,7 @@ from mirror.core.vetting.rules import Finding, judge
 
 
 class PinsDisagree(MirrorError):
-    """Pins of a stack are for different releases of CUDA, or of FlashInfer, and nobody waived that.
-
-    Attributes:
-        stack: its name.
-        findings: everything that stands in the way.
-    """
+    """Pins of a stack are for different releases of CUDA, or of FlashInfer, and nobody waived that."""
 
     ref = "pins-disagree"
     exit_code = FAMILIES["lock"]

@@ -131,10 +131,8 @@ def lock_interpreter(
 
 
 def _unknown(wish: InterpreterWish, target: Target, source: str) -> InvalidDocument:
-    error = InvalidDocument(
+    return InvalidDocument(
         "NAME.toml", "interpreter.version", f"{source} knows no CPython {wish.version} for Linux on {target.arch}"
-    )
-    error.hint = (
+    ).advised(
         "Take another patch release, a newer pbs-installer (pip install -U pbs-installer), or name url and sha256."
     )
-    return error

@@ -130,11 +130,11 @@ def refuse_two_pins(found: Borrowed, source: str, target: Target) -> None:
             continue
         name, version = project_name(one.name), exact[0]
         if read_version(pins.setdefault(name, version)) != read_version(version):
-            error = InvalidDocument(source, "", f"it pins {name} to {pins[name]} and to {version}; keep one of them")
-            error.hint = (
+            raise InvalidDocument(
+                source, "", f"it pins {name} to {pins[name]} and to {version}; keep one of them"
+            ).advised(
                 "Leave one of the two out, in the file or on the command line, whichever has it. Nothing was written."
             )
-            raise error
 
 
 def borrow(path: Path, target: Target) -> Borrowed:

@@ -154,25 +154,23 @@ def _check_source(source: Path, path: Path) -> None:
     """Refuse wishes that stand where the pins are to be written. Raises Unwritable."""
     lock = path.with_suffix(".txt")
     if lock.exists() and source.exists() and lock.samefile(source) and not is_ours(read_file(source, MAX_BYTES)):
-        error = Unwritable(
+        raise Unwritable(
             str(lock), f"`mirror lock {path.stem}` writes its pins there, and it is what you wrote yourself"
-        )
-        error.hint = (
+        ).advised(
             f"Nothing was written. Give the stack or that file another name; {path.stem}.in is a usual one for wishes."
         )
-        raise error
 
 
 def _exists(path: Path) -> Unwritable:
-    error = Unwritable(str(path), "it is there already, and nothing is written over")
-    error.hint = f"Change that file, or choose another name; mirror lock {path.stem} locks it as it is."
-    return error
+    return Unwritable(str(path), "it is there already, and nothing is written over").advised(
+        f"Change that file, or choose another name; mirror lock {path.stem} locks it as it is."
+    )
 
 
 def _unfit(where: str, problem: str) -> InvalidDocument:
-    error = InvalidDocument("new stack", where, problem)
-    error.hint = "Give another value; mirror init --help lists the options."
-    return error
+    return InvalidDocument("new stack", where, problem).advised(
+        "Give another value; mirror init --help lists the options."
+    )
 
 
 def _target(choices: Choices) -> Target:

@@ -100,11 +100,9 @@ def _tomli() -> dict[str, bytes]:
 
 
 def _unfit(name: str, problem: str) -> Unreadable:
-    error = Unreadable(name, problem)
-    error.hint = (
+    return Unreadable(name, problem).advised(
         "mirror.pyz carries this file. Install mirror's dependencies again, or this one: pip install tomli==2.4.1"
     )
-    return error
 
 
 def _sources(room: Traversable, name: str) -> dict[str, bytes]:

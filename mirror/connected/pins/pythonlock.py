@@ -37,9 +37,7 @@ class InvalidLock(MirrorError):
     """A file given as Python lock breaks the rules of one.
 
     Attributes:
-        path: the file.
         issues: every fault, as ``"line 12: ..."``.
-        hint: the next step for these faults.
     """
 
     ref = "invalid-lock"
@@ -235,12 +233,10 @@ def is_ours(data: bytes) -> bool:
 
 def not_ours(path: Path) -> Unwritable:
     """What is said where a lock would be written over a file of somebody else's."""
-    error = Unwritable(str(path), "it is there already, and mirror did not write it")
-    error.hint = (
+    return Unwritable(str(path), "it is there already, and mirror did not write it").advised(
         f"Nothing of it was changed. Give it another name, and `mirror lock {stack_word(path)}` writes its pins there; what it "
         f"asks for is taken over by `mirror init NEW --from FILE`."
     )
-    return error
 
 
 def _allows(requires: str, python: str) -> bool:

@@ -59,7 +59,6 @@ class LockOutdated(MirrorError):
     """A lock is older than the wishes in ``NAME.toml``.
 
     Attributes:
-        path: the lock.
         issues: each difference, with both sides.
     """
 

@@ -66,9 +66,5 @@ def _measured(files: Mapping[ProjectName, FoundFile], store: Store, progress: Pr
         advance(1)
         return file
 
-    with (
-        new_session(_JOBS) as session,
-        progress.task("sizes", len(files), "files") as advance,
-        Crew(_JOBS) as crew,
-    ):
+    with new_session(_JOBS) as session, progress.task("sizes", len(files), "files") as advance, Crew(_JOBS) as crew:
         return dict(zip(files, crew.map(measure, files.values()), strict=True))

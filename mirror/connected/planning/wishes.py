@@ -84,11 +84,7 @@ class Wishes:
 
 
 class NotLocked(MirrorError):
-    """A lock file is missing and ``--locked`` or ``--dry-run`` forbids to make it.
-
-    Attributes:
-        missing: file names.
-    """
+    """A lock file is missing and ``--locked`` or ``--dry-run`` forbids to make it."""
 
     ref = "not-locked"
     exit_code = 20

@@ -29,7 +29,6 @@ class NoWheelToBuildWith(MirrorError):
     """Something that is to be built needs, to be built, a project of which there is no wheel.
 
     Attributes:
-        stack: the stack's name.
         missing: each such project, with what there is instead.
     """
 

@@ -39,7 +39,7 @@ from mirror.connected.index.pages import Index
 from mirror.connected.index.wheels import Miss
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock, parse_lock
-from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
+from mirror.connected.pins.standards import read_specifiers, read_wheel_name
 from mirror.connected.resolving.answers import Answers
 from mirror.connected.resolving.buildwith import taken_as_wheels
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
@@ -258,7 +258,7 @@ class Pinning:
         name, version, _, _ = read_wheel_name(filename)
         project = project_name(name)
         file = next((one for one in self.index.files(project, str(version)) if one.filename == filename), None)
-        if file is None or any((one.name, read_version(one.version)) == (project, version) for one in question.wheels):
+        if file is None or any(one.is_of(project, str(version)) for one in question.wheels):
             return None
         self.progress.say(f"the index lists {filename}.metadata and does not have it: the wheel is asked itself")
         file = self.index.hashed(file, self.progress)
@@ -370,7 +370,7 @@ def _preferring(pins: tuple[Pin, ...], previous: bytes, source: str) -> bytes:
 
 
 def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:
-    if sdist.name != project or read_version(sdist.version) != read_version(file.version):
+    if not sdist.is_of(project, file.version):
         problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
         raise InvalidSdist(file.filename, problem)
     return sdist

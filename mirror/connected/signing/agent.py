@@ -30,11 +30,7 @@ _TIMEOUT_S = 120.0
 
 
 class AgentRefused(MirrorError):
-    """There is no ssh-agent, or it did not sign.
-
-    Attributes:
-        problem: what was asked and what happened.
-    """
+    """There is no ssh-agent, or it did not sign."""
 
     ref = "agent-refused"
     exit_code = 89

@@ -50,12 +50,7 @@ class KeyExists(MirrorError):
 
 
 class ExposedKey(MirrorError):
-    """A private key that other users may read or write.
-
-    Attributes:
-        path: the key's file.
-        mode: its permission bits.
-    """
+    """A private key that other users may read or write."""
 
     ref = "exposed-key"
     exit_code = 86
@@ -67,12 +62,7 @@ class ExposedKey(MirrorError):
 
 
 class UnusableKey(MirrorError):
-    """A file that holds no key of the one kind that mirror signs with.
-
-    Attributes:
-        path: the file.
-        problem: what was expected and found.
-    """
+    """A file that holds no key of the one kind that mirror signs with."""
 
     ref = "unusable-key"
     exit_code = 87
@@ -87,12 +77,7 @@ class UnusableKey(MirrorError):
 
 
 class LockedKey(MirrorError):
-    """A private key needs its passphrase, and none or a wrong one was given.
-
-    Attributes:
-        path: the key's file.
-        problem: why it stays locked.
-    """
+    """A private key needs its passphrase, and none or a wrong one was given."""
 
     ref = "locked-key"
     exit_code = 88
@@ -248,11 +233,9 @@ def read_public(path: Path) -> PublicKey:
     """
     key = read_key(path)
     if key.is_private:
-        error = UnusableKey(str(path), "it is a private key, and a root names public ones")
-        error.hint = (
+        raise UnusableKey(str(path), "it is a private key, and a root names public ones").advised(
             f"Name its public half, {path}.pub ('ssh-keygen -y' prints it); the private one stays with its holder."
         )
-        raise error
     return key.public
 
 

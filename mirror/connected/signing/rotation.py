@@ -35,12 +35,7 @@ from mirror.core.words import utc
 
 
 class NoSuchKey(MirrorError):
-    """A root names no key of that name.
-
-    Attributes:
-        name: what was asked for.
-        known: the names that there are.
-    """
+    """A root names no key of that name."""
 
     ref = "no-such-key"
     exit_code = 116
@@ -52,12 +47,7 @@ class NoSuchKey(MirrorError):
 
 
 class KeyInRoot(MirrorError):
-    """A key was to be added to a root that names it already.
-
-    Attributes:
-        name: by which the root names it.
-        has, wanted: its role, and the one that it was to get.
-    """
+    """A key was to be added to a root that names it already."""
 
     ref = "key-in-root"
     exit_code = FAMILIES["trust"]
@@ -78,14 +68,7 @@ class KeyInRoot(MirrorError):
 
 
 class RoleTooSmall(MirrorError):
-    """A role would have fewer keys than must sign.
-
-    Attributes:
-        name: of the key that was to go.
-        role: its role.
-        left: how many keys would be left.
-        threshold: how many must sign.
-    """
+    """A role would have fewer keys than must sign."""
 
     ref = "role-too-small"
     exit_code = FAMILIES["trust"]
@@ -104,12 +87,7 @@ class RoleTooSmall(MirrorError):
 
 
 class NotARootKey(MirrorError):
-    """A key without the root role, in this root or the one before, was to sign a root.
-
-    Attributes:
-        signer: the key's fingerprint.
-        holders: the keys that may.
-    """
+    """A key without the root role, in this root or the one before, was to sign a root."""
 
     ref = "not-a-root-key"
     exit_code = 117
@@ -124,7 +102,6 @@ class NoRootKey(MirrorError):
     """A root was to be signed where no key is that could.
 
     Attributes:
-        path: the store's own root key, which is not there.
         draft: what is to be signed; it is kept.
     """
 
@@ -147,9 +124,9 @@ def check_lasting(root: Root) -> None:
         InvalidDocument: when this host's clock is past its date.
     """
     if root.expires is not None and root.expires <= time.time():
-        error = InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}")
-        error.hint = "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
-        raise error
+        raise InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}").advised(
+            "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
+        )
 
 
 def with_key(root: Root, role: str, key: Key) -> Root:

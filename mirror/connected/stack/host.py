@@ -39,10 +39,7 @@ class HostUnfit(MirrorError):
     """A stack is not for the host that a file describes.
 
     Attributes:
-        stack: whose.
         source: the file that ``mirror detect`` wrote.
-        issues: one sentence each, with both sides.
-        hint: the next step.
     """
 
     ref = "host-unfit"
@@ -140,9 +137,9 @@ def _rewrite(path: Path, changed: dict[str, str], target: Target) -> None:
     before["target"] = target.to_dict()
     if after != before:
         wanted = ", ".join(f'{key} = "{value}"' for key, value in changed.items())
-        error = Unwritable(str(path), "its [target] is written in a way that is not changed without a person")
-        error.hint = f"Write it there yourself: {wanted}."
-        raise error
+        raise Unwritable(str(path), "its [target] is written in a way that is not changed without a person").advised(
+            f"Write it there yourself: {wanted}."
+        )
     write_file(path, edited, mode)
 
 

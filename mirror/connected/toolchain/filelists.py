@@ -57,7 +57,7 @@ def index_of(
     data = read_named(location, record, read, MAX_FILELISTS_BYTES)
     locked = {pin.name for pin in pins}
     others = newest(package for package in _of_release(repository.packages, target) if package.name not in locked)
-    files = parse_filelists(data, record.location, repository.url, {pin.sha256 for pin in (*pins, *others)})
+    files = parse_filelists(data, repository.url, {pin.sha256 for pin in (*pins, *others)})
     for pin in pins:
         if pin.sha256 not in files:
             raise InvalidRepodata(repository.url, f"its filelists.xml lacks {pin.nevra}, which its primary.xml has")
@@ -115,7 +115,7 @@ def find_filelists(repomd: bytes, url: str) -> PrimaryRecord | None:
     return parse_repomd(repomd, url, "filelists") if b'type="filelists"' in repomd else None
 
 
-def parse_filelists(data: bytes, location: str, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:
+def parse_filelists(data: bytes, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:
     """The files of packages, their directories left out.
 
     Args:

@@ -128,13 +128,7 @@ def _rpm(fields: Fields) -> ForeignRpm:
 def encode(lock: RpmLock, arch: str) -> bytes:
     """A ``rpms.lock.yaml`` of a lock of RPMs, for Hermeto."""
     packages: list[Mapping[str, Any]] = [
-        {
-            "url": download.url,
-            "size": pin.size,
-            "checksum": f"sha256:{pin.sha256}",
-            "name": pin.name,
-            "evr": pin.evr,
-        }
+        {"url": download.url, "size": pin.size, "checksum": f"sha256:{pin.sha256}", "name": pin.name, "evr": pin.evr}
         for pin, download in zip(lock.pins, lock.downloads(None), strict=True)
     ]
     arches = [{"arch": arch, "packages": packages, "source": [], "module_metadata": []}]

@@ -50,13 +50,7 @@ class RedistUnreachable(RepositoryUnreachable):
 
 
 class RedistNotPinned(MirrorError):
-    """The list of archives is not the one that the stack pins.
-
-    Attributes:
-        url: where it was read.
-        expected: the pinned digest.
-        actual: of the bytes there.
-    """
+    """The list of archives is not the one that the stack pins."""
 
     ref = "redist-not-pinned"
     exit_code = 27
@@ -72,14 +66,7 @@ class RedistNotPinned(MirrorError):
 
 
 class RedistComponentMissing(MirrorError):
-    """The list has no archive of a component for the target's platform.
-
-    Attributes:
-        source: the list's file name.
-        missing: keys that were wanted.
-        platform: ``"linux-x86_64"``.
-        known: what it has for that platform.
-    """
+    """The list has no archive of a component for the target's platform."""
 
     ref = "redist-component-missing"
     exit_code = 28
@@ -93,12 +80,7 @@ class RedistComponentMissing(MirrorError):
 
 
 class InvalidRedist(MirrorError):
-    """The list has the pinned bytes, and cannot be used: another release, or a form that is not NVIDIA's.
-
-    Attributes:
-        source: the list's file name.
-        problem: what is wrong, with the path to it.
-    """
+    """The list has the pinned bytes, and cannot be used: another release, or a form that is not NVIDIA's."""
 
     ref = "redist-invalid"
     exit_code = 29

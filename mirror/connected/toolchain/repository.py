@@ -64,13 +64,7 @@ _NO_REPODATA = (
 
 
 class RepositoryUnreachable(MirrorError):
-    """A file of a repository's metadata could not be fetched.
-
-    Attributes:
-        place: the host, or the directory of a local copy.
-        file: the path of the file below the repository.
-        reason: what went wrong in reading it.
-    """
+    """A file of a repository's metadata could not be fetched."""
 
     ref = "rpm-repository-unreachable"
     exit_code = 60
@@ -83,12 +77,7 @@ class RepositoryUnreachable(MirrorError):
 
 
 class RepositoryNotSigned(MirrorError):
-    """``repomd.xml`` has no signature, or no good one by a key that the stack pins.
-
-    Attributes:
-        url: of ``repomd.xml``.
-        reason: what ``openpgp`` found, naming who signed and who should have.
-    """
+    """``repomd.xml`` has no signature, or no good one by a key that the stack pins."""
 
     ref = "rpm-repository-not-signed"
     exit_code = 61

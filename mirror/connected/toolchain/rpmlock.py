@@ -37,13 +37,7 @@ from mirror.connected.toolchain.lockfile import (
     table_lines,
 )
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
-from mirror.connected.toolchain.rpmpackage import (
-    RpmPin,
-    rpm_location,
-    rpm_name,
-    rpm_version,
-    toolkit_release,
-)
+from mirror.connected.toolchain.rpmpackage import RpmPin, rpm_location, rpm_name, rpm_version, toolkit_release
 from mirror.connected.toolchain.selection import select
 from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
 from mirror.core.fields import Fields

@@ -33,7 +33,6 @@ class MissingComponents(MirrorError):
     """The repository lacks RPMs without which a wanted component does not work.
 
     Attributes:
-        missing: names of the packages.
         issues: one sentence for each, with what the package would bring.
     """
 
@@ -58,7 +57,6 @@ class MixedPatchLevels(MirrorError):
     """No choice among a repository's RPMs is of one patch release.
 
     Attributes:
-        release: the CUDA release.
         issues: what does not fit in the newest choice, a sentence each.
     """
 

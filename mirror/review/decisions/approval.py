@@ -37,13 +37,7 @@ Sign = Callable[[bytes, str], bytes]
 
 
 class NoSay(MirrorError):
-    """A key signed that the root does not name for this.
-
-    Attributes:
-        signer: the key's fingerprint.
-        role: what it would have to be.
-        holders: the keys that are.
-    """
+    """A key signed that the root does not name for this."""
 
     ref = "no-say"
     exit_code = 119

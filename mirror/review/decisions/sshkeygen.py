@@ -30,7 +30,6 @@ class CannotSign(MirrorError):
     """ssh-keygen made no signature.
 
     Attributes:
-        key: the key's file.
         reason: ssh-keygen's last line, or why it did not start.
     """
 
@@ -77,11 +76,9 @@ class SshKeygen:
             beginning = stream.read(512)
         if (kind := kind_of_file(beginning)) not in KEYS:
             it_is = f"it is {kind}, and " if kind else "it is "
-            error = CannotSign(str(self.key), f"{it_is}no key's file")
-            error.hint = (
+            raise CannotSign(str(self.key), f"{it_is}no key's file").advised(
                 "Name your key's own file with --key: the private key, or its NAME.pub where an agent holds it."
             )
-            raise error
 
     def sign(self, data: bytes, namespace: str) -> bytes:
         """An armored sshsig block.

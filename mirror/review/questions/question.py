@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.review.questions.contents import Contents
 from mirror.review.questions.diff import Changes
@@ -46,6 +47,11 @@ class Subject:
     def artifacts(self) -> tuple[Artifact, ...]:
         """All but what mirror itself wrote about them."""
         return tuple(one for one in self.contents.manifest.artifacts if one.kind is not None)
+
+    @property
+    def facts(self) -> tuple[FileFacts, ...]:
+        """What is known of them; nothing without a dossier."""
+        return self.contents.dossier.files if self.contents.dossier else ()
 
 
 @dataclass(frozen=True)

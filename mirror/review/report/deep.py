@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from mirror.core.binaries.glibc import is_above, newest_glibc, release_numbers
-from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
@@ -42,17 +41,13 @@ from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWa
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, vet_wheel
 from mirror.review.kinds import LOOKS
+from mirror.review.questions.contents import dossier_of
 
 MAX_JOBS = 8
 
 
 class NotWaived(MirrorError):
-    """The bundle is intact, and something in it breaks a rule that nobody waived.
-
-    Attributes:
-        path: of the bundle.
-        findings: what stands in the way.
-    """
+    """The bundle is intact, and something in it breaks a rule that nobody waived."""
 
     ref = "not-waived"
     exit_code = 122
@@ -129,8 +124,7 @@ def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
         InvalidDocument: when a document in it breaks its format.
     """
     manifest = bundle.manifest
-    carried = manifest.find(DOSSIER)
-    dossier = Dossier.parse(bundle.read(carried)) if carried else None
+    dossier = dossier_of(bundle)
     wheels = [one for one in manifest.artifacts if one.is_wheel]
     others = [*manifest.toolchain, *(one for kind in LOOKS if not kind.is_data for one in manifest.of(kind))]
     with (

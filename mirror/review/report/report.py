@@ -36,8 +36,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirror import __version__
-from mirror.core.advisories import known as advisories
-from mirror.core.advisories.known import Advisories
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import BUILT, Artifact
@@ -47,7 +45,7 @@ from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import BundleRejected, check_refusals
 from mirror.review.decisions.commands import Commands, commands
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
-from mirror.review.questions.contents import Contents
+from mirror.review.questions.contents import Contents, advisories_of, dossier_of
 from mirror.review.questions.diff import Changes, compare
 from mirror.review.questions.judgement import Judgement, PolicyResult
 from mirror.review.questions.paths import Reason, reasons
@@ -207,10 +205,10 @@ def make_report(
     """
     inventory = take_inventory(bundle, root, complete=True, progress=progress)
     judge = bundle.root or root
-    contents = _contents(bundle, inventory)
+    contents = Contents(bundle.path.name, inventory.manifest, dossier_of(bundle), inventory.signers)
     why = reasons(inventory.manifest, contents.dossier)
     changes = compare(since, contents) if since else None
-    policy_result = (judgement or Judgement()).apply(contents, _carried(bundle))
+    policy_result = (judgement or Judgement()).apply(contents, advisories_of(bundle))
     questions = look(Subject(contents, why, changes, policy_result))
     rows = _rows(contents, why, questions)
     return Report(
@@ -232,18 +230,6 @@ def make_report(
         logs={row.log: _text(bundle, row.log, MAX_LOG_BYTES) for row in rows if row.log},
         licences=_text(bundle, dossiers.LICENCES, MAX_LICENCES_BYTES),
     )
-
-
-def _contents(bundle: Bundle, inventory: Inventory) -> Contents:
-    carried = inventory.manifest.find(dossiers.PATH)
-    dossier = Dossier.parse(bundle.read(carried)) if carried else None
-    return Contents(bundle.path.name, inventory.manifest, dossier, inventory.signers)
-
-
-def _carried(bundle: Bundle) -> Advisories | None:
-    """The vulnerabilities that were known when the bundle was made."""
-    carried = bundle.manifest.find(advisories.PATH)
-    return Advisories.parse(bundle.read(carried)) if carried else None
 
 
 def _rows(contents: Contents, why: Mapping[str, Reason], questions: tuple[Question, ...]) -> tuple[Row, ...]:
