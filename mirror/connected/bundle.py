@@ -23,7 +23,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -118,10 +118,7 @@ class Bundled:
     """A finished bundle.
 
     Attributes:
-        path: where it is.
         sha256: of the whole file.
-        size: bytes.
-        manifest: what it holds.
         builder: who signed, and which keys were made for it now.
         tallies: who has signed, by role, and how many must; what lies beside the file is counted too.
         notes: what a person should know.
@@ -187,7 +184,10 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
             downloads = tuple(plan.downloads())
             paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
         untried = try_interpreters(plan, paths, store, progress)
-        looked_into = partial(_looked_into, paths=paths, store=store)
+
+        def looked_into(digest: Sha256Hex, source: PackageSource) -> PackageSource:
+            return watched(source, paths[digest], digest, store)
+
         built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     key = _inputs(plan, locks, built, builder, roots, options)
     digest, notes = _foreseen(key, options.output, builder, store, progress)
@@ -303,13 +303,6 @@ def _arrived(download: Download, path: Path, carried: Collection[Sha256Hex], loo
     """Have a wheel that goes into the bundle looked into while others are fetched."""
     if download.sha256 in carried and download.filename.endswith(".whl"):
         look(Task.of_wheel("", path, download.sha256))
-
-
-def _looked_into(
-    sha256: Sha256Hex, source: PackageSource, paths: Mapping[Sha256Hex, Path], store: Store
-) -> PackageSource:
-    """A package that is unpacked for the builds: what is inside is seen on the way."""
-    return watched(source, paths[sha256], sha256, store)
 
 
 def _who_signed(output: Path, root: Root) -> tuple[Manifest, tuple[Tally, ...], tuple[str, ...]]:

@@ -67,8 +67,6 @@ class Parcel:
     """What a worker needs of a job; the files that it names are fetched there.
 
     Attributes:
-        key: of the job.
-        project: its project.
         lock: name of the lock file among ``files``.
         files: lock files, patches and local archives, by their path beside the lock.
         options: how to plan, without any path of this machine.
@@ -87,8 +85,6 @@ class Returned:
 
     Attributes:
         name: the wheel's file name; empty when it was not built.
-        wheel: its bytes.
-        log: what the build said.
         record: from what it was built.
         problem: why it was not.
     """

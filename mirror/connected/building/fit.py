@@ -51,7 +51,6 @@ def check_built_wheel(
 
     Args:
         scratch: a directory for a compiled file that must be gone through twice.
-        watch: sees what is read.
 
     Raises:
         BuiltWheelUnfit: naming both sides.

@@ -36,10 +36,6 @@ class BuiltWheel:
     """A wheel that was built here.
 
     Attributes:
-        project: its name.
-        version: as pinned.
-        path: the wheel.
-        sha256: its digest.
         log: what the build said, without paths of this machine.
         record: what it was built from, for the bundle's provenance.
     """

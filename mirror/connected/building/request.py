@@ -48,8 +48,6 @@ class BuildRequest:
     """All that a wheel depends on.
 
     Attributes:
-        project: its name.
-        version: as pinned.
         sdist: the source, an sdist or another archive, whose digest the caller has checked.
         sdist_sha256: that digest.
         requirements: wheels of the pinned build requirements, likewise.

@@ -97,7 +97,6 @@ def build_requests(
 
     Args:
         scratch: an empty directory that outlives the requests.
-        watched: as ``build_wheels`` has it.
 
     Raises:
         NoBuildPython: when there is no interpreter for them.

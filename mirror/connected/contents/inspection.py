@@ -44,7 +44,6 @@ class Task:
 
     Attributes:
         path: in the bundle.
-        source: the file.
         sha256: of the file, checked before.
         depends: what else its contents depend on.
         read: reads it; is given a directory for temporary files, and whom to tell of bytes.

@@ -86,12 +86,7 @@ class NoDelta(MirrorError):
 
 @dataclass(frozen=True)
 class MadeDelta:
-    """A finished delta.
-
-    Attributes:
-        path, size, sha256: its file.
-        head: what it says.
-    """
+    """A finished delta: its file, and what that says."""
 
     path: Path
     size: int

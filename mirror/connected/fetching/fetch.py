@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import requests
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.fetching.part import DownloadMismatch, Part, locked_part
+from mirror.connected.fetching.part import Part, locked_part
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import NoSpace, Store
 from mirror.connected.fetching.transport import (
@@ -35,7 +35,6 @@ from mirror.connected.fetching.transport import (
     HttpRefused,
     Truncated,
     body,
-    get_bytes,
     new_session,
     open_file,
     opened,
@@ -44,9 +43,6 @@ from mirror.core.errors import MirrorError, Unwritable, system_errors_as
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, Stopped
-
-__all__ = ["DownloadMismatch", "SeveralFailures", "fetch", "get_bytes", "new_session"]
-
 
 Arrived = Callable[[Download, Path], None]
 

@@ -38,7 +38,6 @@ class DownloadMismatch(MirrorError):
 
     Attributes:
         url: where they came from, without credentials.
-        expected: the lock's sha256.
         actual: the sha256 that came; empty when there were more bytes than the locked size.
         content_type: what the server called them.
         transient: they were appended to an older half, so that a fresh start may help.

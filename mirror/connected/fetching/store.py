@@ -124,11 +124,7 @@ class Store:
             return
 
     def recall(self, path: Path, most: int) -> Any:
-        """What ``note`` wrote down in JSON; None where there is none, none that can be read, or none to be believed.
-
-        Args:
-            most: bytes that are read.
-        """
+        """What ``note`` wrote down in JSON, of so many bytes at the most; None for none, or for what is not to be believed."""
         try:
             return strict_json(path.read_bytes(), path.name, most) if self.is_own else None
         except (OSError, MirrorError):

@@ -80,8 +80,6 @@ class HttpRefused(MirrorError):
 
     Attributes:
         url: what was wanted, without credentials.
-        status: the HTTP status.
-        reason: the server's words.
         retry_after_s: seconds that the server asks to wait; None when it does not say.
     """
 
@@ -184,11 +182,7 @@ def answered(
     patience: Patience,
     question: bytes | None = None,
 ) -> Iterator[requests.Response]:
-    """Send one request and give its answer, whatever its status is.
-
-    Raises:
-        HostUnreachable, BadReply: as ``opened``.
-    """
+    """Send one request and give its answer, whatever its status is. Raises HostUnreachable, BadReply as ``opened``."""
     shown = redacted(url)
     try:
         timeout = (patience.connect_s, patience.read_s)
@@ -356,11 +350,7 @@ def content_size(session: requests.Session, url: str, patience: Patience = PATIE
 
 
 def open_file(url: str) -> BinaryIO:
-    """Open the local file behind a ``file:`` URL.
-
-    Raises:
-        Unreadable: when it is on another host or cannot be read.
-    """
+    """Open the local file behind a ``file:`` URL. Raises Unreadable when it is on another host or cannot be read."""
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")

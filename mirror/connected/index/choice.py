@@ -10,14 +10,14 @@ fault of a lock is reported at once.
 Example::
 
     with Index.of(stack) as index:
-        for chosen in resolve_files(lock, stack, index):
-            chosen.file.url
+        for project, file in resolve_files(lock, stack, index).items():
+            file.url
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import Download
@@ -73,19 +73,6 @@ class Withdrawn(MirrorError):
 
     def context(self) -> str:
         return "\n".join(self.issues) if len(self.issues) > 1 else ""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A pin and its one file.
-
-    Attributes:
-        pin: with all digests that the lock gives.
-        file: whose digest is one of them.
-    """
-
-    pin: Pin
-    file: IndexFile
 
 
 def choose(stack: Stack, project: ProjectName, version: str, files: Sequence[IndexFile]) -> IndexFile | Miss:
@@ -149,7 +136,7 @@ def found_file(file: IndexFile) -> FoundFile:
 
 def resolve_files(
     lock: PythonLock, stack: Stack, index: Index, progress: Progress = SILENT, *, source: str = "the lock"
-) -> tuple[Chosen, ...]:
+) -> dict[ProjectName, IndexFile]:
     """Find the one file of every pin of a lock, by the lock's digests. Pins whose marker excludes the target are left out.
 
     Args:
@@ -173,8 +160,7 @@ def resolve_files(
             strange.append(f"{pin.name} {pin.version}: no file on {host} has the locked sha256 {pin.hashes[0]}")
     if strange:
         raise HashNotOnIndex(tuple(strange))
-    files_of = files_only(found, stack.name)
-    return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
+    return files_only(found, stack.name)
 
 
 def _unhashed(stack: Stack, pin: Pin, offered: Sequence[IndexFile], index: Index) -> list[IndexFile]:

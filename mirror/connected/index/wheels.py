@@ -52,6 +52,9 @@ class Miss:
     wanted: str
     kind: str = "platform"
 
+    def __str__(self) -> str:
+        return f"{self.project} {self.version} {self.found}; the target {self.wanted}"
+
 
 class NoWheelForTarget(MirrorError):
     """Pinned versions have no file that the target can take, and are not marked to be built from source."""

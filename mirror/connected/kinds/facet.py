@@ -40,9 +40,7 @@ class Wanted:
     Attributes:
         locks: complete.
         stack: the wishes; those that a lock made elsewhere amounts to, when there is no ``NAME.toml``.
-        wishes: which bundle is wanted.
         store: what is here, and what was found before.
-        progress: who listens.
     """
 
     locks: Locks
@@ -74,9 +72,7 @@ class Gathered:
     """A bundle whose files are there, and not yet what mirror says of them.
 
     Attributes:
-        plan, locks: what it was gathered by.
         paths: each fetched file by its digest.
-        assembly: the members.
     """
 
     plan: Plan

@@ -34,11 +34,7 @@ class PinsDisagree(MirrorError):
     findings: tuple[Finding, ...]
 
     def context(self) -> str:
-        return "\n".join([*(_line(one) for one in self.findings), "", template(self.findings)])
-
-
-def _line(one: Finding) -> str:
-    return f"{one} [{one.rule}]"
+        return "\n".join([*(f"{one} [{one.rule}]" for one in self.findings), "", template(self.findings)])
 
 
 def check_consistency(lock: PythonLock, stack: Stack) -> None:

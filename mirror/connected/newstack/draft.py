@@ -48,7 +48,6 @@ class Choices:
     """What the user said; what is empty gets a default.
 
     Attributes:
-        requirements: requirement strings.
         source: a file to take wishes from, see ``mirror.connected.newstack.borrowed``; None for none.
         gpu: a name (``"h100"``) or a compute capability.
         python, arch, glibc, cuda: as in ``Target``.
@@ -70,8 +69,6 @@ class NewStack:
     """A stack that was just written.
 
     Attributes:
-        path: its ``NAME.toml``.
-        stack: what it says.
         left_out: what a file had that was not taken over, each with the reason.
     """
 
@@ -133,11 +130,7 @@ def new_stack(word: str, choices: Choices) -> NewStack:
 
 
 def stack_file(word: str) -> Path:
-    """Where the file of a stack of this name belongs.
-
-    Raises:
-        InvalidDocument: when the name is none.
-    """
+    """Where the file of a stack of this name belongs. Raises InvalidDocument when the name is none."""
     path = Path(word)
     if len(path.parts) == 1 and path.suffix != ".toml":
         path = (Path(DIRECTORY) if Path(DIRECTORY).is_dir() else Path()) / f"{word}.toml"

@@ -35,12 +35,7 @@ _MAX_HEAD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Known:
-    """What came of inputs before.
-
-    Attributes:
-        head: with which the bundle begins.
-        notes: what a person was told of it.
-    """
+    """What came of inputs before: with what the bundle begins, and what a person was told of it."""
 
     head: bytes
     notes: tuple[str, ...]

@@ -63,11 +63,7 @@ start()
 
 
 def installer_bytes() -> bytes:
-    """The zipapp, ready to be written and marked executable.
-
-    Raises:
-        Unreadable: tomli is not installed here as it is pinned.
-    """
+    """The zipapp, ready to be written and marked executable. Raises Unreadable: tomli is not installed here as it is pinned."""
     package = files("mirror")
     members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes(), **_tomli()}
     for room in ROOMS:

@@ -19,7 +19,7 @@ from typing import Any
 
 from mirror import __version__
 from mirror.connected.building.kept import BuiltWheel
-from mirror.connected.papers.purls import WEB
+from mirror.connected.kinds.facet import WEB
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.fields import canonical_json

@@ -16,7 +16,6 @@ from packageurl import PackageURL
 
 from mirror.connected.fetching.download import Download
 from mirror.connected.kinds import facet_of
-from mirror.connected.kinds.facet import WEB as WEB
 from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.planning.plan import Build, Plan
 from mirror.connected.stack.stack import Stack

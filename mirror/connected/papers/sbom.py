@@ -33,7 +33,8 @@ from packaging.utils import canonicalize_name
 
 from mirror import __version__
 from mirror.connected.building.kept import BuiltWheel
-from mirror.connected.papers.purls import WEB, Purls
+from mirror.connected.kinds.facet import WEB
+from mirror.connected.papers.purls import Purls
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan
 from mirror.connected.stack.stack import Stack

@@ -320,5 +320,5 @@ def exact_version(requirement: Requirement) -> str | None:
 
 
 def _seconds(text: str) -> int:
-    """Inverse of ``_timestamp``. Raises ``ValueError``."""
+    """Inverse of ``utc``. Raises ``ValueError``."""
     return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())

@@ -50,10 +50,7 @@ class NoWheelToBuildWith(MirrorError):
 
 @contextmanager
 def taken_as_wheels(stack: Stack, requirements: Sequence[Requirement]) -> Iterator[None]:
-    """Have what builds need pinned inside of the block, as wheels.
-
-    Args:
-        requirements: what the builds ask for.
+    """Have what builds ask for pinned inside of the block, as wheels.
 
     Raises:
         NoWheelToBuildWith: one has none. And as the block.
@@ -65,8 +62,7 @@ def taken_as_wheels(stack: Stack, requirements: Sequence[Requirement]) -> Iterat
     try:
         yield
     except NoWheelForTarget as exc:
-        misses = tuple(f"{one.project} {one.version} {one.found}; the target {one.wanted}" for one in exc.misses)
-        raise NoWheelToBuildWith(stack.name, misses) from exc
+        raise NoWheelToBuildWith(stack.name, tuple(map(str, exc.misses))) from exc
     except ResolutionFailed as exc:
         lacking = tuple(f"{project}{wanted} has no wheel for the target" for project, wanted in lacks_wheels(exc.words))
         if not lacking:

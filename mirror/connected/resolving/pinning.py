@@ -73,10 +73,7 @@ class Pinning:
     """One locking of a stack's Python side.
 
     Attributes:
-        stack: the wishes.
-        index: the stack's.
         resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
-        progress: who listens.
         without: optional requirements that are left out.
         store: where wheels are kept that are asked for their metadata; None to ask none.
     """

@@ -100,10 +100,7 @@ class Question:
     Attributes:
         name: of the stack, for messages.
         root: what the resolver's answer calls the one who asks, ``"h100.toml"``.
-        target: the machine it is for.
-        requirements: what is asked for.
         constraints: limits on what something else asks for.
-        default_index: URL.
         indexes: URL of the only index of each project that has its own; such a project must be among the requirements.
         flat: those URLs that are one page of links.
         cutoff: nothing uploaded later is seen; None for no limit.

@@ -64,7 +64,6 @@ class _Found:
     """What lies in the directory that is to be built.
 
     Attributes:
-        filename: of the archive.
         place: that directory, as ``NAME.toml`` names it; empty for the top.
         texts: of its documents.
         names: of everything in it.

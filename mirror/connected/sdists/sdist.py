@@ -59,7 +59,6 @@ class Sdist:
     """The facts of a source archive.
 
     Attributes:
-        name: project.
         version: normalised.
         requires: what the project needs to run.
         requires_python: specifier of the Pythons that it is for; empty for all.
@@ -135,11 +134,7 @@ def opened(path: Path, is_sdist: bool = True) -> Iterator[TarStream]:
 
 
 def read_wheel(path: Path) -> Sdist:
-    """A wheel's METADATA as the same facts; it has no build requirements.
-
-    Raises:
-        InvalidSdist: as ``read_sdist``.
-    """
+    """A wheel's METADATA as the same facts; it has no build requirements. Raises InvalidSdist as ``read_sdist``."""
     with faults_as(InvalidSdist, path):
         with path.open("rb") as stream:
             metadata = read_metadata(stream)

@@ -89,11 +89,7 @@ class LockedKey(MirrorError):
 
 
 def ask_passphrase(path: Path) -> bytes:
-    """Ask the person at the terminal.
-
-    Raises:
-        LockedKey: when nobody is there, so that a script never hangs.
-    """
+    """Ask the person at the terminal. Raises LockedKey when nobody is there, so that a script never hangs."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise LockedKey(str(path), "it needs a passphrase and there is no terminal to ask on")
     return getpass.getpass(f"Passphrase for {path}: ").encode()
@@ -165,11 +161,9 @@ class KeyFile:
     """A key file, read and checked but not unlocked.
 
     Attributes:
-        path: for messages.
         public: the key, or the public half of it.
         is_private: whether it holds the private key too.
         is_locked: whether that needs a passphrase.
-        data: the file's bytes.
     """
 
     path: Path

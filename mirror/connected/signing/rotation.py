@@ -161,11 +161,7 @@ def without_key(root: Root, name: str) -> Root:
 
 
 def with_threshold(root: Root, role: str, threshold: int) -> Root:
-    """The root with another number of signatures asked of a role.
-
-    Raises:
-        InvalidDocument: when the role has fewer keys.
-    """
+    """The root with another number of signatures asked of a role. Raises InvalidDocument when the role has fewer keys."""
     return _with_role(root, role, Role(getattr(root, role).keys, threshold))
 
 
@@ -223,7 +219,6 @@ class Rotation:
     """The draft of the next root in a trust store.
 
     Attributes:
-        store: whom this machine trusts.
         path: the draft; the store's own by default, else one that another holder sent.
     """
 
@@ -241,11 +236,7 @@ class Rotation:
         return self.store.keys / "root"
 
     def own_keys(self) -> tuple[Path, ...]:
-        """The same, where it is there.
-
-        Raises:
-            Unreadable: when that cannot be told.
-        """
+        """The same, where it is there. Raises Unreadable when that cannot be told."""
         return (self.own_key,) if _is_there(self.own_key) else ()
 
     def next_root(self) -> Root:

@@ -25,11 +25,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 
-from mirror.connected.fetching.download import Download
+from mirror.connected.fetching.download import Download, filename_of
 from mirror.connected.stack.files import digest_of, relative_path, source_of
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name
@@ -46,7 +45,6 @@ class Archive:
     Attributes:
         source: its URL, or its path as it is written.
         url: where it is fetched from.
-        sha256: of its bytes.
     """
 
     source: str
@@ -55,7 +53,7 @@ class Archive:
 
     @property
     def filename(self) -> str:
-        return unquote(urlsplit(self.url).path).rpartition("/")[2]
+        return filename_of(self.url)
 
     def download(self) -> Download:
         return Download(self.url, self.filename, self.sha256)

@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from mirror.connected.fetching.download import Download, clean_url, redacted
+from mirror.connected.fetching.download import Download, clean_url, filename_of, redacted
 from mirror.connected.fetching.store import file_sha256
 from mirror.core.bundle.manifest import artifact_path, variable_name
 from mirror.core.fields import Fields
@@ -82,10 +82,7 @@ class FileWish:
 
     @classmethod
     def from_fields(cls, fields: Fields, directory: Path) -> FileWish:
-        """Read and check one ``[[files]]`` table.
-
-        Args:
-            directory: of ``NAME.toml``.
+        """Read and check one ``[[files]]`` table of a ``NAME.toml`` in this directory.
 
         Raises:
             InvalidDocument: with the path to the fault.
@@ -166,8 +163,7 @@ def digest_of(fields: Fields, url: str) -> Sha256Hex:
 
 
 def _place(fields: Fields, url: str) -> str:
-    default = unquote(urlsplit(url).path).rpartition("/")[2]
-    to = fields.text("to", default)
+    to = fields.text("to", filename_of(url))
     try:
         artifact_path(FILE.path(to))
     except ValueError:

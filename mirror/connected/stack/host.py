@@ -81,7 +81,6 @@ def adopt(path: Path, host: Detected, source: str) -> tuple[str, ...]:
     """Write what a host is into ``[target]`` of a ``NAME.toml``.
 
     Args:
-        path: the ``NAME.toml``.
         source: what the host's file is called.
 
     Returns:

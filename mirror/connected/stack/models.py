@@ -45,7 +45,6 @@ class ModelWish:
     """One repository that is wanted.
 
     Attributes:
-        repository: ``"org/name"``.
         revision: the commit's 40 hex digits.
         include: patterns of what is taken; none for all.
         exclude: patterns of what is left out.
@@ -68,11 +67,7 @@ class ModelWish:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> ModelWish:
-        """Read and check one ``[[models]]`` table.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
+        """Read and check one ``[[models]]`` table. Raises InvalidDocument with the path to the fault."""
         wish = cls(
             repository=fields.checked("repository", repository_name),
             revision=fields.checked("revision", revision_hex),

@@ -258,11 +258,7 @@ class Stack:
 
 
 def read_target(path: Path) -> Target:
-    """The ``[target]`` of a TOML file, which may hold more.
-
-    Raises:
-        Unreadable, InvalidDocument: as ``Stack.load``.
-    """
+    """The ``[target]`` of a TOML file, which may hold more. Raises Unreadable, InvalidDocument as ``Stack.load``."""
     return Target.from_fields(Fields(_load(path)[1], str(path)).table("target"))
 
 

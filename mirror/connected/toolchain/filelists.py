@@ -56,7 +56,13 @@ def index_of(
         return None
     data = read_named(location, record, read, MAX_FILELISTS_BYTES)
     locked = {pin.name for pin in pins}
-    others = newest(package for package in _of_release(repository.packages, target) if package.name not in locked)
+    others = newest(
+        package
+        for package in repository.packages
+        if package.arch in (target.arch, "noarch")
+        and toolkit_release(package.name) == target.cuda
+        and package.name not in locked
+    )
     files = parse_filelists(data, repository.url, {pin.sha256 for pin in (*pins, *others)})
     for pin in pins:
         if pin.sha256 not in files:
@@ -64,14 +70,6 @@ def index_of(
     rpms = [_entry(pin, True, files, target) for pin in pins]
     rpms += [entry for package in others if (entry := _entry(package, False, files, target)).paths]
     return FileIndex(target.cuda, target.arch, FILELISTS, tuple(sorted(rpms, key=lambda rpm: rpm.name)))
-
-
-def _of_release(packages: Iterable[RpmPackage], target: Target) -> Iterable[RpmPackage]:
-    return (
-        package
-        for package in packages
-        if package.arch in (target.arch, "noarch") and toolkit_release(package.name) == target.cuda
-    )
 
 
 def _entry(pin: RpmPin, carried: bool, files: dict[str, list[str]], target: Target) -> IndexedRpm:

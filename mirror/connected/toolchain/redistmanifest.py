@@ -23,12 +23,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.toolchain.redistpin import RedistPin, archive_location
-from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, repository_url
+from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, place_of_url, repository_url
 from mirror.connected.toolchain.rpmpackage import location_url, rpm_version
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.fields import Fields, strict_json
@@ -197,9 +196,7 @@ def open_manifest(wishes: RedistWishes, location: str | None, read: Read) -> Red
     try:
         data = read(url, MAX_BYTES)
     except MirrorError as exc:
-        parts = urlsplit(base)
-        place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
-        raise RedistUnreachable(place, wishes.filename, str(exc)) from exc
+        raise RedistUnreachable(place_of_url(base), wishes.filename, str(exc)) from exc
     actual = Sha256Hex(hashlib.sha256(data).hexdigest())
     if actual != wishes.sha256:
         raise RedistNotPinned(redacted(url), wishes.sha256, actual)

@@ -28,11 +28,7 @@ _RELEASE = re.compile(r"-(\d{2})-(\d{1,2})(?:-config-common)?$", re.ASCII)
 
 
 def rpm_name(text: str) -> str:
-    """Check a package's name.
-
-    Raises:
-        ValueError: for characters that RPM does not allow in one.
-    """
+    """Check a package's name. Raises ValueError for characters that RPM does not allow in one."""
     if not _NAME.fullmatch(text):
         raise ValueError(f"expected an RPM name such as 'cuda-nvcc-13-0', got {text!r}")
     return text

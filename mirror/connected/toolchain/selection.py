@@ -77,12 +77,7 @@ class MixedPatchLevels(MirrorError):
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen.
-
-    Attributes:
-        packages: by name.
-        notes: what a person should know of the choice.
-    """
+    """What was chosen, by name, and what a person should know of the choice."""
 
     packages: tuple[RpmPackage, ...]
     notes: tuple[str, ...] = ()

@@ -81,11 +81,7 @@ class SshKeygen:
             )
 
     def sign(self, data: bytes, namespace: str) -> bytes:
-        """An armored sshsig block.
-
-        Raises:
-            CannotSign: when it made none.
-        """
+        """An armored sshsig block. Raises CannotSign when it made none."""
         with tempfile.TemporaryDirectory(prefix="mirror-sign-") as name:
             message = Path(name) / "message"
             message.write_bytes(data)

@@ -32,7 +32,6 @@ class Subject:
     """What the questions are asked of.
 
     Attributes:
-        contents: the bundle.
         reasons: why each artifact is in it, by its path.
         changes: since an earlier bundle; None without one.
         policy_result: what the advisories and the policy say of it.

@@ -81,11 +81,7 @@ class Deep:
     notes: tuple[str, ...]
 
     def enforce(self, bundle: Path) -> None:
-        """Refuse what no carried waiver covers.
-
-        Raises:
-            NotWaived: with all of it.
-        """
+        """Refuse what no carried waiver covers. Raises NotWaived with all of it."""
         if self.judgement.open:
             raise NotWaived(str(bundle), self.judgement.open)
 
@@ -114,10 +110,7 @@ def _as_dict(finding: Finding) -> dict[str, str]:
 
 
 def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
-    """Look inside everything.
-
-    Args:
-        bundle: trusted and verified.
+    """Look inside everything of a bundle that is trusted and verified.
 
     Raises:
         DigestMismatch: when the file has changed since it was verified.

@@ -66,7 +66,6 @@ class Row:
     """One artifact.
 
     Attributes:
-        artifact: as it was signed.
         facts: from the dossier; None when it tells nothing of it.
         why: why it is in the bundle.
         log: path of its build log in the bundle; empty when it came as it is.

@@ -43,7 +43,11 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    policy = _policy(args.policy) if args.policy else None
+    policy: Policy | None = None
+    if args.policy:
+        from mirror.core.policy.document import read_policy
+
+        policy = read_policy(args.policy)
     with open_bundle(args.bundle, args.volumes) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         assert bundle.root is not None, "the manifest was trusted"
@@ -78,12 +82,6 @@ def run(args: argparse.Namespace) -> int:
     if against is not None:
         raise against
     return 0
-
-
-def _policy(path: Path) -> Policy:
-    from mirror.core.policy.document import read_policy
-
-    return read_policy(path)
 
 
 def _told(verdict: Verdict | None) -> dict[str, Any]:
