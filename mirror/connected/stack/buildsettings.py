@@ -137,15 +137,7 @@ class BuildSettings:
 def read_settings(
     fields: Fields, directory: Path, requirement: Callable[[str], Requirement]
 ) -> dict[ProjectName, BuildSettings]:
-    """Read all of ``[build]``.
-
-    Args:
-        directory: of ``NAME.toml``.
-        requirement: how one is read.
-
-    Raises:
-        InvalidDocument: with the path to the fault.
-    """
+    """All of ``[build]``; its paths begin at ``directory``, ``requirement`` reads one. Raises InvalidDocument with the path."""
     settings = {}
     for key in fields.left():
         table = fields.table(key)

@@ -41,7 +41,6 @@ def for_target(document: Mapping[str, Any], target: str, source: str, stack: str
         document: a parsed ``NAME.toml``, with or without ``[targets]``.
         target: which is meant; empty for the only one.
         source: what the file is called in errors.
-        stack: its name.
 
     Raises:
         InvalidDocument: when no target is meant and there are several, or it is unknown, or a name is none.

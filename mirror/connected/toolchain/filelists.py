@@ -39,9 +39,7 @@ def index_of(
     """The file index of a lock.
 
     Args:
-        repository: whose packages are known.
         location: URL or directory where it was read.
-        pins: what is locked.
         target: its CUDA release and architecture say which packages and paths belong in.
         read: gives the bytes behind a URL.
 
