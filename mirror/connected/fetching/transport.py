@@ -20,8 +20,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -386,13 +384,9 @@ def _content_length(response: requests.Response) -> int | None:
 
 def _retry_after_s(text: str) -> float | None:
     """RFC 9110 10.2.3: seconds, or a date; None for what is neither, or no time that there is."""
-    seconds = whole_number(text)
-    if seconds is not None:
-        return float(seconds)
     try:
-        when = parsedate_to_datetime(text).astimezone(timezone.utc)
-        return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError, OverflowError, IndexError):
+        return float(urllib3.Retry().parse_retry_after(text))
+    except (urllib3.exceptions.InvalidHeader, ValueError, TypeError, OverflowError, IndexError):
         return None
 
 

@@ -93,11 +93,7 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
 
 
 def tar_size(path: Path) -> int:
-    """Bytes of the files in a tar, each member judged as the closed side will judge it; nothing is unpacked.
-
-    Raises:
-        BadArchive: for a member that the closed side would refuse, and for what is no tar.
-    """
+    """Bytes of the files in a tar, each member judged as the closed side will judge it. Raises BadArchive where it refuses."""
     with path.open("rb") as stream:
         return measure(stream, path.name, MAX_UNPACKED_BYTES)
 

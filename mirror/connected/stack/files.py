@@ -88,7 +88,8 @@ class FileWish:
             InvalidDocument: with the path to the fault.
         """
         source, url = source_of(fields, directory)
-        wish = cls(
+        return fields.fill(
+            cls,
             source=source,
             url=url,
             sha256=digest_of(fields, url),
@@ -98,8 +99,6 @@ class FileWish:
             licence=fields.checked("licence", _licence, ""),
             summary=fields.checked("summary", _one_line, ""),
         )
-        fields.end()
-        return wish
 
 
 def read_files(tables: Iterable[Fields], directory: Path) -> tuple[FileWish, ...]:

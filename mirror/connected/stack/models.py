@@ -68,7 +68,8 @@ class ModelWish:
     @classmethod
     def from_fields(cls, fields: Fields) -> ModelWish:
         """Read and check one ``[[models]]`` table. Raises InvalidDocument with the path to the fault."""
-        wish = cls(
+        return fields.fill(
+            cls,
             repository=fields.checked("repository", repository_name),
             revision=fields.checked("revision", revision_hex),
             include=fields.all_checked("include", _pattern),
@@ -76,8 +77,6 @@ class ModelWish:
             variable=fields.checked("variable", variable_name) if "variable" in fields else "",
             endpoint=fields.checked("endpoint", hub_url, HUB),
         )
-        fields.end()
-        return wish
 
 
 def read_models(tables: Iterable[Fields]) -> tuple[ModelWish, ...]:

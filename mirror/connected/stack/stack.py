@@ -151,7 +151,7 @@ class Stack:
             constraints=python.all_checked("constraints", _requirement),
             build=python.all_checked("build", project_name),
             without=python.all_checked("without", project_name),
-            host_packages="host_packages" in python and python.flag("host_packages"),
+            host_packages=python.flag("host_packages", False),
             imports=python.texts("imports", ()),
             cutoff=python.checked("cutoff", _time) if "cutoff" in python else None,
             indexes=indexes,

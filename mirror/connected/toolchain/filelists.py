@@ -21,7 +21,7 @@ from typing import Any
 
 import solv
 
-from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_repomd
+from mirror.connected.toolchain.repodata import InvalidRepodata, parse_repomd
 from mirror.connected.toolchain.repodataprocess import NotReadable, entries
 from mirror.connected.toolchain.repository import Read, Repository, read_named
 from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, ToolchainPin, toolkit_release
@@ -49,9 +49,9 @@ def index_of(
     Raises:
         RepositoryUnreachable, MetadataMismatch, LocationEscapes, InvalidRepodata.
     """
-    record = find_filelists(repository.repomd, repository.url)
-    if record is None:
+    if b'type="filelists"' not in repository.repomd:
         return None
+    record = parse_repomd(repository.repomd, repository.url, "filelists")
     data = read_named(location, record, read, MAX_FILELISTS_BYTES)
     locked = {pin.name for pin in pins}
     others = newest(
@@ -100,15 +100,6 @@ def _differences(index: FileIndex, pins: Sequence[ToolchainPin], target: Target)
     locked = {pin.nevra for pin in pins}
     yield from (f"{nevra} is locked, the index does not have it" for nevra in sorted(locked - index.carried))
     yield from (f"the index has {nevra}, which is not locked" for nevra in sorted(index.carried - locked))
-
-
-def find_filelists(repomd: bytes, url: str) -> PrimaryRecord | None:
-    """What a ``repomd.xml`` whose signature is good says of ``filelists.xml``; None when it names none.
-
-    Raises:
-        InvalidRepodata, LocationEscapes: as ``parse_repomd``.
-    """
-    return parse_repomd(repomd, url, "filelists") if b'type="filelists"' in repomd else None
 
 
 def parse_filelists(data: bytes, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:

@@ -97,7 +97,9 @@ def select(packages: Sequence[RpmPackage], wishes: RpmWishes, arch: str, release
     """
     release = one_release((*wishes.packages, *wishes.needed), release)
     offered = {package.name for package in packages if is_candidate(package, arch, release)}
-    _check_needed(wishes.needed, packages, offered, arch)
+    missing = tuple(name for name in wishes.needed if name not in offered)
+    if missing:
+        raise MissingComponents(missing, tuple(_issue(name, packages, arch) for name in missing))
     wanted = tuple(
         dict.fromkeys((*wishes.packages, *wishes.needed, *(name for name in wishes.extras if name in offered)))
     )
@@ -113,12 +115,6 @@ def select(packages: Sequence[RpmPackage], wishes: RpmWishes, arch: str, release
             continue  # the repository has not, or no longer, all that this patch release was made of
         return Selection(chosen, (*notes, *_older(newest, chosen, moment.label, issues)))
     raise MixedPatchLevels(release, issues)
-
-
-def _check_needed(needed: Iterable[str], packages: Sequence[RpmPackage], offered: set[str], arch: str) -> None:
-    missing = tuple(name for name in needed if name not in offered)
-    if missing:
-        raise MissingComponents(missing, tuple(_issue(name, packages, arch) for name in missing))
 
 
 def _issue(name: str, packages: Sequence[RpmPackage], arch: str) -> str:
