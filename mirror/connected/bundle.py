@@ -54,7 +54,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import FAMILIES, MirrorError, Unwritable, system_errors_as
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.progress import SILENT, Progress
@@ -333,7 +333,7 @@ def _draft(output: Path) -> Iterator[Path]:
     draft = output.with_name(f".{output.name[:200]}.unverified")
     try:
         yield draft
-        with system_errors_as(Unwritable, output):
+        with writing(output):
             draft.replace(output)
             sync_directory(output.absolute().parent)
     finally:

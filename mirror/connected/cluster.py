@@ -28,7 +28,7 @@ from mirror.connected.building.request import BuildRequest
 from mirror.connected.fetching.store import Store
 from mirror.connected.jobs import BuildOptions, workbench
 from mirror.connected.planning.locks import Locks, patch_name
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, system_errors_as
+from mirror.core.errors import FAMILIES, MirrorError, reading
 from mirror.core.progress import SILENT, Progress
 
 _DEEP = Path("a/b/c/d/lockfiles")
@@ -178,7 +178,7 @@ def _files(locks: Locks) -> dict[str, bytes]:
             files[written] = files.pop(patch_name(project, written))
         for archive in (one for one in settings.archives() if one.source != one.url):
             path = locks.path.parent / archive.source
-            with system_errors_as(Unreadable, path):
+            with reading(path):
                 files[archive.source] = path.read_bytes()
     return files
 

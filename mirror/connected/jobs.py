@@ -36,7 +36,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.toolchain.drift import drift_named
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, reading
 from mirror.core.fields import strict_json
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -164,13 +164,12 @@ def take(requests: Sequence[BuildRequest], directories: Sequence[Path], store: S
 
 
 def _taken(request: BuildRequest, place: Path, store: Store) -> BuiltWheel:
-    try:
-        record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+    with reading(place):
+        try:
+            record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+        except InvalidDocument as exc:
+            raise ForeignBuild(str(place), f"its build.json cannot be read: {exc.problem}") from exc
         name = record.get("wheel") if isinstance(record, dict) else None
         if not isinstance(name, str) or name != Path(name).name:
             raise ForeignBuild(str(place), "its build.json names no wheel")
         return adopt(request, store, name, (place / name).read_bytes(), (place / "build.log").read_bytes(), record)
-    except InvalidDocument as exc:
-        raise ForeignBuild(str(place), f"its build.json cannot be read: {exc.problem}") from exc
-    except OSError as exc:
-        raise Unreadable(place_of(exc, place), exc.strerror or str(exc)) from exc

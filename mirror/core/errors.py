@@ -168,12 +168,21 @@ class Unreadable(MirrorError):
 
 
 @contextmanager
-def system_errors_as(kind: Callable[[str, str], MirrorError], path: str | Path) -> Iterator[None]:
-    """Name what the system refuses inside of the block: ``Unreadable`` or ``Unwritable``, of this path."""
+def reading(path: str | Path) -> Iterator[None]:
+    """Something is read in the block. Raises Unreadable: with the path that the system names, else with this one."""
     try:
         yield
     except OSError as exc:
-        raise kind(str(path), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Something is written in the block. Raises Unwritable: likewise."""
+    try:
+        yield
+    except OSError as exc:
+        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc
 
 
 class InvalidDocument(MirrorError):

@@ -34,7 +34,7 @@ from mirror.connected.building.resources import jobs
 from mirror.connected.building.sandbox import SYSTEM_PATH, run_cut_off
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
-from mirror.core.errors import Unwritable, system_errors_as
+from mirror.core.errors import writing
 from mirror.core.kinds import WHEEL
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
@@ -69,7 +69,7 @@ class Workshop:
         self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / WHEEL.directory
 
     def __enter__(self) -> Workshop:
-        with system_errors_as(Unwritable, self.path):
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)

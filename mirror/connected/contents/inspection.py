@@ -26,7 +26,7 @@ from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
 from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
-from mirror.core.errors import MirrorError, Unreadable, system_errors_as
+from mirror.core.errors import MirrorError, reading
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
@@ -111,7 +111,7 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
 
         def read(task: Task) -> Contents:
             counted = _Counted(advance, sizes[task.path])
-            with system_errors_as(Unreadable, task.source):
+            with reading(task.source):
                 contents = task.read(scratch, counted)
             counted.finish()
             remember(task, contents, store)

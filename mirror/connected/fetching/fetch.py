@@ -39,7 +39,7 @@ from mirror.connected.fetching.transport import (
     open_file,
     opened,
 )
-from mirror.core.errors import MirrorError, Unwritable, system_errors_as
+from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, Stopped
@@ -111,7 +111,7 @@ def fetch(
 def _check_space(missing: Sequence[Download], store: Store) -> None:
     """Refuse before the first byte when it is known that the files will not fit."""
     incoming = store.root / "incoming"
-    with system_errors_as(Unwritable, store.root):
+    with writing(store.root):
         incoming.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(incoming).free
     needed = sum((download.likely_size or 0) - _size_of(store.part(download.sha256)) for download in missing)

@@ -28,7 +28,7 @@ from pathlib import Path
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import refuse_write
 from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, BadReply, Truncated
-from mirror.core.errors import MirrorError, Unwritable, system_errors_as
+from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import Advance
 from mirror.core.system.crew import Stopped
 
@@ -148,7 +148,7 @@ def locked_part(path: Path, stop: threading.Event) -> Iterator[io.FileIO]:
     ``path``, and a new one is opened.
     """
     while True:
-        with system_errors_as(Unwritable, path):
+        with writing(path):
             stream = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
         with stream:
             while not _try_lock(stream):

@@ -42,7 +42,7 @@ from typing import Any, NoReturn
 
 import platformdirs
 
-from mirror.core.errors import MirrorError, Unwritable, system_errors_as
+from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
@@ -171,7 +171,7 @@ class Store:
             Unwritable: when the store's directory refuses.
         """
         path = self.path(sha256, filename)
-        with system_errors_as(Unwritable, path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
             sync_directory(path.parent)

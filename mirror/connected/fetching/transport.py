@@ -31,7 +31,7 @@ from mirror import __version__
 from mirror.connected.fetching.connections import STEP_BYTES, BoundedAdapter, OverLimit, meter_of
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
-from mirror.core.errors import MirrorError, Unreadable, system_errors_as
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.crew import may_go_on
 
@@ -352,7 +352,7 @@ def open_file(url: str) -> BinaryIO:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
-    with system_errors_as(Unreadable, unquote(parts.path)):
+    with reading(unquote(parts.path)):
         return open(unquote(parts.path), "rb")
 
 

@@ -27,7 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.errors import MirrorError, Unreadable, Unwritable, system_errors_as
+from mirror.core.errors import MirrorError, reading, writing
 from mirror.core.signatures.sshsig import PublicKey, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
 from mirror.core.system.filekinds import KEYS, kind_of_file
@@ -130,7 +130,7 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
 
 
 def _is_there(path: Path) -> bool:
-    with system_errors_as(Unwritable, path):
+    with writing(path):
         return facts_of(path) is not None
 
 
@@ -235,7 +235,7 @@ def read_public(path: Path) -> PublicKey:
 
 def _read_guarded(path: Path) -> bytes:
     with (
-        system_errors_as(Unreadable, path),
+        reading(path),
         # Not blocking: a FIFO of that name must not hang us.
         open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream,
     ):

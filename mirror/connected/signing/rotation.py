@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, system_errors_as
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading, writing
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, read_file, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
@@ -275,7 +275,7 @@ class Rotation:
         """
         if not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != root.encode():
             with self._written():
-                with system_errors_as(Unwritable, self.signatures):
+                with writing(self.signatures):
                     self.signatures.unlink(missing_ok=True)
                 write_file(self.path, root.encode())
 
@@ -349,5 +349,5 @@ def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[byte
 
 
 def _is_there(path: Path) -> bool:
-    with system_errors_as(Unreadable, path):
+    with reading(path):
         return facts_of(path) is not None

@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.gpus import capability
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, system_errors_as
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, reading
 from mirror.core.names import dotted_numbers
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
@@ -129,7 +129,7 @@ def _taken(stack: Stack, host: Detected, source: str, carries_python: bool) -> T
 
 
 def _rewrite(path: Path, changed: dict[str, str], target: Target) -> None:
-    with system_errors_as(Unreadable, path):
+    with reading(path):
         data, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
     edited = _edited(data.decode("utf-8"), changed).encode()
     before, after = (parse_toml(one, str(path), _MAX_BYTES) for one in (data, edited))

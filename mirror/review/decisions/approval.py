@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import MirrorError, Unwritable, system_errors_as
+from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, write_file
@@ -175,7 +175,7 @@ def _write(files: Sequence[tuple[Path, bytes]]) -> None:
 
 
 def _places(path: Path, kind: str) -> tuple[Path, Path]:
-    with system_errors_as(Unwritable, path):
+    with writing(path):
         return sidecar_paths(path, kind)
 
 

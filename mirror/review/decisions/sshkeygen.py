@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable, system_errors_as
+from mirror.core.errors import MirrorError, reading
 from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
@@ -72,7 +72,7 @@ class SshKeygen:
             Unreadable: when it cannot be read.
             CannotSign: when it is none.
         """
-        with system_errors_as(Unreadable, self.key), open(self.key, "rb") as stream:
+        with reading(self.key), open(self.key, "rb") as stream:
             beginning = stream.read(512)
         if (kind := kind_of_file(beginning)) not in KEYS:
             it_is = f"it is {kind}, and " if kind else "it is "

@@ -18,7 +18,7 @@ from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.bundle.volumes.opened import open_file
-from mirror.core.errors import Unreadable, place_of
+from mirror.core.errors import reading
 from mirror.core.trust.quorum import NotTrustedNow, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
@@ -87,8 +87,5 @@ def advisories_of(bundle: Bundle) -> Advisories | None:
 
 
 def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
-    try:
-        with open_file(path, volumes) as file:
-            return file.read_at(1, 0)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+    with reading(path), open_file(path, volumes) as file:
+        return file.read_at(1, 0)
