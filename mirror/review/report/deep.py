@@ -100,13 +100,7 @@ class Deep:
 
 
 def _as_dict(finding: Finding) -> dict[str, str]:
-    return {
-        "rule": finding.rule,
-        "path": finding.path,
-        "project": finding.project,
-        "subject": finding.subject,
-        "what": finding.what,
-    }
+    return {key: getattr(finding, key) for key in ("rule", "path", "project", "subject", "what")}
 
 
 def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:

@@ -1,23 +1,6 @@
 """The review report: everything that a person needs to decide about one bundle, as plain data.
 
-``mirror.review.page`` makes the page of it; ``to_dict`` is the same for machines. Its keys, which stay:
-
-- ``file``, ``made_by`` (the mirror that wrote the report), ``inventory`` (as ``mirror inspect --json``: name, sequence, target,
-  signers, missing, statements, sizes, the artifacts as signed), ``verified`` (always ``"every byte"``);
-- ``standing``: ``refused``, ``waiting`` for signatures, ``approved``, or ``unasked`` when the root asks for no approval;
-- ``refusal``: ``who``, ``at``, ``note``; null when nobody refused;
-- ``keys``: ``role``, ``name``, ``fingerprint``, ``signed`` of each builder's and approver's key; ``root``: ``version``,
-  ``fingerprint``, ``expires``;
-- ``dossier``: false when the bundle carries none; ``requirements``, ``packages``, ``notes``: from it;
-- ``questions``: each question with ``key``, ``weight``, ``title``, ``why``, ``findings`` (``path``, ``detail``), ``unknown``;
-- ``since``: null, or ``file``, ``approved_by`` and ``changes`` (as ``mirror diff --json``);
-- ``artifacts``: those outside ``meta/`` with what the manifest tells, ``facts`` from the dossier, ``why`` (``kind``, ``path``,
-  ``words``) and the keys of the questions (``questions``) that they concern;
-- ``documents``: ``path``, ``size``, ``sha256`` of what is in ``meta/``;
-- ``advisories``: null, or as ``meta/vulnerabilities.json``; ``policy``: null, or which one it was held against;
-  ``recipes`` (scripts of sh, by the program they
-  need); ``commands``.
-
+``mirror.review.page`` makes the page of it; ``to_dict`` is the same for machines: `mirror help json` tells its keys.
 The build logs and licence texts are in the page only: they are members of the bundle.
 
 Rules: every byte of the bundle was checked before; nothing in it depends on a clock; what is not known is told as not known.
@@ -151,7 +134,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines; the keys are those of this module's docstring."""
+        """For machines: ``mirror-report/1``."""
         refusal, dossier = self.refusal, self.dossier
         return {
             "file": self.file,
