@@ -164,7 +164,7 @@ def take(requests: Sequence[BuildRequest], directories: Sequence[Path], store: S
 
 
 def _taken(request: BuildRequest, place: Path, store: Store) -> BuiltWheel:
-    with reading(place):
+    with reading(place, below=True):
         try:
             record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
         except InvalidDocument as exc:

@@ -28,12 +28,12 @@ import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
-    from typing import dataclass_transform
+    from typing import Self, dataclass_transform
 else:
 
     def dataclass_transform(**_: object) -> object:
@@ -77,9 +77,6 @@ class _Sentence(string.Formatter):
         return spec % said if "%s" in spec else format(said, "" if isinstance(value, tuple) else spec)
 
 
-_Failure = TypeVar("_Failure", bound="MirrorError")
-
-
 @dataclass_transform(eq_default=False)
 class MirrorError(Exception):
     """Root of all named failures. A subclass annotates its data, and says its sentence as a template over them.
@@ -117,7 +114,7 @@ class MirrorError(Exception):
     def __post_init__(self) -> None:
         """For errors whose next step depends on their data."""
 
-    def advised(self: _Failure, hint: str) -> _Failure:
+    def advised(self, hint: str) -> Self:
         """The same failure, with the next step for this very case."""
         self.hint = hint
         return self
@@ -168,21 +165,25 @@ class Unreadable(MirrorError):
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Something is read in the block. Raises Unreadable: with the path that the system names, else with this one."""
+def reading(place: str | Path, below: bool = False) -> Iterator[None]:
+    """Make ``Unreadable``, of this place, what the system refuses in the block.
+
+    Args:
+        below: whether it may be refused of something below the place; the path that the system names is told then.
+    """
     try:
         yield
     except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """Something is written in the block. Raises Unwritable: likewise."""
+def writing(place: str | Path, below: bool = False) -> Iterator[None]:
+    """The same with ``Unwritable``."""
     try:
         yield
     except OSError as exc:
-        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc
+        raise Unwritable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
 
 
 class InvalidDocument(MirrorError):

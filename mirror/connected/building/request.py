@@ -88,7 +88,7 @@ class BuildRequest:
         Raises:
             Unreadable: a build requirement or the interpreter cannot be read.
         """
-        with reading("a build requirement or a patch"):
+        with reading("a build requirement or a patch", below=True):
             requirements = [{"filename": path.name, "sha256": file_sha256(path)} for path in self.requirements]
             patches = [{"path": written, "sha256": file_sha256(path)} for written, path in self.patches]
         return {

@@ -87,5 +87,5 @@ def advisories_of(bundle: Bundle) -> Advisories | None:
 
 
 def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
-    with reading(path), open_file(path, volumes) as file:
+    with reading(path, below=True), open_file(path, volumes) as file:
         return file.read_at(1, 0)
