@@ -230,10 +230,7 @@ def body(
             raise _over_limit(shown, exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Truncated(shown, _content_length(response), total) from exc
-        except (
-            ValueError,
-            OverflowError,
-        ) as exc:  # a chunk of fewer than no bytes, or of more than there are numbers for
+        except (ValueError, OverflowError) as exc:  # a chunk of less than no bytes, or of more than numbers go
             raise BadReply(shown, "its chunks have sizes that are none") from exc
         if not chunk:
             return
@@ -378,8 +375,7 @@ def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
 
 def _content_length(response: requests.Response) -> int | None:
     """What the server says; None when it says nothing, or more than any file has."""
-    text = response.headers.get("Content-Length", "")
-    return whole_number(text)
+    return whole_number(response.headers.get("Content-Length", ""))
 
 
 def _retry_after_s(text: str) -> float | None:
