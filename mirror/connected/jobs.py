@@ -46,7 +46,7 @@ class BuildsDiffer(MirrorError):
     """A wheel was built a second time, and came out another one.
 
     Attributes:
-        differing: what differs, a sentence each.
+        issues: what differs, a sentence each.
     """
 
     ref = "builds-differ"
@@ -56,14 +56,11 @@ class BuildsDiffer(MirrorError):
         "it off in [build.NAME].environment, or patch it. If another machine built the first, look at that machine; with "
         "ccache on one of the two, __FILE__ is a relative path there."
     )
-    message = "{project} {version}, built a second time, is another wheel: {differing:first}"
+    message = "{project} {version}, built a second time, is another wheel: {issues:first}"
 
     project: str
     version: str
-    differing: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.differing[1:])
+    issues: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,8 @@ class MirrorError(Exception):
         return _Sentence(self).format(self.message)
 
     def context(self) -> str:
-        """More lines for the user (a log's tail, a list of issues); empty when the sentence says it all."""
-        return ""
+        """More lines for the user (a log's tail); by default the ``issues`` of an error that has some, after the first."""
+        return "\n".join(getattr(self, "issues", ())[1:])
 
 
 def place_of(exc: OSError, otherwise: str | Path) -> str:

@@ -67,9 +67,6 @@ class LockOutdated(MirrorError):
     def __post_init__(self) -> None:
         self.hint = self.hint.replace("NAME", stack_word(Path(self.path)))
 
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
-
 
 class NoPlatform(MirrorError):
     """A lock made elsewhere has no ``NAME.toml``, and no bundle can be for this machine."""

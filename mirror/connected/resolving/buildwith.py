@@ -29,7 +29,7 @@ class NoWheelToBuildWith(MirrorError):
     """Something that is to be built needs, to be built, a project of which there is no wheel.
 
     Attributes:
-        missing: each such project, with what there is instead.
+        issues: each such project, with what there is instead.
     """
 
     ref = "no-wheel-to-build-with"
@@ -39,13 +39,10 @@ class NoWheelToBuildWith(MirrorError):
         'name the directory here: [indexes] made = { find-links = "file:///DIRECTORY" }, [python.index] PROJECT = "made", with '
         "PROJECT==VERSION in requirements and not in build. More: 'mirror help building'."
     )
-    message = "what {stack}.toml builds is built with wheels alone, and {missing:first}"
+    message = "what {stack}.toml builds is built with wheels alone, and {issues:first}"
 
     stack: str
-    missing: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.missing[1:])
+    issues: tuple[str, ...]
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Unsolvable(MirrorError):
     """Requirements that no choice of packages meets.
 
     Attributes:
-        problems: the solver's reasons, each naming both sides.
+        issues: the solver's reasons, each naming both sides.
     """
 
     ref = "rpm-requirements-unsolvable"
@@ -93,12 +93,9 @@ class Unsolvable(MirrorError):
     hint = (
         "If this is a copy of a repository, it may be incomplete: copy the named packages too, and its repodata again."
     )
-    message = "the wanted RPMs cannot be together: {problems[0]}"
+    message = "the wanted RPMs cannot be together: {issues[0]}"
 
-    problems: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.problems[1:])
+    issues: tuple[str, ...]
 
 
 class DriverNotCarried(MirrorError):

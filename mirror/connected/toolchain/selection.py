@@ -49,9 +49,6 @@ class MissingComponents(MirrorError):
         more = f" (and {', '.join(self.missing[1:])})" if len(self.missing) > 1 else ""
         return f"{self.issues[0]}{more}"
 
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
-
 
 class MixedPatchLevels(MirrorError):
     """No choice among a repository's RPMs is of one patch release.
@@ -70,9 +67,6 @@ class MixedPatchLevels(MirrorError):
 
     release: str
     issues: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
 
 
 @dataclass(frozen=True)
