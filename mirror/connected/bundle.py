@@ -23,7 +23,7 @@ Example::
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,8 +54,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import FAMILIES, MirrorError, Unwritable
-from mirror.core.kinds import DIRECTORIES
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.progress import SILENT, Progress
@@ -102,13 +101,7 @@ class BundleOptions:
 
 
 class OutputTaken(MirrorError):
-    """Another stack's bundle stands where this one is to go.
-
-    Attributes:
-        path: of the file.
-        there: the name of its stack.
-        name: of the stack that is bundled.
-    """
+    """Another stack's bundle stands where this one is to go."""
 
     ref = "output-taken"
     exit_code = FAMILIES["bundle"]
@@ -125,10 +118,7 @@ class Bundled:
     """A finished bundle.
 
     Attributes:
-        path: where it is.
         sha256: of the whole file.
-        size: bytes.
-        manifest: what it holds.
         builder: who signed, and which keys were made for it now.
         tallies: who has signed, by role, and how many must; what lies beside the file is counted too.
         notes: what a person should know.
@@ -149,11 +139,6 @@ class Bundled:
         """Roles of which more must sign before it can be installed."""
         return unmet(self.tallies)
 
-    def contents(self) -> dict[str, tuple[int, int]]:
-        """For each directory that is not empty: count and bytes."""
-        groups = {name: self.manifest.within(name) for name in DIRECTORIES}
-        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
-
     def to_dict(self) -> dict[str, Any]:
         return {
             "path": str(self.path),
@@ -168,7 +153,9 @@ class Bundled:
             "next": [signing_command(self.path)] if self.missing else [],
             "root_fingerprint": self.builder.root.fingerprint,
             "keys_created": [str(path) for path in self.builder.created],
-            "contents": {name: {"count": count, "bytes": size} for name, (count, size) in self.contents().items()},
+            "contents": {
+                name: {"count": count, "bytes": size} for name, (count, size) in self.manifest.sizes().items()
+            },
             "delta": self.delta.to_dict() if self.delta else None,
             "notes": list(self.notes),
         }
@@ -197,7 +184,10 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
             downloads = tuple(plan.downloads())
             paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
         untried = try_interpreters(plan, paths, store, progress)
-        looked_into = partial(_looked_into, paths=paths, store=store)
+
+        def looked_into(digest: Sha256Hex, source: PackageSource) -> PackageSource:
+            return watched(source, paths[digest], digest, store)
+
         built = build_wheels(plan, locks, paths, store, options.python, progress, looked_into)
     key = _inputs(plan, locks, built, builder, roots, options)
     digest, notes = _foreseen(key, options.output, builder, store, progress)
@@ -315,13 +305,6 @@ def _arrived(download: Download, path: Path, carried: Collection[Sha256Hex], loo
         look(Task.of_wheel("", path, download.sha256))
 
 
-def _looked_into(
-    sha256: Sha256Hex, source: PackageSource, paths: Mapping[Sha256Hex, Path], store: Store
-) -> PackageSource:
-    """A package that is unpacked for the builds: what is inside is seen on the way."""
-    return watched(source, paths[sha256], sha256, store)
-
-
 def _who_signed(output: Path, root: Root) -> tuple[Manifest, tuple[Tally, ...], tuple[str, ...]]:
     """What a bundle holds and who has signed it, and a note on what lies beside it and is for another one."""
     with open_bundle(output) as made:
@@ -350,10 +333,8 @@ def _draft(output: Path) -> Iterator[Path]:
     draft = output.with_name(f".{output.name[:200]}.unverified")
     try:
         yield draft
-        try:
+        with writing(output):
             draft.replace(output)
             sync_directory(output.absolute().parent)
-        except OSError as exc:
-            raise Unwritable(str(output), exc.strerror or str(exc)) from exc
     finally:
         draft.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from mirror.connected.building.request import BuildRequest
 from mirror.connected.fetching.store import Store
 from mirror.connected.jobs import BuildOptions, workbench
 from mirror.connected.planning.locks import Locks, patch_name
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable
+from mirror.core.errors import FAMILIES, MirrorError, reading
 from mirror.core.progress import SILENT, Progress
 
 _DEEP = Path("a/b/c/d/lockfiles")
@@ -36,11 +36,7 @@ _DEEP = Path("a/b/c/d/lockfiles")
 
 
 class NoCluster(MirrorError):
-    """Jobs cannot be handed to Dask.
-
-    Attributes:
-        problem: what is missing, or who does not answer.
-    """
+    """Jobs cannot be handed to Dask."""
 
     ref = "no-cluster"
     exit_code = FAMILIES["bundle"]
@@ -54,13 +50,7 @@ class NoCluster(MirrorError):
 
 
 class JobFailed(MirrorError):
-    """A job failed on a worker; what others built is kept.
-
-    Attributes:
-        project: what was to be built.
-        version: as pinned.
-        problem: the worker's words.
-    """
+    """A job failed on a worker; what others built is kept."""
 
     ref = "job-failed"
     exit_code = FAMILIES["bundle"]
@@ -77,8 +67,6 @@ class Parcel:
     """What a worker needs of a job; the files that it names are fetched there.
 
     Attributes:
-        key: of the job.
-        project: its project.
         lock: name of the lock file among ``files``.
         files: lock files, patches and local archives, by their path beside the lock.
         options: how to plan, without any path of this machine.
@@ -97,8 +85,6 @@ class Returned:
 
     Attributes:
         name: the wheel's file name; empty when it was not built.
-        wheel: its bytes.
-        log: what the build said.
         record: from what it was built.
         problem: why it was not.
     """
@@ -192,10 +178,8 @@ def _files(locks: Locks) -> dict[str, bytes]:
             files[written] = files.pop(patch_name(project, written))
         for archive in (one for one in settings.archives() if one.source != one.url):
             path = locks.path.parent / archive.source
-            try:
+            with reading(path):
                 files[archive.source] = path.read_bytes()
-            except OSError as exc:
-                raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     return files
 
 

@@ -55,9 +55,7 @@ class Made:
     """What is to be signed and packed.
 
     Attributes:
-        manifest: of everything.
         sources: the bytes of each artifact by its path.
-        notes: what a person should know.
     """
 
     manifest: Manifest
@@ -120,7 +118,10 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
             unpacked_size=part.unpacked_size or facet_of(part.kind).unpacked_size(part, file, plan.target),
         )
     for wheel in built:
-        _add_built(assembly, wheel)
+        assembly.add_file(
+            wheel.member, wheel.path, wheel.sha256, name=wheel.project, version=wheel.version, origin=BUILT
+        )
+        assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
     for name, data in locks.files.items():
         if name != locks.index_name:  # it has a name of its own there, for the closed side
             assembly.add_bytes(f"meta/{name}", data)
@@ -130,18 +131,6 @@ def assemble(plan: Plan, locks: Locks, paths: dict[Sha256Hex, Path], built: tupl
         for path, data in facet.papers(gathered).items():
             assembly.add_bytes(path, data)
     return gathered
-
-
-def _add_built(assembly: Assembly, wheel: BuiltWheel) -> None:
-    assembly.add_file(
-        wheel.member,
-        wheel.path,
-        wheel.sha256,
-        name=wheel.project,
-        version=wheel.version,
-        origin=BUILT,
-    )
-    assembly.add_bytes(f"meta/build-{wheel.project}.log", wheel.log.read_bytes())
 
 
 def _add_advisories(assembly: Assembly, database: str, progress: Progress) -> tuple[str, ...]:

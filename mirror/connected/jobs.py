@@ -36,7 +36,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.toolchain.drift import drift_named
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, reading
 from mirror.core.fields import strict_json
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
@@ -46,9 +46,7 @@ class BuildsDiffer(MirrorError):
     """A wheel was built a second time, and came out another one.
 
     Attributes:
-        project: its name.
-        version: as pinned.
-        differing: what differs, a sentence each.
+        issues: what differs, a sentence each.
     """
 
     ref = "builds-differ"
@@ -58,14 +56,11 @@ class BuildsDiffer(MirrorError):
         "it off in [build.NAME].environment, or patch it. If another machine built the first, look at that machine; with "
         "ccache on one of the two, __FILE__ is a relative path there."
     )
-    message = "{project} {version}, built a second time, is another wheel: {differing:first}"
+    message = "{project} {version}, built a second time, is another wheel: {issues:first}"
 
     project: str
     version: str
-    differing: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.differing[1:])
+    issues: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -166,13 +161,12 @@ def take(requests: Sequence[BuildRequest], directories: Sequence[Path], store: S
 
 
 def _taken(request: BuildRequest, place: Path, store: Store) -> BuiltWheel:
-    try:
-        record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+    with reading(place, below=True):
+        try:
+            record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+        except InvalidDocument as exc:
+            raise ForeignBuild(str(place), f"its build.json cannot be read: {exc.problem}") from exc
         name = record.get("wheel") if isinstance(record, dict) else None
         if not isinstance(name, str) or name != Path(name).name:
             raise ForeignBuild(str(place), "its build.json names no wheel")
         return adopt(request, store, name, (place / name).read_bytes(), (place / "build.log").read_bytes(), record)
-    except InvalidDocument as exc:
-        raise ForeignBuild(str(place), f"its build.json cannot be read: {exc.problem}") from exc
-    except OSError as exc:
-        raise Unreadable(place_of(exc, place), exc.strerror or str(exc)) from exc

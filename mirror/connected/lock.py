@@ -61,7 +61,6 @@ class Locked:
     """What ``lock`` did.
 
     Attributes:
-        name: the stack's.
         files: the lock files, in the order of ``PARTS``.
         unpinned: optional requirements that the lock goes without, each with the reason.
         moved: pins that are others now; none where there was no lock before.
@@ -90,10 +89,6 @@ class Locked:
 
 def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SILENT) -> Locked:
     """Lock a stack and write the files beside its ``NAME.toml``.
-
-    Args:
-        path: the ``NAME.toml``.
-        store: where sdists are kept.
 
     Raises:
         RepositoryUnreachable: of the toolchain; the Python side is written then.

@@ -110,7 +110,7 @@ def _stack_of(locks: Locks) -> Stack:
 def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
     if sequence_note:
         yield sequence_note
-    if locks.stack and locks.python.stack not in ("", locks.stack.digest):
+    if locks.is_reworded:
         yield (
             f"{locks.name}.toml has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
             "before refuses this one"

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
-    from typing import dataclass_transform
+    from typing import Self, dataclass_transform
 else:
 
     def dataclass_transform(**_: object) -> object:
@@ -114,12 +114,17 @@ class MirrorError(Exception):
     def __post_init__(self) -> None:
         """For errors whose next step depends on their data."""
 
+    def advised(self, hint: str) -> Self:
+        """The same failure, with the next step for this very case."""
+        self.hint = hint
+        return self
+
     def __str__(self) -> str:
         return _Sentence(self).format(self.message)
 
     def context(self) -> str:
-        """More lines for the user (a log's tail, a list of issues); empty when the sentence says it all."""
-        return ""
+        """More lines for the user (a log's tail); by default the ``issues`` of an error that has some, after the first."""
+        return "\n".join(getattr(self, "issues", ())[1:])
 
 
 def place_of(exc: OSError, otherwise: str | Path) -> str:

@@ -1,6 +1,6 @@
 """HTML that cannot be broken out of: plain text is escaped wherever it is put, and nothing hides in it.
 
-It holds one function that makes an element, and one that makes a text readable; ``mirror.review.page`` makes a page of them.
+It makes elements and tables of them, and texts readable; ``mirror.review.page`` makes a page of them.
 
 Rules: a ``str`` is text and is escaped, only ``Html`` is markup, and only this module makes ``Html`` of text; characters that
 show nothing, or that change how their neighbours are shown (controls, bidirectional overrides, zero-width marks), are written
@@ -65,6 +65,31 @@ def join(content: Iterable[Content], between: str = "") -> Html:
     """Several pieces one after the other; ``between`` is text as well."""
     pieces = [piece if isinstance(piece, Html) else text(piece) for piece in content if piece is not None]
     return Html(text(between).join(pieces))
+
+
+def table(caption: str, columns: Iterable[str], rows: Iterable[Html], **attributes: str) -> Html:
+    """A table that stays one to a screen reader where its cells are laid out as blocks; its rows are ``table_row``'s."""
+    head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in columns), role="row")
+    return element(
+        "table",
+        element("caption", caption),
+        element("thead", head, role="rowgroup"),
+        element("tbody", *rows, role="rowgroup"),
+        role="table",
+        **attributes,
+    )
+
+
+def table_row(columns: Iterable[str], first: Iterable[Content], rest: Iterable[Content], **attributes: str) -> Html:
+    """A row: its heading, in pieces, and its other cells, each with its column's name, for narrow screens."""
+    label, *labels = columns
+    return element(
+        "tr",
+        element("th", *first, scope="row", role="rowheader", data_label=label),
+        *(element("td", element("div", cell), role="cell", data_label=one) for one, cell in zip(labels, rest)),
+        **attributes,
+        role="row",
+    )
 
 
 def text(words: str) -> Html:

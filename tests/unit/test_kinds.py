@@ -45,6 +45,8 @@ EVERYDAY = {
 COINCIDENCES = {
     ("mirror/connected/building/builder.py", "wheel"): "what a backend is asked to build (PEP 517)",
     ("mirror/connected/stack/buildsettings.py", "archive"): "a key of [build.NAME]: a project's own source",
+    ("mirror/connected/locking/interpreter.py", "archive"): "a table of its lock",
+    ("mirror/connected/models/modellock.py", "model"): "a table of its lock",
     ("mirror/connected/index/indexfile.py", "wheel"): "a file of an index, which has sdists as well",
     ("mirror/connected/resolving/pinning.py", "wheel"): "the project of that name",
     ("scripts/bench_jobs/figure.py", "wheels"): "an axis of a figure",

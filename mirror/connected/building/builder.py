@@ -43,7 +43,7 @@ from mirror.connected.building.sources import unpack_trees
 from mirror.connected.building.workshop import Workshop
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
-from mirror.connected.pins.standards import read_requirement, read_version, read_wheel_name
+from mirror.connected.pins.standards import read_requirement, read_wheel_name
 from mirror.connected.sdists.archive import read_source_archive
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import Source, unpack_sdist
@@ -245,7 +245,7 @@ def _warnings_to(stream: BinaryIO) -> Iterator[None]:
 def _check_sdist(request: BuildRequest) -> None:
     """SECURITY.md 46: the sdist is the pinned project's, by its own words."""
     said = read_sdist(request.sdist)
-    if said.name != request.project or read_version(said.version) != read_version(request.version):
+    if not said.is_of(request.project, request.version):
         raise InvalidSdist(
             request.sdist.name,
             f"it says it is {said.name} {said.version}; the lock pins {request.project} {request.version}",

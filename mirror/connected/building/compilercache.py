@@ -19,15 +19,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mirror.connected.building.sandbox import SYSTEM_PATH
+
 _CCACHE = ("CCACHE_DIR", "CCACHE_REMOTE_STORAGE", "CCACHE_SECONDARY_STORAGE", "CCACHE_MAXSIZE", "CCACHE_READONLY")
-_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def compiler_cache(
     caller: Mapping[str, str],
     store: Path,
     build: Path,
-    find: Callable[[str], str | None] = lambda name: shutil.which(name, path=_PATH),
+    find: Callable[[str], str | None] = lambda name: shutil.which(name, path=SYSTEM_PATH),
     fresh: bool = False,
 ) -> dict[str, str]:
     """The variables that have a build use this machine's compiler cache; none where there is none.

@@ -23,14 +23,7 @@ _NO_NETWORK = re.compile(
 
 
 class BuildFailed(MirrorError):
-    """A wheel could not be built.
-
-    Attributes:
-        project: its name.
-        version: as pinned.
-        problem: which step failed, and how.
-        log: where everything that the build said is kept.
-    """
+    """A wheel could not be built."""
 
     ref = "build-failed"
     exit_code = 80
@@ -73,8 +66,6 @@ class BuildRequirementMissing(MirrorError):
     """The build asks for packages that the lock does not pin.
 
     Attributes:
-        project: what is built.
-        version: as pinned.
         missing: the requirements, with what is pinned instead where there is something.
     """
 

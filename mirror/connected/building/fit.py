@@ -28,13 +28,7 @@ from mirror.core.wheels.wheelfile import Watch, WheelFile, read_wheel
 
 
 class BuiltWheelUnfit(MirrorError):
-    """A build succeeded, but its wheel is another one than asked for or does not fit the target.
-
-    Attributes:
-        wheel: its file name.
-        found: what it is or needs.
-        wanted: what its source or the target says.
-    """
+    """A build succeeded, but its wheel is another one than asked for or does not fit the target."""
 
     ref = "built-wheel-unfit"
     exit_code = 83
@@ -57,7 +51,6 @@ def check_built_wheel(
 
     Args:
         scratch: a directory for a compiled file that must be gone through twice.
-        watch: sees what is read.
 
     Raises:
         BuiltWheelUnfit: naming both sides.

@@ -36,10 +36,6 @@ class BuiltWheel:
     """A wheel that was built here.
 
     Attributes:
-        project: its name.
-        version: as pinned.
-        path: the wheel.
-        sha256: its digest.
         log: what the build said, without paths of this machine.
         record: what it was built from, for the bundle's provenance.
     """
@@ -113,12 +109,7 @@ def adopt(
 
 
 class ForeignBuild(MirrorError):
-    """A wheel that another machine built cannot be taken for the one that is wanted.
-
-    Attributes:
-        wheel: its file name.
-        problem: what differs, both sides named.
-    """
+    """A wheel that another machine built cannot be taken for the one that is wanted."""
 
     ref = "foreign-build"
     exit_code = FAMILIES["bundle"]

@@ -29,12 +29,7 @@ _NO_NEWLINE = b"\\ No newline at end of file"
 
 
 class PatchRefused(MirrorError):
-    """A patch of ``[build.NAME]`` does not fit the source that it is for.
-
-    Attributes:
-        patch: as ``NAME.toml`` names it.
-        problem: which line of it, and what the source says there.
-    """
+    """A patch of ``[build.NAME]`` does not fit the source that it is for."""
 
     ref = "patch-refused"
     exit_code = FAMILIES["bundle"]

@@ -22,7 +22,7 @@ from typing import Any
 from mirror.connected.building.sandbox import Limits
 from mirror.connected.building.sources import OwnTree, Tree
 from mirror.connected.fetching.store import file_sha256
-from mirror.core.errors import Unreadable, place_of
+from mirror.core.errors import Unreadable, reading
 from mirror.core.fields import canonical_json
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
@@ -48,8 +48,6 @@ class BuildRequest:
     """All that a wheel depends on.
 
     Attributes:
-        project: its name.
-        version: as pinned.
         sdist: the source, an sdist or another archive, whose digest the caller has checked.
         sdist_sha256: that digest.
         requirements: wheels of the pinned build requirements, likewise.
@@ -90,11 +88,9 @@ class BuildRequest:
         Raises:
             Unreadable: a build requirement or the interpreter cannot be read.
         """
-        try:
+        with reading("a build requirement or a patch", below=True):
             requirements = [{"filename": path.name, "sha256": file_sha256(path)} for path in self.requirements]
             patches = [{"path": written, "sha256": file_sha256(path)} for written, path in self.patches]
-        except OSError as exc:
-            raise Unreadable(place_of(exc, "a build requirement or a patch"), exc.strerror or str(exc)) from exc
         return {
             "format": RECORD_FORMAT,
             "project": self.project,

@@ -28,6 +28,9 @@ from mirror.connected.building import network_isolation
 from mirror.core.errors import MirrorError
 from mirror.core.system.signals import held_signals
 
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""What a build or a trial finds programs by, whatever the caller's PATH is."""
+
 _TICK_S = 30.0
 
 
@@ -51,12 +54,7 @@ class NetworkCutUnavailable(MirrorError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command may take; 0 for any amount.
-
-    Attributes:
-        seconds: of time.
-        memory: bytes that all its processes may hold together.
-    """
+    """What a command may take: seconds, and bytes that all its processes may hold together; 0 for any."""
 
     seconds: float = 0
     memory: int = 0

@@ -47,12 +47,7 @@ def _unwatched(digest: Sha256Hex, source: PackageSource) -> PackageSource:
 
 
 class NoBuildPython(MirrorError):
-    """Something is to be built, and the target's Python is not on this machine.
-
-    Attributes:
-        wanted: minor version, ``"3.11"``.
-        found: what was tried, with what each turned out to be.
-    """
+    """Something is to be built, and the target's Python is not on this machine."""
 
     ref = "no-build-python"
     exit_code = 75
@@ -102,7 +97,6 @@ def build_requests(
 
     Args:
         scratch: an empty directory that outlives the requests.
-        watched: as ``build_wheels`` has it.
 
     Raises:
         NoBuildPython: when there is no interpreter for them.

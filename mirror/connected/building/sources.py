@@ -27,12 +27,7 @@ from mirror.core.names import Sha256Hex
 
 @dataclass(frozen=True)
 class Tree:
-    """One tree, with its archives here.
-
-    Attributes:
-        wish: what it is.
-        paths: the fetched archives by digest.
-    """
+    """One tree; ``paths`` are the fetched archives by digest."""
 
     wish: SourceTree
     paths: Mapping[Sha256Hex, Path]

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mirror.connected.building import trial_inside
-from mirror.connected.building.sandbox import NetworkCutUnavailable, run_cut_off
+from mirror.connected.building.sandbox import SYSTEM_PATH, NetworkCutUnavailable, run_cut_off
 from mirror.connected.fetching.inputs import inputs_of
 from mirror.connected.fetching.store import Store, refuse_write
 from mirror.connected.planning.plan import Plan
@@ -57,7 +57,6 @@ _STEPS = {
     "extensions": "Its Python.h and pyconfig.h belong in include/pythonX.Y, where its sysconfig looks.",
 }
 _MAX_LINE_BYTES = 64 << 10
-_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class InterpreterUnfit(MirrorError):
@@ -158,7 +157,7 @@ def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[s
     )
     if not python.is_file():
         raise InterpreterUnfit(name, ("starts",), (f"there is no bin/{python.name} below its top directory",))
-    environment = {"PATH": _PATH, "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": SYSTEM_PATH, "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}
     command = [str(python), "-I", trial_inside.__file__, str(results), str(directory), compiler]
     try:
         with log.open("wb") as stream:

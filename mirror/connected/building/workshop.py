@@ -31,17 +31,15 @@ import pyproject_hooks
 import uv
 
 from mirror.connected.building.resources import jobs
-from mirror.connected.building.sandbox import run_cut_off
+from mirror.connected.building.sandbox import SYSTEM_PATH, run_cut_off
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
-from mirror.core.errors import Unwritable
+from mirror.core.errors import writing
 from mirror.core.kinds import WHEEL
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
 from mirror.core.target import Target
 from mirror.core.words import human_bytes
-
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 _BUILT_IN, _CUDA_IN = "/build", "/cuda"
 """What compiled files call the directory that they were built in, and the toolkit's."""
@@ -60,7 +58,6 @@ class Workshop:
     """A directory that is empty on entering and gone on leaving; one process at a time is in it.
 
     Attributes:
-        path: the directory.
         python: the interpreter that the build runs.
         progress: is told when removing it takes a while.
     """
@@ -72,7 +69,7 @@ class Workshop:
         self._home, self._temporary, self._wheels = path / "home", path / "tmp", path / WHEEL.directory
 
     def __enter__(self) -> Workshop:
-        try:
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -80,8 +77,6 @@ class Workshop:
             for directory in (self.path, self.source, self.out, self.trees, self._home, self._temporary, self._wheels):
                 directory.mkdir()
                 directory.chmod(0o755)
-        except OSError as exc:
-            raise Unwritable(str(self.path), exc.strerror or str(exc)) from exc
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -128,7 +123,7 @@ class Workshop:
     def _uv(self, log: BinaryIO, *arguments: str) -> bool:
         # No cache: its files are linked into environments, and a build may write into its own.
         fixed = ("--offline", "--no-cache", "--no-config", "--no-python-downloads", "--quiet")
-        environment = {"PATH": _SYSTEM_PATH, "HOME": str(self._home), "TMPDIR": str(self._temporary)}
+        environment = {"PATH": SYSTEM_PATH, "HOME": str(self._home), "TMPDIR": str(self._temporary)}
         command = [uv.find_uv_bin(), *arguments, *fixed]
         return run_cut_off(command, cwd=self.path, environment=environment, log=log) == 0
 
@@ -137,7 +132,7 @@ class Workshop:
         wherever."""
         count = str(jobs(bool(target.gpu), job_gib))
         common = {
-            "PATH": f"{self.python.parent}:{_SYSTEM_PATH}",
+            "PATH": f"{self.python.parent}:{SYSTEM_PATH}",
             "VIRTUAL_ENV": str(self.python.parent.parent),
             "HOME": str(self._home),
             "TMPDIR": str(self._temporary),
@@ -160,7 +155,7 @@ class Workshop:
             common.update(target.gpu_variables)
         if cuda_home is not None:
             common.update(_toolkit_variables(cuda_home.absolute()))
-            common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{_SYSTEM_PATH}"
+            common["PATH"] = f"{self.python.parent}:{cuda_home.absolute() / 'bin'}:{SYSTEM_PATH}"
         return common
 
     def unplaced(self, variables: Mapping[str, str], cuda_home: Path | None) -> dict[str, str]:

@@ -66,11 +66,7 @@ class Contents:
 
     @classmethod
     def parse(cls, data: bytes) -> Contents:
-        """Inverse of ``encode``.
-
-        Raises:
-            InvalidDocument: when it is not what this version writes.
-        """
+        """Inverse of ``encode``. Raises InvalidDocument when it is not what this version writes."""
         fields = Fields.read(data, "contents", FORMAT, _MAX_BYTES)
         native = fields.table("native")
         counted = native.fill(

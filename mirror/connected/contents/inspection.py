@@ -26,7 +26,7 @@ from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
 from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, reading
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
@@ -44,7 +44,6 @@ class Task:
 
     Attributes:
         path: in the bundle.
-        source: the file.
         sha256: of the file, checked before.
         depends: what else its contents depend on.
         read: reads it; is given a directory for temporary files, and whom to tell of bytes.
@@ -112,10 +111,8 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
 
         def read(task: Task) -> Contents:
             counted = _Counted(advance, sizes[task.path])
-            try:
+            with reading(task.source):
                 contents = task.read(scratch, counted)
-            except OSError as exc:
-                raise Unreadable(str(task.source), exc.strerror or str(exc)) from exc
             counted.finish()
             remember(task, contents, store)
             return contents

@@ -162,11 +162,8 @@ def is_licence_file(path: str) -> bool:
     name = path.rpartition("/")[2]
     if ".dist-info/licenses/" in path or "/usr/share/licenses/" in path:
         return True  # PEP 639; rpm's place for them
-    return bool(_NAME.fullmatch(name)) and not _is_code(name)
-
-
-def _is_code(name: str) -> bool:
-    return bool(_NO_TEXT.fullmatch(name[name.rfind(".") :]) if "." in name else False)
+    _, dot, ending = name.rpartition(".")
+    return bool(_NAME.fullmatch(name)) and not _NO_TEXT.fullmatch(dot + ending)
 
 
 def text_of(data: bytes, size: int) -> str:

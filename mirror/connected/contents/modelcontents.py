@@ -30,14 +30,7 @@ CARD = "README.md"
 
 
 def read_model_file(source: Path, name: str) -> Contents:
-    """What one file of a model is.
-
-    Args:
-        name: its path in the repository.
-
-    Raises:
-        OSError: when the file cannot be read.
-    """
+    """What one file of a model is; ``name`` is its path in the repository. Raises OSError when the file cannot be read."""
     if name == CARD:
         return _card(source)
     if name.lower().endswith(".safetensors"):

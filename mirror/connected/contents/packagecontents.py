@@ -96,11 +96,7 @@ def _is_program(file: PackageFile) -> bool:
 
 
 def read_interpreter(path: Path, scratch: Path) -> Contents:
-    """Read a Python's archive through.
-
-    Raises:
-        BadArchive: when it holds what the closed side would refuse.
-    """
+    """Read a Python's archive through. Raises BadArchive when it holds what the closed side would refuse."""
     setuid: set[str] = set()
 
     def files() -> Iterator[tuple[PackageFile, Iterator[bytes]]]:

@@ -86,12 +86,7 @@ class NoDelta(MirrorError):
 
 @dataclass(frozen=True)
 class MadeDelta:
-    """A finished delta.
-
-    Attributes:
-        path, size, sha256: its file.
-        head: what it says.
-    """
+    """A finished delta: its file, and what that says."""
 
     path: Path
     size: int
@@ -126,11 +121,7 @@ def check_base(base: Path, output: Path) -> None:
 
 
 def make_delta(
-    base_path: Path,
-    target_path: Path,
-    root: Root,
-    redeflate: bool = True,
-    progress: Progress = SILENT,
+    base_path: Path, target_path: Path, root: Root, redeflate: bool = True, progress: Progress = SILENT
 ) -> MadeDelta:
     """Write the delta of two bundles, beside the newer one.
 
@@ -302,7 +293,7 @@ class _Work:
             return None
         opened = self._open_base(base)
         try:
-            stretches = [Stretch(len(table)), *_stretches(file, packed, sizes, framing, opened)]
+            stretches = [Stretch(len(table)), *_stretches(file, sizes, framing, opened)]
             pieces = tuple(frames(_stream_of(file, packed, table), stretches, opened, scratch.write))
         except BadZip:  # the base's wheel: the target's was read through
             return None
@@ -341,9 +332,7 @@ def _stream_of(file: Unpacked, packed: Packed, table: bytes) -> Iterator[bytes]:
         yield from file.packed(member) if settings == AS_IS else file.content(member)
 
 
-def _stretches(
-    file: Unpacked, packed: Packed, sizes: Sequence[int], framing: int, base: Unpacked | None
-) -> Iterator[Stretch]:
+def _stretches(file: Unpacked, sizes: Sequence[int], framing: int, base: Unpacked | None) -> Iterator[Stretch]:
     """What of the base corresponds to the framing and to each member: by name, or by a name that differs in its numbers."""
     if base is None:
         yield from map(Stretch, (framing, *sizes))

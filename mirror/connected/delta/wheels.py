@@ -70,13 +70,9 @@ def _settings_of_all(
     """The settings of members of one file, by where each begins."""
     found = {}
     for member in members:
-        found[member.header] = _settings_of(file, member, order)
+        found[member.header] = next((one for one in order if _comes_back(file, member, one)), AS_IS)
         advance(member.packed)
     return found
-
-
-def _settings_of(file: Unpacked, member: Member, order: Sequence[int]) -> int:
-    return next((settings for settings in order if _comes_back(file, member, settings)), AS_IS)
 
 
 def _comes_back(file: Unpacked, member: Member, settings: int) -> bool:

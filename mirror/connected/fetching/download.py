@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mirror.core.names import Sha256Hex
 
@@ -79,6 +79,11 @@ def clean_url(text: str, schemes: tuple[str, ...] = ("https", "http", "file")) -
     if "@" in parts.netloc:
         raise ValueError("credentials in a URL are refused: put them in ~/.netrc")
     return text
+
+
+def filename_of(url: str) -> str:
+    """The name of the file that a URL leads to; a build's ``+`` may travel in it as ``%2B``."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def redacted(url: str) -> str:

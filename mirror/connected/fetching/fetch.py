@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import requests
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.fetching.part import DownloadMismatch, Part, locked_part
+from mirror.connected.fetching.part import Part, locked_part
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import NoSpace, Store
 from mirror.connected.fetching.transport import (
@@ -35,18 +35,14 @@ from mirror.connected.fetching.transport import (
     HttpRefused,
     Truncated,
     body,
-    get_bytes,
     new_session,
     open_file,
     opened,
 )
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, Stopped
-
-__all__ = ["DownloadMismatch", "SeveralFailures", "fetch", "get_bytes", "new_session"]
-
 
 Arrived = Callable[[Download, Path], None]
 
@@ -115,11 +111,9 @@ def fetch(
 def _check_space(missing: Sequence[Download], store: Store) -> None:
     """Refuse before the first byte when it is known that the files will not fit."""
     incoming = store.root / "incoming"
-    try:
+    with writing(store.root):
         incoming.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(incoming).free
-    except OSError as exc:
-        raise Unwritable(str(store.root), exc.strerror or str(exc)) from exc
     needed = sum((download.likely_size or 0) - _size_of(store.part(download.sha256)) for download in missing)
     if needed > free:
         raise NoSpace(str(store.root), needed, free)

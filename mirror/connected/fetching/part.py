@@ -28,7 +28,7 @@ from pathlib import Path
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.store import refuse_write
 from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, BadReply, Truncated
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import Advance
 from mirror.core.system.crew import Stopped
 
@@ -38,7 +38,6 @@ class DownloadMismatch(MirrorError):
 
     Attributes:
         url: where they came from, without credentials.
-        expected: the lock's sha256.
         actual: the sha256 that came; empty when there were more bytes than the locked size.
         content_type: what the server called them.
         transient: they were appended to an older half, so that a fresh start may help.
@@ -149,10 +148,8 @@ def locked_part(path: Path, stop: threading.Event) -> Iterator[io.FileIO]:
     ``path``, and a new one is opened.
     """
     while True:
-        try:
+        with writing(path):
             stream = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
-        except OSError as exc:
-            raise Unwritable(str(path), exc.strerror or str(exc)) from exc
         with stream:
             while not _try_lock(stream):
                 if stop.wait(0.1):

@@ -38,11 +38,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import platformdirs
 
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, Unwritable, writing
+from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import facts_of, sync_directory, write_file
@@ -122,6 +123,13 @@ class Store:
         except (OSError, MirrorError):
             return
 
+    def recall(self, path: Path, most: int) -> Any:
+        """What ``note`` wrote down in JSON, of so many bytes at the most; None for none, or for what is not to be believed."""
+        try:
+            return strict_json(path.read_bytes(), path.name, most) if self.is_own else None
+        except (OSError, MirrorError):
+            return None
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty directory on the store's file system, removed at the end; what killed runs left of theirs goes first.
@@ -163,12 +171,10 @@ class Store:
             Unwritable: when the store's directory refuses.
         """
         path = self.path(sha256, filename)
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
             sync_directory(path.parent)
-        except OSError as exc:
-            raise Unwritable(str(path), exc.strerror or str(exc)) from exc
         return path
 
     def _in_wheelhouse(self, sha256: Sha256Hex, filename: str) -> Path | None:

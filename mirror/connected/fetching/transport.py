@@ -20,8 +20,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -33,7 +31,7 @@ from mirror import __version__
 from mirror.connected.fetching.connections import STEP_BYTES, BoundedAdapter, OverLimit, meter_of
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.crew import may_go_on
 
@@ -80,8 +78,6 @@ class HttpRefused(MirrorError):
 
     Attributes:
         url: what was wanted, without credentials.
-        status: the HTTP status.
-        reason: the server's words.
         retry_after_s: seconds that the server asks to wait; None when it does not say.
     """
 
@@ -184,11 +180,7 @@ def answered(
     patience: Patience,
     question: bytes | None = None,
 ) -> Iterator[requests.Response]:
-    """Send one request and give its answer, whatever its status is.
-
-    Raises:
-        HostUnreachable, BadReply: as ``opened``.
-    """
+    """Send one request and give its answer, whatever its status is. Raises HostUnreachable, BadReply as ``opened``."""
     shown = redacted(url)
     try:
         timeout = (patience.connect_s, patience.read_s)
@@ -238,10 +230,7 @@ def body(
             raise _over_limit(shown, exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Truncated(shown, _content_length(response), total) from exc
-        except (
-            ValueError,
-            OverflowError,
-        ) as exc:  # a chunk of fewer than no bytes, or of more than there are numbers for
+        except (ValueError, OverflowError) as exc:  # a chunk of less than no bytes, or of more than numbers go
             raise BadReply(shown, "its chunks have sizes that are none") from exc
         if not chunk:
             return
@@ -356,18 +345,12 @@ def content_size(session: requests.Session, url: str, patience: Patience = PATIE
 
 
 def open_file(url: str) -> BinaryIO:
-    """Open the local file behind a ``file:`` URL.
-
-    Raises:
-        Unreadable: when it is on another host or cannot be read.
-    """
+    """Open the local file behind a ``file:`` URL. Raises Unreadable when it is on another host or cannot be read."""
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
-    try:
+    with reading(unquote(parts.path)):
         return open(unquote(parts.path), "rb")
-    except OSError as exc:
-        raise Unreadable(unquote(parts.path), exc.strerror or str(exc)) from exc
 
 
 def refuse_compressed(response: requests.Response) -> None:
@@ -392,19 +375,14 @@ def _capped(chunks: Iterator[bytes], shown: str, max_bytes: int) -> bytes:
 
 def _content_length(response: requests.Response) -> int | None:
     """What the server says; None when it says nothing, or more than any file has."""
-    text = response.headers.get("Content-Length", "")
-    return whole_number(text)
+    return whole_number(response.headers.get("Content-Length", ""))
 
 
 def _retry_after_s(text: str) -> float | None:
     """RFC 9110 10.2.3: seconds, or a date; None for what is neither, or no time that there is."""
-    seconds = whole_number(text)
-    if seconds is not None:
-        return float(seconds)
     try:
-        when = parsedate_to_datetime(text).astimezone(timezone.utc)
-        return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError, OverflowError, IndexError):
+        return float(urllib3.Retry().parse_retry_after(text))
+    except (urllib3.exceptions.InvalidHeader, ValueError, TypeError, OverflowError, IndexError):
         return None
 
 

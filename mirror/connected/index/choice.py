@@ -10,14 +10,14 @@ fault of a lock is reported at once.
 Example::
 
     with Index.of(stack) as index:
-        for chosen in resolve_files(lock, stack, index):
-            chosen.file.url
+        for project, file in resolve_files(lock, stack, index).items():
+            file.url
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import Download
@@ -75,19 +75,6 @@ class Withdrawn(MirrorError):
         return "\n".join(self.issues) if len(self.issues) > 1 else ""
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A pin and its one file.
-
-    Attributes:
-        pin: with all digests that the lock gives.
-        file: whose digest is one of them.
-    """
-
-    pin: Pin
-    file: IndexFile
-
-
 def choose(stack: Stack, project: ProjectName, version: str, files: Sequence[IndexFile]) -> IndexFile | Miss:
     """The file of a version that the target takes, or why there is none. ``files`` are all of that version."""
     if stack.is_built(project):
@@ -123,7 +110,7 @@ def choose_versions(
             found[project] = Miss(project, version, "has no file that its index dates before the cutoff", wanted_of_it)
         else:
             found[project] = choose(stack, project, version, timely)
-    chosen = _found(found, stack)
+    chosen = files_only(found, stack.name)
     _refuse_withdrawn(chosen, stack)
     return {project: index.hashed(file, progress) for project, file in chosen.items()}
 
@@ -149,7 +136,7 @@ def found_file(file: IndexFile) -> FoundFile:
 
 def resolve_files(
     lock: PythonLock, stack: Stack, index: Index, progress: Progress = SILENT, *, source: str = "the lock"
-) -> tuple[Chosen, ...]:
+) -> dict[ProjectName, IndexFile]:
     """Find the one file of every pin of a lock, by the lock's digests. Pins whose marker excludes the target are left out.
 
     Args:
@@ -173,8 +160,7 @@ def resolve_files(
             strange.append(f"{pin.name} {pin.version}: no file on {host} has the locked sha256 {pin.hashes[0]}")
     if strange:
         raise HashNotOnIndex(tuple(strange))
-    files_of = _found(found, stack)
-    return tuple(Chosen(pin, files_of[pin.name]) for pin in pins)
+    return files_only(found, stack.name)
 
 
 def _unhashed(stack: Stack, pin: Pin, offered: Sequence[IndexFile], index: Index) -> list[IndexFile]:
@@ -187,11 +173,11 @@ def _unhashed(stack: Stack, pin: Pin, offered: Sequence[IndexFile], index: Index
     return [known] if known.sha256 in pin.hashes else []
 
 
-def _found(found: dict[ProjectName, IndexFile | Miss], stack: Stack) -> dict[ProjectName, IndexFile]:
-    """The files, when there are no misses among them."""
+def files_only(found: dict[ProjectName, IndexFile | Miss], stack: str) -> dict[ProjectName, IndexFile]:
+    """The files, when there are no misses among them. Raises NoWheelForTarget with every miss."""
     misses = tuple(miss for miss in found.values() if isinstance(miss, Miss))
     if misses:
-        raise NoWheelForTarget(stack.name, misses)
+        raise NoWheelForTarget(stack, misses)
     return {project: file for project, file in found.items() if isinstance(file, IndexFile)}
 
 

@@ -25,7 +25,7 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.pins.requirements import Pin
 from mirror.connected.stack.stack import Stack
 from mirror.core.errors import MirrorError
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import sha256_hex
 
 _MAX_BYTES = 16 << 20
@@ -77,12 +77,10 @@ class FoundFiles:
 
     @cached_property
     def _lines(self) -> dict[str, dict[str, Any]]:
-        if not self._store.is_own:
-            return {}
+        document = self._store.recall(self._path, _MAX_BYTES)
         try:
-            document = Fields(strict_json(self._path.read_bytes(), "found files", _MAX_BYTES), "found files")
-            return {line.pop("pin"): line for line in document.take("files", list)}
-        except (OSError, MirrorError, AttributeError, LookupError, TypeError):  # written by another version
+            return {line.pop("pin"): line for line in document["files"]}
+        except (AttributeError, LookupError, TypeError):  # none, or another version's
             return {}
 
     def _key(self, pin: Pin) -> str:

@@ -24,8 +24,7 @@ from functools import cached_property
 from typing import Any
 
 from mirror.connected.fetching.store import Store
-from mirror.core.errors import MirrorError
-from mirror.core.fields import canonical_json, strict_json
+from mirror.core.fields import canonical_json
 
 _MAX_BYTES = 64 << 20
 _MAX_ENTRIES = 4_000
@@ -100,13 +99,11 @@ class PageMemory:
 
     @cached_property
     def _read(self) -> tuple[dict[str, Any], dict[str, KnownPage]]:
-        if not self._store.is_own:
-            return {}, {}
+        document = self._store.recall(self._path, _MAX_BYTES)
         try:
-            document = strict_json(self._path.read_bytes(), "pages", _MAX_BYTES)
             etags = {str(key): KnownPage(str(etag), str(digest)) for key, etag, digest in document["etags"]}
             return {str(key): entry for key, entry in document["pages"]}, etags
-        except (OSError, MirrorError, LookupError, TypeError, ValueError):  # none, or another version's
+        except (LookupError, TypeError, ValueError):  # none, or another version's
             return {}, {}
 
 

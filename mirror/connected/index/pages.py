@@ -27,13 +27,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.fetching.store import Store
-from mirror.connected.fetching.transport import (
-    HttpRefused,
-    get_bytes,
-    get_digest,
-    get_if_changed,
-    new_session,
-)
+from mirror.connected.fetching.transport import HttpRefused, get_bytes, get_digest, get_if_changed, new_session
 from mirror.connected.index.defaultindex import public_index
 from mirror.connected.index.indexfile import IndexFile, spelt
 from mirror.connected.index.pagememory import PageMemory
@@ -65,7 +59,6 @@ class ProjectNotOnIndex(MirrorError):
     """An index has no page for a project.
 
     Attributes:
-        project: the project.
         index: the index's URL, without credentials.
         page: whether that URL itself is a page of links to files of the project.
     """
@@ -162,7 +155,7 @@ class Index:
         if project not in self._pages:
             self._pages[project] = self._ask(project, patience)
         page = self._pages[project]
-        return tuple(self._remembered(page, project, "", lambda: list(page.links), _texts))
+        return tuple(self._remembered(page, project, "", lambda: list(page.links), lambda entry: list(map(str, entry))))
 
     def files(self, project: ProjectName, version: str) -> tuple[IndexFile, ...]:
         """The wheels and sdists of one version, however it is spelt. Raises as ``versions``."""
@@ -179,7 +172,10 @@ class Index:
 
                 return simplepage.files_of(project, page.links.get(key[1], ()))
 
-            self._files[key] = tuple(self._remembered(page, project, key[1], read, _files_of))
+            def recalled(entry: Sequence[Any]) -> list[IndexFile]:
+                return [IndexFile.from_dict(one, project) for one in entry]
+
+            self._files[key] = tuple(self._remembered(page, project, key[1], read, recalled))
         return self._files[key]
 
     def _remembered(
@@ -188,7 +184,7 @@ class Index:
         project: ProjectName,
         version: str,
         read: Callable[[], list[T]],
-        recalled: Callable[[Sequence[Any], ProjectName], list[T]],
+        recalled: Callable[[Sequence[Any]], list[T]],
     ) -> list[T]:
         """What a page says, from memory or by reading it."""
         if self._memory is None or not page.digest:
@@ -197,7 +193,7 @@ class Index:
         entry = self._memory.recall(key)
         try:
             if entry is not None:
-                return recalled(entry, project)
+                return recalled(entry)
         except (LookupError, TypeError, ValueError):
             pass  # written by another version
         found = read()
@@ -341,11 +337,3 @@ class _Fetched:
 
             self._links, self._data = simplepage.parse_page(self._data, self.url), b""
         return self._links
-
-
-def _texts(entry: Sequence[Any], project: ProjectName) -> list[str]:
-    return [str(one) for one in entry]
-
-
-def _files_of(entry: Sequence[Any], project: ProjectName) -> list[IndexFile]:
-    return [IndexFile.from_dict(one, project) for one in entry]

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pypi_simple import DistributionPackage, Link, ProjectPage, parse_links_stream
 
-from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.download import filename_of, redacted
 from mirror.connected.fetching.transport import BadReply
 from mirror.connected.index.indexfile import IndexFile, spelt, told_by_name
 from mirror.connected.pins.standards import read_sdist_name, read_wheel_name
@@ -83,7 +83,7 @@ def parse_page(data: bytes, url: str) -> Page:
 
 def _named(link: Link) -> Link:
     """A link whose text is its file's name, also where a server's listing cuts long names short (nginx, Apache)."""
-    name = unquote(urlsplit(link.url).path.rpartition("/")[2])
+    name = filename_of(link.url)
     if link.text.endswith(_ENDINGS) or not name.endswith(_ENDINGS):
         return link
     return Link(text=name, url=link.url, attrs=link.attrs)

@@ -41,8 +41,6 @@ class Miss:
     """One pin that the target cannot take.
 
     Attributes:
-        project: the project.
-        version: the pinned version.
         found: what there is, e.g. ``"has only manylinux_2_31 wheels"``.
         wanted: what the target says to that, e.g. ``"promises glibc 2.28"``.
         kind: the same in a word for machines: ``"sdist-only"``, ``"python"`` or ``"platform"``.
@@ -54,14 +52,12 @@ class Miss:
     wanted: str
     kind: str = "platform"
 
+    def __str__(self) -> str:
+        return f"{self.project} {self.version} {self.found}; the target {self.wanted}"
+
 
 class NoWheelForTarget(MirrorError):
-    """Pinned versions have no file that the target can take, and are not marked to be built from source.
-
-    Attributes:
-        stack: name of the stack whose target it is.
-        misses: every such pin.
-    """
+    """Pinned versions have no file that the target can take, and are not marked to be built from source."""
 
     ref = "no-wheel-for-target"
     exit_code = 52
@@ -129,20 +125,12 @@ def allows_python(specifier: str, target: Target) -> bool:
 def explain(project: ProjectName, version: str, files: Sequence[IndexFile], target: Target) -> Miss:
     """Say why none of a version's files fits, from the side that comes closest to fitting."""
     wheels = [file for file in files if file.kind != "sdist"]
-    for kind, words in (
-        ("sdist-only", _no_wheels(files, wheels, target)),
-        ("python", _other_python(wheels, target)),
-        ("platform", _other_platform(wheels, target)),
-    ):
-        if words:
-            return Miss(project, version, *words, kind)
-    return Miss(project, version, "has no wheel that fits", f"is {target}")
-
-
-def _no_wheels(files: Sequence[IndexFile], wheels: Sequence[IndexFile], target: Target) -> tuple[str, str] | None:
-    if wheels:
-        return None
-    return ("has no wheel, only an sdist" if files else "has no file on its index", "takes wheels")
+    if not wheels:
+        found = "has no wheel, only an sdist" if files else "has no file on its index"
+        return Miss(project, version, found, "takes wheels", "sdist-only")
+    if words := _other_python(wheels, target):
+        return Miss(project, version, *words, "python")
+    return Miss(project, version, *_other_platform(wheels, target), "platform")
 
 
 def _other_python(wheels: Sequence[IndexFile], target: Target) -> tuple[str, str] | None:
@@ -158,7 +146,7 @@ def _fits_python(tag: Tag, target: Target) -> bool:
     return any((tag.interpreter, tag.abi) == (known.interpreter, known.abi) for known in target_tags(target))
 
 
-def _other_platform(wheels: Sequence[IndexFile], target: Target) -> tuple[str, str] | None:
+def _other_platform(wheels: Sequence[IndexFile], target: Target) -> tuple[str, str]:
     platforms = {tag.platform for file in wheels for tag in file.tags if _fits_python(tag, target)}
     newer = sorted((glibc, name) for name in platforms if (glibc := _glibc_of(name, target.arch)) is not None)
     if newer:

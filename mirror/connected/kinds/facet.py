@@ -40,9 +40,7 @@ class Wanted:
     Attributes:
         locks: complete.
         stack: the wishes; those that a lock made elsewhere amounts to, when there is no ``NAME.toml``.
-        wishes: which bundle is wanted.
         store: what is here, and what was found before.
-        progress: who listens.
     """
 
     locks: Locks
@@ -74,9 +72,7 @@ class Gathered:
     """A bundle whose files are there, and not yet what mirror says of them.
 
     Attributes:
-        plan, locks: what it was gathered by.
         paths: each fetched file by its digest.
-        assembly: the members.
     """
 
     plan: Plan
@@ -120,7 +116,13 @@ class Facet(ABC):
         return ()
 
     def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
-        """What the world calls it; ``part`` is what it was planned as, unless it was built or made here."""
+        """What the world calls it, so that scanners and advisories can find it (https://github.com/package-url/purl-spec): what
+        was published nowhere, or by its address alone, is ``pkg:generic``; the purl type's default index needs no word.
+
+        Args:
+            part: what it was planned as; None for what was built or made here.
+            stack: says which projects come from an index of their own; None for a lock made elsewhere.
+        """
         return generic(artifact)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from mirror.connected.contents.inspection import Task
-from mirror.connected.fetching.download import Download, redacted
+from mirror.connected.fetching.download import Download, filename_of, redacted
 from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted
 from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.packing import meta
@@ -25,9 +24,8 @@ class Interpreters(Facet):
         pin = _pin(wanted)
         if pin is None:
             return Planned()
-        filename = unquote(urlsplit(pin.url).path.rpartition("/")[2])  # a build's "+" travels as %2B
         try:
-            download = Download(pin.url, filename, pin.sha256)
+            download = Download(pin.url, filename_of(pin.url), pin.sha256)
         except ValueError as exc:
             raise UnusableName(redacted(pin.url), str(exc)) from exc
         part = Part(self.KIND, "python", wanted.stack.target.python, download, is_optional=pin.is_optional)

@@ -19,7 +19,7 @@ from mirror.connected.planning.plan import Part
 from mirror.connected.stack.models import ModelWish
 from mirror.connected.stack.stack import Stack
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.errors import Unreadable
+from mirror.core.errors import reading
 from mirror.core.kinds import MODEL
 from mirror.core.progress import Advance
 from mirror.core.vetting.modelfile import vet_model_file
@@ -61,11 +61,8 @@ class Models(Facet):
     def findings(self, gathered: Gathered) -> Iterable[Finding]:
         """Pickles that nobody answers for, and safetensors files that are none."""
         for artifact, source in gathered.files(self.KIND):
-            try:
-                with source.open("rb") as stream:
-                    yield from vet_model_file(stream, artifact)
-            except OSError as exc:
-                raise Unreadable(str(source), exc.strerror or str(exc)) from exc
+            with reading(source), source.open("rb") as stream:
+                yield from vet_model_file(stream, artifact)
 
     def purl(self, artifact: Artifact, part: Part | None, stack: Stack | None) -> PackageURL:
         organisation, _, name = artifact.name.rpartition("/")

@@ -13,7 +13,7 @@ from mirror.connected.contents.inspection import Task
 from mirror.connected.kinds.facet import Facet, Gathered, Planned, Wanted, generic
 from mirror.connected.kinds.rpm import Rpms
 from mirror.connected.kinds.wheel import project_purl
-from mirror.connected.pins.requirements import PythonLock, parse_lock
+from mirror.connected.pins.requirements import parse_lock
 from mirror.connected.planning.pinned_files import find_files
 from mirror.connected.planning.plan import Part
 from mirror.connected.stack.stack import Stack
@@ -31,7 +31,8 @@ class Tools(Facet):
         """Raises as ``find_files``."""
         if not wanted.locks.python.pins:
             return Planned()  # nothing is to be installed by them
-        tools = wanted.wishes.tools or _pinned()
+        own = files("mirror.connected") / "tools.txt"
+        tools = wanted.wishes.tools or parse_lock(own.read_bytes(), "tools.txt")
         if not Rpms().plan(wanted).parts:
             tools = replace(tools, pins=tuple(pin for pin in tools.pins if pin.name not in _FOR_RPMS))
         shared = {name: url for name, url in wanted.stack.indexes.items() if name == "default"}
@@ -46,7 +47,3 @@ class Tools(Facet):
         if part is None:
             return generic(artifact, __version__)
         return project_purl(artifact.name, artifact.version, stack, part.download.filename)
-
-
-def _pinned() -> PythonLock:
-    return parse_lock((files("mirror.connected") / "tools.txt").read_bytes(), "tools.txt")

@@ -30,11 +30,6 @@ from mirror.core.targets.fit import remarks
 def adopted(path: Path, source: Path, progress: Progress = SILENT) -> Iterator[tuple[str, ...]]:
     """``adopt``; where the block does not end well, the ``NAME.toml`` is as it was before.
 
-    Args:
-        path: the ``NAME.toml``.
-        source: the host's file.
-        progress: is told what changed.
-
     Returns:
         What changed, and what might disturb on that host; one sentence each.
 

@@ -20,12 +20,7 @@ from mirror.core.vetting.rules import Finding, judge
 
 
 class PinsDisagree(MirrorError):
-    """Pins of a stack are for different releases of CUDA, or of FlashInfer, and nobody waived that.
-
-    Attributes:
-        stack: its name.
-        findings: everything that stands in the way.
-    """
+    """Pins of a stack are for different releases of CUDA, or of FlashInfer, and nobody waived that."""
 
     ref = "pins-disagree"
     exit_code = FAMILIES["lock"]
@@ -39,11 +34,7 @@ class PinsDisagree(MirrorError):
     findings: tuple[Finding, ...]
 
     def context(self) -> str:
-        return "\n".join([*(_line(one) for one in self.findings), "", template(self.findings)])
-
-
-def _line(one: Finding) -> str:
-    return f"{one} [{one.rule}]"
+        return "\n".join([*(f"{one} [{one.rule}]" for one in self.findings), "", template(self.findings)])
 
 
 def check_consistency(lock: PythonLock, stack: Stack) -> None:

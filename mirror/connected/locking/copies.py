@@ -30,15 +30,7 @@ class Copies:
         self._directory = store.root / "copies"
 
     def remember(self, lock: Path, location: str) -> None:
-        """Note the copy that a toolchain's lock was made from.
-
-        Args:
-            lock: ``NAME.rpms.toml`` or ``NAME.redist.toml``.
-            location: URL or directory.
-
-        Raises:
-            Unwritable: when the store cannot be written.
-        """
+        """Note the copy that a toolchain's lock was made from. Raises Unwritable when the store cannot be written."""
         if "://" not in location and not location.startswith("file:"):
             location = str(Path(location).absolute())
         elif redacted(location) != location:

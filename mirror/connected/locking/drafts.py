@@ -53,7 +53,6 @@ class LockedFile:
     """One lock file.
 
     Attributes:
-        path: where it is.
         pins: how many it holds; of ``NAME.files.txt``, how many files.
         changed: whether it was written, or removed, now; False when it already said the same.
     """

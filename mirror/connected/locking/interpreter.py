@@ -24,7 +24,7 @@ from pbs_installer import get_download_link
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.interpreter import InterpreterWish
-from mirror.connected.toolchain.lockfile import LockFile, locked_line, once_in_order, seconds, table_lines
+from mirror.connected.toolchain.lockfile import LockFile
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.kinds import INTERPRETER, Kind
@@ -46,17 +46,14 @@ class ArchivePin:
 
 @dataclass(frozen=True)
 class InterpreterLock(LockFile):
-    """The contents of ``NAME.python.toml``.
-
-    Attributes:
-        locked: time of locking in seconds since 1970 UTC.
-        pins: one.
-    """
+    """The contents of ``NAME.python.toml``: one pin."""
 
     KIND: ClassVar[Kind] = INTERPRETER
     TITLE: ClassVar[str] = INTERPRETER.name
     FORMAT: ClassVar[str] = "mirror-interpreter/1"
     ENDING: ClassVar[str] = "python.toml"
+    TABLE: ClassVar[str] = "archive"
+    NAMED_BY: ClassVar[str] = "version"
 
     locked: int
     pins: tuple[ArchivePin, ...]
@@ -66,15 +63,13 @@ class InterpreterLock(LockFile):
         return isinstance(wishes, InterpreterWish)
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> InterpreterLock:
-        lock = cls(seconds(fields), tuple(map(_pin, fields.tables("archive"))))
-        once_in_order(fields, "archive", [pin.version for pin in lock.pins], "version")
-        return lock
-
-    def lines(self) -> Iterator[str]:
-        yield locked_line(self.locked)
-        for pin in self.pins:
-            yield from table_lines("archive", pin)
+    def pin(cls, fields: Fields) -> ArchivePin:
+        return fields.fill(
+            ArchivePin,
+            arch=fields.checked("arch", architecture),
+            url=fields.checked("url", clean_url),
+            sha256=fields.checked("sha256", sha256_hex),
+        )
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -82,23 +77,10 @@ class InterpreterLock(LockFile):
 
     def _differences(self, wishes: InterpreterWish, target: Target) -> Iterator[str]:
         for pin in self.pins:
-            if not _is(pin.version, wishes.version):
+            if not f"{pin.version}.".startswith(f"{wishes.version}."):
                 yield f"the stack wants Python {wishes.version}, the lock has {pin.version}"
             if pin.arch != target.arch:
                 yield f"the target is {target.arch}, the locked Python is for {pin.arch}"
-
-
-def _pin(fields: Fields) -> ArchivePin:
-    return fields.fill(
-        ArchivePin,
-        arch=fields.checked("arch", architecture),
-        url=fields.checked("url", clean_url),
-        sha256=fields.checked("sha256", sha256_hex),
-    )
-
-
-def _is(version: str, wanted: str) -> bool:
-    return f"{version}.".startswith(f"{wanted}.")
 
 
 def lock_interpreter(
@@ -131,10 +113,8 @@ def lock_interpreter(
 
 
 def _unknown(wish: InterpreterWish, target: Target, source: str) -> InvalidDocument:
-    error = InvalidDocument(
+    return InvalidDocument(
         "NAME.toml", "interpreter.version", f"{source} knows no CPython {wish.version} for Linux on {target.arch}"
-    )
-    error.hint = (
+    ).advised(
         "Take another patch release, a newer pbs-installer (pip install -U pbs-installer), or name url and sha256."
     )
-    return error

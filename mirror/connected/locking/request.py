@@ -17,10 +17,8 @@ class Request:
     """One lock that is wanted.
 
     Attributes:
-        stack: whose.
         wishes: of the kind, ``stack.wishes[kind]``.
         directory: where the stack's files lie.
-        options: how to lock.
         now: the time of locking, in seconds since 1970 UTC.
         previous: the lock that is there; None for none that can be read.
         progress: is told what a person should know of the choice.

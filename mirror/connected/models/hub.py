@@ -62,14 +62,7 @@ _TOKEN = re.compile(r"[!-~]+")
 
 
 class ModelUnavailable(MirrorError):
-    """The hub does not give a repository at a revision to this user.
-
-    Attributes:
-        repository: ``"org/name"``.
-        revision: the commit that was asked for.
-        hub: its URL.
-        problem: what the hub says.
-    """
+    """The hub does not give a repository at a revision to this user."""
 
     ref = "model-unavailable"
     exit_code = 25

@@ -25,15 +25,7 @@ from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.connected.models.hub import HubRepository, file_url, hub_of
 from mirror.connected.models.selection import select
 from mirror.connected.stack.models import HUB, ModelWish, hub_url
-from mirror.connected.toolchain.lockfile import (
-    LockFile,
-    locked_line,
-    moved,
-    once_in_order,
-    one_a_line,
-    seconds,
-    table_lines,
-)
+from mirror.connected.toolchain.lockfile import LockFile, moved, once_in_order, one_a_line, table_lines
 from mirror.core.bundle.manifest import artifact_path
 from mirror.core.fields import Fields
 from mirror.core.kinds import MODEL, Kind
@@ -49,13 +41,7 @@ _JOBS = 8
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file.
-
-    Attributes:
-        path: in the repository.
-        size: bytes.
-        sha256: of those bytes.
-    """
+    """One file, by its path in the repository."""
 
     path: str
     size: int
@@ -131,42 +117,33 @@ class ModelPin:
 
 
 def _file(fields: Fields, repository: str) -> ModelFile:
-    file = ModelFile(fields.text("path"), fields.number("size"), fields.checked("sha256", sha256_hex))
-    try:
-        artifact_path(bundle_path(repository, file.path))
-    except ValueError as exc:
-        fields.fail("path", str(exc))
-    fields.end()
-    return file
+    def path(text: str) -> str:
+        artifact_path(bundle_path(repository, text))
+        return text
+
+    return fields.fill(ModelFile, path=fields.checked("path", path), sha256=fields.checked("sha256", sha256_hex))
 
 
 @dataclass(frozen=True)
 class ModelLock(LockFile):
-    """The contents of ``NAME.models.toml``.
-
-    Attributes:
-        locked: time of locking in seconds since 1970 UTC.
-        pins: the repositories, in order.
-    """
+    """The contents of ``NAME.models.toml``."""
 
     KIND: ClassVar[Kind] = MODEL
     TITLE: ClassVar[str] = MODEL.directory
     FORMAT: ClassVar[str] = "mirror-models/1"
     ENDING: ClassVar[str] = "models.toml"
+    TABLE: ClassVar[str] = "model"
+    NAMED_BY: ClassVar[str] = "repository"
 
     locked: int
     pins: tuple[ModelPin, ...]
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> ModelLock:
-        lock = cls(seconds(fields), tuple(ModelPin.from_fields(table) for table in fields.tables("model")))
-        once_in_order(fields, "model", [pin.repository for pin in lock.pins], "repository")
-        return lock
+    def pin(cls, fields: Fields) -> ModelPin:
+        return ModelPin.from_fields(fields)
 
-    def lines(self) -> Iterator[str]:
-        yield locked_line(self.locked)
-        for pin in self.pins:
-            yield from pin.lines()
+    def pin_lines(self, pin: ModelPin) -> Iterator[str]:
+        return pin.lines()
 
     @property
     def count(self) -> int:

@@ -22,7 +22,7 @@ from mirror.core.bundle.manifest import artifact_path
 from mirror.core.errors import MirrorError
 from mirror.core.kinds.model import bundle_path
 from mirror.core.vetting.modelfile import names_a_pickle, pickle_finding
-from mirror.core.vetting.rules import Finding, ProjectWaiver, judge
+from mirror.core.vetting.rules import ProjectWaiver, judge
 
 
 class ModelRefused(MirrorError):
@@ -99,24 +99,15 @@ def _unusable(repository: str, files: Iterable[HubFile]) -> Iterator[str]:
 
 
 def _refuse_pickles(wish: ModelWish, files: Iterable[HubFile], waivers: Iterable[ProjectWaiver]) -> None:
-    findings = tuple(pickle_findings(wish.repository, (file.path for file in files)))
+    pickles = (file.path for file in files if names_a_pickle(file.path))
+    findings = [pickle_finding(bundle_path(wish.repository, path), wish.repository, path) for path in pickles]
     left = judge(findings, waivers).open
     if left:
+        suffixes = sorted({f'"*.{finding.subject.rpartition(".")[2]}"' for finding in left})
         raise ModelRefused(
             wish.repository,
             tuple(f"{finding.subject}: {finding.what}" for finding in left),
             "Leave them out with exclude, where the repository has safetensors of the same weights, or take another "
             "repository; where they are known and accepted, write the [[waiver]].",
-            f"exclude = [{', '.join(_suffixes(left))}]\n\n{template(left)}",
+            f"exclude = [{', '.join(suffixes)}]\n\n{template(left)}",
         )
-
-
-def pickle_findings(repository: str, paths: Iterable[str]) -> Iterator[Finding]:
-    """What the names of a repository's files say of pickles."""
-    for path in paths:
-        if names_a_pickle(path):
-            yield pickle_finding(bundle_path(repository, path), repository, path)
-
-
-def _suffixes(findings: Iterable[Finding]) -> list[str]:
-    return sorted({f'"*.{finding.subject.rpartition(".")[2]}"' for finding in findings})

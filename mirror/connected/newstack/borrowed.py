@@ -25,9 +25,10 @@ from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValida
 from packaging.requirements import InvalidRequirement, Requirement
 
 from mirror.connected.fetching.download import clean_url, redacted
-from mirror.connected.pins.markers import environment
+from mirror.connected.pins.foreign import foreign_file
+from mirror.connected.pins.markers import environment, holds
 from mirror.connected.pins.requirements import logical_lines
-from mirror.connected.pins.standards import read_marker, read_requirement, read_version
+from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import project_name
 from mirror.core.system.durable import read_file
@@ -36,12 +37,6 @@ from mirror.core.toml import parse_toml
 
 _MAX_BYTES = 16 << 20
 
-_FOREIGN = {
-    "uv.lock": "it is uv's own lock: uv export --format requirements-txt -o requirements.txt writes one that can be read",
-    "poetry.lock": "it is Poetry's own lock: poetry export -o requirements.txt writes one that can be read",
-    "Pipfile": "pipenv requirements > requirements.txt writes one that can be read",
-    "Pipfile.lock": "pipenv requirements > requirements.txt writes one that can be read",
-}
 _HASH = re.compile(r"\s--hash[= ]\S+")
 _OPTION = re.compile(r"(--?[A-Za-z][A-Za-z-]*)(?:[= ]\s*|(?<=-[a-z]))?(.*)")
 _INCLUDES = {"-r": "requirements", "--requirement": "requirements", "-c": "constraints", "--constraint": "constraints"}
@@ -130,11 +125,11 @@ def refuse_two_pins(found: Borrowed, source: str, target: Target) -> None:
             continue
         name, version = project_name(one.name), exact[0]
         if read_version(pins.setdefault(name, version)) != read_version(version):
-            error = InvalidDocument(source, "", f"it pins {name} to {pins[name]} and to {version}; keep one of them")
-            error.hint = (
+            raise InvalidDocument(
+                source, "", f"it pins {name} to {pins[name]} and to {version}; keep one of them"
+            ).advised(
                 "Leave one of the two out, in the file or on the command line, whichever has it. Nothing was written."
             )
-            raise error
 
 
 def borrow(path: Path, target: Target) -> Borrowed:
@@ -144,8 +139,8 @@ def borrow(path: Path, target: Target) -> Borrowed:
         Unreadable: when it cannot be read, or is of a kind that is not.
         InvalidDocument: when it breaks the rules of its kind.
     """
-    if path.name in _FOREIGN:
-        raise Unreadable(str(path), _FOREIGN[path.name])
+    if path.suffix != ".toml" and (told := foreign_file(path.name, "")):
+        raise Unreadable(str(path), f"it is {told.what}").advised(told.step)
     if path.suffix in (".yml", ".yaml"):
         raise Unreadable(str(path), "conda's environments are not read; write their pip part as a requirements file")
     if path.suffix != ".toml":
@@ -254,12 +249,10 @@ def _pylock(document: dict[str, Any], path: Path, target: Target) -> Borrowed:
         ValueError,
     ) as exc:  # a number of 5,000 digits is the last
         raise InvalidDocument(str(path), "", str(exc)) from exc
-    values: dict[str, Any] = {
-        **environment(target), "extras": frozenset[str](), "dependency_groups": frozenset(pylock.default_groups or ()),
-    }  # fmt: skip
+    values, groups = environment(target), pylock.default_groups or ()
     found = Borrowed(requires_python=str(pylock.requires_python or ""))
     for package in pylock.packages:
-        if package.marker and not read_marker(str(package.marker)).evaluate(values, context="lock_file"):
+        if package.marker and not holds(str(package.marker), values, groups=groups):
             found.left_out.append(f"{package.name} (its marker does not hold on the target: {package.marker})")
         elif not package.version or package.vcs or package.directory or package.archive:
             found.left_out.append(f"{package.name} (it is no version of an index)")

@@ -48,7 +48,6 @@ class Choices:
     """What the user said; what is empty gets a default.
 
     Attributes:
-        requirements: requirement strings.
         source: a file to take wishes from, see ``mirror.connected.newstack.borrowed``; None for none.
         gpu: a name (``"h100"``) or a compute capability.
         python, arch, glibc, cuda: as in ``Target``.
@@ -70,8 +69,6 @@ class NewStack:
     """A stack that was just written.
 
     Attributes:
-        path: its ``NAME.toml``.
-        stack: what it says.
         left_out: what a file had that was not taken over, each with the reason.
     """
 
@@ -133,11 +130,7 @@ def new_stack(word: str, choices: Choices) -> NewStack:
 
 
 def stack_file(word: str) -> Path:
-    """Where the file of a stack of this name belongs.
-
-    Raises:
-        InvalidDocument: when the name is none.
-    """
+    """Where the file of a stack of this name belongs. Raises InvalidDocument when the name is none."""
     path = Path(word)
     if len(path.parts) == 1 and path.suffix != ".toml":
         path = (Path(DIRECTORY) if Path(DIRECTORY).is_dir() else Path()) / f"{word}.toml"
@@ -154,25 +147,23 @@ def _check_source(source: Path, path: Path) -> None:
     """Refuse wishes that stand where the pins are to be written. Raises Unwritable."""
     lock = path.with_suffix(".txt")
     if lock.exists() and source.exists() and lock.samefile(source) and not is_ours(read_file(source, MAX_BYTES)):
-        error = Unwritable(
+        raise Unwritable(
             str(lock), f"`mirror lock {path.stem}` writes its pins there, and it is what you wrote yourself"
-        )
-        error.hint = (
+        ).advised(
             f"Nothing was written. Give the stack or that file another name; {path.stem}.in is a usual one for wishes."
         )
-        raise error
 
 
 def _exists(path: Path) -> Unwritable:
-    error = Unwritable(str(path), "it is there already, and nothing is written over")
-    error.hint = f"Change that file, or choose another name; mirror lock {path.stem} locks it as it is."
-    return error
+    return Unwritable(str(path), "it is there already, and nothing is written over").advised(
+        f"Change that file, or choose another name; mirror lock {path.stem} locks it as it is."
+    )
 
 
 def _unfit(where: str, problem: str) -> InvalidDocument:
-    error = InvalidDocument("new stack", where, problem)
-    error.hint = "Give another value; mirror init --help lists the options."
-    return error
+    return InvalidDocument("new stack", where, problem).advised(
+        "Give another value; mirror init --help lists the options."
+    )
 
 
 def _target(choices: Choices) -> Target:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 
 _MAX_BYTES = 1 << 20
@@ -35,12 +35,7 @@ _MAX_HEAD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Known:
-    """What came of inputs before.
-
-    Attributes:
-        head: with which the bundle begins.
-        notes: what a person was told of it.
-    """
+    """What came of inputs before: with what the bundle begins, and what a person was told of it."""
 
     head: bytes
     notes: tuple[str, ...]
@@ -54,10 +49,8 @@ class Foreseen:
 
     def recall(self, key: Sha256Hex, output: Path) -> Known | None:
         """What came of the inputs before, if the file at ``output`` begins so; None otherwise."""
-        if not self._store.is_own:
-            return None
         try:
-            document = Fields(strict_json(self._path(key).read_bytes(), "foreseen", _MAX_BYTES), "foreseen")
+            document = Fields(self._store.recall(self._path(key), _MAX_BYTES), "foreseen")
             digest, size = document.checked("head", sha256_hex), document.number("size")
             notes = document.texts("notes")
             with output.open("rb") as stream:

@@ -63,11 +63,7 @@ start()
 
 
 def installer_bytes() -> bytes:
-    """The zipapp, ready to be written and marked executable.
-
-    Raises:
-        Unreadable: tomli is not installed here as it is pinned.
-    """
+    """The zipapp, ready to be written and marked executable. Raises Unreadable: tomli is not installed here as it is pinned."""
     package = files("mirror")
     members = {"__main__.py": _MAIN, "mirror/__init__.py": (package / "__init__.py").read_bytes(), **_tomli()}
     for room in ROOMS:
@@ -100,11 +96,9 @@ def _tomli() -> dict[str, bytes]:
 
 
 def _unfit(name: str, problem: str) -> Unreadable:
-    error = Unreadable(name, problem)
-    error.hint = (
+    return Unreadable(name, problem).advised(
         "mirror.pyz carries this file. Install mirror's dependencies again, or this one: pip install tomli==2.4.1"
     )
-    return error
 
 
 def _sources(room: Traversable, name: str) -> dict[str, bytes]:

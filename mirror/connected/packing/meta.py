@@ -71,13 +71,7 @@ def redist_json(manifest: str, sha256: Sha256Hex, release: str, archives: Iterab
 
 
 def provenance(locks: Mapping[str, Sha256Hex], builds: Sequence[Mapping[str, Any]], tool: str) -> bytes:
-    """Which locks were followed, and what was built here from what.
-
-    Args:
-        locks: sha256 of each lock file by its name.
-        builds: the builder's records, in the plan's order.
-        tool: version of mirror.
-    """
+    """Which locks were followed (by name, each with its sha256), and what was built here from what: the builder's records."""
     return canonical_json({"mirror": tool, "locks": dict(locks), "builds": [dict(build) for build in builds]})
 
 
@@ -93,11 +87,7 @@ def _required(lines: Iterable[str]) -> Iterator[str]:
 
 
 def tar_size(path: Path) -> int:
-    """Bytes of the files in a tar, each member judged as the closed side will judge it; nothing is unpacked.
-
-    Raises:
-        BadArchive: for a member that the closed side would refuse, and for what is no tar.
-    """
+    """Bytes of the files in a tar, each member judged as the closed side will judge it. Raises BadArchive where it refuses."""
     with path.open("rb") as stream:
         return measure(stream, path.name, MAX_UNPACKED_BYTES)
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from mirror.connected.fetching.store import Store
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.root import Root
@@ -84,10 +84,8 @@ class Unchanged:
             self._store.note(self._path(output), canonical_json(document))
 
     def _noted(self, output: Path, head: bytes) -> Sha256Hex | None:
-        if not self._store.is_own:
-            return None
         try:
-            note = Fields(strict_json(self._path(output).read_bytes(), "note", _MAX_BYTES), "note")
+            note = Fields(self._store.recall(self._path(output), _MAX_BYTES), "note")
             digest = note.checked("sha256", sha256_hex)
             is_same = note.text("head") == _sha256(head) and note.text("state") == _state(output)
         except (OSError, MirrorError):  # none, or another version's

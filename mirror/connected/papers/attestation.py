@@ -19,7 +19,7 @@ from typing import Any
 
 from mirror import __version__
 from mirror.connected.building.kept import BuiltWheel
-from mirror.connected.papers.purls import WEB
+from mirror.connected.kinds.facet import WEB
 from mirror.connected.planning.plan import Plan
 from mirror.core.bundle.manifest import BUILT, Artifact
 from mirror.core.fields import canonical_json
@@ -70,7 +70,7 @@ def statement(
                         "locks": {name: {"sha256": digest} for name, digest in locks.items()},
                     },
                     "internalParameters": {"mirror": __version__},
-                    "resolvedDependencies": [*_fetched(artifacts), *_sources(plan, built), *_build_requirements(plan)],
+                    "resolvedDependencies": [*_fetched(artifacts), *_sources(plan, built)],
                 },
                 "runDetails": {
                     "builder": {"id": BUILDER, "version": {"mirror": __version__}},
@@ -102,13 +102,6 @@ def _sources(plan: Plan, built: Iterable[BuiltWheel]) -> Iterable[dict[str, Any]
     for wheel in built:
         record = wheel.record
         yield _descriptor(str(record["sdist"]), str(record["sdist_sha256"]), addresses.get(wheel.project, ""))
-    for build in plan.builds:
-        for download in build.settings.downloads():
-            yield _descriptor(
-                download.filename, download.sha256, download.shown_url if download.url.startswith(WEB) else ""
-            )
-
-
-def _build_requirements(plan: Plan) -> Iterable[dict[str, Any]]:
-    for download in sorted(plan.build_requirements, key=lambda one: one.filename):
+    inputs = (download for build in plan.builds for download in build.settings.downloads())
+    for download in (*inputs, *sorted(plan.build_requirements, key=lambda one: one.filename)):
         yield _descriptor(download.filename, download.sha256, download.shown_url)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.contents.inside import Contents
-from mirror.connected.papers.edges import package_edges, project_edges
+from mirror.connected.papers.edges import package_edges
 from mirror.connected.papers.vetting import Gate
 from mirror.connected.pins.markers import applies
 from mirror.connected.planning.locks import Locks
@@ -28,6 +28,7 @@ from mirror.core.bundle.manifest import Artifact
 from mirror.core.kinds import kind_of
 from mirror.core.names import project_name
 from mirror.core.vetting.wheel import Vetted
+from mirror.core.wheels.needs import Needs
 
 _OURSELVES = Contents(summary="mirror itself: verifies, reports and installs bundles", licence="Apache-2.0")
 
@@ -113,7 +114,7 @@ def _wheel_edges(
     wheels = _projects(artifacts)
     asked = (*locks.stack.requirements, *locks.stack.optional) if locks.stack else ()
     needs = {name: found[artifact.path].needs for name, artifact in wheels.items()}
-    edges = project_edges(needs, asked, locks.target)
+    edges = Needs(needs, map(str, asked), locks.target).edges()
     return {artifact.path: edges[name] for name, artifact in wheels.items()}
 
 

@@ -65,11 +65,7 @@ def add_papers(
     gate: Gate,
     contents: Mapping[str, Contents],
 ) -> None:
-    """Write the papers into an assembly that holds everything else.
-
-    Args:
-        contents: what ``look_inside`` found.
-    """
+    """Write the papers into an assembly that holds everything else; ``contents`` are what ``look_inside`` found."""
     artifacts = assembly.carried()
     dossier = make_dossier(artifacts, contents, plan, locks, built, gate)
     texts = ((path, name, text) for path, found in contents.items() for name, text in found.texts)

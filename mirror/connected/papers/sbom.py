@@ -1,6 +1,6 @@
 """The bill of materials: every file that a bundle carries, once, as CycloneDX 1.6 in JSON.
 
-The dossier holds the facts in it, ``mirror.connected.papers.purls`` makes the names, ``cyclonedx-python-lib`` the format.
+The dossier holds the facts in it, ``mirror.connected.kinds`` makes the names, ``cyclonedx-python-lib`` the format.
 
 Rules: a component for each artifact outside ``meta/``, under its path. The files of ``meta/`` are words about those, and this
 document is one of them: the signed manifest names them all by digest, so that no document has to hold its own. The same bundle
@@ -29,11 +29,14 @@ from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpressi
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import is_supported_id
+from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from mirror import __version__
 from mirror.connected.building.kept import BuiltWheel
-from mirror.connected.papers.purls import WEB, Purls
+from mirror.connected.kinds import facet_of
+from mirror.connected.kinds.facet import WEB
+from mirror.connected.kinds.wheel import project_purl
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.plan import Plan
 from mirror.connected.stack.stack import Stack
@@ -59,7 +62,7 @@ def sbom(
         built: the wheels that were built here.
         stack: None for a lock made elsewhere.
     """
-    materials = _Materials(plan, built, Purls(plan, stack))
+    materials = _Materials(plan, built, stack)
     facts = {one.path: one for one in dossier.files}
     components = {one.path: materials.component(one, facts[one.path]) for one in artifacts}
     root = Component(
@@ -89,22 +92,23 @@ def _serial_number(plan: Plan, artifacts: Iterable[Artifact]) -> uuid.UUID:
 class _Materials:
     """Makes components."""
 
-    def __init__(self, plan: Plan, built: Iterable[BuiltWheel], purls: Purls) -> None:
-        self._purls = purls
+    def __init__(self, plan: Plan, built: Iterable[BuiltWheel], stack: Stack | None) -> None:
+        self._stack = stack
+        self._parts = {part.download.sha256: part for part in plan.parts}
         self._builds = {build.name: build for build in plan.builds}
         self._built = {wheel.member: wheel for wheel in built}
 
     def component(self, artifact: Artifact, facts: FileFacts) -> Component:
-        built = self._built.get(artifact.path)
+        built, kind = self._built.get(artifact.path), kind_of(artifact.directory)
         return Component(
             name=artifact.name,
             version=artifact.version or __version__,
-            type=ComponentType(kind_of(artifact.directory).component),
+            type=ComponentType(kind.component),
             bom_ref=artifact.path,
             description=facts.summary or None,
             hashes=[_hash(artifact.sha256)],
             licenses=_licences(facts),
-            purl=self._purls.of(artifact),
+            purl=facet_of(kind).purl(artifact, self._parts.get(artifact.sha256), self._stack),
             external_references=_references(artifact, facts),
             properties=[Property(name=f"mirror:{name}", value=value) for name, value in _properties(artifact, facts)],
             pedigree=Pedigree(ancestors=[self._source(built)]) if built else None,
@@ -113,17 +117,17 @@ class _Materials:
     def _source(self, built: BuiltWheel) -> Component:
         """What a wheel was built from."""
         build = self._builds[built.project]
+        sdist, probe = build.sdist, PackageURL("generic", None, build.name, build.version)
         # Archives of two projects may have one name, v1.0.tar.gz; sdists have their project's.
         name = f"{built.project}/{built.record['sdist']}" if build.settings.own else built.record["sdist"]
-        references = [_distribution(build.sdist.shown_url)] if build.sdist else []
         return Component(
             name=built.project,
             version=built.version,
             type=ComponentType.LIBRARY,
             bom_ref=f"source:{name}",
             hashes=[_hash(str(built.record["sdist_sha256"]))],
-            purl=self._purls.source(build, build.sdist),
-            external_references=references,
+            purl=project_purl(build.name, build.version, self._stack, sdist.filename) if sdist else probe,
+            external_references=[_distribution(sdist.shown_url)] if sdist else [],
         )
 
 

@@ -36,11 +36,7 @@ from mirror.core.wheels.wheelfile import WheelFile
 
 
 class WheelsRefused(MirrorError):
-    """Wheels of the stack break rules, and nobody waived that.
-
-    Attributes:
-        findings: everything that stands in the way.
-    """
+    """Wheels of the stack break rules, and nobody waived that."""
 
     ref = "wheels-refused"
     exit_code = 121

@@ -93,6 +93,7 @@ _POETRY = ForeignFile(
     "poetry's own lock", _export("poetry export -o requirements.txt", " (with the plugin poetry-plugin-export)")
 )
 _PIPENV = ForeignFile("Pipenv's own lock", _export("pipenv requirements --hash | grep -v '^-i ' > requirements.txt"))
+_PIPFILE = ForeignFile("a Pipfile, which holds wishes and no pins", _PIPENV.step)
 _PDM = ForeignFile("PDM's own lock", _export("pdm export -o requirements.txt"))
 _CONDA = ForeignFile(
     "a conda lock",
@@ -120,6 +121,7 @@ _NAMES = (
     (re.compile(r"(?:.*[.-])?uv\.lock"), _UV),
     (re.compile(r"(?:.*[.-])?poetry\.lock"), _POETRY),
     (re.compile(r"Pipfile(?:\..*)?\.lock"), _PIPENV),
+    (re.compile(r"Pipfile"), _PIPFILE),
     (re.compile(r"(?:.*[.-])?pdm\.lock"), _PDM),
     (re.compile(r"pixi\.lock|(?:.*[.-])?conda-lock\.ya?ml|environment\.ya?ml"), _CONDA),
     (re.compile(r"pyproject\.toml"), _WISHES),

@@ -23,11 +23,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(data: bytes | str) -> Any:
-    """Parse a document, of plain values alone.
-
-    Raises:
-        ValueError: when it cannot be read, in one line.
-    """
+    """Parse a document, of plain values alone. Raises ValueError when it cannot be read, in one line."""
     try:
         _check_depth(data)
         return yaml.load(data, Loader=_LOADER)  # noqa: S506 - it is a safe one

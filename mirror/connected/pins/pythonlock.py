@@ -16,7 +16,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -28,6 +27,7 @@ from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.stackfiles import stack_word
 from mirror.core.target import Target
+from mirror.core.words import utc
 
 _PATCHES = range(100)
 _MARKERS_SHOWN = 4
@@ -37,9 +37,7 @@ class InvalidLock(MirrorError):
     """A file given as Python lock breaks the rules of one.
 
     Attributes:
-        path: the file.
         issues: every fault, as ``"line 12: ..."``.
-        hint: the next step for these faults.
     """
 
     ref = "invalid-lock"
@@ -59,7 +57,6 @@ class Pin:
     """One project at one version.
 
     Attributes:
-        name: the project.
         version: as ``packaging`` normalises it, ``"1!2.0+cu128"``.
         hashes: of the files it may come from: exactly one in a lock of ours, often dozens in one made elsewhere.
         marker: the environments it is for; empty for all, and always so in a lock of ours.
@@ -160,7 +157,8 @@ class PythonLock:
         if self.environments and not any(holds(marker, environment) for marker in self.environments):
             issue = f"it is only for {' or '.join(self.environments)}; the target is {target}"
             raise InvalidLock(source, (issue,), foreign.OTHER_TARGET)
-        held = tuple(pin for pin in self.pins if not pin.marker or self._holds(pin.marker, environment))
+        wanted = self.wanted_extras, self.wanted_groups
+        held = tuple(pin for pin in self.pins if not pin.marker or holds(pin.marker, environment, *wanted))
         if self.pins and not held:
             issue = f"none of its pins ({len(self.pins)}) is for the target ({target}): {self._markers(self.pins)}"
             raise InvalidLock(source, (issue,), self._way_to_more())
@@ -173,9 +171,6 @@ class PythonLock:
             raise InvalidLock(source, tuple(issues), foreign.OTHER_TARGET)
         pins = tuple(replace(pin, marker="", requires_python="") for pin in held)
         return replace(self, pins=pins, left_out=tuple(self._left_out(held, target, source)))
-
-    def _holds(self, marker: str, environment: Mapping[str, str]) -> bool:
-        return holds(marker, environment, self.wanted_extras, self.wanted_groups)
 
     def _left_out(self, held: Sequence[Pin], target: str, source: str) -> Iterator[str]:
         name = Path(source).name
@@ -216,7 +211,7 @@ class PythonLock:
         """The file's bytes; a comment of one line says what it is. Inverse of ``parse_lock``."""
         head = [f"# {title}"]
         if self.locked is not None:
-            head.append(f"# mirror: locked={_timestamp(self.locked)}")
+            head.append(f"# mirror: locked={utc(self.locked)}")
         if self.target is not None:
             head.append(f"# mirror: target={json.dumps(self.target.to_dict(), sort_keys=True, separators=(',', ':'))}")
         head += [f"# mirror: stack={self.stack}"] if self.stack else []
@@ -235,18 +230,12 @@ def is_ours(data: bytes) -> bool:
 
 def not_ours(path: Path) -> Unwritable:
     """What is said where a lock would be written over a file of somebody else's."""
-    error = Unwritable(str(path), "it is there already, and mirror did not write it")
-    error.hint = (
+    return Unwritable(str(path), "it is there already, and mirror did not write it").advised(
         f"Nothing of it was changed. Give it another name, and `mirror lock {stack_word(path)}` writes its pins there; what it "
         f"asks for is taken over by `mirror init NEW --from FILE`."
     )
-    return error
 
 
 def _allows(requires: str, python: str) -> bool:
     """The target names no patch release: only what excludes all of them is not for it."""
     return not requires or any(read_specifiers(requires).contains(f"{python}.{patch}") for patch in _PATCHES)
-
-
-def _timestamp(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from packaging.pylock import (
     Package,
@@ -103,32 +104,15 @@ class _Reader:
         self.places: list[str] = []
         self.issues: list[str] = []
         self.hints: dict[str, None] = {}
-        self.locked: int | None = None
-        self.target: Target | None = None
-        self.unpinned: list[str] = []
-        self.stack = ""
-        self.wishes: tuple[tuple[str, str], ...] = ()
         self.yanked: dict[str, str] = {}
-        self.requires_python = ""
-        self.environments: list[str] = []
-        self.extras: tuple[str, ...] = ()
-        self.groups: tuple[str, ...] = ()
-        self.wanted_groups: tuple[str, ...] = ()
+        self.said = PythonLock(())
 
     def lock(self) -> PythonLock:
-        return PythonLock(
-            pins=tuple(replace(pin, yanked=self.yanked.get(pin.name, "")) for pin in self.pins),
-            locked=self.locked,
-            target=self.target,
-            unpinned=tuple(self.unpinned),
-            stack=self.stack,
-            wishes=self.wishes,
-            requires_python=self.requires_python,
-            environments=tuple(self.environments),
-            extras=self.extras,
-            groups=self.groups,
-            wanted_groups=self.wanted_groups,
-        )
+        return replace(self.said, pins=tuple(replace(pin, yanked=self.yanked.get(pin.name, "")) for pin in self.pins))
+
+    def say(self, **facts: Any) -> None:
+        """Note what the file says of the whole lock, by the names of ``PythonLock``."""
+        self.said = replace(self.said, **facts)
 
     def read(self, text: str) -> None:
         raise NotImplementedError
@@ -230,23 +214,24 @@ class _RequirementsReader(_Reader):
         key, value = match["key"], match["value"].strip()
         try:
             if key == "locked":
-                self.locked = _seconds(value)
+                self.say(locked=_seconds(value))
             elif key == "target":
-                self.target = Target.from_fields(Fields(strict_json(value.encode(), "target", MAX_BYTES), "target"))
+                fields = Fields(strict_json(value.encode(), "target", MAX_BYTES), "target")
+                self.say(target=Target.from_fields(fields))
             elif key == "unpinned":
-                self.unpinned.append(value)
+                self.say(unpinned=(*self.said.unpinned, value))
             elif key == "stack":
-                self.stack = sha256_hex(value)
+                self.say(stack=sha256_hex(value))
             elif key == "wishes":
                 parts = Fields(strict_json(value.encode(), "wishes", MAX_BYTES), "wishes")
-                self.wishes = tuple((part, parts.text(part)) for part in parts.left())
+                self.say(wishes=tuple((part, parts.text(part)) for part in parts.left()))
             elif key == "withdrawn":
                 name, _, reason = value.partition(" ")
                 self.yanked[project_name(name)] = reason or "yes"
             elif key == "python":
-                self.requires_python = str(read_specifiers(value))
+                self.say(requires_python=str(read_specifiers(value)))
             elif key == "environment":
-                self.environments.append(str(read_marker(value)))
+                self.say(environments=(*self.said.environments, str(read_marker(value))))
             else:
                 self.fault(place, f"unknown note 'mirror: {key}'")
         except (ValueError, InvalidDocument) as exc:
@@ -268,11 +253,14 @@ class _PylockReader(_Reader):
         except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
-        self.requires_python = str(pylock.requires_python or "")
-        self.environments = [str(marker) for marker in pylock.environments or ()]
-        self.extras = tuple(pylock.extras or ())
-        self.wanted_groups = tuple(pylock.default_groups or ())
-        self.groups = tuple(dict.fromkeys((*(pylock.dependency_groups or ()), *self.wanted_groups)))
+        wanted = tuple(pylock.default_groups or ())
+        self.say(
+            requires_python=str(pylock.requires_python or ""),
+            environments=tuple(str(marker) for marker in pylock.environments or ()),
+            extras=tuple(pylock.extras or ()),
+            wanted_groups=wanted,
+            groups=tuple(dict.fromkeys((*(pylock.dependency_groups or ()), *wanted))),
+        )
         for index, package in enumerate(pylock.packages):
             self._package(f"packages[{index}]", package)
 
@@ -332,5 +320,5 @@ def exact_version(requirement: Requirement) -> str | None:
 
 
 def _seconds(text: str) -> int:
-    """Inverse of ``_timestamp``. Raises ``ValueError``."""
+    """Inverse of ``utc``. Raises ``ValueError``."""
     return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())

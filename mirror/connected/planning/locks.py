@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mirror.connected.locking.drafts import BUILD, PYTHON
-from mirror.connected.locking.kinds import LOCKS, KindLock
+from mirror.connected.locking.kinds import LOCKS
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.requirements import MAX_BYTES, InvalidLock, PythonLock, parse_lock
 from mirror.connected.resolving.coverage import covers, covers_builds
@@ -42,13 +42,7 @@ from mirror.core.toolkit.fileindex import FileIndex
 
 @dataclass(frozen=True)
 class Outdated:
-    """One part of a lock that no longer is what ``NAME.toml`` wishes for.
-
-    Attributes:
-        part: one of ``mirror.connected.lock.PARTS``.
-        path: the lock file.
-        issues: each difference, with both sides.
-    """
+    """One part of a lock (``PARTS``) that no longer is what ``NAME.toml`` wishes for; each issue has both sides."""
 
     part: str
     path: str
@@ -59,7 +53,6 @@ class LockOutdated(MirrorError):
     """A lock is older than the wishes in ``NAME.toml``.
 
     Attributes:
-        path: the lock.
         issues: each difference, with both sides.
     """
 
@@ -73,9 +66,6 @@ class LockOutdated(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint = self.hint.replace("NAME", stack_word(Path(self.path)))
-
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
 
 
 class NoPlatform(MirrorError):
@@ -98,9 +88,7 @@ class Locks:
         path: of the Python lock.
         name: the stack's.
         stack: the wishes; None for a lock made elsewhere.
-        python: the Python lock.
         build: build requirements; None while they are not locked, or when nothing is built.
-        target: the machine it is for.
         files: the bytes of every file read, by name: they travel in ``meta/``.
         index: what the RPMs of the release bring; None where the repository did not say, or nobody has asked it yet.
         news: what a person should know of how they came to be here just now.
@@ -157,14 +145,15 @@ class Locks:
         """The lock files that the stack needs and that are not there."""
         if self.stack is None:
             return ()
-        wanted = {
-            "build.txt": bool(self.stack.build and not self.build),
-            **{one.file.ENDING: self._lacks(one, self.stack) for one in LOCKS},
-        }
-        return tuple(f"{self.name}.{ending}" for ending, absent in wanted.items() if absent)
+        wanted = [one.file for one in LOCKS if one.wishes_of(self.stack) is not None]
+        absent = [one.ENDING for one in wanted if one.KIND not in self.pinned]
+        builds = ["build.txt"] if self.stack.build and not self.build else []
+        return tuple(f"{self.name}.{ending}" for ending in (*builds, *absent))
 
-    def _lacks(self, lock: KindLock, stack: Stack) -> bool:
-        return lock.wishes_of(stack) is not None and lock.file.KIND not in self.pinned
+    @property
+    def is_reworded(self) -> bool:
+        """Whether ``NAME.toml`` is another file than was locked, whatever differs."""
+        return self.stack is not None and self.python.stack not in ("", self.stack.digest)
 
     def sequence(self, epoch: str | None) -> tuple[int, str]:
         """The bundle's sequence number, in seconds since 1970 UTC, and a note when it is not a time of locking.

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mirror.connected.fetching.fetch import new_session
 from mirror.connected.fetching.store import Store
-from mirror.connected.fetching.transport import content_size
+from mirror.connected.fetching.transport import content_size, new_session
 from mirror.connected.index.choice import found_file, resolve_files, target_pins
 from mirror.connected.index.found import FoundFile, FoundFiles
 from mirror.connected.index.pages import Index
@@ -47,8 +46,7 @@ def find_files(
     if missing:
         with Index.of(stack, store) as index:
             chosen = resolve_files(replace(lock, pins=missing), stack, index, progress, source=source)
-        asked = {one.pin.name: found_file(one.file) for one in chosen}
-        found |= asked
+        found |= {project: found_file(file) for project, file in chosen.items()}
         found = _measured(found, store, progress)
         memory.remember((pin, found[pin.name]) for pin in pins)
     return tuple(
@@ -66,9 +64,5 @@ def _measured(files: Mapping[ProjectName, FoundFile], store: Store, progress: Pr
         advance(1)
         return file
 
-    with (
-        new_session(_JOBS) as session,
-        progress.task("sizes", len(files), "files") as advance,
-        Crew(_JOBS) as crew,
-    ):
+    with new_session(_JOBS) as session, progress.task("sizes", len(files), "files") as advance, Crew(_JOBS) as crew:
         return dict(zip(files, crew.map(measure, files.values()), strict=True))

@@ -77,7 +77,6 @@ class Build:
     """A wheel to be built for the target.
 
     Attributes:
-        name, version: of the project.
         sdist: its source; None for the probe, whose source is part of mirror.
         settings: what its build needs beyond that.
     """
@@ -93,11 +92,8 @@ class Plan:
     """What a bundle takes.
 
     Attributes:
-        name: the stack's name.
         sequence: time of locking in seconds since 1970 UTC.
-        target: the machine it is for.
         parts: the files that go in as they are.
-        builds: the wheels to be built.
         build_requirements: wheels that the builds need; they do not go into the bundle.
         imports: modules that must import on the closed side; empty to find them in the wheels.
         environment: variables that name something installed: each name, and a path below the generation.

@@ -21,10 +21,9 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from mirror.connected.fetching.fetch import new_session
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.store import Store
-from mirror.connected.fetching.transport import BadReply, HostUnreachable, answered
+from mirror.connected.fetching.transport import BadReply, HostUnreachable, answered, new_session
 from mirror.connected.planning.plan import Part, Plan
 
 _PATIENCE = Patience(attempts=1, connect_s=5.0, read_s=10.0)

@@ -24,6 +24,7 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
 from mirror.connected.locking.copies import Copies, is_there
 from mirror.connected.locking.drafts import BUILD, OTHERS, PYTHON, LockOptions
+from mirror.connected.locking.kinds import LOCKS
 from mirror.connected.pins.requirements import PythonLock
 from mirror.connected.pins.standards import read_requirement
 from mirror.connected.planning.locks import LockOutdated, Locks, read_locks, stack_path
@@ -84,11 +85,7 @@ class Wishes:
 
 
 class NotLocked(MirrorError):
-    """A lock file is missing and ``--locked`` or ``--dry-run`` forbids to make it.
-
-    Attributes:
-        missing: file names.
-    """
+    """A lock file is missing and ``--locked`` or ``--dry-run`` forbids to make it."""
 
     ref = "not-locked"
     exit_code = 20
@@ -123,9 +120,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
     left_out(wishes.without, locks.stack)
     parts = _outdated(wishes, locks, progress)
     missing = tuple(
-        name
-        for name in locks.missing()
-        if not (name.endswith((".rpms.toml", ".redist.toml")) and wishes.goes_without_toolchain)
+        name for name in locks.missing() if not (_part_of(name) == TOOLCHAIN and wishes.goes_without_toolchain)
     )
     if missing and wishes.locked:
         raise NotLocked(str(wishes.lock.parent), missing)
@@ -136,7 +131,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
         progress.say(f"not locked yet: {', '.join(missing)}; locking now")
     if parts:
         return _lock(parts, wishes, wishes.toolchain_repo or known_copy(locks, store) or None, store, progress)
-    if not wishes.locked and _is_only_worded_anew(locks):
+    if not wishes.locked and locks.is_reworded:
         from mirror.connected.lock import restamp  # here: see ``_lock``
 
         restamp(wanted)
@@ -148,15 +143,14 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
 
 
 def _part_of(name: str) -> str:
-    """The part of a lock that a file is."""
-    endings = {".build.txt": BUILD, ".rpms.toml": TOOLCHAIN, ".redist.toml": TOOLCHAIN}
-    return next((part for ending, part in endings.items() if name.endswith(ending)), OTHERS)
+    """The part that a lock file beside ``NAME.txt`` is."""
+    return next((one.part for one in LOCKS if name.endswith(f".{one.file.ENDING}")), BUILD)
 
 
 def known_copy(locks: Locks, store: Store) -> str:
     """The copy of the toolchain's repository that these locks were made from on this machine; empty where there is none."""
-    for ending in ("rpms.toml", "redist.toml"):
-        path = locks.path.with_name(f"{locks.name}.{ending}")
+    for one in (one for one in LOCKS if one.part == TOOLCHAIN):
+        path = one.file.path(locks.path.parent, locks.name)
         location = Copies(store).of(path) if path.name in locks.files else ""
         if location and is_there(location):
             return location
@@ -190,15 +184,10 @@ def _outdated(wishes: Wishes, locks: Locks, progress: Progress) -> set[str]:
             progress.say(f"{one.path}: {issue}")
     if found:
         progress.say(f"{locks.name}.toml changed since it was locked; locking again, and keeping what still holds")
-    stack, parts = locks.stack, {one.part for one in found}
-    if stack and not wishes.locked and not locks.python.wishes and locks.python.stack not in ("", stack.digest):
+    parts = {one.part for one in found}
+    if not wishes.locked and not locks.python.wishes and locks.is_reworded:
         parts.add(PYTHON)  # a lock of before its wishes were written down: what changed cannot be told
     return parts | {PYTHON, BUILD} if parts & {PYTHON, BUILD} else parts
-
-
-def _is_only_worded_anew(locks: Locks) -> bool:
-    """Whether the stack's file is another one than was locked, though it wishes for the same."""
-    return locks.stack is not None and locks.python.stack not in ("", locks.stack.digest)
 
 
 def _lock(parts: set[str], wishes: Wishes, toolchain_repo: str | None, store: Store, progress: Progress) -> Locks:

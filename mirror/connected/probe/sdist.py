@@ -41,11 +41,7 @@ def probe_version() -> str:
 
 
 def probe_sdist(directory: Path) -> Path:
-    """Write the sdist into an existing directory and say where.
-
-    Raises:
-        Unwritable: when the directory refuses.
-    """
+    """Write the sdist into an existing directory and say where. Raises Unwritable when the directory refuses."""
     stem = f"mirror_probe-{probe_version()}"
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -27,8 +27,7 @@ from mirror.connected.index.pages import Index, ProjectNotOnIndex
 from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.resolving.resolver import Question, Resolved
 from mirror.connected.sdists.sdist import Sdist
-from mirror.core.errors import MirrorError
-from mirror.core.fields import canonical_json, strict_json
+from mirror.core.fields import canonical_json
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 
@@ -51,13 +50,11 @@ class Answers:
         Raises:
             HostUnreachable, HttpRefused, Truncated, BadReply: as ``Index.versions``.
         """
-        if not self._store.is_own:
-            return None
+        document = self._store.recall(self._path(question), _MAX_BYTES)
         try:
-            document = strict_json(self._path(question).read_bytes(), "an answer", _MAX_BYTES)
             asked, offered = document["asked"], document["offered"]
             answer = tuple(Resolved(ProjectName(name), str(one), tuple(via)) for name, one, via in document["answer"])
-        except (OSError, MirrorError, LookupError, TypeError, ValueError):  # none, or another version's
+        except (LookupError, TypeError, ValueError):  # none, or another version's
             return None
         try:
             if asked != _asked(question, resolver, _preferred(question)):
@@ -67,12 +64,7 @@ class Answers:
             return None
 
     def remember(
-        self,
-        question: Question,
-        resolver: str,
-        answer: Sequence[Resolved],
-        index: Index,
-        progress: Progress = SILENT,
+        self, question: Question, resolver: str, answer: Sequence[Resolved], index: Index, progress: Progress = SILENT
     ) -> None:
         """Write it down, as the answer to the question that prefers it.
 

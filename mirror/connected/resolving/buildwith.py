@@ -29,8 +29,7 @@ class NoWheelToBuildWith(MirrorError):
     """Something that is to be built needs, to be built, a project of which there is no wheel.
 
     Attributes:
-        stack: the stack's name.
-        missing: each such project, with what there is instead.
+        issues: each such project, with what there is instead.
     """
 
     ref = "no-wheel-to-build-with"
@@ -40,21 +39,15 @@ class NoWheelToBuildWith(MirrorError):
         'name the directory here: [indexes] made = { find-links = "file:///DIRECTORY" }, [python.index] PROJECT = "made", with '
         "PROJECT==VERSION in requirements and not in build. More: 'mirror help building'."
     )
-    message = "what {stack}.toml builds is built with wheels alone, and {missing:first}"
+    message = "what {stack}.toml builds is built with wheels alone, and {issues:first}"
 
     stack: str
-    missing: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.missing[1:])
+    issues: tuple[str, ...]
 
 
 @contextmanager
 def taken_as_wheels(stack: Stack, requirements: Sequence[Requirement]) -> Iterator[None]:
-    """Have what builds need pinned inside of the block, as wheels.
-
-    Args:
-        requirements: what the builds ask for.
+    """Have what builds ask for pinned inside of the block, as wheels.
 
     Raises:
         NoWheelToBuildWith: one has none. And as the block.
@@ -66,8 +59,7 @@ def taken_as_wheels(stack: Stack, requirements: Sequence[Requirement]) -> Iterat
     try:
         yield
     except NoWheelForTarget as exc:
-        misses = tuple(f"{one.project} {one.version} {one.found}; the target {one.wanted}" for one in exc.misses)
-        raise NoWheelToBuildWith(stack.name, misses) from exc
+        raise NoWheelToBuildWith(stack.name, tuple(map(str, exc.misses))) from exc
     except ResolutionFailed as exc:
         lacking = tuple(f"{project}{wanted} has no wheel for the target" for project, wanted in lacks_wheels(exc.words))
         if not lacking:

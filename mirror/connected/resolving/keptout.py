@@ -54,9 +54,6 @@ class KeptOut:
     """A newer version that is on the index and not in the lock.
 
     Attributes:
-        project: whose.
-        locked: the version in the lock.
-        newer: the one on the index.
         kind: a word for machines: ``"sdist-only"``, ``"python"``, ``"platform"`` (glibc, architecture), ``"withdrawn"``,
             ``"cutoff"``, ``"pre-release"``, ``"dependency"``, ``"limit"`` for the user's own, or ``"lock"`` where nothing but
             the lock of before keeps it out.
@@ -161,11 +158,7 @@ def _own_reason(project: ProjectName, version: str, stack: Stack, index: Index) 
     if stack.cutoff and not early:
         return "cutoff", f"it was not on the index before [python].cutoff, {stack.cutoff:%Y-%m-%dT%H:%M:%SZ}"
     chosen = choose(stack, project, version, early)
-    return (chosen.kind, _both_sides(chosen)) if isinstance(chosen, Miss) else None
-
-
-def _both_sides(miss: Miss) -> str:
-    return f"it {miss.found}; the target {miss.wanted}"
+    return (chosen.kind, f"it {chosen.found}; the target {chosen.wanted}") if isinstance(chosen, Miss) else None
 
 
 def _ask_resolver(
@@ -225,7 +218,7 @@ def _blamed(words: str, project: ProjectName, stack: Stack, index: Index) -> str
         name, versions = project_name(match["name"]), match["versions"].strip(",.")
         miss = _missed(name, versions, stack, index) if name != project else None
         if miss:
-            return f"it needs {name}, and {name} {miss.version} {miss.found}; the target {miss.wanted}"
+            return f"it needs {name}, and {miss}"
     reason = re.search(r"Because (.*)", plain, re.DOTALL)
     text = " ".join((reason[0] if reason else plain).split())
     return f"what it needs does not go together: {text[:400]}{'...' if len(text) > 400 else ''}"

@@ -32,14 +32,14 @@ from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.store import Store
 from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated
-from mirror.connected.index.choice import choose, choose_versions, found_file
+from mirror.connected.index.choice import choose, choose_versions, files_only, found_file
 from mirror.connected.index.found import FoundFiles
 from mirror.connected.index.indexfile import IndexFile
 from mirror.connected.index.pages import Index
-from mirror.connected.index.wheels import Miss, NoWheelForTarget
+from mirror.connected.index.wheels import Miss
 from mirror.connected.pins.markers import applies
 from mirror.connected.pins.requirements import Pin, PythonLock, parse_lock
-from mirror.connected.pins.standards import read_specifiers, read_version, read_wheel_name
+from mirror.connected.pins.standards import read_specifiers, read_wheel_name
 from mirror.connected.resolving.answers import Answers
 from mirror.connected.resolving.buildwith import taken_as_wheels
 from mirror.connected.resolving.keptout import KeptOut, find_kept_out
@@ -73,10 +73,7 @@ class Pinning:
     """One locking of a stack's Python side.
 
     Attributes:
-        stack: the wishes.
-        index: the stack's.
         resolver: one of ``mirror.connected.resolving.resolver.RESOLVERS``.
-        progress: who listens.
         without: optional requirements that are left out.
         store: where wheels are kept that are asked for their metadata; None to ask none.
     """
@@ -100,12 +97,8 @@ class Pinning:
         for project in self.stack.build:
             version = self.stack.stated_version(project) or ""
             found[project] = choose(self.stack, project, version, self.index.files(project, version))
-        self._refuse(file for file in found.values() if isinstance(file, Miss))
-        files = {
-            project: self.index.hashed(file, self.progress)
-            for project, file in found.items()
-            if isinstance(file, IndexFile)
-        }
+        chosen = files_only(found, self.stack.name)
+        files = {project: self.index.hashed(file, self.progress) for project, file in chosen.items()}
         downloads = [Download(file.url, file.filename, file.sha256, file.size) for file in files.values()]
         paths = fetch(downloads, store, progress=self.progress)
         return tuple(self._read(paths[file.sha256], project, file) for project, file in files.items())
@@ -262,7 +255,7 @@ class Pinning:
         name, version, _, _ = read_wheel_name(filename)
         project = project_name(name)
         file = next((one for one in self.index.files(project, str(version)) if one.filename == filename), None)
-        if file is None or any((one.name, read_version(one.version)) == (project, version) for one in question.wheels):
+        if file is None or any(one.is_of(project, str(version)) for one in question.wheels):
             return None
         self.progress.say(f"the index lists {filename}.metadata and does not have it: the wheel is asked itself")
         file = self.index.hashed(file, self.progress)
@@ -330,33 +323,26 @@ class Pinning:
             NoWheelForTarget: it is of another version, or for another target.
         """
         project = project_name(requirement.name)
-        versions = [
-            one for one in self.index.versions(project) if requirement.specifier.contains(one, prereleases=True)
-        ]
-        files = [file for version in versions for file in self.index.files(project, version)]
-        found = choose(self.stack, project, str(requirement.specifier).lstrip("="), files)
-        if isinstance(found, Miss):
-            raise NoWheelForTarget(self.stack.name, (found,))
-        return Pin(project, found.version, (found.sha256,), via=(f"{self.stack.name}.toml",))
+        file = files_only({project: self._stated(project, requirement)}, self.stack.name)[project]
+        return Pin(project, file.version, (file.sha256,), via=(f"{self.stack.name}.toml",))
 
     def _check_exact(self, requirements: Sequence[Requirement]) -> None:
         """Refuse exact pins of which no file fits."""
         meant = {project_name(one.name): one for one in requirements if applies(one, self.stack.target)}
         self.index.prefetch_versions(meant, self.progress)
-        found = []
-        for project, requirement in meant.items():
-            if any(one.operator in ("==", "===") for one in requirement.specifier):
-                versions = [
-                    one for one in self.index.versions(project) if requirement.specifier.contains(one, prereleases=True)
-                ]
-                files = [file for version in versions for file in self.index.files(project, version)]
-                found.append(choose(self.stack, project, str(requirement.specifier).lstrip("="), files))
-        self._refuse(file for file in found if isinstance(file, Miss))
+        exact = (
+            (project, requirement)
+            for project, requirement in meant.items()
+            if any(one.operator in ("==", "===") for one in requirement.specifier)
+        )
+        files_only({project: self._stated(project, requirement) for project, requirement in exact}, self.stack.name)
 
-    def _refuse(self, misses: Iterable[Miss]) -> None:
-        every = tuple(misses)
-        if every:
-            raise NoWheelForTarget(self.stack.name, every)
+    def _stated(self, project: ProjectName, requirement: Requirement) -> IndexFile | Miss:
+        """What there is of the versions that a requirement allows."""
+        allowed = requirement.specifier
+        versions = (one for one in self.index.versions(project) if allowed.contains(one, prereleases=True))
+        files = [file for version in versions for file in self.index.files(project, version)]
+        return choose(self.stack, project, str(allowed).lstrip("="), files)
 
 
 def _lets_in(specifier: str, version: str) -> bool:
@@ -381,7 +367,7 @@ def _preferring(pins: tuple[Pin, ...], previous: bytes, source: str) -> bytes:
 
 
 def _checked(sdist: Sdist, project: ProjectName, file: IndexFile) -> Sdist:
-    if sdist.name != project or read_version(sdist.version) != read_version(file.version):
+    if not sdist.is_of(project, file.version):
         problem = f"it is {sdist.name} {sdist.version} inside, the stack builds {project} {file.version}"
         raise InvalidSdist(file.filename, problem)
     return sdist

@@ -63,11 +63,7 @@ class ResolutionFailed(MirrorError):
     """The resolver found no set of versions, or could not read what it needs.
 
     Attributes:
-        resolver: its name.
-        stack: what was resolved.
-        target: for which machine.
         words: the resolver's own, without paths and credentials.
-        hint: the next step for what it says.
     """
 
     ref = "resolution-failed"
@@ -84,18 +80,9 @@ class ResolutionFailed(MirrorError):
         """The resolver's words, without advice that only its own users can follow."""
         return _UV_ADVICE.sub("", self.words).strip()
 
-    def advised(self, hint: str) -> ResolutionFailed:
-        """The same failure with a better hint."""
-        return ResolutionFailed(self.resolver, self.stack, self.target, self.words, hint)
-
 
 class ResolverUnfit(MirrorError):
-    """The chosen resolver cannot answer this question.
-
-    Attributes:
-        resolver: its name.
-        reason: what it cannot do, with both sides.
-    """
+    """The chosen resolver cannot answer this question."""
 
     ref = "resolver-unfit"
     exit_code = 55
@@ -113,10 +100,7 @@ class Question:
     Attributes:
         name: of the stack, for messages.
         root: what the resolver's answer calls the one who asks, ``"h100.toml"``.
-        target: the machine it is for.
-        requirements: what is asked for.
         constraints: limits on what something else asks for.
-        default_index: URL.
         indexes: URL of the only index of each project that has its own; such a project must be among the requirements.
         flat: those URLs that are one page of links.
         cutoff: nothing uploaded later is seen; None for no limit.

@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
 
 from mirror.connected.pins.standards import read_marker, read_requirement, read_specifiers, read_version
 from mirror.connected.sdists.sdist import (
@@ -31,10 +30,10 @@ from mirror.connected.sdists.sdist import (
     Sdist,
     build_requires,
     described,
+    faults_as,
     opened,
 )
 from mirror.connected.stack.buildsettings import OwnSource
-from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, project_name
 from mirror.core.toml import parse_toml
 
@@ -52,14 +51,9 @@ def read_source_archive(path: Path, project: ProjectName, version: str, own: Own
     Raises:
         InvalidSource: it cannot be read, is another project's or version's, or does not tell what is needed.
     """
-    try:
-        found = _look(path, own)
-        said = found.described(project, version, own.dependencies)
-    except (InvalidDocument, InvalidRequirement, InvalidVersion, ValueError) as exc:
-        raise InvalidSource(path.name, f"its description cannot be read: {exc}") from exc
-    except OSError as exc:
-        raise InvalidSource(path.name, f"it cannot be unpacked: {exc}") from exc
-    if said.name != project or read_version(said.version) != read_version(version):
+    with faults_as(InvalidSource, path):
+        said = _look(path, own).described(project, version, own.dependencies)
+    if not said.is_of(project, version):
         asked = f"NAME.toml asks for {project} {version}"
         raise InvalidSource(path.name, f"it says it is {said.name} {said.version}; {asked}")
     return said
@@ -70,7 +64,6 @@ class _Found:
     """What lies in the directory that is to be built.
 
     Attributes:
-        filename: of the archive.
         place: that directory, as ``NAME.toml`` names it; empty for the top.
         texts: of its documents.
         names: of everything in it.

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion
+from packaging.requirements import Requirement
 
 from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.core.archives.tarstream import BadArchive, TarStream
@@ -44,12 +43,7 @@ _DEFAULT_BUILD_REQUIRES = (read_requirement("setuptools>=40.8.0"),)
 
 
 class InvalidSdist(MirrorError):
-    """A source archive does not say what its project is.
-
-    Attributes:
-        filename: the archive.
-        problem: what is wrong in it.
-    """
+    """A source archive does not say what its project is."""
 
     ref = "invalid-sdist"
     exit_code = 53
@@ -65,7 +59,6 @@ class Sdist:
     """The facts of a source archive.
 
     Attributes:
-        name: project.
         version: normalised.
         requires: what the project needs to run.
         requires_python: specifier of the Pythons that it is for; empty for all.
@@ -80,6 +73,10 @@ class Sdist:
     extras: tuple[str, ...]
     build_requires: tuple[Requirement, ...]
 
+    def is_of(self, project: str, version: str) -> bool:
+        """Whether it is this version of this project, however the version is spelt."""
+        return self.name == project and read_version(self.version) == read_version(version)
+
 
 def read_sdist(path: Path) -> Sdist:
     """Read an sdist's own description.
@@ -87,24 +84,15 @@ def read_sdist(path: Path) -> Sdist:
     Raises:
         InvalidSdist: when the archive or a document in it cannot be read, or a required field is missing.
     """
-    try:
+    with faults_as(InvalidSdist, path):
         members = _members(path)
         if "PKG-INFO" not in members:
             raise InvalidSdist(path.name, "it holds no PKG-INFO")
         return described(members["PKG-INFO"], build_requires(members.get("pyproject.toml")))
-    except (InvalidDocument, InvalidRequirement, InvalidVersion, ValueError) as exc:
-        raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
-    except OSError as exc:
-        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
 class InvalidSource(MirrorError):
-    """An archive of ``[build.NAME]`` cannot be what the build needs.
-
-    Attributes:
-        filename: the archive.
-        problem: what is wrong with it.
-    """
+    """An archive of ``[build.NAME]`` cannot be what the build needs."""
 
     ref = "invalid-source"
     exit_code = FAMILIES["bundle"]
@@ -113,6 +101,17 @@ class InvalidSource(MirrorError):
 
     filename: str
     problem: str
+
+
+@contextmanager
+def faults_as(kind: type[InvalidSdist | InvalidSource], path: Path) -> Iterator[None]:
+    """Name what keeps an archive or its description from being read."""
+    try:
+        yield
+    except (InvalidDocument, ValueError) as exc:  # packaging's own errors are ValueErrors
+        raise kind(path.name, f"its description cannot be read: {exc}") from exc
+    except (BadZip, OSError) as exc:
+        raise kind(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
 @contextmanager
@@ -135,21 +134,13 @@ def opened(path: Path, is_sdist: bool = True) -> Iterator[TarStream]:
 
 
 def read_wheel(path: Path) -> Sdist:
-    """A wheel's METADATA as the same facts; it has no build requirements.
-
-    Raises:
-        InvalidSdist: as ``read_sdist``.
-    """
-    try:
+    """A wheel's METADATA as the same facts; it has no build requirements. Raises InvalidSdist as ``read_sdist``."""
+    with faults_as(InvalidSdist, path):
         with path.open("rb") as stream:
             metadata = read_metadata(stream)
         if metadata is None:
             raise InvalidSdist(path.name, "it has no METADATA")
         return described(metadata, ())
-    except (InvalidRequirement, InvalidVersion, ValueError) as exc:
-        raise InvalidSdist(path.name, f"its description cannot be read: {exc}") from exc
-    except (BadZip, OSError) as exc:
-        raise InvalidSdist(path.name, f"it cannot be unpacked: {exc}") from exc
 
 
 def described(metadata: bytes, build_requires: tuple[Requirement, ...]) -> Sdist:

@@ -30,11 +30,7 @@ _TIMEOUT_S = 120.0
 
 
 class AgentRefused(MirrorError):
-    """There is no ssh-agent, or it did not sign.
-
-    Attributes:
-        problem: what was asked and what happened.
-    """
+    """There is no ssh-agent, or it did not sign."""
 
     ref = "agent-refused"
     exit_code = 89
@@ -52,22 +48,14 @@ class Agent:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Agent:
-        """The agent that ``SSH_AUTH_SOCK`` names.
-
-        Raises:
-            AgentRefused: when it names none.
-        """
+        """The agent that ``SSH_AUTH_SOCK`` names. Raises AgentRefused when it names none."""
         address = environment.get("SSH_AUTH_SOCK")
         if not address:
             raise AgentRefused("none is running (SSH_AUTH_SOCK is not set)")
         return cls(address)
 
     def require(self, public: PublicKey) -> None:
-        """Check that the agent holds a key.
-
-        Raises:
-            AgentRefused: when it does not, or does not answer.
-        """
+        """Check that the agent holds a key. Raises AgentRefused when it does not, or does not answer."""
         answer = self._ask(_REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER)
         try:
             held = from_strings(answer[4:])[::2]  # after their count: key, comment, key, comment, ...

@@ -27,7 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.errors import MirrorError, reading, writing
 from mirror.core.signatures.sshsig import PublicKey, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
 from mirror.core.system.filekinds import KEYS, kind_of_file
@@ -50,12 +50,7 @@ class KeyExists(MirrorError):
 
 
 class ExposedKey(MirrorError):
-    """A private key that other users may read or write.
-
-    Attributes:
-        path: the key's file.
-        mode: its permission bits.
-    """
+    """A private key that other users may read or write."""
 
     ref = "exposed-key"
     exit_code = 86
@@ -67,12 +62,7 @@ class ExposedKey(MirrorError):
 
 
 class UnusableKey(MirrorError):
-    """A file that holds no key of the one kind that mirror signs with.
-
-    Attributes:
-        path: the file.
-        problem: what was expected and found.
-    """
+    """A file that holds no key of the one kind that mirror signs with."""
 
     ref = "unusable-key"
     exit_code = 87
@@ -87,12 +77,7 @@ class UnusableKey(MirrorError):
 
 
 class LockedKey(MirrorError):
-    """A private key needs its passphrase, and none or a wrong one was given.
-
-    Attributes:
-        path: the key's file.
-        problem: why it stays locked.
-    """
+    """A private key needs its passphrase, and none or a wrong one was given."""
 
     ref = "locked-key"
     exit_code = 88
@@ -104,11 +89,7 @@ class LockedKey(MirrorError):
 
 
 def ask_passphrase(path: Path) -> bytes:
-    """Ask the person at the terminal.
-
-    Raises:
-        LockedKey: when nobody is there, so that a script never hangs.
-    """
+    """Ask the person at the terminal. Raises LockedKey when nobody is there, so that a script never hangs."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise LockedKey(str(path), "it needs a passphrase and there is no terminal to ask on")
     return getpass.getpass(f"Passphrase for {path}: ").encode()
@@ -149,10 +130,8 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
 
 
 def _is_there(path: Path) -> bool:
-    try:
+    with writing(path):
         return facts_of(path) is not None
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _public_half(path: Path, is_locked: bool) -> PublicKey:
@@ -182,11 +161,9 @@ class KeyFile:
     """A key file, read and checked but not unlocked.
 
     Attributes:
-        path: for messages.
         public: the key, or the public half of it.
         is_private: whether it holds the private key too.
         is_locked: whether that needs a passphrase.
-        data: the file's bytes.
     """
 
     path: Path
@@ -250,24 +227,22 @@ def read_public(path: Path) -> PublicKey:
     """
     key = read_key(path)
     if key.is_private:
-        error = UnusableKey(str(path), "it is a private key, and a root names public ones")
-        error.hint = (
+        raise UnusableKey(str(path), "it is a private key, and a root names public ones").advised(
             f"Name its public half, {path}.pub ('ssh-keygen -y' prints it); the private one stays with its holder."
         )
-        raise error
     return key.public
 
 
 def _read_guarded(path: Path) -> bytes:
-    try:
+    with (
+        reading(path),
         # Not blocking: a FIFO of that name must not hang us.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnusableKey(str(path), "expected a key file, got a device or a pipe")
-            data = stream.read(_MAX_BYTES + 1)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+        open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream,
+    ):
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableKey(str(path), "expected a key file, got a device or a pipe")
+        data = stream.read(_MAX_BYTES + 1)
     if b"PRIVATE KEY" in data and status.st_mode & 0o077:
         raise ExposedKey(str(path), stat.S_IMODE(status.st_mode))
     if len(data) > _MAX_BYTES:

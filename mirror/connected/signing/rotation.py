@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading, writing
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, read_file, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
@@ -35,12 +35,7 @@ from mirror.core.words import utc
 
 
 class NoSuchKey(MirrorError):
-    """A root names no key of that name.
-
-    Attributes:
-        name: what was asked for.
-        known: the names that there are.
-    """
+    """A root names no key of that name."""
 
     ref = "no-such-key"
     exit_code = 116
@@ -52,12 +47,7 @@ class NoSuchKey(MirrorError):
 
 
 class KeyInRoot(MirrorError):
-    """A key was to be added to a root that names it already.
-
-    Attributes:
-        name: by which the root names it.
-        has, wanted: its role, and the one that it was to get.
-    """
+    """A key was to be added to a root that names it already."""
 
     ref = "key-in-root"
     exit_code = FAMILIES["trust"]
@@ -78,14 +68,7 @@ class KeyInRoot(MirrorError):
 
 
 class RoleTooSmall(MirrorError):
-    """A role would have fewer keys than must sign.
-
-    Attributes:
-        name: of the key that was to go.
-        role: its role.
-        left: how many keys would be left.
-        threshold: how many must sign.
-    """
+    """A role would have fewer keys than must sign."""
 
     ref = "role-too-small"
     exit_code = FAMILIES["trust"]
@@ -104,12 +87,7 @@ class RoleTooSmall(MirrorError):
 
 
 class NotARootKey(MirrorError):
-    """A key without the root role, in this root or the one before, was to sign a root.
-
-    Attributes:
-        signer: the key's fingerprint.
-        holders: the keys that may.
-    """
+    """A key without the root role, in this root or the one before, was to sign a root."""
 
     ref = "not-a-root-key"
     exit_code = 117
@@ -124,7 +102,6 @@ class NoRootKey(MirrorError):
     """A root was to be signed where no key is that could.
 
     Attributes:
-        path: the store's own root key, which is not there.
         draft: what is to be signed; it is kept.
     """
 
@@ -147,9 +124,9 @@ def check_lasting(root: Root) -> None:
         InvalidDocument: when this host's clock is past its date.
     """
     if root.expires is not None and root.expires <= time.time():
-        error = InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}")
-        error.hint = "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
-        raise error
+        raise InvalidDocument("Root", "expires", f"expected a time to come, got {utc(root.expires)}").advised(
+            "Give the next root another date: `mirror trust rotate --expires YYYY-MM-DD` (or 'never')."
+        )
 
 
 def with_key(root: Root, role: str, key: Key) -> Root:
@@ -184,11 +161,7 @@ def without_key(root: Root, name: str) -> Root:
 
 
 def with_threshold(root: Root, role: str, threshold: int) -> Root:
-    """The root with another number of signatures asked of a role.
-
-    Raises:
-        InvalidDocument: when the role has fewer keys.
-    """
+    """The root with another number of signatures asked of a role. Raises InvalidDocument when the role has fewer keys."""
     return _with_role(root, role, Role(getattr(root, role).keys, threshold))
 
 
@@ -246,7 +219,6 @@ class Rotation:
     """The draft of the next root in a trust store.
 
     Attributes:
-        store: whom this machine trusts.
         path: the draft; the store's own by default, else one that another holder sent.
     """
 
@@ -264,11 +236,7 @@ class Rotation:
         return self.store.keys / "root"
 
     def own_keys(self) -> tuple[Path, ...]:
-        """The same, where it is there.
-
-        Raises:
-            Unreadable: when that cannot be told.
-        """
+        """The same, where it is there. Raises Unreadable when that cannot be told."""
         return (self.own_key,) if _is_there(self.own_key) else ()
 
     def next_root(self) -> Root:
@@ -307,10 +275,8 @@ class Rotation:
         """
         if not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != root.encode():
             with self._written():
-                try:
+                with writing(self.signatures):
                     self.signatures.unlink(missing_ok=True)
-                except OSError as exc:
-                    raise Unwritable(str(self.signatures), exc.strerror or str(exc)) from exc
                 write_file(self.path, root.encode())
 
     def sign(self, signers: Iterable[Signer]) -> Signed:
@@ -383,7 +349,5 @@ def _shortfalls(before: Root, root: Root, document: bytes, blocks: Sequence[byte
 
 
 def _is_there(path: Path) -> bool:
-    try:
+    with reading(path):
         return facts_of(path) is not None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

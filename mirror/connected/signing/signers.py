@@ -113,10 +113,7 @@ class Builder:
 
 
 def ensure_builder(
-    store: TrustStore,
-    keys: Sequence[Path] = (),
-    root_key: Path | None = None,
-    ask: AskPassphrase = ask_passphrase,
+    store: TrustStore, keys: Sequence[Path] = (), root_key: Path | None = None, ask: AskPassphrase = ask_passphrase
 ) -> Builder:
     """The builder of the trusted root; on first use the keys and a root of version 1 are made, and trusted here.
 
@@ -162,12 +159,10 @@ def ensure_builder(
 def _check_builders(signers: Sequence[Signer], trusted: Sequence[PublicKey], names: tuple[str, ...]) -> None:
     strangers = tuple(one.public.fingerprint for one in signers if one.public not in trusted)
     if strangers:
-        error = UnknownSigner("bundle", strangers, names)
-        error.hint = (
+        raise UnknownSigner("bundle", strangers, names).advised(
             "Name a builder's key with --key (`mirror trust show` lists them). To make this key a builder's: `mirror trust add "
             "KEY.pub --role builder`, then `mirror trust rotate`."
         )
-        raise error
 
 
 def _each_once(signers: Sequence[Signer]) -> tuple[Signer, ...]:

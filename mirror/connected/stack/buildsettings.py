@@ -25,12 +25,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
 
-from mirror.connected.fetching.download import Download
-from mirror.connected.stack.files import digest_of, source_of
+from mirror.connected.fetching.download import Download, filename_of
+from mirror.connected.stack.files import digest_of, relative_path, source_of
 from mirror.core.fields import Fields
 from mirror.core.names import ProjectName, Sha256Hex, project_name
 
@@ -46,7 +45,6 @@ class Archive:
     Attributes:
         source: its URL, or its path as it is written.
         url: where it is fetched from.
-        sha256: of its bytes.
     """
 
     source: str
@@ -55,7 +53,7 @@ class Archive:
 
     @property
     def filename(self) -> str:
-        return unquote(urlsplit(self.url).path).rpartition("/")[2]
+        return filename_of(self.url)
 
     def download(self) -> Download:
         return Download(self.url, self.filename, self.sha256)
@@ -136,19 +134,10 @@ class BuildSettings:
         yield from (archive for tree in trees for archive in tree.archives())
 
 
-Requirements = Callable[[Fields, str, "tuple[str, ...]"], "tuple[Requirement, ...]"]
-
-
-def read_settings(fields: Fields, directory: Path, requirements: Requirements) -> dict[ProjectName, BuildSettings]:
-    """Read all of ``[build]``.
-
-    Args:
-        directory: of ``NAME.toml``.
-        requirements: how requirements are read.
-
-    Raises:
-        InvalidDocument: with the path to the fault.
-    """
+def read_settings(
+    fields: Fields, directory: Path, requirement: Callable[[str], Requirement]
+) -> dict[ProjectName, BuildSettings]:
+    """All of ``[build]``; its paths begin at ``directory``, ``requirement`` reads one. Raises InvalidDocument with the path."""
     settings = {}
     for key in fields.left():
         table = fields.table(key)
@@ -159,11 +148,11 @@ def read_settings(fields: Fields, directory: Path, requirements: Requirements) -
             table.fail(f"environment.{name}", "a source tree has this variable already")
         try:
             settings[project_name(key)] = BuildSettings(
-                requirements(table, "requires", ()),
+                table.all_checked("requires", requirement),
                 environment,
-                _own(table.table("archive"), directory, requirements) if "archive" in table else None,
+                _own(table.table("archive"), directory, requirement) if "archive" in table else None,
                 sources,
-                tuple((text, directory / text) for text in table.all_checked("patches", _relative)),
+                tuple((text, directory / text) for text in table.all_checked("patches", relative_path)),
                 table.number("limit_minutes", 0),
                 table.number("limit_gib", 0),
                 table.number("job_gib", 0),
@@ -202,10 +191,10 @@ def _sources(fields: Fields, directory: Path) -> tuple[SourceTree, ...]:
     return tuple(trees[named] for named in sorted(trees))
 
 
-def _own(fields: Fields, directory: Path, requirements: Requirements) -> OwnSource:
+def _own(fields: Fields, directory: Path, requirement: Callable[[str], Requirement]) -> OwnSource:
     fields.only("url", "path", "sha256", "strip", "directory", "submodules", "dependencies")
     tree = _tree(fields, _archive(fields, directory), "", "", directory)
-    own = OwnSource(tree, requirements(fields, "dependencies", ()) if "dependencies" in fields else None)
+    own = OwnSource(tree, fields.all_checked("dependencies", requirement) if "dependencies" in fields else None)
     fields.end()
     return own
 
@@ -256,10 +245,4 @@ def _variable(text: str) -> str:
 def _place(text: str) -> str:
     if not _PLACE.fullmatch(text) or posixpath.normpath(text) != text or ".." in text.split("/"):
         raise ValueError(f"expected a path inside of the tree, got {text!r}")
-    return text
-
-
-def _relative(text: str) -> str:
-    if not text or text.startswith(("/", "~")) or not text.isprintable():
-        raise ValueError(f"expected a path relative to NAME.toml, got {text!r}")
     return text

@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from mirror.connected.fetching.download import Download, clean_url, redacted
+from mirror.connected.fetching.download import Download, clean_url, filename_of, redacted
 from mirror.connected.fetching.store import file_sha256
 from mirror.core.bundle.manifest import artifact_path, variable_name
 from mirror.core.fields import Fields
@@ -82,16 +82,14 @@ class FileWish:
 
     @classmethod
     def from_fields(cls, fields: Fields, directory: Path) -> FileWish:
-        """Read and check one ``[[files]]`` table.
-
-        Args:
-            directory: of ``NAME.toml``.
+        """Read and check one ``[[files]]`` table of a ``NAME.toml`` in this directory.
 
         Raises:
             InvalidDocument: with the path to the fault.
         """
         source, url = source_of(fields, directory)
-        wish = cls(
+        return fields.fill(
+            cls,
             source=source,
             url=url,
             sha256=digest_of(fields, url),
@@ -101,8 +99,6 @@ class FileWish:
             licence=fields.checked("licence", _licence, ""),
             summary=fields.checked("summary", _one_line, ""),
         )
-        fields.end()
-        return wish
 
 
 def read_files(tables: Iterable[Fields], directory: Path) -> tuple[FileWish, ...]:
@@ -139,11 +135,12 @@ def source_of(fields: Fields, directory: Path) -> tuple[str, str]:
     if "url" in fields:
         url = fields.checked("url", clean_url)
         return url, url
-    path = fields.checked("path", _relative)
+    path = fields.checked("path", relative_path)
     return path, (directory / path).absolute().as_uri()
 
 
-def _relative(text: str) -> str:
+def relative_path(text: str) -> str:
+    """Check a path beside ``NAME.toml``. Raises ``ValueError``."""
     if not text or text.startswith(("/", "~")) or not text.isprintable():
         raise ValueError(f"expected a path relative to NAME.toml, got {text!r}")
     return text
@@ -165,8 +162,7 @@ def digest_of(fields: Fields, url: str) -> Sha256Hex:
 
 
 def _place(fields: Fields, url: str) -> str:
-    default = unquote(urlsplit(url).path).rpartition("/")[2]
-    to = fields.text("to", default)
+    to = fields.text("to", filename_of(url))
     try:
         artifact_path(FILE.path(to))
     except ValueError:

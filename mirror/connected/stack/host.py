@@ -22,7 +22,7 @@ from typing import ClassVar
 
 from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.gpus import capability
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, reading
 from mirror.core.names import dotted_numbers
 from mirror.core.system.durable import write_file
 from mirror.core.target import Target
@@ -39,10 +39,7 @@ class HostUnfit(MirrorError):
     """A stack is not for the host that a file describes.
 
     Attributes:
-        stack: whose.
         source: the file that ``mirror detect`` wrote.
-        issues: one sentence each, with both sides.
-        hint: the next step.
     """
 
     ref = "host-unfit"
@@ -84,7 +81,6 @@ def adopt(path: Path, host: Detected, source: str) -> tuple[str, ...]:
     """Write what a host is into ``[target]`` of a ``NAME.toml``.
 
     Args:
-        path: the ``NAME.toml``.
         source: what the host's file is called.
 
     Returns:
@@ -133,18 +129,16 @@ def _taken(stack: Stack, host: Detected, source: str, carries_python: bool) -> T
 
 
 def _rewrite(path: Path, changed: dict[str, str], target: Target) -> None:
-    try:
+    with reading(path):
         data, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     edited = _edited(data.decode("utf-8"), changed).encode()
     before, after = (parse_toml(one, str(path), _MAX_BYTES) for one in (data, edited))
     before["target"] = target.to_dict()
     if after != before:
         wanted = ", ".join(f'{key} = "{value}"' for key, value in changed.items())
-        error = Unwritable(str(path), "its [target] is written in a way that is not changed without a person")
-        error.hint = f"Write it there yourself: {wanted}."
-        raise error
+        raise Unwritable(str(path), "its [target] is written in a way that is not changed without a person").advised(
+            f"Write it there yourself: {wanted}."
+        )
     write_file(path, edited, mode)
 
 

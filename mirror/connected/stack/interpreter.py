@@ -49,11 +49,10 @@ class InterpreterWish:
 def read_interpreter(fields: Fields, target: Target) -> InterpreterPin | InterpreterWish:
     """Read and check the table. Raises InvalidDocument with the path to the fault."""
     fields.only("url", "sha256", "version", "optional")
-    is_optional = fields.flag("optional") if "optional" in fields else False
+    is_optional = fields.flag("optional", False)
     if "version" not in fields:
-        pin = InterpreterPin(fields.checked("url", clean_url), fields.checked("sha256", sha256_hex), is_optional)
-        fields.end()
-        return pin
+        url, sha256 = fields.checked("url", clean_url), fields.checked("sha256", sha256_hex)
+        return InterpreterPin(url, sha256, is_optional)
     version = fields.text("version")
     found = _VERSION.fullmatch(version)
     if not found or found[1] != target.python:

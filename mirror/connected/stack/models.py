@@ -45,7 +45,6 @@ class ModelWish:
     """One repository that is wanted.
 
     Attributes:
-        repository: ``"org/name"``.
         revision: the commit's 40 hex digits.
         include: patterns of what is taken; none for all.
         exclude: patterns of what is left out.
@@ -68,12 +67,9 @@ class ModelWish:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> ModelWish:
-        """Read and check one ``[[models]]`` table.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        wish = cls(
+        """Read and check one ``[[models]]`` table. Raises InvalidDocument with the path to the fault."""
+        return fields.fill(
+            cls,
             repository=fields.checked("repository", repository_name),
             revision=fields.checked("revision", revision_hex),
             include=fields.all_checked("include", _pattern),
@@ -81,8 +77,6 @@ class ModelWish:
             variable=fields.checked("variable", variable_name) if "variable" in fields else "",
             endpoint=fields.checked("endpoint", hub_url, HUB),
         )
-        fields.end()
-        return wish
 
 
 def read_models(tables: Iterable[Fields]) -> tuple[ModelWish, ...]:

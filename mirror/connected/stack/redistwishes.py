@@ -58,10 +58,6 @@ class RedistWishes(ToolchainWishes):
     extras: tuple[str, ...] = ()
 
     @property
-    def source(self) -> str:
-        return self.manifest
-
-    @property
     def filename(self) -> str:
         return self.manifest.rpartition("/")[2]
 

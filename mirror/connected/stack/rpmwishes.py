@@ -68,10 +68,6 @@ class RpmWishes(ToolchainWishes):
             fields.fail("components", "missing: expected at least one component, such as 'flashinfer-jit', or package")
         return cls(repository, fingerprints, *_names(components, packages))
 
-    @property
-    def source(self) -> str:
-        return self.repository
-
     def signed_by(self, fingerprints: Iterable[str]) -> RpmWishes:
         try:
             pinned = tuple(openpgp_fingerprint(text) for text in fingerprints)

@@ -140,18 +140,20 @@ class Stack:
         indexes, pages, single = _indexes(fields.table("indexes"))
         python = fields.table("python")
         python.only(*_PYTHON_KEYS)
-        settings = read_settings(fields.table("build"), directory, _requirements)
+        if "requirements" not in python:
+            python.fail("requirements", "missing")
+        settings = read_settings(fields.table("build"), directory, _requirement)
         stack = cls(
             name=name,
             target=target,
-            requirements=_requirements(python, "requirements"),
-            optional=_requirements(python, "optional", ()),
-            constraints=_requirements(python, "constraints", ()),
+            requirements=python.all_checked("requirements", _requirement),
+            optional=python.all_checked("optional", _requirement),
+            constraints=python.all_checked("constraints", _requirement),
             build=python.all_checked("build", project_name),
             without=python.all_checked("without", project_name),
-            host_packages="host_packages" in python and python.flag("host_packages"),
+            host_packages=python.flag("host_packages", False),
             imports=python.texts("imports", ()),
-            cutoff=_cutoff(python),
+            cutoff=python.checked("cutoff", _time) if "cutoff" in python else None,
             indexes=indexes,
             pages=pages,
             single=single,
@@ -256,11 +258,7 @@ class Stack:
 
 
 def read_target(path: Path) -> Target:
-    """The ``[target]`` of a TOML file, which may hold more.
-
-    Raises:
-        Unreadable, InvalidDocument: as ``Stack.load``.
-    """
+    """The ``[target]`` of a TOML file, which may hold more. Raises Unreadable, InvalidDocument as ``Stack.load``."""
     return Target.from_fields(Fields(_load(path)[1], str(path)).table("target"))
 
 
@@ -269,34 +267,28 @@ def _load(path: Path) -> tuple[bytes, dict[str, Any]]:
     return data, parse_toml(data, str(path), _MAX_BYTES)
 
 
-def _requirements(fields: Fields, key: str, default: tuple[str, ...] | None = None) -> tuple[Requirement, ...]:
-    parsed = []
-    for index, text in enumerate(fields.texts(key, default)):
-        try:
-            requirement = read_requirement(text)
-        except InvalidRequirement as exc:
-            fields.fail(f"{key}[{index}]", f"expected a requirement such as 'vllm==0.17.1', got {text!r} ({exc})")
-        if requirement.url:
-            # SECURITY.md 42: a lock holds index files only; a direct URL has no name, version or hash to check.
-            fields.fail(f"{key}[{index}]", f"{requirement.name} names a URL: requirements come from an index")
-        parsed.append(requirement)
-    return tuple(parsed)
+def _requirement(text: str) -> Requirement:
+    try:
+        requirement = read_requirement(text)
+    except InvalidRequirement as exc:
+        raise ValueError(f"expected a requirement such as 'vllm==0.17.1', got {text!r} ({exc})") from exc
+    if requirement.url:
+        # SECURITY.md 42: a lock holds index files only; a direct URL has no name, version or hash to check.
+        raise ValueError(f"{requirement.name} names a URL: requirements come from an index")
+    return requirement
 
 
-def _cutoff(fields: Fields) -> datetime | None:
-    if "cutoff" not in fields:
-        return None
-    text = fields.text("cutoff")
+def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        fields.fail("cutoff", f"expected a time such as '2026-11-01T00:00:00Z', got {text!r}")
+    except ValueError as exc:
+        raise ValueError(f"expected a time such as '2026-11-01T00:00:00Z', got {text!r}") from exc
     if moment.tzinfo is None:
-        fields.fail("cutoff", f"{text!r} names no time zone: end it with 'Z'")
+        raise ValueError(f"{text!r} names no time zone: end it with 'Z'")
     try:
         return moment.astimezone(timezone.utc)
-    except OverflowError:
-        fields.fail("cutoff", f"{text!r} is no time of the years 1 to 9999")
+    except OverflowError as exc:
+        raise ValueError(f"{text!r} is no time of the years 1 to 9999") from exc
 
 
 def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:

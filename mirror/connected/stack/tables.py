@@ -26,7 +26,6 @@ class Table:
 
     Attributes:
         name: in ``NAME.toml``.
-        kind: whose wishes they are.
         read: makes the wishes; is given the whole file, the target, and the directory of ``NAME.toml``.
     """
 

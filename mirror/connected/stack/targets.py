@@ -27,7 +27,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.stackfiles import RESERVED
 from mirror.core.words import did_you_mean
@@ -42,14 +41,14 @@ def for_target(document: Mapping[str, Any], target: str, source: str, stack: str
         document: a parsed ``NAME.toml``, with or without ``[targets]``.
         target: which is meant; empty for the only one.
         source: what the file is called in errors.
-        stack: its name.
 
     Raises:
         InvalidDocument: when no target is meant and there are several, or it is unknown, or a name is none.
     """
     if "targets" not in document:
         return dict(document)
-    tables = Fields(dict(document), source).table("targets")
+    fields = Fields(dict(document), source)
+    tables = fields.table("targets")
     names = tables.left()
     for name in names:
         if not tables.is_table(name):
@@ -59,16 +58,12 @@ def for_target(document: Mapping[str, Any], target: str, source: str, stack: str
                 name, "a target's name has lower-case letters, digits and dashes, and is no ending of a lock's file"
             )
     if not names:
-        raise InvalidDocument(source, "targets", "it names none: expected [targets.NAME]")
+        fields.fail("targets", "it names none: expected [targets.NAME]")
+    known = ", ".join(names)
+    if not target:
+        fields.fail("targets", f"it is for several ({known}): name one, as {stack}.{names[0]}")
     if target not in names:
-        known = ", ".join(names)
-        if not target:
-            raise InvalidDocument(
-                source, "targets", f"it is for several ({known}): name one, as {stack}.{next(iter(names))}"
-            )
-        raise InvalidDocument(
-            source, "targets", f"there is no {target!r}; there is {known}{did_you_mean(target, names)}"
-        )
+        fields.fail("targets", f"there is no {target!r}; there is {known}{did_you_mean(target, names)}")
     common = {key: value for key, value in document.items() if key != "targets"}
     own = document["targets"][target]
     tabled = {key: value for key, value in own.items() if _is_tabled(value)}

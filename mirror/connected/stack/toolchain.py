@@ -30,11 +30,6 @@ class ToolchainWishes(ABC):
             InvalidDocument: with the path to the fault.
         """
 
-    @property
-    @abstractmethod
-    def source(self) -> str:
-        """URL of where it comes from, as the stack names it."""
-
     def signed_by(self, fingerprints: Iterable[str]) -> Self:
         """The wishes with other keys pinned: those of a copy. Nothing changes where no key is pinned.
 

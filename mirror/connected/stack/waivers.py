@@ -30,11 +30,7 @@ from mirror.core.vetting.rules import RULES, Finding, ProjectWaiver
 
 
 def read_waivers(tables: Iterable[Fields]) -> tuple[ProjectWaiver, ...]:
-    """Read the tables.
-
-    Raises:
-        InvalidDocument: with the path to the fault.
-    """
+    """Read the tables. Raises InvalidDocument with the path to the fault."""
     waivers: list[ProjectWaiver] = []
     for table in tables:
         table.only("project", "rule", "subject", "reason", "by")

@@ -26,13 +26,7 @@ _OLD_WORD = RPM.directory
 
 
 class UnknownPart(MirrorError):
-    """``--without`` or ``--upgrade`` names something that the stack does not have, or cannot go without.
-
-    Attributes:
-        name: what was named.
-        known: what could be named.
-        option: which of the two.
-    """
+    """``--without`` or ``--upgrade`` names something that the stack does not have, or cannot go without."""
 
     ref = "unknown-part"
     exit_code = 22

@@ -85,7 +85,7 @@ class Unsolvable(MirrorError):
     """Requirements that no choice of packages meets.
 
     Attributes:
-        problems: the solver's reasons, each naming both sides.
+        issues: the solver's reasons, each naming both sides.
     """
 
     ref = "rpm-requirements-unsolvable"
@@ -93,12 +93,9 @@ class Unsolvable(MirrorError):
     hint = (
         "If this is a copy of a repository, it may be incomplete: copy the named packages too, and its repodata again."
     )
-    message = "the wanted RPMs cannot be together: {problems[0]}"
+    message = "the wanted RPMs cannot be together: {issues[0]}"
 
-    problems: tuple[str, ...]
-
-    def context(self) -> str:
-        return "\n".join(self.problems[1:])
+    issues: tuple[str, ...]
 
 
 class DriverNotCarried(MirrorError):
@@ -135,7 +132,10 @@ def solve(
     release = one_release(wanted, release)
     everything = sorted(packages, key=lambda package: package.nevra)  # the solver's choice must not hang on their order
     candidates = [package for package in everything if is_candidate(package, arch, release)]
-    _check_wanted(wanted, candidates, everything, arch)
+    have = {package.name for package in candidates}
+    issues = tuple(absence(name, everything, arch) for name in wanted if name not in have)
+    if issues:
+        raise NotInRepository(issues)
     chosen = _solve(candidates, wanted)
     return tuple(package for package in chosen if package.name in wanted or not package.is_metapackage)
 
@@ -157,15 +157,6 @@ def is_candidate(package: RpmPackage, arch: str, release: str) -> bool:
         and (not release or toolkit_release(package.name) in ("", release))
         and not _DRIVER.fullmatch(package.name)
     )
-
-
-def _check_wanted(
-    wanted: Sequence[str], candidates: Sequence[RpmPackage], everything: Sequence[RpmPackage], arch: str
-) -> None:
-    have = {package.name for package in candidates}
-    issues = tuple(absence(name, everything, arch) for name in wanted if name not in have)
-    if issues:
-        raise NotInRepository(issues)
 
 
 def absence(name: str, packages: Iterable[RpmPackage], arch: str, misspelt: bool = True) -> str:

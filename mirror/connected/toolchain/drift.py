@@ -48,8 +48,6 @@ class RpmPruned(MirrorError):
     """A locked RPM is no longer where it was locked from.
 
     Attributes:
-        nevra: of the locked RPM.
-        sha256: its digest in the lock.
         place: the repository, or its copy, without credentials.
         now: what the repository has instead, or why that cannot be told.
     """
@@ -69,8 +67,6 @@ class RpmRespun(MirrorError):
     """A repository has other bytes under the name, version and architecture of a locked RPM, and its metadata says so too.
 
     Attributes:
-        nevra: of both.
-        expected: the lock's sha256.
         actual: the sha256 that the signed metadata lists now.
         place: the repository, or its copy, without credentials.
     """

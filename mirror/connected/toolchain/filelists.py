@@ -21,10 +21,10 @@ from typing import Any
 
 import solv
 
-from mirror.connected.toolchain.repodata import InvalidRepodata, PrimaryRecord, parse_repomd
+from mirror.connected.toolchain.repodata import InvalidRepodata, parse_repomd
 from mirror.connected.toolchain.repodataprocess import NotReadable, entries
 from mirror.connected.toolchain.repository import Read, Repository, read_named
-from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, toolkit_release
+from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin, ToolchainPin, toolkit_release
 from mirror.core.errors import InvalidDocument
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, FileIndex, IndexedRpm, kept_paths
@@ -39,9 +39,7 @@ def index_of(
     """The file index of a lock.
 
     Args:
-        repository: whose packages are known.
         location: URL or directory where it was read.
-        pins: what is locked.
         target: its CUDA release and architecture say which packages and paths belong in.
         read: gives the bytes behind a URL.
 
@@ -51,27 +49,25 @@ def index_of(
     Raises:
         RepositoryUnreachable, MetadataMismatch, LocationEscapes, InvalidRepodata.
     """
-    record = find_filelists(repository.repomd, repository.url)
-    if record is None:
+    if b'type="filelists"' not in repository.repomd:
         return None
+    record = parse_repomd(repository.repomd, repository.url, "filelists")
     data = read_named(location, record, read, MAX_FILELISTS_BYTES)
     locked = {pin.name for pin in pins}
-    others = newest(package for package in _of_release(repository.packages, target) if package.name not in locked)
-    files = parse_filelists(data, record.location, repository.url, {pin.sha256 for pin in (*pins, *others)})
+    others = newest(
+        package
+        for package in repository.packages
+        if package.arch in (target.arch, "noarch")
+        and toolkit_release(package.name) == target.cuda
+        and package.name not in locked
+    )
+    files = parse_filelists(data, repository.url, {pin.sha256 for pin in (*pins, *others)})
     for pin in pins:
         if pin.sha256 not in files:
             raise InvalidRepodata(repository.url, f"its filelists.xml lacks {pin.nevra}, which its primary.xml has")
     rpms = [_entry(pin, True, files, target) for pin in pins]
     rpms += [entry for package in others if (entry := _entry(package, False, files, target)).paths]
     return FileIndex(target.cuda, target.arch, FILELISTS, tuple(sorted(rpms, key=lambda rpm: rpm.name)))
-
-
-def _of_release(packages: Iterable[RpmPackage], target: Target) -> Iterable[RpmPackage]:
-    return (
-        package
-        for package in packages
-        if package.arch in (target.arch, "noarch") and toolkit_release(package.name) == target.cuda
-    )
 
 
 def _entry(pin: RpmPin, carried: bool, files: dict[str, list[str]], target: Target) -> IndexedRpm:
@@ -93,12 +89,12 @@ def newest(packages: Iterable[RpmPackage]) -> tuple[RpmPackage, ...]:
     return tuple(found[name][0] for name in sorted(found))
 
 
-def covers(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> tuple[str, ...]:
+def covers(index: FileIndex, pins: Sequence[ToolchainPin], target: Target) -> tuple[str, ...]:
     """Where an index no longer belongs to a lock: one sentence for each difference, none when it does."""
     return tuple(_differences(index, pins, target))
 
 
-def _differences(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> Iterator[str]:
+def _differences(index: FileIndex, pins: Sequence[ToolchainPin], target: Target) -> Iterator[str]:
     if (index.release, index.arch) != (target.cuda, target.arch):
         yield f"its target is CUDA {target.cuda} for {target.arch}, the index is of CUDA {index.release} for {index.arch}"
     locked = {pin.nevra for pin in pins}
@@ -106,16 +102,7 @@ def _differences(index: FileIndex, pins: Sequence[RpmPin], target: Target) -> It
     yield from (f"the index has {nevra}, which is not locked" for nevra in sorted(index.carried - locked))
 
 
-def find_filelists(repomd: bytes, url: str) -> PrimaryRecord | None:
-    """What a ``repomd.xml`` whose signature is good says of ``filelists.xml``; None when it names none.
-
-    Raises:
-        InvalidRepodata, LocationEscapes: as ``parse_repomd``.
-    """
-    return parse_repomd(repomd, url, "filelists") if b'type="filelists"' in repomd else None
-
-
-def parse_filelists(data: bytes, location: str, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:
+def parse_filelists(data: bytes, url: str, wanted: Iterable[str]) -> dict[str, list[str]]:
     """The files of packages, their directories left out.
 
     Args:

@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.download import filename_of, redacted
 from mirror.connected.pins.foreignyaml import parse_yaml
 from mirror.connected.toolchain.drift import RpmPruned
 from mirror.connected.toolchain.repository import Repository
@@ -39,29 +38,19 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ForeignRpm:
-    """One entry.
-
-    Attributes:
-        url: without credentials.
-        sha256: of the RPM.
-    """
+    """One entry; its URL has no credentials."""
 
     url: str
     sha256: Sha256Hex
 
     @property
     def filename(self) -> str:
-        return unquote(urlsplit(self.url).path.rpartition("/")[2])
+        return filename_of(self.url)
 
 
 @dataclass(frozen=True)
 class RpmsLock:
-    """The RPMs of one architecture in a ``rpms.lock.yaml``.
-
-    Attributes:
-        source: the file, for messages.
-        rpms: in the file's order.
-    """
+    """The RPMs of one architecture in a ``rpms.lock.yaml``, in its order; ``source`` names it in messages."""
 
     source: str
     rpms: tuple[ForeignRpm, ...]
@@ -128,13 +117,7 @@ def _rpm(fields: Fields) -> ForeignRpm:
 def encode(lock: RpmLock, arch: str) -> bytes:
     """A ``rpms.lock.yaml`` of a lock of RPMs, for Hermeto."""
     packages: list[Mapping[str, Any]] = [
-        {
-            "url": download.url,
-            "size": pin.size,
-            "checksum": f"sha256:{pin.sha256}",
-            "name": pin.name,
-            "evr": pin.evr,
-        }
+        {"url": download.url, "size": pin.size, "checksum": f"sha256:{pin.sha256}", "name": pin.name, "evr": pin.evr}
         for pin, download in zip(lock.pins, lock.downloads(None), strict=True)
     ]
     arches = [{"arch": arch, "packages": packages, "source": [], "module_metadata": []}]

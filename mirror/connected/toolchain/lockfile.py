@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.toolchain.rpmpackage import location_url
+from mirror.connected.toolchain.rpmpackage import ToolchainPin, location_url
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
 from mirror.core.names import Sha256Hex
@@ -27,7 +27,7 @@ from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
 from mirror.core.toolkit.package import PackageSource
-from mirror.core.words import MAX_TIME
+from mirror.core.words import MAX_TIME, utc
 
 _MAX_BYTES = 16 << 20
 
@@ -40,6 +40,8 @@ class LockFile(ABC):
         TITLE: what its first line says that it holds.
         FORMAT: what its ``format`` says.
         ENDING: of its name, after the stack's.
+        TABLE: what the array of tables is called that has a table for each pin.
+        NAMED_BY: the attribute that tells its pins apart.
         locked: time of locking in seconds since 1970 UTC.
         pins: what it pins, each once, in order.
     """
@@ -48,6 +50,8 @@ class LockFile(ABC):
     TITLE: ClassVar[str]
     FORMAT: ClassVar[str]
     ENDING: ClassVar[str]
+    TABLE: ClassVar[str]
+    NAMED_BY: ClassVar[str] = "name"
     locked: int
     pins: tuple[Any, ...]
 
@@ -73,25 +77,23 @@ class LockFile(ABC):
 
     @classmethod
     def parse(cls, data: bytes, source: str = "") -> Self:
-        """Inverse of ``encode``. ``source`` names the file in errors.
-
-        Raises:
-            InvalidDocument: with the path to the fault.
-        """
-        fields = Fields(parse_toml(data, source or f"NAME.{cls.ENDING}", _MAX_BYTES), source or f"NAME.{cls.ENDING}")
+        """Inverse of ``encode``. ``source`` names the file in errors. Raises InvalidDocument with the path to the fault."""
+        source = source or f"NAME.{cls.ENDING}"
+        fields = Fields(parse_toml(data, source, _MAX_BYTES), source)
         fields.known_format(cls.FORMAT)
-        lock = cls.from_fields(fields)
-        fields.end()
-        return lock
+        locked, pins = _seconds(fields), tuple(map(cls.pin, fields.tables(cls.TABLE)))
+        once_in_order(fields, cls.TABLE, [getattr(pin, cls.NAMED_BY) for pin in pins], cls.NAMED_BY)
+        return fields.fill(cls, locked=locked, pins=pins, **cls.checked(fields, pins))
 
     @classmethod
     @abstractmethod
-    def from_fields(cls, fields: Fields) -> Self:
-        """The lock of a file's fields, all but its format. Raises InvalidDocument with the path to the fault."""
+    def pin(cls, fields: Fields) -> Any:
+        """The pin of a table. Raises InvalidDocument with the path to the fault."""
 
-    @abstractmethod
-    def lines(self) -> Iterable[str]:
-        """Its text, below the format's line."""
+    @classmethod
+    def checked(cls, fields: Fields, pins: tuple[Any, ...]) -> dict[str, Any]:
+        """Those other fields of the file that are no mere texts. Raises InvalidDocument with the path to the fault."""
+        return {}
 
     def encode(self) -> bytes:
         """The file's bytes. A JSON string of ASCII is a TOML basic string too, so ``json`` does the quoting."""
@@ -99,7 +101,26 @@ class LockFile(ABC):
             f"# The {self.TITLE} of a stack, written by `mirror lock`. Change NAME.toml and lock again rather than editing "
             "this file."
         )
-        return "\n".join([head, f"format = {json.dumps(self.FORMAT)}", *self.lines(), ""]).encode("utf-8")
+        return "\n".join([head, f"format = {json.dumps(self.FORMAT)}", *self._lines(), ""]).encode("utf-8")
+
+    def _lines(self) -> Iterator[str]:
+        """Its fields, in the order in which they are declared."""
+        for name, value in vars(self).items():
+            if name == "locked":
+                yield f"locked = {utc(value)}"
+            elif name == "pins":
+                for pin in value:
+                    yield from self.pin_lines(pin)
+            elif name == "wanted":
+                yield f"wanted = {one_a_line(value)}"
+            elif "\n" in value:
+                yield f"{name} = '''\n{value}'''"
+            else:
+                yield f"{name} = {json.dumps(value)}"
+
+    def pin_lines(self, pin: Any) -> Iterator[str]:
+        """The table of a pin."""
+        return table_lines(self.TABLE, pin)
 
     @property
     def count(self) -> int:
@@ -119,39 +140,6 @@ class LockFile(ABC):
     def _differences(self, wishes: Any, target: Target) -> Iterator[str]: ...
 
 
-class ToolchainPin(Protocol):
-    """One package of the CUDA toolchain."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def shown_version(self) -> str:
-        """Its version as people read it."""
-
-    @property
-    def nevra(self) -> str:
-        """An RPM's; empty of anything else."""
-
-    @property
-    def installed_size(self) -> int:
-        """Bytes once unpacked; 0 when only the file itself can tell."""
-
-    @property
-    def location(self) -> str:
-        """Path below the source."""
-
-    @property
-    def filename(self) -> str: ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-
-    @property
-    def sha256(self) -> Sha256Hex: ...
-
-
 class ToolchainLock(LockFile):
     """The lock of a CUDA toolchain.
 
@@ -162,6 +150,7 @@ class ToolchainLock(LockFile):
 
     LISTS_FILES: ClassVar[bool]
     wanted: tuple[str, ...]
+    pins: tuple[ToolchainPin, ...]
 
     @abstractmethod
     def base(self, location: str | None) -> str:
@@ -173,8 +162,8 @@ class ToolchainLock(LockFile):
         Args:
             location: a copy's URL or directory that stands in for the source; None for the source itself.
         """
-        base, pins = self.base(location), self._pins
-        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in pins)
+        base = self.base(location)
+        return tuple(Download(location_url(base, p.location), p.filename, p.sha256, p.size) for p in self.pins)
 
     @abstractmethod
     def sources(self, paths: Mapping[Sha256Hex, Path], target: Target) -> Mapping[Sha256Hex, PackageSource]:
@@ -185,12 +174,8 @@ class ToolchainLock(LockFile):
         """
 
     @property
-    def _pins(self) -> Sequence[ToolchainPin]:
-        return self.pins
-
-    @property
     def versions(self) -> Mapping[str, str]:
-        return {pin.name: pin.shown_version for pin in self._pins}
+        return {pin.name: pin.shown_version for pin in self.pins}
 
 
 def index_path(directory: Path, name: str) -> Path:
@@ -198,7 +183,7 @@ def index_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.files.txt"
 
 
-def seconds(fields: Fields) -> int:
+def _seconds(fields: Fields) -> int:
     """The time of locking, in seconds since 1970 UTC. Raises InvalidDocument for one without a time zone."""
     moment = fields.take("locked", datetime)
     if moment.tzinfo is None:
@@ -207,11 +192,6 @@ def seconds(fields: Fields) -> int:
     if not 0 <= locked <= MAX_TIME:
         fields.fail("locked", "expected a time from 1970 to 9999")
     return locked
-
-
-def locked_line(locked: int) -> str:
-    """The inverse of ``seconds``, as a line."""
-    return f"locked = {datetime.fromtimestamp(locked, timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')}"
 
 
 def once_in_order(fields: Fields, table: str, names: Sequence[str], what: str = "name") -> None:

@@ -15,23 +15,14 @@ Example::
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.redistwishes import RedistWishes
-from mirror.connected.toolchain.lockfile import (
-    ToolchainLock,
-    locked_line,
-    moved,
-    once_in_order,
-    one_a_line,
-    seconds,
-    table_lines,
-)
+from mirror.connected.toolchain.lockfile import ToolchainLock, moved
 from mirror.connected.toolchain.redistmanifest import is_of, open_manifest, redist_base
 from mirror.connected.toolchain.redistpin import RedistPin
 from mirror.connected.toolchain.repository import Read
@@ -49,18 +40,15 @@ class RedistLock(ToolchainLock):
     """The contents of ``NAME.redist.toml``.
 
     Attributes:
-        manifest: URL of NVIDIA's list, as the stack names it.
-        sha256: of the list.
+        manifest: URL of NVIDIA's list, as the stack names it; ``sha256`` is the list's.
         release: the patch release that it is of, ``"12.6.3"``.
-        locked: time of locking in seconds since 1970 UTC.
-        wanted: the words that were asked for, in order.
-        pins: the archives, in order of name.
     """
 
     KIND: ClassVar[Kind] = REDIST
     TITLE: ClassVar[str] = "component archives"
     FORMAT: ClassVar[str] = "mirror-redist/1"
     ENDING: ClassVar[str] = "redist.toml"
+    TABLE: ClassVar[str] = "component"
     LISTS_FILES: ClassVar[bool] = False
 
     manifest: str
@@ -71,26 +59,16 @@ class RedistLock(ToolchainLock):
     pins: tuple[RedistPin, ...]
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> RedistLock:
-        lock = cls(
-            manifest=fields.checked("manifest", clean_url),
-            sha256=fields.checked("sha256", sha256_hex),
-            release=fields.checked("release", rpm_version),
-            locked=seconds(fields),
-            wanted=fields.texts("wanted"),
-            pins=tuple(RedistPin.from_fields(table) for table in fields.tables("component")),
-        )
-        once_in_order(fields, "component", [pin.name for pin in lock.pins])
-        return lock
+    def pin(cls, fields: Fields) -> RedistPin:
+        return RedistPin.from_fields(fields)
 
-    def lines(self) -> Iterator[str]:
-        yield f"manifest = {json.dumps(self.manifest)}"
-        yield f"sha256 = {json.dumps(self.sha256)}"
-        yield f"release = {json.dumps(self.release)}"
-        yield locked_line(self.locked)
-        yield f"wanted = {one_a_line(self.wanted)}"
-        for pin in self.pins:
-            yield from table_lines("component", pin)
+    @classmethod
+    def checked(cls, fields: Fields, pins: tuple[RedistPin, ...]) -> dict[str, Any]:
+        return {
+            "manifest": fields.checked("manifest", clean_url),
+            "sha256": fields.checked("sha256", sha256_hex),
+            "release": fields.checked("release", rpm_version),
+        }
 
     def base(self, location: str | None) -> str:
         return redist_base(self.manifest, location)

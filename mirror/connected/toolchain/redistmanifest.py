@@ -23,12 +23,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.stack.redistwishes import RedistWishes
 from mirror.connected.toolchain.redistpin import RedistPin, archive_location
-from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, repository_url
+from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, place_of_url, repository_url
 from mirror.connected.toolchain.rpmpackage import location_url, rpm_version
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.fields import Fields, strict_json
@@ -50,13 +49,7 @@ class RedistUnreachable(RepositoryUnreachable):
 
 
 class RedistNotPinned(MirrorError):
-    """The list of archives is not the one that the stack pins.
-
-    Attributes:
-        url: where it was read.
-        expected: the pinned digest.
-        actual: of the bytes there.
-    """
+    """The list of archives is not the one that the stack pins."""
 
     ref = "redist-not-pinned"
     exit_code = 27
@@ -72,14 +65,7 @@ class RedistNotPinned(MirrorError):
 
 
 class RedistComponentMissing(MirrorError):
-    """The list has no archive of a component for the target's platform.
-
-    Attributes:
-        source: the list's file name.
-        missing: keys that were wanted.
-        platform: ``"linux-x86_64"``.
-        known: what it has for that platform.
-    """
+    """The list has no archive of a component for the target's platform."""
 
     ref = "redist-component-missing"
     exit_code = 28
@@ -93,12 +79,7 @@ class RedistComponentMissing(MirrorError):
 
 
 class InvalidRedist(MirrorError):
-    """The list has the pinned bytes, and cannot be used: another release, or a form that is not NVIDIA's.
-
-    Attributes:
-        source: the list's file name.
-        problem: what is wrong, with the path to it.
-    """
+    """The list has the pinned bytes, and cannot be used: another release, or a form that is not NVIDIA's."""
 
     ref = "redist-invalid"
     exit_code = 29
@@ -215,9 +196,7 @@ def open_manifest(wishes: RedistWishes, location: str | None, read: Read) -> Red
     try:
         data = read(url, MAX_BYTES)
     except MirrorError as exc:
-        parts = urlsplit(base)
-        place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
-        raise RedistUnreachable(place, wishes.filename, str(exc)) from exc
+        raise RedistUnreachable(place_of_url(base), wishes.filename, str(exc)) from exc
     actual = Sha256Hex(hashlib.sha256(data).hexdigest())
     if actual != wishes.sha256:
         raise RedistNotPinned(redacted(url), wishes.sha256, actual)

@@ -12,8 +12,9 @@ Example::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from mirror.connected.toolchain.rpmpackage import rpm_location, rpm_name, rpm_version
+from mirror.connected.toolchain.rpmpackage import ToolchainPin, rpm_location, rpm_name, rpm_version
 from mirror.core.fields import Fields
 from mirror.core.names import Sha256Hex, sha256_hex
 
@@ -30,17 +31,10 @@ def archive_location(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class RedistPin:
-    """One archive: what it is called, where it lies, and which bytes it must have.
+class RedistPin(ToolchainPin):
+    """One archive, by its component's key (``"cuda_nvcc"``) and version; ``platform`` is ``"linux-x86_64"`` or the like."""
 
-    Attributes:
-        name: the component's key, ``"cuda_nvcc"``.
-        version: the component's.
-        platform: ``"linux-x86_64"`` or ``"linux-sbsa"``.
-        location: path below the list's directory.
-        size: bytes of the archive.
-        sha256: of the archive.
-    """
+    installed_size: ClassVar[int] = 0  # type: ignore[misc]  # no word of the list's: unknown until it is read
 
     name: str
     version: str
@@ -49,27 +43,11 @@ class RedistPin:
     size: int
     sha256: Sha256Hex
 
-    @property
-    def shown_version(self) -> str:
-        return self.version
-
-    @property
-    def nevra(self) -> str:
-        return ""
-
-    @property
-    def installed_size(self) -> int:
-        """Unknown until its archive is read."""
-        return 0
-
-    @property
-    def filename(self) -> str:
-        return self.location.rpartition("/")[2]
-
     @classmethod
     def from_fields(cls, fields: Fields) -> RedistPin:
         """Read a table of a lock. Raises InvalidDocument with the path to the fault."""
-        pin = cls(
+        return fields.fill(
+            cls,
             name=fields.checked("name", rpm_name),
             version=fields.checked("version", rpm_version),
             platform=fields.checked("platform", rpm_name),
@@ -77,5 +55,3 @@ class RedistPin:
             size=fields.number("size", minimum=1),
             sha256=fields.checked("sha256", sha256_hex),
         )
-        fields.end()
-        return pin

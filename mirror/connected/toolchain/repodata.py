@@ -18,13 +18,11 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 
-from mirror.connected.toolchain.repodataprocess import MAX_OPEN_BYTES, NotReadable, createrepo_module, entries
+from mirror.connected.toolchain.repodataprocess import MAX_OPEN_BYTES, NotReadable, entries
 from mirror.connected.toolchain.rpmpackage import Capability, RpmPackage, rpm_location, rpm_name, rpm_version
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.fields import Fields
 from mirror.core.names import sha256_hex
-
-__all__ = ["InvalidRepodata", "PrimaryRecord", "createrepo_module", "parse_primary", "parse_repomd"]
 
 MAX_PACKAGES = 200_000
 

@@ -64,13 +64,7 @@ _NO_REPODATA = (
 
 
 class RepositoryUnreachable(MirrorError):
-    """A file of a repository's metadata could not be fetched.
-
-    Attributes:
-        place: the host, or the directory of a local copy.
-        file: the path of the file below the repository.
-        reason: what went wrong in reading it.
-    """
+    """A file of a repository's metadata could not be fetched."""
 
     ref = "rpm-repository-unreachable"
     exit_code = 60
@@ -83,12 +77,7 @@ class RepositoryUnreachable(MirrorError):
 
 
 class RepositoryNotSigned(MirrorError):
-    """``repomd.xml`` has no signature, or no good one by a key that the stack pins.
-
-    Attributes:
-        url: of ``repomd.xml``.
-        reason: what ``openpgp`` found, naming who signed and who should have.
-    """
+    """``repomd.xml`` has no signature, or no good one by a key that the stack pins."""
 
     ref = "rpm-repository-not-signed"
     exit_code = 61
@@ -162,27 +151,39 @@ def open_repository(location: str, fingerprints: Sequence[str], read: Read) -> R
     except MirrorError as exc:
         raise RepositoryNotSigned(shown + REPOMD, str(exc), exc.hint) from exc
     record = parse_repomd(repomd, shown)
-    packages = parse_primary(_named(read, base, record, MAX_PRIMARY_BYTES), record.location, shown)
+    packages = parse_primary(read_named(base, record, read, MAX_PRIMARY_BYTES), record.location, shown)
     return Repository(shown, packages, fingerprint, _armored(key, shown), repomd)
 
 
 def read_named(location: str, record: PrimaryRecord, read: Read, max_bytes: int) -> bytes:
-    """Another file that a repository's signed ``repomd.xml`` names, such as ``filelists.xml``, checked in the same way.
+    """A file that a repository's signed ``repomd.xml`` names, ``primary.xml`` or another: rule 3.
 
     Raises:
         RepositoryUnreachable, MetadataMismatch.
     """
-    return _named(read, repository_url(location), record, max_bytes)
+    base = repository_url(location)
+    url = redacted(base) + record.location
+    data = _read(read, base, record.location, max_bytes)
+    if record.size is not None and len(data) != record.size:
+        raise MetadataMismatch(url, f"{record.size} bytes", f"{len(data)} bytes")
+    digest = hashlib.new(record.algorithm, data).hexdigest()
+    if digest != record.checksum:
+        raise MetadataMismatch(url, f"{record.algorithm} {record.checksum}", digest)
+    return data
 
 
 def _read(read: Read, base: str, file: str, max_bytes: int) -> bytes:
     try:
         return read(location_url(base, file), max_bytes)
     except MirrorError as exc:
-        parts = urlsplit(base)
-        place = parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
         hint = _NO_REPODATA if file == REPOMD and _is_absent(exc) else _TWO_WAYS
-        raise RepositoryUnreachable(place, file, str(exc), hint) from exc
+        raise RepositoryUnreachable(place_of_url(base), file, str(exc), hint) from exc
+
+
+def place_of_url(base: str) -> str:
+    """The host of a repository, or the directory of a local copy, for people."""
+    parts = urlsplit(base)
+    return parts.netloc.rpartition("@")[2] or f"the directory {parts.path}"
 
 
 def _read_proof(read: Read, base: str, file: str) -> bytes:
@@ -210,15 +211,3 @@ def _armored(key: bytes, url: str) -> str:
     if not all(line.isprintable() and line.isascii() and len(line) <= MAX_KEY_LINE for line in text.splitlines()):
         raise InvalidRepodata(url, "the armored key holds other characters than printable ASCII")
     return text
-
-
-def _named(read: Read, base: str, record: PrimaryRecord, max_bytes: int) -> bytes:
-    """Rule 3."""
-    url = redacted(base) + record.location
-    data = _read(read, base, record.location, max_bytes)
-    if record.size is not None and len(data) != record.size:
-        raise MetadataMismatch(url, f"{record.size} bytes", f"{len(data)} bytes")
-    digest = hashlib.new(record.algorithm, data).hexdigest()
-    if digest != record.checksum:
-        raise MetadataMismatch(url, f"{record.algorithm} {record.checksum}", digest)
-    return data

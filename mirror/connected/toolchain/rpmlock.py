@@ -17,33 +17,18 @@ Example::
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain.closure import one_release
 from mirror.connected.toolchain.coherence import disagreements
-from mirror.connected.toolchain.lockfile import (
-    ToolchainLock,
-    locked_line,
-    moved,
-    once_in_order,
-    one_a_line,
-    seconds,
-    table_lines,
-)
+from mirror.connected.toolchain.lockfile import ToolchainLock, moved
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
-from mirror.connected.toolchain.rpmpackage import (
-    RpmPin,
-    rpm_location,
-    rpm_name,
-    rpm_version,
-    toolkit_release,
-)
+from mirror.connected.toolchain.rpmpackage import RpmPin, rpm_location, rpm_name, rpm_version, toolkit_release
 from mirror.connected.toolchain.selection import select
 from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
 from mirror.core.fields import Fields
@@ -63,16 +48,15 @@ class RpmLock(ToolchainLock):
     Attributes:
         repository: URL as the stack names it.
         fingerprints: of the pinned keys that signed the metadata; the RPMs must be signed by them too.
-        locked: time of locking in seconds since 1970 UTC.
         wanted: the names that were closed over, in order.
         key: the armored OpenPGP key with those fingerprints.
-        pins: the closure, in order of name.
     """
 
     KIND: ClassVar[Kind] = RPM
     TITLE: ClassVar[str] = "RPMs"
     FORMAT: ClassVar[str] = "mirror-rpms/1"
     ENDING: ClassVar[str] = "rpms.toml"
+    TABLE: ClassVar[str] = "package"
     LISTS_FILES: ClassVar[bool] = True
 
     repository: str
@@ -83,32 +67,28 @@ class RpmLock(ToolchainLock):
     pins: tuple[RpmPin, ...]
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> RpmLock:
-        lock = cls(
-            repository=fields.checked("repository", clean_url),
-            fingerprints=fields.all_checked("fingerprints", openpgp_fingerprint),
-            locked=seconds(fields),
-            wanted=fields.texts("wanted"),
-            key=fields.text("key"),
-            pins=tuple(_pin(table) for table in fields.tables("package")),
+    def pin(cls, fields: Fields) -> RpmPin:
+        return fields.fill(
+            RpmPin,
+            name=fields.checked("name", rpm_name),
+            version=fields.checked("version", rpm_version),
+            release=fields.checked("release", rpm_version),
+            arch=fields.checked("arch", rpm_name),
+            location=fields.checked("location", rpm_location),
+            size=fields.number("size", minimum=1),
+            sha256=fields.checked("sha256", sha256_hex),
         )
-        names = [pin.name for pin in lock.pins]
-        once_in_order(fields, "package", names)
-        if not lock.fingerprints:
-            fields.fail("fingerprints", "expected at least one")
-        for name in lock.wanted:
-            if name not in names:
-                fields.fail("wanted", f"{name} has no [[package]]")
-        return lock
 
-    def lines(self) -> Iterator[str]:
-        yield f"repository = {json.dumps(self.repository)}"
-        yield f"fingerprints = {json.dumps(self.fingerprints)}"
-        yield locked_line(self.locked)
-        yield f"wanted = {one_a_line(self.wanted)}"
-        yield f"key = '''\n{self.key}'''"
-        for pin in self.pins:
-            yield from table_lines("package", pin)
+    @classmethod
+    def checked(cls, fields: Fields, pins: tuple[RpmPin, ...]) -> dict[str, Any]:
+        fingerprints, wanted = fields.all_checked("fingerprints", openpgp_fingerprint), fields.texts("wanted")
+        if not fingerprints:
+            fields.fail("fingerprints", "expected at least one")
+        for name in wanted:
+            if name not in [pin.name for pin in pins]:
+                fields.fail("wanted", f"{name} has no [[package]]")
+        repository = fields.checked("repository", clean_url)
+        return {"repository": repository, "fingerprints": fingerprints, "wanted": wanted}
 
     def base(self, location: str | None) -> str:
         return repository_url(location or self.repository)
@@ -193,19 +173,3 @@ def lock_rpms(
         key=repository.key,
         pins=tuple(package.pin() for package in sorted(selected.packages, key=lambda package: package.name)),
     )
-
-
-def _pin(fields: Fields) -> RpmPin:
-    pin = RpmPin(
-        name=fields.checked("name", rpm_name),
-        epoch=fields.number("epoch"),
-        version=fields.checked("version", rpm_version),
-        release=fields.checked("release", rpm_version),
-        arch=fields.checked("arch", rpm_name),
-        location=fields.checked("location", rpm_location),
-        size=fields.number("size", minimum=1),
-        sha256=fields.checked("sha256", sha256_hex),
-        installed_size=fields.number("installed_size"),
-    )
-    fields.end()
-    return pin

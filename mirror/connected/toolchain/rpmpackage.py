@@ -28,11 +28,7 @@ _RELEASE = re.compile(r"-(\d{2})-(\d{1,2})(?:-config-common)?$", re.ASCII)
 
 
 def rpm_name(text: str) -> str:
-    """Check a package's name.
-
-    Raises:
-        ValueError: for characters that RPM does not allow in one.
-    """
+    """Check a package's name. Raises ValueError for characters that RPM does not allow in one."""
     if not _NAME.fullmatch(text):
         raise ValueError(f"expected an RPM name such as 'cuda-nvcc-13-0', got {text!r}")
     return text
@@ -89,17 +85,41 @@ class Capability:
         return f"{self.name} {self.comparison} {self.evr}" if self.comparison else self.name
 
 
-@dataclass(frozen=True)
-class RpmPin:
-    """One RPM file: what it is called, where it lies, and which bytes it must have.
+class ToolchainPin:
+    """One package of the CUDA toolchain: what it is called, where it lies, and which bytes it must have.
 
     Attributes:
-        arch: as RPM spells it: ``"x86_64"``, ``"aarch64"``, ``"noarch"``, ``"src"``.
-        location: path below the repository, checked by ``rpm_location``.
-        size: bytes of the RPM file.
-        sha256: of the RPM file, from signed metadata or from a lock.
-        installed_size: bytes of the files in it.
+        nevra: an RPM's; empty of anything else.
+        location: path below its source, checked.
+        size: bytes of its file.
+        sha256: of its file, from what is signed or pinned, or from a lock.
+        installed_size: bytes of the files in it; 0 when only the file itself can tell.
     """
+
+    name: str
+    version: str
+    location: str
+    size: int
+    sha256: Sha256Hex
+    installed_size: int
+
+    @property
+    def shown_version(self) -> str:
+        """As people read it."""
+        return self.version
+
+    @property
+    def nevra(self) -> str:
+        return ""
+
+    @property
+    def filename(self) -> str:
+        return self.location.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class RpmPin(ToolchainPin):
+    """One RPM file; ``arch`` is as RPM spells it: ``"x86_64"``, ``"aarch64"``, ``"noarch"``, ``"src"``."""
 
     name: str
     epoch: int
@@ -123,10 +143,6 @@ class RpmPin:
     @property
     def nevra(self) -> str:
         return f"{self.name}-{self.evr}.{self.arch}"
-
-    @property
-    def filename(self) -> str:
-        return self.location.rpartition("/")[2]
 
     @property
     def is_metapackage(self) -> bool:

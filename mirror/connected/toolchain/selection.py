@@ -33,7 +33,6 @@ class MissingComponents(MirrorError):
     """The repository lacks RPMs without which a wanted component does not work.
 
     Attributes:
-        missing: names of the packages.
         issues: one sentence for each, with what the package would bring.
     """
 
@@ -50,15 +49,11 @@ class MissingComponents(MirrorError):
         more = f" (and {', '.join(self.missing[1:])})" if len(self.missing) > 1 else ""
         return f"{self.issues[0]}{more}"
 
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
-
 
 class MixedPatchLevels(MirrorError):
     """No choice among a repository's RPMs is of one patch release.
 
     Attributes:
-        release: the CUDA release.
         issues: what does not fit in the newest choice, a sentence each.
     """
 
@@ -73,18 +68,10 @@ class MixedPatchLevels(MirrorError):
     release: str
     issues: tuple[str, ...]
 
-    def context(self) -> str:
-        return "\n".join(self.issues[1:])
-
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen.
-
-    Attributes:
-        packages: by name.
-        notes: what a person should know of the choice.
-    """
+    """What was chosen, by name, and what a person should know of the choice."""
 
     packages: tuple[RpmPackage, ...]
     notes: tuple[str, ...] = ()
@@ -104,7 +91,9 @@ def select(packages: Sequence[RpmPackage], wishes: RpmWishes, arch: str, release
     """
     release = one_release((*wishes.packages, *wishes.needed), release)
     offered = {package.name for package in packages if is_candidate(package, arch, release)}
-    _check_needed(wishes.needed, packages, offered, arch)
+    missing = tuple(name for name in wishes.needed if name not in offered)
+    if missing:
+        raise MissingComponents(missing, tuple(_issue(name, packages, arch) for name in missing))
     wanted = tuple(
         dict.fromkeys((*wishes.packages, *wishes.needed, *(name for name in wishes.extras if name in offered)))
     )
@@ -120,12 +109,6 @@ def select(packages: Sequence[RpmPackage], wishes: RpmWishes, arch: str, release
             continue  # the repository has not, or no longer, all that this patch release was made of
         return Selection(chosen, (*notes, *_older(newest, chosen, moment.label, issues)))
     raise MixedPatchLevels(release, issues)
-
-
-def _check_needed(needed: Iterable[str], packages: Sequence[RpmPackage], offered: set[str], arch: str) -> None:
-    missing = tuple(name for name in needed if name not in offered)
-    if missing:
-        raise MissingComponents(missing, tuple(_issue(name, packages, arch) for name in missing))
 
 
 def _issue(name: str, packages: Sequence[RpmPackage], arch: str) -> str:

@@ -244,6 +244,11 @@ class Manifest:
         """The artifacts of one directory, in order."""
         return tuple(artifact for artifact in self.artifacts if artifact.directory == directory)
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """For each directory that is not empty: how many artifacts, and their bytes."""
+        groups = {directory: self.within(directory) for directory in DIRECTORIES}
+        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
+
     def of(self, kind: Kind) -> tuple[Artifact, ...]:
         """The artifacts of one kind, in order."""
         return self.within(kind.directory)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
 from mirror.core.system.durable import facts_of, write_file
@@ -37,13 +37,7 @@ Sign = Callable[[bytes, str], bytes]
 
 
 class NoSay(MirrorError):
-    """A key signed that the root does not name for this.
-
-    Attributes:
-        signer: the key's fingerprint.
-        role: what it would have to be.
-        holders: the keys that are.
-    """
+    """A key signed that the root does not name for this."""
 
     ref = "no-say"
     exit_code = 119
@@ -181,10 +175,8 @@ def _write(files: Sequence[tuple[Path, bytes]]) -> None:
 
 
 def _places(path: Path, kind: str) -> tuple[Path, Path]:
-    try:
+    with writing(path):
         return sidecar_paths(path, kind)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
 
 
 def _holder(root: Root, public: sshsig.PublicKey, decision: str) -> tuple[str, str]:

@@ -49,7 +49,6 @@ def commands(bundle: Path, digest: Sha256Hex) -> Commands:
 
     Args:
         bundle: where it is; what lies beside it is looked at for the next free name.
-        digest: of its manifest.
     """
     name = shell_word(bundle.name)
     approval, rejection = (_next(bundle, kind) for kind in ("approval", "rejection"))

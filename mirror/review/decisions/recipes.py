@@ -165,12 +165,7 @@ echo "ok: $bundle is signed by $(sort -u "$work/signed" | wc -l) of the keys abo
 
 
 def with_ssh_keygen(bundle: str, root: Root) -> str:
-    """A script for ``ssh-keygen``, GNU tar, awk and sha256sum.
-
-    Args:
-        bundle: its file name.
-        root: whose builders and approvers are trusted.
-    """
+    """A script for ``ssh-keygen``, GNU tar, awk and sha256sum; ``bundle`` is its file's name, the root's keys are trusted."""
     words = {name: shlex.quote(" ".join(key.name for key in role.keys)) for name, role in root.roles()}
     body = _SSH_KEYGEN.format(allowed=root.allowed_signers(), **_thresholds(root), **_quoted(words))
     return _head(bundle, root, "ssh-keygen, tar, awk and sha256sum") + body

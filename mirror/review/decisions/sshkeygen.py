@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, reading
 from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
@@ -30,7 +30,6 @@ class CannotSign(MirrorError):
     """ssh-keygen made no signature.
 
     Attributes:
-        key: the key's file.
         reason: ssh-keygen's last line, or why it did not start.
     """
 
@@ -73,25 +72,16 @@ class SshKeygen:
             Unreadable: when it cannot be read.
             CannotSign: when it is none.
         """
-        try:
-            with open(self.key, "rb") as stream:
-                beginning = stream.read(512)
-        except OSError as exc:
-            raise Unreadable(str(self.key), exc.strerror or str(exc)) from exc
+        with reading(self.key), open(self.key, "rb") as stream:
+            beginning = stream.read(512)
         if (kind := kind_of_file(beginning)) not in KEYS:
             it_is = f"it is {kind}, and " if kind else "it is "
-            error = CannotSign(str(self.key), f"{it_is}no key's file")
-            error.hint = (
+            raise CannotSign(str(self.key), f"{it_is}no key's file").advised(
                 "Name your key's own file with --key: the private key, or its NAME.pub where an agent holds it."
             )
-            raise error
 
     def sign(self, data: bytes, namespace: str) -> bytes:
-        """An armored sshsig block.
-
-        Raises:
-            CannotSign: when it made none.
-        """
+        """An armored sshsig block. Raises CannotSign when it made none."""
         with tempfile.TemporaryDirectory(prefix="mirror-sign-") as name:
             message = Path(name) / "message"
             message.write_bytes(data)

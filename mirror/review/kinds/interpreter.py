@@ -9,11 +9,7 @@ from mirror.core.vetting.rules import Finding
 
 
 def look(bundle: Bundle, artifact: Artifact) -> tuple[Finding, ...]:
-    """Nothing, where it can be unpacked.
-
-    Raises:
-        BadArchive: otherwise.
-    """
+    """Nothing, where it can be unpacked. Raises BadArchive otherwise."""
     with bundle.open(artifact) as stream:
         for _ in TarStream(stream, artifact.filename, artifact.unpacked_limit):
             pass

@@ -54,7 +54,9 @@ def page(report: Report) -> str:
             banner(report),
             element(
                 "nav",
-                element("ul", *(element("li", _link(key, title)) for key, (title, _) in there.items())),
+                element(
+                    "ul", *(element("li", element("a", title, href=f"#{key}")) for key, (title, _) in there.items())
+                ),
                 aria_label="Sections",
             ),
         ),
@@ -87,7 +89,3 @@ def _head(report: Report) -> Html:
 
 def _section(key: str, title: str, content: Html | None) -> Html:
     return element("section", element("h2", title, id=f"{key}-title"), content, id=key, aria_labelledby=f"{key}-title")
-
-
-def _link(key: str, title: str) -> Html:
-    return element("a", title, href=f"#{key}")

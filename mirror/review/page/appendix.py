@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mirror.core.bundle.dossier import LICENCES, PATH
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.words import human_bytes
-from mirror.review.markup import Html, element, join
+from mirror.review.markup import Html, element, join, table, table_row
 from mirror.review.page.findings import anchor
 from mirror.review.page.summary import digest
 from mirror.review.report.report import Report
@@ -43,30 +43,15 @@ _ENDINGS = {
 def documents(report: Report) -> Html:
     """What is in ``meta/``, and how to read it."""
     columns = ("Document", "What it is", "Size", "sha256")
-    head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in columns), role="row")
     rows = (
-        element(
-            "tr",
-            element("th", element("code", one.path), scope="row", role="rowheader", data_label=columns[0]),
-            element("td", element("div", _what(one)), role="cell", data_label=columns[1]),
-            element("td", element("div", human_bytes(one.size)), role="cell", data_label=columns[2]),
-            element("td", element("div", digest(one.sha256)), role="cell", data_label=columns[3]),
-            role="row",
-        )
+        table_row(columns, [element("code", one.path)], (_what(one), human_bytes(one.size), digest(one.sha256)))
         for one in report.documents
     )
     name = report.file
     return join(
         (
             element("p", "Read one with ", element("code", f"tar -xOf {name} meta/NAME"), "."),
-            element(
-                "table",
-                element("caption", "Documents in the bundle, signed with the rest"),
-                element("thead", head, role="rowgroup"),
-                element("tbody", *rows, role="rowgroup"),
-                role="table",
-                class_="documents",
-            ),
+            table("Documents in the bundle, signed with the rest", columns, rows, class_="documents"),
             element(
                 "p",
                 "The signed list itself, MANIFEST.json, has sha256 ",
@@ -87,9 +72,7 @@ def _what(document: Artifact) -> str:
 
 def build_logs(report: Report) -> Html | None:
     """What the builds said; None when nothing was built."""
-    if not report.logs:
-        return None
-    return join(_logs(report))
+    return join(_logs(report)) if report.logs else None
 
 
 def _logs(report: Report) -> Iterator[Html]:

@@ -10,12 +10,12 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mirror.core.bundle.dossier import FileFacts
 from mirror.core.kinds import SHOWN
 from mirror.core.words import counted, human_bytes, utc
-from mirror.review.markup import Content, Html, element, join, word
+from mirror.review.markup import Content, Html, element, join, table, table_row, word
 from mirror.review.page.findings import anchor, question_anchor
 from mirror.review.page.summary import digest
 from mirror.review.questions.diff import place
@@ -36,32 +36,14 @@ def artifacts(report: Report) -> Html:
         rows = [row for row in report.rows if row.artifact.kind is kind]
         if rows:
             size = human_bytes(sum(row.artifact.size for row in rows))
-            tables.append(_table(f"{kind.plural}: {len(rows)}, {size}", rows, weights))
+            caption = f"{kind.plural}: {len(rows)}, {size}"
+            tables.append(table(caption, _COLUMNS, (_row(row, weights) for row in rows)))
     return join(tables)
 
 
-def _table(caption: str, rows: Sequence[Row], weights: dict[str, tuple[str, str]]) -> Html:
-    head = element("tr", *(element("th", column, scope="col", role="columnheader") for column in _COLUMNS), role="row")
-    body = (_row(row, weights) for row in rows)
-    return element(
-        "table",
-        element("caption", caption),
-        element("thead", head, role="rowgroup"),
-        element("tbody", *body, role="rowgroup"),
-        role="table",
-    )
-
-
 def _row(row: Row, weights: dict[str, tuple[str, str]]) -> Html:
-    first, *rest = _COLUMNS
     cells = (_licence(row.facts), _why(row.why), _from(row), _inside(row.facts), _bytes(row))
-    return element(
-        "tr",
-        element("th", *_name(row, weights), scope="row", role="rowheader", data_label=first),
-        *(element("td", element("div", cell), role="cell", data_label=column) for column, cell in zip(rest, cells)),
-        id=anchor(row.artifact.path),
-        role="row",
-    )
+    return table_row(_COLUMNS, _name(row, weights), cells, id=anchor(row.artifact.path))
 
 
 def _name(row: Row, weights: dict[str, tuple[str, str]]) -> Iterator[Content]:

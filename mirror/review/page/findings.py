@@ -58,18 +58,15 @@ def findings(report: Report) -> Html:
 def _answer(report: Report, question: Question, names: dict[str, str]) -> Html:
     """One item for each finding, so that the heading's count is what the reader counts."""
     title = element("span", _WEIGHTS[question.weight], class_=f"weight {question.weight}")
+    narrow = element("ul", *(_item(finding, names) for finding in question.findings), class_="found narrow")
     return element(
         "section",
         element("h3", f"{question.title} ({len(question.findings)}) ", title),
         element("p", question.why + _source(report, question)),
-        *(_single(question, names) if question.weight == KNOW else _grouped(question, names)),
+        *([narrow] if question.weight == KNOW else _grouped(question, names)),
         id=question_anchor(question.key),
         class_="answer",
     )
-
-
-def _single(question: Question, names: dict[str, str]) -> Iterator[Html]:
-    yield element("ul", *(_item(finding, names) for finding in question.findings), class_="found narrow")
 
 
 def _grouped(question: Question, names: dict[str, str]) -> Iterator[Html]:

@@ -87,10 +87,8 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
         yield "Said of it", element("ul", *said, class_="plain")
     if inventory.ignored:
         yield "Beside it, ignored", element("ul", *(element("li", line) for line in inventory.ignored), class_="plain")
-    yield (
-        "Judged by",
-        join((f"root version {report.root.version}, sha256 ", _aloud(report.root.fingerprint), _until(report))),
-    )
+    root = element("code", grouped(report.root.fingerprint), class_="digest")
+    yield "Judged by", join((f"root version {report.root.version}, sha256 ", root, _until(report)))
     yield "Locked", f"{moment(manifest.sequence)}, with mirror {manifest.tool or '(it does not say)'}"
     yield "Holds", _holds(report)
     yield "From", _origins(report)
@@ -129,10 +127,6 @@ def in_words(target: Target) -> str:
 def _signatory(one: Signatory) -> Html:
     mark = element("span", "\u2713 signed" if one.signed else "\u2717 not signed", class_="yes" if one.signed else "no")
     return element("li", f"{one.role} ", element("strong", one.name), " ", mark, " ", element("code", one.fingerprint))
-
-
-def _aloud(fingerprint: str) -> Html:
-    return element("code", grouped(fingerprint), class_="digest")
 
 
 def _until(report: Report) -> str:

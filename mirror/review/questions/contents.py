@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirror.core.advisories import known as advisories
+from mirror.core.advisories.known import Advisories
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
-from mirror.core.bundle.reader import open_bundle
+from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.bundle.volumes.opened import open_file
-from mirror.core.errors import Unreadable, place_of
+from mirror.core.errors import reading
 from mirror.core.trust.quorum import NotTrustedNow, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
@@ -68,14 +70,22 @@ def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Conte
             manifest = bundle.trust(root, required=REVIEW)
         except (UnknownSigner, ThresholdNotMet) as exc:
             raise NotTrustedNow(str(path), str(exc), _BY_MANIFEST) from exc
-        carried = manifest.find(dossiers.PATH)
-        dossier = Dossier.parse(bundle.read(carried)) if carried else None
-        return Contents(bundle.path.name, manifest, dossier, bundle.signers.by_role if bundle.signers else None)
+        signers = bundle.signers.by_role if bundle.signers else None
+        return Contents(bundle.path.name, manifest, dossier_of(bundle), signers)
+
+
+def dossier_of(bundle: Bundle) -> Dossier | None:
+    """The dossier of a trusted bundle; None where it carries none. Raises as ``Bundle.read`` and ``Dossier.parse``."""
+    carried = bundle.manifest.find(dossiers.PATH)
+    return Dossier.parse(bundle.read(carried)) if carried else None
+
+
+def advisories_of(bundle: Bundle) -> Advisories | None:
+    """The vulnerabilities that were known when a trusted bundle was made; None where it carries none. Raises likewise."""
+    carried = bundle.manifest.find(advisories.PATH)
+    return Advisories.parse(bundle.read(carried)) if carried else None
 
 
 def _first_byte(path: Path, volumes: Iterable[Path]) -> bytes:
-    try:
-        with open_file(path, volumes) as file:
-            return file.read_at(1, 0)
-    except OSError as exc:
-        raise Unreadable(place_of(exc, path), exc.strerror or str(exc)) from exc
+    with reading(path, below=True), open_file(path, volumes) as file:
+        return file.read_at(1, 0)

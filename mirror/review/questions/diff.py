@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +28,7 @@ from mirror.review.questions.contents import Contents
 
 @dataclass(frozen=True)
 class Change:
-    """One artifact on both sides, or on one.
-
-    Attributes:
-        directory, name: which.
-        old, new: the artifact; None on the side that lacks it.
-    """
+    """One artifact on both sides, or on one: None on the side that lacks it."""
 
     directory: str
     name: str
@@ -199,7 +195,7 @@ def _matched(before: Iterable[Artifact], after: Iterable[Artifact]) -> list[Chan
     pairs: dict[Artifact, Artifact] = {}
     for key, group in news.items():
         left = olds.get(key, [])
-        for alike in (_filename, _filename_without_version, _any):
+        for alike in (attrgetter("filename"), _filename_without_version, attrgetter("name")):
             for new in (one for one in group if one not in pairs):
                 old = next((one for one in left if alike(one) == alike(new)), None)
                 if old:
@@ -218,16 +214,8 @@ def _by_name(artifacts: Iterable[Artifact]) -> dict[tuple[str, str], list[Artifa
     return found
 
 
-def _filename(artifact: Artifact) -> str:
-    return artifact.filename
-
-
 def _filename_without_version(artifact: Artifact) -> str:
     return artifact.filename.replace(artifact.version, "", 1) if artifact.version else artifact.filename
-
-
-def _any(artifact: Artifact) -> str:
-    return artifact.name
 
 
 def _licences(old: Contents, new: Contents, changes: list[Change]) -> Iterator[Fact]:

@@ -54,11 +54,7 @@ class Judgement:
     today: str = ""
 
     def apply(self, contents: Contents, carried: Advisories | None) -> PolicyResult:
-        """Judge a bundle by it.
-
-        Args:
-            carried: the bundle's own advisories.
-        """
+        """Judge a bundle by it, which carries these advisories itself."""
         advisories = self.advisories or carried
         if self.policy is None:
             return PolicyResult(advisories)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mirror.core.bundle.dossier import FileFacts
 from mirror.core.bundle.manifest import Artifact
 from mirror.review.questions.contents import Contents
 from mirror.review.questions.diff import Changes
@@ -31,7 +32,6 @@ class Subject:
     """What the questions are asked of.
 
     Attributes:
-        contents: the bundle.
         reasons: why each artifact is in it, by its path.
         changes: since an earlier bundle; None without one.
         policy_result: what the advisories and the policy say of it.
@@ -46,6 +46,11 @@ class Subject:
     def artifacts(self) -> tuple[Artifact, ...]:
         """All but what mirror itself wrote about them."""
         return tuple(one for one in self.contents.manifest.artifacts if one.kind is not None)
+
+    @property
+    def facts(self) -> tuple[FileFacts, ...]:
+        """What is known of them; nothing without a dossier."""
+        return self.contents.dossier.files if self.contents.dossier else ()
 
 
 @dataclass(frozen=True)

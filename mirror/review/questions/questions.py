@@ -60,10 +60,7 @@ def _of_facts(told: Callable[[FileFacts], str]) -> _Answer:
     """A question that an artifact's facts answer by themselves, with a detail or with nothing."""
 
     def answer(subject: Subject) -> Iterator[Finding]:
-        for facts in subject.contents.dossier.files if subject.contents.dossier else ():
-            detail = told(facts)
-            if detail:
-                yield Finding(facts.path, detail)
+        return (Finding(facts.path, detail) for facts in subject.facts if (detail := told(facts)))
 
     return answer
 
@@ -99,7 +96,7 @@ def _breaches(subject: Subject) -> Iterator[Finding]:
 def _vulnerabilities(subject: Subject) -> Iterator[Finding]:
     found = subject.policy_result.advisories.findings if subject.policy_result.advisories else ()
     for one in sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.path, one.id)):
-        fixed = f"fixed in {_listed(one.fixed[:3])}" if one.fixed else "no fixed version is named"
+        fixed = f"fixed in {', '.join(one.fixed[:3])}" if one.fixed else "no fixed version is named"
         score, summary = (f" {one.score}" if one.score else ""), (f": {one.summary}" if one.summary else "")
         yield Finding(one.path, f"{one.severity}{score}, {one.id}, {fixed}{summary}")
 
@@ -116,7 +113,7 @@ def _not_covered(subject: Subject) -> Iterator[Finding]:
 
 def _gpu_missing(subject: Subject) -> Iterator[Finding]:
     gpu = subject.contents.manifest.target.gpu
-    for facts in subject.contents.dossier.files if subject.contents.dossier and gpu else ():
+    for facts in subject.facts if gpu else ():
         if facts.gpus and not any(_serves(arch, gpu) for arch in facts.gpus):
             yield Finding(facts.path, f"has {', '.join(facts.gpus)}")
 
@@ -130,9 +127,8 @@ def _serves(arch: str, gpu: str) -> bool:
 
 def _glibc_above(subject: Subject) -> Iterator[Finding]:
     target = subject.contents.manifest.target
-    for facts in subject.contents.dossier.files if subject.contents.dossier else ():
-        if is_above(facts.glibc, target):
-            yield Finding(facts.path, f"needs glibc {facts.glibc}")
+    above = (facts for facts in subject.facts if is_above(facts.glibc, target))
+    return (Finding(facts.path, f"needs glibc {facts.glibc}") for facts in above)
 
 
 def _of_the_hosts_python(subject: Subject) -> Iterator[Finding]:
@@ -160,8 +156,7 @@ def _unexplained(subject: Subject) -> Iterator[Finding]:
 
 
 def _undescribed(subject: Subject) -> Iterator[Finding]:
-    assert subject.contents.dossier, "asked only where there is one"
-    described = {facts.path for facts in subject.contents.dossier.files}
+    described = {facts.path for facts in subject.facts}
     there = {artifact.path for artifact in subject.artifacts}
     yield from (Finding(path, "the dossier says nothing of it") for path in sorted(there - described))
     yield from (
@@ -174,14 +169,10 @@ def _unsigned(facts: FileFacts) -> str:
 
 
 def _waived(subject: Subject) -> Iterator[Finding]:
-    for facts in subject.contents.dossier.files if subject.contents.dossier else ():
+    for facts in subject.facts:
         for waiver in facts.waivers:
             of_what = f" ({waiver.subject})" if waiver.subject else ""
             yield Finding(facts.path, f"{waiver.rule}{of_what}: {waiver.reason} \u2014 accepted by {waiver.by}")
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
 
 
 _Answer = Callable[[Subject], Iterable[Finding]]
@@ -230,11 +221,11 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
         "A rule refuses these, and a named person has accepted them for a reason: does it convince you?",
     ),
     (
-        "hooks", LOOK, "dossier", _of_facts(lambda facts: _listed(facts.hooks)), "Runs whenever Python starts",
+        "hooks", LOOK, "dossier", _of_facts(lambda facts: ", ".join(facts.hooks)), "Runs whenever Python starts",
         "Such a file runs in every Python of the environment, whether its project is used or not.",
     ),
     (
-        "setuid", LOOK, "dossier", _of_facts(lambda facts: _listed(facts.setuid)), "Asks for setuid or setgid",
+        "setuid", LOOK, "dossier", _of_facts(lambda facts: ", ".join(facts.setuid)), "Asks for setuid or setgid",
         "The installer never grants it, but a program that expects it does not work, or is not what it seems.",
     ),
     (
@@ -280,7 +271,7 @@ _QUESTIONS: tuple[tuple[str, str, str, _Answer, str, str], ...] = (
         "The same version, made here before and made here anew; compare the sources' digests and the logs.",
     ),
     (
-        "scriptlets", KNOW, "dossier", _of_facts(lambda facts: _listed(facts.scriptlets)), "RPM scriptlets that are not run",
+        "scriptlets", KNOW, "dossier", _of_facts(lambda facts: ", ".join(facts.scriptlets)), "RPM scriptlets that are not run",
         "What they would do as root is done by the installer without them, or not at all.",
     ),
     (

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from mirror.core.binaries.glibc import is_above, newest_glibc, release_numbers
-from mirror.core.bundle.dossier import PATH as DOSSIER
 from mirror.core.bundle.dossier import Dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
@@ -42,17 +41,13 @@ from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, judge_wheel
 from mirror.core.wheels.wheelfile import read_wheel
 from mirror.review.kinds import LOOKS
+from mirror.review.questions.contents import dossier_of
 
 MAX_JOBS = 8
 
 
 class NotWaived(MirrorError):
-    """The bundle is intact, and something in it breaks a rule that nobody waived.
-
-    Attributes:
-        path: of the bundle.
-        findings: what stands in the way.
-    """
+    """The bundle is intact, and something in it breaks a rule that nobody waived."""
 
     ref = "not-waived"
     exit_code = 122
@@ -86,11 +81,7 @@ class Deep:
     notes: tuple[str, ...]
 
     def enforce(self, bundle: Path) -> None:
-        """Refuse what no carried waiver covers.
-
-        Raises:
-            NotWaived: with all of it.
-        """
+        """Refuse what no carried waiver covers. Raises NotWaived with all of it."""
         if self.judgement.open:
             raise NotWaived(str(bundle), self.judgement.open)
 
@@ -109,28 +100,18 @@ class Deep:
 
 
 def _as_dict(finding: Finding) -> dict[str, str]:
-    return {
-        "rule": finding.rule,
-        "path": finding.path,
-        "project": finding.project,
-        "subject": finding.subject,
-        "what": finding.what,
-    }
+    return {key: getattr(finding, key) for key in ("rule", "path", "project", "subject", "what")}
 
 
 def look_deep(bundle: Bundle, progress: Progress = SILENT) -> Deep:
-    """Look inside everything.
-
-    Args:
-        bundle: trusted and verified.
+    """Look inside everything of a bundle that is trusted and verified.
 
     Raises:
         DigestMismatch: when the file has changed since it was verified.
         InvalidDocument: when a document in it breaks its format.
     """
     manifest = bundle.manifest
-    carried = manifest.find(DOSSIER)
-    dossier = Dossier.parse(bundle.read(carried)) if carried else None
+    dossier = dossier_of(bundle)
     wheels = [one for one in manifest.artifacts if one.is_wheel]
     others = [*manifest.toolchain, *(one for kind in LOOKS if not kind.is_data for one in manifest.of(kind))]
     with (

@@ -17,7 +17,6 @@ from typing import Any
 
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
-from mirror.core.kinds import DIRECTORIES
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import Root
@@ -67,11 +66,6 @@ class Inventory:
         """The time of locking, ISO 8601 in UTC."""
         return utc(self.manifest.sequence)
 
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """For each directory that is not empty: how many artifacts, and their bytes."""
-        groups = {directory: self.manifest.within(directory) for directory in DIRECTORIES}
-        return {name: (len(group), sum(item.size for item in group)) for name, group in groups.items() if group}
-
     def built(self) -> tuple[Artifact, ...]:
         """What was built on the connected machine; the rest came from elsewhere as it is."""
         return tuple(artifact for artifact in self.manifest.artifacts if artifact.origin == BUILT)
@@ -96,7 +90,7 @@ class Inventory:
             "verified": "every byte" if self.complete else "signature",
             "bytes": manifest.total_bytes,
             "unpacked_bytes": manifest.installed_bytes,
-            "directories": {name: {"count": count, "bytes": size} for name, (count, size) in self.sizes().items()},
+            "directories": {name: {"count": count, "bytes": size} for name, (count, size) in manifest.sizes().items()},
             "imports": list(manifest.imports),
             "built_here": [artifact.path for artifact in self.built()],
             "artifacts": [artifact.to_dict() for artifact in manifest.artifacts],

@@ -1,23 +1,6 @@
 """The review report: everything that a person needs to decide about one bundle, as plain data.
 
-``mirror.review.page`` makes the page of it; ``to_dict`` is the same for machines. Its keys, which stay:
-
-- ``file``, ``made_by`` (the mirror that wrote the report), ``inventory`` (as ``mirror inspect --json``: name, sequence, target,
-  signers, missing, statements, sizes, the artifacts as signed), ``verified`` (always ``"every byte"``);
-- ``standing``: ``refused``, ``waiting`` for signatures, ``approved``, or ``unasked`` when the root asks for no approval;
-- ``refusal``: ``who``, ``at``, ``note``; null when nobody refused;
-- ``keys``: ``role``, ``name``, ``fingerprint``, ``signed`` of each builder's and approver's key; ``root``: ``version``,
-  ``fingerprint``, ``expires``;
-- ``dossier``: false when the bundle carries none; ``requirements``, ``packages``, ``notes``: from it;
-- ``questions``: each question with ``key``, ``weight``, ``title``, ``why``, ``findings`` (``path``, ``detail``), ``unknown``;
-- ``since``: null, or ``file``, ``approved_by`` and ``changes`` (as ``mirror diff --json``);
-- ``artifacts``: those outside ``meta/`` with what the manifest tells, ``facts`` from the dossier, ``why`` (``kind``, ``path``,
-  ``words``) and the keys of the questions (``questions``) that they concern;
-- ``documents``: ``path``, ``size``, ``sha256`` of what is in ``meta/``;
-- ``advisories``: null, or as ``meta/vulnerabilities.json``; ``policy``: null, or which one it was held against;
-  ``recipes`` (scripts of sh, by the program they
-  need); ``commands``.
-
+``mirror.review.page`` makes the page of it; ``to_dict`` is the same for machines: `mirror help json` tells its keys.
 The build logs and licence texts are in the page only: they are members of the bundle.
 
 Rules: every byte of the bundle was checked before; nothing in it depends on a clock; what is not known is told as not known.
@@ -36,8 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirror import __version__
-from mirror.core.advisories import known as advisories
-from mirror.core.advisories.known import Advisories
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import BUILT, Artifact
@@ -48,7 +29,7 @@ from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import BundleRejected, check_refusals
 from mirror.review.decisions.commands import Commands, commands
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
-from mirror.review.questions.contents import Contents
+from mirror.review.questions.contents import Contents, advisories_of, dossier_of
 from mirror.review.questions.diff import Changes, compare
 from mirror.review.questions.judgement import Judgement, PolicyResult
 from mirror.review.questions.paths import Reason, reasons
@@ -69,7 +50,6 @@ class Row:
     """One artifact.
 
     Attributes:
-        artifact: as it was signed.
         facts: from the dossier; None when it tells nothing of it.
         why: why it is in the bundle.
         log: path of its build log in the bundle; empty when it came as it is.
@@ -155,7 +135,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For machines; the keys are those of this module's docstring."""
+        """For machines: ``mirror-report/1``."""
         refusal, dossier = self.refusal, self.dossier
         return {
             "file": self.file,
@@ -208,10 +188,10 @@ def make_report(
     """
     inventory = take_inventory(bundle, root, complete=True, progress=progress)
     judge = bundle.root or root
-    contents = _contents(bundle, inventory)
+    contents = Contents(bundle.path.name, inventory.manifest, dossier_of(bundle), inventory.signers)
     why = reasons(inventory.manifest, contents.dossier)
     changes = compare(since, contents) if since else None
-    policy_result = (judgement or Judgement()).apply(contents, _carried(bundle))
+    policy_result = (judgement or Judgement()).apply(contents, advisories_of(bundle))
     questions = look(Subject(contents, why, changes, policy_result))
     rows = _rows(contents, why, questions)
     return Report(
@@ -233,18 +213,6 @@ def make_report(
         logs={row.log: _text(bundle, row.log, MAX_LOG_BYTES) for row in rows if row.log},
         licences=_text(bundle, dossiers.LICENCES, MAX_LICENCES_BYTES),
     )
-
-
-def _contents(bundle: Bundle, inventory: Inventory) -> Contents:
-    carried = inventory.manifest.find(dossiers.PATH)
-    dossier = Dossier.parse(bundle.read(carried)) if carried else None
-    return Contents(bundle.path.name, inventory.manifest, dossier, inventory.signers)
-
-
-def _carried(bundle: Bundle) -> Advisories | None:
-    """The vulnerabilities that were known when the bundle was made."""
-    carried = bundle.manifest.find(advisories.PATH)
-    return Advisories.parse(bundle.read(carried)) if carried else None
 
 
 def _rows(contents: Contents, why: Mapping[str, Reason], questions: tuple[Question, ...]) -> tuple[Row, ...]:

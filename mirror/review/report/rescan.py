@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from mirror.core.advisories import known as advisory
 from mirror.core.advisories.cvss import SEVERITIES
 from mirror.core.advisories.dump import search_dump
 from mirror.core.advisories.known import Advisories, Finding
@@ -26,6 +25,7 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.fields import told
 from mirror.core.progress import SILENT, Progress
+from mirror.review.questions.contents import advisories_of
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,7 @@ def rescan(bundle: Bundle, dump: Path, progress: Progress = SILENT) -> Rescan:
         BadDump, Unreadable: as ``search_dump``.
         DigestMismatch, InvalidDocument: when the bundle's own advisories are not as signed, or break their form.
     """
-    carried = bundle.manifest.find(advisory.PATH)
-    before = Advisories.parse(bundle.read(carried)) if carried else None
-    return compare(bundle.manifest, before, search_dump(dump, bundle.manifest.artifacts, progress))
+    return compare(bundle.manifest, advisories_of(bundle), search_dump(dump, bundle.manifest.artifacts, progress))
 
 
 def compare(manifest: Manifest, before: Optional[Advisories], now: Advisories) -> Rescan:

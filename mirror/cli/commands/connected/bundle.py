@@ -42,10 +42,7 @@ A NAME.toml with [targets] gives a bundle for each: bundle.TARGET.tar. What they
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "bundle",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("bundle", description=_DESCRIPTION)
     add_locked_stack_arguments(parser)
     parser.add_argument(
         "-o",
@@ -176,15 +173,7 @@ def _bundle(
             _print_plan(plan, facts)
         return facts, "bundle-plan"
     options = BundleOptions(
-        wishes,
-        output,
-        tuple(args.key),
-        max(1, args.jobs),
-        args.python,
-        args.osv,
-        policy,
-        base,
-        not args.no_redeflate,
+        wishes, output, tuple(args.key), max(1, args.jobs), args.python, args.osv, policy, base, not args.no_redeflate
     )
     result = bundle(options, store, TrustStore.default(), console)
     if not args.json:
@@ -216,7 +205,7 @@ def _print_plan(plan: Plan, facts: dict[str, Any]) -> None:
 def _print_result(result: Bundled) -> None:
     out(f"{result.path}  {human_bytes(result.size)}")
     out(f"  sha256      {result.sha256}")
-    for directory, (count, size) in result.contents().items():
+    for directory, (count, size) in result.manifest.sizes().items():
         out(f"  {directory + '/':<11} {count:>4} files  {human_bytes(size):>10}")
     for path in result.builder.created:
         out(f"new private key: {path} (back it up; nobody else may read it)")

@@ -18,10 +18,7 @@ name its file (or FILE.pub for the agent) with `mirror bundle --key`.
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "key",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("key", description=_DESCRIPTION)
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     new = actions.add_parser(
         "new",

@@ -38,10 +38,7 @@ A NAME.toml with [targets] is locked for each of them: NAME.TARGET.txt and so on
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "lock",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("lock", description=_DESCRIPTION)
     parser.add_argument("stack", metavar="NAME", help=STACK_HELP)
     parser.add_argument(
         "--upgrade",
@@ -127,9 +124,9 @@ def _found(word: str) -> StackFiles:
     """
     found = find_stack(word)
     if found.lock.is_file() and not is_written(found.wishes):
-        error = Unreadable(str(found.lock), "it is no stack's NAME.toml, and there is none beside it")
-        error.hint = f"'mirror init NAME --from {shlex.quote(str(found.lock))}' writes one for what it asks for."
-        raise error
+        raise Unreadable(str(found.lock), "it is no stack's NAME.toml, and there is none beside it").advised(
+            f"'mirror init NAME --from {shlex.quote(str(found.lock))}' writes one for what it asks for."
+        )
     return found
 
 

@@ -33,10 +33,7 @@ nothing but ssh-keygen (the number is the first, up to 16, that no file there ha
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "approve",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("approve", description=_DESCRIPTION)
     add_bundle_argument(parser)
     add_decision_options(parser)
     parser.add_argument("--note", default="", metavar="TEXT", help="shown to everyone who verifies or installs it")

@@ -41,7 +41,7 @@ def _print(bundle: Path, inventory: Inventory) -> None:
     print_signers(bundle, inventory)
     if manifest.host_packages:
         print(f"left to the host's own Python: {', '.join(project for project, _ in manifest.host_packages)}")
-    for directory, (count, size) in inventory.sizes().items():
+    for directory, (count, size) in manifest.sizes().items():
         print(f"\n{directory}/  {counted(count, 'file')}, {human_bytes(size)}")
         for artifact in manifest.within(directory):
             what = f"{artifact.name} {artifact.version}" if artifact.version else artifact.filename

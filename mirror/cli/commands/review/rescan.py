@@ -37,11 +37,7 @@ need no newer dump: mirror verify --policy applies them.
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "rescan",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+    parser = subparsers.add_parser("rescan", description=_DESCRIPTION, epilog=_EPILOG)
     add_bundle_argument(parser)
     parser.add_argument("--osv", type=Path, required=True, metavar="DUMP", help="the newer dump")
     parser.add_argument(

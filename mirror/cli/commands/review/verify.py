@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
-from mirror.core.bundle.reader import Bundle, open_bundle
+from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.root import Root
@@ -43,13 +43,24 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    policy = _policy(args.policy) if args.policy else None
+    policy: Policy | None = None
+    if args.policy:
+        from mirror.core.policy.document import read_policy
+
+        policy = read_policy(args.policy)
     with open_bundle(args.bundle, args.volumes) as bundle:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         assert bundle.root is not None, "the manifest was trusted"
         root, sidecars = bundle.root, bundle.sidecars
-        deep = _deep(bundle) if args.deep else None
-        verdict = _verdict(policy, bundle) if policy else None
+        deep, verdict = None, None
+        if args.deep:
+            from mirror.review.report.deep import look_deep
+
+            deep = look_deep(bundle, Console())
+        if policy:
+            from mirror.core.policy.rules import judge
+
+            verdict = judge(policy, bundle.manifest, bundle.read)
     against = _against(args.bundle, inventory, sidecars, root, deep, verdict)
     if args.json:
         print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **_told(verdict)})
@@ -71,24 +82,6 @@ def run(args: argparse.Namespace) -> int:
     if against is not None:
         raise against
     return 0
-
-
-def _policy(path: Path) -> Policy:
-    from mirror.core.policy.document import read_policy
-
-    return read_policy(path)
-
-
-def _verdict(policy: Policy, bundle: Bundle) -> Verdict:
-    from mirror.core.policy.rules import judge
-
-    return judge(policy, bundle.manifest, bundle.read)
-
-
-def _deep(bundle: Bundle) -> Deep:
-    from mirror.review.report.deep import look_deep
-
-    return look_deep(bundle, Console())
 
 
 def _told(verdict: Verdict | None) -> dict[str, Any]:

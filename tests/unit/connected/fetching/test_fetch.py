@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.fetching.fetch import SeveralFailures, fetch, new_session
+from mirror.connected.fetching.fetch import SeveralFailures, fetch
 from mirror.connected.fetching.part import DownloadMismatch, Part
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.store import NoSpace, Store
-from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated
+from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated, new_session
 from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.names import Sha256Hex
 from tests.support.index import LoopbackServer

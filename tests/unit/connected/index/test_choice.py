@@ -43,7 +43,7 @@ def pin(name: ProjectName, version: str, *paths: Path, marker: str = "") -> Pin:
 
 def find(lock: PythonLock, wishes: Stack) -> dict[str, str]:
     with Index.of(wishes) as index:
-        return {chosen.pin.name: chosen.file.filename for chosen in resolve_files(lock, wishes, index)}
+        return {project: file.filename for project, file in resolve_files(lock, wishes, index).items()}
 
 
 def test_a_lock_with_many_hashes_gives_the_targets_file(server: LoopbackIndex, tmp_path: Path) -> None:

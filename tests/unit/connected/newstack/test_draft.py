@@ -13,6 +13,7 @@ from mirror.connected.newstack.borrowed import borrow
 from mirror.connected.pins.requirements import read_lock
 from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
+from mirror.core.kinds import RPM
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
@@ -202,7 +203,7 @@ def test_the_toolchain_is_there_when_it_is_asked_for(here: Path, capsys: pytest.
     init(capsys, "demo", "--gpu", "gh200", "--toolchain")
     stack = Stack.load(here / "demo.toml")
     assert (stack.target.arch, stack.target.gpu, stack.target.cuda) == ("aarch64", "sm_90a", "13.0")
-    assert stack.toolchain is not None and stack.toolchain.source.endswith("/rhel9/sbsa/")
+    assert stack.wishes[RPM].repository.endswith("/rhel9/sbsa/")
 
 
 @pytest.mark.parametrize("words", [(), ("--gpu", "h100"), ("--cuda", "12.8"), ("a", "--gpu", "v100")])
@@ -246,7 +247,7 @@ def test_it_goes_to_lockfiles_where_there_is_one_and_writes_nothing_over(
         (("demo", "--toolchain", "flashinfer-jti"), "did you mean 'flashinfer-jit'?"),
         (("-x-/..",), ""),
         (("demo", "--from", "none.txt"), "cannot read none.txt: No such file or directory"),
-        (("demo", "--from", "uv.lock"), "uv export --format requirements-txt"),
+        (("demo", "--from", "uv.lock"), "uv export --frozen --no-emit-project"),
         (("demo", "--from", "bad.toml"), "not valid TOML"),
         (("demo", "--from", "poetry.toml"), "requirements are read from [project]"),
         (("demo", "--from", "round.txt"), "it includes itself"),

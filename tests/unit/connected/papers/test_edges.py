@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from packaging.requirements import Requirement
-
-from mirror.connected.papers.edges import package_edges, project_edges
+from mirror.connected.papers.edges import package_edges
 from mirror.core.target import Target
+from mirror.core.wheels.needs import Needs
 
 TARGET = Target("3.11", "x86_64", "2.28")
 
 
 def edges(needs: dict[str, tuple[str, ...]], *asked: str) -> dict[str, tuple[str, ...]]:
-    return project_edges(needs, [Requirement(one) for one in asked], TARGET)
+    return Needs(needs, asked, TARGET).edges()
 
 
 def test_only_what_holds_on_the_target_and_is_in_the_set_counts() -> None:

@@ -20,10 +20,10 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from mirror.connected.papers.purls import Purls
+from mirror.connected.kinds import facet_of
 from mirror.connected.papers.sbom import PATH, _Graph
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.kinds import RPM
+from mirror.core.kinds import REDIST, RPM, WHEEL
 from mirror.core.names import Sha256Hex
 from tests.support.carried import HOST, SITE, Carried
 
@@ -109,18 +109,18 @@ def test_every_purl_can_be_read_and_names_what_was_published(document: dict[str,
 
 def test_a_wheel_that_has_a_shorter_name_in_the_bundle_is_named_as_it_was_published(carried: Carried) -> None:
     alpha = next(one for one in carried.assembly.carried() if one.name == "alpha")
-    purl = Purls(carried.plan, None).of(replace(alpha, path="wheels/alpha-1.0-py3.whl"))
+    part = next(one for one in carried.plan.parts if one.download.sha256 == alpha.sha256)
+    purl = facet_of(WHEEL).purl(replace(alpha, path="wheels/alpha-1.0-py3.whl"), part, None)
     assert purl.qualifiers == {"file_name": "alpha-1.0-py3-none-any.whl"}
 
 
 def test_an_epoch_and_a_component_archive_are_named_too(carried: Carried) -> None:
     rpm = replace(carried.plan.of(RPM)[0], nevra="cuda-crt-13-0-2:13.0.88-1.noarch")
-    purls = Purls(replace(carried.plan, parts=(rpm,)), None)
     digest = rpm.download.sha256
     artifact = Artifact("rpms/a.rpm", 1, digest, "cuda-crt-13-0", "13.0.88-1", f"{HOST}/a.rpm")
-    assert purls.of(artifact).to_string() == "pkg:rpm/cuda-crt-13-0@13.0.88-1?arch=noarch&epoch=2"
+    assert facet_of(RPM).purl(artifact, rpm, None).to_string() == "pkg:rpm/cuda-crt-13-0@13.0.88-1?arch=noarch&epoch=2"
     archive = Artifact("redist/a.tar.xz", 1, Sha256Hex("0" * 64), "cuda_nvcc", "12.6.85", "file:///srv/a.tar.xz")
-    assert purls.of(archive).to_string() == "pkg:generic/cuda_nvcc@12.6.85"
+    assert facet_of(REDIST).purl(archive, None, None).to_string() == "pkg:generic/cuda_nvcc@12.6.85"
 
 
 def test_the_graph_leads_from_the_bundle_to_everything(document: dict[str, Any]) -> None:

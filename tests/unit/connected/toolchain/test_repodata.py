@@ -154,7 +154,9 @@ def test_a_primary_elsewhere_is_refused(repo: Path, vendor: Vendor) -> None:
 
 
 def test_a_host_without_rpm_sees_no_complaint_of_librpm() -> None:
-    program = "import os\nfrom mirror.connected.toolchain.repodata import createrepo_module\ncreaterepo_module()\n"
+    program = (
+        "import os\nfrom mirror.connected.toolchain.repodataprocess import createrepo_module\ncreaterepo_module()\n"
+    )
     program += "print(os.getenv('RPM_CONFIGDIR'))"
     environment = {name: value for name, value in os.environ.items() if name != "RPM_CONFIGDIR"}
     command = [sys.executable, "-c", program]

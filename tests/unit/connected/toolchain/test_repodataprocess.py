@@ -44,7 +44,7 @@ REPOMD = (
 
 READERS: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "primary": (PRIMARY, lambda data: parse_primary(data, "repodata/primary.xml", URL)),
-    "filelists": (FILELISTS, lambda data: parse_filelists(data, "repodata/filelists.xml", URL, {DIGEST})),
+    "filelists": (FILELISTS, lambda data: parse_filelists(data, URL, {DIGEST})),
     "repomd": (REPOMD, lambda data: parse_repomd(data, URL)),
 }
 

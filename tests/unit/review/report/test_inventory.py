@@ -34,7 +34,7 @@ def test_says_what_is_inside(simulator: BundleSimulator, tmp_path: Path) -> None
     assert facts["signers"]["builder"] == ["builder"]
     assert facts["directories"]["wheels"]["count"] == 1
     assert facts["bytes"] == sum(item["size"] for item in facts["artifacts"])
-    assert inventory.sizes()["meta"][0] == len(inventory.manifest.within("meta"))
+    assert inventory.manifest.sizes()["meta"][0] == len(inventory.manifest.within("meta"))
 
 
 def test_without_the_whole_pass_it_says_so_and_reads_no_member(simulator: BundleSimulator, tmp_path: Path) -> None:
