@@ -35,7 +35,7 @@ from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.closed.remedy import whole_beside
 from mirror.closed.soundness import is_whole
-from mirror.core.errors import Unwritable, place_of
+from mirror.core.errors import writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
 
@@ -270,11 +270,9 @@ def _collect_caches(
 def _remove_cache(path: Path) -> None:
     """A new name first: a program that starts meanwhile makes itself a new cache, and never finds half of one."""
     trash = trash_name(path)
-    try:
+    with writing(path, below=True):
         if trash != path:
             if facts_of(trash):
                 remove_tree(trash)
             path.rename(trash)
         remove_tree(trash)
-    except OSError as exc:
-        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc

@@ -28,9 +28,9 @@ from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
@@ -53,9 +53,6 @@ class Damage:
     path: str
     kind: str
     owner: str
-
-    def to_dict(self) -> dict[str, str]:
-        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Soundness:
         return {
             "generation": str(self.generation),
             "checked": self.checked,
-            "damages": [damage.to_dict() for damage in self.damages],
+            "damages": [vars(damage) for damage in self.damages],
             "unchecked": list(self.unchecked),
         }
 
@@ -143,7 +140,7 @@ def is_whole(generation: Generation) -> bool:
     Raises:
         Unreadable: when it cannot be told.
     """
-    try:
+    with reading(generation.path):
         for _ in range(2):
             damages = check_generation(generation, at_a_glance=True).damages
             if not damages:
@@ -153,8 +150,6 @@ def is_whole(generation: Generation) -> bool:
             if facts and stat.S_ISREG(facts.st_mode):
                 with open(generation.path / damage.path, "rb") as stream:
                     stream.read(1)
-    except OSError as exc:
-        raise Unreadable(str(generation.path), exc.strerror or str(exc)) from exc
     return False
 
 
@@ -174,11 +169,10 @@ def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
             expected.damages.append(Damage("manifest.json", _state(generation.manifest), "mirror"))
     except Unreadable as exc:
         expected.damages.append(Damage(Path(exc.path).name, UNREADABLE, "mirror"))
-    try:
-        return read_receipt(generation)
-    except MirrorError:
+    receipt, problem = receipt_or_problem(generation)
+    if problem:
         expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
-        return None
+    return receipt
 
 
 def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:

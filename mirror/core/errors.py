@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -156,6 +157,28 @@ class Unreadable(MirrorError):
 
     path: str
     reason: str
+
+
+@contextmanager
+def reading(place: str | Path, below: bool = False) -> Iterator[None]:
+    """Make ``Unreadable``, of this place, what the system refuses in the block.
+
+    Args:
+        below: whether it may be refused of something below the place; the path that the system names is told then.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise Unreadable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
+
+
+@contextmanager
+def writing(place: str | Path, below: bool = False) -> Iterator[None]:
+    """The same with ``Unwritable``."""
+    try:
+        yield
+    except OSError as exc:
+        raise Unwritable(place_of(exc, place) if below else str(place), exc.strerror or str(exc)) from exc
 
 
 class InvalidDocument(MirrorError):

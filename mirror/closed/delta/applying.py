@@ -31,8 +31,8 @@ from typing import Any, BinaryIO
 
 from mirror.closed.delta.restoring import Unrestorable, restored
 from mirror.closed.delta.unfinished import unfinished
-from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program, this_python
-from mirror.closed.toolkit.zstd import PROJECT
+from mirror.closed.delta.unpatching import Unpatcher, carried, patching_program, this_python
+from mirror.closed.toolkit.zstd import PROJECT, Way
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle import layout
 from mirror.core.bundle.delta.deflating import sample_digest
@@ -41,10 +41,10 @@ from mirror.core.bundle.delta.opened import DamagedDelta, OpenDelta, open_delta
 from mirror.core.bundle.delta.unpacked import Unpacked
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, sha256_of
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
 
@@ -225,24 +225,16 @@ def _stands(output: Path, head: Delta) -> bool:
     Raises:
         Unwritable: when something else is, or nothing could be.
     """
-    try:
+    with writing(output, below=True):
         if facts_of(output) is None:
             if not output.absolute().parent.is_dir():
                 raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
             return False
-        if output.is_file() and output.stat().st_size == head.size and _digest(output) == head.sha256:
-            return True
-    except OSError as exc:
-        raise Unwritable(place_of(exc, output), exc.strerror or str(exc)) from exc
+        if output.is_file() and output.stat().st_size == head.size:
+            with output.open("rb") as stream:
+                if sha256_of(stream) == head.sha256:
+                    return True
     raise Unwritable(str(output), f"it is there and is not {head.target}; name another file with -o, or remove it")
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while data := stream.read(_CHUNK):
-            digest.update(data)
-    return digest.hexdigest()
 
 
 def _check_zlib(head: Delta) -> None:
@@ -287,7 +279,7 @@ def _name_of(base: Bundle) -> str:
 def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
     """Who may decompress here, in order."""
     yield this_python()
-    yield host_program()
+    yield patching_program()
     # A program out of the base runs only if the base is one that could be installed here.
     try:
         manifest = base.trust(store.load_root())
@@ -396,11 +388,9 @@ class _Work:
             return None
         offset, size = self._places[part.base.path]
         if part.how != SAME and part.base.path not in self._checked:
-            digest = hashlib.sha256()
-            for at in range(0, size, _CHUNK):
-                digest.update(self._base.read_at(offset + at, min(_CHUNK, size - at)))
-            if digest.hexdigest() != part.base.sha256:
-                words = f"the sha256 of {part.base.path} is {digest.hexdigest()}, it was {part.base.sha256}"
+            actual = sha256_of(self._base.stream(offset, size))
+            if actual != part.base.sha256:
+                words = f"the sha256 of {part.base.path} is {actual}, it was {part.base.sha256}"
                 raise DamagedBase(str(self._base.path), words)
             self._checked.add(part.base.path)
         return Unpacked(self._base.stream(offset, size), size, str(self._base.path))

@@ -23,7 +23,7 @@ from mirror.closed.selftest.selftest import FAILED, Check, self_test
 from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.kinds import REDIST, RPM
 from mirror.core.logs.explained.log import explain
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.core.logs.finding import About, Finding
 from mirror.core.logs.symptom import Context
 from mirror.core.progress import SILENT, Progress
 
@@ -61,15 +61,13 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
 def _told(check: Check, environment: Environment) -> Finding:
     if check.outcome != FAILED:
         if not check.detail:
-            return Finding(GOOD, "self-test", str(check))
+            return About("self-test").good(str(check))
         fix = "nothing, where that is as it should be; else mend it, and 'mirror doctor' tries it again"
-        return Finding(NOTE, "self-test", f"{check.name}: {check.outcome}", check.detail, "mirror doctor", fix)
+        return About("self-test").note(f"{check.name}: {check.outcome}", check.detail, "mirror doctor", fix)
     first = explain(check.detail.splitlines(), context_of(environment)).findings[0]
     if not first.key:
         last = check.detail.strip().rpartition("\n")[2]
-        return Finding(
-            PROBLEM,
-            "self-test",
+        return About("self-test").problem(
             f"{check.name} failed",
             cause="not known: its last words are the proof",
             proof=last,

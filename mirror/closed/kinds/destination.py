@@ -19,7 +19,7 @@ from mirror.core.bundle import dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.names import project_name
-from mirror.core.progress import Progress
+from mirror.core.progress import SILENT, Progress
 
 
 @dataclass
@@ -44,8 +44,8 @@ class Destination:
     plan: Plan
     host: Host
     lock: int
-    jobs: int
-    progress: Progress
+    jobs: int = 0
+    progress: Progress = SILENT
     interpreter: Interpreter | None = None
     installer: str = ""
     toolchain: ToolchainRecord | None = None

@@ -35,10 +35,10 @@ from pathlib import Path
 from mirror.closed.prefix.lock import holding
 from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
-from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.durable import facts_of, held_open, write_file
 from mirror.core.system.home import expand_home, home_directory
 
 _MARK_BYTES = 1000
@@ -149,19 +149,13 @@ class Generation:
         Raises:
             Unreadable: when that cannot be told.
         """
-        try:
-            directory = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as exc:
-            raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
-        try:
-            mark = read_mark(directory)
-        except OSError as exc:
-            raise Unreadable(str(self.complete), exc.strerror or str(exc)) from exc
-        finally:
-            os.close(directory)
-        return self.is_named_by(mark)
+        flags, absent = (
+            os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW,
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        )
+        with reading(self.path), absent, held_open(os.open(self.path, flags)) as directory, reading(self.complete):
+            return self.is_named_by(read_mark(directory))
+        return False
 
     def is_named_by(self, mark: str | None) -> bool:
         """Whether a mark is the one of this generation."""
@@ -267,10 +261,8 @@ class Prefix:
                 link = opened.open_below(opened.descriptor, "current", self._current, os.O_PATH)
             except FileNotFoundError:
                 return None
-            try:
+            with held_open(link):
                 return os.readlink("", dir_fd=link) if stat.S_ISLNK(os.fstat(link).st_mode) else ""
-            finally:
-                os.close(link)
 
     def builds_of(self, identity: Identity) -> tuple[Generation, ...]:
         """All that were built from a bundle, first to last, complete or what ``current`` points to. Raises as ``installed``."""
@@ -313,12 +305,11 @@ class Prefix:
             generation = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         except FileNotFoundError:
             return None  # removed meanwhile
-        try:
-            return read_mark(generation, opened, place / MARK)
-        except OSError as exc:
-            raise OSError(exc.errno, exc.strerror or str(exc), str(place / MARK)) from exc
-        finally:
-            os.close(generation)
+        with held_open(generation):
+            try:
+                return read_mark(generation, opened, place / MARK)
+            except OSError as exc:
+                raise OSError(exc.errno, exc.strerror or str(exc), str(place / MARK)) from exc
 
     def _parse(self, name: str) -> Generation | None:
         return generation_at(self._generations / name)
@@ -358,7 +349,7 @@ class Prefix:
             Unwritable: when the directory cannot be made, or its file system keeps no locks.
         """
         with contextlib.ExitStack() as stack:
-            try:
+            with writing(self.root):
                 make_prefix(self.named, self.root)
                 opened = stack.enter_context(open_prefix(self.named, self.root, is_changed=True))
                 if opened is None:
@@ -369,8 +360,6 @@ class Prefix:
                 # After a first install that failed nothing is left but the lock.
                 stack.callback(_remove_empty, opened.descriptor)
                 directory = stack.enter_context(opened.generations())
-            except OSError as exc:
-                raise Unwritable(str(self.root), exc.strerror or str(exc)) from exc
             assert directory is not None, "it was made above"
             self._held = opened, directory
             try:
@@ -409,11 +398,9 @@ class Prefix:
 
     def _remove(self, name: str) -> None:
         _, directory = self._locked()
-        try:
+        with writing(self._generations / name):
             remove_below(directory, name, self._generations / name)
             os.fsync(directory)
-        except OSError as exc:
-            raise Unwritable(str(self._generations / name), exc.strerror or str(exc)) from exc
 
     @contextmanager
     def building(
@@ -429,11 +416,9 @@ class Prefix:
             Unwritable: when the disk refuses.
         """
         opened, directory = self._locked()
-        try:
+        with writing(self._generations, below=True):
             generation = self._made(directory, identity, taken)
             place = opened.open_below(directory, generation.name, generation.path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as exc:
-            raise Unwritable(place_of(exc, self._generations), exc.strerror or str(exc)) from exc
         try:
             yield generation
             # COMPLETE promises that all the rest is on the disk, so it is written after the rest has been flushed.
@@ -470,8 +455,7 @@ class Prefix:
         temporary = ".current.new"  # one name: what a killed run has left, the next one replaces
         is_replaced = False
         try:
-            directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=opened.descriptor)
-            try:
+            with opened.readable() as directory:
                 facts = facts_of("current", directory)
                 if facts and not stat.S_ISLNK(facts.st_mode):
                     raise FileExistsError(errno.EEXIST, "it is no link of mirror's")
@@ -484,8 +468,6 @@ class Prefix:
                 finally:
                     if not is_replaced:
                         _unlink(temporary, directory)
-            finally:
-                os.close(directory)
         except OSError as exc:
             reason = exc.strerror or str(exc)
             if is_replaced:

@@ -31,8 +31,8 @@ from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.opened import Opened, open_prefix
-from mirror.closed.prefix.receipt import read_receipt
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.closed.prefix.receipt import receipt_or_problem
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, reading, writing
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.system.durable import write_file
@@ -188,7 +188,7 @@ class History:
             seal = self._sealed(opened)
             if seal is None or seal.holds(before):
                 greatest = max(event.sequence for event in self._events(lines))
-                with _readable(opened.descriptor) as place:
+                with opened.readable() as place:
                     write_file(self._seal_path, HistorySeal.of(lines, greatest).encode(), directory=place)
 
     def events(self) -> tuple[Event, ...]:
@@ -215,10 +215,8 @@ class History:
     def _opened(self, is_changed: bool) -> Iterator[Opened | None]:
         root = self.path.parent
         with contextlib.ExitStack() as stack:
-            try:
+            with reading(self.path):
                 opened = stack.enter_context(open_prefix(root, root, is_changed))
-            except OSError as exc:
-                raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
             yield opened
 
     @property
@@ -304,16 +302,6 @@ def _bytes_of(opened: Opened, path: Path) -> bytes | None:
         raise Unreadable(str(path), exc.strerror or str(exc)) from exc
 
 
-@contextmanager
-def _readable(directory: int) -> Iterator[int]:
-    """The same directory, good for more than looking up names."""
-    place = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
-    try:
-        yield place
-    finally:
-        os.close(place)
-
-
 def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:
     """Write down what is about to be done with a generation that is complete, its receipt damaged or not.
 
@@ -324,19 +312,14 @@ def record(prefix: Prefix, action: str, generation: Generation, at: int, reason:
     """
     unlisted = _unlisted(prefix, generation if action in BUILT else None)
     late = [_event("installed", int(other.complete.stat().st_mtime), other) for other in unlisted]
-    with _writing(prefix) as history:
-        for event in (*late, _event(action, at, generation, reason)):
-            history.append(event)
+    _append(prefix, *late, _event(action, at, generation, reason))
 
 
-@contextmanager
-def _writing(prefix: Prefix) -> Iterator[History]:
-    """The history, to add to; what the system refuses is Unwritable."""
+def _append(prefix: Prefix, *events: Event) -> None:
     history = History(prefix.root)
-    try:
-        yield history
-    except OSError as exc:
-        raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc
+    with writing(history.path):
+        for event in events:
+            history.append(event)
 
 
 def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
@@ -354,8 +337,7 @@ def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
         if not is_known:
             raise
         prefix.remove(generation)
-        with _writing(prefix) as history:
-            history.append(event)
+        _append(prefix, event)
     else:
         prefix.remove(generation)
 
@@ -414,8 +396,6 @@ def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]
 
 def _event(action: str, at: int, generation: Generation, reason: str = "") -> Event:
     digest = sha256_hex(generation.complete.read_text("utf-8").strip())
-    try:
-        signers = read_receipt(generation).signers
-    except MirrorError:
-        signers = ()
+    receipt, _ = receipt_or_problem(generation)
+    signers = receipt.signers if receipt else ()
     return Event(action, at, generation.name, generation.identity.sequence, digest, signers, reason)

@@ -21,8 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ContextManager
 
 from mirror.closed.preflight import refuse_exposed, way_issues
+from mirror.core.system.durable import held_open
 from mirror.core.trust.ownership import look, reaching
 
 GENERATIONS = "gens"
@@ -92,10 +94,12 @@ class Opened:
             return
         except NotADirectoryError as exc:  # what open(2) says of a link as well
             raise OSError(errno.ENOTDIR, "it is a link or a file, and no directory", str(place)) from exc
-        try:
+        with held_open(descriptor):
             yield descriptor
-        finally:
-            os.close(descriptor)
+
+    def readable(self) -> ContextManager[int]:
+        """The prefix's directory once more, open for more than looking up names."""
+        return held_open(os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor))
 
 
 @contextmanager

@@ -29,9 +29,9 @@ from mirror.closed.host.machine import read_host
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.usage import hold
 from mirror.closed.silence.watching import Watched, watch
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import read_if_there, write_file
 
 FORMAT = "mirror-silence-record/1"
 NAME = "silence.json"
@@ -128,13 +128,9 @@ def read_notes(generation: Path) -> tuple[Note, ...]:
         InvalidDocument: when the file is none of ours.
     """
     place = generation / NAME
-    try:
-        with place.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    data = read_if_there(place, MAX_BYTES)
+    if data is None:
         return ()
-    except OSError as exc:
-        raise Unreadable(str(place), exc.strerror or str(exc)) from exc
     fields = Fields.read(data, str(place), FORMAT, MAX_BYTES)
     notes = tuple(item.fill(Note) for item in fields.tables("notes"))
     fields.end()

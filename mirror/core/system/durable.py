@@ -19,15 +19,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of, reading
+from mirror.core.names import Sha256Hex
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -48,6 +50,23 @@ def facts_of(path: str | Path, directory: int | None = None) -> os.stat_result |
         return os.stat(path, dir_fd=directory, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+@contextmanager
+def held_open(descriptor: int) -> Iterator[int]:
+    """An open descriptor, which is closed when the block ends."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(stream: IO[bytes]) -> Sha256Hex:
+    """The digest of what a stream still holds, read piece by piece."""
+    digest = hashlib.sha256()
+    while piece := stream.read(1 << 20):
+        digest.update(piece)
+    return Sha256Hex(digest.hexdigest())
 
 
 @contextmanager
@@ -199,6 +218,17 @@ def read_file(path: Path, most: int) -> bytes:
     return data
 
 
+def read_if_there(path: Path, most: int) -> bytes | None:
+    """A small file of ours, and one byte more of a larger one; None when it certainly is not there.
+
+    Raises:
+        Unreadable: when it cannot be read.
+    """
+    with reading(path), contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+        return stream.read(most + 1)
+    return None
+
+
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
     """Write a whole small file. Arguments and errors as ``replacing``."""
     with replacing(path, mode, directory) as stream:
@@ -278,8 +308,5 @@ def make_private_directory(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Flush a directory's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with held_open(os.open(path, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -154,7 +154,7 @@ def _pack(args: argparse.Namespace) -> int:
     out(f"  sha256     {made.sha256}")
     for line in _key_lines(made.layer.key):
         out(f"  {line}")
-    for line in _counts("compiled", made.compiled):
+    for line in _counts("compiled", made.layer.compiled):
         out(f"  {line}")
     if made.left_out:
         out(
@@ -246,7 +246,7 @@ def _state_lines(state: State, problems: list[str], is_checked: bool) -> Iterato
     else:
         yield f"  layer      {state.directory.name if state.directory else ''}, packed {utc(state.layer.packed)}"
         yield from (f"  {line}" for line in _key_lines(state.layer.key))
-        yield from (f"  {line}" for line in _counts("brings", state.carried))
+        yield from (f"  {line}" for line in _counts("brings", state.layer.compiled))
         if is_checked and not problems:
             yield f"  checked    all {len(state.layer.files)} files are as they were added"
         yield from (f"  differs    {shown(one)}" for one in state.faults)

@@ -128,7 +128,7 @@ def _document(installed: Installed) -> dict[str, Any]:
     soundness = installed.soundness.to_dict() if installed.soundness else None
     own = {"prefix": str(installed.prefix), "was_installed": installed.was_installed, "number": installed.number}
     others = {"before": installed.before, "current": installed.current}
-    told = {key: other.to_dict() if other else None for key, other in others.items()}
+    told = {key: vars(other) if other else None for key, other in others.items()}
     return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness, **told}
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.core.cuda.releases import version_tuple
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 
 _HEAD_BYTES = 256 << 10
 _PIN = re.compile(r"Requires-Dist:\s*torch\s*\(?==\s*([\w.+]+)\)?\s*(;.*)?$", re.MULTILINE)
@@ -133,9 +133,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
         return
     proof = f"{installed.site}/torch/version.py"
     if not cuda:
-        yield Finding(
-            PROBLEM,
-            "torch",
+        yield About("torch").problem(
             f"torch {version} was built without CUDA",
             cause="the index that it came from offers builds for processors only",
             proof=proof,
@@ -143,9 +141,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
             row="26",
         )
     elif release and cuda.partition(".")[0] != release.partition(".")[0]:
-        yield Finding(
-            PROBLEM,
-            "torch",
+        yield About("torch").problem(
             f"torch {version} was built for CUDA {cuda}, the toolkit is CUDA {release}",
             cause="torch refuses to compile extensions across major releases, and libraries built so need both runtimes",
             proof=f"{proof}; nvcc --version",
@@ -154,7 +150,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
         )
     else:
         toolkit = f"; the toolkit is {release}" if release else ""
-        yield Finding(GOOD, "torch", f"torch {version} was built for CUDA {cuda}{toolkit}", proof=proof)
+        yield About("torch").good(f"torch {version} was built for CUDA {cuda}{toolkit}", proof=proof)
 
 
 def _judge_pins(installed: Installed) -> Iterable[Finding]:
@@ -162,9 +158,7 @@ def _judge_pins(installed: Installed) -> Iterable[Finding]:
     for project in installed.projects.values():
         pin = project.torch_pin.partition("+")[0]
         if there and pin and not _is_same(pin, there):
-            yield Finding(
-                PROBLEM,
-                project.name,
+            yield About(project.name).problem(
                 f"{project.name} {project.version} was built for torch {pin}, installed is {there}",
                 cause="its libraries use symbols of that one torch",
                 proof=f"Requires-Dist in {project.info}/METADATA",
@@ -189,9 +183,7 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
         public, _, local = version.partition("+")
         if version and public != base.partition("+")[0]:
             found = True
-            yield Finding(
-                PROBLEM,
-                "FlashInfer",
+            yield About("FlashInfer").problem(
                 f"{name} is {version}, flashinfer-python is {base}",
                 cause="the packages are released together; FlashInfer refuses, or from 0.7 on ignores, another version",
                 proof="METADATA of both",
@@ -212,15 +204,13 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
             )
     if not found:
         names = [f"{name} {installed.version(name)}" for name in installed.projects if name.startswith("flashinfer")]
-        yield Finding(GOOD, "FlashInfer", f"in step: {', '.join(names)}")
+        yield About("FlashInfer").good(f"in step: {', '.join(names)}")
 
 
 def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Finding]:
     base, cubins = installed.version("flashinfer-python"), installed.site / "flashinfer_cubin/cubins"
     if base and version_tuple(base) < (0, 2, 14):
-        yield Finding(
-            NOTE,
-            "FlashInfer",
+        yield About("FlashInfer").note(
             f"flashinfer-python {base} is old: it says 'Prebuilt kernels not found, using JIT backend' and compiles",
             cause="the packages of compiled kernels are for later versions",
             proof="METADATA",
@@ -230,9 +220,7 @@ def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Fin
     if not cubins.is_dir():
         return
     if installed.version("flashinfer-cubin").startswith("0.6.7") and not any(cubins.rglob("BatchedGemmEnums.h")):
-        yield Finding(
-            WARNING,
-            "FlashInfer",
+        yield About("FlashInfer").warning(
             "flashinfer-cubin 0.6.7 lacks the headers that its own kernels are compiled with",
             cause="they were left out of that release",
             proof=f"find {cubins} -name BatchedGemmEnums.h",
@@ -241,9 +229,7 @@ def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Fin
         )
     # From 0.6.16 on FLASHINFER_CUBIN_DIR wins over the package.
     if not os.access(cubins, os.W_OK) and not (exports_cubin_dir and version_tuple(base) >= (0, 6, 16)):
-        yield Finding(
-            WARNING,
-            "FlashInfer",
+        yield About("FlashInfer").warning(
             f"you may not write to {cubins}, where FlashInfer {base} keeps its locks",
             cause="the venv belongs to somebody else, and the installed package wins over every other place",
             proof=f"test -w {cubins}",
@@ -256,9 +242,7 @@ def _judge_majors(installed: Installed) -> Iterable[Finding]:
     majors = sorted({name[-2:] for name in installed.projects if re.fullmatch(r"nvidia-.*-cu1\d", name)})
     if len(majors) > 1:
         names = [name for name in installed.projects if re.fullmatch(r"nvidia-.*-cu1\d", name)]
-        yield Finding(
-            WARNING,
-            "CUDA libraries",
+        yield About("CUDA libraries").warning(
             f"libraries of CUDA {' and '.join(majors)} are installed side by side: {', '.join(sorted(names))}",
             cause="projects that ask for different CUDA releases; some of them share directories and overwrite each other",
             proof=f"ls {installed.site}/nvidia",
