@@ -83,8 +83,11 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     subparsers = top.add_subparsers(prog=called(), title="commands", dest="command", metavar="COMMAND", required=True)
     for command in TABLE:
         if command.name in commands and is_available(command.name):
-            importlib.import_module(command.module).configure(subparsers)
-            add_talk_options(subparsers.choices[command.name])
+            module = importlib.import_module(command.module)
+            module.configure(subparsers)
+            own = subparsers.choices[command.name]
+            own.set_defaults(run=module.run, parser=own)
+            add_talk_options(own)
     return top
 
 

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import inspect
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable, NamedTuple
 from urllib.parse import urlsplit
 
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures import fingerprints
 
-Declare = Callable[[Any], argparse.ArgumentParser]
+
+class Action(NamedTuple):
+    """A word after a command.
+
+    Attributes:
+        told: what it is for, in a line.
+        declare: adds its arguments; the docstring is what its help says at length.
+        act: what it does; the command's ``run`` finds it under this name.
+    """
+
+    name: str
+    told: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    act: Callable[..., int]
 
 
-def add_actions(
-    parser: argparse.ArgumentParser,
-    run: Callable[[argparse.Namespace], int],
-    actions: Mapping[Declare, Callable[..., int]],
-) -> None:
-    """The actions of a command, in order: how each is declared, and what it does, which ``run`` finds as ``act``."""
+def add_actions(parser: argparse.ArgumentParser, *actions: Action) -> None:
+    """The actions of a command, in order."""
     group = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for declare, act in actions.items():
-        action = declare(group)
+    for one in actions:
+        action = group.add_parser(one.name, help=one.told, description=inspect.getdoc(one.declare))
+        one.declare(action)
         action.add_argument("--json", action="store_true", help="print the result as JSON")
-        action.set_defaults(run=run, act=act)
+        action.set_defaults(act=one.act)
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:

@@ -99,7 +99,6 @@ end
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("completion", description=_DESCRIPTION)
     parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell that shall complete")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -33,7 +33,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--glibc", metavar="X.Y", help="for hosts with this glibc and newer (default: 2.28)")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -37,7 +37,6 @@ def configure(subparsers: Any) -> None:
     )
     add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

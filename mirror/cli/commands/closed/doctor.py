@@ -48,7 +48,6 @@ def configure(subparsers: Any) -> None:
     form.add_argument(
         "--page", action="store_true", help="print one page of plain text for an issue, without names and secrets"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -26,10 +26,7 @@ where whole ones are there, as many of them stay as --keep asks for, and one in 
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "gc",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("gc", description=_DESCRIPTION)
     add_stack_arguments(parser, default="all")
     parser.add_argument(
         "--keep",
@@ -44,7 +41,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be removed, and remove nothing")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def count(text: str) -> int:

@@ -41,11 +41,7 @@ which you were given by another way than the bundle. Then, in any shell: . PREFI
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "install",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+    parser = subparsers.add_parser("install", description=_DESCRIPTION, epilog=_EPILOG)
     add_bundle_argument(parser, "the bundle; or a delta, of which the bundle is made first, beside it")
     parser.add_argument(
         "--base",
@@ -85,7 +81,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

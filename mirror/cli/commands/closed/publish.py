@@ -48,7 +48,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def _destination(text: str) -> str:

@@ -47,7 +47,6 @@ def configure(subparsers: Any) -> None:
         metavar="[NAME] -- COMMAND [ARGUMENT ...]",
         help=f"the stack's name (default: {SOURCED}), and the program with its arguments",
     )
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -45,7 +45,6 @@ def configure(subparsers: Any) -> None:
         metavar="[NAME] -- COMMAND [ARGUMENT ...]",
         help=f"with --record, the stack's name (default: {SOURCED}); and what to run",
     )
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -68,7 +68,6 @@ def configure(subparsers: Any) -> None:
         help="compare what several hosts have installed",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -27,10 +27,7 @@ first); with --stack what is locked on the connected machine. Nothing is read ov
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "which",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("which", description=_DESCRIPTION)
     # -lcublas would be an option to argparse, unless '-l' is one.
     parser.add_argument(
         "-l", dest="library", default="", metavar="LIBRARY", help="the same as FILE, as linkers name it"
@@ -42,7 +39,6 @@ def configure(subparsers: Any) -> None:
     add_volumes_option(parser)
     where.add_argument("--stack", "--lock", metavar="NAME", help=f"ask a lock; {STACK_HELP}")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
