@@ -137,19 +137,18 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     goes, stays = [], []
     for generation in installed:
         if generation == anchor:
-            stays.append(Item("generation", generation.path, "it is current" if current else "it is the newest"))
+            why = "it is current" if current else "it is the newest"
         elif generation == repair:
             why = f"it was built to repair generation {stack.number(anchor) if anchor else 0}, which is current"
-            stays.append(Item("generation", generation.path, why))
         elif generation == left:
-            stays.append(
-                Item("generation", generation.path, "the last rollback came from it; --keep 0 keeps it no more")
-            )
+            why = "the last rollback came from it; --keep 0 keeps it no more"
         elif generation in ways_back:
-            stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
+            why = "kept for 'mirror rollback'"
         elif generation in prepared:
-            stays.append(Item("generation", generation.path, "it is prepared: 'mirror activate' makes it current"))
-        elif why := _in_use(users[generation.path], is_held(generation.path)):
+            why = "it is prepared: 'mirror activate' makes it current"
+        else:
+            why = _in_use(users[generation.path], is_held(generation.path))
+        if why:
             stays.append(Item("generation", generation.path, why))
         else:
             why = _why_removed(stack, generation, before)

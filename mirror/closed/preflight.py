@@ -329,8 +329,3 @@ def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
         refusal = too_new(host.compiler, release, gcc_ceiling(release)) if host.compiler else NONE
         notes += [refusal] if refusal else []
     return notes
-
-
-def unpacked_limit(artifact: Artifact) -> int:
-    """The most bytes that an artifact may unpack to: its signed size, or a generous ratio when the manifest tells none."""
-    return artifact.unpacked_limit

@@ -30,7 +30,7 @@ from mirror.closed.doctor.installed.hostlibraries import Libraries, read_librari
 from mirror.closed.host.command import run
 from mirror.closed.host.machine import Host, nearest_existing, read_disk, read_host
 from mirror.closed.prefix.generations import default_prefix
-from mirror.closed.venv.interpreter import Answer, host_candidates, question
+from mirror.closed.venv.interpreter import Interpreter, host_candidates, question
 from mirror.core.cpus import held
 from mirror.core.cuda.releases import newest_release
 from mirror.core.errors import MirrorError
@@ -196,9 +196,9 @@ def _quota_left(output: str) -> Optional[int]:
     return min(limited) if limited else -1 if left else None
 
 
-def _pythons(arch: str) -> list[Answer]:
+def _pythons(arch: str) -> list[Interpreter]:
     """The ordinary CPythons of this host that a venv could be made from: the best of each minor version, newest first."""
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Interpreter] = {}
     asked: set[str] = set()
     for minor in _MINORS:
         for path in host_candidates(minor):
@@ -207,19 +207,16 @@ def _pythons(arch: str) -> list[Answer]:
                 continue
             asked.add(real)
             answer = question(path)
-            if isinstance(answer, Answer) and (answer.implementation, answer.abi, answer.machine) == (
-                "cpython",
-                "",
-                arch,
-            ):
-                answers.setdefault(os.path.realpath(answer.path), answer)
-    best: dict[tuple[int, ...], Answer] = {}
+            if isinstance(answer, str) or (answer.implementation, answer.abi, answer.machine) != ("cpython", "", arch):
+                continue
+            answers.setdefault(os.path.realpath(answer.path), answer)
+    best: dict[tuple[int, ...], Interpreter] = {}
     for one in sorted(answers.values(), key=lambda one: (one.has_headers, one.has_venv, dotted_numbers(one.version))):
         best[dotted_numbers(one.version)[:2]] = one
     return [best[minor] for minor in sorted(best, reverse=True)]
 
 
-def _found_python(one: Answer) -> FoundPython:
+def _found_python(one: Interpreter) -> FoundPython:
     return FoundPython(one.version, one_line(str(one.path)), one.has_headers, one.has_venv)
 
 
@@ -247,7 +244,7 @@ def _platform_tags(host: Host) -> tuple[str, ...]:
     return (f"manylinux_2_{newest}_{host.arch}", f"manylinux_2_{oldest}_{host.arch}", f"linux_{host.arch}")
 
 
-def _markers(python: Answer, arch: str) -> tuple[tuple[str, str], ...]:
+def _markers(python: Interpreter, arch: str) -> tuple[tuple[str, str], ...]:
     """PEP 508's environment under a Python, as uv and pex take it."""
     system = os.uname()
     values = {

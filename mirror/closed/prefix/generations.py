@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.closed.prefix.lock import holding
-from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
+from mirror.closed.prefix.opened import GENERATIONS, Opened, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
 from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.kinds import INTERPRETER
@@ -87,6 +87,16 @@ class Identity:
         return self.sequence, self.digest
 
 
+class _Below:
+    """A place in a generation."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, generation: Generation, owner: type[Generation]) -> Path:
+        return generation.path / self._name
+
+
 @dataclass(frozen=True)
 class Generation:
     """One installed bundle, or one that is being installed.
@@ -103,44 +113,18 @@ class Generation:
     def name(self) -> str:
         return self.path.name
 
-    @property
-    def venv(self) -> Path:
-        return self.path / "venv"
-
-    @property
-    def cuda(self) -> Path:
-        return self.path / "cuda"
-
-    @property
-    def python(self) -> Path:
-        return self.path / INTERPRETER.directory
-
-    @property
-    def env_script(self) -> Path:
-        return self.path / "env.sh"
-
-    @property
-    def receipt(self) -> Path:
-        return self.path / "receipt.json"
-
-    @property
-    def manifest(self) -> Path:
-        """The bytes that were signed; their digest is in ``COMPLETE``."""
-        return self.path / "manifest.json"
-
-    @property
-    def files(self) -> Path:
-        """What ``mirror status --check`` compares with; its digest is in the receipt (``mirror.closed.prefix.seal``)."""
-        return self.path / "files.json"
-
-    @property
-    def launcher(self) -> Path:
-        """``mirror`` itself, for the search path."""
-        return self.path / "bin" / "mirror"
-
-    @property
-    def complete(self) -> Path:
-        return self.path / "COMPLETE"
+    venv = _Below("venv")
+    cuda = _Below("cuda")
+    python = _Below(INTERPRETER.directory)
+    env_script = _Below("env.sh")
+    receipt = _Below("receipt.json")
+    manifest = _Below("manifest.json")
+    """The bytes that were signed; their digest is in ``COMPLETE``."""
+    files = _Below("files.json")
+    """What ``mirror status --check`` compares with; its digest is in the receipt (``mirror.closed.prefix.seal``)."""
+    launcher = _Below("bin/mirror")
+    """``mirror`` itself, for the search path."""
+    complete = _Below(MARK)
 
     @property
     def is_complete(self) -> bool:
@@ -300,7 +284,8 @@ class Prefix:
         place = self._generations / name
         try:
             opened.judge_entry(directory, name, place)
-            if not is_directory(name, directory):
+            facts = facts_of(name, directory)
+            if facts is None or not stat.S_ISDIR(facts.st_mode):
                 return None
             generation = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         except FileNotFoundError:

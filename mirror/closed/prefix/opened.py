@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,15 +147,3 @@ def make_prefix(path: Path, root: Path) -> None:
 def names_in(directory: int) -> list[str]:
     """What is in an open directory. Raises ``OSError``."""
     return os.listdir(directory)
-
-
-def is_directory(name: str, directory: int) -> bool:
-    """Whether a name in an open directory is a directory's, and no link's.
-
-    Raises:
-        OSError: when that cannot be told.
-    """
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False

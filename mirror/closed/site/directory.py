@@ -27,17 +27,18 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.host.sharing import readable_for_others
+from mirror.closed.kinds.copying import pieces_of
 from mirror.closed.prefix.lock import holding
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
 from mirror.closed.site.shelf import NameTaken, Published, Shelf
 from mirror.closed.site.tree import REPODATA, WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.bundle.reader import Bundle, DigestMismatch
+from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, held_open, read_if_there, replacing, write_file
 
@@ -237,22 +238,11 @@ def copy_out(bundle: Bundle, artifact: Artifact, path: Path, advance: Advance = 
         Unreadable: when the bundle cannot be read.
         Unwritable: when the disk refuses.
     """
-    digest = hashlib.sha256()
-    with replacing(path) as out, bundle.open(artifact) as source:
-        while True:
-            try:
-                chunk = source.read(_CHUNK)
-            except OSError as exc:
-                raise Unreadable(str(bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
-            if not chunk:
-                break
-            digest.update(chunk)
+    with replacing(path) as out:
+        for piece in pieces_of(bundle, artifact):
             with writing(path):
-                out.write(chunk)
-            advance(len(chunk))
-        actual = Sha256Hex(digest.hexdigest())
-        if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+                out.write(piece)
+            advance(len(piece))
 
 
 def _without_lost(root: Path, record: SiteRecord) -> tuple[tuple[str, ...], SiteRecord]:

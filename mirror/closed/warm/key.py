@@ -6,7 +6,7 @@ only misses by (a variable, the driver's version) does not make a layer useless,
 Example::
 
     key = key_here(generation, os.environ)
-    faults(layer.key, key)          # () when the layer fits
+    tuple(faults(layer.key, key))           # () when the layer fits
 """
 
 from __future__ import annotations
@@ -88,12 +88,9 @@ def _variables(environment: Environment, base: Mapping[str, str]) -> tuple[tuple
     return tuple((name, base[name]) for name in sorted(counting) if name not in ours)
 
 
-def faults(layer: Key, here: Key, host: Host | None = None) -> tuple[str, ...]:
+def faults(layer: Key, here: Key, host: Host | None = None) -> Iterator[str]:
     """Why a layer is of no use here: what differs, both sides named."""
-    return tuple(_faults(layer, here, host or read_host()))
-
-
-def _faults(layer: Key, here: Key, host: Host) -> Iterator[str]:
+    host = host or read_host()
     if layer.stack != here.stack:
         yield f"stack: the layer is for {layer.stack}, this is {here.stack}"
     elif layer.bundle != here.bundle:
@@ -110,12 +107,8 @@ def _faults(layer: Key, here: Key, host: Host) -> Iterator[str]:
         yield f"glibc: files of the layer need {layer.glibc}, this host has {host.glibc[0]}.{host.glibc[1]}"
 
 
-def notes(layer: Key, here: Key) -> tuple[str, ...]:
+def notes(layer: Key, here: Key) -> Iterator[str]:
     """What differs and costs only the part that depends on it, and what cannot be told here; one sentence each."""
-    return tuple(_notes(layer, here))
-
-
-def _notes(layer: Key, here: Key) -> Iterator[str]:
     if layer.gpus and not here.gpus:
         yield f"no GPU can be seen here; the layer was compiled on {', '.join(layer.gpus)}"
     if not layer.gpus:

@@ -100,12 +100,6 @@ def layer_of(generation: Generation) -> Path | None:
     return generation.path / target if _NAME.fullmatch(target) else None
 
 
-def layer_directory(generation: Generation) -> Path | None:
-    """Where the files of a generation's layer are; None when there is none."""
-    found = layer_of(generation)
-    return found / FILES if found else None
-
-
 def read_layer(directory: Path) -> Layer:
     """What a layer says of itself; its name holds the digest of that.
 
@@ -197,7 +191,7 @@ def add_layer(
     check_owner(prefix.named, "add compiled kernels to")
     with open_layer(path, store, progress=progress) as carried, readable_for_others():
         layer, here = carried.layer, key_here(generation, base, proc=proc)
-        wrong = faults(layer.key, here)
+        wrong = tuple(faults(layer.key, here))
         if wrong:
             raise LayerDoesNotFit(str(path), wrong)
         data = layer.encode()
@@ -206,7 +200,7 @@ def add_layer(
             is_whole = layer_of(generation) == directory and not check_layer(generation)
             if not is_whole:
                 _put(generation, directory, data, carried.files(), layer, progress)
-    return Added(directory, layer, carried.signers.names, notes(layer.key, here), is_whole)
+    return Added(directory, layer, carried.signers.names, tuple(notes(layer.key, here)), is_whole)
 
 
 def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer: Layer, progress: Progress) -> None:

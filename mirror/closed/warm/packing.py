@@ -45,7 +45,7 @@ from mirror.closed.warm.document import (
     member_path,
 )
 from mirror.closed.warm.key import key_here
-from mirror.closed.warm.layer import layer_directory
+from mirror.closed.warm.layer import FILES, layer_of
 from mirror.closed.warm.private import refuse_shared
 from mirror.closed.warm.programs import AOT, carried_as
 from mirror.core.binaries.glibc import newest_glibc
@@ -142,7 +142,7 @@ def pack_layer(
     key = key_here(generation, base, proc=proc)
     # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
     with writing(output), tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
-        gathered = _Gathering(place, layer_directory(generation), payload, progress)
+        gathered = _Gathering(place, layer_of(generation), payload, progress)
         layer = gathered.layer(key, now)
         if not layer.compiled:
             raise NothingToPack(str(place))
@@ -233,7 +233,7 @@ class _Gathering:
         """Path in the layer -> file and its size: what this user has, and FlashInfer's modules out of the layer below."""
         found: dict[str, tuple[Path, int]] = {}
         if self._below:
-            found.update(_files(self._below / AOT, f"{AOT}/"))
+            found.update(_files(self._below / FILES / AOT, f"{AOT}/"))
         for path, one in _files(self._place):
             carried = carried_as(path)
             if carried:

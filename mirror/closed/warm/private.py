@@ -117,7 +117,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     remember(environment, base)
     refuse_shared(place)
     layer, here = read_layer(directory), key_here(generation, base, proc=proc)
-    wrong = faults(layer.key, here)
+    wrong = tuple(faults(layer.key, here))
     if wrong:
         raise LayerDoesNotFit(str(directory), wrong)
     left_out = (*notes(layer.key, here), *_unplaced(layer, place))
@@ -290,7 +290,7 @@ def read_state(generation: Generation, base: Mapping[str, str], proc: Path = Pat
         elif before != [facts.st_size, facts.st_mtime_ns // 1000]:
             changed.append(path)
     here = key_here(generation, base, proc=proc) if layer else None
-    wrong, told = (faults(layer.key, here), notes(layer.key, here)) if layer and here else ((), ())
+    wrong, told = (tuple(faults(layer.key, here)), tuple(notes(layer.key, here))) if layer and here else ((), ())
     return State(generation.path, directory, layer, place, copied, tuple(added), tuple(changed), wrong, told)
 
 
