@@ -96,17 +96,13 @@ def is_available(command: str) -> bool:
     known = find(command)
     if known is None or known.is_carried:
         return known is not None
-    return _is_new_enough() and _is_held(command)
+    return sys.version_info >= (3, 11) and _is_held(command)
 
 
 def _is_held(command: str) -> bool:
     from mirror.cli.caller import holds
 
     return holds(command)
-
-
-def _is_new_enough() -> bool:
-    return sys.version_info >= (3, 11)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -22,11 +22,11 @@ from mirror.closed.environment.shells import fish_script, sh_script
 from mirror.closed.environment.variables import Environment
 from mirror.closed.kinds import INSTALL
 from mirror.closed.kinds.destination import Destination
+from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
 from mirror.closed.prefix.tree import disk_usage, remove_tree
 from mirror.closed.selftest.newcaches import first_self_test
-from mirror.closed.selftest.selftest import Check
 from mirror.closed.toolkit.unpacking import dangling_notes
 from mirror.closed.warm.aot import link_modules
 from mirror.core.errors import writing

@@ -32,6 +32,7 @@ from typing import Callable
 from mirror.closed import preflight
 from mirror.closed.building import build
 from mirror.closed.environment.variables import GenerationDamaged, has_manifest
+from mirror.closed.host.hostcompiler import compiles_at_run_time
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
 from mirror.closed.kinds.destination import Destination
@@ -367,7 +368,7 @@ def _preflight(
     options: Options, manifest: Manifest, prefix: Prefix, host: Host, interpreters: Sequence[Path] | None
 ) -> preflight.Plan:
     candidates = [options.python] if options.python else interpreters
-    search = find_interpreter(manifest.target, candidates, wants_headers=preflight.compiles_at_start(manifest))
+    search = find_interpreter(manifest.target, candidates, wants_headers=compiles_at_run_time(manifest.projects))
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))

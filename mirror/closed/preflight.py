@@ -140,7 +140,7 @@ def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
 
 
 def _lacks_headers(manifest: Manifest, search: Search) -> bool:
-    return bool(search.found and not search.found.has_headers and compiles_at_start(manifest))
+    return bool(search.found and not search.found.has_headers and compiles_at_run_time(manifest.projects))
 
 
 def prefer_carried(manifest: Manifest, search: Search) -> Search:
@@ -148,11 +148,6 @@ def prefer_carried(manifest: Manifest, search: Search) -> Search:
     if search.found and _lacks_headers(manifest, search) and manifest.carries_python and not manifest.host_packages:
         return Search(None, (*search.rejected, f"{search.found.path} comes without its headers"))
     return search
-
-
-def compiles_at_start(manifest: Manifest) -> bool:
-    """Whether what the bundle carries compiles C extensions at a server's first start."""
-    return compiles_at_run_time(manifest.projects)
 
 
 def _package_issues(manifest: Manifest, packages: HostPackages | None) -> list[str]:

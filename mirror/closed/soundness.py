@@ -60,13 +60,13 @@ class Soundness:
     """What a check found.
 
     Attributes:
-        generation: its directory.
+        generation: which.
         checked: how many files and links were compared.
         damages: by path.
         unchecked: what could not be compared, and why; one sentence each.
     """
 
-    generation: Path
+    generation: Generation
     checked: int
     damages: tuple[Damage, ...]
     unchecked: tuple[str, ...] = ()
@@ -77,12 +77,8 @@ class Soundness:
         return not self.damages and not self.unchecked
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "generation": str(self.generation),
-            "checked": self.checked,
-            "damages": [vars(damage) for damage in self.damages],
-            "unchecked": list(self.unchecked),
-        }
+        damages = [vars(damage) for damage in self.damages]
+        return {**vars(self), "generation": str(self.generation.path), "damages": damages}
 
 
 @dataclass
@@ -131,7 +127,7 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
         damage.path: Damage(damage.path, damage.kind, damage.owner or _owner(damage, receipt, expected))
         for damage in damages
     }
-    return Soundness(generation.path, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
+    return Soundness(generation, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
 
 
 def is_whole(generation: Generation) -> bool:

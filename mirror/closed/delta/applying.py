@@ -109,6 +109,13 @@ class OtherZlib(MirrorError):
     version: str
     files: tuple[str, ...]
 
+    @classmethod
+    def of(cls, files: tuple[str, ...]) -> OtherZlib:
+        """By this Python's zlib, which it may lack."""
+        import zlib
+
+        return cls(zlib.ZLIB_RUNTIME_VERSION, files)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -238,12 +245,10 @@ def _stands(output: Path, head: Delta) -> bool:
 
 
 def _check_zlib(head: Delta) -> None:
-    import zlib
-
     others = {settings for settings, digest in head.samples if sample_digest(settings) != digest}
     files = tuple(part.path for part in head.parts if others & set(part.settings))
     if files:
-        raise OtherZlib(zlib.ZLIB_RUNTIME_VERSION, files)
+        raise OtherZlib.of(files)
 
 
 def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, progress: Progress) -> None:
@@ -362,7 +367,7 @@ class _Work:
                 digest.update(data)
                 self._put(data)
         except Unrestorable as exc:
-            raise (self._by_zlib(part) if exc.by_zlib else self._damaged(part, str(exc))) from exc
+            raise (OtherZlib.of((part.path,)) if exc.by_zlib else self._damaged(part, str(exc))) from exc
         except (BadZip, ValueError, EOFError) as exc:
             raise self._damaged(part, str(exc)) from exc
         actual = Sha256Hex(digest.hexdigest())
@@ -370,17 +375,12 @@ class _Work:
             if part.how == SAME:
                 raise DamagedBase(str(self._base.path), f"the sha256 of {part.path} is {actual}, it was {part.sha256}")
             words = f"its sha256 is {actual}, the head says {part.sha256}"
-            raise self._by_zlib(part) if part.how == MEMBERS and not left else self._damaged(part, words)
+            raise OtherZlib.of((part.path,)) if part.how == MEMBERS and not left else self._damaged(part, words)
 
     def _damaged(self, part: Part, problem: str) -> DamagedDelta:
         return DamagedDelta(
             str(self._delta.path), f"{part.path or 'the begin of the bundle'} does not come out: {problem}"
         )
-
-    def _by_zlib(self, part: Part) -> OtherZlib:
-        import zlib
-
-        return OtherZlib(zlib.ZLIB_RUNTIME_VERSION, (part.path,))
 
     def _open_base(self, part: Part) -> Unpacked | None:
         """The counterpart, held to its digest."""

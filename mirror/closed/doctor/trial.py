@@ -19,7 +19,8 @@ from pathlib import Path
 
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
-from mirror.closed.selftest.selftest import FAILED, Check, self_test
+from mirror.closed.prefix.check import FAILED, Check
+from mirror.closed.selftest.selftest import self_test
 from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.kinds import REDIST, RPM
 from mirror.core.logs.explained.log import explain

@@ -91,12 +91,7 @@ def models_of(manifest: Manifest) -> tuple[Model, ...]:
     return tuple(Model(repository, revisions[repository], tuple(found)) for repository, found in files.items())
 
 
-def models_bytes(manifest: Manifest) -> int:
-    """What the models of a bundle take on the disk, in bytes. Raises as ``models_of``."""
-    return sum(artifact.size for model in models_of(manifest) for artifact in model.blobs.values())
-
-
-def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> tuple[Model, ...]:
+def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> None:
     """Lay out the models of a verified bundle below a generation.
 
     Raises:
@@ -107,10 +102,10 @@ def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT
     """
     models = models_of(bundle.manifest)
     if models:
-        with progress.task("models", models_bytes(bundle.manifest)) as advance:
+        total = sum(artifact.size for model in models for artifact in model.blobs.values())
+        with progress.task("models", total) as advance:
             for model in models:
                 _install(bundle, model, generation, advance)
-    return models
 
 
 def _install(bundle: Bundle, model: Model, generation: Path, advance: Advance) -> None:

@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.opened import Opened, open_prefix
@@ -98,9 +97,6 @@ class Event:
     signers: tuple[str, ...] = ()
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "signers": list(self.signers)}
-
     @classmethod
     def from_fields(cls, fields: Fields) -> Event:
         event = fields.fill(
@@ -159,7 +155,7 @@ class History:
             OSError: when it cannot be written, or is longer than ``events`` reads.
             MirrorError: when the prefix, or its history, is not as it should be.
         """
-        line = json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n"
+        line = json.dumps(vars(event), sort_keys=True).encode() + b"\n"
         if len(line) > _MAX_LINE:
             raise OSError(
                 errno.EMSGSIZE, f"the event has {len(line)} bytes, at most {_MAX_LINE} are kept: give a shorter reason"
@@ -359,20 +355,20 @@ def last_events(prefix: Prefix) -> dict[str, Event]:
     Raises:
         Unreadable: when it cannot be told what it says.
     """
-    return {event.generation: event for event in _believed(prefix)}
+    return {event.generation: event for event in _told(prefix)[0]}
 
 
 def _listed(prefix: Prefix) -> list[str]:
     """Names of what was installed, in that order."""
-    return [event.generation for event in _believed(prefix) if event.action in BUILT]
+    return [event.generation for event in _told(prefix)[0] if event.action in BUILT]
 
 
-def _believed(prefix: Prefix) -> tuple[Event, ...]:
-    """What the history tells; of one that is damaged nothing is believed. One that cannot be read is not an empty one."""
+def _told(prefix: Prefix) -> tuple[tuple[Event, ...], str]:
+    """What the history tells; of one that is damaged nothing is believed, and why. One that cannot be read is not empty."""
     try:
-        return History(prefix.root).events()
-    except (HistoryLost, InvalidDocument):
-        return ()
+        return History(prefix.root).events(), ""
+    except (HistoryLost, InvalidDocument) as exc:
+        return (), f"{exc}. {exc.hint}"
 
 
 def history_problem(prefix: Prefix) -> str:
@@ -381,11 +377,7 @@ def history_problem(prefix: Prefix) -> str:
     Raises:
         Unreadable: when it cannot be told what it says.
     """
-    try:
-        History(prefix.root).events()
-    except (HistoryLost, InvalidDocument) as exc:
-        return f"{exc}. {exc.hint}"
-    return ""
+    return _told(prefix)[1]
 
 
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:

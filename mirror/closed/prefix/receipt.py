@@ -110,18 +110,9 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_bytes``, before encoding."""
-        lists = {
-            "signers": list(self.signers),
-            "approvers": list(self.approvers),
-            "checks": [vars(check) for check in self.checks],
-            "notes": list(self.notes),
-        }
-        found = {
-            **vars(self),
-            **lists,
-            "counts": dict(self.counts),
-            "toolchain": self.toolchain.to_dict() if self.toolchain else None,
-        }
+        toolchain = self.toolchain.to_dict() if self.toolchain else None
+        checks = [vars(check) for check in self.checks]
+        found = {**vars(self), "checks": checks, "counts": dict(self.counts), "toolchain": toolchain}
         return {key: value for key, value in found.items() if value is not None and (value or key not in _OMITTED)}
 
     def summary(self) -> dict[str, Any]:

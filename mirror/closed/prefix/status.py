@@ -113,13 +113,7 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         listed = [{**one.to_dict(), "current": one.generation.name == self.current} for one in self.generations]
-        return {
-            "prefix": str(self.prefix),
-            "current": self.current,
-            "generations": listed,
-            "unfinished": list(self.unfinished),
-            "history_problem": self.history_problem,
-        }
+        return {**vars(self), "prefix": str(self.prefix), "generations": listed}
 
 
 def sourced_prefix() -> Prefix | None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mirror.core.errors import reading
 from mirror.core.names import whole_number
-from mirror.core.system.durable import held_open
+from mirror.core.system.durable import held_open, text_of
 
 _TRIES, _PAUSE_S = 3, 0.02
 
@@ -95,7 +95,7 @@ def processes_below(directories: Iterable[Path]) -> dict[Path, tuple[str, ...]]:
             places = b"\n".join(_places(process)) + b"\n"
         for directory, name in wanted.items():
             if name + b"/" in places or name + b"\n" in places:
-                found[directory].append(f"process {process.name} ({_name(process)})")
+                found[directory].append(f"process {process.name} ({text_of(process / 'comm').strip() or 'ended'})")
     return {directory: tuple(names) for directory, names in found.items()}
 
 
@@ -115,9 +115,3 @@ def _places(process: Path) -> Iterator[bytes]:
         for link in (process / "fd").iterdir():
             with contextlib.suppress(*_NOT_SHOWN):
                 yield os.fsencode(link.readlink())
-
-
-def _name(process: Path) -> str:
-    with contextlib.suppress(OSError):
-        return (process / "comm").read_text("utf-8", "replace").strip()
-    return "ended"

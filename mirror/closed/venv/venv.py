@@ -177,16 +177,8 @@ def _with_uv(program: Path, venv: Venv) -> tuple[list[str], list[str], dict[str,
         environment.update(UV_CONCURRENT_DOWNLOADS=str(venv.jobs), UV_CONCURRENT_INSTALLS=str(venv.jobs))
     if not venv.links.startswith("http:"):
         environment["UV_OFFLINE"] = "1"
-    create = [
-        str(program),
-        "venv",
-        "--no-project",
-        "--python",
-        str(venv.interpreter),
-        "--prompt",
-        venv.name,
-        str(venv.path),
-    ]
+    create = [str(program), "venv", "--no-project", "--python", str(venv.interpreter)]
+    create += ["--prompt", venv.name, str(venv.path)]
     install = [str(program), "pip", "install", "--python", str(venv.python), "--no-build"]
     return create, install, environment
 

@@ -84,7 +84,7 @@ class Key:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "gpus": list(self.gpus), "variables": dict(self.variables)}
+        return {**vars(self), "variables": dict(self.variables)}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mirror.closed.environment.variables import CACHES, Environment, load_environment
-from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import Host, read_host
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import read_receipt
@@ -76,7 +75,7 @@ def key_here(generation: Generation, base: Mapping[str, str], proc: Path = Path(
         generation=str(generation.path),
         python=receipt.python_version,
         arch=host.arch,
-        gpus=tuple(sorted({facts["Model"] for facts in describe_gpus(proc) if facts.get("Model")})),
+        gpus=host.kinds_of_gpu,
         driver=host.driver,
         variables=_variables(environment, base),
     )

@@ -229,6 +229,13 @@ def read_if_there(path: Path, most: int) -> bytes | None:
     return None
 
 
+def text_of(path: Path) -> str:
+    """What a file says, where nothing depends on it: empty when it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text("utf-8", "replace")
+    return ""
+
+
 def write_file(path: Path, data: bytes, mode: int = 0o644, directory: int | None = None) -> None:
     """Write a whole small file. Arguments and errors as ``replacing``."""
     with replacing(path, mode, directory) as stream:

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             published = publish_directory(bundle, shelf, Path(args.to), console)
     if args.json:
-        print_json(published.to_dict())
+        print_json(vars(published))
         return 0
     out(
         f"published {counted(len(published.added), 'file')} in {published.place}; {len(published.kept)} were there already"

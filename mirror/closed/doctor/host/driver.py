@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mirror.closed.doctor.host.nvidia import Nvidia, counted
+from mirror.closed.doctor.host.nvidia import Nvidia
 from mirror.core.cuda.releases import driver_floor, native_driver, newest_release, version_tuple
 from mirror.core.logs.finding import About, Finding
+from mirror.core.words import counted
 
 _MODULE = "/proc/driver/nvidia"
 
@@ -44,7 +45,7 @@ def judge_devices(nvidia: Nvidia) -> Iterable[Finding]:
             row="53",
         )
     else:
-        yield About("GPU devices").good(f"{counted(nvidia.gpu_nodes)} can be opened: {nvidia.summary()}")
+        yield About("GPU devices").good(f"{counted(nvidia.gpu_nodes, 'GPU')} can be opened: {nvidia.summary()}")
     if nvidia.gpu_nodes and "nvidia-uvm" not in {Path(node).name for node in nvidia.nodes}:
         yield About("GPU devices").problem(
             "/dev/nvidia-uvm is missing, and every CUDA program needs it",

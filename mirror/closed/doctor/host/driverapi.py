@@ -21,9 +21,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, counted
+from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.host.command import TIMED_OUT, run
 from mirror.core.logs.finding import About, Finding
+from mirror.core.words import counted
 
 _TIMEOUT_S = 60
 """An HGX machine without persistence mode takes some 20 s to wake all its GPUs."""
@@ -154,7 +155,7 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
         yield About(subject).problem(f"the driver refuses to start, with error {answer.code}", cause, proof, fix, row)
     else:
         yield About(subject).good(
-            f"it starts, supports CUDA {answer.release} and shows {counted(len(answer.gpus))}",
+            f"it starts, supports CUDA {answer.release} and shows {counted(len(answer.gpus), 'GPU')}",
             proof=proof,
         )
         yield from _other_library(answer, nvidia, proof)

@@ -32,6 +32,7 @@ from mirror.core.binaries.elf import MalformedElf, read_elf
 from mirror.core.logs.finding import Finding
 from mirror.core.logs.symptom import Context
 from mirror.core.logs.symptoms import BY_ROW
+from mirror.core.system.durable import text_of
 
 _MOST = 5000
 """Compiled operations that are looked at in one cache; a full FlashInfer cache has about 700."""
@@ -186,9 +187,7 @@ def _process(path: Path, proc: Path) -> str:
         for line in (proc / "locks").read_text("utf-8", "replace").splitlines():
             fields = line.split()  # 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
             if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] == str(wanted):
-                name = ""
-                with contextlib.suppress(OSError):
-                    name = (proc / fields[4] / "comm").read_text("utf-8", "replace").strip()
+                name = text_of(proc / fields[4] / "comm").strip()
                 return f"process {fields[4]}" + (f" ({name})" if name else "") if fields[4] != "0" else ""
     return ""
 

@@ -24,6 +24,7 @@ from mirror.closed.host.command import run
 from mirror.core.cuda.components import bringer, release_pair
 from mirror.core.cuda.gpus import first_release
 from mirror.core.logs.finding import NOTE, WARNING, About, Finding
+from mirror.core.system.durable import text_of
 
 _COMPILER = {
     "bin/nvcc": "24", "bin/nvcc.profile": "5", "bin/ptxas": "8", "bin/fatbinary": "8", "bin/cudafe++": "8",
@@ -82,11 +83,7 @@ def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
 
 def headers_release(include: Path) -> str:
     """The release that an include directory's CUDA headers are of, ``"13.0"``; empty when they are not there."""
-    try:
-        text = (include / "cuda_runtime_api.h").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    match = re.search(r"#define\s+CUDART_VERSION\s+(\d+)", text)
+    match = re.search(r"#define\s+CUDART_VERSION\s+(\d+)", text_of(include / "cuda_runtime_api.h"))
     return f"{int(match[1]) // 1000}.{int(match[1]) % 1000 // 10}" if match else ""
 
 

@@ -13,13 +13,13 @@ Example::
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirror.closed.which.search import recorded
 from mirror.core.cuda.releases import version_tuple
 from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 
@@ -70,7 +70,7 @@ class Installed:
         """Path below ``site`` of each library and program -> the project that brought it, from the RECORDs."""
         found = {}
         for project in self.projects.values():
-            for path in _recorded(project.info / "RECORD"):
+            for path in recorded(project.info / "RECORD", (".so", "/bin/")):
                 if ".so" in path or "/bin/" in path:
                     found[os.path.normpath(path)] = project.name
         return found
@@ -102,14 +102,6 @@ def _text(path: Path) -> str:
             return stream.read(_HEAD_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _recorded(record: Path) -> Iterator[str]:
-    try:
-        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
-            yield from (row[0] for row in csv.reader(stream) if row)
-    except (OSError, csv.Error):
-        return
 
 
 def judge_installed(installed: Installed, release: str, exports_cubin_dir: bool = False) -> Iterable[Finding]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation, Identity
 from mirror.closed.prefix.receipt import Receipt, read_receipt
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
-from mirror.closed.selftest.selftest import Check
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.fields import canonical_json
 from mirror.core.names import Sha256Hex

@@ -17,7 +17,7 @@ import pytest
 from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
 from mirror.closed.which.place import Place
-from mirror.closed.which.search import toml_table, which
+from mirror.closed.which.search import which
 from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.fetching.store import Store
 from mirror.connected.lock import Locked, LockOptions, lock
@@ -31,7 +31,7 @@ from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.redistmanifest import RedistNotPinned, RedistUnreachable
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.cuda.redistnames import PLATFORMS
+from mirror.core.cuda.redistnames import PLATFORMS, asked_for_by
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.kinds import REDIST, WHEEL
 from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
@@ -289,4 +289,4 @@ def test_the_bundle_says_which_component_brings_a_file(world: World) -> None:
     assert (there.rpm.name, there.rpm.evr, there.rpm.carried) == ("cuda_cccl", "12.6.77", True)
     (missing,) = which(place, "libcublasLt.so").to_dict()["rpms"]
     assert (missing["name"], missing["add"]) == ("libcublas", 'components = [..., "libcublas"]')
-    assert toml_table("libcublas") == "[redist]"
+    assert asked_for_by("libcublas")[0] == "[redist]"
