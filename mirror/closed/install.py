@@ -27,7 +27,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable
 
 from mirror.closed import preflight
 from mirror.closed.building import build
@@ -146,7 +145,6 @@ def install(
     host: Host | None = None,
     interpreters: Sequence[Path] | None = None,
     progress: Progress = SILENT,
-    clock: Callable[[], float] = time.time,
 ) -> Installed:
     """Install a bundle and make it current.
 
@@ -174,7 +172,7 @@ def install(
             other = f"this shell has sourced env.sh of {sourced.root}, which --prefix {shlex.quote(str(sourced.root))} names"
             progress.say(f"note: the prefix is {prefix.root}; {other}")
         preflight.check_owner(prefix.named, "repair" if options.repair else "install in")
-        job = _Job(bundle, prefix, options, store, host, interpreters, progress, int(clock()))
+        job = _Job(bundle, prefix, options, store, host, interpreters, progress, int(time.time()))
         return job.repair() if options.repair else job.install()
 
 

@@ -70,10 +70,8 @@ def examine(
 
     Args:
         environment: of the generation; None to look at the host only.
-        variables: the calling shell's.
         receipt: the generation's, if it could be read.
         quick: leave out what takes long: comparing all files, and the self-test, which imports and compiles.
-        progress: who listens.
     """
     facts = read_facts(environment, variables, receipt, progress)
     findings = [*judge_machine(facts), *judge_stack(facts, progress)]

@@ -55,12 +55,7 @@ class _Finding:
 
 
 def detect(variables: Mapping[str, str], proc: Path = Path("/proc")) -> Detected:
-    """Look at this host; always answers.
-
-    Args:
-        variables: the calling shell's.
-        proc: where the kernel's files are.
-    """
+    """Look at this host; always answers."""
     found = _Finding()
     host, nvidia, libraries = read_host(proc), read_nvidia(proc), read_libraries(variables)
     pythons = _pythons(host.arch)

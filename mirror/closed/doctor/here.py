@@ -54,7 +54,6 @@ def looks(
     """What is so on this host, of what the problems of a log are about: each once.
 
     Args:
-        variables: the calling shell's.
         environment: of the generation that the log may be from; None for none.
     """
     told: dict[tuple[str, str], Finding] = {}

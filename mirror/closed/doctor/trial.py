@@ -51,7 +51,6 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
     Args:
         environment: of the generation.
         host: this machine.
-        progress: who listens.
     """
     with tempfile.TemporaryDirectory(prefix="mirror-doctor-") as work:
         checks = self_test(environment, host, Path(work), progress)

@@ -16,9 +16,6 @@ from mirror.core.system.durable import text_of
 def describe_gpus(proc: Path = Path("/proc")) -> tuple[Mapping[str, str], ...]:
     """What the driver says of each GPU, by its own words for it, in the order of their bus addresses.
 
-    Args:
-        proc: where the kernel's files are.
-
     Returns:
         One mapping for each; an empty one where it cannot be read, none where the driver shows none.
     """

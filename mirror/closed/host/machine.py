@@ -74,7 +74,6 @@ def read_host(proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> Host:
     """Look at this machine.
 
     Args:
-        proc: where the kernel's files are.
         dev: where the devices are.
     """
     compiler = shutil.which("g++")

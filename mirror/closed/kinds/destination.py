@@ -33,7 +33,6 @@ class Destination:
         host: this machine.
         lock: the descriptor of the prefix's lock.
         jobs: how much to do at once; 0 for as much as the machine has processors.
-        progress: who listens.
         interpreter: what the venv is made from, once it is there; None for a bundle without wheels.
         installer: what installed the wheels, ``"uv"`` or ``"pip"``; empty when nothing did.
         toolchain: what was unpacked of the CUDA toolchain; None without one.

@@ -75,7 +75,6 @@ def prove(
 
     Args:
         base: the user's environment.
-        proc: where the kernel's files are.
 
     Raises:
         CannotRun, CannotWatch: as ``watch``.

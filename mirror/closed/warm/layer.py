@@ -180,7 +180,6 @@ def add_layer(
         path: the file.
         generation: a complete one of ``prefix``.
         base: this user's environment, for notes.
-        proc: where the kernel's files are.
 
     Raises:
         LayerDoesNotFit: when it was compiled for another generation or host; nothing is changed then.

@@ -128,7 +128,6 @@ def pack_layer(
         sign: makes a signature with the key of a builder.
         output: the file to write.
         now: seconds since 1970 UTC.
-        proc: where the kernel's files are.
 
     Raises:
         NothingToPack: when nothing was compiled.

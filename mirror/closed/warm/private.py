@@ -101,7 +101,6 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     Args:
         generation: a complete one.
         base: the user's environment.
-        proc: where the kernel's files are.
 
     Raises:
         SharedCaches, LayerDamaged, LayerDoesNotFit: when it is not to be used.
@@ -309,11 +308,7 @@ def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
 
 
 def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
-    """``fill`` for those who are about to start a program: what keeps it from being done is told, and keeps nobody from that.
-
-    Args:
-        progress: who listens.
-    """
+    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that."""
     try:
         filled = fill(generation, base)
     except MirrorError as exc:

@@ -25,7 +25,7 @@ from mirror.closed.host.machine import nearest_existing
 from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 
 _PROBE_BYTES = 1 << 20
-_MIN_INODES = 10_000
+_MIN_INODES, _MOST_FILES = 10_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,13 @@ def default_caches(variables: Mapping[str, str]) -> Iterable[tuple[Path, int]]:
     return [(place, _size(place)) for place in places if place.is_dir()]
 
 
-def _size(place: Path, limit_files: int = 20_000) -> int:
+def _size(place: Path) -> int:
     """Bytes below a directory, of its first files only: a home may be on a slow file server."""
     total = count = 0
     for directory, _, names in os.walk(place):
         for name in names:
             count += 1
-            if count > limit_files:
+            if count > _MOST_FILES:
                 return total
             try:
                 total += Path(directory, name).lstat().st_size

@@ -58,7 +58,6 @@ def read_resources(has_loopback: bool, proc: Path = PROC, cgroups: Path = CGROUP
 
     Args:
         has_loopback: as ``mirror.closed.host.machine`` found it.
-        proc: where the kernel's files are.
         cgroups: where the cgroup tree is.
     """
     machine, limits = available_memory(proc), list(memory_limits(proc, cgroups))
@@ -79,7 +78,6 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
 
     Args:
         found: the facts.
-        variables: the calling shell's.
         locked: when the stack was locked, in seconds since 1970 UTC: no clock can be earlier.
     """
     if found.available_bytes:

@@ -39,7 +39,6 @@ def judge_shell(variables: Mapping[str, str], environment: Environment | None) -
     """Everything about the variables that needs no look into the stack.
 
     Args:
-        variables: the calling shell's.
         environment: of the generation; None when nothing is installed.
     """
     yield from _judge_sourced(variables, environment)

@@ -28,7 +28,6 @@ def judge_transports(answer: Answer | None, variables: Mapping[str, str]) -> Ite
 
     Args:
         answer: the driver's; None where it was not asked.
-        variables: the calling shell's.
 
     Raises:
         OSError: the interfaces cannot be listed.

@@ -28,6 +28,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Callable
 
+from mirror.closed.doctor.host.disks import cache_directory
 from mirror.core.binaries.elf import MalformedElf, read_elf
 from mirror.core.logs.finding import Finding
 from mirror.core.logs.symptom import Context
@@ -51,7 +52,7 @@ def cache_roots(environment: Mapping[str, str]) -> tuple[Path, ...]:
     home = environment.get("HOME", "")
     workspace = environment.get("FLASHINFER_WORKSPACE_BASE") or home
     roots = [Path(workspace) / ".cache" / "flashinfer"] if workspace else []
-    cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
+    cache = cache_directory(environment)
     extensions = environment.get("TORCH_EXTENSIONS_DIR") or (f"{cache}/torch_extensions" if cache else "")
     roots += [Path(extensions)] if extensions else []
     return tuple(root for root in dict.fromkeys(roots) if root.is_dir())

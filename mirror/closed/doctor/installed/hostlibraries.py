@@ -59,7 +59,6 @@ def read_libraries(variables: Mapping[str, str], root: Path = Path("/")) -> Libr
     """Look at this machine.
 
     Args:
-        variables: the calling shell's.
         root: where ``etc`` and ``usr`` are.
     """
     machine = platform.machine()

@@ -46,7 +46,6 @@ def judge_links(
         owner_of: file -> project.
         host: this machine.
         libraries: the host's, with those of ``LD_LIBRARY_PATH``.
-        variables: the calling shell's.
     """
     yield from judge_machines(scan, host.arch)
     yield from judge_glibc(scan, owner_of, host.glibc)
