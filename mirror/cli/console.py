@@ -170,7 +170,7 @@ class Console:
             rest()
             raise
         if total != 0 and _loudness != _QUIET:
-            self._print(self._summary(label, done, unit, time.monotonic() - started))
+            self._print(f"{label:<10} {_amount(done, unit)} in {time.monotonic() - started:.1f} s")
 
     def _print(self, line: str) -> None:
         stamp = f"{time.monotonic() - self._began:7.1f} s  " if _loudness == _VERBOSE else ""
@@ -197,9 +197,6 @@ class Console:
         if cells < 4:
             return f"{label:<10} {tail}"
         return f"{label:<10} [{'#' * min(cells, cells * done // total):<{cells}}] {tail}"
-
-    def _summary(self, label: str, done: int, unit: str, seconds: float) -> str:
-        return f"{label:<10} {_amount(done, unit)} in {seconds:.1f} s"
 
 
 def _amount(count: int, unit: str) -> str:

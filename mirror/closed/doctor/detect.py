@@ -70,7 +70,9 @@ def detect(variables: Mapping[str, str], proc: Path = Path("/proc")) -> Detected
         fips=_fips(proc, found),
         shm_bytes=_shared_bytes(found),
         quota_bytes=_quota_bytes(variables, found),
-        pythons=tuple(_found_python(one) for one in pythons),
+        pythons=tuple(
+            FoundPython(one.version, one_line(str(one.path)), one.has_headers, one.has_venv) for one in pythons
+        ),
         disks=tuple(_disks(variables)),
         platform_tags=_platform_tags(host),
         markers=_markers(pythons[0], host.arch) if pythons else (),
@@ -209,10 +211,6 @@ def _pythons(arch: str) -> list[Interpreter]:
     for one in sorted(answers.values(), key=lambda one: (one.has_headers, one.has_venv, dotted_numbers(one.version))):
         best[dotted_numbers(one.version)[:2]] = one
     return [best[minor] for minor in sorted(best, reverse=True)]
-
-
-def _found_python(one: Interpreter) -> FoundPython:
-    return FoundPython(one.version, one_line(str(one.path)), one.has_headers, one.has_venv)
 
 
 def _disks(variables: Mapping[str, str]) -> Iterator[Disk]:

@@ -88,10 +88,6 @@ def _shared_memory(case: _Case) -> Iterator[Finding]:
     yield judge_shared_memory(probe(Path("/dev/shm")))  # noqa: S108 - the name, nothing is made there
 
 
-def _interfaces(case: _Case) -> Iterator[Finding]:
-    yield from judge_transports(None, case.variables)
-
-
 def _disk(case: _Case) -> Iterator[Finding]:
     if case.finding.about.startswith("/"):
         place = probe(Path(case.finding.about).parent)
@@ -153,20 +149,13 @@ def _shadows(case: _Case) -> Iterator[Finding]:
             )
 
 
-def _search_paths(case: _Case) -> Iterable[Finding]:
-    return judge_paths(case.variables)
+def _resources(*subjects: str) -> Look:
+    """A look at what programs run out of, by the subjects of ``judge_resources``."""
 
+    def look(case: _Case) -> Iterator[Finding]:
+        return (one for one in judge_resources(read_resources(True), case.variables) if one.subject in subjects)
 
-def _limits(case: _Case) -> Iterable[Finding]:
-    return _resources(case.variables, "open files", "locked memory")
-
-
-def _memory(case: _Case) -> Iterable[Finding]:
-    return _resources(case.variables, "memory")
-
-
-def _resources(variables: Mapping[str, str], *subjects: str) -> Iterator[Finding]:
-    return (one for one in judge_resources(read_resources(True), variables) if one.subject in subjects)
+    return look
 
 
 def _toolkit(case: _Case) -> Iterator[Finding]:
@@ -187,10 +176,10 @@ def _packages(case: _Case) -> Iterable[Finding]:
     return judge_installed(read_installed(case.environment.venv), case.environment.manifest.target.cuda)
 
 
+_limits, _memory = _resources("open files", "locked memory"), _resources("memory")
 _BY_KEY: Mapping[str, tuple[Look, ...]] = {
     "shm-too-small": (_shared_memory,),
-    "nccl-interface": (_interfaces,),
-    "nccl-usage": (_interfaces,),
+    **dict.fromkeys(("nccl-interface", "nccl-usage"), (lambda case: judge_transports(None, case.variables),)),
     "nccl-system": (_shared_memory, _limits),
     "no-passwd-entry": (_no_name,),
     "driver-library-missing": (_library,),
@@ -207,5 +196,7 @@ _BY_KEY: Mapping[str, tuple[Look, ...]] = {
 }
 """The looks that a cause asks for."""
 
-_BY_LAYER: Mapping[str, Look] = {DISK: _disk, LOADER: _search_paths, TOOLKIT: _toolkit, PACKAGE: _packages}
+_BY_LAYER: Mapping[str, Look] = {
+    DISK: _disk, LOADER: lambda case: judge_paths(case.variables), TOOLKIT: _toolkit, PACKAGE: _packages
+}  # fmt: skip
 """The look that a whole layer asks for; only what is not good is told."""

@@ -29,6 +29,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.signals import passing_on
 from mirror.closed.prefix.usage import hold
 from mirror.core.errors import MirrorError
+from mirror.core.system.durable import write_all
 
 
 class CannotRun(MirrorError):
@@ -138,18 +139,12 @@ def _pass_on(process: subprocess.Popen[bytes], outputs: Mapping[int, int], kept:
                     selector.unregister(key.fd)
                     continue
                 with contextlib.suppress(OSError):  # nobody reads it any more; what it means is told all the same
-                    _write_all(key.data, data)
+                    write_all(key.data, data)
                 last.append(data)
                 size += len(data)
                 while size - len(last[0]) >= kept:
                     size -= len(last.popleft())
     return b"".join(last)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _found(environment: Environment, command: Sequence[str], base: Mapping[str, str]) -> tuple[str, dict[str, str]]:

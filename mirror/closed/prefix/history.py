@@ -34,7 +34,7 @@ from mirror.closed.prefix.receipt import receipt_or_problem
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, reading, writing
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import write_all, write_file
 from mirror.core.words import utc
 
 BUILT = ("installed", "prepared")
@@ -168,7 +168,7 @@ class History:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
             with open(os.open(_LINES, flags, 0o644, dir_fd=opened.descriptor), "ab", buffering=0) as stream:
                 try:
-                    _write(stream.fileno(), added)
+                    write_all(stream.fileno(), added)
                     os.fsync(stream.fileno())
                     self._seal(lines, lines + added, opened)
                 except BaseException:
@@ -275,11 +275,6 @@ def _ended(lines: bytes) -> bytes:
     except InvalidDocument:
         return _CUT + b"\n"
     return b"\n"
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:  # write(2) may take less than it is given
-        data = data[os.write(descriptor, data) :]
 
 
 def _bytes_of(opened: Opened, path: Path) -> bytes | None:

@@ -127,7 +127,8 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
         copied = [one for one in wanted if _copy(one, directory, place)]
         sync_tree(place)
         account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
-        write_file(place / f"{directory.name}.json", _encode(directory.name, account), mode=0o600)
+        note = {"format": FORMAT, "layer": directory.name, "at": int(time.time()), "files": account}
+        write_file(place / f"{directory.name}.json", canonical_json(note), mode=0o600)
     return Filled(place, len(copied), left_out)
 
 
@@ -216,10 +217,6 @@ def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
                     facts = path.lstat()
                     if stat.S_ISREG(facts.st_mode):
                         yield relative, facts
-
-
-def _encode(layer: str, account: Mapping[str, list[int]]) -> bytes:
-    return canonical_json({"format": FORMAT, "layer": layer, "at": int(time.time()), "files": account})
 
 
 @dataclass(frozen=True)

@@ -63,14 +63,17 @@ class About:
 
     subject: str
 
+    def at(self, level: str, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
+        return Finding(level, self.subject, what, cause, proof, fix, row)
+
     def problem(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
-        return Finding(PROBLEM, self.subject, what, cause, proof, fix, row)
+        return self.at(PROBLEM, what, cause, proof, fix, row)
 
     def warning(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
-        return Finding(WARNING, self.subject, what, cause, proof, fix, row)
+        return self.at(WARNING, what, cause, proof, fix, row)
 
     def note(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
-        return Finding(NOTE, self.subject, what, cause, proof, fix, row)
+        return self.at(NOTE, what, cause, proof, fix, row)
 
     def good(self, what: str, proof: str = "") -> Finding:
         return Finding(GOOD, self.subject, what, proof=proof)

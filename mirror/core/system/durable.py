@@ -229,6 +229,13 @@ def read_if_there(path: Path, most: int) -> bytes | None:
     return None
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """write(2), which may take less than it is given, to the end."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def text_of(path: Path) -> str:
     """What a file says, where nothing depends on it: empty when it cannot be read."""
     with contextlib.suppress(OSError):

@@ -55,7 +55,7 @@ def configure(subparsers: Any) -> None:
         parser,
         Action("init", "make a root (connected machine)", _declare_init, _init),
         Action("add", "trust a root, by its fingerprint; or draft a root with one key more", _declare_add, _add),
-        Action("remove", "draft a root with one key less (connected machine)", _declare_remove, _remove),
+        Action("remove", "draft a root with one key less (connected machine)", _declare_remove, _draft),
         Action("rotate", "sign the next root (connected machine)", _declare_rotate, _rotate),
         Action("show", "show the trusted root", _declare_show, _show),
         Action("export", "print the keys for ssh-keygen -Y verify", _declare_export, _export),
@@ -174,10 +174,6 @@ def _add(args: argparse.Namespace, store: TrustStore) -> int:
     offered = read_offered_roots(args.file, args.volumes)
     _print(store.add_chain(offered, confirmed_fingerprint=args.fingerprint or ""), store, args.json)
     return 0
-
-
-def _remove(args: argparse.Namespace, store: TrustStore) -> int:
-    return _draft(args, store)
 
 
 def _draft(args: argparse.Namespace, store: TrustStore) -> int:

@@ -104,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         out("\n".join(_sentences(installed, args.prefix)))
         if args.prepare and not installed.is_current:
-            out(f"make it current with:  {spoken(_activation(installed, args.prefix))}")
+            name = Path(installed.receipt.generation).name
+            out(f"make it current with:  {spoken(f'mirror activate {_where(installed, args.prefix)} {name}')}")
         if added:
             out(f"added {counted(len(added.layer.files), 'file')} of compiled kernels, in {added.directory}")
         if installed.is_current:
@@ -125,10 +126,6 @@ def _document(installed: Installed) -> dict[str, Any]:
     others = {"before": installed.before, "current": installed.current}
     told = {key: vars(other) if other else None for key, other in others.items()}
     return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness, **told}
-
-
-def _activation(installed: Installed, prefix: Path | None) -> str:
-    return f"mirror activate {_where(installed, prefix)} {Path(installed.receipt.generation).name}"
 
 
 def _where(installed: Installed, prefix: Path | None) -> str:

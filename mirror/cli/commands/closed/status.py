@@ -229,11 +229,6 @@ def _moment(when: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
-def _is_repaired(generation: Generation) -> bool:
-    """Whether a later build of the same bundle is beside it."""
-    return read_stack(Prefix(generation.path.parents[1])).replaced_by(generation) is not None
-
-
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
@@ -250,9 +245,10 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    repaired = {check.generation for check in damaged if _is_repaired(check.generation)}
+    stacks = {check.generation: read_stack(Prefix(check.generation.path.parents[1])) for check in damaged}
+    repaired = {generation for generation, stack in stacks.items() if stack.replaced_by(generation)}
     hints: list[str] = []
-    for generation in (check.generation for check in damaged if check.generation not in repaired):
+    for generation in (one for one in stacks if one not in repaired):
         hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
     if repaired:
         names = ", ".join(sorted(one.name for one in repaired))

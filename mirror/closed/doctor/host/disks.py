@@ -136,9 +136,8 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
     found = False
     if place.exec_error:
         found = True
-        yield Finding(
+        yield About("disk").at(
             PROBLEM if purpose.loads_code else WARNING,
-            "disk",
             f"no code can be loaded from {what}: {os.strerror(place.exec_error)}",
             cause="its file system is mounted noexec",
             proof=f"mmap with PROT_EXEC of a file in {place.nearest}",
@@ -228,7 +227,7 @@ def _size(place: Path) -> int:
 def judge_default_caches(caches: Iterable[tuple[Path, int]]) -> Iterable[Finding]:
     found = [(place, size) for place, size in caches if size]
     if found:
-        names = ", ".join(f"{place} ({_mib(size)})" for place, size in found)
+        names = ", ".join(f"{place} ({size / (1 << 20):.0f} MiB)" for place, size in found)
         yield About("caches").note(
             f"a shell without env.sh would use kernels from {names}",
             cause="they were compiled by some toolkit, and their names do not say which",
@@ -240,7 +239,3 @@ def judge_default_caches(caches: Iterable[tuple[Path, int]]) -> Iterable[Finding
 
 def _gib(size: int) -> str:
     return f"{size / (1 << 30):.1f} GiB"
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.0f} MiB"

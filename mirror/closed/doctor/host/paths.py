@@ -91,9 +91,8 @@ def _judge_python_path(variables: Mapping[str, str]) -> Iterable[Finding]:
     if text:
         places = [Path(word or ".") for word in text.split(":")]
         shadowing = [str(place / name) for place in places for name in _SHADOWED if (place / name).exists()]
-        yield Finding(
+        yield About("PYTHONPATH").at(
             PROBLEM if shadowing else WARNING,
-            "PYTHONPATH",
             f"it puts {', '.join(shadowing)} before the stack's own" if shadowing else f"it is set, to {text}",
             cause="modules found there win over those of the venv",
             proof="echo $PYTHONPATH",

@@ -142,9 +142,8 @@ def _judge_memory(found: Resources, max_jobs: str) -> Finding:
             fix=f"export MAX_JOBS={fitting}",
             row="62",
         )
-    return Finding(
+    return About("memory").at(
         WARNING if found.available_bytes < 2 * _GIB * found.processors else NOTE,
-        "memory",
         f"{room}, and MAX_JOBS is not set: ninja starts one for each of {found.processors} processors",
         cause="one nvcc takes up to 8 GiB; the kernel kills what is too much",
         proof=proof,

@@ -63,9 +63,8 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             if other
             else "this shell has not sourced env.sh"
         )
-        yield Finding(
+        yield About("env.sh").at(
             WARNING if other else NOTE,
-            "env.sh",
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
             cause=_why_another(Path(other), environment.generation)

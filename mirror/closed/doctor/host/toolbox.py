@@ -163,9 +163,8 @@ def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | 
             row="10",
         )
     if compiler.kind == "gcc" and compiler.version[0] < GCC_FLOOR:
-        return Finding(
+        return About("compiler").at(
             PROBLEM if release else WARNING,
-            "compiler",
             f"{compiler} is too old for {user}: C++17 needs gcc {GCC_FLOOR} or newer",
             cause="it is the system's own compiler (RHEL 8 has gcc 8.5)",
             proof=proof,
@@ -205,9 +204,8 @@ def judge_ninja(venv: Path | None, variables: Mapping[str, str]) -> Iterable[Fin
         yield About("ninja").good("the venv has it, and env.sh puts it on the PATH")
     else:
         other = shutil.which("ninja", path=variables.get("PATH", ""))
-        yield Finding(
+        yield About("ninja").at(
             WARNING if other else PROBLEM,
-            "ninja",
             f"{venv}/bin has none that can be started" + f", the PATH has {other}" * bool(other),
             cause="the wheel is not part of the stack, or lost its exec bit",
             proof=f"ls -l {venv}/bin/ninja",

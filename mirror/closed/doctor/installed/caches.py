@@ -68,17 +68,11 @@ def stale_caches(roots: Iterable[Path], cuda_home: Path | None, cuda: str = "") 
     """
     found: dict[tuple[Path, str, str], list[Path]] = {}
     for root in roots:
-        for operation in _operations(root):
+        for operation in (path.parent for path in _files(root, *_PATTERNS)):  # what has been compiled in
             reason = _built_with(operation, cuda_home) or _loads(operation, cuda) or _older(operation, cuda_home)
             if reason:
                 found.setdefault((operation.parent, *reason), []).append(operation)
     return tuple(_stale(cache, was, now, operations) for (cache, was, now), operations in found.items())
-
-
-def _operations(root: Path) -> Iterator[Path]:
-    """The directories of a cache that have been compiled in."""
-    for path in _files(root, *_PATTERNS):
-        yield path.parent
 
 
 def _built_with(operation: Path, cuda_home: Path | None) -> tuple[str, str] | None:

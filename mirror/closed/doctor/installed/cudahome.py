@@ -116,9 +116,8 @@ def _judge_links(toolkit: Toolkit, release: str) -> Iterable[Finding]:
     dangling = sorted(_dangling(toolkit.home))
     if dangling:
         names = ", ".join(dangling[:_SHOWN]) + " ..." * (len(dangling) > _SHOWN)
-        yield Finding(
+        yield About("toolkit").at(
             WARNING if any(name.endswith(".so") for name in dangling) else NOTE,
-            "toolkit",
             f"{len(dangling)} links lead nowhere: {names}",
             cause="a -devel package without the one that its links lead to",
             proof=f"find {toolkit.home} -xtype l",

@@ -76,9 +76,8 @@ def _judge_project(project: str, binaries: list[Binary], gpu: str, driver: str, 
         )
     native = native_driver(release)
     too_old = bool(driver and native and version_tuple(driver) < version_tuple(native))
-    return Finding(
+    return About("GPU code").at(
         PROBLEM if too_old else NOTE,
-        "GPU code",
         f"{what}; on {gpu} the driver compiles its PTX"
         + (
             f", and PTX of CUDA {release} needs driver {native}, this host has {driver}"

@@ -58,9 +58,8 @@ def judge_machines(scan: Scan, arch: str) -> Iterable[Finding]:
     foreign = [b for b in scan.binaries if b.elf and b.elf.machine not in (arch, "cuda")]
     if foreign:
         machines = sorted({binary.elf.machine for binary in foreign if binary.elf})
-        yield Finding(
+        yield About("architecture").at(
             PROBLEM if any(binary.is_library for binary in foreign) else WARNING,
-            "architecture",
             f"{_some(foreign)} are for {', '.join(machines)}, this host is {arch}",
             cause="packages of another architecture were taken",
             proof="ELF headers",
@@ -177,9 +176,8 @@ def judge_shadows(scan: Scan, directories: Iterable[Path]) -> Iterable[Finding]:
             continue
         lacking = _lacking_nccl(directory, ours)
         hurt = [name for name in doubles if name in open_to_it]
-        yield Finding(
+        yield About("LD_LIBRARY_PATH").at(
             PROBLEM if lacking else WARNING,
-            "LD_LIBRARY_PATH",
             f"it holds {directory}, whose {', '.join(doubles)} stand before the wheels' own"
             + (f"; its libnccl lacks {', '.join(lacking)}" if lacking else ""),
             cause=f"the wheels' libraries look there first for {', '.join(hurt)}" if hurt else "programs may load both",

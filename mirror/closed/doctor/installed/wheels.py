@@ -185,9 +185,8 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
         wanted = "cu" + (installed.torch_cuda or release).replace(".", "")
         if name == "flashinfer-jit-cache" and local.startswith("cu") and local != wanted != "cu":
             found = True
-            yield Finding(
+            yield About("FlashInfer").at(
                 PROBLEM if local[:4] != wanted[:4] else WARNING,
-                "FlashInfer",
                 f"{name} {version} was built for {local}, this stack's torch is {wanted}",
                 cause="FlashInfer does not look at that part of the version, and loads its kernels all the same",
                 proof="METADATA of both",

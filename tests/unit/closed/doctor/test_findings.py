@@ -35,7 +35,10 @@ def arguments(node: ast.AST) -> list[ast.expr] | None:
     about = node.func.value if isinstance(node.func, ast.Attribute) else None
     if isinstance(about, ast.Call) and isinstance(about.func, ast.Name) and about.func.id == "About":
         assert isinstance(node.func, ast.Attribute)
-        return [ast.Name(node.func.attr.upper()), *about.args, *node.args]
+        level, rest = (
+            (node.args[0], node.args[1:]) if node.func.attr == "at" else (ast.Name(node.func.attr.upper()), node.args)
+        )
+        return [level, *about.args, *rest]
     return None
 
 
