@@ -31,7 +31,7 @@ from pathlib import Path
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.opened import Opened, open_prefix
 from mirror.closed.prefix.receipt import receipt_or_problem
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, reading, writing
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unwritable, reading, writing
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.system.durable import write_all, write_file
@@ -284,13 +284,10 @@ def _bytes_of(opened: Opened, path: Path) -> bytes | None:
         PreflightFailed: when it is not the owner's alone.
         Unreadable: when it cannot be read, or is a link.
     """
-    try:
-        with open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+    absent = contextlib.suppress(FileNotFoundError)
+    with reading(path), absent, open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
+        return stream.read()
+    return None
 
 
 def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:

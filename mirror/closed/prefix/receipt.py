@@ -10,14 +10,11 @@ Example::
 
     receipt = read_receipt(generation)
     receipt.sequence, receipt.python
-    receipt.owner("include/nv/target").nevra      # "cuda-cccl-13-0-13.0.85-1.x86_64"
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.check import Check
@@ -28,7 +25,6 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.system.durable import read_file
-from mirror.core.toolkit.toolchain import Unpacked
 
 FORMAT = "mirror-receipt/1"
 _MAX_BYTES = 32 << 20
@@ -118,27 +114,6 @@ class Receipt:
     def summary(self) -> dict[str, Any]:
         """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""
         return {**self.to_dict(), **({"toolchain": self.toolchain.summary()} if self.toolchain else {})}
-
-    def owner(self, path: str) -> Unpacked | None:
-        """The package that a file or link of the toolchain came from; None when none brought it, or when nobody knows.
-
-        Args:
-            path: below the CUDA home, or absolute within it; it may lead through links such as ``include`` and ``lib64``,
-                which are looked up on this host.
-        """
-        if self.toolchain is None:
-            return None
-        home = Path(self.generation) / "cuda"
-        absolute = home / path
-        for named in (
-            absolute,
-            Path(os.path.realpath(absolute.parent)) / absolute.name,
-            Path(os.path.realpath(absolute)),
-        ):
-            for top in (home, Path(os.path.realpath(home))):
-                if top in named.parents and (found := self.toolchain.owner(named.relative_to(top).as_posix())):
-                    return found
-        return None
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())

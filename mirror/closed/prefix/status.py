@@ -11,6 +11,7 @@ Example::
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
 from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.tree import disk_usage
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, reading
 from mirror.core.names import stack_name
 
 
@@ -175,13 +176,9 @@ def installed_stacks() -> tuple[Prefix, ...]:
     Raises:
         Unreadable, PreflightFailed: as ``Prefix.installed``.
     """
-    home = prefixes_home()
-    try:
+    home, names = prefixes_home(), list[str]()
+    with reading(home), suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(path.name for path in home.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        names = []
-    except OSError as exc:
-        raise Unreadable(str(home), exc.strerror or str(exc)) from exc
     return tuple(prefix for prefix in (Prefix(home / name) for name in names) if prefix.installed())
 
 

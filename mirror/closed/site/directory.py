@@ -260,16 +260,12 @@ def _digest_of(path: Path, advance: Advance) -> str:
         Unreadable: when it cannot be read, or is no file.
     """
     digest = hashlib.sha256()
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise Unreadable(str(path), "not a regular file")
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
                 advance(len(chunk))
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return digest.hexdigest()
+        return digest.hexdigest()
+    return ""

@@ -22,8 +22,8 @@ from pathlib import Path
 from mirror.closed.which.search import recorded
 from mirror.core.cuda.releases import version_tuple
 from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
+from mirror.core.system.durable import text_of
 
-_HEAD_BYTES = 256 << 10
 _PIN = re.compile(r"Requires-Dist:\s*torch\s*\(?==\s*([\w.+]+)\)?\s*(;.*)?$", re.MULTILINE)
 
 
@@ -80,7 +80,7 @@ def read_installed(venv: Path) -> Installed:
     """Look at a venv; one without site-packages gives an empty answer."""
     site = next(iter(sorted(venv.glob("lib*/python3*/site-packages"))), venv / "lib")
     projects = {project.name: project for project in _projects(site)}
-    text = _text(site / "torch/version.py")
+    text = text_of(site / "torch/version.py")
     version = re.search(r"^__version__\s*=\s*['\"]([^'\"]+)", text, re.MULTILINE)
     cuda = re.search(r"^cuda[^=]*=\s*['\"]([\d.]+)", text, re.MULTILINE)
     return Installed(site, projects, version[1] if version else "", cuda[1] if cuda else "")
@@ -88,20 +88,12 @@ def read_installed(venv: Path) -> Installed:
 
 def _projects(site: Path) -> Iterator[Project]:
     for info in sorted(site.glob("*.dist-info")):
-        text = _text(info / "METADATA").partition("\n\n")[0]
+        text = text_of(info / "METADATA").partition("\n\n")[0]
         name = re.search(r"^Name:\s*(\S+)", text, re.MULTILINE)
         version = re.search(r"^Version:\s*(\S+)", text, re.MULTILINE)
         if name and version:
             pins = [pin for pin, marker in _PIN.findall(text) if "extra" not in marker]
             yield Project(re.sub(r"[-_.]+", "-", name[1]).lower(), version[1], info, pins[0] if pins else "")
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def judge_installed(installed: Installed, release: str, exports_cubin_dir: bool = False) -> Iterable[Finding]:

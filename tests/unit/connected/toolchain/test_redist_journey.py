@@ -156,7 +156,8 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     script = f'. "{installed.prefix}/current/env.sh"; nvcc; cat "$CUDA_HOME/include/nv/target" "$LIBRARY_PATH/stubs/libcuda.so"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "nvcc 12.6.3\n/* nv */\nstub"
-    owner = installed.receipt.owner("lib64/stubs/libcuda.so")
+    assert installed.receipt.toolchain is not None
+    owner = installed.receipt.toolchain.owner(f"targets/{HERE.cuda_targets}/lib/stubs/libcuda.so")
     assert owner is not None and owner.nevra == f"cuda_cudart-12.6.77.{HERE.arch}"
 
 
