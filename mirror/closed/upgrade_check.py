@@ -30,12 +30,7 @@ from mirror.core.trust.truststore import TrustStore
 
 
 class BundleOlder(MirrorError):
-    """A bundle with a later lock is installed already.
-
-    Attributes:
-        sequence: the bundle's.
-        installed: the greatest that is installed.
-    """
+    """A bundle with a later lock is installed already."""
 
     ref = "bundle-older"
     exit_code = 92
@@ -68,12 +63,7 @@ class SequenceReused(MirrorError):
 
 
 class OtherStack(MirrorError):
-    """The prefix holds another stack.
-
-    Attributes:
-        prefix: the directory.
-        name, installed: of the bundle, and of what is there.
-    """
+    """The prefix holds another stack."""
 
     ref = "other-stack"
     exit_code = 98

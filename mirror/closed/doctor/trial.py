@@ -46,12 +46,7 @@ def _packages(environment: Environment) -> tuple[str, ...]:
 
 
 def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -> Iterator[Finding]:
-    """Run the self-test, and explain each failure as a log would be.
-
-    Args:
-        environment: of the generation.
-        host: this machine.
-    """
+    """Run the self-test, and explain each failure as a log would be."""
     with tempfile.TemporaryDirectory(prefix="mirror-doctor-") as work:
         checks = self_test(environment, host, Path(work), progress)
     for check in checks:

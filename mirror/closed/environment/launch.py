@@ -33,12 +33,7 @@ from mirror.core.system.durable import write_all
 
 
 class CannotRun(MirrorError):
-    """A program is not there, or cannot be run.
-
-    Attributes:
-        program: as it was named.
-        reason: the system's words.
-    """
+    """A program is not there, or cannot be run."""
 
     ref = "cannot-run"
     exit_code = 106

@@ -27,11 +27,7 @@ from mirror.core.names import stack_name
 
 
 class NothingInstalled(MirrorError):
-    """There is no stack where one was looked for.
-
-    Attributes:
-        place: the directory.
-    """
+    """There is no stack where one was looked for."""
 
     ref = "nothing-installed"
     exit_code = 99
@@ -42,11 +38,7 @@ class NothingInstalled(MirrorError):
 
 
 class AmbiguousStack(MirrorError):
-    """Several stacks are installed and none was named.
-
-    Attributes:
-        names: theirs.
-    """
+    """Several stacks are installed and none was named."""
 
     ref = "ambiguous-stack"
     exit_code = 100

@@ -54,11 +54,7 @@ for module in {modules!r}:
 
 
 class SelfTestFailed(MirrorError):
-    """What was installed does not work on this host.
-
-    Attributes:
-        checks: those that failed.
-    """
+    """What was installed does not work on this host."""
 
     ref = "self-test-failed"
     exit_code = 97

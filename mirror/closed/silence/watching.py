@@ -62,11 +62,7 @@ _LEFT_S = 5.0
 
 
 class CannotWatch(MirrorError):
-    """This host allows no way to see what a program tries to reach.
-
-    Attributes:
-        reasons: why each way does not work.
-    """
+    """This host allows no way to see what a program tries to reach."""
 
     ref = "cannot-watch"
     exit_code = FAMILIES["install"]
@@ -80,12 +76,7 @@ class CannotWatch(MirrorError):
 
 
 class NotSilent(MirrorError):
-    """The command tried to reach something outside this host, asked for a name, or did what could not be read.
-
-    Attributes:
-        count: how many addresses and names.
-        code: the command's own exit code.
-    """
+    """The command tried to reach something outside this host, asked for a name, or did what could not be read."""
 
     ref = "not-silent"
     exit_code = FAMILIES["install"]

@@ -56,11 +56,7 @@ class TwineMissing(MirrorError):
 
 
 class UploadFailed(MirrorError):
-    """Twine did not upload a file, for a reason of its own.
-
-    Attributes:
-        said: what it said last.
-    """
+    """Twine did not upload a file, for a reason of its own."""
 
     ref = "upload-failed"
     exit_code = FAMILIES["install"]

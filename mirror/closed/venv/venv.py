@@ -31,14 +31,7 @@ _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")
 
 
 class InstallerFailed(MirrorError):
-    """uv or pip could not make the venv or install the wheels.
-
-    Attributes:
-        tool: ``"uv"`` or ``"pip"``.
-        step: what it was doing.
-        code: its exit status.
-        tail: the last lines that it said.
-    """
+    """uv or pip could not make the venv or install the wheels."""
 
     ref = "installer-failed"
     exit_code = 96

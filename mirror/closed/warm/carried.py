@@ -32,12 +32,7 @@ from mirror.core.trust.verdict import check_refusals
 
 
 class NotALayer(MirrorError):
-    """A bundle was given where a layer of compiled kernels was meant, or the other way round.
-
-    Attributes:
-        path: the file.
-        found, wanted: what it is, and what it should be.
-    """
+    """A bundle was given where a layer of compiled kernels was meant, or the other way round."""
 
     ref = "not-a-layer"
     exit_code = FAMILIES["install"]

@@ -34,12 +34,7 @@ _NOT_IN_KEYS = re.compile(
 
 
 class LayerDoesNotFit(MirrorError):
-    """Compiled kernels were made under other circumstances than those of this generation and host.
-
-    Attributes:
-        layer: the file, or the directory.
-        differences: a sentence for each thing that differs, both sides named.
-    """
+    """Compiled kernels were made under other circumstances than those of this generation and host."""
 
     ref = "layer-does-not-fit"
     exit_code = FAMILIES["install"]

@@ -45,12 +45,7 @@ _MAKING = ".warm.new"
 
 
 class LayerDamaged(MirrorError):
-    """A layer of compiled kernels is not what was added.
-
-    Attributes:
-        layer: its directory.
-        problems: what is wrong: a sentence each.
-    """
+    """A layer of compiled kernels is not what was added."""
 
     ref = "layer-damaged"
     exit_code = FAMILIES["install"]
@@ -171,7 +166,6 @@ def add_layer(
     """Verify a layer's file and put it into a generation, in place of the one that is there.
 
     Args:
-        path: the file.
         generation: a complete one of ``prefix``.
         base: this user's environment, for notes.
 

@@ -68,11 +68,7 @@ _MAX_REWRITTEN = 16 << 20
 
 
 class NothingToPack(MirrorError):
-    """A cache directory holds nothing that was compiled.
-
-    Attributes:
-        place: the directory.
-    """
+    """A cache directory holds nothing that was compiled."""
 
     ref = "nothing-to-pack"
     exit_code = FAMILIES["install"]

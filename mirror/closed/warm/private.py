@@ -48,12 +48,7 @@ _LOCK = ".warm.lock"
 
 
 class SharedCaches(MirrorError):
-    """A cache directory of compiled code may be written by others than its user.
-
-    Attributes:
-        place: the directory.
-        reasons: a clause for each.
-    """
+    """A cache directory of compiled code may be written by others than its user."""
 
     ref = "shared-caches"
     exit_code = FAMILIES["install"]

@@ -36,11 +36,7 @@ _NEVRA = re.compile(r"(.+?)-([0-9][^-]*(?:-[^-]+)?)\.([^.]+)", re.ASCII)
 
 
 class NoFileIndex(MirrorError):
-    """There is no file index where one was looked for.
-
-    Attributes:
-        place: where.
-    """
+    """There is no file index where one was looked for."""
 
     ref = "no-file-index"
     exit_code = 109

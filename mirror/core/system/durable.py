@@ -26,7 +26,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, ContextManager
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of, reading
 from mirror.core.names import Sha256Hex
@@ -109,14 +109,10 @@ def replacing(path: Path, mode: int = 0o644, directory: int | None = None) -> It
         raise Unwritable(str(path), f"{reason}; {_UNCONFIRMED}" if is_renamed else reason) from exc
 
 
-@contextmanager
-def _opened(path: Path, directory: int | None) -> Iterator[int]:
+def _opened(path: Path, directory: int | None) -> ContextManager[int]:
     """The directory of a file, open until the block ends."""
     place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY) if directory is None else os.dup(directory)
-    try:
-        yield place
-    finally:
-        os.close(place)
+    return held_open(place)
 
 
 def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
@@ -180,12 +176,9 @@ def _remove_unlocked(place: int, name: str) -> None:
     Raises:
         OSError: when it is locked, or that cannot be told.
     """
-    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
-    try:
+    with held_open(os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(name, dir_fd=place)
-    finally:
-        os.close(descriptor)
 
 
 def _is_running(pid: int) -> bool:

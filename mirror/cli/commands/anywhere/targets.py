@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from mirror.cli.console import out, print_json
+from mirror.cli.console import tell
 from mirror.cli.parsing import Usage
 from mirror.core.target import minor_version
 from mirror.core.targets.distributions import built_for
@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
         if chosen:
             raise Usage(f"--{chosen[0]} says more of one build: name a GPU or a variant before it")
         facts = {"variants": [one.to_dict() for one in published()], "corrections": list(corrections())}
-        print_json(facts) if args.json else out("\n".join(_matrix()))
+        tell(args, facts, _matrix())
         return 0
     variant = _variant(args)
-    print_json(variant.to_dict(), "targets-variant") if args.json else out("\n".join(_settings(variant)))
+    tell(args, variant.to_dict(), _settings(variant), "targets-variant")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mirror.cli.caller import spoken
 from mirror.cli.commands.review.approve import signing_with
-from mirror.cli.console import Console, human_bytes, out, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown, tell
 from mirror.cli.options import Action, add_actions, add_stack_arguments
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix
 from mirror.closed.prefix.numbered import read_stack
@@ -143,14 +143,13 @@ def _pack(args: argparse.Namespace) -> int:
 def _add(args: argparse.Namespace) -> int:
     prefix, generation = _current(args)
     made = add_layer(args.file, generation, prefix, TrustStore.default(), os.environ, Console())
-    if args.json:
-        print_json(made.to_dict())
-        return 0
     verb = "was there already" if made.was_there else "added"
-    out(f"{verb}: {counted(len(made.layer.files), 'file')}, {human_bytes(made.layer.size)}, in {made.directory}")
-    out(f"  signed by  {', '.join(made.signers)}, packed {utc(made.layer.packed)}")
-    for note in made.notes:
-        out(f"  note       {shown(note)}")
+    lines = [
+        f"{verb}: {counted(len(made.layer.files), 'file')}, {human_bytes(made.layer.size)}, in {made.directory}",
+        f"  signed by  {', '.join(made.signers)}, packed {utc(made.layer.packed)}",
+        *(f"  note       {shown(note)}" for note in made.notes),
+    ]
+    tell(args, made.to_dict(), lines)
     return 0
 
 
@@ -160,14 +159,9 @@ def _show(args: argparse.Namespace) -> int:
         carried.check(Console())
         layer = carried.layer
         tallies = {one.role: list(one.signed) for one in carried.signers.tallies}
-    if args.json:
-        files = [
-            {**one.to_dict(), "program": program_of(one.path), "code": is_compiled(one.path)} for one in layer.files
-        ]
-        print_json({"key": layer.key.to_dict(), "packed": layer.packed, "signers": tallies, "files": files})
-        return 0
-    for line in _show_lines(layer, tallies):
-        out(line)
+    files = [{**one.to_dict(), "program": program_of(one.path), "code": is_compiled(one.path)} for one in layer.files]
+    facts = {"key": layer.key.to_dict(), "packed": layer.packed, "signers": tallies, "files": files}
+    tell(args, facts, _show_lines(layer, tallies))
     return 0
 
 
@@ -200,11 +194,8 @@ def _status(args: argparse.Namespace) -> int:
     _, generation = _current(args)
     state = read_state(generation, os.environ)
     problems = list(check_layer(generation, Console())) if args.check else []
-    if args.json:
-        print_json({**state.to_dict(), "problems": problems if args.check else None})
-    else:
-        for line in _state_lines(state, problems, args.check):
-            out(line)
+    facts = {**state.to_dict(), "problems": problems if args.check else None}
+    tell(args, facts, _state_lines(state, problems, args.check))
     if problems:
         raise LayerDamaged(str(state.directory), tuple(problems[:10]))
     return 0
@@ -237,24 +228,15 @@ def _fill(args: argparse.Namespace) -> int:
     filled = fill(generation, os.environ)
     if filled is None:
         raise NoSuchGeneration(str(prefix.root), f"layer of compiled kernels for {generation.name}", ())
-    if args.json:
-        print_json({"caches": str(filled.place), "files": filled.files, "notes": list(filled.notes)})
-        return 0
-    out(
-        f"copied {counted(filled.files, 'file')} to {filled.place}"
-        if filled.files
-        else f"{filled.place} has them already"
-    )
-    for note in filled.notes:
-        out(f"note: {shown(note)}")
+    facts = {"caches": str(filled.place), "files": filled.files, "notes": filled.notes}
+    copied = f"copied {counted(filled.files, 'file')} to {filled.place}"
+    what = copied if filled.files else f"{filled.place} has them already"
+    tell(args, facts, [what, *(f"note: {shown(note)}" for note in filled.notes)])
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
     prefix, generation = _current(args)
     found = remove_layer(generation, prefix)
-    if args.json:
-        print_json({"removed": str(found) if found else None})
-    else:
-        out(f"removed {found}" if found else "there was none")
+    tell(args, {"removed": str(found) if found else None}, [f"removed {found}" if found else "there was none"])
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mirror.cli.console import Console, out, print_json, shown
+from mirror.cli.console import Console, shown, tell
 from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
@@ -87,12 +87,7 @@ def run(args: argparse.Namespace) -> int:
             published = publish_index(bundle, shelf, args.to, args.index_url or "", console)
         else:
             published = publish_directory(bundle, shelf, Path(args.to), console)
-    if args.json:
-        print_json(vars(published))
-        return 0
-    out(
-        f"published {counted(len(published.added), 'file')} in {published.place}; {len(published.kept)} were there already"
-    )
-    for note in published.notes:
-        out(f"note: {shown(note)}")
+    what = f"published {counted(len(published.added), 'file')} in {published.place}"
+    lines = [f"{what}; {len(published.kept)} were there already", *(f"note: {shown(note)}" for note in published.notes)]
+    tell(args, vars(published), lines)
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, out, print_json
+from mirror.cli.console import Console, tell
 from mirror.cli.options import SOURCED, add_command_words, words_of
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -62,11 +62,8 @@ def run(args: argparse.Namespace) -> int:
             problem = exc
     else:
         watched = watch(command, os.environ)
-    if args.json:
-        told = {"command": command, "code": watched.code, "way": watched.way, "blind": list(BLIND[watched.way])}
-        print_json({**told, **watched.seen.to_dict()})
-    else:
-        out("\n".join(_lines(watched)))
+    told = {"command": command, "code": watched.code, "way": watched.way, "blind": BLIND[watched.way]}
+    tell(args, {**told, **watched.seen.to_dict()}, _lines(watched))
     if problem:
         raise problem
     seen = watched.seen

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Tuple
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, out, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown, tell
 from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.comparison import Comparison, HostsDiffer, compare, read_host_statuses
 from mirror.closed.prefix.generations import Generation, Prefix
@@ -98,10 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     comparison = compare(read_host_statuses(args.compare))
-    if args.json:
-        print_json(comparison.to_dict(), "status-compare")
-    else:
-        out("\n".join(_compared(comparison)))
+    tell(args, comparison.to_dict(), _compared(comparison), "status-compare")
     comparison.enforce()
     return 0
 

@@ -74,7 +74,6 @@ def probe(path: Path, must_exist: bool = False) -> Place:
     """Try a directory out. Never raises.
 
     Args:
-        path: the directory.
         must_exist: whether nobody is going to make it.
     """
     if must_exist and not path.is_dir():

@@ -77,7 +77,6 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
     """What long builds and servers may run out of.
 
     Args:
-        found: the facts.
         locked: when the stack was locked, in seconds since 1970 UTC: no clock can be earlier.
     """
     if found.available_bytes:

@@ -111,7 +111,6 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
     """Whether the compilers fit.
 
     Args:
-        toolbox: what is there.
         release: of the toolkit; empty when there is none.
         ceiling: the newest gcc that it takes; None when not known.
         uses: the roles that the stack has; empty when nothing is installed.

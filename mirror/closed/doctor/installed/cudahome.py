@@ -67,7 +67,6 @@ def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
     """Look at a tree.
 
     Args:
-        home: its directory.
         variables: the environment that nvcc is started with.
     """
     finished = run([str(home / "bin/nvcc"), "--version"], {**variables, "LC_ALL": "C"}, timeout_s=30)
@@ -99,7 +98,6 @@ def judge_toolkit(toolkit: Toolkit, release: str, gpu: str, compiles_flashinfer:
     """Whether the tree will do.
 
     Args:
-        toolkit: as it was read.
         release: that it should be of, by the manifest.
         gpu: the target's, ``"sm_90a"``; empty when there is none.
         compiles_flashinfer: whether FlashInfer is part of the stack.

@@ -44,7 +44,6 @@ def judge_links(
     Args:
         scan: the generation's libraries and programs.
         owner_of: file -> project.
-        host: this machine.
         libraries: the host's, with those of ``LD_LIBRARY_PATH``.
     """
     yield from judge_machines(scan, host.arch)

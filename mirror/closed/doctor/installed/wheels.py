@@ -100,7 +100,6 @@ def judge_installed(installed: Installed, release: str, exports_cubin_dir: bool 
     """Whether the projects belong together and to the toolkit.
 
     Args:
-        installed: the venv's.
         release: of the stack's toolkit; empty without one.
         exports_cubin_dir: whether the shell names another place for FlashInfer's cubins.
     """
