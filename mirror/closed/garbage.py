@@ -242,11 +242,7 @@ def _strange(prefix: Prefix, dry_run: bool, removed: Sequence[Path]) -> list[Ite
 
 
 def _collect_caches(
-    base: Mapping[str, str],
-    installed: Iterable[Generation],
-    removed: Iterable[Path],
-    dry_run: bool,
-    progress: Progress,
+    base: Mapping[str, str], installed: Iterable[Generation], removed: Iterable[Path], dry_run: bool, progress: Progress
 ) -> tuple[list[Item], list[Item]]:
     found = user_caches(base, installed, removed)
     unused = [cache.path for cache in found if not cache.kept]

@@ -254,6 +254,9 @@ def check_owner(prefix: Path, action: str) -> None:
         raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint(prefix))
 
 
+_SHARING = "A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+
+
 def _hint(prefix: Path, is_changed: bool = True) -> str:
     """The next step for somebody whose prefix is not theirs, or not theirs alone."""
     try:
@@ -271,13 +274,12 @@ def _hint(prefix: Path, is_changed: bool = True) -> str:
         return (
             f"What you would run from there could be anybody's. Ask {named} to take the right to write from all others (chmod "
             "go-w DIR) and to look at what is there with 'mirror status --check'; or install one of your own with --prefix DIR."
-            " A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+            f" {_SHARING}"
         )
     return (
         "Nothing was changed. Whoever can write there, or above, could plant programs that you then run. Name a prefix whose "
         "directories only you and root can write, as in your home; or take the right away (chmod go-w DIR; above the prefix "
-        "'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. A group shares a stack safely "
-        "when one user installs it and the others only read it: mirror help sharing."
+        f"'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. {_SHARING}"
     )
 
 

@@ -25,7 +25,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -298,21 +298,18 @@ def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
         yield carried(found.path, work / wheel.filename, work)
 
 
+@dataclass
 class _Work:
     """The parts of one bundle, on their way into its file."""
 
-    def __init__(
-        self,
-        delta: OpenDelta,
-        base: Bundle,
-        places: dict[str, tuple[int, int]],
-        unpatcher: Unpatcher | None,
-        out: BinaryIO,
-        advance: Advance,
-    ) -> None:
-        self._delta, self._base, self._places, self._unpatcher = delta, base, places, unpatcher
-        self._out, self._advance, self._digest = out, advance, hashlib.sha256()
-        self._checked: set[str] = set()
+    _delta: OpenDelta
+    _base: Bundle
+    _places: dict[str, tuple[int, int]]
+    _unpatcher: Unpatcher | None
+    _out: BinaryIO
+    _advance: Advance
+    _digest: Any = field(default_factory=hashlib.sha256)
+    _checked: set[str] = field(default_factory=set)
 
     def write(self) -> None:
         head, start, is_there = self._delta.head, 0, True

@@ -150,10 +150,15 @@ def _found(environment: Environment, command: Sequence[str], base: Mapping[str, 
     """
     variables = environment.variables(base, environment.caches(base))
     remember(environment, base)
-    program = shutil.which(command[0], path=variables["PATH"])
+    return find_program(command[0], variables), variables
+
+
+def find_program(name: str, variables: Mapping[str, str]) -> str:
+    """A program's file, by the search path of these variables. Raises ``CannotRun`` when there is no such program."""
+    program = shutil.which(name, path=variables.get("PATH", os.defpath))
     if program is None:
-        raise CannotRun(command[0], "there is no such program")
-    return program, variables
+        raise CannotRun(name, "there is no such program")
+    return program
 
 
 def _not_started(program: str, exc: OSError) -> CannotRun:

@@ -347,29 +347,24 @@ def last_events(prefix: Prefix) -> dict[str, Event]:
     Raises:
         Unreadable: when it cannot be told what it says.
     """
-    return {event.generation: event for event in _told(prefix)[0]}
+    return {event.generation: event for event in believed(prefix)[0]}
 
 
 def _listed(prefix: Prefix) -> list[str]:
     """Names of what was installed, in that order."""
-    return [event.generation for event in _told(prefix)[0] if event.action in BUILT]
+    return [event.generation for event in believed(prefix)[0] if event.action in BUILT]
 
 
-def _told(prefix: Prefix) -> tuple[tuple[Event, ...], str]:
-    """What the history tells; of one that is damaged nothing is believed, and why. One that cannot be read is not empty."""
+def believed(prefix: Prefix) -> tuple[tuple[Event, ...], str]:
+    """What the history tells, and of one that is damaged nothing, but why that is so and what to do.
+
+    Raises:
+        Unreadable: when it cannot be told what it says: that is no empty one.
+    """
     try:
         return History(prefix.root).events(), ""
     except (HistoryLost, InvalidDocument) as exc:
         return (), f"{exc}. {exc.hint}"
-
-
-def history_problem(prefix: Prefix) -> str:
-    """Why nothing of a history is believed, and what to do; empty when it is whole.
-
-    Raises:
-        Unreadable: when it cannot be told what it says.
-    """
-    return _told(prefix)[1]
 
 
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:

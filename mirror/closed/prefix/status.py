@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, generation_at, prefixes_home
-from mirror.closed.prefix.history import Event, history_problem, last_events
+from mirror.closed.prefix.history import Event, believed
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
 from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
@@ -184,10 +184,11 @@ def read_status(prefix: Prefix) -> Status:
     stack, unfinished = read_stack(prefix), prefix.unfinished()
     if not stack.generations and not unfinished:
         raise NothingInstalled(str(prefix.root))
-    last = last_events(prefix)
+    events, problem = believed(prefix)
+    last = {event.generation: event for event in events}
     found = tuple(_listed(stack, generation, last.get(generation.name)) for generation in stack.generations)
     current = stack.current.name if stack.current else ""
-    return Status(prefix.root, current, found, unfinished, history_problem(prefix))
+    return Status(prefix.root, current, found, unfinished, problem)
 
 
 def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mirror.closed.environment.launch import CannotRun
+from mirror.closed.environment.launch import CannotRun, find_program
 from mirror.closed.host.signals import passing_on
 from mirror.closed.silence import tracer
 from mirror.closed.silence.attempts import Seen
@@ -123,10 +123,7 @@ def watch(command: Sequence[str], variables: Mapping[str, str], ways: Sequence[s
         CannotRun: when there is no such program.
         CannotWatch: when no way works here; nothing was run.
     """
-    program = shutil.which(command[0], path=variables.get("PATH", os.defpath))
-    if program is None:
-        raise CannotRun(command[0], "there is no such program")
-    words = [program, *command[1:]]
+    words = [find_program(command[0], variables), *command[1:]]
     reasons = []
     for way in ways:
         try:

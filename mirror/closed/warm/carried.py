@@ -122,15 +122,11 @@ def _checked(member: Member, tar: TarStream) -> Iterator[bytes]:
 
 @contextmanager
 def open_layer(
-    path: Path,
-    store: TrustStore,
-    required: Sequence[str] = ("builder", "approver"),
-    progress: Progress = SILENT,
+    path: Path, store: TrustStore, required: Sequence[str] = ("builder", "approver"), progress: Progress = SILENT
 ) -> Iterator[Carried]:
     """Open a layer's file and verify all of it.
 
     Args:
-        store: whom this user trusts.
         required: whose thresholds must be met; ``REVIEW`` for those who look at it before all have signed.
 
     Raises:

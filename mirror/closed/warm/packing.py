@@ -120,7 +120,6 @@ def pack_layer(
     Args:
         generation: a complete one.
         base: the environment of the user.
-        store: whom this user trusts.
         sign: makes a signature with the key of a builder.
         output: the file to write.
         now: seconds since 1970 UTC.

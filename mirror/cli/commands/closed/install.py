@@ -58,7 +58,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--fingerprint",
         type=fingerprint,
-        default=None,
         metavar="HEX",
         help="trust the bundle's root if it has this sha256",
     )

@@ -36,7 +36,7 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        type=_destination,
+        type=lambda text: _address(text) if "://" in text else text,
         metavar="DIR-or-URL",
         help="the directory, or where the index takes uploads",
     )
@@ -48,10 +48,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def _destination(text: str) -> str:
-    return _address(text) if "://" in text else text
 
 
 def _address(text: str) -> str:

@@ -129,7 +129,7 @@ def _document(status: Status, checks: list[Soundness], layers: _Layers | None) -
     document = status.to_dict()
     for one, entry in zip(status.generations, document["generations"]):
         entry["silence"] = list(map(vars, _notes(one)))
-        entry["unmet"] = list(_unmet(one))
+        entry["unmet"] = list(unmet_today(one.generation, TrustStore.default()))
     if layers is None:
         return document
     told = [
@@ -182,12 +182,8 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield from (f"     {_silence(note)}" for note in _notes(one)[:1])
 
 
-def _unmet(one: Listed) -> tuple[str, ...]:
-    return unmet_today(one.generation, TrustStore.default())
-
-
 def _refused(one: Listed) -> Iterator[str]:
-    if unmet := _unmet(one):
+    if unmet := unmet_today(one.generation, TrustStore.default()):
         yield f"     today's root would refuse its bundle: it {'; it '.join(unmet)}"
 
 

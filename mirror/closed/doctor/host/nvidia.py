@@ -19,6 +19,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,17 +107,14 @@ def read_nvidia(
 
 
 def _listed(place: Path) -> list[Path]:
-    try:
+    with suppress(OSError):
         return sorted(place.iterdir())
-    except OSError:
-        return []
+    return []
 
 
 def _globbed(place: Path, pattern: str) -> Iterator[Path]:
-    try:
+    with suppress(OSError):
         yield from place.glob(pattern)
-    except OSError:
-        return
 
 
 def _gpu(facts: Mapping[str, str]) -> Gpu:
