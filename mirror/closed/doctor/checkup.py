@@ -8,7 +8,7 @@ libraries, the self-test) tells how far it is.
 Example::
 
     checkup = examine(environment, os.environ)
-    checkup.problems
+    checkup.of(PROBLEM)
 """
 
 from __future__ import annotations
@@ -50,10 +50,6 @@ class Checkup:
 
     facts: Facts
     findings: tuple[Finding, ...]
-
-    @property
-    def problems(self) -> tuple[Finding, ...]:
-        return self.of(PROBLEM)
 
     def of(self, level: str) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.level == level)

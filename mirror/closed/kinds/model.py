@@ -46,16 +46,6 @@ class Model:
     files: tuple[Artifact, ...]
 
     @property
-    def folder(self) -> str:
-        """Below the generation."""
-        return cache_folder(self.repository)
-
-    @property
-    def snapshot(self) -> str:
-        """Below the generation: the directory that a server is given as a path."""
-        return snapshot_folder(self.repository, self.revision)
-
-    @property
     def blobs(self) -> dict[Sha256Hex, Artifact]:
         """One artifact for each content."""
         return {artifact.sha256: artifact for artifact in self.files}
@@ -109,11 +99,12 @@ def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT
 
 
 def _install(bundle: Bundle, model: Model, generation: Path, advance: Advance) -> None:
-    folder = generation / model.folder
+    folder = generation / cache_folder(model.repository)
+    snapshot = generation / snapshot_folder(model.repository, model.revision)
     for digest, artifact in model.blobs.items():
         copy_artifact(bundle, artifact, folder / "blobs" / digest, advance)
     for artifact in model.files:
-        link = generation / model.snapshot / model.path_of(artifact)
+        link = snapshot / model.path_of(artifact)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(os.path.relpath(folder / "blobs" / artifact.sha256, link.parent))
     refs = folder / "refs"

@@ -99,11 +99,6 @@ class Status:
     unfinished: tuple[str, ...]
     history_problem: str = ""
 
-    @property
-    def receipts(self) -> tuple[Receipt, ...]:
-        """Of those whose receipt can be read."""
-        return tuple(one.receipt for one in self.generations if one.receipt)
-
     def to_dict(self) -> dict[str, Any]:
         listed = [{**one.to_dict(), "current": one.generation.name == self.current} for one in self.generations]
         return {**vars(self), "prefix": str(self.prefix), "generations": listed}

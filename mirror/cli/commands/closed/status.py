@@ -139,7 +139,7 @@ def _document(status: Status, checks: list[Soundness], layers: _Layers | None) -
 
 
 def _lines(status: Status, checks: Iterable[Soundness], layers: _Layers) -> Iterator[str]:
-    names = sorted({receipt.name for receipt in status.receipts})
+    names = sorted({one.receipt.name for one in status.generations if one.receipt})
     yield " ".join([*names, "in", str(status.prefix)])
     for one in status.generations:
         yield from _generation(one, one.generation.name == status.current)

@@ -112,7 +112,6 @@ def test_a_bundle_that_changed_since_it_was_verified_installs_nothing(tmp_path: 
 def test_the_revision_is_the_signed_one(tmp_path: Path) -> None:
     (model,) = models_of(simulator_of({"org/tiny": FILES}).manifest())
     assert (model.repository, model.revision, len(model.files)) == ("org/tiny", REVISION, len(FILES))
-    assert model.folder == "models/models--org--tiny"
     assert [model.path_of(file) for file in model.files] == sorted(FILES)
 
 

@@ -86,8 +86,8 @@ def test_the_receipt_says_which_package_each_file_came_from(desk: Desk, simulato
     ]
     simulator.add_rpms(rpms, packager.armored, packager.fingerprint)
     result = installed(desk, simulator)
-    receipt = read_status(Prefix(result.prefix)).receipts[0]
-    assert receipt == result.receipt
+    receipt = read_status(Prefix(result.prefix)).generations[0].receipt
+    assert receipt is not None and receipt == result.receipt
     record = receipt.toolchain
     assert record is not None
     assert [(package.nevra, len(package.files)) for package in record.packages] == [
