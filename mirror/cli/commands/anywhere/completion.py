@@ -180,7 +180,7 @@ def _fish(found: Sequence[Place]) -> str:
             lines.append(
                 f"{begin} {_fish_option(option.words)}{_fish_tail(option.value)} -d {_fish_quoted(option.told)}"
             )
-    steps = " ".join(pattern for pattern in _step_words(found))
+    steps = " ".join(_step_words(found))
     return _FISH.format(steps=steps, lines="\n".join(lines), names=NAMES)
 
 

@@ -132,9 +132,8 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
             row=row,
         )
         return
-    found = False
+    is_small, lacks_inodes = place.free_bytes < purpose.needed_bytes, 0 <= place.free_inodes < _MIN_INODES
     if place.exec_error:
-        found = True
         yield About("disk").at(
             PROBLEM if purpose.loads_code else WARNING,
             f"no code can be loaded from {what}: {os.strerror(place.exec_error)}",
@@ -143,8 +142,7 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
             fix=move,
             row="42",
         )
-    if place.free_bytes < purpose.needed_bytes:
-        found = True
+    if is_small:
         yield About("disk").warning(
             f"{what} has {_gib(place.free_bytes)} free, {_gib(purpose.needed_bytes)} or more is wise",
             cause="compiled kernels and compilers' temporary files take gigabytes",
@@ -152,8 +150,7 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
             fix=move,
             row="43",
         )
-    if 0 <= place.free_inodes < _MIN_INODES:
-        found = True
+    if lacks_inodes:
         yield About("disk").warning(
             f"{what} has room for {place.free_inodes} more files, {_MIN_INODES} or more is wise",
             cause="the file system is out of inodes",
@@ -161,7 +158,7 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
             fix=move,
             row="43",
         )
-    if not found:
+    if not (place.exec_error or is_small or lacks_inodes):
         yield About("disk").good(f"{what} can be written and run from, {_gib(place.free_bytes)} free")
 
 
