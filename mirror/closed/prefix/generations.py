@@ -133,10 +133,8 @@ class Generation:
         Raises:
             Unreadable: when that cannot be told.
         """
-        flags, absent = (
-            os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW,
-            contextlib.suppress(FileNotFoundError, NotADirectoryError),
-        )
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+        absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
         with reading(self.path), absent, held_open(os.open(self.path, flags)) as directory, reading(self.complete):
             return self.is_named_by(read_mark(directory))
         return False
