@@ -385,9 +385,11 @@ class _Work:
             return None
         offset, size = self._places[part.base.path]
         if part.how != SAME and part.base.path not in self._checked:
-            actual = sha256_of(self._base.stream(offset, size))
-            if actual != part.base.sha256:
-                words = f"the sha256 of {part.base.path} is {actual}, it was {part.base.sha256}"
+            digest = hashlib.sha256()
+            for at in range(0, size, _CHUNK):
+                digest.update(self._base.read_at(offset + at, min(_CHUNK, size - at)))
+            if digest.hexdigest() != part.base.sha256:
+                words = f"the sha256 of {part.base.path} is {digest.hexdigest()}, it was {part.base.sha256}"
                 raise DamagedBase(str(self._base.path), words)
             self._checked.add(part.base.path)
         return Unpacked(self._base.stream(offset, size), size, str(self._base.path))
