@@ -14,12 +14,13 @@ Example::
 
 from __future__ import annotations
 
+import argparse
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Callable, Optional, TextIO
+from typing import Any, Callable, Optional, TextIO
 
 from mirror.cli.caller import spoken
 from mirror.cli.document import print_json as print_json
@@ -58,6 +59,14 @@ def out(text: str = "") -> None:
     if is_terminal(sys.stdout):
         text = "\n".join(map(_folded, text.split("\n")))
     print(text)
+
+
+def tell(args: argparse.Namespace, facts: Mapping[str, Any], lines: Iterable[str], shape: str = "") -> None:
+    """A result: for machines where ``--json`` was given, else for people, line by line."""
+    if args.json:
+        print_json(facts, shape)
+    else:
+        out("\n".join(lines))
 
 
 def _folded(line: str) -> str:
@@ -170,7 +179,7 @@ class Console:
             rest()
             raise
         if total != 0 and _loudness != _QUIET:
-            self._print(self._summary(label, done, unit, time.monotonic() - started))
+            self._print(f"{label:<10} {_amount(done, unit)} in {time.monotonic() - started:.1f} s")
 
     def _print(self, line: str) -> None:
         stamp = f"{time.monotonic() - self._began:7.1f} s  " if _loudness == _VERBOSE else ""
@@ -197,9 +206,6 @@ class Console:
         if cells < 4:
             return f"{label:<10} {tail}"
         return f"{label:<10} [{'#' * min(cells, cells * done // total):<{cells}}] {tail}"
-
-    def _summary(self, label: str, done: int, unit: str, seconds: float) -> str:
-        return f"{label:<10} {_amount(done, unit)} in {seconds:.1f} s"
 
 
 def _amount(count: int, unit: str) -> str:

@@ -39,24 +39,20 @@ class Interrupted(MirrorError):
     hint: str = "It only reads: nothing was changed, and the same command begins anew."
 
 
-class Terminated(MirrorError):
+class Terminated(Interrupted):
     """The system asked mirror to stop (SIGTERM); what was half written has been removed."""
 
     ref = "terminated"
     exit_code = 143
     message = "stopped by SIGTERM"
 
-    hint: str = Interrupted.hint
 
-
-class HungUp(MirrorError):
+class HungUp(Interrupted):
     """The terminal that mirror ran in was closed (SIGHUP); what was half written has been removed."""
 
     ref = "hung-up"
     exit_code = 129
     message = "stopped by SIGHUP"
-
-    hint: str = Interrupted.hint
 
 
 class Bug(MirrorError):

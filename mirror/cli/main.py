@@ -83,8 +83,11 @@ def parser(commands: Sequence[str] = COMMANDS) -> Parser:
     subparsers = top.add_subparsers(prog=called(), title="commands", dest="command", metavar="COMMAND", required=True)
     for command in TABLE:
         if command.name in commands and is_available(command.name):
-            importlib.import_module(command.module).configure(subparsers)
-            add_talk_options(subparsers.choices[command.name])
+            module = importlib.import_module(command.module)
+            module.configure(subparsers)
+            own = subparsers.choices[command.name]
+            own.set_defaults(run=module.run, parser=own)
+            add_talk_options(own)
     return top
 
 
@@ -93,17 +96,13 @@ def is_available(command: str) -> bool:
     known = find(command)
     if known is None or known.is_carried:
         return known is not None
-    return _is_new_enough() and _is_held(command)
+    return sys.version_info >= (3, 11) and _is_held(command)
 
 
 def _is_held(command: str) -> bool:
     from mirror.cli.caller import holds
 
     return holds(command)
-
-
-def _is_new_enough() -> bool:
-    return sys.version_info >= (3, 11)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

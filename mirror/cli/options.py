@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import inspect
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from mirror.core.names import Sha256Hex
 from mirror.core.signatures import fingerprints
 
-Declare = Callable[[Any], argparse.ArgumentParser]
+T = TypeVar("T")
 
 
-def add_actions(
-    parser: argparse.ArgumentParser,
-    run: Callable[[argparse.Namespace], int],
-    actions: Mapping[Declare, Callable[..., int]],
-) -> None:
-    """The actions of a command, in order: how each is declared, and what it does, which ``run`` finds as ``act``."""
+class Action(NamedTuple):
+    """A word after a command.
+
+    Attributes:
+        told: what it is for, in a line.
+        declare: adds its arguments; the docstring is what its help says at length.
+        act: what it does; the command's ``run`` finds it under this name.
+    """
+
+    name: str
+    told: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    act: Callable[..., int]
+
+
+def add_actions(parser: argparse.ArgumentParser, *actions: Action) -> None:
+    """The actions of a command, in order."""
     group = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    for declare, act in actions.items():
-        action = declare(group)
+    for one in actions:
+        action = group.add_parser(one.name, help=one.told, description=inspect.getdoc(one.declare))
+        one.declare(action)
         action.add_argument("--json", action="store_true", help="print the result as JSON")
-        action.set_defaults(run=run, act=act)
+        action.set_defaults(act=one.act)
 
 
 def add_repository_options(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +111,11 @@ def add_stack_arguments(parser: argparse.ArgumentParser, default: str = SOURCED)
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where it is, if not in the default place")
 
 
+def add_command_words(parser: argparse.ArgumentParser, told: str) -> None:
+    """What ``words_of`` takes apart."""
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="[NAME] -- COMMAND [ARGUMENT ...]", help=told)
+
+
 def words_of(words: list[str]) -> tuple[str, list[str]]:
     """What stands behind the options of a command that runs another: ``[NAME] -- COMMAND ...``; the name, and the command.
 
@@ -109,20 +125,20 @@ def words_of(words: list[str]) -> tuple[str, list[str]]:
     return "".join(words[: max(mark, 0)]), words[mark + 1 :]
 
 
-def fingerprint(text: str) -> Sha256Hex:
-    """A root's fingerprint as people write it down."""
-    try:
-        return fingerprints.root_fingerprint(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
+def checked(check: Callable[[str], T]) -> Callable[[str], T]:
+    """A check of a word, as a ``type`` of argparse: the words of its ``ValueError`` are told."""
+
+    def argument(text: str) -> T:
+        try:
+            return check(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
+
+    return argument
 
 
-def openpgp_fingerprint(text: str) -> str:
-    """The same of an OpenPGP key."""
-    try:
-        return fingerprints.openpgp_fingerprint(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
+fingerprint, openpgp_fingerprint = checked(fingerprints.root_fingerprint), checked(fingerprints.openpgp_fingerprint)
+"""Fingerprints of a root and of an OpenPGP key, as people write them down."""
 
 
 def url(text: str) -> str:

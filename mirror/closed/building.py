@@ -8,140 +8,101 @@ Rules: each kind of artifact installs its own (``mirror.closed.kinds``); all tha
 Example::
 
     with prefix.building(identity, digest) as generation:
-        Building(bundle, generation, plan, host, lock).build(digest, now)
+        build(Destination(bundle, generation, plan, host, lock), now)
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mirror import __version__
 from mirror.closed.environment.shells import fish_script, sh_script
 from mirror.closed.environment.variables import Environment
-from mirror.closed.host.machine import Host
 from mirror.closed.kinds import INSTALL
 from mirror.closed.kinds.destination import Destination
-from mirror.closed.prefix.generations import Generation
+from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.seal import Seal
 from mirror.closed.prefix.tree import disk_usage, remove_tree
-from mirror.closed.preflight import Plan
 from mirror.closed.selftest.newcaches import first_self_test
-from mirror.closed.selftest.selftest import Check
 from mirror.closed.toolkit.unpacking import dangling_notes
 from mirror.closed.warm.aot import link_modules
-from mirror.core.bundle.manifest import Manifest
-from mirror.core.bundle.reader import Bundle
-from mirror.core.errors import Unwritable, place_of
+from mirror.core.errors import writing
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex
-from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.toolkit import fileindex
 from mirror.core.vetting.rules import RECORD_MISMATCH
 
 
-@dataclass(frozen=True)
-class Building:
-    """One generation in the making.
+def build(destination: Destination, now: int, allowed_older: str = "", repairs: str = "") -> None:
+    """Fill a generation, all but its mark.
 
-    Attributes:
-        bundle: verified.
-        generation: an empty directory, removed by its maker when ``build`` fails.
-        plan: what preflight decided.
-        host: this machine.
-        lock: the descriptor of the prefix's lock.
-        jobs: how much to do at once; 0 for as much as the machine has processors.
-        progress: who listens.
+    Args:
+        destination: whose generation is an empty directory, removed by its maker when this fails.
+        now: seconds since 1970 UTC.
         allowed_older: why the operator wants it although a newer one was installed; empty when none was.
         repairs: name of the generation that it is to replace; empty when there is none.
+
+    Raises:
+        DigestMismatch: when the bundle has changed since it was verified.
+        Unwritable: when the disk refuses.
+        MirrorError: as the modules do that are used here.
     """
-
-    bundle: Bundle
-    generation: Generation
-    plan: Plan
-    host: Host
-    lock: int
-    jobs: int = 0
-    progress: Progress = SILENT
-    allowed_older: str = ""
-    repairs: str = ""
-
-    @property
-    def _manifest(self) -> Manifest:
-        return self.bundle.manifest
-
-    def build(self, digest: Sha256Hex, now: int) -> None:
-        """Fill the generation, all but its mark.
-
-        Args:
-            digest: of the manifest's bytes.
-            now: seconds since 1970 UTC.
-
-        Raises:
-            DigestMismatch: when the bundle has changed since it was verified.
-            Unwritable: when the disk refuses.
-            MirrorError: as the modules do that are used here.
-        """
-        try:
-            self._fill(digest, now)
-        except OSError as exc:
-            # A full disk may show itself anywhere below, and its error seldom names a file.
-            raise Unwritable(place_of(exc, self.generation.path), exc.strerror or str(exc)) from exc
-
-    def _fill(self, digest: Sha256Hex, now: int) -> None:
-        destination = Destination(
-            self.bundle, self.generation, self.plan, self.host, self.lock, self.jobs, self.progress
-        )
-        destination.work.mkdir(mode=0o700)
-        for install in INSTALL:
-            install(destination)
-        link_modules(self.generation)
-        environment = Environment(self.generation.path, self._manifest)
-        write_file(self.generation.env_script, sh_script(environment).encode())
-        write_file(self.generation.env_script.with_suffix(".fish"), fish_script(environment).encode())
-        write_file(self.generation.manifest, self.bundle.manifest_bytes)
-        if index := self._manifest.find(fileindex.BUNDLED):  # for `mirror which`
-            write_file(self.generation.path / fileindex.INSTALLED, self.bundle.read(index))
-        checks = first_self_test(environment, self.host, destination.work, os.environ, self.progress, (self.lock,))
-        remove_tree(destination.work)
-        seal = Seal.of(self.generation, destination.waived(RECORD_MISMATCH)).encode()
-        write_file(self.generation.files, seal)
-        receipt = self._receipt(digest, now, destination, checks)
+    with writing(destination.generation.path, below=True):  # a full disk may show itself anywhere below
+        checks, seal = _fill(destination)
         receipt = replace(
-            receipt, size=disk_usage(self.generation.path), files_sha256=Sha256Hex(hashlib.sha256(seal).hexdigest())
+            _receipt(destination, now, checks),
+            allowed_older=allowed_older,
+            repairs=repairs,
+            size=disk_usage(destination.generation.path),
+            files_sha256=Sha256Hex(hashlib.sha256(seal).hexdigest()),
         )
-        write_file(self.generation.receipt, receipt.encode())
+        write_file(destination.generation.receipt, receipt.encode())
 
-    def _receipt(self, digest: Sha256Hex, now: int, destination: Destination, checks: tuple[Check, ...]) -> Receipt:
-        dangling = destination.toolchain.dangling if destination.toolchain else ()
-        return Receipt(
-            name=self._manifest.name,
-            sequence=self._manifest.sequence,
-            manifest_sha256=digest,
-            generation=str(self.generation.path),
-            installed=now,
-            python=str(destination.interpreter.path) if destination.interpreter else "",
-            python_version=destination.interpreter.version if destination.interpreter else "",
-            python_origin="" if destination.interpreter is None else "host" if self.plan.interpreter else "bundle",
-            installer=destination.installer,
-            signers=self._signers(),
-            approvers=self._approvers(),
-            counts=tuple((kind.name, len(found)) for kind in KINDS if (found := self._manifest.of(kind))),
-            mirror=__version__,
-            allowed_older=self.allowed_older,
-            repairs=self.repairs,
-            checks=checks,
-            notes=(*self.plan.notes, *dangling_notes(dangling)),
-            toolchain=destination.toolchain,
-        )
 
-    def _signers(self) -> tuple[str, ...]:
-        assert self.bundle.signers is not None, "the manifest was trusted"
-        return tuple(sorted({name for names in self.bundle.signers.by_role.values() for name in names}))
+def _fill(destination: Destination) -> tuple[tuple[Check, ...], bytes]:
+    """All but the receipt; gives the outcome of the self-test, and the seal."""
+    bundle, generation = destination.bundle, destination.generation
+    destination.work.mkdir(mode=0o700)
+    for install in INSTALL:
+        install(destination)
+    link_modules(generation)
+    environment = Environment(generation.path, bundle.manifest)
+    write_file(generation.env_script, sh_script(environment).encode())
+    write_file(generation.env_script.with_suffix(".fish"), fish_script(environment).encode())
+    write_file(generation.manifest, bundle.manifest_bytes)
+    if index := bundle.manifest.find(fileindex.BUNDLED):  # for `mirror which`
+        write_file(generation.path / fileindex.INSTALLED, bundle.read(index))
+    held = (destination.lock,)
+    checks = first_self_test(environment, destination.host, destination.work, os.environ, destination.progress, held)
+    remove_tree(destination.work)
+    seal = Seal.of(generation, destination.waived(RECORD_MISMATCH)).encode()
+    write_file(generation.files, seal)
+    return checks, seal
 
-    def _approvers(self) -> tuple[str, ...]:
-        assert self.bundle.signers is not None, "the manifest was trusted"
-        return tuple(sorted(self.bundle.signers.by_role.get("approver", ())))
+
+def _receipt(destination: Destination, now: int, checks: tuple[Check, ...]) -> Receipt:
+    manifest, signers = destination.manifest, destination.bundle.signers
+    assert signers is not None, "the manifest was trusted"
+    python, dangling = destination.interpreter, destination.toolchain.dangling if destination.toolchain else ()
+    return Receipt(
+        name=manifest.name,
+        sequence=manifest.sequence,
+        manifest_sha256=destination.bundle.digest,
+        generation=str(destination.generation.path),
+        installed=now,
+        python=str(python.path) if python else "",
+        python_version=python.version if python else "",
+        python_origin="" if python is None else "host" if destination.plan.interpreter else "bundle",
+        installer=destination.installer,
+        signers=signers.names,
+        approvers=tuple(sorted(signers.by_role.get("approver", ()))),
+        counts=tuple((kind.name, len(found)) for kind in KINDS if (found := manifest.of(kind))),
+        mirror=__version__,
+        checks=checks,
+        notes=(*destination.plan.notes, *dangling_notes(dangling)),
+        toolchain=destination.toolchain,
+    )

@@ -35,7 +35,7 @@ from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.closed.remedy import whole_beside
 from mirror.closed.soundness import is_whole
-from mirror.core.errors import Unwritable, place_of
+from mirror.core.errors import writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of
 
@@ -137,19 +137,18 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
     goes, stays = [], []
     for generation in installed:
         if generation == anchor:
-            stays.append(Item("generation", generation.path, "it is current" if current else "it is the newest"))
+            why = "it is current" if current else "it is the newest"
         elif generation == repair:
             why = f"it was built to repair generation {stack.number(anchor) if anchor else 0}, which is current"
-            stays.append(Item("generation", generation.path, why))
         elif generation == left:
-            stays.append(
-                Item("generation", generation.path, "the last rollback came from it; --keep 0 keeps it no more")
-            )
+            why = "the last rollback came from it; --keep 0 keeps it no more"
         elif generation in ways_back:
-            stays.append(Item("generation", generation.path, "kept for 'mirror rollback'"))
+            why = "kept for 'mirror rollback'"
         elif generation in prepared:
-            stays.append(Item("generation", generation.path, "it is prepared: 'mirror activate' makes it current"))
-        elif why := _in_use(users[generation.path], is_held(generation.path)):
+            why = "it is prepared: 'mirror activate' makes it current"
+        else:
+            why = _in_use(users[generation.path], is_held(generation.path))
+        if why:
             stays.append(Item("generation", generation.path, why))
         else:
             why = _why_removed(stack, generation, before)
@@ -243,11 +242,7 @@ def _strange(prefix: Prefix, dry_run: bool, removed: Sequence[Path]) -> list[Ite
 
 
 def _collect_caches(
-    base: Mapping[str, str],
-    installed: Iterable[Generation],
-    removed: Iterable[Path],
-    dry_run: bool,
-    progress: Progress,
+    base: Mapping[str, str], installed: Iterable[Generation], removed: Iterable[Path], dry_run: bool, progress: Progress
 ) -> tuple[list[Item], list[Item]]:
     found = user_caches(base, installed, removed)
     unused = [cache.path for cache in found if not cache.kept]
@@ -270,11 +265,9 @@ def _collect_caches(
 def _remove_cache(path: Path) -> None:
     """A new name first: a program that starts meanwhile makes itself a new cache, and never finds half of one."""
     trash = trash_name(path)
-    try:
+    with writing(path, below=True):
         if trash != path:
             if facts_of(trash):
                 remove_tree(trash)
             path.rename(trash)
         remove_tree(trash)
-    except OSError as exc:
-        raise Unwritable(place_of(exc, path), exc.strerror or str(exc)) from exc

@@ -22,23 +22,23 @@ Example::
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable
 
 from mirror.closed import preflight
-from mirror.closed.building import Building
+from mirror.closed.building import build
 from mirror.closed.environment.variables import GenerationDamaged, has_manifest
+from mirror.closed.host.hostcompiler import compiles_at_run_time
 from mirror.closed.host.machine import Host, read_disk, read_host
 from mirror.closed.host.sharing import readable_for_others, sharing_notes
+from mirror.closed.kinds.destination import Destination
 from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
 from mirror.closed.prefix.history import REPAIR, last_events, record
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, read_receipt, receipt_or_problem
 from mirror.closed.prefix.status import sourced_prefix
 from mirror.closed.prefix.switching import switch
 from mirror.closed.soundness import Soundness, check_generation
@@ -49,7 +49,6 @@ from mirror.closed.warm.carried import refuse_layer
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import MirrorError
-from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
@@ -110,9 +109,6 @@ class Neighbour:
     was_chosen: bool = False
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
 class Installed:
@@ -149,7 +145,6 @@ def install(
     host: Host | None = None,
     interpreters: Sequence[Path] | None = None,
     progress: Progress = SILENT,
-    clock: Callable[[], float] = time.time,
 ) -> Installed:
     """Install a bundle and make it current.
 
@@ -169,7 +164,6 @@ def install(
             exc.hint += _UNREPAIRED if options.repair else ""
             raise
         refuse_layer(options.bundle, manifest)
-        digest = Sha256Hex(hashlib.sha256(bundle.manifest_bytes).hexdigest())
         if options.policy:
             judge(options.policy, manifest, bundle.read).enforce()
         prefix = Prefix(options.prefix or default_prefix(manifest.name))
@@ -178,7 +172,7 @@ def install(
             other = f"this shell has sourced env.sh of {sourced.root}, which --prefix {shlex.quote(str(sourced.root))} names"
             progress.say(f"note: the prefix is {prefix.root}; {other}")
         preflight.check_owner(prefix.named, "repair" if options.repair else "install in")
-        job = _Job(bundle, manifest, digest, prefix, options, store, host, interpreters, progress, int(clock()))
+        job = _Job(bundle, prefix, options, store, host, interpreters, progress, int(time.time()))
         return job.repair() if options.repair else job.install()
 
 
@@ -187,8 +181,6 @@ class _Job:
     """One bundle whose manifest is trusted, on its way into one prefix."""
 
     bundle: Bundle
-    manifest: Manifest
-    digest: Sha256Hex
     prefix: Prefix
     options: Options
     store: TrustStore
@@ -199,12 +191,12 @@ class _Job:
 
     @property
     def _identity(self) -> Identity:
-        return Identity.of(self.manifest.sequence, self.digest)
+        return Identity.of(self.bundle.manifest.sequence, self.bundle.digest)
 
     def install(self) -> Installed:
         if found := self._check_upgrade():
             self._verify()  # this file, not the one that was installed then
-            if _receipt_of(found).manifest_sha256 != self.digest:
+            if _receipt_of(found).manifest_sha256 != self.bundle.digest:
                 self.progress.say("the bundle differs from what is installed in nothing but the roots that it carries")
             return self._left_prepared(found) if self.options.prepare else self._made_current(found)
         host, plan = self._plan()
@@ -216,7 +208,8 @@ class _Job:
             if self.options.prepare:
                 self._note_prepared(chosen)
             else:
-                self._activate("made-current" if found else "installed", chosen, self.options.allow_older)
+                action = "made-current" if found else "installed"
+                switch(self.prefix, action, chosen, self.now, self.options.allow_older)
         return self._told(chosen, was_installed=found is not None, before=before)
 
     def repair(self) -> Installed:
@@ -238,7 +231,7 @@ class _Job:
 
     def _check_upgrade(self) -> Generation | None:
         older = bool(self.options.allow_older.strip())  # blanks are no reason
-        return check_upgrade(self.prefix, self.manifest, self.digest, older)
+        return check_upgrade(self.prefix, self.bundle.manifest, self.bundle.digest, older)
 
     def _newest_build(self) -> Generation:
         builds = self.prefix.builds_of(self._identity)
@@ -258,7 +251,7 @@ class _Job:
 
     def _plan(self) -> tuple[Host, preflight.Plan]:
         host = self.host or read_host()
-        plan = _preflight(self.options, self.manifest, self.prefix, host, self.interpreters)
+        plan = _preflight(self.options, self.bundle.manifest, self.prefix, host, self.interpreters)
         for note in plan.notes:
             self.progress.say(f"note: {note}")
         return host, plan
@@ -267,16 +260,11 @@ class _Job:
         for name in self.prefix.sweep():
             self.progress.say(f"removed {name}, which an earlier run has left unfinished")
         taken = read_stack(self.prefix).numbers if repairs else ()  # a repair is newer than all that it repairs
-        with self.prefix.building(self._identity, self.digest, taken) as generation:
+        with self.prefix.building(self._identity, self.bundle.digest, taken) as generation:
             options = self.options
-            building = Building(
-                self.bundle, generation, plan, host, lock, options.jobs, self.progress, options.allow_older, repairs
-            )
-            building.build(self.digest, self.now)
+            destination = Destination(self.bundle, generation, plan, host, lock, options.jobs, self.progress)
+            build(destination, self.now, options.allow_older, repairs)
         return generation
-
-    def _activate(self, action: str, generation: Generation, reason: str = "") -> None:
-        switch(self.prefix, action, generation, self.now, reason)
 
     def _note_prepared(self, generation: Generation) -> None:
         """Write it down, also where the run that built it was killed before it could."""
@@ -298,7 +286,7 @@ class _Job:
         if self.prefix.current() != generation:
             with self.prefix.lock():
                 before = self._pointed_to()
-                self._activate("made-current", generation, self.options.allow_older)
+                switch(self.prefix, "made-current", generation, self.now, self.options.allow_older)
         return self._told(generation, was_installed=True, before=before)
 
     def _waits(self, generation: Generation) -> bool:
@@ -347,20 +335,10 @@ def _receipt_of(generation: Generation) -> Receipt:
 def _neighbour(prefix: Prefix, generation: Generation) -> Neighbour:
     event = last_events(prefix).get(generation.name)
     was_chosen = event is not None and event.action == "rolled-back"
-    name, problem = "", ""
-    try:
-        name = read_receipt(generation).name
-    except MirrorError as exc:
-        problem = str(exc)
-    return Neighbour(
-        generation.name,
-        read_stack(prefix).number(generation),
-        name,
-        generation.identity.sequence,
-        problem,
-        was_chosen,
-        event.reason if event and was_chosen else "",
-    )
+    receipt, problem = receipt_or_problem(generation)
+    number, name = read_stack(prefix).number(generation), receipt.name if receipt else ""
+    reason = event.reason if event and was_chosen else ""
+    return Neighbour(generation.name, number, name, generation.identity.sequence, problem, was_chosen, reason)
 
 
 def trusted_manifest(bundle: Bundle, store: TrustStore, fingerprint: str) -> Manifest:
@@ -388,7 +366,7 @@ def _preflight(
     options: Options, manifest: Manifest, prefix: Prefix, host: Host, interpreters: Sequence[Path] | None
 ) -> preflight.Plan:
     candidates = [options.python] if options.python else interpreters
-    search = find_interpreter(manifest.target, candidates, wants_headers=preflight.compiles_at_start(manifest))
+    search = find_interpreter(manifest.target, candidates, wants_headers=compiles_at_run_time(manifest.projects))
     if options.python and not search.found:
         # A Python that was named is never replaced by another one in silence, carried or not.
         raise preflight.PreflightFailed((f"the bundle is for Python {manifest.target.python}: {search.rejected[0]}",))

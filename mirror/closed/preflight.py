@@ -140,7 +140,7 @@ def _python_issues(manifest: Manifest, host: Host, search: Search) -> list[str]:
 
 
 def _lacks_headers(manifest: Manifest, search: Search) -> bool:
-    return bool(search.found and not search.found.has_headers and compiles_at_start(manifest))
+    return bool(search.found and not search.found.has_headers and compiles_at_run_time(manifest.projects))
 
 
 def prefer_carried(manifest: Manifest, search: Search) -> Search:
@@ -148,11 +148,6 @@ def prefer_carried(manifest: Manifest, search: Search) -> Search:
     if search.found and _lacks_headers(manifest, search) and manifest.carries_python and not manifest.host_packages:
         return Search(None, (*search.rejected, f"{search.found.path} comes without its headers"))
     return search
-
-
-def compiles_at_start(manifest: Manifest) -> bool:
-    """Whether what the bundle carries compiles C extensions at a server's first start."""
-    return compiles_at_run_time(manifest.projects)
 
 
 def _package_issues(manifest: Manifest, packages: HostPackages | None) -> list[str]:
@@ -259,6 +254,9 @@ def check_owner(prefix: Path, action: str) -> None:
         raise PreflightFailed(tuple(issues), f"{action} {prefix}", _hint(prefix))
 
 
+_SHARING = "A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+
+
 def _hint(prefix: Path, is_changed: bool = True) -> str:
     """The next step for somebody whose prefix is not theirs, or not theirs alone."""
     try:
@@ -276,13 +274,12 @@ def _hint(prefix: Path, is_changed: bool = True) -> str:
         return (
             f"What you would run from there could be anybody's. Ask {named} to take the right to write from all others (chmod "
             "go-w DIR) and to look at what is there with 'mirror status --check'; or install one of your own with --prefix DIR."
-            " A group shares a stack safely when one user installs it and the others only read it: mirror help sharing."
+            f" {_SHARING}"
         )
     return (
         "Nothing was changed. Whoever can write there, or above, could plant programs that you then run. Name a prefix whose "
         "directories only you and root can write, as in your home; or take the right away (chmod go-w DIR; above the prefix "
-        "'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. A group shares a stack safely "
-        "when one user installs it and the others only read it: mirror help sharing."
+        f"'chmod +t DIR' will do as well) and see what is there with 'mirror status --check'. {_SHARING}"
     )
 
 
@@ -329,8 +326,3 @@ def _notes(manifest: Manifest, host: Host, search: Search) -> list[str]:
         refusal = too_new(host.compiler, release, gcc_ceiling(release)) if host.compiler else NONE
         notes += [refusal] if refusal else []
     return notes
-
-
-def unpacked_limit(artifact: Artifact) -> int:
-    """The most bytes that an artifact may unpack to: its signed size, or a generous ratio when the manifest tells none."""
-    return artifact.unpacked_limit

@@ -23,11 +23,7 @@ from mirror.core.trust.truststore import TrustStore
 
 
 def remedies(generation: Generation, store: TrustStore) -> Iterator[str]:
-    """What to do, one sentence each.
-
-    Args:
-        store: whom this user trusts.
-    """
+    """What to do, one sentence each."""
     root = generation.path.parents[1]
     stack, prefix = read_stack(Prefix(root)), shlex.quote(str(root))
     unmet = unmet_today(generation, store)

@@ -28,9 +28,9 @@ from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
@@ -54,22 +54,19 @@ class Damage:
     kind: str
     owner: str
 
-    def to_dict(self) -> dict[str, str]:
-        return dict(vars(self))
-
 
 @dataclass(frozen=True)
 class Soundness:
     """What a check found.
 
     Attributes:
-        generation: its directory.
+        generation: which.
         checked: how many files and links were compared.
         damages: by path.
         unchecked: what could not be compared, and why; one sentence each.
     """
 
-    generation: Path
+    generation: Generation
     checked: int
     damages: tuple[Damage, ...]
     unchecked: tuple[str, ...] = ()
@@ -80,12 +77,8 @@ class Soundness:
         return not self.damages and not self.unchecked
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "generation": str(self.generation),
-            "checked": self.checked,
-            "damages": [damage.to_dict() for damage in self.damages],
-            "unchecked": list(self.unchecked),
-        }
+        damages = [vars(damage) for damage in self.damages]
+        return {**vars(self), "generation": str(self.generation.path), "damages": damages}
 
 
 @dataclass
@@ -134,7 +127,7 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
         damage.path: Damage(damage.path, damage.kind, damage.owner or _owner(damage, receipt, expected))
         for damage in damages
     }
-    return Soundness(generation.path, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
+    return Soundness(generation, len(paths), tuple(sorted(named.values())), tuple(expected.unchecked))
 
 
 def is_whole(generation: Generation) -> bool:
@@ -143,7 +136,7 @@ def is_whole(generation: Generation) -> bool:
     Raises:
         Unreadable: when it cannot be told.
     """
-    try:
+    with reading(generation.path):
         for _ in range(2):
             damages = check_generation(generation, at_a_glance=True).damages
             if not damages:
@@ -153,8 +146,6 @@ def is_whole(generation: Generation) -> bool:
             if facts and stat.S_ISREG(facts.st_mode):
                 with open(generation.path / damage.path, "rb") as stream:
                     stream.read(1)
-    except OSError as exc:
-        raise Unreadable(str(generation.path), exc.strerror or str(exc)) from exc
     return False
 
 
@@ -174,11 +165,10 @@ def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
             expected.damages.append(Damage("manifest.json", _state(generation.manifest), "mirror"))
     except Unreadable as exc:
         expected.damages.append(Damage(Path(exc.path).name, UNREADABLE, "mirror"))
-    try:
-        return read_receipt(generation)
-    except MirrorError:
+    receipt, problem = receipt_or_problem(generation)
+    if problem:
         expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
-        return None
+    return receipt
 
 
 def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:

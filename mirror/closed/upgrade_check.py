@@ -20,7 +20,7 @@ from dataclasses import replace
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation, Identity, Prefix
 from mirror.closed.prefix.history import History
-from mirror.closed.prefix.receipt import read_receipt
+from mirror.closed.prefix.receipt import receipt_or_problem
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.signaturearea import SUMS
 from mirror.core.errors import MirrorError
@@ -30,12 +30,7 @@ from mirror.core.trust.truststore import TrustStore
 
 
 class BundleOlder(MirrorError):
-    """A bundle with a later lock is installed already.
-
-    Attributes:
-        sequence: the bundle's.
-        installed: the greatest that is installed.
-    """
+    """A bundle with a later lock is installed already."""
 
     ref = "bundle-older"
     exit_code = 92
@@ -68,12 +63,7 @@ class SequenceReused(MirrorError):
 
 
 class OtherStack(MirrorError):
-    """The prefix holds another stack.
-
-    Attributes:
-        prefix: the directory.
-        name, installed: of the bundle, and of what is there.
-    """
+    """The prefix holds another stack."""
 
     ref = "other-stack"
     exit_code = 98
@@ -102,9 +92,10 @@ def check_upgrade(
     """
     identity, history = Identity.of(manifest.sequence, digest), History(prefix.root)
     installed, current = prefix.installed(), prefix.current()
-    names = [name for generation in reversed(installed) if (name := _name(generation))]
-    if names and names[0] != manifest.name:
-        raise OtherStack(str(prefix.root), manifest.name, names[0])
+    receipts = (receipt_or_problem(generation)[0] for generation in reversed(installed))
+    name = next((receipt.name for receipt in receipts if receipt), manifest.name)  # others are too damaged to tell
+    if name != manifest.name:
+        raise OtherStack(str(prefix.root), manifest.name, name)
     newest = max([history.greatest(), *(generation.identity.sequence for generation in installed)])
     for generation in installed:
         if generation.identity.sequence == identity.sequence and _is_same_but_for_roots(generation, manifest):
@@ -148,14 +139,13 @@ def unmet_today(generation: Generation, store: TrustStore) -> tuple[str, ...]:
 
 def _signed(generation: Generation) -> dict[str, tuple[str, ...]]:
     """Names of those who signed a generation's bundle, by what they may have signed as; nothing where nobody can tell."""
-    try:
-        receipt = read_receipt(generation)
-    except MirrorError:
-        events = History(generation.path.parents[1]).events()
-        told = (event.signers for event in events if event.generation == generation.name)
-        names = next((signers for signers in told if signers), ())
-        return {"builder": names, "approver": names} if names else {}
-    return {"builder": receipt.signers, "approver": receipt.approvers}
+    receipt, _ = receipt_or_problem(generation)
+    if receipt:
+        return {"builder": receipt.signers, "approver": receipt.approvers}
+    events = History(generation.path.parents[1]).events()
+    told = (event.signers for event in events if event.generation == generation.name)
+    names = next((signers for signers in told if signers), ())
+    return {"builder": names, "approver": names} if names else {}
 
 
 def _is_same_but_for_roots(generation: Generation, manifest: Manifest) -> bool:
@@ -170,11 +160,3 @@ def _without_roots(manifest: Manifest) -> Manifest:
     """Nor the checksums, which name the roots and say nothing else that the manifest does not."""
     artifacts = tuple(artifact for artifact in manifest.artifacts if artifact.path != SUMS)
     return replace(manifest, roots=(), artifacts=artifacts)
-
-
-def _name(generation: Generation) -> str:
-    """Of the stack; empty when the generation is too damaged to tell."""
-    try:
-        return read_receipt(generation).name
-    except MirrorError:
-        return ""

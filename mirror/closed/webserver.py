@@ -74,10 +74,6 @@ Find = Callable[[str, str], Union[Resource, Refusal]]
 """What a decoded path stands for, to a client that accepts these types."""
 
 
-def _ignore(line: str) -> None:
-    pass
-
-
 class WebServer(ThreadingHTTPServer):
     """The server; ``serve_forever`` serves until ``shutdown``, or an exception that a signal raises.
 
@@ -101,8 +97,8 @@ class WebServer(ThreadingHTTPServer):
         find: Find,
         address: Tuple[str, int],
         advance: Advance = lambda amount: None,
-        say: Callable[[str], None] = _ignore,
-        alarm: Callable[[str], None] = _ignore,
+        say: Callable[[str], None] = lambda line: None,
+        alarm: Callable[[str], None] = lambda problem: None,
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.find, self.advance, self.say, self._alarm = find, advance, say, alarm

@@ -38,16 +38,21 @@ KERNEL, AS_FLASHINFER, PLAIN = (
 
 
 @pytest.fixture(scope="module")
-def toolchain(rpm_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("toolkit") / "cuda"
+
+
+@pytest.fixture(scope="module")
+def toolchain(rpm_repository: Path, home: Path) -> Toolchain:
     rpms = [path for path in sorted(rpm_repository.glob("*.rpm")) if not path.name.startswith("cccl-13-3")]
     key = (rpm_repository / "repodata/repomd.xml.key").read_bytes()
     sources = trusted_rpms([RpmSource.of(path) for path in rpms], keys=key, fingerprints=[FINGERPRINT])
-    return unpack_toolchain(sources, tmp_path_factory.mktemp("toolkit") / "cuda", TARGET)
+    return unpack_toolchain(sources, home, TARGET)
 
 
-def linked(toolchain: Toolchain, generation: Path) -> None:
+def linked(home: Path, generation: Path) -> None:
     """The toolkit as ``cuda`` of a generation."""
-    shutil.copytree(toolchain.home, generation / "cuda", symlinks=True, copy_function=os.link)
+    shutil.copytree(home, generation / "cuda", symlinks=True, copy_function=os.link)
 
 
 def outcomes(generation: Path, *packages: str) -> dict[str, Check]:
@@ -72,9 +77,9 @@ def outcomes(generation: Path, *packages: str) -> dict[str, Check]:
     ],
 )
 def test_a_set_without_one_component_names_its_rpm(
-    toolchain: Toolchain, tmp_path: Path, package: str, first: str, file: str
+    toolchain: Toolchain, home: Path, tmp_path: Path, package: str, first: str, file: str
 ) -> None:
-    linked(toolchain, tmp_path)
+    linked(home, tmp_path)
     (lacking,) = [found for found in toolchain.packages if found.nevra.startswith(f"{package}-13.")]
     for path in lacking.files:
         if path != "lib64":  # the link that several packages bring
@@ -89,12 +94,12 @@ def test_a_set_without_one_component_names_its_rpm(
 
 
 def test_a_blank_in_the_path_is_fine_for_the_compilers_and_not_for_unquoted_commands(
-    toolchain: Toolchain, tmp_path: Path
+    toolchain: Toolchain, home: Path, tmp_path: Path
 ) -> None:
     """Why a prefix with a blank is refused where a toolchain is carried, though nvcc has nothing against it."""
     generation = tmp_path / "with blank"
     generation.mkdir()
-    linked(toolchain, generation)
+    linked(home, generation)
     checks = outcomes(generation, "cuda-nvcc-13-0")
     assert {check.name: check.outcome for check in checks.values()} == dict.fromkeys(
         (KERNEL, AS_FLASHINFER, PLAIN), PASSED
@@ -111,13 +116,13 @@ def wrapper(path: Path, version: int, rest: str) -> None:
 
 
 def test_an_older_compiler_of_the_host_takes_the_place_of_one_that_is_too_new(
-    toolchain: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toolchain: Toolchain, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("gcc", "g++"):
         wrapper(tmp_path / name, 99, "echo 'this one is never asked to compile' >&2; exit 1")
     (tmp_path / "g++-15").symlink_to(shutil.which("g++") or "")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    linked(toolchain, tmp_path)
+    linked(home, tmp_path)
     checks = outcomes(tmp_path, "cuda-nvcc-13-0")
     assert checks[KERNEL].outcome == checks[AS_FLASHINFER].outcome == checks[PLAIN].outcome == PASSED
     said = checks["use the host's own compiler"].detail
@@ -127,12 +132,12 @@ def test_an_older_compiler_of_the_host_takes_the_place_of_one_that_is_too_new(
 
 
 def test_the_toolkits_own_error_about_a_compiler_that_is_too_new_is_understood(
-    toolchain: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toolchain: Toolchain, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A compiler that says 12 to us and 99 to the toolkit's header."""
     wrapper(tmp_path / "gcc", 12, f'exec {shutil.which("gcc")} "$@" -U__GNUC__ -D__GNUC__=99')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    linked(toolchain, tmp_path)
+    linked(home, tmp_path)
     found = outcomes(tmp_path, "cuda-nvcc-13-0")[KERNEL]
     assert found.outcome == SKIPPED
     assert found.detail.endswith("gcc versions later than 15 are not supported")

@@ -24,6 +24,7 @@ from mirror.connected.pins.requirements import PythonLock, parse_lock
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.stack.stack import Stack
 from mirror.core.errors import InvalidDocument
+from mirror.core.logs.finding import PROBLEM
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import make_pip_wheel, make_uv_wheel
 from tests.support.index import LoopbackIndex
@@ -195,7 +196,7 @@ def test_the_doctor_sees_that_the_hosts_packages_have_changed(bench: Bench) -> N
     found = examine(environment, dict(os.environ), installed.receipt, quick=True).findings
     assert f"heavy 2.4 is the host's, in {bench.site}" in {one.what for one in found}
     (bench.site / "heavy-2.4.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: heavy\nVersion: 3.0\n")
-    problems = examine(environment, dict(os.environ), installed.receipt, quick=True).problems
+    problems = examine(environment, dict(os.environ), installed.receipt, quick=True).of(PROBLEM)
     assert f"server 1.0 requires heavy>=2,<3, and {bench.python} has heavy 3.0 ({bench.site})" in {
         one.what for one in problems
     }

@@ -72,7 +72,7 @@ def history_rewritten() -> None:
     def append(self: History, event: Event) -> None:
         old = self.path.read_bytes() if self.path.exists() else b""
         with self.path.open("wb") as stream:
-            stream.write(old + json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n")
+            stream.write(old + json.dumps(vars(event), sort_keys=True).encode() + b"\n")
 
     History.append = append  # type: ignore[method-assign]
 

@@ -25,14 +25,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mirror.closed.delta.restoring import Unrestorable, restored
 from mirror.closed.delta.unfinished import unfinished
-from mirror.closed.delta.unpatching import Unpatcher, Way, carried, host_program, this_python
-from mirror.closed.toolkit.zstd import PROJECT
+from mirror.closed.delta.unpatching import Unpatcher, carried, patching_program, this_python
+from mirror.closed.toolkit.zstd import PROJECT, Way
 from mirror.closed.venv.interpreter import find_interpreter
 from mirror.core.bundle import layout
 from mirror.core.bundle.delta.deflating import sample_digest
@@ -41,10 +41,10 @@ from mirror.core.bundle.delta.opened import DamagedDelta, OpenDelta, open_delta
 from mirror.core.bundle.delta.unpacked import Unpacked
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, sha256_of
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
 
@@ -108,6 +108,13 @@ class OtherZlib(MirrorError):
 
     version: str
     files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, files: tuple[str, ...]) -> OtherZlib:
+        """By this Python's zlib, which it may lack."""
+        import zlib
+
+        return cls(zlib.ZLIB_RUNTIME_VERSION, files)
 
 
 @dataclass(frozen=True)
@@ -225,33 +232,23 @@ def _stands(output: Path, head: Delta) -> bool:
     Raises:
         Unwritable: when something else is, or nothing could be.
     """
-    try:
+    with writing(output, below=True):
         if facts_of(output) is None:
             if not output.absolute().parent.is_dir():
                 raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
             return False
-        if output.is_file() and output.stat().st_size == head.size and _digest(output) == head.sha256:
-            return True
-    except OSError as exc:
-        raise Unwritable(place_of(exc, output), exc.strerror or str(exc)) from exc
+        if output.is_file() and output.stat().st_size == head.size:
+            with output.open("rb") as stream:
+                if sha256_of(stream) == head.sha256:
+                    return True
     raise Unwritable(str(output), f"it is there and is not {head.target}; name another file with -o, or remove it")
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while data := stream.read(_CHUNK):
-            digest.update(data)
-    return digest.hexdigest()
-
-
 def _check_zlib(head: Delta) -> None:
-    import zlib
-
     others = {settings for settings, digest in head.samples if sample_digest(settings) != digest}
     files = tuple(part.path for part in head.parts if others & set(part.settings))
     if files:
-        raise OtherZlib(zlib.ZLIB_RUNTIME_VERSION, files)
+        raise OtherZlib.of(files)
 
 
 def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, progress: Progress) -> None:
@@ -287,7 +284,7 @@ def _name_of(base: Bundle) -> str:
 def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
     """Who may decompress here, in order."""
     yield this_python()
-    yield host_program()
+    yield patching_program()
     # A program out of the base runs only if the base is one that could be installed here.
     try:
         manifest = base.trust(store.load_root())
@@ -301,21 +298,18 @@ def _ways(base: Bundle, store: TrustStore, work: Path) -> Iterator[Way]:
         yield carried(found.path, work / wheel.filename, work)
 
 
+@dataclass
 class _Work:
     """The parts of one bundle, on their way into its file."""
 
-    def __init__(
-        self,
-        delta: OpenDelta,
-        base: Bundle,
-        places: dict[str, tuple[int, int]],
-        unpatcher: Unpatcher | None,
-        out: BinaryIO,
-        advance: Advance,
-    ) -> None:
-        self._delta, self._base, self._places, self._unpatcher = delta, base, places, unpatcher
-        self._out, self._advance, self._digest = out, advance, hashlib.sha256()
-        self._checked: set[str] = set()
+    _delta: OpenDelta
+    _base: Bundle
+    _places: dict[str, tuple[int, int]]
+    _unpatcher: Unpatcher | None
+    _out: BinaryIO
+    _advance: Advance
+    _digest: Any = field(default_factory=hashlib.sha256)
+    _checked: set[str] = field(default_factory=set)
 
     def write(self) -> None:
         head, start, is_there = self._delta.head, 0, True
@@ -370,7 +364,7 @@ class _Work:
                 digest.update(data)
                 self._put(data)
         except Unrestorable as exc:
-            raise (self._by_zlib(part) if exc.by_zlib else self._damaged(part, str(exc))) from exc
+            raise (OtherZlib.of((part.path,)) if exc.by_zlib else self._damaged(part, str(exc))) from exc
         except (BadZip, ValueError, EOFError) as exc:
             raise self._damaged(part, str(exc)) from exc
         actual = Sha256Hex(digest.hexdigest())
@@ -378,17 +372,12 @@ class _Work:
             if part.how == SAME:
                 raise DamagedBase(str(self._base.path), f"the sha256 of {part.path} is {actual}, it was {part.sha256}")
             words = f"its sha256 is {actual}, the head says {part.sha256}"
-            raise self._by_zlib(part) if part.how == MEMBERS and not left else self._damaged(part, words)
+            raise OtherZlib.of((part.path,)) if part.how == MEMBERS and not left else self._damaged(part, words)
 
     def _damaged(self, part: Part, problem: str) -> DamagedDelta:
         return DamagedDelta(
             str(self._delta.path), f"{part.path or 'the begin of the bundle'} does not come out: {problem}"
         )
-
-    def _by_zlib(self, part: Part) -> OtherZlib:
-        import zlib
-
-        return OtherZlib(zlib.ZLIB_RUNTIME_VERSION, (part.path,))
 
     def _open_base(self, part: Part) -> Unpacked | None:
         """The counterpart, held to its digest."""

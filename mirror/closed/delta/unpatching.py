@@ -9,7 +9,7 @@ exactly as long as the head told.
 
 Example::
 
-    unpatcher = Unpatcher([this_python(), host_program()], work)
+    unpatcher = Unpatcher([this_python(), patching_program()], work)
     for data in unpatcher.frame(prefix, packed, size): ...
 """
 
@@ -17,13 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Callable, Tuple
 
-from mirror.closed.toolkit.zstd import CHILD, ZstdProcess, unpack_zstd
+from mirror.closed.toolkit.zstd import CHILD, Way, ZstdProcess, first_way, host_program, unpack_zstd
 from mirror.core.archives.zstdframe import OneFrame
 from mirror.core.errors import FAMILIES, MirrorError, Unwritable, place_of
 
@@ -41,34 +39,28 @@ class NoUnpatcher(MirrorError):
         "Have zstd 1.4.5 or newer on PATH, or run mirror with Python 3.14, or have the whole bundle carried in place of the "
         "delta."
     )
-    message = "nothing on this host decompresses the delta: {tried:; }"
+    message = "nothing on this host decompresses the delta: {tried}"
 
-    tried: tuple[str, ...]
+    tried: str
 
 
-Way = Tuple[str, Callable[[], Sequence[str]]]
-"""What it is called, and what makes the command out of it; ``{prefix}`` in that is the prefix's file."""
+_PREFIX = "{prefix}"
+"""Stands for the prefix's file in a command."""
 
 
 def this_python() -> Way:
-    return f"this Python, {sys.executable}", lambda: (sys.executable, "-I", "-B", "-c", CHILD, "{prefix}")
+    return f"this Python, {sys.executable}", lambda: (sys.executable, "-I", "-B", "-c", CHILD, _PREFIX)
 
 
-def host_program(program: str = "zstd") -> Way:
-    def command() -> Sequence[str]:
-        found = shutil.which(program)
-        if found is None:
-            raise ValueError("it is not on PATH")
-        return (found, "-d", "-c", "-q", "--patch-from={prefix}")
-
-    return f"the program {program}", command
+def patching_program(program: str = "zstd") -> Way:
+    return host_program(program, f"--patch-from={_PREFIX}")
 
 
 def carried(python: Path, wheel: Path, work: Path) -> Way:
     """A Python of the wheel's version, with it; the wheel is one that the trusted root's holders signed."""
 
-    def command() -> Sequence[str]:
-        return (str(python), "-I", "-S", "-B", "-c", CHILD, "{prefix}", str(unpack_zstd(wheel, work)))
+    def command() -> tuple[str, ...]:
+        return str(python), "-I", "-S", "-B", "-c", CHILD, _PREFIX, str(unpack_zstd(wheel, work))
 
     return f"{wheel.name} with {python}", command
 
@@ -83,22 +75,15 @@ class Unpatcher:
 
     def __init__(self, ways: Iterable[Way], work: Path) -> None:
         self._work = work
-        self._command: tuple[str, ...] = ()
-        self._command = self._find(ways)
+        try:
+            self._command = first_way(ways, self._try)
+        except LookupError as exc:
+            raise NoUnpatcher(str(exc)) from exc
 
-    def _find(self, ways: Iterable[Way]) -> tuple[str, ...]:
-        tried = []
-        for name, way in ways:
-            try:
-                self._command = tuple(way())
-                found = b"".join(self.frame([_KNOWN_PREFIX], [_KNOWN_FRAME], len(_KNOWN_PREFIX)))
-                if found != _KNOWN_PREFIX:
-                    raise ValueError("it makes something else of a known frame")
-            except (OSError, ValueError, EOFError) as exc:
-                tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
-            else:
-                return self._command
-        raise NoUnpatcher(tuple(tried))
+    def _try(self, command: tuple[str, ...]) -> None:
+        self._command = command
+        if b"".join(self.frame([_KNOWN_PREFIX], [_KNOWN_FRAME], len(_KNOWN_PREFIX))) != _KNOWN_PREFIX:
+            raise ValueError("it makes something else of a known frame")
 
     def frame(self, prefix: Iterable[bytes], packed: Iterable[bytes], size: int) -> Iterator[bytes]:
         """A frame's content.
@@ -110,27 +95,21 @@ class Unpatcher:
         """
         place = self._work / "prefix"
         empty = not self._put(place, prefix)
-        words = [word.replace("{prefix}", str(place)) for word in self._command]
+        words = [word.replace(_PREFIX, str(place)) for word in self._command]
         if empty:
             words = [word for word in words if not word.startswith("--patch-from=")]
         with contextlib.closing(OneFrame(ZstdProcess(words, self._work))) as frame:
-            for data in packed:
-                while True:
-                    piece = frame.decompress(data, 1 << 20)
-                    size -= len(piece)
-                    if size < 0:
-                        raise ValueError("it holds more than was told")
-                    if piece:
-                        yield piece
-                    data = b""
-                    if frame.eof or frame.needs_input:
-                        break
-            while not frame.eof:
-                piece = frame.decompress(b"", 1 << 20)
+            blocks, data = iter(packed), b""
+            while data or not frame.eof:
+                piece = frame.decompress(data, 1 << 20)
                 size -= len(piece)
                 if size < 0:
                     raise ValueError("it holds more than was told")
-                yield piece
+                if piece:
+                    yield piece
+                data = next(blocks, b"") if frame.eof or frame.needs_input else b""
+                if not data and frame.needs_input and not frame.eof:
+                    raise EOFError("it is cut short")
             if size or frame.unused_data:
                 raise ValueError("it holds less than was told, or something follows it")
         os.truncate(place, 0)

@@ -8,7 +8,7 @@ libraries, the self-test) tells how far it is.
 Example::
 
     checkup = examine(environment, os.environ)
-    checkup.problems
+    checkup.of(PROBLEM)
 """
 
 from __future__ import annotations
@@ -51,10 +51,6 @@ class Checkup:
     facts: Facts
     findings: tuple[Finding, ...]
 
-    @property
-    def problems(self) -> tuple[Finding, ...]:
-        return self.of(PROBLEM)
-
     def of(self, level: str) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.level == level)
 
@@ -70,10 +66,8 @@ def examine(
 
     Args:
         environment: of the generation; None to look at the host only.
-        variables: the calling shell's.
         receipt: the generation's, if it could be read.
         quick: leave out what takes long: comparing all files, and the self-test, which imports and compiles.
-        progress: who listens.
     """
     facts = read_facts(environment, variables, receipt, progress)
     findings = [*judge_machine(facts), *judge_stack(facts, progress)]

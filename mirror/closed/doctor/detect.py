@@ -18,9 +18,9 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
 
 from mirror.closed.doctor.host.disks import cache_directory, temporary_directory
 from mirror.closed.doctor.host.driverapi import ask_driver, can_be_asked
@@ -30,7 +30,7 @@ from mirror.closed.doctor.installed.hostlibraries import Libraries, read_librari
 from mirror.closed.host.command import run
 from mirror.closed.host.machine import Host, nearest_existing, read_disk, read_host
 from mirror.closed.prefix.generations import default_prefix
-from mirror.closed.venv.interpreter import Answer, host_candidates, question
+from mirror.closed.venv.interpreter import Interpreter, host_candidates, question
 from mirror.core.cpus import held
 from mirror.core.cuda.releases import newest_release
 from mirror.core.errors import MirrorError
@@ -43,50 +43,41 @@ _SHARED = Path("/dev/shm")  # noqa: S108 - the name, nothing is made there
 _COMPAT = re.compile(r"libcuda\.so\.(\d+(?:\.\d+)+)")
 
 
-@dataclass
-class _Finding:
-    """Facts on their way, and the reasons of those that are not known."""
-
-    unknown: dict[str, str] = field(default_factory=dict)
-
-    def no(self, fact: str, reason: str) -> None:
-        """It cannot be told."""
-        self.unknown[fact] = one_line(reason)
+_Unknown = Dict[str, str]
+"""Why a fact cannot be told, by its name."""
 
 
 def detect(variables: Mapping[str, str], proc: Path = Path("/proc")) -> Detected:
-    """Look at this host; always answers.
-
-    Args:
-        variables: the calling shell's.
-        proc: where the kernel's files are.
-    """
-    found = _Finding()
+    """Look at this host; always answers."""
+    unknown: _Unknown = {}
     host, nvidia, libraries = read_host(proc), read_nvidia(proc), read_libraries(variables)
     pythons = _pythons(host.arch)
     detected = Detected(
         arch=host.arch,
         glibc=".".join(map(str, host.glibc)) if host.glibc else "",
-        libstdcxx=_newest(libraries, "GLIBCXX_", "libstdcxx", found),
-        cxxabi=_newest(libraries, "CXXABI_", "cxxabi", found),
-        cpu=_cpu(host, found),
-        gcc=_gcc(variables, found),
+        libstdcxx=_newest(libraries, "GLIBCXX_", "libstdcxx", unknown),
+        cxxabi=_newest(libraries, "CXXABI_", "cxxabi", unknown),
+        cpu=_cpu(host, unknown),
+        gcc=_gcc(variables, unknown),
         cuda_compat=_compat(libraries, variables),
-        fips=_fips(proc, found),
-        shm_bytes=_shared_bytes(found),
-        quota_bytes=_quota_bytes(variables, found),
-        pythons=tuple(_found_python(one) for one in pythons),
+        fips=_fips(proc, unknown),
+        shm_bytes=_shared_bytes(unknown),
+        quota_bytes=_quota_bytes(variables, unknown),
+        pythons=tuple(
+            FoundPython(one.version, one_line(str(one.path)), one.has_headers, one.has_venv) for one in pythons
+        ),
         disks=tuple(_disks(variables)),
         platform_tags=_platform_tags(host),
         markers=_markers(pythons[0], host.arch) if pythons else (),
     )
-    return _within(replace(_with_gpus(detected, nvidia, variables, found), unknown=found.unknown))
+    detected = _with_gpus(detected, nvidia, variables, unknown)
+    return _within(replace(detected, unknown={fact: one_line(why) for fact, why in unknown.items()}))
 
 
-def _with_gpus(detected: Detected, nvidia: Nvidia, variables: Mapping[str, str], found: _Finding) -> Detected:
+def _with_gpus(detected: Detected, nvidia: Nvidia, variables: Mapping[str, str], unknown: _Unknown) -> Detected:
     if not nvidia.driver:
         if nvidia.boards:
-            found.no("gpus", f"{nvidia.boards} NVIDIA devices are on the PCI bus, and no driver is loaded")
+            unknown["gpus"] = f"{nvidia.boards} NVIDIA devices are on the PCI bus, and no driver is loaded"
             return replace(detected, driver="", driver_cuda="")
         return replace(detected, driver="", driver_cuda="", gpus=())
     gpus, release = nvidia.gpus, newest_release(nvidia.driver)
@@ -94,9 +85,9 @@ def _with_gpus(detected: Detected, nvidia: Nvidia, variables: Mapping[str, str],
         answer = ask_driver(variables)
         gpus, release = answer.gpus or gpus, answer.release or release
     if not gpus:
-        found.no("gpus", "the driver shows none, and cannot be asked: its devices are missing or closed to this user")
+        unknown["gpus"] = "the driver shows none, and cannot be asked: its devices are missing or closed to this user"
     if not release:
-        found.no("driver_cuda", "the driver cannot be asked, and is older than every release that mirror knows")
+        unknown["driver_cuda"] = "the driver cannot be asked, and is older than every release that mirror knows"
     kinds = Counter((one_line(gpu.model), gpu.capability) for gpu in gpus)
     return replace(
         detected,
@@ -106,30 +97,30 @@ def _with_gpus(detected: Detected, nvidia: Nvidia, variables: Mapping[str, str],
     )
 
 
-def _newest(libraries: Libraries, prefix: str, fact: str, found: _Finding) -> Optional[str]:
+def _newest(libraries: Libraries, prefix: str, fact: str, unknown: _Unknown) -> Optional[str]:
     """The newest symbol version of the C++ library that the loader would take."""
     if libraries.find("libstdc++.so.6") is None:
         return ""
     versions = libraries.versions("libstdc++.so.6")
     numbers = [one[len(prefix) :] for one in versions if re.fullmatch(rf"{prefix}\d+(\.\d+)*", one)]
     if not numbers:
-        found.no(fact, f"no symbol versions could be read from {libraries.find('libstdc++.so.6')}")
+        unknown[fact] = f"no symbol versions could be read from {libraries.find('libstdc++.so.6')}"
     return max(numbers, key=dotted_numbers, default=None)
 
 
-def _cpu(host: Host, found: _Finding) -> Optional[tuple[str, ...]]:
+def _cpu(host: Host, unknown: _Unknown) -> Optional[tuple[str, ...]]:
     if host.cpu_flags is None:
-        found.no("cpu", "/proc/cpuinfo lists no flags")
+        unknown["cpu"] = "/proc/cpuinfo lists no flags"
         return None
     return held(host.arch, host.cpu_flags)
 
 
-def _gcc(variables: Mapping[str, str], found: _Finding) -> Optional[str]:
+def _gcc(variables: Mapping[str, str], unknown: _Unknown) -> Optional[str]:
     compiler = read_toolbox(variables).compilers.get("gcc")
     if compiler is None:
         return ""
     if compiler.kind != "gcc":
-        found.no("gcc", f"{compiler.path} does not answer as a gcc")
+        unknown["gcc"] = f"{compiler.path} does not answer as a gcc"
         return None
     return ".".join(map(str, compiler.version))
 
@@ -149,35 +140,35 @@ def _compat(libraries: Libraries, variables: Mapping[str, str]) -> str:
     return ""
 
 
-def _fips(proc: Path, found: _Finding) -> Optional[bool]:
+def _fips(proc: Path, unknown: _Unknown) -> Optional[bool]:
     try:
         return (proc / "sys/crypto/fips_enabled").read_text("utf-8", "replace").strip() == "1"
     except OSError as exc:
-        found.no("fips", f"/proc/sys/crypto/fips_enabled: {exc.strerror}")
+        unknown["fips"] = f"/proc/sys/crypto/fips_enabled: {exc.strerror}"
         return None
 
 
-def _shared_bytes(found: _Finding) -> Optional[int]:
+def _shared_bytes(unknown: _Unknown) -> Optional[int]:
     try:
         facts = os.statvfs(_SHARED)
     except FileNotFoundError:
         return 0
     except OSError as exc:
-        found.no("shm_bytes", f"{_SHARED}: {exc.strerror}")
+        unknown["shm_bytes"] = f"{_SHARED}: {exc.strerror}"
         return None
     return facts.f_bavail * facts.f_frsize
 
 
-def _quota_bytes(variables: Mapping[str, str], found: _Finding) -> Optional[int]:
+def _quota_bytes(variables: Mapping[str, str], unknown: _Unknown) -> Optional[int]:
     """The least that a quota leaves, by quota(1): no file of the kernel's tells another user's limits of a server."""
     program = shutil.which("quota", path=variables.get("PATH", os.defpath))
     if program is None:
-        found.no("quota_bytes", "there is no program quota to ask")
+        unknown["quota_bytes"] = "there is no program quota to ask"
         return None
     finished = run([program, "-w", "-p", "-u"], {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, timeout_s=20)
     left = _quota_left(finished.output)
     if left is None:
-        found.no("quota_bytes", f"quota does not answer: {finished.tail(1) or f'exit {finished.code}'}")
+        unknown["quota_bytes"] = f"quota does not answer: {finished.tail(1) or f'exit {finished.code}'}"
     return left
 
 
@@ -196,9 +187,9 @@ def _quota_left(output: str) -> Optional[int]:
     return min(limited) if limited else -1 if left else None
 
 
-def _pythons(arch: str) -> list[Answer]:
+def _pythons(arch: str) -> list[Interpreter]:
     """The ordinary CPythons of this host that a venv could be made from: the best of each minor version, newest first."""
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Interpreter] = {}
     asked: set[str] = set()
     for minor in _MINORS:
         for path in host_candidates(minor):
@@ -207,20 +198,13 @@ def _pythons(arch: str) -> list[Answer]:
                 continue
             asked.add(real)
             answer = question(path)
-            if isinstance(answer, Answer) and (answer.implementation, answer.abi, answer.machine) == (
-                "cpython",
-                "",
-                arch,
-            ):
-                answers.setdefault(os.path.realpath(answer.path), answer)
-    best: dict[tuple[int, ...], Answer] = {}
+            if isinstance(answer, str) or (answer.implementation, answer.abi, answer.machine) != ("cpython", "", arch):
+                continue
+            answers.setdefault(os.path.realpath(answer.path), answer)
+    best: dict[tuple[int, ...], Interpreter] = {}
     for one in sorted(answers.values(), key=lambda one: (one.has_headers, one.has_venv, dotted_numbers(one.version))):
         best[dotted_numbers(one.version)[:2]] = one
     return [best[minor] for minor in sorted(best, reverse=True)]
-
-
-def _found_python(one: Answer) -> FoundPython:
-    return FoundPython(one.version, one_line(str(one.path)), one.has_headers, one.has_venv)
 
 
 def _disks(variables: Mapping[str, str]) -> Iterator[Disk]:
@@ -247,7 +231,7 @@ def _platform_tags(host: Host) -> tuple[str, ...]:
     return (f"manylinux_2_{newest}_{host.arch}", f"manylinux_2_{oldest}_{host.arch}", f"linux_{host.arch}")
 
 
-def _markers(python: Answer, arch: str) -> tuple[tuple[str, str], ...]:
+def _markers(python: Interpreter, arch: str) -> tuple[tuple[str, str], ...]:
     """PEP 508's environment under a Python, as uv and pex take it."""
     system = os.uname()
     values = {

@@ -36,7 +36,6 @@ class Facts:
     """What was read, for the page.
 
     Attributes:
-        variables: the calling shell's.
         host, nvidia, resources, toolbox: this machine.
         answer: the driver's; None when it was not asked.
         environment, receipt, installed: the stack's; None where there is none.
@@ -67,9 +66,7 @@ def read_facts(
 
     Args:
         environment: of the generation; None to look at the host only.
-        variables: the calling shell's.
         receipt: the generation's, if it could be read.
-        progress: who listens.
     """
     host = read_host()
     facts = Facts(variables, host, read_nvidia(), read_resources(host.has_loopback), read_toolbox(variables))

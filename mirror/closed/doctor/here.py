@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from mirror.closed.doctor.host.disks import judge_shared_memory, probe
 from mirror.closed.doctor.host.paths import judge_paths, library_path
@@ -34,16 +34,18 @@ from mirror.core.errors import MirrorError
 from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
 from mirror.core.logs.layers import DISK, LOADER, PACKAGE, TOOLKIT
 
-Look = Callable[[Finding, Mapping[str, str], Optional[Environment]], Iterable[Finding]]
 
-_CUDA_LIBRARIES = (
-    "libcudart.so*",
-    "libcublas*.so*",
-    "libnvJitLink.so*",
-    "libcudnn*.so*",
-    "libnccl.so*",
-    "libnvrtc.so*",
-)
+class _Case(NamedTuple):
+    """A log's finding; the calling shell's variables; the environment of the stack that the log may be from, None for none."""
+
+    finding: Finding
+    variables: Mapping[str, str]
+    environment: Optional[Environment]
+
+
+Look = Callable[[_Case], Iterable[Finding]]
+
+_CUDA_LIBRARIES = ("cudart.so*", "cublas*.so*", "nvJitLink.so*", "cudnn*.so*", "nccl.so*", "nvrtc.so*")
 
 
 def looks(
@@ -52,15 +54,14 @@ def looks(
     """What is so on this host, of what the problems of a log are about: each once.
 
     Args:
-        variables: the calling shell's.
         environment: of the generation that the log may be from; None for none.
     """
     told: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         if finding.level == PROBLEM:
-            asked = [seen for look in _BY_KEY.get(finding.key, ()) for seen in look(finding, variables, environment)]
-            layer = _BY_LAYER.get(finding.layer)
-            asked += [seen for seen in layer(finding, variables, environment) if seen.level != GOOD] if layer else []
+            case, layer = _Case(finding, variables, environment), _BY_LAYER.get(finding.layer)
+            asked = [seen for look in _BY_KEY.get(finding.key, ()) for seen in look(case)]
+            asked += [seen for seen in layer(case) if seen.level != GOOD] if layer else []
             for seen in asked:
                 told.setdefault((seen.subject, seen.what), _because_of(finding, seen))
     return tuple(told.values())
@@ -83,19 +84,13 @@ def _seen(subject: str, what: str, proof: str) -> Finding:
     return Finding(NOTE, subject, what, proof=proof)
 
 
-def _shared_memory(
-    finding: Finding, variables: Mapping[str, str], environment: Environment | None
-) -> Iterator[Finding]:
+def _shared_memory(case: _Case) -> Iterator[Finding]:
     yield judge_shared_memory(probe(Path("/dev/shm")))  # noqa: S108 - the name, nothing is made there
 
 
-def _interfaces(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
-    yield from judge_transports(None, variables)
-
-
-def _disk(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
-    if finding.about.startswith("/"):
-        place = probe(Path(finding.about).parent)
+def _disk(case: _Case) -> Iterator[Finding]:
+    if case.finding.about.startswith("/"):
+        place = probe(Path(case.finding.about).parent)
         if place.write_error:
             yield _here(
                 str(place.nearest), f"cannot be written: {os.strerror(place.write_error)}", f"a file in {place.nearest}"
@@ -105,19 +100,19 @@ def _disk(finding: Finding, variables: Mapping[str, str], environment: Environme
             yield _here(str(place.nearest), f"has room for {place.free_bytes >> 20} MiB{inodes}", f"df {place.nearest}")
 
 
-def _no_name(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+def _no_name(case: _Case) -> Iterator[Finding]:
     try:
         yield _here("user", f"user {os.getuid()} is {pwd.getpwuid(os.getuid()).pw_name}", "the passwd file")
     except KeyError:
         yield _here("user", f"user {os.getuid()} has no entry in the passwd file", "the passwd file")
 
 
-def _library(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
-    name = finding.about
+def _library(case: _Case) -> Iterator[Finding]:
+    name = case.finding.about
     if not name.startswith("lib"):
         return
-    found = read_libraries(variables).find(name)
-    places = sorted(environment.venv.rglob(f"{name}*"))[:3] if environment and not found else []
+    found = read_libraries(case.variables).find(name)
+    places = sorted(case.environment.venv.rglob(f"{name}*"))[:3] if case.environment and not found else []
     if found:
         what = f"the loader finds {found}"
     elif places:
@@ -127,15 +122,15 @@ def _library(finding: Finding, variables: Mapping[str, str], environment: Enviro
     yield _here(name, what, "LD_LIBRARY_PATH, ld.so.conf and the loader's own directories")
 
 
-def _brought(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
+def _brought(case: _Case) -> Iterator[Finding]:
     """Who brings a header or a library, by the index of the install: of the whole release, where it has that."""
-    if environment is None or not finding.about:
+    if case.environment is None or not case.finding.about:
         return
     try:
-        answer = which(installed_place(Prefix(environment.generation.parents[1])), finding.about)
+        answer = which(installed_place(Prefix(case.environment.generation.parents[1])), case.finding.about)
     except MirrorError:
         return  # nobody there knows it; that is not said to mean anything
-    file = finding.about
+    file = case.finding.about
     for match in answer.rpms[:3]:
         has = "is in this install" if match.rpm.carried else "is not in this install: add it to NAME.toml"
         yield _seen(file, f"{match.rpm.name}, which brings it, {has}", f"mirror which {file}")
@@ -145,36 +140,29 @@ def _brought(finding: Finding, variables: Mapping[str, str], environment: Enviro
         yield _seen(file, said, f"mirror which {file}")
 
 
-def _shadows(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
-    for directory in library_path(variables):
-        held = sorted({path.name for pattern in _CUDA_LIBRARIES for path in directory.glob(pattern)})
+def _shadows(case: _Case) -> Iterator[Finding]:
+    for directory in library_path(case.variables):
+        held = sorted({path.name for pattern in _CUDA_LIBRARIES for path in directory.glob(f"lib{pattern}")})
         if held:
             yield _here(
                 "LD_LIBRARY_PATH", f"{directory} holds {', '.join(held[:4])}, before the venv's own", "LD_LIBRARY_PATH"
             )
 
 
-def _search_paths(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    return judge_paths(variables)
+def _resources(*subjects: str) -> Look:
+    """A look at what programs run out of, by the subjects of ``judge_resources``."""
+
+    def look(case: _Case) -> Iterator[Finding]:
+        return (one for one in judge_resources(read_resources(True), case.variables) if one.subject in subjects)
+
+    return look
 
 
-def _limits(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    return _resources(variables, "open files", "locked memory")
-
-
-def _memory(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    return _resources(variables, "memory")
-
-
-def _resources(variables: Mapping[str, str], *subjects: str) -> Iterator[Finding]:
-    return (one for one in judge_resources(read_resources(True), variables) if one.subject in subjects)
-
-
-def _toolkit(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterator[Finding]:
-    yield from judge_shell(variables, environment)
-    if finding.key in ("no-nvcc", "E24", "E25"):
-        nvcc = shutil.which("nvcc", path=variables.get("PATH", ""))
-        home = variables.get("CUDA_HOME", "")
+def _toolkit(case: _Case) -> Iterator[Finding]:
+    yield from judge_shell(case.variables, case.environment)
+    if case.finding.key in ("no-nvcc", "E24", "E25"):
+        nvcc = shutil.which("nvcc", path=case.variables.get("PATH", ""))
+        home = case.variables.get("CUDA_HOME", "")
         yield _here(
             "nvcc",
             f"{nvcc or 'no nvcc'} is on PATH, and CUDA_HOME is {home or 'not set'}",
@@ -182,16 +170,16 @@ def _toolkit(finding: Finding, variables: Mapping[str, str], environment: Enviro
         )
 
 
-def _packages(finding: Finding, variables: Mapping[str, str], environment: Environment | None) -> Iterable[Finding]:
-    if environment is None:
+def _packages(case: _Case) -> Iterable[Finding]:
+    if case.environment is None:
         return ()
-    return judge_installed(read_installed(environment.venv), environment.manifest.target.cuda)
+    return judge_installed(read_installed(case.environment.venv), case.environment.manifest.target.cuda)
 
 
+_limits, _memory = _resources("open files", "locked memory"), _resources("memory")
 _BY_KEY: Mapping[str, tuple[Look, ...]] = {
     "shm-too-small": (_shared_memory,),
-    "nccl-interface": (_interfaces,),
-    "nccl-usage": (_interfaces,),
+    **dict.fromkeys(("nccl-interface", "nccl-usage"), (lambda case: judge_transports(None, case.variables),)),
     "nccl-system": (_shared_memory, _limits),
     "no-passwd-entry": (_no_name,),
     "driver-library-missing": (_library,),
@@ -208,5 +196,7 @@ _BY_KEY: Mapping[str, tuple[Look, ...]] = {
 }
 """The looks that a cause asks for."""
 
-_BY_LAYER: Mapping[str, Look] = {DISK: _disk, LOADER: _search_paths, TOOLKIT: _toolkit, PACKAGE: _packages}
+_BY_LAYER: Mapping[str, Look] = {
+    DISK: _disk, LOADER: lambda case: judge_paths(case.variables), TOOLKIT: _toolkit, PACKAGE: _packages
+}  # fmt: skip
 """The look that a whole layer asks for; only what is not good is told."""

@@ -27,7 +27,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.hostcompiler import ceiling_of
 from mirror.closed.venv.interpreter import Interpreter, ask
 from mirror.core.errors import MirrorError, place_of
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import About, Finding
 
 _COMPILING = frozenset({
     "deep-gemm", "deepspeed", "exllamav2", "flashinfer-python", "sglang", "tensorrt-llm", "torch", "vllm", "xformers",
@@ -40,9 +40,7 @@ def guarded(subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except (OSError, MirrorError, ValueError) as exc:
-        yield Finding(
-            NOTE,
-            subject,
+        yield About(subject).note(
             f"it could not be looked at: {exc}",
             cause="a file is not there, or cannot be read by you, or holds something else than it should",
             proof=place_of(exc, "") if isinstance(exc, OSError) else "",
@@ -56,7 +54,7 @@ def judge_machine(facts: Facts) -> Iterator[Finding]:
     environment, variables, nvidia = facts.environment, facts.variables, facts.nvidia
     yield from guarded("GPU devices", judge_devices(nvidia))
     if nvidia.driver and environment is None:
-        yield Finding(GOOD, "driver", f"driver {nvidia.driver} {what_it_allows(nvidia.driver)}")
+        yield About("driver").good(f"driver {nvidia.driver} {what_it_allows(nvidia.driver)}")
     if facts.answer:
         yield from judge_answer(facts.answer, nvidia)
     yield from guarded("between GPUs", judge_transports(facts.answer, variables))
@@ -88,9 +86,7 @@ def _judge_disks(variables: Mapping[str, str], environment: Environment | None) 
     # Without a home env.sh keeps caches beside the venv.
     cache = disks.cache_directory(variables) or (environment.generation if environment else None)
     if cache is None:
-        yield Finding(
-            WARNING,
-            "disk",
+        yield About("disk").warning(
             "neither HOME nor XDG_CACHE_HOME is set: nothing says where caches go",
             cause="a service without a home",
             proof="env",
@@ -107,9 +103,7 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
     if facts.environment is None:
         include = Path(sys.base_prefix, "include", f"python{sys.version_info[0]}.{sys.version_info[1]}", "Python.h")
         there = "comes with" if include.exists() else "comes without"
-        yield Finding(
-            NOTE,
-            "Python.h",
+        yield About("Python.h").note(
             f"Python {facts.python} ({sys.executable}) {there} it",
             cause="it is part of this Python"
             if include.exists()
@@ -124,9 +118,7 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
     if isinstance(judged, Interpreter):
         yield judge_headers(str(judged.path), judged.has_headers, judged.version)
     else:
-        yield Finding(
-            PROBLEM,
-            "Python",
+        yield About("Python").problem(
             judged,
             cause="you may not enter the directory of the interpreter that the venv was made from, or not start it"
             if "Permission denied" in judged

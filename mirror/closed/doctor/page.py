@@ -18,8 +18,9 @@ import platform
 import re
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Callable
 
 from mirror import __version__
 from mirror.closed.doctor.checkup import Checkup
@@ -27,6 +28,8 @@ from mirror.closed.doctor.facts import Facts
 from mirror.closed.doctor.host.proxies import proxies
 from mirror.core.cuda.releases import newest_release
 from mirror.core.logs.finding import PROBLEM, WARNING, Finding
+from mirror.core.system.durable import text_of
+from mirror.core.words import counted
 
 MAX_LINES, MAX_COLUMNS = 60, 100
 
@@ -104,11 +107,7 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _system() -> str:
-    try:
-        text = Path("/etc/os-release").read_text("utf-8", "replace")
-    except OSError:
-        return "unknown system"
-    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', text, re.MULTILINE)
+    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', text_of(Path("/etc/os-release")), re.MULTILINE)
     return match[1] if match else "unknown system"
 
 
@@ -126,8 +125,8 @@ def _variables(facts: Facts) -> Iterator[str]:
     yield from (f"{name}={value}" for name, value in proxies(facts.variables).items())
 
 
-def _finding_lines(checkup: Checkup, hide: _Hide, room: int) -> list[str]:
-    counts = ", ".join(_counted(len(checkup.of(level)), level) for level in (PROBLEM, WARNING))
+def _finding_lines(checkup: Checkup, hide: Callable[[str], str], room: int) -> list[str]:
+    counts = ", ".join(counted(len(checkup.of(level)), level) for level in (PROBLEM, WARNING))
     lines = _wrapped("findings", f"{counts}, {len(checkup.findings)} in all", 1)
     told = [*checkup.of(PROBLEM), *checkup.of(WARNING)]
     for number, finding in enumerate(told):
@@ -136,10 +135,6 @@ def _finding_lines(checkup: Checkup, hide: _Hide, room: int) -> list[str]:
             return [*lines, f"{'':{_LABEL}}... and {len(told) - number} more; mirror doctor prints all"]
         lines += more
     return lines
-
-
-def _counted(number: int, level: str) -> str:
-    return f"{number} {level}" + "s" * (number != 1)
 
 
 def _sentence(finding: Finding) -> str:
@@ -153,26 +148,22 @@ def _wrapped(label: str, text: str, most: int) -> list[str]:
     return [f"{label if not number else '':<{_LABEL}}{line}" for number, line in enumerate(lines or [""])]
 
 
-class _Hide:
+def _hiding(variables: Mapping[str, str]) -> Callable[[str], str]:
     """Takes out of a text what an issue need not tell the world."""
-
-    def __init__(self, replacements: Iterable[tuple[re.Pattern[str], str]]) -> None:
-        self._replacements = tuple(replacements)
-
-    def __call__(self, text: str) -> str:
-        for pattern, instead in self._replacements:
-            text = pattern.sub(instead, text)
-        return text
-
-
-def _hiding(variables: Mapping[str, str]) -> _Hide:
     homes = {variables.get("HOME", ""), os.path.realpath(variables.get("HOME") or "/")} - {"", "/"}
     users = {variables.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER")} - {"", "root"}
     # Short names would be found inside of ordinary words; between separators they are found whatever their length.
-    return _Hide([
+    replacements = [
         (re.compile(r"(?<=://)[^/\s,;]*@"), "***@"),
         *((re.compile(re.escape(home) + r"(?=/|:|,|;|\s|$)"), "~") for home in sorted(homes, key=len, reverse=True)),
         (re.compile(r"(?<=/home/)[^/\s:,;]+"), "USER"),
         *((re.compile(rf"(?<![A-Za-z0-9]){re.escape(user)}(?![A-Za-z0-9])"), "USER") for user in sorted(users)),
         (re.compile(rf"(?<![\w.-]){re.escape(os.uname().nodename)}(?![\w-])"), "HOST"),
-    ])  # fmt: skip
+    ]  # fmt: skip
+
+    def hide(text: str) -> str:
+        for pattern, instead in replacements:
+            text = pattern.sub(instead, text)
+        return text
+
+    return hide

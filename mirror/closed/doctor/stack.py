@@ -30,7 +30,7 @@ from mirror.closed.doctor.machine import guarded
 from mirror.closed.environment.variables import Environment
 from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.venv.hostpackages import issues, read_host_packages
-from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import About, Finding
 from mirror.core.progress import SILENT, Progress
 
 
@@ -62,9 +62,7 @@ def _has_cubin_dir(facts: Facts) -> bool:
 
 def _judge_place(environment: Environment, receipt: Receipt | None) -> Iterator[Finding]:
     if receipt and receipt.generation != str(environment.generation):
-        yield Finding(
-            PROBLEM,
-            "place",
+        yield About("place").problem(
             f"the stack was installed in {receipt.generation}, and is now in {environment.generation}",
             cause="the directory was moved or copied; a venv holds its own path",
             proof=f"{environment.generation}/receipt.json",
@@ -81,16 +79,14 @@ def _judge_host_packages(environment: Environment, receipt: Receipt | None) -> I
     changed = False
     for issue in issues(manifest, found):
         changed = True
-        yield Finding(
-            PROBLEM,
-            "host's packages",
+        yield About("host's packages").problem(
             issue,
             cause="the stack leaves it to the host's Python ([python] host_packages), whose packages have changed",
             proof=f"ls $({shlex.quote(receipt.python)} -I -c 'import site; print(*site.getsitepackages())')",
             fix="have the version that is named put back; or lock a stack for what is there, and install that",
         )
     if not changed:
-        yield from (Finding(GOOD, "host's packages", note) for note in found.notes())
+        yield from (About("host's packages").good(note) for note in found.notes())
 
 
 def _judge_caches(facts: Facts) -> Iterator[Finding]:
@@ -102,7 +98,7 @@ def _judge_caches(facts: Facts) -> Iterator[Finding]:
     yield from found
     if not found:
         names = ", ".join(map(str, roots)) or "there are none yet"
-        yield Finding(GOOD, "caches", f"no kernel of another toolkit and no lock that is held ({names})")
+        yield About("caches").good(f"no kernel of another toolkit and no lock that is held ({names})")
 
 
 def _judge_binaries(facts: Facts, found: Scan, installed: Installed) -> Iterator[Finding]:
@@ -121,9 +117,7 @@ def _judge_binaries(facts: Facts, found: Scan, installed: Installed) -> Iterator
         yield from judge_code(wheels, owners, [gpu], facts.nvidia.driver, installed.torch_cuda)
     for gpu in here:
         if target.gpu and gpu != target.gpu.rstrip("af"):
-            yield Finding(
-                WARNING,
-                "GPUs",
+            yield About("GPUs").warning(
                 f"the stack is for {target.gpu}, this host has {facts.nvidia.summary()}",
                 cause="the bundle was made for other machines",
                 proof="manifest.json; nvidia-smi",

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
-from mirror.closed.selftest.selftest import FAILED, Check, self_test
+from mirror.closed.prefix.check import FAILED, Check
+from mirror.closed.selftest.selftest import self_test
 from mirror.core.cuda.redistnames import rpm_names
 from mirror.core.kinds import REDIST, RPM
 from mirror.core.logs.explained.log import explain
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.core.logs.finding import About, Finding
 from mirror.core.logs.symptom import Context
 from mirror.core.progress import SILENT, Progress
 
@@ -45,13 +46,7 @@ def _packages(environment: Environment) -> tuple[str, ...]:
 
 
 def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -> Iterator[Finding]:
-    """Run the self-test, and explain each failure as a log would be.
-
-    Args:
-        environment: of the generation.
-        host: this machine.
-        progress: who listens.
-    """
+    """Run the self-test, and explain each failure as a log would be."""
     with tempfile.TemporaryDirectory(prefix="mirror-doctor-") as work:
         checks = self_test(environment, host, Path(work), progress)
     for check in checks:
@@ -61,15 +56,13 @@ def try_out(environment: Environment, host: Host, progress: Progress = SILENT) -
 def _told(check: Check, environment: Environment) -> Finding:
     if check.outcome != FAILED:
         if not check.detail:
-            return Finding(GOOD, "self-test", str(check))
+            return About("self-test").good(str(check))
         fix = "nothing, where that is as it should be; else mend it, and 'mirror doctor' tries it again"
-        return Finding(NOTE, "self-test", f"{check.name}: {check.outcome}", check.detail, "mirror doctor", fix)
+        return About("self-test").note(f"{check.name}: {check.outcome}", check.detail, "mirror doctor", fix)
     first = explain(check.detail.splitlines(), context_of(environment)).findings[0]
     if not first.key:
         last = check.detail.strip().rpartition("\n")[2]
-        return Finding(
-            PROBLEM,
-            "self-test",
+        return About("self-test").problem(
             f"{check.name} failed",
             cause="not known: its last words are the proof",
             proof=last,

@@ -29,15 +29,11 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.signals import passing_on
 from mirror.closed.prefix.usage import hold
 from mirror.core.errors import MirrorError
+from mirror.core.system.durable import write_all
 
 
 class CannotRun(MirrorError):
-    """A program is not there, or cannot be run.
-
-    Attributes:
-        program: as it was named.
-        reason: the system's words.
-    """
+    """A program is not there, or cannot be run."""
 
     ref = "cannot-run"
     exit_code = 106
@@ -138,18 +134,12 @@ def _pass_on(process: subprocess.Popen[bytes], outputs: Mapping[int, int], kept:
                     selector.unregister(key.fd)
                     continue
                 with contextlib.suppress(OSError):  # nobody reads it any more; what it means is told all the same
-                    _write_all(key.data, data)
+                    write_all(key.data, data)
                 last.append(data)
                 size += len(data)
                 while size - len(last[0]) >= kept:
                     size -= len(last.popleft())
     return b"".join(last)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _found(environment: Environment, command: Sequence[str], base: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -160,10 +150,15 @@ def _found(environment: Environment, command: Sequence[str], base: Mapping[str, 
     """
     variables = environment.variables(base, environment.caches(base))
     remember(environment, base)
-    program = shutil.which(command[0], path=variables["PATH"])
+    return find_program(command[0], variables), variables
+
+
+def find_program(name: str, variables: Mapping[str, str]) -> str:
+    """A program's file, by the search path of these variables. Raises ``CannotRun`` when there is no such program."""
+    program = shutil.which(name, path=variables.get("PATH", os.defpath))
     if program is None:
-        raise CannotRun(command[0], "there is no such program")
-    return program, variables
+        raise CannotRun(name, "there is no such program")
+    return program
 
 
 def _not_started(program: str, exc: OSError) -> CannotRun:

@@ -93,12 +93,7 @@ again, in pickles that tell each text's length: they serve another user only whe
 
 
 class GenerationDamaged(MirrorError):
-    """What a generation says about itself, or a file of it, is gone or was altered.
-
-    Attributes:
-        generation: its directory.
-        problem: what is wrong.
-    """
+    """What a generation says about itself, or a file of it, is gone or was altered."""
 
     ref = "generation-damaged"
     exit_code = 105

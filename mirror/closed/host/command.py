@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from mirror.core.errors import Unwritable
+from mirror.core.errors import writing
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.signals import held_signals
 
@@ -134,11 +134,8 @@ def _awaited(process: subprocess.Popen[bytes], timeout_s: float) -> int:
 
 
 def _temporary_file() -> IO[bytes]:
-    try:
+    with writing("a temporary file in the directory that TMPDIR names, or else in /tmp"):
         return tempfile.TemporaryFile()
-    except OSError as exc:
-        place = "a temporary file in the directory that TMPDIR names, or else in /tmp"
-        raise Unwritable(place, exc.strerror or str(exc)) from exc
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mirror.core.system.durable import text_of
+
 
 def describe_gpus(proc: Path = Path("/proc")) -> tuple[Mapping[str, str], ...]:
     """What the driver says of each GPU, by its own words for it, in the order of their bus addresses.
-
-    Args:
-        proc: where the kernel's files are.
 
     Returns:
         One mapping for each; an empty one where it cannot be read, none where the driver shows none.
@@ -24,12 +23,5 @@ def describe_gpus(proc: Path = Path("/proc")) -> tuple[Mapping[str, str], ...]:
         places = sorted((proc / "driver/nvidia/gpus").iterdir())
     except OSError:
         return ()
-    return tuple(_facts(place / "information") for place in places)
-
-
-def _facts(information: Path) -> Mapping[str, str]:
-    try:
-        text = information.read_text("utf-8", "replace")
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    told = ([line.partition(":") for line in text_of(place / "information").splitlines()] for place in places)
+    return tuple({name: value.strip() for name, _, value in lines} for lines in told)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mirror.closed.host.command import run
 from mirror.core.cuda.releases import GCC_FLOOR, gcc_ceiling
+from mirror.core.system.durable import text_of
 
 WITHOUT = (
     "without one, what is compiled already works here: imports, prebuilt kernels, CUDA graphs; what compiles at run time does "
@@ -119,11 +120,7 @@ def version_of(compiler: Path) -> int | None:
 
 def ceiling_of(home: Path, release: str) -> int | None:
     """The newest gcc that a toolkit takes: what its own header says, or else what is known of its release."""
-    try:
-        text = (home / "include/crt/host_config.h").read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    match = re.search(r"#\s*if\s+__GNUC__\s*>\s*(\d+)", text)
+    match = re.search(r"#\s*if\s+__GNUC__\s*>\s*(\d+)", text_of(home / "include/crt/host_config.h"))
     return int(match[1]) if match else gcc_ceiling(release)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mirror.closed.host.gpus import describe_gpus
 from mirror.core.cpus import read_flags
+from mirror.core.system.durable import text_of
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Host:
     gpu_models: tuple[str, ...] = ()
     cpu_flags: frozenset[str] | None = None
 
+    @property
+    def kinds_of_gpu(self) -> tuple[str, ...]:
+        """The models that are known, each once, in order of name."""
+        return tuple(sorted(set(filter(None, self.gpu_models))))
+
 
 @dataclass(frozen=True)
 class Disk:
@@ -68,7 +74,6 @@ def read_host(proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> Host:
     """Look at this machine.
 
     Args:
-        proc: where the kernel's files are.
         dev: where the devices are.
     """
     compiler = shutil.which("g++")
@@ -107,11 +112,7 @@ def _glibc() -> tuple[int, int] | None:
 
 def _driver(proc: Path) -> str:
     # nvidia-smi would start the driver and may hang on a sick GPU; the kernel module's own file cannot.
-    try:
-        text = (proc / "driver/nvidia/version").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    match = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text)
+    match = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text_of(proc / "driver/nvidia/version"))
     return match[1] if match else ""
 
 

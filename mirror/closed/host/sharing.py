@@ -72,12 +72,8 @@ def _cubin_notes(manifest: Manifest) -> Iterator[str]:
     0.6.8 on; no variable moves them before 0.6.16. On Hopper these modules are never compiled, and nothing is written.
     """
     version = next((item.version for item in manifest.wheels if item.name == "flashinfer-cubin"), "")
-    if version and _release(version) >= (0, 6, 8) and manifest.target.gpu.startswith(("sm_10", "sm_110")):
+    if version and dotted_numbers(version) >= (0, 6, 8) and manifest.target.gpu.startswith(("sm_10", "sm_110")):
         yield (
             f"FlashInfer {version} makes links inside its cubin package when it first compiles for {manifest.target.gpu}: "
             "only the owner of this install can"
         )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return dotted_numbers(version)

@@ -43,29 +43,35 @@ def copy_artifact(bundle: Bundle, artifact: Artifact, path: Path, advance: Advan
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    digest = hashlib.sha256()
     try:
         with open(descriptor, "wb") as target:
-            for chunk in _chunks(bundle, artifact):
-                digest.update(chunk)
-                target.write(chunk)
-                advance(len(chunk))
-        actual = Sha256Hex(digest.hexdigest())
-        if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+            for piece in pieces_of(bundle, artifact):
+                target.write(piece)
+                advance(len(piece))
     except BaseException:
         path.unlink()
         raise
     return path
 
 
-def _chunks(bundle: Bundle, artifact: Artifact) -> Iterator[bytes]:
+def pieces_of(bundle: Bundle, artifact: Artifact) -> Iterator[bytes]:
+    """An artifact's bytes; whoever takes them believes them only when the last was taken.
+
+    Raises:
+        DigestMismatch: after the last piece, when the bytes are not the signed ones.
+        Unreadable: when the bundle cannot be read.
+    """
+    digest = hashlib.sha256()
     with bundle.open(artifact) as source:
         while True:
             try:
-                chunk = source.read(_CHUNK)
+                piece = source.read(_CHUNK)
             except OSError as exc:
                 raise Unreadable(place_of(exc, bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
-            if not chunk:
-                return
-            yield chunk
+            if not piece:
+                break
+            digest.update(piece)
+            yield piece
+    actual = Sha256Hex(digest.hexdigest())
+    if actual != artifact.sha256:
+        raise DigestMismatch(artifact.path, artifact.sha256, actual)

@@ -19,7 +19,7 @@ from mirror.core.bundle import dossier
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.names import project_name
-from mirror.core.progress import Progress
+from mirror.core.progress import SILENT, Progress
 
 
 @dataclass
@@ -33,7 +33,6 @@ class Destination:
         host: this machine.
         lock: the descriptor of the prefix's lock.
         jobs: how much to do at once; 0 for as much as the machine has processors.
-        progress: who listens.
         interpreter: what the venv is made from, once it is there; None for a bundle without wheels.
         installer: what installed the wheels, ``"uv"`` or ``"pip"``; empty when nothing did.
         toolchain: what was unpacked of the CUDA toolchain; None without one.
@@ -44,8 +43,8 @@ class Destination:
     plan: Plan
     host: Host
     lock: int
-    jobs: int
-    progress: Progress
+    jobs: int = 0
+    progress: Progress = SILENT
     interpreter: Interpreter | None = None
     installer: str = ""
     toolchain: ToolchainRecord | None = None

@@ -13,19 +13,13 @@ from pathlib import Path
 
 from mirror.closed.kinds.copying import copy_artifact
 from mirror.closed.kinds.destination import Destination
-from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle
 from mirror.core.kinds import FILE
 from mirror.core.progress import SILENT, Progress
 
 
-def files_bytes(manifest: Manifest) -> int:
-    """What the files of a bundle take on the disk, in bytes."""
-    return sum(artifact.size for artifact in manifest.of(FILE))
-
-
-def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> int:
-    """Copy the files of a verified bundle below a generation, and say how many there are.
+def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> None:
+    """Copy the files of a verified bundle below a generation.
 
     Raises:
         DigestMismatch: when the bundle has changed since it was verified.
@@ -34,10 +28,9 @@ def install_files(bundle: Bundle, generation: Path, progress: Progress = SILENT)
     """
     files = bundle.manifest.of(FILE)
     if files:
-        with progress.task("files", files_bytes(bundle.manifest)) as advance:
+        with progress.task("files", sum(artifact.size for artifact in files)) as advance:
             for artifact in files:
                 copy_artifact(bundle, artifact, generation / artifact.path, advance)
-    return len(files)
 
 
 def install(destination: Destination) -> None:

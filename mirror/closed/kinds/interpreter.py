@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mirror.closed.kinds.destination import Destination
-from mirror.closed.preflight import unpacked_limit
 from mirror.closed.venv.interpreter import unpack_interpreter
 from mirror.core.kinds import INTERPRETER
 
@@ -19,6 +18,6 @@ def install(destination: Destination) -> None:
     artifact = carried[0]
     destination.progress.say(f"unpacking Python from {artifact.filename}")
     archive = destination.copy(artifact)
-    target, limit = destination.manifest.target, unpacked_limit(artifact)
-    destination.interpreter = unpack_interpreter(archive, destination.generation.python, target, limit)
+    target, place = destination.manifest.target, destination.generation.python
+    destination.interpreter = unpack_interpreter(archive, place, target, artifact.unpacked_limit)
     archive.unlink()

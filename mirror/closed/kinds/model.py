@@ -46,16 +46,6 @@ class Model:
     files: tuple[Artifact, ...]
 
     @property
-    def folder(self) -> str:
-        """Below the generation."""
-        return cache_folder(self.repository)
-
-    @property
-    def snapshot(self) -> str:
-        """Below the generation: the directory that a server is given as a path."""
-        return snapshot_folder(self.repository, self.revision)
-
-    @property
     def blobs(self) -> dict[Sha256Hex, Artifact]:
         """One artifact for each content."""
         return {artifact.sha256: artifact for artifact in self.files}
@@ -91,12 +81,7 @@ def models_of(manifest: Manifest) -> tuple[Model, ...]:
     return tuple(Model(repository, revisions[repository], tuple(found)) for repository, found in files.items())
 
 
-def models_bytes(manifest: Manifest) -> int:
-    """What the models of a bundle take on the disk, in bytes. Raises as ``models_of``."""
-    return sum(artifact.size for model in models_of(manifest) for artifact in model.blobs.values())
-
-
-def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> tuple[Model, ...]:
+def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT) -> None:
     """Lay out the models of a verified bundle below a generation.
 
     Raises:
@@ -107,18 +92,19 @@ def install_models(bundle: Bundle, generation: Path, progress: Progress = SILENT
     """
     models = models_of(bundle.manifest)
     if models:
-        with progress.task("models", models_bytes(bundle.manifest)) as advance:
+        total = sum(artifact.size for model in models for artifact in model.blobs.values())
+        with progress.task("models", total) as advance:
             for model in models:
                 _install(bundle, model, generation, advance)
-    return models
 
 
 def _install(bundle: Bundle, model: Model, generation: Path, advance: Advance) -> None:
-    folder = generation / model.folder
+    folder = generation / cache_folder(model.repository)
+    snapshot = generation / snapshot_folder(model.repository, model.revision)
     for digest, artifact in model.blobs.items():
         copy_artifact(bundle, artifact, folder / "blobs" / digest, advance)
     for artifact in model.files:
-        link = generation / model.snapshot / model.path_of(artifact)
+        link = snapshot / model.path_of(artifact)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(os.path.relpath(folder / "blobs" / artifact.sha256, link.parent))
     refs = folder / "refs"

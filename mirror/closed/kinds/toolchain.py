@@ -21,4 +21,4 @@ def install(destination: Destination) -> None:
     )
     for note in dangling_notes(toolkit.dangling):
         destination.progress.say(f"note: {note}")
-    destination.toolchain = ToolchainRecord.of(toolkit)
+    destination.toolchain = ToolchainRecord(**vars(toolkit))

@@ -103,12 +103,8 @@ class Comparison:
             raise HostsDiffer(len(self.differing), len(self.hosts), self.differing)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "hosts": list(self.hosts),
-            "common": {name: dict(facts) for name, facts in self.common.items()},
-            "differing": list(self.differing),
-            "differences": [vars(difference) for difference in self.differences],
-        }
+        differences = [vars(difference) for difference in self.differences]
+        return {**vars(self), "differing": self.differing, "differences": differences}
 
 
 def read_host_statuses(paths: Sequence[Path]) -> tuple[HostStatus, ...]:

@@ -33,12 +33,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.closed.prefix.lock import holding
-from mirror.closed.prefix.opened import GENERATIONS, Opened, is_directory, make_prefix, names_in, open_prefix
+from mirror.closed.prefix.opened import GENERATIONS, Opened, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
-from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.durable import facts_of, held_open, write_file
 from mirror.core.system.home import expand_home, home_directory
 
 _MARK_BYTES = 1000
@@ -87,6 +87,16 @@ class Identity:
         return self.sequence, self.digest
 
 
+class _Below:
+    """A place in a generation."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, generation: Generation, owner: type[Generation]) -> Path:
+        return generation.path / self._name
+
+
 @dataclass(frozen=True)
 class Generation:
     """One installed bundle, or one that is being installed.
@@ -103,44 +113,18 @@ class Generation:
     def name(self) -> str:
         return self.path.name
 
-    @property
-    def venv(self) -> Path:
-        return self.path / "venv"
-
-    @property
-    def cuda(self) -> Path:
-        return self.path / "cuda"
-
-    @property
-    def python(self) -> Path:
-        return self.path / INTERPRETER.directory
-
-    @property
-    def env_script(self) -> Path:
-        return self.path / "env.sh"
-
-    @property
-    def receipt(self) -> Path:
-        return self.path / "receipt.json"
-
-    @property
-    def manifest(self) -> Path:
-        """The bytes that were signed; their digest is in ``COMPLETE``."""
-        return self.path / "manifest.json"
-
-    @property
-    def files(self) -> Path:
-        """What ``mirror status --check`` compares with; its digest is in the receipt (``mirror.closed.prefix.seal``)."""
-        return self.path / "files.json"
-
-    @property
-    def launcher(self) -> Path:
-        """``mirror`` itself, for the search path."""
-        return self.path / "bin" / "mirror"
-
-    @property
-    def complete(self) -> Path:
-        return self.path / "COMPLETE"
+    venv = _Below("venv")
+    cuda = _Below("cuda")
+    python = _Below(INTERPRETER.directory)
+    env_script = _Below("env.sh")
+    receipt = _Below("receipt.json")
+    manifest = _Below("manifest.json")
+    """The bytes that were signed; their digest is in ``COMPLETE``."""
+    files = _Below("files.json")
+    """What ``mirror status --check`` compares with; its digest is in the receipt (``mirror.closed.prefix.seal``)."""
+    launcher = _Below("bin/mirror")
+    """``mirror`` itself, for the search path."""
+    complete = _Below(MARK)
 
     @property
     def is_complete(self) -> bool:
@@ -149,19 +133,11 @@ class Generation:
         Raises:
             Unreadable: when that cannot be told.
         """
-        try:
-            directory = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as exc:
-            raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
-        try:
-            mark = read_mark(directory)
-        except OSError as exc:
-            raise Unreadable(str(self.complete), exc.strerror or str(exc)) from exc
-        finally:
-            os.close(directory)
-        return self.is_named_by(mark)
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+        absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with reading(self.path), absent, held_open(os.open(self.path, flags)) as directory, reading(self.complete):
+            return self.is_named_by(read_mark(directory))
+        return False
 
     def is_named_by(self, mark: str | None) -> bool:
         """Whether a mark is the one of this generation."""
@@ -267,10 +243,8 @@ class Prefix:
                 link = opened.open_below(opened.descriptor, "current", self._current, os.O_PATH)
             except FileNotFoundError:
                 return None
-            try:
+            with held_open(link):
                 return os.readlink("", dir_fd=link) if stat.S_ISLNK(os.fstat(link).st_mode) else ""
-            finally:
-                os.close(link)
 
     def builds_of(self, identity: Identity) -> tuple[Generation, ...]:
         """All that were built from a bundle, first to last, complete or what ``current`` points to. Raises as ``installed``."""
@@ -308,17 +282,17 @@ class Prefix:
         place = self._generations / name
         try:
             opened.judge_entry(directory, name, place)
-            if not is_directory(name, directory):
+            facts = facts_of(name, directory)
+            if facts is None or not stat.S_ISDIR(facts.st_mode):
                 return None
             generation = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
         except FileNotFoundError:
             return None  # removed meanwhile
-        try:
-            return read_mark(generation, opened, place / MARK)
-        except OSError as exc:
-            raise OSError(exc.errno, exc.strerror or str(exc), str(place / MARK)) from exc
-        finally:
-            os.close(generation)
+        with held_open(generation):
+            try:
+                return read_mark(generation, opened, place / MARK)
+            except OSError as exc:
+                raise OSError(exc.errno, exc.strerror or str(exc), str(place / MARK)) from exc
 
     def _parse(self, name: str) -> Generation | None:
         return generation_at(self._generations / name)
@@ -358,7 +332,7 @@ class Prefix:
             Unwritable: when the directory cannot be made, or its file system keeps no locks.
         """
         with contextlib.ExitStack() as stack:
-            try:
+            with writing(self.root):
                 make_prefix(self.named, self.root)
                 opened = stack.enter_context(open_prefix(self.named, self.root, is_changed=True))
                 if opened is None:
@@ -369,8 +343,6 @@ class Prefix:
                 # After a first install that failed nothing is left but the lock.
                 stack.callback(_remove_empty, opened.descriptor)
                 directory = stack.enter_context(opened.generations())
-            except OSError as exc:
-                raise Unwritable(str(self.root), exc.strerror or str(exc)) from exc
             assert directory is not None, "it was made above"
             self._held = opened, directory
             try:
@@ -409,11 +381,9 @@ class Prefix:
 
     def _remove(self, name: str) -> None:
         _, directory = self._locked()
-        try:
+        with writing(self._generations / name):
             remove_below(directory, name, self._generations / name)
             os.fsync(directory)
-        except OSError as exc:
-            raise Unwritable(str(self._generations / name), exc.strerror or str(exc)) from exc
 
     @contextmanager
     def building(
@@ -429,11 +399,9 @@ class Prefix:
             Unwritable: when the disk refuses.
         """
         opened, directory = self._locked()
-        try:
+        with writing(self._generations, below=True):
             generation = self._made(directory, identity, taken)
             place = opened.open_below(directory, generation.name, generation.path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as exc:
-            raise Unwritable(place_of(exc, self._generations), exc.strerror or str(exc)) from exc
         try:
             yield generation
             # COMPLETE promises that all the rest is on the disk, so it is written after the rest has been flushed.
@@ -470,8 +438,7 @@ class Prefix:
         temporary = ".current.new"  # one name: what a killed run has left, the next one replaces
         is_replaced = False
         try:
-            directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=opened.descriptor)
-            try:
+            with opened.readable() as directory:
                 facts = facts_of("current", directory)
                 if facts and not stat.S_ISLNK(facts.st_mode):
                     raise FileExistsError(errno.EEXIST, "it is no link of mirror's")
@@ -484,8 +451,6 @@ class Prefix:
                 finally:
                     if not is_replaced:
                         _unlink(temporary, directory)
-            finally:
-                os.close(directory)
         except OSError as exc:
             reason = exc.strerror or str(exc)
             if is_replaced:

@@ -27,15 +27,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.opened import Opened, open_prefix
-from mirror.closed.prefix.receipt import read_receipt
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable
+from mirror.closed.prefix.receipt import receipt_or_problem
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unwritable, reading, writing
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.names import Sha256Hex, sha256_hex
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import write_all, write_file
 from mirror.core.words import utc
 
 BUILT = ("installed", "prepared")
@@ -98,9 +97,6 @@ class Event:
     signers: tuple[str, ...] = ()
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "signers": list(self.signers)}
-
     @classmethod
     def from_fields(cls, fields: Fields) -> Event:
         event = fields.fill(
@@ -159,7 +155,7 @@ class History:
             OSError: when it cannot be written, or is longer than ``events`` reads.
             MirrorError: when the prefix, or its history, is not as it should be.
         """
-        line = json.dumps(event.to_dict(), sort_keys=True).encode() + b"\n"
+        line = json.dumps(vars(event), sort_keys=True).encode() + b"\n"
         if len(line) > _MAX_LINE:
             raise OSError(
                 errno.EMSGSIZE, f"the event has {len(line)} bytes, at most {_MAX_LINE} are kept: give a shorter reason"
@@ -172,7 +168,7 @@ class History:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
             with open(os.open(_LINES, flags, 0o644, dir_fd=opened.descriptor), "ab", buffering=0) as stream:
                 try:
-                    _write(stream.fileno(), added)
+                    write_all(stream.fileno(), added)
                     os.fsync(stream.fileno())
                     self._seal(lines, lines + added, opened)
                 except BaseException:
@@ -188,7 +184,7 @@ class History:
             seal = self._sealed(opened)
             if seal is None or seal.holds(before):
                 greatest = max(event.sequence for event in self._events(lines))
-                with _readable(opened.descriptor) as place:
+                with opened.readable() as place:
                     write_file(self._seal_path, HistorySeal.of(lines, greatest).encode(), directory=place)
 
     def events(self) -> tuple[Event, ...]:
@@ -215,10 +211,8 @@ class History:
     def _opened(self, is_changed: bool) -> Iterator[Opened | None]:
         root = self.path.parent
         with contextlib.ExitStack() as stack:
-            try:
+            with reading(self.path):
                 opened = stack.enter_context(open_prefix(root, root, is_changed))
-            except OSError as exc:
-                raise Unreadable(str(self.path), exc.strerror or str(exc)) from exc
             yield opened
 
     @property
@@ -283,11 +277,6 @@ def _ended(lines: bytes) -> bytes:
     return b"\n"
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    while data:  # write(2) may take less than it is given
-        data = data[os.write(descriptor, data) :]
-
-
 def _bytes_of(opened: Opened, path: Path) -> bytes | None:
     """A file at the top of the prefix; None only when it certainly is not there.
 
@@ -295,23 +284,10 @@ def _bytes_of(opened: Opened, path: Path) -> bytes | None:
         PreflightFailed: when it is not the owner's alone.
         Unreadable: when it cannot be read, or is a link.
     """
-    try:
-        with open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-
-
-@contextmanager
-def _readable(directory: int) -> Iterator[int]:
-    """The same directory, good for more than looking up names."""
-    place = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
-    try:
-        yield place
-    finally:
-        os.close(place)
+    absent = contextlib.suppress(FileNotFoundError)
+    with reading(path), absent, open(opened.open_below(opened.descriptor, path.name, path), "rb") as stream:
+        return stream.read()
+    return None
 
 
 def record(prefix: Prefix, action: str, generation: Generation, at: int, reason: str = "") -> None:
@@ -324,19 +300,14 @@ def record(prefix: Prefix, action: str, generation: Generation, at: int, reason:
     """
     unlisted = _unlisted(prefix, generation if action in BUILT else None)
     late = [_event("installed", int(other.complete.stat().st_mtime), other) for other in unlisted]
-    with _writing(prefix) as history:
-        for event in (*late, _event(action, at, generation, reason)):
-            history.append(event)
+    _append(prefix, *late, _event(action, at, generation, reason))
 
 
-@contextmanager
-def _writing(prefix: Prefix) -> Iterator[History]:
-    """The history, to add to; what the system refuses is Unwritable."""
+def _append(prefix: Prefix, *events: Event) -> None:
     history = History(prefix.root)
-    try:
-        yield history
-    except OSError as exc:
-        raise Unwritable(str(history.path), exc.strerror or str(exc)) from exc
+    with writing(history.path):
+        for event in events:
+            history.append(event)
 
 
 def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
@@ -354,8 +325,7 @@ def record_removal(prefix: Prefix, generation: Generation, at: int) -> None:
         if not is_known:
             raise
         prefix.remove(generation)
-        with _writing(prefix) as history:
-            history.append(event)
+        _append(prefix, event)
     else:
         prefix.remove(generation)
 
@@ -377,33 +347,24 @@ def last_events(prefix: Prefix) -> dict[str, Event]:
     Raises:
         Unreadable: when it cannot be told what it says.
     """
-    return {event.generation: event for event in _believed(prefix)}
+    return {event.generation: event for event in believed(prefix)[0]}
 
 
 def _listed(prefix: Prefix) -> list[str]:
     """Names of what was installed, in that order."""
-    return [event.generation for event in _believed(prefix) if event.action in BUILT]
+    return [event.generation for event in believed(prefix)[0] if event.action in BUILT]
 
 
-def _believed(prefix: Prefix) -> tuple[Event, ...]:
-    """What the history tells; of one that is damaged nothing is believed. One that cannot be read is not an empty one."""
-    try:
-        return History(prefix.root).events()
-    except (HistoryLost, InvalidDocument):
-        return ()
-
-
-def history_problem(prefix: Prefix) -> str:
-    """Why nothing of a history is believed, and what to do; empty when it is whole.
+def believed(prefix: Prefix) -> tuple[tuple[Event, ...], str]:
+    """What the history tells, and of one that is damaged nothing, but why that is so and what to do.
 
     Raises:
-        Unreadable: when it cannot be told what it says.
+        Unreadable: when it cannot be told what it says: that is no empty one.
     """
     try:
-        History(prefix.root).events()
+        return History(prefix.root).events(), ""
     except (HistoryLost, InvalidDocument) as exc:
-        return f"{exc}. {exc.hint}"
-    return ""
+        return (), f"{exc}. {exc.hint}"
 
 
 def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]:
@@ -414,8 +375,6 @@ def _unlisted(prefix: Prefix, but: Generation | None = None) -> list[Generation]
 
 def _event(action: str, at: int, generation: Generation, reason: str = "") -> Event:
     digest = sha256_hex(generation.complete.read_text("utf-8").strip())
-    try:
-        signers = read_receipt(generation).signers
-    except MirrorError:
-        signers = ()
+    receipt, _ = receipt_or_problem(generation)
+    signers = receipt.signers if receipt else ()
     return Event(action, at, generation.name, generation.identity.sequence, digest, signers, reason)

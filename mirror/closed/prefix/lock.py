@@ -22,7 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mirror.closed.prefix.usage import processes_below
-from mirror.core.errors import MirrorError, Unreadable, Unwritable
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, writing
+from mirror.core.system.durable import held_open
 
 
 class PrefixBusy(MirrorError):
@@ -56,11 +57,9 @@ def holding(directory: int, root: Path) -> Iterator[int]:
         Unwritable: when its file cannot be made or is no file of this user's, or its file system keeps no locks.
     """
     path = root / ".lock"
-    try:
+    with writing(path):
         descriptor = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=directory)
-    except OSError as exc:
-        raise Unwritable(str(path), exc.strerror or str(exc)) from exc
-    try:
+    with held_open(descriptor):
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             raise Unwritable(str(path), "it is no file of yours")
@@ -68,8 +67,6 @@ def holding(directory: int, root: Path) -> Iterator[int]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _flock(descriptor: int, root: Path, path: Path) -> None:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ContextManager
 
 from mirror.closed.preflight import refuse_exposed, way_issues
+from mirror.core.system.durable import held_open
 from mirror.core.trust.ownership import look, reaching
 
 GENERATIONS = "gens"
@@ -92,10 +93,12 @@ class Opened:
             return
         except NotADirectoryError as exc:  # what open(2) says of a link as well
             raise OSError(errno.ENOTDIR, "it is a link or a file, and no directory", str(place)) from exc
-        try:
+        with held_open(descriptor):
             yield descriptor
-        finally:
-            os.close(descriptor)
+
+    def readable(self) -> ContextManager[int]:
+        """The prefix's directory once more, open for more than looking up names."""
+        return held_open(os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor))
 
 
 @contextmanager
@@ -144,15 +147,3 @@ def make_prefix(path: Path, root: Path) -> None:
 def names_in(directory: int) -> list[str]:
     """What is in an open directory. Raises ``OSError``."""
     return os.listdir(directory)
-
-
-def is_directory(name: str, directory: int) -> bool:
-    """Whether a name in an open directory is a directory's, and no link's.
-
-    Raises:
-        OSError: when that cannot be told.
-    """
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False

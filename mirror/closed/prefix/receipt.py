@@ -10,24 +10,21 @@ Example::
 
     receipt = read_receipt(generation)
     receipt.sequence, receipt.python
-    receipt.owner("include/nv/target").nevra      # "cuda-cccl-13-0-13.0.85-1.x86_64"
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
+from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 from mirror.core.system.durable import read_file
-from mirror.core.toolkit.toolchain import Unpacked
 
 FORMAT = "mirror-receipt/1"
 _MAX_BYTES = 32 << 20
@@ -109,44 +106,14 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Inverse of ``from_bytes``, before encoding."""
-        lists = {
-            "signers": list(self.signers),
-            "approvers": list(self.approvers),
-            "checks": [vars(check) for check in self.checks],
-            "notes": list(self.notes),
-        }
-        found = {
-            **vars(self),
-            **lists,
-            "counts": dict(self.counts),
-            "toolchain": self.toolchain.to_dict() if self.toolchain else None,
-        }
+        toolchain = self.toolchain.to_dict() if self.toolchain else None
+        checks = [vars(check) for check in self.checks]
+        found = {**vars(self), "checks": checks, "counts": dict(self.counts), "toolchain": toolchain}
         return {key: value for key, value in found.items() if value is not None and (value or key not in _OMITTED)}
 
     def summary(self) -> dict[str, Any]:
         """``to_dict`` for people and pipes: the toolchain's files are counted, not listed."""
         return {**self.to_dict(), **({"toolchain": self.toolchain.summary()} if self.toolchain else {})}
-
-    def owner(self, path: str) -> Unpacked | None:
-        """The package that a file or link of the toolchain came from; None when none brought it, or when nobody knows.
-
-        Args:
-            path: below the CUDA home, or absolute within it; it may lead through links such as ``include`` and ``lib64``,
-                which are looked up on this host.
-        """
-        if self.toolchain is None:
-            return None
-        home = Path(self.generation) / "cuda"
-        absolute = home / path
-        for named in (
-            absolute,
-            Path(os.path.realpath(absolute.parent)) / absolute.name,
-            Path(os.path.realpath(absolute)),
-        ):
-            for top in (home, Path(os.path.realpath(home))):
-                if top in named.parents and (found := self.toolchain.owner(named.relative_to(top).as_posix())):
-                    return found
-        return None
 
     def encode(self) -> bytes:
         return canonical_json(self.to_dict())
@@ -168,3 +135,11 @@ def read_receipt(generation: Generation) -> Receipt:
         InvalidDocument: when it is damaged.
     """
     return Receipt.from_bytes(read_file(generation.receipt, _MAX_BYTES))
+
+
+def receipt_or_problem(generation: Generation) -> tuple[Receipt | None, str]:
+    """The receipt, or why there is none that can be read; empty when it can."""
+    try:
+        return read_receipt(generation), ""
+    except MirrorError as exc:
+        return None, str(exc)

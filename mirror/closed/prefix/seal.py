@@ -21,7 +21,6 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mirror.closed.prefix.generations import Generation
 from mirror.core.fields import Fields, canonical_json
@@ -88,12 +87,9 @@ class Seal:
         fields.end()
         return cls(entries)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"format": FORMAT, "files": dict(self.entries)}
-
     def encode(self) -> bytes:
         """Inverse of ``parse``."""
-        return canonical_json(self.to_dict())
+        return canonical_json({"format": FORMAT, "files": self.entries})
 
 
 def _entry(text: str) -> str:

@@ -11,26 +11,23 @@ Example::
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.generations import Generation, Prefix, default_prefix, generation_at, prefixes_home
-from mirror.closed.prefix.history import Event, history_problem, last_events
+from mirror.closed.prefix.history import Event, believed
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.tree import disk_usage
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, reading
 from mirror.core.names import stack_name
 
 
 class NothingInstalled(MirrorError):
-    """There is no stack where one was looked for.
-
-    Attributes:
-        place: the directory.
-    """
+    """There is no stack where one was looked for."""
 
     ref = "nothing-installed"
     exit_code = 99
@@ -41,11 +38,7 @@ class NothingInstalled(MirrorError):
 
 
 class AmbiguousStack(MirrorError):
-    """Several stacks are installed and none was named.
-
-    Attributes:
-        names: theirs.
-    """
+    """Several stacks are installed and none was named."""
 
     ref = "ambiguous-stack"
     exit_code = 100
@@ -106,20 +99,9 @@ class Status:
     unfinished: tuple[str, ...]
     history_problem: str = ""
 
-    @property
-    def receipts(self) -> tuple[Receipt, ...]:
-        """Of those whose receipt can be read."""
-        return tuple(one.receipt for one in self.generations if one.receipt)
-
     def to_dict(self) -> dict[str, Any]:
         listed = [{**one.to_dict(), "current": one.generation.name == self.current} for one in self.generations]
-        return {
-            "prefix": str(self.prefix),
-            "current": self.current,
-            "generations": listed,
-            "unfinished": list(self.unfinished),
-            "history_problem": self.history_problem,
-        }
+        return {**vars(self), "prefix": str(self.prefix), "generations": listed}
 
 
 def sourced_prefix() -> Prefix | None:
@@ -181,13 +163,9 @@ def installed_stacks() -> tuple[Prefix, ...]:
     Raises:
         Unreadable, PreflightFailed: as ``Prefix.installed``.
     """
-    home = prefixes_home()
-    try:
+    home, names = prefixes_home(), list[str]()
+    with reading(home), suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(path.name for path in home.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        names = []
-    except OSError as exc:
-        raise Unreadable(str(home), exc.strerror or str(exc)) from exc
     return tuple(prefix for prefix in (Prefix(home / name) for name in names) if prefix.installed())
 
 
@@ -201,18 +179,15 @@ def read_status(prefix: Prefix) -> Status:
     stack, unfinished = read_stack(prefix), prefix.unfinished()
     if not stack.generations and not unfinished:
         raise NothingInstalled(str(prefix.root))
-    last = last_events(prefix)
+    events, problem = believed(prefix)
+    last = {event.generation: event for event in events}
     found = tuple(_listed(stack, generation, last.get(generation.name)) for generation in stack.generations)
     current = stack.current.name if stack.current else ""
-    return Status(prefix.root, current, found, unfinished, history_problem(prefix))
+    return Status(prefix.root, current, found, unfinished, problem)
 
 
 def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:
-    receipt, problem = None, ""
-    try:
-        receipt = read_receipt(generation)
-    except MirrorError as exc:
-        problem = str(exc)
+    receipt, problem = receipt_or_problem(generation)
     replacement = stack.replaced_by(generation)
     return Listed(
         number=stack.number(generation),

@@ -10,7 +10,6 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,29 +18,8 @@ from mirror.core.names import sha256_hex
 from mirror.core.toolkit.toolchain import Dangling, Toolchain, Unpacked
 
 
-@dataclass(frozen=True)
-class ToolchainRecord:
-    """An unpacked toolchain, on paper.
-
-    Attributes:
-        packages: what each brought, paths below the CUDA home.
-        made: links that were made, as ``"lib64 -> targets/x86_64-linux/lib"``.
-        dangling: links that lead nowhere, with the package that would fill each, where that is known.
-        dropped: paths that were not written, being for other places than the CUDA home.
-        scriptlets: what was not run, as ``"package: kinds"``.
-        tamed: what had modes that were not kept, as ``"bin/x (mode 4755)"``.
-    """
-
-    packages: tuple[Unpacked, ...]
-    made: tuple[str, ...] = ()
-    dangling: tuple[Dangling, ...] = ()
-    dropped: tuple[str, ...] = ()
-    scriptlets: tuple[str, ...] = ()
-    tamed: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, made: Toolchain) -> ToolchainRecord:
-        return cls(made.packages, made.made, made.dangling, made.dropped, made.scriptlets, made.tamed)
+class ToolchainRecord(Toolchain):
+    """An unpacked toolchain, on paper."""
 
     @classmethod
     def from_fields(cls, fields: Fields) -> ToolchainRecord:

@@ -19,7 +19,7 @@ import os
 import stat
 from pathlib import Path
 
-from mirror.core.system.durable import facts_of
+from mirror.core.system.durable import facts_of, held_open
 
 MARK = "COMPLETE"
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -31,11 +31,8 @@ def remove_tree(path: Path) -> None:
     Raises:
         OSError: when the system refuses; what is left has no mark, and is garbage to the next run.
     """
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
+    with held_open(os.open(path.parent, os.O_PATH | os.O_DIRECTORY)) as directory:
         remove_below(directory, path.name, path)
-    finally:
-        os.close(directory)
 
 
 def remove_below(directory: int, name: str, place: Path) -> None:
@@ -49,12 +46,9 @@ def remove_below(directory: int, name: str, place: Path) -> None:
         if not stat.S_ISDIR(facts.st_mode):
             os.unlink(name, dir_fd=directory)
             return
-        top = _open(directory, name)
-        try:
+        with held_open(_open(directory, name)) as top:
             _unmark(top)
             _empty(top)
-        finally:
-            os.close(top)
         os.rmdir(name, dir_fd=directory)
     except OSError as exc:
         raise OSError(exc.errno, exc.strerror or str(exc), str(place)) from exc
@@ -65,11 +59,8 @@ def _open(directory: int, name: str) -> int:
     try:
         descriptor = os.open(name, _FLAGS, dir_fd=directory)
     except PermissionError:
-        closed = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-        try:
+        with held_open(os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)) as closed:
             os.chmod(f"/proc/self/fd/{closed}", stat.S_IRWXU)  # noqa: PTH101 - fchmod(2) takes no such descriptor
-        finally:
-            os.close(closed)
         descriptor = os.open(name, _FLAGS, dir_fd=directory)
     if os.fstat(descriptor).st_mode & stat.S_IRWXU != stat.S_IRWXU:
         with contextlib.suppress(PermissionError):  # another's: what is in it may be ours to remove
@@ -132,13 +123,10 @@ def sync_tree(path: Path) -> None:
     if syncfs is None:
         os.sync()
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with held_open(os.open(path, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
         if syncfs(descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), str(path))
-    finally:
-        os.close(descriptor)
 
 
 def disk_usage(path: Path) -> int:

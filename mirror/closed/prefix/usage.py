@@ -21,8 +21,9 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mirror.core.errors import Unreadable, place_of
+from mirror.core.errors import reading
 from mirror.core.names import whole_number
+from mirror.core.system.durable import held_open, text_of
 
 _TRIES, _PAUSE_S = 3, 0.02
 
@@ -61,21 +62,15 @@ def is_held(generation: Path) -> bool:
         Unreadable: when that cannot be told.
     """
     mark = generation / "COMPLETE"
-    try:
-        descriptor = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    except OSError as exc:
-        raise Unreadable(str(mark), exc.strerror or str(exc)) from exc
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError as exc:
-        if exc.errno not in _NO_LOCKS:
-            raise Unreadable(str(mark), exc.strerror or str(exc)) from exc
-    finally:
-        os.close(descriptor)
+    flags, absent = os.O_RDONLY | os.O_NOFOLLOW, contextlib.suppress(FileNotFoundError)
+    with reading(mark), absent, held_open(os.open(mark, flags)) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as exc:
+            if exc.errno not in _NO_LOCKS:
+                raise
     return False
 
 
@@ -96,13 +91,11 @@ def processes_below(directories: Iterable[Path]) -> dict[Path, tuple[str, ...]]:
     ):
         if not wanted or process.name == str(os.getpid()):
             continue
-        try:
+        with reading(process, below=True):
             places = b"\n".join(_places(process)) + b"\n"
-        except OSError as exc:
-            raise Unreadable(place_of(exc, process), exc.strerror or str(exc)) from exc
         for directory, name in wanted.items():
             if name + b"/" in places or name + b"\n" in places:
-                found[directory].append(f"process {process.name} ({_name(process)})")
+                found[directory].append(f"process {process.name} ({text_of(process / 'comm').strip() or 'ended'})")
     return {directory: tuple(names) for directory, names in found.items()}
 
 
@@ -122,9 +115,3 @@ def _places(process: Path) -> Iterator[bytes]:
         for link in (process / "fd").iterdir():
             with contextlib.suppress(*_NOT_SHOWN):
                 yield os.fsencode(link.readlink())
-
-
-def _name(process: Path) -> str:
-    with contextlib.suppress(OSError):
-        return (process / "comm").read_text("utf-8", "replace").strip()
-    return "ended"

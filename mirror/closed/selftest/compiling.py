@@ -9,7 +9,7 @@ and then, where it is known, the package that is missing; a host without a fitti
 
 Example::
 
-    for attempt in Compiling(environment, host, variables, work).attempts():
+    for attempt in Compiling(bench).attempts():
         check = attempt()
 """
 
@@ -17,52 +17,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Callable
 
-from mirror.closed.environment.variables import Environment
-from mirror.closed.host.command import Finished, run
+from mirror.closed.host.command import Finished
 from mirror.closed.host.driverfit import driver_note
 from mirror.closed.host.hostcompiler import Choice, choose
-from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.compiler_errors import Toolkit, explain, missing
 from mirror.closed.selftest.samples import KERNEL, LIBRARIES, flashinfer_flags, flashinfer_link, plain_source
+from mirror.closed.selftest.workbench import Workbench
 from mirror.core.kinds import RPM
 
 _TOO_NEW = re.compile(r"unsupported GNU version! (.+?)!", re.DOTALL)
-_TIMEOUT_S = 900
 
 Attempt = Callable[[], Check]
 
 
 class Compiling:
-    """All that is compiled for one generation.
+    """All that is compiled for one generation."""
 
-    Args:
-        environment: of the generation.
-        host: this machine.
-        variables: the environment that ``env.sh`` gives.
-        work: an existing directory; the caller removes it.
-        inherited: descriptors that the compilers keep open.
-    """
-
-    def __init__(
-        self,
-        environment: Environment,
-        host: Host,
-        variables: Mapping[str, str],
-        work: Path,
-        inherited: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, bench: Workbench) -> None:
+        environment = bench.environment
         manifest = environment.manifest
+        self._bench = bench
         self._home = environment.cuda_home or environment.generation / "cuda"
         self._has_home = environment.cuda_home is not None
         self._gpu, self._release = manifest.target.gpu, manifest.target.cuda
-        self._host, self._variables, self._work = host, dict(variables), work
-        self._inherited = inherited
         self._site = next(iter(sorted(environment.venv.glob("lib/python*/site-packages/flashinfer"))), None)
         self._uses_flashinfer = any(artifact.name == "flashinfer-python" for artifact in manifest.wheels)
         packages = frozenset(artifact.name for artifact in manifest.toolchain)
@@ -75,27 +58,20 @@ class Compiling:
             return []
         if not os.path.lexists(self._home / "bin" / "nvcc"):
             return [self._without_nvcc]
-        choice = choose(self._home, self._release, self._host.compiler, self._variables)
+        variables = self._bench.variables
+        choice = choose(self._home, self._release, self._bench.host.compiler, variables)
         if choice.compiler is None:
             return [partial(Check, self._name, SKIPPED, choice.refusal)]
-        flags = " ".join(filter(None, [self._variables.get("NVCC_PREPEND_FLAGS", ""), choice.flags]))
-        self._variables["NVCC_PREPEND_FLAGS"] = flags
+        flags = " ".join(filter(None, [variables.get("NVCC_PREPEND_FLAGS", ""), choice.flags]))
+        self._bench = self._bench.using(NVCC_PREPEND_FLAGS=flags)
         told = [] if choice.is_default else [partial(Check, "use the host's own compiler", SKIPPED, choice.advice)]
         return [
             *told,
-            partial(self._kernel, self._directory("kernel")),
-            partial(self._flashinfer, self._directory("flashinfer"), choice),
-            partial(self._plain, self._directory("plain"), choice.compiler),
+            partial(self._kernel, self._bench.directory("kernel")),
+            partial(self._flashinfer, self._bench.directory("flashinfer"), choice),
+            partial(self._plain, self._bench.directory("plain"), choice.compiler),
             *self._without_libraries(),
         ]
-
-    def _directory(self, name: str) -> Path:
-        path = self._work / name
-        path.mkdir(exist_ok=True)
-        return path
-
-    def _run(self, cwd: Path, *command: str) -> Finished:
-        return run(command, self._variables, cwd=cwd, timeout_s=_TIMEOUT_S, inherited=self._inherited)
 
     def _without_nvcc(self) -> Check:
         sentence = missing("bin/nvcc", self._toolkit) or f"{self._home}/bin/nvcc is missing"
@@ -104,15 +80,17 @@ class Compiling:
 
     def _kernel(self, directory: Path) -> Check:
         """nvcc alone: it finds its own headers and links the static runtime; then, where there is a GPU, the program runs."""
-        has_gpu = bool(self._host.driver and self._host.gpus)
+        has_gpu = self._bench.has_gpu
         name = f"compile, link and run a kernel for {self._gpu}" if has_gpu else self._name
         (directory / "kernel.cu").write_text(KERNEL)
-        made = self._run(directory, str(self._home / "bin" / "nvcc"), f"-arch={self._gpu}", "kernel.cu", "-o", "kernel")
+        made = self._bench.run(
+            directory, str(self._home / "bin" / "nvcc"), f"-arch={self._gpu}", "kernel.cu", "-o", "kernel"
+        )
         check = self._judged(name, made)
         if check.outcome != PASSED or not has_gpu:
             return check
-        ran = self._run(directory, str(directory / "kernel"))
-        note = driver_note(self._release, self._host.driver)
+        ran = self._bench.run(directory, str(directory / "kernel"))
+        note = driver_note(self._release, self._bench.host.driver)
         return check if ran.code == 0 else Check(name, FAILED, "\n".join(filter(None, [ran.tail(), note])))
 
     def _flashinfer(self, directory: Path, choice: Choice) -> Check:
@@ -120,8 +98,8 @@ class Compiling:
         name = f"compile and link for {self._gpu} as FlashInfer does"
         (directory / "kernel.cu").write_text(KERNEL)
         # FlashInfer gives CC to nvcc and links with CXX; what the host chose itself has been found wanting.
-        cc = self._variables.get("CC", "") if choice.is_default else ""
-        compiled = self._run(
+        cc = self._bench.variables.get("CC", "") if choice.is_default else ""
+        compiled = self._bench.run(
             directory,
             str(self._home / "bin" / "nvcc"),
             *("--generate-dependencies-with-compile", "--dependency-output", "kernel.o.d"),
@@ -132,8 +110,8 @@ class Compiling:
         check = self._judged(name, compiled)
         if check.outcome != PASSED:
             return check
-        cxx = self._variables.get("CXX", "") if choice.is_default else ""
-        linked = self._run(
+        cxx = self._bench.variables.get("CXX", "") if choice.is_default else ""
+        linked = self._bench.run(
             directory, cxx or str(choice.compiler), "kernel.o", *flashinfer_link(self._home), "-o", "kernel.so"
         )
         check = self._judged(name, linked)
@@ -148,7 +126,9 @@ class Compiling:
         (directory / "plain.cpp").write_text(plain_source(libraries))
         words = [f"-l{name}" for name in libraries]
         search = ["-isystem", f"{self._home}/include", f"-L{self._home}/lib64", f"-L{self._home}/lib64/stubs"]
-        made = self._run(directory, str(compiler), "-shared", "-fPIC", "plain.cpp", *search, *words, "-o", "plain.so")
+        made = self._bench.run(
+            directory, str(compiler), "-shared", "-fPIC", "plain.cpp", *search, *words, "-o", "plain.so"
+        )
         return self._judged(f"compile and link with g++ and {' '.join(words)}", made)
 
     def _without_libraries(self) -> Sequence[Attempt]:

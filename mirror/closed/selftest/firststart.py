@@ -9,25 +9,25 @@ is one; nothing runs longer than ``TIMEOUT_S``, and what did not end by then is 
 
 Example::
 
-    for attempt in FirstStart(environment, host, variables, work).attempts():
+    for attempt in FirstStart(bench).attempts():
         check = attempt()
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
 
-from mirror.closed.environment.variables import Environment
-from mirror.closed.host.command import TIMED_OUT, Finished, run
+from mirror.closed.host.command import TIMED_OUT, Finished
 from mirror.closed.host.hostcompiler import NONE, WITHOUT, compiles_at_run_time
 from mirror.closed.host.libcuda import libcuda_directories
-from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.firstprograms import ASK, EXTENSION, INDUCTOR, LAUNCHER, SAMPLER, TRITON
+from mirror.closed.selftest.workbench import Workbench
 
 TIMEOUT_S = 240
 """For each; they run beside each other. On 16 cores beside an H200, torch 2.11 cold, inductor took 48 s and Triton 8 s."""
@@ -48,30 +48,13 @@ def samples(projects: Collection[str]) -> bool:
 
 
 class FirstStart:
-    """All that is tried for one generation.
+    """All that is tried for one generation."""
 
-    Args:
-        environment: of the generation.
-        host: this machine.
-        variables: the environment that ``env.sh`` gives.
-        work: an existing directory; the caller removes it.
-        inherited: descriptors that the programs keep open.
-    """
-
-    def __init__(
-        self,
-        environment: Environment,
-        host: Host,
-        variables: Mapping[str, str],
-        work: Path,
-        inherited: Sequence[int] = (),
-    ) -> None:
-        self._projects = environment.manifest.projects
-        self._python = environment.venv / "bin" / "python"
-        self._stubs = environment.cuda_home / "lib64" / "stubs" if environment.cuda_home else None
-        self._host, self._work, self._inherited = host, work, inherited
+    def __init__(self, bench: Workbench) -> None:
         # One compiler at a time: a pool of workers takes longer to start than this takes to compile.
-        self._variables = {**variables, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        self._bench = replace(bench, timeout_s=TIMEOUT_S).using(TORCHINDUCTOR_COMPILE_THREADS="1")
+        self._projects, home = bench.environment.manifest.projects, bench.environment.cuda_home
+        self._stub = home / "lib64/stubs/libcuda.so" if home else None
 
     def attempts(self) -> list[Callable[[], Check]]:
         """What there is to try; each gives its check when it is called, in any order or at once."""
@@ -93,15 +76,15 @@ class FirstStart:
         compiler = self._c_compiler()
         if compiler is None:
             return Check(HEADERS, SKIPPED, _COMPILER)
-        directory = self._directory("extension")
-        asked = self._run(directory, str(self._python), "-I", "-c", ASK)
+        directory = self._bench.directory("first-extension")
+        asked = self._bench.run(directory, self._bench.python, "-I", "-c", ASK)
         answer = asked.output.splitlines()
         if asked.code or len(answer) != 3:
-            return Check(HEADERS, FAILED, asked.tail() or f"{self._python} does not answer")
+            return Check(HEADERS, FAILED, asked.tail() or f"{self._bench.python} does not answer")
         include, suffix, python = answer
         module = f"first_start{suffix}"
         (directory / "first_start.c").write_text(EXTENSION)
-        made = self._run(
+        made = self._bench.run(
             directory, compiler, "first_start.c", "-O3", "-shared", "-fPIC", "-Wno-psabi", "-o", module, f"-I{include}"
         )
         if made.code:
@@ -109,7 +92,7 @@ class FirstStart:
         load = (
             f"import sys; sys.path.insert(0, {str(directory)!r}); import first_start; assert first_start.answer() == 42"
         )
-        ran = self._run(directory, str(self._python), "-I", "-c", load)
+        ran = self._bench.run(directory, self._bench.python, "-I", "-c", load)
         return self._failed(HEADERS, ran) if ran.code else Check(HEADERS, PASSED)
 
     def _launcher(self) -> Check:
@@ -117,43 +100,32 @@ class FirstStart:
         compiler = self._c_compiler()
         if compiler is None:
             return Check(LIBCUDA, SKIPPED, _COMPILER)
-        directory = self._directory("launcher")
-        places = libcuda_directories(self._variables)
-        if not places and self._host.driver:
-            return Check(LIBCUDA, FAILED, _no_libcuda(self._host.driver))
+        directory = self._bench.directory("first-launcher")
+        places = libcuda_directories(self._bench.variables)
+        if not places and self._bench.host.driver:
+            return Check(LIBCUDA, FAILED, _no_libcuda(self._bench.host.driver))
         if not places:
-            stub = self._stubs / "libcuda.so" if self._stubs else None
-            if stub is None or not stub.exists():
-                return Check(
-                    LIBCUDA, SKIPPED, "not tried: this host has no driver, and the stack no stub of its library"
-                )
-            (directory / "libcuda.so.1").symlink_to(stub)  # NVIDIA's stub carries this name inside, its file does not
+            if self._stub is None or not self._stub.exists():
+                what = "not tried: this host has no driver, and the stack no stub of its library"
+                return Check(LIBCUDA, SKIPPED, what)
+            # NVIDIA's stub carries this name inside, its file does not.
+            (directory / "libcuda.so.1").symlink_to(self._stub)
             places = (directory,)
         (directory / "launcher.c").write_text(LAUNCHER)
         search = [f"-L{place}" for place in places]
-        made = self._run(
-            directory,
-            compiler,
-            "launcher.c",
-            "-O3",
-            "-shared",
-            "-fPIC",
-            "-o",
-            "launcher.so",
-            "-l:libcuda.so.1",
-            *search,
-        )
+        words = ["launcher.c", "-O3", "-shared", "-fPIC", "-o", "launcher.so", "-l:libcuda.so.1"]
+        made = self._bench.run(directory, compiler, *words, *search)
         return self._failed(LIBCUDA, made) if made.code else Check(LIBCUDA, PASSED)
 
     def _program(self, name: str, source: str, needs_gpu: bool = False) -> Check:
         """Run a program of ours in the venv, from a file: Triton and inductor read their own sources."""
-        if needs_gpu and not (self._host.driver and self._host.gpus):
+        if needs_gpu and not self._bench.has_gpu:
             return Check(name, SKIPPED, _NO_GPU)
-        if self._host.compiler is None or self._c_compiler() is None:
+        if self._bench.host.compiler is None or self._c_compiler() is None:
             return Check(name, SKIPPED, NONE)
-        directory = self._directory(name.split()[-1])
+        directory = self._bench.directory(f"first-{name.split()[-1]}")
         (directory / "program.py").write_text(source)
-        ran = self._run(directory, str(self._python), "-I", "program.py")
+        ran = self._bench.run(directory, self._bench.python, "-I", "program.py")
         if ran.code == _HAS_NONE:
             return Check(name, SKIPPED, ran.tail(1))
         return self._failed(name, ran) if ran.code else Check(name, PASSED)
@@ -166,18 +138,10 @@ class FirstStart:
 
     def _c_compiler(self) -> str | None:
         """The one that Triton takes."""
-        if named := self._variables.get("CC"):
+        if named := self._bench.variables.get("CC"):
             return named
-        path = self._variables.get("PATH", "")
+        path = self._bench.variables.get("PATH", "")
         return shutil.which("gcc", path=path) or shutil.which("clang", path=path)
-
-    def _directory(self, name: str) -> Path:
-        path = self._work / f"first-{name}"
-        path.mkdir(exist_ok=True)
-        return path
-
-    def _run(self, cwd: Path, *command: str) -> Finished:
-        return run(command, self._variables, cwd=cwd, timeout_s=TIMEOUT_S, inherited=self._inherited)
 
 
 def _headers_advice(made: Finished, include: str, python: str) -> str:

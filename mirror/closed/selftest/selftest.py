@@ -26,17 +26,16 @@ from itertools import chain
 from pathlib import Path
 
 from mirror.closed.environment.variables import Environment
-from mirror.closed.host.command import Finished, clean_environment, run
+from mirror.closed.host.command import Finished, clean_environment
 from mirror.closed.host.driverfit import driver_note
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.compiling import Compiling
 from mirror.closed.selftest.firststart import FirstStart
+from mirror.closed.selftest.workbench import Workbench
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.crew import Crew
-
-__all__ = ["FAILED", "PASSED", "SKIPPED", "Check", "SelfTestFailed", "refuse_failures", "self_test"]
 
 _NO_DRIVER = re.compile(
     r"lib(?:cuda|nvidia-ml)\.so\.1|Found no NVIDIA driver|NVML Shared Library Not Found|no CUDA-capable device"
@@ -55,11 +54,7 @@ for module in {modules!r}:
 
 
 class SelfTestFailed(MirrorError):
-    """What was installed does not work on this host.
-
-    Attributes:
-        checks: those that failed.
-    """
+    """What was installed does not work on this host."""
 
     ref = "self-test-failed"
     exit_code = 97
@@ -93,15 +88,15 @@ def self_test(
         together: import modules one after another in one process, as a server does, which loads what they share once; each
             that fails there is imported alone, and that is what is told of it.
     """
-    testing = _Testing(environment, host, work, inherited, caches or work / "caches", together)
-    attempts = [
-        *Compiling(environment, host, testing.variables, work, inherited).attempts(),
-        *FirstStart(environment, host, testing.variables, work, inherited).attempts(),
-    ]
+    base = clean_environment(work)
+    base.update({name: os.environ[name] for name in _HOSTS if name in os.environ})
+    variables = environment.variables(base, caches or work / "caches")
+    bench = Workbench(environment, host, variables, work, inherited)
+    attempts = [*Compiling(bench).attempts(), *FirstStart(bench).attempts()]
     checks = []
     with Crew(max(2, os.cpu_count() or 1)) as crew:
         compiled = [crew.submit(attempt) for attempt in attempts]  # they take about as long as the imports do
-        for check in chain(testing.imports(), testing.probe(), (future.result() for future in compiled)):
+        for check in chain(_imports(bench, together), _probe(bench), (future.result() for future in compiled)):
             progress.say(str(check))
             checks.append(check)
     return tuple(checks)
@@ -119,76 +114,60 @@ def refuse_failures(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return checks
 
 
-class _Testing:
-    def __init__(
-        self,
-        environment: Environment,
-        host: Host,
-        work: Path,
-        inherited: Sequence[int],
-        caches: Path,
-        is_together: bool,
-    ) -> None:
-        self._environment, self._host, self._work, self._inherited = environment, host, work, inherited
-        self._is_together = is_together
-        base = clean_environment(work)
-        base.update({name: os.environ[name] for name in _HOSTS if name in os.environ})
-        self.variables = environment.variables(base, caches)
-        self._python = str(environment.venv / "bin" / "python")
+def _imports(bench: Workbench, is_together: bool) -> Iterator[Check]:
+    """Every module: each in a process of its own, or as many as can be in one."""
+    left = bench.environment.manifest.imports
+    while left:
+        passed = _together(bench, left) if is_together and len(left) > 1 else 0
+        yield from (Check(f"import {module}", PASSED) for module in left[:passed])
+        if passed < len(left):
+            yield _import(bench, left[passed])  # the one at which the process ended: what it does alone counts
+        left = left[passed + 1 :]
 
-    def _run(self, *command: str) -> Finished:
-        return run(command, self.variables, cwd=self._work, timeout_s=900, inherited=self._inherited)
 
-    def imports(self) -> Iterator[Check]:
-        """Every module: each in a process of its own, or as many as can be in one."""
-        left = self._environment.manifest.imports
-        while left:
-            passed = self._together(left) if self._is_together and len(left) > 1 else 0
-            yield from (Check(f"import {module}", PASSED) for module in left[:passed])
-            if passed < len(left):
-                yield self._import(left[passed])  # the one at which the process ended: what it does alone counts
-            left = left[passed + 1 :]
+def _together(bench: Workbench, modules: Sequence[str]) -> int:
+    """How many could be imported one after another in one process, before one ended it by an error, a signal or an exit."""
+    passed, finished = _imported(bench, modules)
+    # A process that ends badly after the last of them: nobody knows whose fault that is until each is alone.
+    return passed if finished.code == 0 or passed < len(modules) else 0
 
-    def _together(self, modules: Sequence[str]) -> int:
-        """How many could be imported one after another in one process, before one ended it by an error, a signal or an exit."""
-        passed, finished = self._imported(modules)
-        # A process that ends badly after the last of them: nobody knows whose fault that is until each is alone.
-        return passed if finished.code == 0 or passed < len(modules) else 0
 
-    def _imported(self, modules: Sequence[str]) -> tuple[int, Finished]:
-        """How many modules noted that they were imported, and how the process ended."""
-        noted = self._work / f"imported-{uuid.uuid4().hex}"
-        noted.touch()
-        finished = self._run(self._python, "-I", "-c", _IMPORTS.format(noted=str(noted), modules=list(modules)))
-        done = noted.read_text("utf-8").splitlines()
-        return next(
-            (number for number, one in enumerate(modules) if done[number : number + 1] != [one]), len(modules)
-        ), finished
+def _imported(bench: Workbench, modules: Sequence[str]) -> tuple[int, Finished]:
+    """How many modules noted that they were imported, and how the process ended."""
+    noted = bench.work / f"imported-{uuid.uuid4().hex}"
+    noted.touch()
+    finished = bench.run(bench.work, bench.python, "-I", "-c", _IMPORTS.format(noted=str(noted), modules=list(modules)))
+    done = noted.read_text("utf-8").splitlines()
+    return next(
+        (number for number, one in enumerate(modules) if done[number : number + 1] != [one]), len(modules)
+    ), finished
 
-    def _import(self, module: str) -> Check:
-        passed, finished = self._imported([module])
-        name = f"import {module}"
-        if finished.code == 0 and passed:
-            return Check(name, PASSED)
-        if not self._host.driver and _NO_DRIVER.search(finished.errors):
-            return Check(name, SKIPPED, "needs the GPU driver, which this host does not have")
-        return Check(name, FAILED, finished.tail() or _silent_end(finished.code))
 
-    def probe(self) -> Iterator[Check]:
-        """The bundle's own kernel on each GPU; its exit code 3 says that there is none."""
-        manifest = self._environment.manifest
-        if not any(artifact.name == "mirror-probe" for artifact in manifest.artifacts):
-            return
-        name = f"run the {manifest.target.gpu} probe kernel"
-        finished = self._run(self._python, "-I", "-m", "mirror_probe", "--json")
-        note = driver_note(manifest.target.cuda, self._host.driver)
-        if finished.code == 0:
-            yield Check(name, PASSED)
-        elif finished.code == 3:
-            why = "no usable NVIDIA GPU or driver on this host"
-            yield Check(name, SKIPPED, f"{why}; {note}" if note else why)
-        else:
-            yield Check(name, FAILED, "\n".join(filter(None, [finished.tail(), note])))
+def _import(bench: Workbench, module: str) -> Check:
+    passed, finished = _imported(bench, [module])
+    name = f"import {module}"
+    if finished.code == 0 and passed:
+        return Check(name, PASSED)
+    if not bench.host.driver and _NO_DRIVER.search(finished.errors):
+        return Check(name, SKIPPED, "needs the GPU driver, which this host does not have")
+    return Check(name, FAILED, finished.tail() or _silent_end(finished.code))
+
+
+def _probe(bench: Workbench) -> Iterator[Check]:
+    """The bundle's own kernel on each GPU; its exit code 3 says that there is none."""
+    manifest = bench.environment.manifest
+    if not any(artifact.name == "mirror-probe" for artifact in manifest.artifacts):
+        return
+    name = f"run the {manifest.target.gpu} probe kernel"
+    finished = bench.run(bench.work, bench.python, "-I", "-m", "mirror_probe", "--json")
+    note = driver_note(manifest.target.cuda, bench.host.driver)
+    if finished.code == 0:
+        yield Check(name, PASSED)
+    elif finished.code == 3:
+        why = "no usable NVIDIA GPU or driver on this host"
+        yield Check(name, SKIPPED, f"{why}; {note}" if note else why)
+    else:
+        yield Check(name, FAILED, "\n".join(filter(None, [finished.tail(), note])))
 
 
 def _silent_end(code: int) -> str:

@@ -55,8 +55,8 @@ class Attempt:
         return _KNOWN.get((self.protocol, self.address, self.port), "")
 
     def to_dict(self) -> dict[str, Any]:
-        place = {"protocol": self.protocol, "address": self.address, "port": self.port}
-        return {**place, "program": self.program, "known": self.known}
+        told = ("protocol", "address", "port", "program", "known")
+        return {name: getattr(self, name) for name in told}
 
     def __str__(self) -> str:
         place = f"[{self.address}]" if ":" in self.address else self.address

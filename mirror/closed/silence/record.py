@@ -8,8 +8,8 @@ are left out, for everybody may read the file; the file is replaced in one step,
 
 Example::
 
-    proof = prove(environment, ["vllm", "serve", "/models/llama"], os.environ)
-    write_note(prefix, generation, proof.note)
+    watched, note = prove(environment, ["vllm", "serve", "/models/llama"], os.environ)
+    write_note(prefix, generation, note)
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import Environment
-from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import read_host
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.usage import hold
 from mirror.closed.silence.watching import Watched, watch
-from mirror.core.errors import InvalidDocument, Unreadable
+from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, canonical_json
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import read_if_there, write_file
 
 FORMAT = "mirror-silence-record/1"
 NAME = "silence.json"
@@ -69,25 +67,14 @@ class Note:
     driver: str = ""
     gpus: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "command": list(self.command), "gpus": list(self.gpus)}
-
-
-class Proof(NamedTuple):
-    """What was seen, and what is noted of it."""
-
-    watched: Watched
-    note: Note
-
 
 def prove(
     environment: Environment, command: Sequence[str], base: Mapping[str, str], proc: Path = Path("/proc")
-) -> Proof:
-    """Run a program in a generation's environment to its end, as ``mirror run`` would, and watch it.
+) -> tuple[Watched, Note]:
+    """Run a program in a generation's environment to its end, as ``mirror run`` would, and watch it; with what is noted of it.
 
     Args:
         base: the user's environment.
-        proc: where the kernel's files are.
 
     Raises:
         CannotRun, CannotWatch: as ``watch``.
@@ -99,14 +86,10 @@ def prove(
     finally:
         if held >= 0:
             os.close(held)
-    models = tuple(sorted({facts["Model"] for facts in describe_gpus(proc) if "Model" in facts}))
-    seen = watched.seen
+    host, seen = read_host(proc), watched.seen
     tried = len(seen.outward) + len(seen.names)
-    driver = read_host(proc).driver
-    return Proof(
-        watched,
-        Note(int(time.time()), _told(command), seen.is_silent, tried, watched.code, watched.way, driver, models),
-    )
+    facts = (watched.code, watched.way, host.driver, host.kinds_of_gpu)
+    return watched, Note(int(time.time()), _told(command), seen.is_silent, tried, *facts)
 
 
 def _told(command: Sequence[str]) -> tuple[str, ...]:
@@ -128,13 +111,9 @@ def read_notes(generation: Path) -> tuple[Note, ...]:
         InvalidDocument: when the file is none of ours.
     """
     place = generation / NAME
-    try:
-        with place.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    data = read_if_there(place, MAX_BYTES)
+    if data is None:
         return ()
-    except OSError as exc:
-        raise Unreadable(str(place), exc.strerror or str(exc)) from exc
     fields = Fields.read(data, str(place), FORMAT, MAX_BYTES)
     notes = tuple(item.fill(Note) for item in fields.tables("notes"))
     fields.end()
@@ -153,5 +132,5 @@ def write_note(prefix: Prefix, generation: Generation, note: Note) -> None:
             before = read_notes(generation.path)
         except InvalidDocument:
             before = ()
-        notes = [one.to_dict() for one in (note, *before)][:KEPT]
+        notes = [vars(one) for one in (note, *before)][:KEPT]
         write_file(generation.path / NAME, canonical_json({"format": FORMAT, "notes": notes}))

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mirror.closed.environment.launch import CannotRun
+from mirror.closed.environment.launch import CannotRun, find_program
 from mirror.closed.host.signals import passing_on
 from mirror.closed.silence import tracer
 from mirror.closed.silence.attempts import Seen
@@ -62,11 +62,7 @@ _LEFT_S = 5.0
 
 
 class CannotWatch(MirrorError):
-    """This host allows no way to see what a program tries to reach.
-
-    Attributes:
-        reasons: why each way does not work.
-    """
+    """This host allows no way to see what a program tries to reach."""
 
     ref = "cannot-watch"
     exit_code = FAMILIES["install"]
@@ -80,12 +76,7 @@ class CannotWatch(MirrorError):
 
 
 class NotSilent(MirrorError):
-    """The command tried to reach something outside this host, asked for a name, or did what could not be read.
-
-    Attributes:
-        count: how many addresses and names.
-        code: the command's own exit code.
-    """
+    """The command tried to reach something outside this host, asked for a name, or did what could not be read."""
 
     ref = "not-silent"
     exit_code = FAMILIES["install"]
@@ -132,10 +123,7 @@ def watch(command: Sequence[str], variables: Mapping[str, str], ways: Sequence[s
         CannotRun: when there is no such program.
         CannotWatch: when no way works here; nothing was run.
     """
-    program = shutil.which(command[0], path=variables.get("PATH", os.defpath))
-    if program is None:
-        raise CannotRun(command[0], "there is no such program")
-    words = [program, *command[1:]]
+    words = [find_program(command[0], variables), *command[1:]]
     reasons = []
     for way in ways:
         try:

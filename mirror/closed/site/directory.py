@@ -27,19 +27,20 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.host.sharing import readable_for_others
+from mirror.closed.kinds.copying import pieces_of
 from mirror.closed.prefix.lock import holding
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
 from mirror.closed.site.shelf import NameTaken, Published, Shelf
 from mirror.closed.site.tree import REPODATA, WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
-from mirror.core.bundle.reader import Bundle, DigestMismatch
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.bundle.reader import Bundle
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, replacing, write_file
+from mirror.core.system.durable import facts_of, held_open, read_if_there, replacing, write_file
 
 RECORD = "mirror-site.json"
 _FORMAT = "mirror-site/1"
@@ -131,12 +132,8 @@ def publish_directory(bundle: Bundle, shelf: Shelf, root: Path, progress: Progre
         Unwritable, Unreadable, InvalidDocument: when the disk refuses, or the record is damaged.
         DigestMismatch: when the bundle has changed since it was verified.
     """
-    try:
-        with readable_for_others(), _opened(root) as found:
-            site = _Directory(root, bundle, shelf, progress)
-            return site.publish(found)
-    except OSError as exc:
-        raise Unwritable(place_of(exc, root), exc.strerror or str(exc)) from exc
+    with writing(root, below=True), readable_for_others(), _opened(root) as found:
+        return _Directory(root, bundle, shelf, progress).publish(found)
 
 
 @contextmanager
@@ -144,12 +141,8 @@ def _opened(root: Path) -> Iterator[SiteRecord]:
     """The directory, ours or new, locked; gives what was published there."""
     root.mkdir(parents=True, exist_ok=True)
     _refuse_foreign(root)
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with holding(descriptor, root):
-            yield _read_record(root)
-    finally:
-        os.close(descriptor)
+    with held_open(os.open(root, os.O_RDONLY | os.O_DIRECTORY)) as descriptor, holding(descriptor, root):
+        yield _read_record(root)
 
 
 def _refuse_foreign(root: Path) -> None:
@@ -161,13 +154,8 @@ def _refuse_foreign(root: Path) -> None:
 
 def _read_record(root: Path) -> SiteRecord:
     path = root / RECORD
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return SiteRecord()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return SiteRecord.parse(data, str(path))
+    data = read_if_there(path, _MAX_BYTES)
+    return SiteRecord() if data is None else SiteRecord.parse(data, str(path))
 
 
 @dataclass(frozen=True)
@@ -229,11 +217,8 @@ class _Directory:
         for one in record.packages:
             if one.filename not in here:
                 path = self.root / file_path(one.filename)
-                try:
-                    with path.open("rb") as stream:
-                        yield read_package(stream, one.filename, one.size, one.sha256)
-                except OSError as exc:
-                    raise Unreadable(str(path), exc.strerror or str(exc)) from exc
+                with reading(path), path.open("rb") as stream:
+                    yield read_package(stream, one.filename, one.size, one.sha256)
 
     def _write(self, path: str, data: bytes) -> None:
         """Unless it is there, to the byte."""
@@ -253,24 +238,11 @@ def copy_out(bundle: Bundle, artifact: Artifact, path: Path, advance: Advance = 
         Unreadable: when the bundle cannot be read.
         Unwritable: when the disk refuses.
     """
-    digest = hashlib.sha256()
-    with replacing(path) as out, bundle.open(artifact) as source:
-        while True:
-            try:
-                chunk = source.read(_CHUNK)
-            except OSError as exc:
-                raise Unreadable(str(bundle.path), f"{exc.strerror or exc} (in {artifact.path})") from exc
-            if not chunk:
-                break
-            digest.update(chunk)
-            try:
-                out.write(chunk)
-            except OSError as exc:
-                raise Unwritable(str(path), exc.strerror or str(exc)) from exc
-            advance(len(chunk))
-        actual = Sha256Hex(digest.hexdigest())
-        if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+    with replacing(path) as out:
+        for piece in pieces_of(bundle, artifact):
+            with writing(path):
+                out.write(piece)
+            advance(len(piece))
 
 
 def _without_lost(root: Path, record: SiteRecord) -> tuple[tuple[str, ...], SiteRecord]:
@@ -288,16 +260,12 @@ def _digest_of(path: Path, advance: Advance) -> str:
         Unreadable: when it cannot be read, or is no file.
     """
     digest = hashlib.sha256()
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise Unreadable(str(path), "not a regular file")
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
                 advance(len(chunk))
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
-    return digest.hexdigest()
+        return digest.hexdigest()
+    return ""

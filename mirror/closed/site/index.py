@@ -88,11 +88,7 @@ class IndexUnreachable(MirrorError):
 
 
 class NoIndexPages(MirrorError):
-    """An index's pages are not where they usually are.
-
-    Attributes:
-        tried: addresses.
-    """
+    """An index's pages are not where they usually are."""
 
     ref = "no-index-pages"
     exit_code = FAMILIES["install"]

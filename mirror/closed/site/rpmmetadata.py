@@ -97,7 +97,8 @@ def read_package(stream: BinaryIO, filename: str, size: int, sha256: str) -> Pac
     begins = reader.offset
     header = Header(reader.header(MAX_HEADER_BYTES), filename)
     read = _Read(filename, size, sha256, header, begins, reader.offset)
-    return Package(filename, _primary(read), _files(read), _changes(read))
+    files = _of(read, (f"  {line}" for _, line in _file_lines(header)))
+    return Package(filename, _primary(read), files, _changes(read))
 
 
 def repodata(packages: Sequence[Package], revision: int) -> dict[str, bytes]:
@@ -170,11 +171,6 @@ def _primary(package: _Read) -> str:
         "</package>",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _files(package: _Read) -> str:
-    lines = (f"  {line}" for _, line in _file_lines(package.header))
-    return _of(package, lines)
 
 
 def _changes(package: _Read) -> str:

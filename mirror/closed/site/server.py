@@ -23,7 +23,7 @@ from urllib.parse import quote
 from mirror.closed.site.pages import JSON
 from mirror.closed.site.shelf import Shelf
 from mirror.closed.site.tree import content_type, file_path, made_files
-from mirror.closed.webserver import Refusal, Resource, WebServer
+from mirror.closed.webserver import Find, Refusal, Resource, WebServer
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import FAMILIES, MirrorError
 
@@ -58,39 +58,35 @@ def site_server(
         CannotListen: when the address is not to be had.
     """
     try:
-        return WebServer(SiteTable(bundle, shelf).find, address, say=say, alarm=alarm)
+        return WebServer(site_table(bundle, shelf), address, say=say, alarm=alarm)
     except (OSError, OverflowError) as exc:
         raise CannotListen(*address, getattr(exc, "strerror", None) or str(exc)) from exc
 
 
-class SiteTable:
+def site_table(bundle: Bundle, shelf: Shelf) -> Find:
     """What each path stands for."""
+    made = made_files(shelf.wheels, shelf.packages, shelf.metadata, shelf.keys, shelf.revision)
+    found = {f"/{path}": _page(path, data) for path, data in made.items()}
+    for name, one in shelf.artifacts.items():
+        path = f"/{file_path(name)}"
+        found[path] = Resource(partial(bundle.open, one), one.size, one.sha256, content_type(path))
 
-    def __init__(self, bundle: Bundle, shelf: Shelf) -> None:
-        made = made_files(shelf.wheels, shelf.packages, shelf.metadata, shelf.keys, shelf.revision)
-        self._found = {f"/{path}": _page(path, data) for path, data in made.items()}
-        for filename, artifact in shelf.artifacts.items():
-            path = f"/{file_path(filename)}"
-            self._found[path] = Resource(
-                partial(bundle.open, artifact), artifact.size, artifact.sha256, content_type(path)
-            )
-
-    def find(self, path: str, accept: str) -> Union[Resource, Refusal]:
-        """As ``mirror.closed.webserver`` asks."""
+    def find(path: str, accept: str) -> Union[Resource, Refusal]:
         if path.endswith("/"):
-            as_json = self._found.get(f"{path}index.json")
-            page = as_json if as_json and prefers_json(accept) else self._found.get(f"{path}index.html")
+            as_json = found.get(f"{path}index.json")
+            page = as_json if as_json and prefers_json(accept) else found.get(f"{path}index.html")
             return page or Refusal(404)
-        if f"{path}/index.html" in self._found:
+        if f"{path}/index.html" in found:
             return Refusal(301, f"{quote(path)}/")
-        return self._found.get(path) or Refusal(404)
+        return found.get(path) or Refusal(404)
+
+    return find
 
 
 def _page(path: str, data: bytes) -> Resource:
     digest = hashlib.sha256(data).hexdigest()
-    return Resource(
-        partial(io.BytesIO, data), len(data), digest, content_type(path), path.rpartition("/")[2].startswith("index.")
-    )
+    varies = path.rpartition("/")[2].startswith("index.")
+    return Resource(partial(io.BytesIO, data), len(data), digest, content_type(path), varies)
 
 
 def prefers_json(accept: str) -> bool:

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import Any
 
 from mirror.closed.install import trusted_manifest
 from mirror.closed.site.pages import SiteWheel
@@ -96,9 +95,6 @@ class Published:
     added: tuple[str, ...]
     kept: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"place": self.place, "added": list(self.added), "kept": list(self.kept), "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)

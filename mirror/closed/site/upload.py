@@ -30,7 +30,7 @@ from mirror.closed.site.index import IndexRefused, IndexUnreachable, SiteIndex
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.shelf import NameTaken, NothingToGive, Published, Shelf
 from mirror.core.bundle.reader import Bundle
-from mirror.core.errors import FAMILIES, MirrorError, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, writing
 from mirror.core.progress import SILENT, Progress
 
 _BATCH_FILES, _BATCH_BYTES = 32, 1 << 30
@@ -56,11 +56,7 @@ class TwineMissing(MirrorError):
 
 
 class UploadFailed(MirrorError):
-    """Twine did not upload a file, for a reason of its own.
-
-    Attributes:
-        said: what it said last.
-    """
+    """Twine did not upload a file, for a reason of its own."""
 
     ref = "upload-failed"
     exit_code = FAMILIES["install"]
@@ -167,23 +163,20 @@ def _upload(
     twine: Sequence[str],
     credentials: Optional[Credentials],
 ) -> None:
-    try:
-        with tempfile.TemporaryDirectory(prefix="mirror-publish-") as directory:
-            paths = [Path(directory, wheel.filename) for wheel in wheels]
-            for wheel, path in zip(wheels, paths):
-                copy_out(bundle, shelf.artifacts[wheel.filename], path)
-            words = ["upload", "--non-interactive", "--disable-progress-bar", "--repository-url", url]
-            environment = {**os.environ, **(credentials.environment() if credentials else {})}
-            environment.update(NO_COLOR="1", COLUMNS="1000", PYTHONIOENCODING="utf-8")  # one line each, however long
-            done = subprocess.run(
-                [*twine, *words, *map(str, paths)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-    except OSError as exc:
-        raise Unwritable(place_of(exc, tempfile.gettempdir()), exc.strerror or str(exc)) from exc
+    with writing(tempfile.gettempdir(), below=True), tempfile.TemporaryDirectory(prefix="mirror-publish-") as directory:
+        paths = [Path(directory, wheel.filename) for wheel in wheels]
+        for wheel, path in zip(wheels, paths):
+            copy_out(bundle, shelf.artifacts[wheel.filename], path)
+        words = ["upload", "--non-interactive", "--disable-progress-bar", "--repository-url", url]
+        environment = {**os.environ, **(credentials.environment() if credentials else {})}
+        environment.update(NO_COLOR="1", COLUMNS="1000", PYTHONIOENCODING="utf-8")  # one line each, however long
+        done = subprocess.run(
+            [*twine, *words, *map(str, paths)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     if done.returncode:
         raise _failure(done.stdout.decode("utf-8", "replace"), url, wheels)
 

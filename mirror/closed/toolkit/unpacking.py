@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mirror.core.archives.zstdframe import Zstd
 from mirror.core.bundle.reader import Bundle
-from mirror.core.cuda.redistnames import redist_name_of
+from mirror.core.cuda.redistnames import asked_for_by, redist_name_of
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.toolchain import Dangling, Toolchain, unpack_toolchain
@@ -54,11 +54,6 @@ def dangling_notes(links: Iterable[Dangling]) -> tuple[str, ...]:
     """What an operator should know of links that lead nowhere; one sentence each."""
     return tuple(
         f"the toolkit's link {link} leads nowhere"
-        + (f": add {link.package!r} to {_table(link.package)}" if link.package else "")
+        + (f": add {link.package!r} to {'.'.join(asked_for_by(link.package))}" if link.package else "")
         for link in links
     )
-
-
-def _table(package: str) -> str:
-    """Where ``NAME.toml`` asks for it: names of RPMs end in ``-X-Y``, keys of NVIDIA's list have no dash."""
-    return "[rpms].packages" if "-" in package else "[redist].components"

@@ -26,10 +26,9 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Callable
+from typing import IO, Callable, Tuple
 
 from mirror.closed.host.command import clean_environment
 from mirror.core.archives.checkedzip import open_checked_zip
@@ -212,30 +211,14 @@ class ZstdFinder:
         return ZstdProcess(self._command, self._work)
 
     def _find(self) -> tuple[str, ...]:
-        tried = []
         carried = f"{self._wheel.name if self._wheel else 'no carried wheel'} with {self._python}"
-        ways: list[tuple[str, Callable[[], tuple[str, ...]]]] = [(carried, self._carried)]
-        ways += [(f"the program {program}", partial(self._host, program)) for program in self._programs]
-        for name, way in ways:
-            try:
-                command = way()
-                self._try(command)
-            except (OSError, ValueError, EOFError) as exc:
-                tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
-            else:
-                return command
-        raise LookupError("; ".join(tried))
+        programs = (host_program(program) for program in self._programs)
+        return first_way([(carried, self._carried), *programs], self._try)
 
     def _carried(self) -> tuple[str, ...]:
         """The target's Python, with the carried wheel where its own library has none."""
         directory = unpack_zstd(self._wheel, self._work)
         return str(self._python), "-I", "-S", "-B", "-c", CHILD, "", str(directory)
-
-    def _host(self, program: str) -> tuple[str, ...]:
-        found = shutil.which(program)
-        if found is None:
-            raise ValueError("it is not on PATH")
-        return found, "-d", "-c", "-q"
 
     def _try(self, command: tuple[str, ...]) -> None:
         """Let it decompress a known frame.
@@ -249,6 +232,43 @@ class ZstdFinder:
                 found, data = found + frame.decompress(data), b""
         if found != _KNOWN:
             raise ValueError(f"it makes {found[:20]!r} of a known frame")
+
+
+Way = Tuple[str, Callable[[], Tuple[str, ...]]]
+"""What it is called, and what makes its command."""
+
+
+def host_program(program: str, *options: str) -> Way:
+    """A program of the host's, with the face of ``zstd``."""
+
+    def command() -> tuple[str, ...]:
+        found = shutil.which(program)
+        if found is None:
+            raise ValueError("it is not on PATH")
+        return found, "-d", "-c", "-q", *options
+
+    return f"the program {program}", command
+
+
+def first_way(ways: Iterable[Way], try_out: Callable[[tuple[str, ...]], None]) -> tuple[str, ...]:
+    """The command of the first way that works.
+
+    Args:
+        try_out: raises OSError, ValueError or EOFError where a command does not work.
+
+    Raises:
+        LookupError: with everything that was tried, when none works.
+    """
+    tried = []
+    for name, way in ways:
+        try:
+            command = way()
+            try_out(command)
+        except (OSError, ValueError, EOFError) as exc:
+            tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
+        else:
+            return command
+    raise LookupError("; ".join(tried))
 
 
 def unpack_zstd(wheel: Path | None, work: Path) -> Path:

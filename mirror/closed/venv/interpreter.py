@@ -51,43 +51,29 @@ print(json.dumps({
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What an executable says of itself, when it is a Python.
+class Interpreter:
+    """A Python, as it says of itself.
 
     Attributes:
-        path: the executable that a venv would be made from.
-        implementation: ``"cpython"``.
+        path: the executable that a venv would be made from; not inside one.
         version: ``"3.11.7"``.
+        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there; without them Triton and torch compile nothing at run
+            time (CUDA.md C5).
+        has_venv: whether its own ``venv`` and ``ensurepip`` are there.
+        implementation: ``"cpython"``.
         machine: as ``platform.machine()`` gives it.
         abi: letters of an ABI that is not the ordinary one; empty for the ordinary one.
         is_wide: whether it has 64 bits.
-        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there.
-        has_venv: whether its own ``venv`` and ``ensurepip`` are there.
-    """
-
-    path: Path
-    implementation: str
-    version: str
-    machine: str
-    abi: str
-    is_wide: bool
-    has_headers: bool
-    has_venv: bool
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """A Python that fits a target.
-
-    Attributes:
-        path: its executable; not inside a venv.
-        version: ``"3.11.7"``.
-        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there; without them Triton and torch compile nothing at run time (CUDA.md C5).
     """
 
     path: Path
     version: str
     has_headers: bool
+    has_venv: bool = True
+    implementation: str = "cpython"
+    machine: str = ""
+    abi: str = ""
+    is_wide: bool = True
 
 
 @dataclass(frozen=True)
@@ -163,25 +149,25 @@ def ask(path: Path, target: Target) -> Interpreter | str:
         return f"{path} is Python {answer.version} with the ABI {answer.abi!r}, which no ordinary wheel fits"
     if answer.machine != target.arch or not answer.is_wide:
         return f"{path} is Python {answer.version} for {answer.machine}{'' if answer.is_wide else ', 32 bit'}"
-    return Interpreter(answer.path, answer.version, answer.has_headers)
+    return answer
 
 
-def question(path: Path) -> Answer | str:
+def question(path: Path) -> Interpreter | str:
     """Run an executable and ask it what it is; one line when it does not answer as a Python."""
     # -I: neither the caller's variables nor its directory nor user site-packages can answer in the interpreter's
     # place.
     finished = run([str(path), "-I", "-S", "-c", _ASK], clean_environment(Path("/")), timeout_s=60)
     try:
         facts = json.loads(finished.output)
-        return Answer(
+        return Interpreter(
             path=Path(str(facts["path"])),
-            implementation=str(facts["implementation"]),
             version=str(facts["version"]),
+            has_headers=bool(facts["headers"]),
+            has_venv=bool(facts["venv"]),
+            implementation=str(facts["implementation"]),
             machine=str(facts["machine"]),
             abi=str(facts["abi"]),
             is_wide=bool(facts["wide"]),
-            has_headers=bool(facts["headers"]),
-            has_venv=bool(facts["venv"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         last = finished.tail(1) or f"exit {finished.code}"

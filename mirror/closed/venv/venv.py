@@ -31,14 +31,7 @@ _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")
 
 
 class InstallerFailed(MirrorError):
-    """uv or pip could not make the venv or install the wheels.
-
-    Attributes:
-        tool: ``"uv"`` or ``"pip"``.
-        step: what it was doing.
-        code: its exit status.
-        tail: the last lines that it said.
-    """
+    """uv or pip could not make the venv or install the wheels."""
 
     ref = "installer-failed"
     exit_code = 96
@@ -156,11 +149,12 @@ def make_venv(installer: Installer, venv: Venv) -> None:
     """
     create, install, environment = (_with_uv if installer.name == "uv" else _with_pip)(installer.program, venv)
     steps = [("make the venv", create)]
-    steps += [("install the wheels", install + _strictly(requirements)) for requirements in venv.rounds()]
+    install += ["--no-index", "--no-deps", "--require-hashes", "-r"]
+    steps += [("install the wheels", [*install, str(requirements)]) for requirements in venv.rounds()]
     for step, command in steps:
         finished = run(command, environment, cwd=venv.work, inherited=venv.inherited)
         if finished.code:
-            raise InstallerFailed(installer.name, step, finished.code, _said(finished, venv.links))
+            raise InstallerFailed(installer.name, step, finished.code, finished.tail().replace(venv.links, "<wheels>/"))
     (venv.path / ".lock").unlink(missing_ok=True)  # uv's own, which it makes writable for everyone
 
 
@@ -177,16 +171,8 @@ def _with_uv(program: Path, venv: Venv) -> tuple[list[str], list[str], dict[str,
         environment.update(UV_CONCURRENT_DOWNLOADS=str(venv.jobs), UV_CONCURRENT_INSTALLS=str(venv.jobs))
     if not venv.links.startswith("http:"):
         environment["UV_OFFLINE"] = "1"
-    create = [
-        str(program),
-        "venv",
-        "--no-project",
-        "--python",
-        str(venv.interpreter),
-        "--prompt",
-        venv.name,
-        str(venv.path),
-    ]
+    create = [str(program), "venv", "--no-project", "--python", str(venv.interpreter)]
+    create += ["--prompt", venv.name, str(venv.path)]
     install = [str(program), "pip", "install", "--python", str(venv.python), "--no-build"]
     return create, install, environment
 
@@ -199,11 +185,3 @@ def _with_pip(wheel: Path, venv: Venv) -> tuple[list[str], list[str], dict[str, 
     install = [str(venv.python), "-I", str(wheel / "pip"), "install", "--only-binary", ":all:", "--no-input"]
     install += ["--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location", "--no-compile"]
     return create, install, environment
-
-
-def _strictly(requirements: Path) -> list[str]:
-    return ["--no-index", "--no-deps", "--require-hashes", "-r", str(requirements)]
-
-
-def _said(finished: Finished, links: str) -> str:
-    return finished.tail().replace(links, "<wheels>/")

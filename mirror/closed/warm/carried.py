@@ -32,12 +32,7 @@ from mirror.core.trust.verdict import check_refusals
 
 
 class NotALayer(MirrorError):
-    """A bundle was given where a layer of compiled kernels was meant, or the other way round.
-
-    Attributes:
-        path: the file.
-        found, wanted: what it is, and what it should be.
-    """
+    """A bundle was given where a layer of compiled kernels was meant, or the other way round."""
 
     ref = "not-a-layer"
     exit_code = FAMILIES["install"]
@@ -127,15 +122,11 @@ def _checked(member: Member, tar: TarStream) -> Iterator[bytes]:
 
 @contextmanager
 def open_layer(
-    path: Path,
-    store: TrustStore,
-    required: Sequence[str] = ("builder", "approver"),
-    progress: Progress = SILENT,
+    path: Path, store: TrustStore, required: Sequence[str] = ("builder", "approver"), progress: Progress = SILENT
 ) -> Iterator[Carried]:
     """Open a layer's file and verify all of it.
 
     Args:
-        store: whom this user trusts.
         required: whose thresholds must be met; ``REVIEW`` for those who look at it before all have signed.
 
     Raises:

@@ -15,10 +15,12 @@ Example::
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from mirror.closed.environment.variables import WIDTH
+from mirror.closed.warm.programs import counted_by_program
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
 
@@ -35,6 +37,9 @@ MAX_BYTES = 64 << 20
 MAX_FILES = 200_000
 PLACE = b"@MIRROR-CACHE-DIRECTORY@"
 """Stands for a user's cache directory in a text."""
+
+PLAIN = re.compile(r"[A-Za-z0-9_./+@:,=~ -]+")
+"""A path that is spelt alike in JSON, in Python and in a shell."""
 
 WIDE_PLACE = b"@MIRROR-CACHE-DIRECTORY-OF-THIS-LENGTH".ljust(WIDTH, b"@")
 """Stands for one in a file that tells the lengths of what it holds."""
@@ -79,7 +84,7 @@ class Key:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "gpus": list(self.gpus), "variables": dict(self.variables)}
+        return {**vars(self), "variables": dict(self.variables)}
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,16 @@ class Layer:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(member.size for member in self.files)
+
+    @property
+    def compiled(self) -> dict[str, int]:
+        """Compiled objects by program."""
+        return counted_by_program(member.path for member in self.files)
+
+    def summary(self) -> dict[str, Any]:
+        """It in a document: its files counted, not listed."""
+        counts = {"files": len(self.files), "bytes": self.size, "compiled": self.compiled}
+        return {"key": self.key.to_dict(), **counts}
 
     @classmethod
     def parse(cls, data: bytes) -> Layer:

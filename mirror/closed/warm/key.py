@@ -6,7 +6,7 @@ only misses by (a variable, the driver's version) does not make a layer useless,
 Example::
 
     key = key_here(generation, os.environ)
-    faults(layer.key, key)          # () when the layer fits
+    tuple(faults(layer.key, key))           # () when the layer fits
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mirror.closed.environment.variables import CACHES, Environment, load_environment
-from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import Host, read_host
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import read_receipt
@@ -35,12 +34,7 @@ _NOT_IN_KEYS = re.compile(
 
 
 class LayerDoesNotFit(MirrorError):
-    """Compiled kernels were made under other circumstances than those of this generation and host.
-
-    Attributes:
-        layer: the file, or the directory.
-        differences: a sentence for each thing that differs, both sides named.
-    """
+    """Compiled kernels were made under other circumstances than those of this generation and host."""
 
     ref = "layer-does-not-fit"
     exit_code = FAMILIES["install"]
@@ -76,7 +70,7 @@ def key_here(generation: Generation, base: Mapping[str, str], proc: Path = Path(
         generation=str(generation.path),
         python=receipt.python_version,
         arch=host.arch,
-        gpus=tuple(sorted({facts["Model"] for facts in describe_gpus(proc) if facts.get("Model")})),
+        gpus=host.kinds_of_gpu,
         driver=host.driver,
         variables=_variables(environment, base),
     )
@@ -88,12 +82,9 @@ def _variables(environment: Environment, base: Mapping[str, str]) -> tuple[tuple
     return tuple((name, base[name]) for name in sorted(counting) if name not in ours)
 
 
-def faults(layer: Key, here: Key, host: Host | None = None) -> tuple[str, ...]:
+def faults(layer: Key, here: Key, host: Host | None = None) -> Iterator[str]:
     """Why a layer is of no use here: what differs, both sides named."""
-    return tuple(_faults(layer, here, host or read_host()))
-
-
-def _faults(layer: Key, here: Key, host: Host) -> Iterator[str]:
+    host = host or read_host()
     if layer.stack != here.stack:
         yield f"stack: the layer is for {layer.stack}, this is {here.stack}"
     elif layer.bundle != here.bundle:
@@ -110,12 +101,8 @@ def _faults(layer: Key, here: Key, host: Host) -> Iterator[str]:
         yield f"glibc: files of the layer need {layer.glibc}, this host has {host.glibc[0]}.{host.glibc[1]}"
 
 
-def notes(layer: Key, here: Key) -> tuple[str, ...]:
+def notes(layer: Key, here: Key) -> Iterator[str]:
     """What differs and costs only the part that depends on it, and what cannot be told here; one sentence each."""
-    return tuple(_notes(layer, here))
-
-
-def _notes(layer: Key, here: Key) -> Iterator[str]:
     if layer.gpus and not here.gpus:
         yield f"no GPU can be seen here; the layer was compiled on {', '.join(layer.gpus)}"
     if not layer.gpus:

@@ -33,8 +33,7 @@ from mirror.closed.preflight import check_owner
 from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import MAX_BYTES, Layer
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
-from mirror.closed.warm.programs import counted_by_program
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of, reading, writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.truststore import TrustStore
@@ -47,12 +46,7 @@ _MAKING = ".warm.new"
 
 
 class LayerDamaged(MirrorError):
-    """A layer of compiled kernels is not what was added.
-
-    Attributes:
-        layer: its directory.
-        problems: what is wrong: a sentence each.
-    """
+    """A layer of compiled kernels is not what was added."""
 
     ref = "layer-damaged"
     exit_code = FAMILIES["install"]
@@ -85,16 +79,8 @@ class Added:
     was_there: bool
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "directory": str(self.directory),
-            "key": self.layer.key.to_dict(),
-            "files": len(self.layer.files),
-            "bytes": self.layer.size,
-            "compiled": counted_by_program(member.path for member in self.layer.files),
-            "signers": list(self.signers),
-            "notes": list(self.notes),
-            "was_there": self.was_there,
-        }
+        told = {"signers": list(self.signers), "notes": list(self.notes), "was_there": self.was_there}
+        return {"directory": str(self.directory), **self.layer.summary(), **told}
 
 
 def layer_of(generation: Generation) -> Path | None:
@@ -104,17 +90,9 @@ def layer_of(generation: Generation) -> Path | None:
         Unreadable: when that cannot be told.
     """
     link = generation.path / LINK
-    try:
+    with reading(link):
         target = os.readlink(link) if facts_of(link) else ""  # noqa: PTH115 - as it is written
-    except OSError as exc:
-        raise Unreadable(str(link), exc.strerror or str(exc)) from exc
     return generation.path / target if _NAME.fullmatch(target) else None
-
-
-def layer_directory(generation: Generation) -> Path | None:
-    """Where the files of a generation's layer are; None when there is none."""
-    found = layer_of(generation)
-    return found / FILES if found else None
 
 
 def read_layer(directory: Path) -> Layer:
@@ -196,10 +174,8 @@ def add_layer(
     """Verify a layer's file and put it into a generation, in place of the one that is there.
 
     Args:
-        path: the file.
         generation: a complete one of ``prefix``.
         base: this user's environment, for notes.
-        proc: where the kernel's files are.
 
     Raises:
         LayerDoesNotFit: when it was compiled for another generation or host; nothing is changed then.
@@ -210,7 +186,7 @@ def add_layer(
     check_owner(prefix.named, "add compiled kernels to")
     with open_layer(path, store, progress=progress) as carried, readable_for_others():
         layer, here = carried.layer, key_here(generation, base, proc=proc)
-        wrong = faults(layer.key, here)
+        wrong = tuple(faults(layer.key, here))
         if wrong:
             raise LayerDoesNotFit(str(path), wrong)
         data = layer.encode()
@@ -218,39 +194,38 @@ def add_layer(
         with prefix.lock():
             is_whole = layer_of(generation) == directory and not check_layer(generation)
             if is_whole:
-                _forget(generation)  # what a run has left that was killed after the link had moved
+                with contextlib.suppress(OSError):  # what a run has left that was killed after the link had moved
+                    _sweep(generation, keep=directory)
             else:
                 _put(generation, directory, data, carried.files(), layer, progress)
-        signers = tuple(sorted({name for names in carried.signers.by_role.values() for name in names}))
-    return Added(directory, layer, signers, notes(layer.key, here), is_whole)
+    return Added(directory, layer, carried.signers.names, tuple(notes(layer.key, here)), is_whole)
 
 
 def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer: Layer, progress: Progress) -> None:
     making = generation.path / _MAKING
     try:
-        _sweep(generation, keep=layer_of(generation))
-        making.mkdir()
-        with progress.task("add", layer.size) as advance:
-            for member, pieces in files:
-                place = making / FILES / member.path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
-                with open(descriptor, "wb") as stream:
-                    for piece in pieces:
-                        stream.write(piece)
-                        advance(len(piece))
-        write_file(making / ACCOUNT, data, mode=0o444)
-        sync_tree(making)  # the link promises that all of it is on the disk
-        if facts_of(directory):  # the same, damaged: programs that have files of it open keep them
-            directory.replace(generation.path / f"{_MAKING}.old")
-        making.replace(directory)
-        _point(generation, directory.name)
-        _sweep(generation, keep=directory)
-    except OSError as exc:
-        _forget(generation)
-        raise Unwritable(place_of(exc, directory), exc.strerror or str(exc)) from exc
+        with writing(directory, below=True):
+            _sweep(generation, keep=layer_of(generation))
+            making.mkdir()
+            with progress.task("add", layer.size) as advance:
+                for member, pieces in files:
+                    place = making / FILES / member.path
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+                    with open(descriptor, "wb") as stream:
+                        for piece in pieces:
+                            stream.write(piece)
+                            advance(len(piece))
+            write_file(making / ACCOUNT, data, mode=0o444)
+            sync_tree(making)  # the link promises that all of it is on the disk
+            if facts_of(directory):  # the same, damaged: programs that have files of it open keep them
+                directory.replace(generation.path / f"{_MAKING}.old")
+            making.replace(directory)
+            _point(generation, directory.name)
+            _sweep(generation, keep=directory)
     except BaseException:
-        _forget(generation)
+        with contextlib.suppress(OSError, Unreadable):  # what no link leads to goes; else with the next change
+            _sweep(generation, keep=layer_of(generation))
         raise
 
 
@@ -261,12 +236,6 @@ def _point(generation: Generation, target: str) -> None:
     temporary.symlink_to(target)
     temporary.replace(generation.path / LINK)
     sync_directory(generation.path)
-
-
-def _forget(generation: Generation) -> None:
-    """Remove what no link leads to; where that fails too, it goes with the next change."""
-    with contextlib.suppress(OSError, Unreadable):
-        _sweep(generation, keep=layer_of(generation))
 
 
 def _sweep(generation: Generation, keep: Path | None) -> None:
@@ -286,10 +255,8 @@ def remove_layer(generation: Generation, prefix: Prefix) -> Path | None:
     check_owner(prefix.named, "remove compiled kernels of")
     with prefix.lock():
         found = layer_of(generation)
-        try:
+        with writing(generation.path, below=True):
             (generation.path / LINK).unlink(missing_ok=True)
             sync_directory(generation.path)
             _sweep(generation, keep=None)
-        except OSError as exc:
-            raise Unwritable(place_of(exc, generation.path), exc.strerror or str(exc)) from exc
     return found

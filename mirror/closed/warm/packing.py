@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +34,7 @@ from mirror.closed.warm.document import (
     DOCUMENT,
     MAX_FILES,
     PLACE,
+    PLAIN,
     TOP,
     WIDE_PLACE,
     Key,
@@ -43,17 +43,18 @@ from mirror.closed.warm.document import (
     member_path,
 )
 from mirror.closed.warm.key import key_here
-from mirror.closed.warm.layer import layer_directory
+from mirror.closed.warm.layer import FILES, layer_of
 from mirror.closed.warm.private import refuse_shared, regular_files
-from mirror.closed.warm.programs import AOT, carried_as, counted_by_program
+from mirror.closed.warm.programs import AOT, carried_as
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import NativeTally
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, root_sums
 from mirror.core.bundle.writer import Source, pack
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import sha256_of
 from mirror.core.trust.chain import fingerprint
 from mirror.core.trust.root import MANIFEST_NAMESPACE
 from mirror.core.trust.truststore import TrustStore
@@ -62,16 +63,10 @@ from mirror.core.trust.verdict import REVIEW, check_manifest
 Sign = Callable[[bytes, str], bytes]
 
 _MAX_REWRITTEN = 16 << 20
-_PLAIN = re.compile(r"[A-Za-z0-9_./+@:,=~ -]+")
-"""A path that is spelt alike in JSON, in Python and in a shell."""
 
 
 class NothingToPack(MirrorError):
-    """A cache directory holds nothing that was compiled.
-
-    Attributes:
-        place: the directory.
-    """
+    """A cache directory holds nothing that was compiled."""
 
     ref = "nothing-to-pack"
     exit_code = FAMILIES["install"]
@@ -103,22 +98,9 @@ class Packed:
     signers: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
-    @property
-    def compiled(self) -> dict[str, int]:
-        """Compiled objects by program."""
-        return counted_by_program(member.path for member in self.layer.files)
-
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "path": str(self.path),
-            "sha256": self.sha256,
-            "key": self.layer.key.to_dict(),
-            "files": len(self.layer.files),
-            "bytes": self.layer.size,
-            "compiled": self.compiled,
-            "signers": list(self.signers),
-            "left_out": list(self.left_out),
-        }
+        told = {"signers": list(self.signers), "left_out": list(self.left_out)}
+        return {"path": str(self.path), "sha256": self.sha256, **self.layer.summary(), **told}
 
 
 def pack_layer(
@@ -136,11 +118,9 @@ def pack_layer(
     Args:
         generation: a complete one.
         base: the environment of the user.
-        store: whom this user trusts.
         sign: makes a signature with the key of a builder.
         output: the file to write.
         now: seconds since 1970 UTC.
-        proc: where the kernel's files are.
 
     Raises:
         NothingToPack: when nothing was compiled.
@@ -152,21 +132,18 @@ def pack_layer(
     place = environment.caches(base)
     refuse_shared(place)
     key = key_here(generation, base, proc=proc)
-    try:
-        # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
-        with tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
-            gathered = _Gathering(place, layer_directory(generation), payload, progress)
-            layer = gathered.layer(key, now)
-            if not counted_by_program(member.path for member in layer.files):
-                raise NothingToPack(str(place))
-            caches = Path(f"/proc/self/fd/{payload.fileno()}")
-            manifest, sources = _assembled(environment.manifest, layer, caches, gathered.sha256, store)
-            data = manifest.encode()
-            signature = sign(data, MANIFEST_NAMESPACE)
-            signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
-            sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
-    except OSError as exc:
-        raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+    # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
+    with writing(output), tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
+        gathered = _Gathering(place, layer_of(generation), payload, progress)
+        layer = gathered.layer(key, now)
+        if not layer.compiled:
+            raise NothingToPack(str(place))
+        caches = Path(f"/proc/self/fd/{payload.fileno()}")
+        manifest, sources = _assembled(environment.manifest, layer, caches, gathered.sha256, store)
+        data = manifest.encode()
+        signature = sign(data, MANIFEST_NAMESPACE)
+        signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
+        sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
     return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.left_out))
 
 
@@ -210,7 +187,7 @@ class _Gathering:
     def __init__(self, place: Path, below: Path | None, payload: IO[bytes], progress: Progress) -> None:
         self._place, self._below, self._payload, self._progress = place, below, payload, progress
         self._names = tuple(
-            dict.fromkeys(name.encode() for name in (str(place), os.path.realpath(place)) if _PLAIN.fullmatch(name))
+            dict.fromkeys(name.encode() for name in (str(place), os.path.realpath(place)) if PLAIN.fullmatch(name))
         )
         self._tally = NativeTally(gpus=False)
         self.left_out: list[str] = []
@@ -221,10 +198,8 @@ class _Gathering:
         if len(found) > MAX_FILES:
             raise Unreadable(str(self._place), f"it holds more than {MAX_FILES} files")
         members = []
-        with (
-            self._progress.task("caches", sum(size for _, size in found.values())) as advance,
-            tarfile.open(fileobj=self._payload, mode="w", format=tarfile.GNU_FORMAT) as tar,
-        ):
+        task = self._progress.task("caches", sum(size for _, size in found.values()))
+        with task as advance, tarfile.open(fileobj=self._payload, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for path, (source, _) in found.items():
                 data = _contents(source)
                 advance(len(data))
@@ -242,10 +217,7 @@ class _Gathering:
                 members.append(Member(path, len(data), digest, place == PLACE, place == WIDE_PLACE))
         self._payload.flush()
         self._payload.seek(0)
-        whole = hashlib.sha256()
-        while chunk := self._payload.read(1 << 20):
-            whole.update(chunk)
-        self.sha256 = Sha256Hex(whole.hexdigest())
+        self.sha256 = sha256_of(self._payload)
         glibc = newest_glibc(self._tally.native().needs, key.arch)
         return Layer(replace(key, glibc=glibc), now, tuple(members))
 
@@ -253,7 +225,7 @@ class _Gathering:
         """Path in the layer -> file and its size: what this user has, and FlashInfer's modules out of the layer below."""
         found: dict[str, tuple[Path, int]] = {}
         if self._below:
-            found.update(_files(self._below / AOT, f"{AOT}/"))
+            found.update(_files(self._below / FILES / AOT, f"{AOT}/"))
         for path, one in _files(self._place):
             carried = carried_as(path)
             if carried:
@@ -294,9 +266,7 @@ def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]
 
 
 def _contents(path: Path) -> bytes:
-    try:
+    with reading(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as stream:
             return stream.read()
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc

@@ -19,7 +19,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -33,29 +32,23 @@ from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
 from mirror.closed.warm.checksums import rechecked
-from mirror.closed.warm.document import PLACE, WIDE_PLACE, Layer, Member
+from mirror.closed.warm.document import PLACE, PLAIN, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
 from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program, graph_key
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
-from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.durable import facts_of, held_open, read_if_there, write_file
 from mirror.core.trust.ownership import reaching
 
 FORMAT = "mirror-warm-copy/1"
 _MAX_BYTES = 64 << 20
 _LOCK = ".warm.lock"
-_PLAIN = re.compile(r"[A-Za-z0-9_./+@:,=~ -]+")
 
 
 class SharedCaches(MirrorError):
-    """A cache directory of compiled code may be written by others than its user.
-
-    Attributes:
-        place: the directory.
-        reasons: a clause for each.
-    """
+    """A cache directory of compiled code may be written by others than its user."""
 
     ref = "shared-caches"
     exit_code = FAMILIES["install"]
@@ -76,11 +69,8 @@ def refuse_shared(place: Path) -> None:
         SharedCaches: with every reason.
         Unreadable: when that cannot be told.
     """
-    try:
-        with reaching(place, is_followed=True) as way:
-            found = way.exposures({os.geteuid()})
-    except OSError as exc:
-        raise Unreadable(place_of(exc, place), exc.strerror or str(exc)) from exc
+    with reading(place, below=True), reaching(place, is_followed=True) as way:
+        found = way.exposures({os.geteuid()})
     if found:
         raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
 
@@ -106,7 +96,6 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     Args:
         generation: a complete one.
         base: the user's environment.
-        proc: where the kernel's files are.
 
     Raises:
         SharedCaches, LayerDamaged, LayerDoesNotFit: when it is not to be used.
@@ -122,33 +111,29 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     remember(environment, base)
     refuse_shared(place)
     layer, here = read_layer(directory), key_here(generation, base, proc=proc)
-    wrong = faults(layer.key, here)
+    wrong = tuple(faults(layer.key, here))
     if wrong:
         raise LayerDoesNotFit(str(directory), wrong)
     left_out = (*notes(layer.key, here), *_unplaced(layer, place))
-    try:
-        with _alone(place):
-            if facts_of(place / f"{directory.name}.json"):
-                return Filled(place, 0)
-            wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
-            copied = [one for one in wanted if _copy(one, directory, place)]
-            sync_tree(place)
-            account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
-            write_file(place / f"{directory.name}.json", _encode(directory.name, account), mode=0o600)
-    except OSError as exc:
-        raise Unwritable(place_of(exc, place), exc.strerror or str(exc)) from exc
+    with writing(place, below=True), _alone(place):
+        if facts_of(place / f"{directory.name}.json"):
+            return Filled(place, 0)
+        wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
+        copied = [one for one in wanted if _copy(one, directory, place)]
+        sync_tree(place)
+        account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
+        note = {"format": FORMAT, "layer": directory.name, "at": int(time.time()), "files": account}
+        write_file(place / f"{directory.name}.json", canonical_json(note), mode=0o600)
     return Filled(place, len(copied), left_out)
 
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with held_open(os.open(place / _LOCK, flags, 0o600)) as descriptor:
         with suppress(OSError):  # where no locks are kept, both copy the same
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_wanted(member: Member, layer: Layer, driver: str, place: Path) -> bool:
@@ -162,7 +147,7 @@ def _can_name(member: Member, place: Path) -> bool:
     """Whether a file can name this cache directory where it named the one that it was made in."""
     if member.has_wide_place and len(os.fsencode(place)) != WIDTH:
         return False
-    return not member.has_place or _PLAIN.fullmatch(str(place)) is not None
+    return not member.has_place or PLAIN.fullmatch(str(place)) is not None
 
 
 def _unplaced(layer: Layer, place: Path) -> Iterator[str]:
@@ -246,10 +231,6 @@ def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield path, facts
 
 
-def _encode(layer: str, account: Mapping[str, list[int]]) -> bytes:
-    return canonical_json({"format": FORMAT, "layer": layer, "at": int(time.time()), "files": account})
-
-
 @dataclass(frozen=True)
 class State:
     """A user's caches of a generation, and the layer below them.
@@ -282,17 +263,12 @@ class State:
         brought = {graph_key(member.path) for member in self.layer.files} - {""} if self.layer else set()
         return counted_by_program(path for path in self.added if graph_key(path) not in brought)
 
-    @property
-    def carried(self) -> dict[str, int]:
-        """By program, how many objects the layer brings."""
-        return counted_by_program(member.path for member in self.layer.files) if self.layer else {}
-
     def to_dict(self) -> dict[str, Any]:
         return {
             "generation": str(self.generation),
             "layer": str(self.directory) if self.directory else None,
             "key": self.layer.key.to_dict() if self.layer else None,
-            "carried": self.carried,
+            "carried": self.layer.compiled if self.layer else {},
             "caches": str(self.place),
             "copied": self.copied,
             "compiled": self.compiled,
@@ -322,19 +298,15 @@ def read_state(generation: Generation, base: Mapping[str, str], proc: Path = Pat
         elif before != [facts.st_size, facts.st_mtime_ns // 1000]:
             changed.append(path)
     here = key_here(generation, base, proc=proc) if layer else None
-    wrong, told = (faults(layer.key, here), notes(layer.key, here)) if layer and here else ((), ())
+    wrong, told = (tuple(faults(layer.key, here)), tuple(notes(layer.key, here))) if layer and here else ((), ())
     return State(generation.path, directory, layer, place, copied, tuple(added), tuple(changed), wrong, told)
 
 
 def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
     """When a layer was copied, and what was there then; None and nothing when it was not."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
+    data = read_if_there(path, _MAX_BYTES)
+    if data is None:
         return None, {}
-    except OSError as exc:
-        raise Unreadable(str(path), exc.strerror or str(exc)) from exc
     fields = Fields.read(data, "Copied layer", FORMAT, _MAX_BYTES)
     fields.text("layer")
     table = fields.table("files")
@@ -345,11 +317,7 @@ def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
 
 
 def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
-    """``fill`` for those who are about to start a program: what keeps it from being done is told, and keeps nobody from that.
-
-    Args:
-        progress: who listens.
-    """
+    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that."""
     try:
         filled = fill(generation, base)
     except MirrorError as exc:

@@ -25,8 +25,9 @@ from mirror.closed.prefix.status import current_generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.system.durable import read_if_there
 from mirror.core.target import Target
-from mirror.core.toolkit.fileindex import BUNDLED, HEADERS, INSTALLED, FileIndex, IndexedRpm, is_kept
+from mirror.core.toolkit.fileindex import BUNDLED, HEADERS, INSTALLED, MAX_BYTES, FileIndex, IndexedRpm, is_kept
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
 
@@ -35,11 +36,7 @@ _NEVRA = re.compile(r"(.+?)-([0-9][^-]*(?:-[^-]+)?)\.([^.]+)", re.ASCII)
 
 
 class NoFileIndex(MirrorError):
-    """There is no file index where one was looked for.
-
-    Attributes:
-        place: where.
-    """
+    """There is no file index where one was looked for."""
 
     ref = "no-file-index"
     exit_code = 109
@@ -132,9 +129,7 @@ def locked_place(path: Path) -> Place:
 
 
 def _read(file: Path, place: str) -> FileIndex:
-    try:
-        return FileIndex.parse(file.read_bytes(), str(file))
-    except FileNotFoundError as exc:
-        raise NoFileIndex(place) from exc
-    except OSError as exc:
-        raise Unreadable(str(file), exc.strerror or str(exc)) from exc
+    data = read_if_there(file, MAX_BYTES)
+    if data is None:
+        raise NoFileIndex(place)
+    return FileIndex.parse(data, str(file))

@@ -23,7 +23,7 @@ from typing import Any
 
 from mirror.closed.which.place import Place
 from mirror.core.cuda.components import bringer, package_name, role_of
-from mirror.core.cuda.redistnames import redist_name_of
+from mirror.core.cuda.redistnames import asked_for_by, redist_name_of
 from mirror.core.errors import MirrorError
 from mirror.core.toolkit.fileindex import FILELISTS, FileIndex, IndexedRpm
 from mirror.core.toolkit.filesearch import Match, is_named, library_name, near, search, wanted_names
@@ -125,13 +125,8 @@ class Answer:
 
 
 def toml_line(package: str) -> str:
-    """What to write below ``toml_table`` in ``NAME.toml``."""
-    return f'packages = [..., "{package}"]' if "-" in package else f'components = [..., "{package}"]'
-
-
-def toml_table(package: str) -> str:
-    """Where a stack asks for it: names of RPMs end in ``-X-Y``, keys of NVIDIA's component archives have no dash."""
-    return "[rpms]" if "-" in package else "[redist]"
+    """What to write below the table of ``asked_for_by`` in ``NAME.toml``."""
+    return f'{asked_for_by(package)[1]} = [..., "{package}"]'
 
 
 def which(place: Place, file: str) -> Answer:
@@ -220,7 +215,7 @@ def _in_wheels(place: Place, names: tuple[str, ...]) -> Iterator[tuple[str, str]
     found = 0
     stems = {(library_name(name) or (posixpath.basename(name),))[0] for name in names}
     for record in sorted(place.path.glob("venv/lib/python3*/site-packages/*.dist-info/RECORD")):
-        for path in _recorded(record, stems):
+        for path in recorded(record, stems):
             if path.endswith((".py", ".pyc")) or not any(is_named(path, name) for name in names):
                 continue
             project, _, version = record.parent.name[: -len(".dist-info")].partition("-")
@@ -230,7 +225,7 @@ def _in_wheels(place: Place, names: tuple[str, ...]) -> Iterator[tuple[str, str]
                 return
 
 
-def _recorded(record: Path, stems: Iterable[str]) -> Iterator[str]:
+def recorded(record: Path, stems: Iterable[str]) -> Iterator[str]:
     """The paths in a RECORD whose lines hold one of the stems; none of a RECORD that cannot be read, or no further."""
     try:
         with record.open(encoding="utf-8", errors="replace", newline="") as stream:

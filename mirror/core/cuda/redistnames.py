@@ -53,6 +53,11 @@ def redist_name_of(package: str, release: str) -> str:
     return redist_name(role_of(package), release)
 
 
+def asked_for_by(package: str) -> tuple[str, str]:
+    """The table and the key of NAME.toml that name a package: RPMs end in ``-X-Y``, NVIDIA's components have no dash."""
+    return ("[rpms]", "packages") if "-" in package else ("[redist]", "components")
+
+
 def rpm_names(component: str, release: str) -> tuple[str, ...]:
     """The RPM packages whose files a component holds: ``("cuda-cudart-12-6", ...)`` for ``"cuda_cudart"``, sorted."""
     roles = (role for role in _NAMES if redist_name(role, release) == component)

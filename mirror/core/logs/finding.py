@@ -5,10 +5,10 @@ where CUDA.md section E has a row for it, it names the row, so that a symptom in
 
 Example::
 
-    Finding(PROBLEM, "driver", "CUDA 13.0 needs driver 580 or newer, this host has 535.104.05",
-            cause="the driver's major version is older than the toolkit's",
-            proof="/proc/driver/nvidia/version",
-            fix="ask for driver 580, or lock the stack for CUDA 12", row="46")
+    About("driver").problem("CUDA 13.0 needs driver 580 or newer, this host has 535.104.05",
+                            cause="the driver's major version is older than the toolkit's",
+                            proof="/proc/driver/nvidia/version",
+                            fix="ask for driver 580, or lock the stack for CUDA 12", row="46")
 """
 
 from __future__ import annotations
@@ -55,3 +55,25 @@ class Finding:
 
     def to_dict(self) -> dict[str, str]:
         return {key: value for key, value in asdict(self).items() if value}
+
+
+@dataclass(frozen=True)
+class About:
+    """A subject, of which findings are made; those that are not good cannot be made without cause, proof and fix."""
+
+    subject: str
+
+    def at(self, level: str, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
+        return Finding(level, self.subject, what, cause, proof, fix, row)
+
+    def problem(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
+        return self.at(PROBLEM, what, cause, proof, fix, row)
+
+    def warning(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
+        return self.at(WARNING, what, cause, proof, fix, row)
+
+    def note(self, what: str, cause: str, proof: str, fix: str, row: str = "") -> Finding:
+        return self.at(NOTE, what, cause, proof, fix, row)
+
+    def good(self, what: str, proof: str = "") -> Finding:
+        return Finding(GOOD, self.subject, what, proof=proof)

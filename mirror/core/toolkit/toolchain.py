@@ -83,8 +83,7 @@ class Toolchain:
     """An unpacked tree.
 
     Attributes:
-        home: the CUDA home, with ``bin/nvcc`` if a compiler was among the packages.
-        packages: what each brought, in the order given.
+        packages: what each brought, in the order given: paths below the CUDA home.
         made: links that were made here, as ``"path -> target"``.
         dangling: links that lead nowhere.
         dropped: paths that were not written, being for other places than the CUDA home.
@@ -92,13 +91,12 @@ class Toolchain:
         tamed: what had modes that were not kept, as ``"path (mode 4755)"``.
     """
 
-    home: Path
     packages: tuple[Unpacked, ...]
-    made: tuple[str, ...]
-    dangling: tuple[Dangling, ...]
-    dropped: tuple[str, ...]
-    scriptlets: tuple[str, ...]
-    tamed: tuple[str, ...]
+    made: tuple[str, ...] = ()
+    dangling: tuple[Dangling, ...] = ()
+    dropped: tuple[str, ...] = ()
+    scriptlets: tuple[str, ...] = ()
+    tamed: tuple[str, ...] = ()
 
 
 def unpack_toolchain(
@@ -127,7 +125,6 @@ def unpack_toolchain(
         made = cudalinks.complete(root, target.cuda_targets)
         lost = tuple(_lost(plan, path, leads_to, target) for path, leads_to in cudalinks.dangling(root))
     return Toolchain(
-        home=root,
         packages=tuple(_brought(plan, packages)),
         made=made,
         dangling=lost,

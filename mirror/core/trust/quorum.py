@@ -175,6 +175,11 @@ class Signers:
         return {one.role: one.signed for one in self.tallies}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all keys that counted, each once, in order."""
+        return tuple(sorted({name for one in self.tallies for name in one.signed}))
+
+    @property
     def shortfalls(self) -> tuple[Tally, ...]:
         """Roles of which too few have signed, where that was not required."""
         return unmet(self.tallies)

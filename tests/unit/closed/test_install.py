@@ -9,11 +9,11 @@ import pytest
 from mirror.closed.environment.variables import GenerationDamaged, load_environment
 from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
+from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.receipt import read_receipt
 from mirror.closed.prefix.switching import roll_back
 from mirror.closed.preflight import PreflightFailed
-from mirror.closed.selftest.selftest import Check
 from mirror.closed.upgrade_check import BundleOlder, OtherStack, SequenceReused
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import SEQUENCE, BundleSimulator

@@ -266,9 +266,9 @@ def test_mirror_reads_solves_and_unpacks_it(tmp_path: Path, repository: tuple[Ma
         tmp_path / "cuda",
         Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0"),
     )
-    assert (made.home / "bin" / "nvcc").stat().st_mode & 0o111
-    assert (made.home / "include" / "nv" / "target").is_file()
-    assert (made.home / "lib64" / "libcudart.so").is_file()
+    assert (tmp_path / "cuda" / "bin" / "nvcc").stat().st_mode & 0o111
+    assert (tmp_path / "cuda" / "include" / "nv" / "target").is_file()
+    assert (tmp_path / "cuda" / "lib64" / "libcudart.so").is_file()
     assert made.dangling == ()
 
 

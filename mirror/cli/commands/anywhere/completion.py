@@ -99,7 +99,6 @@ end
 def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("completion", description=_DESCRIPTION)
     parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell that shall complete")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -181,7 +180,7 @@ def _fish(found: Sequence[Place]) -> str:
             lines.append(
                 f"{begin} {_fish_option(option.words)}{_fish_tail(option.value)} -d {_fish_quoted(option.told)}"
             )
-    steps = " ".join(pattern for pattern in _step_words(found))
+    steps = " ".join(_step_words(found))
     return _FISH.format(steps=steps, lines="\n".join(lines), names=NAMES)
 
 

@@ -33,7 +33,6 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("help", description=_DESCRIPTION)
     parser.add_argument("words", nargs="*", metavar="TOPIC", help="a topic, or a command and its action")
     parser.add_argument("--man", action="store_true", help="print the man page instead, for man -l or mirror.1")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, human_bytes, out, print_json
+from mirror.cli.console import Console, human_bytes, tell
 from mirror.cli.parsing import add_volumes_option
-from mirror.core.bundle.volumes.splitting import CheckedVolumes, Split, check_volumes, split
+from mirror.core.bundle.volumes.splitting import Split, check_volumes, split
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -59,7 +60,6 @@ def configure(subparsers: Any) -> None:
     )
     add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def size(text: str) -> int:
@@ -83,35 +83,24 @@ def run(args: argparse.Namespace) -> int:
     if args.volumes:
         args.parser.error("--volumes is for --check; where volumes are written, -o says")
     made = split(args.file, args.size, args.output, Console())
-    if args.json:
-        print_json(made.to_dict())
-    else:
-        _print(made)
+    tell(args, made.to_dict(), _lines(made))
     return 0
 
 
-def _print(made: Split) -> None:
+def _lines(made: Split) -> Iterator[str]:
     index = made.index
     for number, path in enumerate(made.volumes, 1):
-        out(f"{path}  {human_bytes(index.size_of(number))}")
-    for path in made.indexes:
-        out(f"{path}")
+        yield f"{path}  {human_bytes(index.size_of(number))}"
+    yield from map(str, made.indexes)
     kept = f"; {made.kept} were there already" if made.kept else ""
-    out(
-        f"{index.name}: {human_bytes(index.size)} in {counted(len(made.volumes), 'volume')}{kept}; sha256 {index.sha256}"
-    )
+    volumes = counted(len(made.volumes), "volume")
+    yield f"{index.name}: {human_bytes(index.size)} in {volumes}{kept}; sha256 {index.sha256}"
 
 
 def _check(args: argparse.Namespace) -> int:
     found = check_volumes(args.file, args.volumes, Console())
-    if args.json:
-        print_json(found.to_dict(), "split-check")
-    else:
-        _print_checked(found)
+    told = ((one, "BAD" if one.fault else "ok") for one in found.volumes)
+    lines = (f"{one.path}: {how}" if one.path else f"{one.name}: MISSING" for one, how in told)
+    tell(args, found.to_dict(), lines, "split-check")
     found.enforce()
     return 0
-
-
-def _print_checked(found: CheckedVolumes) -> None:
-    for one in found.volumes:
-        out(f"{one.path or one.name}: {'BAD' if one.fault else 'ok'}" if one.path else f"{one.name}: MISSING")

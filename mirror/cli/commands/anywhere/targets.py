@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from mirror.cli.console import out, print_json
+from mirror.cli.console import tell
 from mirror.cli.parsing import Usage
 from mirror.core.target import minor_version
 from mirror.core.targets.distributions import built_for
@@ -33,7 +33,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--glibc", metavar="X.Y", help="for hosts with this glibc and newer (default: 2.28)")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
         if chosen:
             raise Usage(f"--{chosen[0]} says more of one build: name a GPU or a variant before it")
         facts = {"variants": [one.to_dict() for one in published()], "corrections": list(corrections())}
-        print_json(facts) if args.json else out("\n".join(_matrix()))
+        tell(args, facts, _matrix())
         return 0
     variant = _variant(args)
-    print_json(variant.to_dict(), "targets-variant") if args.json else out("\n".join(_settings(variant)))
+    tell(args, variant.to_dict(), _settings(variant), "targets-variant")
     return 0
 
 

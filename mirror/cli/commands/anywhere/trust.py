@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
-from mirror.cli.options import add_actions, fingerprint
+from mirror.cli.options import Action, add_actions, fingerprint
 from mirror.cli.parsing import Usage, add_volumes_option
 from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
@@ -50,44 +50,29 @@ a change is asked for with --expires or --threshold, or drafted with `mirror tru
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "trust",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("trust", description=_DESCRIPTION)
     add_actions(
         parser,
-        run,
-        {
-            _declare_init: _init,
-            _declare_add: _add,
-            _declare_remove: _remove,
-            _declare_rotate: _rotate,
-            _declare_show: _show,
-            _declare_export: _export,
-        },
+        Action("init", "make a root (connected machine)", _declare_init, _init),
+        Action("add", "trust a root, by its fingerprint; or draft a root with one key more", _declare_add, _add),
+        Action("remove", "draft a root with one key less (connected machine)", _declare_remove, _draft),
+        Action("rotate", "sign the next root (connected machine)", _declare_rotate, _rotate),
+        Action("show", "show the trusted root", _declare_show, _show),
+        Action("export", "print the keys for ssh-keygen -Y verify", _declare_export, _export),
     )
 
 
-def _declare_init(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "init",
-        help="make a root (connected machine)",
-        description="Make the keys of a root and of a builder, and a root of version 1 that names them; trust it here and "
-        "print its fingerprint. Where a root is trusted already, nothing is made and that one is shown.",
-    )
+def _declare_init(parser: argparse.ArgumentParser) -> None:
+    """Make the keys of a root and of a builder, and a root of version 1 that names them; trust it here and print its
+    fingerprint. Where a root is trusted already, nothing is made and that one is shown."""
     parser.add_argument("--key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the builder")
     parser.add_argument("--root-key", type=Path, metavar="FILE", help="an existing ssh ed25519 key for the root")
-    return parser
 
 
-def _declare_add(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "add",
-        help="trust a root, by its fingerprint; or draft a root with one key more",
-        description="Trust the roots that a bundle carries, or a root document with its signatures beside it (NAME.json, "
-        "NAME.sig), if the fingerprint given is that of one of them; the next root after a trusted one needs none. With "
-        "--role: add a public key to the draft of the next root (connected machine).",
-    )
+def _declare_add(parser: argparse.ArgumentParser) -> None:
+    """Trust the roots that a bundle carries, or a root document with its signatures beside it (NAME.json, NAME.sig), if the
+    fingerprint given is that of one of them; the next root after a trusted one needs none. With --role: add a public key to
+    the draft of the next root (connected machine)."""
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="a bundle, a root document, or with --role a public key"
     )
@@ -100,28 +85,18 @@ def _declare_add(actions: Any) -> argparse.ArgumentParser:
     add_volumes_option(parser)
     parser.add_argument("--role", choices=ROLES, help="FILE is a public key that shall have this role")
     parser.add_argument("--name", metavar="NAME", help="what messages call its holder (default: the file's name)")
-    return parser
 
 
-def _declare_remove(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "remove",
-        help="draft a root with one key less (connected machine)",
-        description="Take a key out of the draft of the next root. Once that root is trusted, nothing that the key signed "
-        "counts any more, also what it signed before: sign bundles that are still wanted again.",
-    )
+def _declare_remove(parser: argparse.ArgumentParser) -> None:
+    """Take a key out of the draft of the next root. Once that root is trusted, nothing that the key signed counts any more,
+    also what it signed before: sign bundles that are still wanted again."""
     parser.add_argument("name", metavar="NAME", help="as `mirror trust show` calls it")
-    return parser
 
 
-def _declare_rotate(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "rotate",
-        help="sign the next root (connected machine)",
-        description="Sign the draft of the next root with the root keys that are here. When enough have signed, it is "
-        "trusted here and travels in the next bundle; else it says who is missing. Where nothing would change, nothing is "
-        "signed; where no root key is, the draft is kept for those who have one.",
-    )
+def _declare_rotate(parser: argparse.ArgumentParser) -> None:
+    """Sign the draft of the next root with the root keys that are here. When enough have signed, it is trusted here and
+    travels in the next bundle; else it says who is missing. Where nothing would change, nothing is signed; where no root
+    key is, the draft is kept for those who have one."""
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a draft that another holder sent")
     parser.add_argument(
         "--key",
@@ -141,30 +116,21 @@ def _declare_rotate(actions: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--expires", type=_moment, metavar="DATE", help="trust nothing by it after YYYY-MM-DD, or 'never'"
     )
-    return parser
 
 
-def _declare_show(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "show", help="show the trusted root", description="Show the root that is trusted here."
-    )
-    return parser
+def _declare_show(parser: argparse.ArgumentParser) -> None:
+    """Show the root that is trusted here."""
 
 
-def _declare_export(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "export",
-        help="print the keys for ssh-keygen -Y verify",
-        description="Print the trusted root's keys as an allowed_signers file, by which ssh-keygen checks a bundle's "
-        "signatures without mirror.",
-    )
+def _declare_export(parser: argparse.ArgumentParser) -> None:
+    """Print the trusted root's keys as an allowed_signers file, by which ssh-keygen checks a bundle's signatures without
+    mirror."""
     parser.add_argument(
         "--role",
         choices=ROLES,
         action="append",
         help="keys of this role; may be repeated (default: builder and approver)",
     )
-    return parser
 
 
 def _threshold(text: str) -> tuple[str, int]:
@@ -208,10 +174,6 @@ def _add(args: argparse.Namespace, store: TrustStore) -> int:
     offered = read_offered_roots(args.file, args.volumes)
     _print(store.add_chain(offered, confirmed_fingerprint=args.fingerprint or ""), store, args.json)
     return 0
-
-
-def _remove(args: argparse.Namespace, store: TrustStore) -> int:
-    return _draft(args, store)
 
 
 def _draft(args: argparse.Namespace, store: TrustStore) -> int:

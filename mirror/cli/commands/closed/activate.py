@@ -27,7 +27,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the prefix's history and 'status'")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import human_bytes, out, print_json
+from mirror.cli.console import human_bytes, tell
 from mirror.cli.deltas import applied_delta
 from mirror.cli.parsing import add_volumes_option
 from mirror.core.trust.sidecars import shell_word
@@ -37,20 +37,17 @@ def configure(subparsers: Any) -> None:
     )
     add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     applied = applied_delta(args.delta, args.base, args.output, args.volumes, TrustStore.default())
-    if args.json:
-        print_json(applied.to_dict())
-        return 0
     head, counts = applied.head, applied.head.counts()
-    told = (
-        "is there already" if applied.was_there else f"{counts.pop('same')} files unchanged, {sum(counts.values())} new"
+    made = f"{counts.pop('same')} files unchanged, {sum(counts.values())} new"
+    lines = (
+        f"{applied.path}  {human_bytes(head.size)}, {'is there already' if applied.was_there else made}",
+        f"  sha256      {head.sha256}",
+        f"  made of     {head.base}",
+        f"next:  {spoken('mirror verify')} {shell_word(str(applied.path))}",
     )
-    out(f"{applied.path}  {human_bytes(head.size)}, {told}")
-    out(f"  sha256      {head.sha256}")
-    out(f"  made of     {head.base}")
-    out(f"next:  {spoken('mirror verify')} {shell_word(str(applied.path))}")
+    tell(args, applied.to_dict(), lines)
     return 0

@@ -11,8 +11,8 @@ from typing import Any
 
 from mirror.cli.caller import spoken
 from mirror.cli.commands.review.approve import signing_with
-from mirror.cli.console import Console, human_bytes, out, print_json, shown
-from mirror.cli.options import add_actions, add_stack_arguments
+from mirror.cli.console import Console, human_bytes, out, print_json, shown, tell
+from mirror.cli.options import Action, add_actions, add_stack_arguments
 from mirror.closed.prefix.generations import Generation, NoSuchGeneration, Prefix
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -40,27 +40,25 @@ def configure(subparsers: Any) -> None:
     parser = subparsers.add_parser("cache", description=_DESCRIPTION)
     add_actions(
         parser,
-        run,
-        {
-            _declare_pack: _pack,
-            _declare_add: _add,
-            _declare_show: _show,
-            _declare_status: _status,
-            _declare_fill: _fill,
-            _declare_remove: _remove,
-        },
+        Action("pack", "write your caches of the current generation into a signed file", _declare_pack, _pack),
+        Action("add", "put a layer into the current generation", _declare_add, _add),
+        Action("show", "list what is in a layer, for whoever approves it", _declare_show, _show),
+        Action("status", "tell what was compiled since the layer was copied", _declare_status, _status),
+        Action(
+            "fill",
+            "copy the layer into your caches, as 'mirror run' and env.sh do at the first use",
+            _declare_fill,
+            _fill,
+        ),
+        Action("remove", "take the layer of the current generation away", _declare_remove, _remove),
     )
 
 
-def _declare_pack(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "pack",
-        help="write your caches of the current generation into a signed file",
-        description="Write what programs compiled for the current generation, as this user's caches hold it, into one file, "
-        "signed with the key of a builder: a layer. Start the server first, with 'mirror run' and the settings that it is "
-        "served with, and let it answer; then pack, under the same VLLM_ variables. Locks, logs, models and build directories "
-        "stay behind. Whoever else has to sign does so as with a bundle: 'mirror approve FILE'.",
-    )
+def _declare_pack(parser: argparse.ArgumentParser) -> None:
+    """Write what programs compiled for the current generation, as this user's caches hold it, into one file, signed with
+    the key of a builder: a layer. Start the server first, with 'mirror run' and the settings that it is served with, and
+    let it answer; then pack, under the same VLLM_ variables. Locks, logs, models and build directories stay behind. Whoever
+    else has to sign does so as with a bundle: 'mirror approve FILE'."""
     add_stack_arguments(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: NAME.warm.tar")
     parser.add_argument(
@@ -70,65 +68,38 @@ def _declare_pack(actions: Any) -> argparse.ArgumentParser:
         metavar="KEY",
         help="a builder's key: its file, or NAME.pub of one that an ssh agent holds, forwarded with 'ssh -A' as well",
     )
-    return parser
 
 
-def _declare_add(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "add",
-        help="put a layer into the current generation",
-        description="Verify a layer, compare what it depends on with this generation and host, and put it into the current "
-        "generation, in place of one that is there. For the owner of the prefix; every user has it then.",
-    )
+def _declare_add(parser: argparse.ArgumentParser) -> None:
+    """Verify a layer, compare what it depends on with this generation and host, and put it into the current generation, in
+    place of one that is there. For the owner of the prefix; every user has it then."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the layer")
     add_stack_arguments(parser)
-    return parser
 
 
-def _declare_show(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "show",
-        help="list what is in a layer, for whoever approves it",
-        description="Check a layer's signatures and every byte, tell what it depends on, and list each file of it with its "
-        "program, size and sha256. Files marked 'code' are compiled: they will run. The others are sources, notes and lists.",
-    )
+def _declare_show(parser: argparse.ArgumentParser) -> None:
+    """Check a layer's signatures and every byte, tell what it depends on, and list each file of it with its program, size
+    and sha256. Files marked 'code' are compiled: they will run. The others are sources, notes and lists."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the layer")
-    return parser
 
 
-def _declare_status(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "status",
-        help="tell what was compiled since the layer was copied",
-        description="Tell whether the current generation has a layer, whether it fits this host, and what programs have "
-        "compiled for this user since it was copied, by program: nothing, when every kernel came from the layer. With --check "
-        "every file of the layer is compared with its digest. Nothing is changed.",
-    )
+def _declare_status(parser: argparse.ArgumentParser) -> None:
+    """Tell whether the current generation has a layer, whether it fits this host, and what programs have compiled for this
+    user since it was copied, by program: nothing, when every kernel came from the layer. With --check every file of the
+    layer is compared with its digest. Nothing is changed."""
     add_stack_arguments(parser)
     parser.add_argument("--check", action="store_true", help="read all files of the layer")
-    return parser
 
 
-def _declare_fill(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "fill",
-        help="copy the layer into your caches, as 'mirror run' and env.sh do at the first use",
-        description="Copy the generation's layer into this user's caches, unless that was done. Nothing that is there is "
-        "replaced.",
-    )
+def _declare_fill(parser: argparse.ArgumentParser) -> None:
+    """Copy the generation's layer into this user's caches, unless that was done. Nothing that is there is replaced."""
     add_stack_arguments(parser)
     parser.add_argument("--generation", metavar="N", help="another than the current one: its number or name")
-    return parser
 
 
-def _declare_remove(actions: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        "remove",
-        help="take the layer of the current generation away",
-        description="Take the layer of the current generation away. What users have copied stays theirs.",
-    )
+def _declare_remove(parser: argparse.ArgumentParser) -> None:
+    """Take the layer of the current generation away. What users have copied stays theirs."""
     add_stack_arguments(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -154,7 +125,7 @@ def _pack(args: argparse.Namespace) -> int:
     out(f"  sha256     {made.sha256}")
     for line in _key_lines(made.layer.key):
         out(f"  {line}")
-    for line in _counts("compiled", made.compiled):
+    for line in _counts("compiled", made.layer.compiled):
         out(f"  {line}")
     if made.left_out:
         out(
@@ -172,14 +143,13 @@ def _pack(args: argparse.Namespace) -> int:
 def _add(args: argparse.Namespace) -> int:
     prefix, generation = _current(args)
     made = add_layer(args.file, generation, prefix, TrustStore.default(), os.environ, Console())
-    if args.json:
-        print_json(made.to_dict())
-        return 0
     verb = "was there already" if made.was_there else "added"
-    out(f"{verb}: {counted(len(made.layer.files), 'file')}, {human_bytes(made.layer.size)}, in {made.directory}")
-    out(f"  signed by  {', '.join(made.signers)}, packed {utc(made.layer.packed)}")
-    for note in made.notes:
-        out(f"  note       {shown(note)}")
+    lines = [
+        f"{verb}: {counted(len(made.layer.files), 'file')}, {human_bytes(made.layer.size)}, in {made.directory}",
+        f"  signed by  {', '.join(made.signers)}, packed {utc(made.layer.packed)}",
+        *(f"  note       {shown(note)}" for note in made.notes),
+    ]
+    tell(args, made.to_dict(), lines)
     return 0
 
 
@@ -189,14 +159,9 @@ def _show(args: argparse.Namespace) -> int:
         carried.check(Console())
         layer = carried.layer
         tallies = {one.role: list(one.signed) for one in carried.signers.tallies}
-    if args.json:
-        files = [
-            {**one.to_dict(), "program": program_of(one.path), "code": is_compiled(one.path)} for one in layer.files
-        ]
-        print_json({"key": layer.key.to_dict(), "packed": layer.packed, "signers": tallies, "files": files})
-        return 0
-    for line in _show_lines(layer, tallies):
-        out(line)
+    files = [{**one.to_dict(), "program": program_of(one.path), "code": is_compiled(one.path)} for one in layer.files]
+    facts = {"key": layer.key.to_dict(), "packed": layer.packed, "signers": tallies, "files": files}
+    tell(args, facts, _show_lines(layer, tallies))
     return 0
 
 
@@ -229,11 +194,8 @@ def _status(args: argparse.Namespace) -> int:
     _, generation = _current(args)
     state = read_state(generation, os.environ)
     problems = list(check_layer(generation, Console())) if args.check else []
-    if args.json:
-        print_json({**state.to_dict(), "problems": problems if args.check else None})
-    else:
-        for line in _state_lines(state, problems, args.check):
-            out(line)
+    facts = {**state.to_dict(), "problems": problems if args.check else None}
+    tell(args, facts, _state_lines(state, problems, args.check))
     if problems:
         raise LayerDamaged(str(state.directory), tuple(problems[:10]))
     return 0
@@ -246,7 +208,7 @@ def _state_lines(state: State, problems: list[str], is_checked: bool) -> Iterato
     else:
         yield f"  layer      {state.directory.name if state.directory else ''}, packed {utc(state.layer.packed)}"
         yield from (f"  {line}" for line in _key_lines(state.layer.key))
-        yield from (f"  {line}" for line in _counts("brings", state.carried))
+        yield from (f"  {line}" for line in _counts("brings", state.layer.compiled))
         if is_checked and not problems:
             yield f"  checked    all {len(state.layer.files)} files are as they were added"
         yield from (f"  differs    {shown(one)}" for one in state.faults)
@@ -266,24 +228,15 @@ def _fill(args: argparse.Namespace) -> int:
     filled = fill(generation, os.environ)
     if filled is None:
         raise NoSuchGeneration(str(prefix.root), f"layer of compiled kernels for {generation.name}", ())
-    if args.json:
-        print_json({"caches": str(filled.place), "files": filled.files, "notes": list(filled.notes)})
-        return 0
-    out(
-        f"copied {counted(filled.files, 'file')} to {filled.place}"
-        if filled.files
-        else f"{filled.place} has them already"
-    )
-    for note in filled.notes:
-        out(f"note: {shown(note)}")
+    facts = {"caches": str(filled.place), "files": filled.files, "notes": filled.notes}
+    copied = f"copied {counted(filled.files, 'file')} to {filled.place}"
+    what = copied if filled.files else f"{filled.place} has them already"
+    tell(args, facts, [what, *(f"note: {shown(note)}" for note in filled.notes)])
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
     prefix, generation = _current(args)
     found = remove_layer(generation, prefix)
-    if args.json:
-        print_json({"removed": str(found) if found else None})
-    else:
-        out(f"removed {found}" if found else "there was none")
+    tell(args, {"removed": str(found) if found else None}, [f"removed {found}" if found else "there was none"])
     return 0

@@ -27,7 +27,6 @@ def configure(subparsers: Any) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="write it there, e.g. target.toml (default: stdout)"
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

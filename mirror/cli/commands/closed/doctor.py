@@ -26,7 +26,7 @@ from mirror.closed.remedy import remedies
 from mirror.core.errors import MirrorError
 from mirror.core.logs.explained.explanation import Explanation
 from mirror.core.logs.explained.log import explain_stream
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, About, Finding
 from mirror.core.logs.logtext import open_log
 from mirror.core.trust.truststore import TrustStore
 
@@ -48,7 +48,6 @@ def configure(subparsers: Any) -> None:
     form.add_argument(
         "--page", action="store_true", help="print one page of plain text for an issue, without names and secrets"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,9 +90,7 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _not_looked_at(names: tuple[str, ...], log: str) -> Finding:
-    return Finding(
-        NOTE,
-        "stack",
+    return About("stack").note(
         f"nothing: {', '.join(names)} are installed, and which of them the log is of was not said",
         cause="what is looked at depends on the stack",
         proof="mirror status",
@@ -114,9 +111,7 @@ def _generation(name: str, prefix: Path | None) -> Generation | None:
 def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | None, list[Finding]]:
     """What a generation says of itself, and what is to be told when that cannot be read."""
     if generation is None:
-        note = Finding(
-            NOTE,
-            "stack",
+        note = About("stack").note(
             "nothing is installed; only the host is looked at",
             cause="no stack was installed by you, or it is under another prefix",
             proof="mirror status",
@@ -126,9 +121,7 @@ def _load(generation: Generation | None) -> tuple[Environment | None, Receipt | 
     try:
         return load_environment(generation), read_receipt(generation), []
     except MirrorError as exc:
-        finding = Finding(
-            PROBLEM,
-            "stack",
+        finding = About("stack").problem(
             f"{exc}; only the host is looked at",
             cause="it was altered, or made by an older version of mirror",
             proof=str(generation.path),

@@ -25,14 +25,10 @@ Print what a shell must do to use the installed stack, as its env.sh does:
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "env",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("env", description=_DESCRIPTION)
     add_stack_arguments(parser)
     parser.add_argument("--shell", choices=("sh", "fish", "csh", "json"), default="sh", help="default: sh")
     parser.add_argument("--json", action="store_const", const="json", dest="shell", help="the same as --shell json")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, out, print_json
+from mirror.cli.console import Console, human_bytes, tell
 from mirror.cli.options import add_stack_arguments
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Prefix
@@ -26,10 +27,7 @@ where whole ones are there, as many of them stay as --keep asks for, and one in 
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "gc",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("gc", description=_DESCRIPTION)
     add_stack_arguments(parser, default="all")
     parser.add_argument(
         "--keep",
@@ -44,7 +42,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="tell what would be removed, and remove nothing")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def count(text: str) -> int:
@@ -59,15 +56,9 @@ def run(args: argparse.Namespace) -> int:
     prefixes = _prefixes(args.name, args.prefix, args.caches)
     progress = Console()
     report = collect(prefixes, args.keep, os.environ if args.caches else None, args.dry_run, progress)
-    if args.json:
-        print_json({
-            "dry_run": args.dry_run,
-            "removed": [item.to_dict() for item in report.removed],
-            "kept": [item.to_dict() for item in report.kept],
-            "bytes": report.freed_bytes,
-        })  # fmt: skip
-    else:
-        out(_text(report, args.dry_run))
+    items = {name: [item.to_dict() for item in found] for name, found in vars(report).items()}
+    facts = {"dry_run": args.dry_run, **items, "bytes": report.freed_bytes}
+    tell(args, facts, map(spoken, _lines(report, args.dry_run)))
     return 0
 
 
@@ -76,9 +67,9 @@ def _prefixes(name: str, prefix: Path | None, caches: bool) -> tuple[Prefix, ...
     return choose_prefixes(name, prefix) or (() if caches else (choose_prefix(),))
 
 
-def _text(report: Report, dry_run: bool) -> str:
+def _lines(report: Report, dry_run: bool) -> Iterator[str]:
     verb = "would remove" if dry_run else "removed"
-    lines = [f"{verb} {item.kind} {item.path} ({human_bytes(item.size)}): {item.why}" for item in report.removed]
-    lines += [f"kept {item.kind} {item.path}: {item.why}" for item in report.kept]
-    lines.append(f"{'would free' if dry_run else 'freed'} {human_bytes(report.freed_bytes)}")
-    return spoken("\n".join(lines))
+    for item in report.removed:
+        yield f"{verb} {item.kind} {item.path} ({human_bytes(item.size)}): {item.why}"
+    yield from (f"kept {item.kind} {item.path}: {item.why}" for item in report.kept)
+    yield f"{'would free' if dry_run else 'freed'} {human_bytes(report.freed_bytes)}"

@@ -41,11 +41,7 @@ which you were given by another way than the bundle. Then, in any shell: . PREFI
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "install",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+    parser = subparsers.add_parser("install", description=_DESCRIPTION, epilog=_EPILOG)
     add_bundle_argument(parser, "the bundle; or a delta, of which the bundle is made first, beside it")
     parser.add_argument(
         "--base",
@@ -62,7 +58,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--fingerprint",
         type=fingerprint,
-        default=None,
         metavar="HEX",
         help="trust the bundle's root if it has this sha256",
     )
@@ -85,7 +80,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("-j", "--jobs", type=int, default=0, metavar="N", help="wheels to install at once")
     parser.add_argument("--json", action="store_true", help="print the receipt as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         out("\n".join(_sentences(installed, args.prefix)))
         if args.prepare and not installed.is_current:
-            out(f"make it current with:  {spoken(_activation(installed, args.prefix))}")
+            name = Path(installed.receipt.generation).name
+            out(f"make it current with:  {spoken(f'mirror activate {_where(installed, args.prefix)} {name}')}")
         if added:
             out(f"added {counted(len(added.layer.files), 'file')} of compiled kernels, in {added.directory}")
         if installed.is_current:
@@ -128,12 +123,8 @@ def _document(installed: Installed) -> dict[str, Any]:
     soundness = installed.soundness.to_dict() if installed.soundness else None
     own = {"prefix": str(installed.prefix), "was_installed": installed.was_installed, "number": installed.number}
     others = {"before": installed.before, "current": installed.current}
-    told = {key: other.to_dict() if other else None for key, other in others.items()}
+    told = {key: vars(other) if other else None for key, other in others.items()}
     return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness, **told}
-
-
-def _activation(installed: Installed, prefix: Path | None) -> str:
-    return f"mirror activate {_where(installed, prefix)} {Path(installed.receipt.generation).name}"
 
 
 def _where(installed: Installed, prefix: Path | None) -> str:

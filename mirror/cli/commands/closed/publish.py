@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mirror.cli.console import Console, out, print_json, shown
+from mirror.cli.console import Console, shown, tell
 from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
@@ -36,7 +36,7 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        type=_destination,
+        type=lambda text: _address(text) if "://" in text else text,
         metavar="DIR-or-URL",
         help="the directory, or where the index takes uploads",
     )
@@ -48,11 +48,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run, parser=parser)
-
-
-def _destination(text: str) -> str:
-    return _address(text) if "://" in text else text
 
 
 def _address(text: str) -> str:
@@ -88,12 +83,7 @@ def run(args: argparse.Namespace) -> int:
             published = publish_index(bundle, shelf, args.to, args.index_url or "", console)
         else:
             published = publish_directory(bundle, shelf, Path(args.to), console)
-    if args.json:
-        print_json(published.to_dict())
-        return 0
-    out(
-        f"published {counted(len(published.added), 'file')} in {published.place}; {len(published.kept)} were there already"
-    )
-    for note in published.notes:
-        out(f"note: {shown(note)}")
+    what = f"published {counted(len(published.added), 'file')} in {published.place}"
+    lines = [f"{what}; {len(published.kept)} were there already", *(f"note: {shown(note)}" for note in published.notes)]
+    tell(args, vars(published), lines)
     return 0

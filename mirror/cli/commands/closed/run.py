@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli.console import Console
-from mirror.cli.options import SOURCED, words_of
+from mirror.cli.options import SOURCED, add_command_words, words_of
 from mirror.closed.environment.launch import follow, launch
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -41,13 +41,7 @@ def configure(subparsers: Any) -> None:
         "--explain", action="store_true", help="where it fails, say on standard error what its last words mean"
     )
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="where the stack is, if not in the default place")
-    parser.add_argument(
-        "words",
-        nargs=argparse.REMAINDER,
-        metavar="[NAME] -- COMMAND [ARGUMENT ...]",
-        help=f"the stack's name (default: {SOURCED}), and the program with its arguments",
-    )
-    parser.set_defaults(run=run, parser=parser)
+    add_command_words(parser, f"the stack's name (default: {SOURCED}), and the program with its arguments")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -43,7 +43,6 @@ def configure(subparsers: Any) -> None:
     )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, when it ends")
-    parser.set_defaults(run=run)
 
 
 def _port(text: str) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.console import Console, out, print_json
-from mirror.cli.options import SOURCED, words_of
+from mirror.cli.console import Console, tell
+from mirror.cli.options import SOURCED, add_command_words, words_of
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
 from mirror.closed.preflight import check_owner
@@ -39,13 +39,7 @@ def configure(subparsers: Any) -> None:
         "--record", action="store_true", help="run it in the installed stack, and note there what was seen"
     )
     parser.add_argument("--prefix", type=Path, metavar="DIR", help="with --record: where the stack is")
-    parser.add_argument(
-        "words",
-        nargs=argparse.REMAINDER,
-        metavar="[NAME] -- COMMAND [ARGUMENT ...]",
-        help=f"with --record, the stack's name (default: {SOURCED}); and what to run",
-    )
-    parser.set_defaults(run=run, parser=parser)
+    add_command_words(parser, f"with --record, the stack's name (default: {SOURCED}); and what to run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,11 +62,8 @@ def run(args: argparse.Namespace) -> int:
             problem = exc
     else:
         watched = watch(command, os.environ)
-    if args.json:
-        told = {"command": command, "code": watched.code, "way": watched.way, "blind": list(BLIND[watched.way])}
-        print_json({**told, **watched.seen.to_dict()})
-    else:
-        out("\n".join(_lines(watched)))
+    told = {"command": command, "code": watched.code, "way": watched.way, "blind": BLIND[watched.way]}
+    tell(args, {**told, **watched.seen.to_dict()}, _lines(watched))
     if problem:
         raise problem
     seen = watched.seen

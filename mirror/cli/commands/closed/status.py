@@ -9,22 +9,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Tuple
 
 from mirror.cli.caller import spoken
-from mirror.cli.console import Console, human_bytes, out, print_json, shown
+from mirror.cli.console import Console, human_bytes, out, print_json, shown, tell
 from mirror.closed.environment.variables import GenerationDamaged
 from mirror.closed.prefix.comparison import Comparison, HostsDiffer, compare, read_host_statuses
-from mirror.closed.prefix.generations import Prefix, generation_at
+from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.status import (
-    Listed,
-    Status,
-    choose_prefix,
-    choose_prefixes,
-    current_generation,
-    read_status,
-)
+from mirror.closed.prefix.status import Listed, Status, choose_prefix, choose_prefixes, current_generation, read_status
 from mirror.closed.remedy import remedies
 from mirror.closed.silence.record import Note, read_notes
 from mirror.closed.soundness import Soundness, check_generation
@@ -43,6 +36,9 @@ package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is c
 With --compare, files are read that 'mirror status --json' wrote on several hosts, HOST.json each, and the hosts are named that
 have not what most of them have.
 """
+
+_Layers = Mapping[Generation, Tuple[str, ...]]
+"""What is wrong with the layer of compiled kernels in each generation; nothing where there is none."""
 
 _SHOWN = 10
 """How many files of a damaged layer are named."""
@@ -68,7 +64,6 @@ def configure(subparsers: Any) -> None:
         help="compare what several hosts have installed",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
     prefixes = choose_prefixes(args.name, args.prefix) or (choose_prefix(),)  # which says that there is none
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
-    layers = {check.generation: _layer(check.generation) for checks in found for check in checks}
-    spoilt = {path: problems for path, problems in layers.items() if problems}
+    layers = {one.generation: check_layer(one.generation, Console()) for checks in found for one in checks}
+    spoilt = {generation: problems for generation, problems in layers.items() if problems}
     if args.json:
         print_json(
             {"stacks": [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]}
@@ -96,17 +91,14 @@ def run(args: argparse.Namespace) -> int:
         _say_what_to_do(damaged)
         return GenerationDamaged.exit_code
     if spoilt:
-        path, problems = next(iter(spoilt.items()))
-        raise LayerDamaged(str(path / LINK), problems[:_SHOWN])
+        generation, problems = next(iter(spoilt.items()))
+        raise LayerDamaged(str(generation.path / LINK), problems[:_SHOWN])
     return 0
 
 
 def _compare(args: argparse.Namespace) -> int:
     comparison = compare(read_host_statuses(args.compare))
-    if args.json:
-        print_json(comparison.to_dict(), "status-compare")
-    else:
-        out("\n".join(_compared(comparison)))
+    tell(args, comparison.to_dict(), _compared(comparison), "status-compare")
     comparison.enforce()
     return 0
 
@@ -133,17 +125,11 @@ def _check(prefix: Prefix, every: bool) -> list[Soundness]:
     return [check_generation(generation, Console()) for generation in chosen]
 
 
-def _layer(path: Path) -> tuple[str, ...]:
-    """What is wrong with the layer of compiled kernels in a generation; nothing when there is none."""
-    generation = generation_at(path)
-    return check_layer(generation, Console()) if generation else ()
-
-
-def _document(status: Status, checks: list[Soundness], layers: Mapping[Path, tuple[str, ...]] | None) -> dict[str, Any]:
+def _document(status: Status, checks: list[Soundness], layers: _Layers | None) -> dict[str, Any]:
     document = status.to_dict()
     for one, entry in zip(status.generations, document["generations"]):
-        entry["silence"] = [note.to_dict() for note in _notes(one)]
-        entry["unmet"] = list(_unmet(one))
+        entry["silence"] = list(map(vars, _notes(one)))
+        entry["unmet"] = list(unmet_today(one.generation, TrustStore.default()))
     if layers is None:
         return document
     told = [
@@ -152,8 +138,8 @@ def _document(status: Status, checks: list[Soundness], layers: Mapping[Path, tup
     return {**document, "checks": told}
 
 
-def _lines(status: Status, checks: Iterable[Soundness], layers: Mapping[Path, tuple[str, ...]]) -> Iterator[str]:
-    names = sorted({receipt.name for receipt in status.receipts})
+def _lines(status: Status, checks: Iterable[Soundness], layers: _Layers) -> Iterator[str]:
+    names = sorted({one.receipt.name for one in status.generations if one.receipt})
     yield " ".join([*names, "in", str(status.prefix)])
     for one in status.generations:
         yield from _generation(one, one.generation.name == status.current)
@@ -196,12 +182,8 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield from (f"     {_silence(note)}" for note in _notes(one)[:1])
 
 
-def _unmet(one: Listed) -> tuple[str, ...]:
-    return unmet_today(one.generation, TrustStore.default())
-
-
 def _refused(one: Listed) -> Iterator[str]:
-    if unmet := _unmet(one):
+    if unmet := unmet_today(one.generation, TrustStore.default()):
         yield f"     today's root would refuse its bundle: it {'; it '.join(unmet)}"
 
 
@@ -240,20 +222,11 @@ def _moment(when: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
-def _is_repaired(path: Path) -> bool:
-    """Whether a later build of the same bundle is beside it."""
-    mine = generation_at(path)
-    beside = Prefix(path.parents[1]).installed() if mine else ()
-    return mine is not None and any(
-        one.identity.bundle == mine.identity.bundle and one.identity.build > mine.identity.build for one in beside
-    )
-
-
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
         owner = f" (of {damage.owner})" if damage.owner else " (of no package)"
-        yield f"{damage.kind:<10} {shown(str(check.generation / damage.path))}{owner}"
+        yield f"{damage.kind:<10} {shown(str(check.generation.path / damage.path))}{owner}"
     yield from (f"unchecked  {reason}" for reason in check.unchecked)
     if check.damages:
         yield f"{name} is damaged: {len(check.damages)} of {counted(check.checked, 'file')} not as installed"
@@ -265,14 +238,14 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    repaired = {check.generation for check in damaged if _is_repaired(check.generation)}
+    stacks = {check.generation: read_stack(Prefix(check.generation.path.parents[1])) for check in damaged}
+    repaired = {generation for generation, stack in stacks.items() if stack.replaced_by(generation)}
     hints: list[str] = []
-    for path in (check.generation for check in damaged if check.generation not in repaired):
-        if generation := generation_at(path):
-            hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
+    for generation in (one for one in stacks if one not in repaired):
+        hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
     if repaired:
         names = ", ".join(sorted(one.name for one in repaired))
-        prefix = " ".join(sorted({str(one.parents[1]) for one in repaired}))
+        prefix = " ".join(sorted({str(one.path.parents[1]) for one in repaired}))
         hints.append(f"{names} was repaired, and another is in its place: 'mirror gc --prefix {prefix}' removes it.")
     print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)

@@ -11,8 +11,9 @@ from mirror.cli.options import STACK_HELP
 from mirror.cli.parsing import add_volumes_option
 from mirror.closed.prefix.status import choose_prefix
 from mirror.closed.which.place import Place, bundled_place, installed_place, locked_place
-from mirror.closed.which.search import Answer, toml_line, toml_table, which
+from mirror.closed.which.search import Answer, toml_line, which
 from mirror.core.cuda.components import role_of
+from mirror.core.cuda.redistnames import asked_for_by
 from mirror.core.stackfiles import find_stack
 from mirror.core.toolkit.filesearch import Match
 from mirror.core.trust.truststore import TrustStore
@@ -27,10 +28,7 @@ first); with --stack what is locked on the connected machine. Nothing is read ov
 
 
 def configure(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "which",
-        description=_DESCRIPTION,
-    )
+    parser = subparsers.add_parser("which", description=_DESCRIPTION)
     # -lcublas would be an option to argparse, unless '-l' is one.
     parser.add_argument(
         "-l", dest="library", default="", metavar="LIBRARY", help="the same as FILE, as linkers name it"
@@ -42,7 +40,6 @@ def configure(subparsers: Any) -> None:
     add_volumes_option(parser)
     where.add_argument("--stack", "--lock", metavar="NAME", help=f"ask a lock; {STACK_HELP}")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,7 +86,7 @@ def _rpm(answer: Answer, match: Match) -> list[str]:
     if not rpm.carried:
         line = (
             f"  it is not in this {'stack' if kind == 'lock' else kind}; "
-            f"add to {toml_table(rpm.name)} of {answer.place.stack}.toml: "
+            f"add to {asked_for_by(rpm.name)[0]} of {answer.place.stack}.toml: "
         )
         return [head, line + toml_line(rpm.name) + (f', or components = [..., "{role}"]' if role else "")]
     if kind != "install":

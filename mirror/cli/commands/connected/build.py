@@ -69,7 +69,6 @@ def configure(subparsers: Any) -> None:
     add_repository_options(parser)
     add_index_option(parser)
     add_builder_options(parser)
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -112,7 +112,6 @@ def configure(subparsers: Any) -> None:
         help="a delta that takes no wheel apart: larger, for hosts whose zlib packs otherwise",
     )
     add_builder_options(parser)
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:

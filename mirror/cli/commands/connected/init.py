@@ -58,7 +58,6 @@ def configure(subparsers: Any) -> None:
         help="carry the CUDA toolchain too (default: flashinfer-jit); without, it is in the file as a comment",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

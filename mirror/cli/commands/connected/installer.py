@@ -20,7 +20,6 @@ def configure(subparsers: Any) -> None:
         "-o", "--output", type=Path, default=Path("mirror.pyz"), metavar="FILE", help="default: mirror.pyz"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

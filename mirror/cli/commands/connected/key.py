@@ -38,7 +38,6 @@ def configure(subparsers: Any) -> None:
             "file", type=Path, nargs="?", metavar="FILE", help="the key (default: MIRROR_HOME/keys/builder)"
         )
         action.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -67,7 +67,6 @@ def configure(subparsers: Any) -> None:
     add_repository_options(parser)
     add_index_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

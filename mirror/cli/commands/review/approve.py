@@ -37,7 +37,7 @@ def configure(subparsers: Any) -> None:
     add_bundle_argument(parser)
     add_decision_options(parser)
     parser.add_argument("--note", default="", metavar="TEXT", help="shown to everyone who verifies or installs it")
-    parser.set_defaults(run=run, decision=APPROVED)
+    parser.set_defaults(decision=APPROVED)
 
 
 def add_decision_options(parser: argparse.ArgumentParser) -> None:

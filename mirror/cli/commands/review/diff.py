@@ -43,7 +43,6 @@ def configure(subparsers: Any) -> None:
     )
     add_volumes_option(parser)
     parser.add_argument("--json", action="store_true", help="print the changes as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

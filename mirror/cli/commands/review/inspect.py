@@ -24,7 +24,6 @@ def configure(subparsers: Any) -> None:
     )
     add_bundle_argument(parser)
     parser.add_argument("--json", action="store_true", help="print the whole list as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirror.cli.commands.review.approve import add_decision_options, run
+from mirror.cli.commands.review.approve import add_decision_options
+from mirror.cli.commands.review.approve import run as run
 from mirror.cli.parsing import add_bundle_argument
 from mirror.core.trust.sidecars import REJECTED
 
@@ -22,4 +23,4 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--note", required=True, metavar="TEXT", help="why; shown to everyone who verifies or installs it"
     )
-    parser.set_defaults(run=run, decision=REJECTED)
+    parser.set_defaults(decision=REJECTED)

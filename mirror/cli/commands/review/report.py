@@ -59,7 +59,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON; the page is written only with -o"
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

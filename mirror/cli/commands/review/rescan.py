@@ -44,7 +44,6 @@ def configure(subparsers: Any) -> None:
         "--policy", type=Path, metavar="FILE", help="end with an error when this policy.toml blocks what was found"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

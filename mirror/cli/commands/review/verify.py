@@ -39,7 +39,6 @@ def configure(subparsers: Any) -> None:
     parser.add_argument("--deep", action="store_true", help="look inside every wheel and package, too")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="refuse what this policy.toml does not allow, too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.host.machine import nearest_existing
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 
 _PROBE_BYTES = 1 << 20
-_MIN_INODES = 10_000
+_MIN_INODES, _MOST_FILES = 10_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,6 @@ def probe(path: Path, must_exist: bool = False) -> Place:
     """Try a directory out. Never raises.
 
     Args:
-        path: the directory.
         must_exist: whether nobody is going to make it.
     """
     if must_exist and not path.is_dir():
@@ -125,9 +124,7 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
     move = f"set {purpose.variable} to a directory on a local disk that you own"
     if place.write_error:
         row = {errno.EDQUOT: "43", errno.ENOSPC: "43", errno.EROFS: "44"}.get(place.write_error, "14")
-        yield Finding(
-            PROBLEM,
-            "disk",
+        yield About("disk").problem(
             f"{what} cannot be written: {os.strerror(place.write_error)}",
             cause=_CAUSES.get(place.write_error, "it belongs to somebody else, or is not there"),
             proof=f"a file of 1 MiB in {place.nearest}",
@@ -135,42 +132,34 @@ def judge_place(place: Place, purpose: Purpose) -> Iterable[Finding]:
             row=row,
         )
         return
-    found = False
+    is_small, lacks_inodes = place.free_bytes < purpose.needed_bytes, 0 <= place.free_inodes < _MIN_INODES
     if place.exec_error:
-        found = True
-        yield Finding(
+        yield About("disk").at(
             PROBLEM if purpose.loads_code else WARNING,
-            "disk",
             f"no code can be loaded from {what}: {os.strerror(place.exec_error)}",
             cause="its file system is mounted noexec",
             proof=f"mmap with PROT_EXEC of a file in {place.nearest}",
             fix=move,
             row="42",
         )
-    if place.free_bytes < purpose.needed_bytes:
-        found = True
-        yield Finding(
-            WARNING,
-            "disk",
+    if is_small:
+        yield About("disk").warning(
             f"{what} has {_gib(place.free_bytes)} free, {_gib(purpose.needed_bytes)} or more is wise",
             cause="compiled kernels and compilers' temporary files take gigabytes",
             proof=f"statvfs of {place.nearest}",
             fix=move,
             row="43",
         )
-    if 0 <= place.free_inodes < _MIN_INODES:
-        found = True
-        yield Finding(
-            WARNING,
-            "disk",
+    if lacks_inodes:
+        yield About("disk").warning(
             f"{what} has room for {place.free_inodes} more files, {_MIN_INODES} or more is wise",
             cause="the file system is out of inodes",
             proof=f"df -i {place.nearest}",
             fix=move,
             row="43",
         )
-    if not found:
-        yield Finding(GOOD, "disk", f"{what} can be written and run from, {_gib(place.free_bytes)} free")
+    if not (place.exec_error or is_small or lacks_inodes):
+        yield About("disk").good(f"{what} can be written and run from, {_gib(place.free_bytes)} free")
 
 
 _CAUSES = {
@@ -189,24 +178,20 @@ _SHARED = "/dev/shm"  # noqa: S108 - the name, nothing is made there
 def judge_shared_memory(place: Place) -> Finding:
     """``/dev/shm``, through which the workers of a server and NCCL talk."""
     if place.write_error:
-        return Finding(
-            WARNING,
-            "shared memory",
+        return About("shared memory").warning(
             f"{_SHARED} cannot be written: {os.strerror(place.write_error)}",
             cause="it is not mounted, or full",
             proof="a file of 1 MiB was written to /dev/shm",
             fix="ask for it, or start the container with --ipc=host",
         )
     if place.free_bytes < 1 << 30:
-        return Finding(
-            WARNING,
-            "shared memory",
+        return About("shared memory").warning(
             f"{_SHARED} has {_gib(place.free_bytes)} free; workers of a server share tensors through it",
             cause="containers begin with 64 MiB",
             proof="df /dev/shm",
             fix="start the container with --shm-size=16g or --ipc=host",
         )
-    return Finding(GOOD, "shared memory", f"{_SHARED} has {_gib(place.free_bytes)} free")
+    return About("shared memory").good(f"{_SHARED} has {_gib(place.free_bytes)} free")
 
 
 def default_caches(variables: Mapping[str, str]) -> Iterable[tuple[Path, int]]:
@@ -220,13 +205,13 @@ def default_caches(variables: Mapping[str, str]) -> Iterable[tuple[Path, int]]:
     return [(place, _size(place)) for place in places if place.is_dir()]
 
 
-def _size(place: Path, limit_files: int = 20_000) -> int:
+def _size(place: Path) -> int:
     """Bytes below a directory, of its first files only: a home may be on a slow file server."""
     total = count = 0
     for directory, _, names in os.walk(place):
         for name in names:
             count += 1
-            if count > limit_files:
+            if count > _MOST_FILES:
                 return total
             try:
                 total += Path(directory, name).lstat().st_size
@@ -238,10 +223,8 @@ def _size(place: Path, limit_files: int = 20_000) -> int:
 def judge_default_caches(caches: Iterable[tuple[Path, int]]) -> Iterable[Finding]:
     found = [(place, size) for place, size in caches if size]
     if found:
-        names = ", ".join(f"{place} ({_mib(size)})" for place, size in found)
-        yield Finding(
-            NOTE,
-            "caches",
+        names = ", ".join(f"{place} ({size / (1 << 20):.0f} MiB)" for place, size in found)
+        yield About("caches").note(
             f"a shell without env.sh would use kernels from {names}",
             cause="they were compiled by some toolkit, and their names do not say which",
             proof="the directories",
@@ -252,7 +235,3 @@ def judge_default_caches(caches: Iterable[tuple[Path, int]]) -> Iterable[Finding
 
 def _gib(size: int) -> str:
     return f"{size / (1 << 30):.1f} GiB"
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.0f} MiB"

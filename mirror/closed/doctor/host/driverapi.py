@@ -21,9 +21,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, counted
+from mirror.closed.doctor.host.nvidia import Gpu, Nvidia
 from mirror.closed.host.command import TIMED_OUT, run
-from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import About, Finding
+from mirror.core.words import counted
 
 _TIMEOUT_S = 60
 """An HGX machine without persistence mode takes some 20 s to wake all its GPUs."""
@@ -132,9 +133,7 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
     """What the answer means."""
     subject, proof = "CUDA driver", f"cuInit(0) of {answer.library or 'libcuda.so.1'}"
     if answer.code == TIMED_OUT:
-        yield Finding(
-            PROBLEM,
-            subject,
+        yield About(subject).problem(
             f"the driver gave no answer within {_TIMEOUT_S} s",
             cause="a GPU has fallen off the bus, or the driver hangs",
             proof=proof,
@@ -142,9 +141,7 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
             row="53",
         )
     elif answer.code == -1:
-        yield Finding(
-            PROBLEM,
-            subject,
+        yield About(subject).problem(
             f"driver {nvidia.driver} is loaded, and libcuda.so.1 cannot be: {answer.error}",
             cause="the driver's library is in a directory that the loader does not search",
             proof="/sbin/ldconfig -p",
@@ -155,14 +152,10 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
         row, cause, fix = _CODES.get(
             answer.code, ("", "see the CUDA driver API's list of errors", "ask the administrator")
         )
-        yield Finding(
-            PROBLEM, subject, f"the driver refuses to start, with error {answer.code}", cause, proof, fix, row
-        )
+        yield About(subject).problem(f"the driver refuses to start, with error {answer.code}", cause, proof, fix, row)
     else:
-        yield Finding(
-            GOOD,
-            subject,
-            f"it starts, supports CUDA {answer.release} and shows {counted(len(answer.gpus))}",
+        yield About(subject).good(
+            f"it starts, supports CUDA {answer.release} and shows {counted(len(answer.gpus), 'GPU')}",
             proof=proof,
         )
         yield from _other_library(answer, nvidia, proof)
@@ -171,9 +164,7 @@ def judge_answer(answer: Answer, nvidia: Nvidia) -> Iterable[Finding]:
 def _other_library(answer: Answer, nvidia: Nvidia, proof: str) -> Iterable[Finding]:
     version = re.search(r"libcuda\.so\.(\d+\.[\d.]+\d)$", answer.library)
     if version and version[1] != nvidia.driver:
-        yield Finding(
-            WARNING,
-            "CUDA driver",
+        yield About("CUDA driver").warning(
             f"libcuda is of driver {version[1]}, the kernel module of {nvidia.driver}",
             cause="a cuda-compat directory comes first; it works here, and fails with 803 after the next driver update",
             proof=proof,

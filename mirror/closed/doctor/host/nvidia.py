@@ -19,6 +19,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from mirror.closed.host.gpus import describe_gpus
 from mirror.closed.host.machine import read_host
 from mirror.core.cuda.gpus import capability_of
 from mirror.core.names import whole_number
+from mirror.core.system.durable import text_of
 
 _NODE = re.compile(r"nvidia\d+")
 
@@ -105,24 +107,14 @@ def read_nvidia(
 
 
 def _listed(place: Path) -> list[Path]:
-    try:
+    with suppress(OSError):
         return sorted(place.iterdir())
-    except OSError:
-        return []
+    return []
 
 
 def _globbed(place: Path, pattern: str) -> Iterator[Path]:
-    try:
+    with suppress(OSError):
         yield from place.glob(pattern)
-    except OSError:
-        return
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def _gpu(facts: Mapping[str, str]) -> Gpu:
@@ -132,7 +124,7 @@ def _gpu(facts: Mapping[str, str]) -> Gpu:
 
 def _is_board(device: Path) -> bool:
     """NVIDIA's vendor number, and the PCI class of a display or 3D controller (not its audio or its bridges)."""
-    return _text(device / "vendor").strip() == "0x10de" and _text(device / "class").startswith("0x03")
+    return text_of(device / "vendor").strip() == "0x10de" and text_of(device / "class").startswith("0x03")
 
 
 def _mode(node: Path) -> str:
@@ -147,11 +139,6 @@ def _has_fabric_manager(proc: Path, run: Path) -> bool:
     # The kernel keeps 15 letters of a program's name. Inside a container the daemon is on the other side, and only its
     # directory may be mounted.
     processes = (place for place in _listed(proc) if whole_number(place.name) is not None)
-    return any(_text(place / "comm").startswith("nv-fabricmanage") for place in processes) or bool(
+    return any(text_of(place / "comm").startswith("nv-fabricmanage") for place in processes) or bool(
         _listed(run / "nvidia-fabricmanager")
     )
-
-
-def counted(gpus: int) -> str:
-    """``"1 GPU"``, ``"8 GPUs"``."""
-    return f"{gpus} GPU{'s' * (gpus != 1)}"

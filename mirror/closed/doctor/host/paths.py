@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 
 _SHADOWED = ("torch", "vllm", "flashinfer", "triton", "sglang", "numpy", "transformers")
 
@@ -38,9 +38,7 @@ def _judge_library_path(variables: Mapping[str, str]) -> Iterable[Finding]:
     found = False
     if text and "" in text.split(":"):
         found = True
-        yield Finding(
-            WARNING,
-            "LD_LIBRARY_PATH",
+        yield About("LD_LIBRARY_PATH").warning(
             "it has an empty element, which means the current directory",
             cause="a start file appends to it without looking whether it was set",
             proof="echo $LD_LIBRARY_PATH",
@@ -49,9 +47,7 @@ def _judge_library_path(variables: Mapping[str, str]) -> Iterable[Finding]:
     for directory in library_path(variables):
         if "stubs" in directory.parts and _listed(directory, "libcuda.so*", "libnvidia-ml.so*"):
             found = True
-            yield Finding(
-                PROBLEM,
-                "LD_LIBRARY_PATH",
+            yield About("LD_LIBRARY_PATH").problem(
                 f"it holds {directory}, whose libcuda is there to link against, not to run",
                 cause="a build recipe exported it; programs then load the stub in place of the driver",
                 proof=f"ls {directory}",
@@ -60,9 +56,7 @@ def _judge_library_path(variables: Mapping[str, str]) -> Iterable[Finding]:
             )
         elif _listed(directory, "libcuda.so.1") and directory.name == "compat":
             found = True
-            yield Finding(
-                WARNING,
-                "LD_LIBRARY_PATH",
+            yield About("LD_LIBRARY_PATH").warning(
                 f"it holds cuda-compat, {directory}",
                 cause="its libcuda is taken in place of the driver's: error 803 when the two do not fit, 804 on GeForce",
                 proof=f"ls {directory}",
@@ -70,15 +64,13 @@ def _judge_library_path(variables: Mapping[str, str]) -> Iterable[Finding]:
                 row="50",
             )
     if text and not found:
-        yield Finding(GOOD, "LD_LIBRARY_PATH", "no stubs and no cuda-compat on it")
+        yield About("LD_LIBRARY_PATH").good("no stubs and no cuda-compat on it")
 
 
 def _judge_preload(variables: Mapping[str, str]) -> Iterable[Finding]:
     preload = variables.get("LD_PRELOAD", "")
     if preload:
-        yield Finding(
-            WARNING,
-            "LD_PRELOAD",
+        yield About("LD_PRELOAD").warning(
             f"it puts {preload} before every library of the stack",
             proof="echo $LD_PRELOAD",
             cause="an old libnccl or allocator there wins over the wheels' own",
@@ -99,9 +91,8 @@ def _judge_python_path(variables: Mapping[str, str]) -> Iterable[Finding]:
     if text:
         places = [Path(word or ".") for word in text.split(":")]
         shadowing = [str(place / name) for place in places for name in _SHADOWED if (place / name).exists()]
-        yield Finding(
+        yield About("PYTHONPATH").at(
             PROBLEM if shadowing else WARNING,
-            "PYTHONPATH",
             f"it puts {', '.join(shadowing)} before the stack's own" if shadowing else f"it is set, to {text}",
             cause="modules found there win over those of the venv",
             proof="echo $PYTHONPATH",
@@ -109,9 +100,7 @@ def _judge_python_path(variables: Mapping[str, str]) -> Iterable[Finding]:
             row="40",
         )
     if variables.get("PYTHONHOME"):
-        yield Finding(
-            PROBLEM,
-            "PYTHONHOME",
+        yield About("PYTHONHOME").problem(
             f"it is set, to {variables['PYTHONHOME']}",
             cause="the venv's Python then looks there for its standard library",
             proof="echo $PYTHONHOME",

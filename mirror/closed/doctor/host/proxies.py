@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mirror.core.logs.finding import NOTE, WARNING, Finding
+from mirror.core.logs.finding import About, Finding
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 
@@ -36,18 +36,14 @@ def judge_proxies(variables: Mapping[str, str]) -> Iterable[Finding]:
     exempt = f"{variables.get('no_proxy', '')},{variables.get('NO_PROXY', '')}".replace(" ", "").split(",")
     names = ", ".join(f"{name}={value}" for name, value in found.items())
     if not {"localhost", "127.0.0.1"} & {*exempt} and "*" not in exempt:
-        yield Finding(
-            WARNING,
-            "proxy",
+        yield About("proxy").warning(
             f"{names} is set, and no_proxy leaves out neither localhost nor 127.0.0.1",
             cause="health checks and clients on this host then go through the proxy",
             proof="env | grep -i proxy",
             fix="export no_proxy=localhost,127.0.0.1, or unset the proxy: the stack needs none",
         )
     else:
-        yield Finding(
-            NOTE,
-            "proxy",
+        yield About("proxy").note(
             f"{names} is set; the stack needs no network",
             cause="this shell's start-up files, or the service, set it for other programs",
             proof="env | grep -i proxy",

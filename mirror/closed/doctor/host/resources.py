@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import NOTE, WARNING, About, Finding
 from mirror.core.names import whole_number
 from mirror.core.system.allowance import CGROUPS, NVCC_BYTES, PROC, available_memory, memory_limits
 
@@ -58,7 +58,6 @@ def read_resources(has_loopback: bool, proc: Path = PROC, cgroups: Path = CGROUP
 
     Args:
         has_loopback: as ``mirror.closed.host.machine`` found it.
-        proc: where the kernel's files are.
         cgroups: where the cgroup tree is.
     """
     machine, limits = available_memory(proc), list(memory_limits(proc, cgroups))
@@ -78,17 +77,13 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
     """What long builds and servers may run out of.
 
     Args:
-        found: the facts.
-        variables: the calling shell's.
         locked: when the stack was locked, in seconds since 1970 UTC: no clock can be earlier.
     """
     if found.available_bytes:
         yield _judge_memory(found, variables.get("MAX_JOBS", ""))
     soft, hard = found.files
     if 0 <= hard < _FEW_FILES:
-        yield Finding(
-            WARNING,
-            "open files",
+        yield About("open files").warning(
             f"a process may open {hard} files, servers want {_MANY_FILES}",
             cause="the hard limit is low",
             proof="ulimit -Hn",
@@ -96,27 +91,21 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
         )
     elif 0 <= soft < _FEW_FILES:
         fix = f"ulimit -n {min(hard, _MANY_FILES) if hard >= 0 else _MANY_FILES}"
-        yield Finding(
-            NOTE,
-            "open files",
+        yield About("open files").note(
             f"a process may open {soft} files",
             cause="that is this shell's limit; the system allows more",
             proof="ulimit -n",
             fix=fix,
         )
     if 0 <= found.locked_bytes < 64 << 20:
-        yield Finding(
-            NOTE,
-            "locked memory",
+        yield About("locked memory").note(
             f"a process may lock {found.locked_bytes >> 10} KiB; RDMA between servers needs more",
             cause="that is the usual limit, and what RDMA uses must stay in memory",
             proof="ulimit -l",
             fix="ask for an unlimited memlock limit when several servers work together",
         )
     if found.now and found.now < locked:
-        yield Finding(
-            PROBLEM,
-            "clock",
+        yield About("clock").problem(
             f"this host says {_date(found.now)}, the stack was locked on {_date(locked)}",
             proof="date",
             cause="the clock is behind; ninja and caches compare times",
@@ -124,11 +113,9 @@ def judge_resources(found: Resources, variables: Mapping[str, str], locked: int 
             row="57",
         )
     if found.has_loopback:
-        yield Finding(GOOD, "loopback", "programs reach each other on 127.0.0.1")
+        yield About("loopback").good("programs reach each other on 127.0.0.1")
     else:
-        yield Finding(
-            PROBLEM,
-            "loopback",
+        yield About("loopback").problem(
             "no program can reach another one on 127.0.0.1",
             cause="the loopback device is down: a network namespace begins so",
             proof="a connection to a port of our own",
@@ -143,22 +130,19 @@ def _judge_memory(found: Resources, max_jobs: str) -> Finding:
     room = f"{limit} {found.available_bytes / _GIB:.0f} GiB of memory free, room for {fitting} nvcc at once"
     proof = "MemAvailable of /proc/meminfo, memory.max of the cgroup"
     if (jobs or found.processors) <= fitting:
-        return Finding(
-            GOOD, "memory", f"{room}; {f'MAX_JOBS is {jobs}' if jobs else f'there are {found.processors} processors'}"
+        return About("memory").good(
+            f"{room}; {f'MAX_JOBS is {jobs}' if jobs else f'there are {found.processors} processors'}"
         )
     if jobs:
-        return Finding(
-            WARNING,
-            "memory",
+        return About("memory").warning(
             f"{room}, and MAX_JOBS is {jobs}",
             cause="one nvcc takes up to 8 GiB; the kernel kills what is too much",
             proof=proof,
             fix=f"export MAX_JOBS={fitting}",
             row="62",
         )
-    return Finding(
+    return About("memory").at(
         WARNING if found.available_bytes < 2 * _GIB * found.processors else NOTE,
-        "memory",
         f"{room}, and MAX_JOBS is not set: ninja starts one for each of {found.processors} processors",
         cause="one nvcc takes up to 8 GiB; the kernel kills what is too much",
         proof=proof,

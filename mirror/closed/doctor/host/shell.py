@@ -22,7 +22,7 @@ from pathlib import Path
 from mirror.closed.doctor.host.paths import judge_paths
 from mirror.closed.doctor.host.proxies import judge_proxies
 from mirror.closed.environment.variables import Environment
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import NOTE, WARNING, About, Finding
 
 _SHOWN = 4
 _SWITCHES = {
@@ -39,7 +39,6 @@ def judge_shell(variables: Mapping[str, str], environment: Environment | None) -
     """Everything about the variables that needs no look into the stack.
 
     Args:
-        variables: the calling shell's.
         environment: of the generation; None when nothing is installed.
     """
     yield from _judge_sourced(variables, environment)
@@ -64,9 +63,8 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             if other
             else "this shell has not sourced env.sh"
         )
-        yield Finding(
+        yield About("env.sh").at(
             WARNING if other else NOTE,
-            "env.sh",
             f"{what}; the stack is {environment.generation}",
             proof="echo $MIRROR_GENERATION",
             cause=_why_another(Path(other), environment.generation)
@@ -79,9 +77,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
     changed = [name for name, value in environment.fixed().items() if variables.get(name) != value]
     if changed:
         first = changed[0]
-        yield Finding(
-            WARNING,
-            "env.sh",
+        yield About("env.sh").warning(
             f"{', '.join(changed[:_SHOWN])}{' ...' * (len(changed) > _SHOWN)} changed since env.sh was sourced: {first} is "
             f"{variables.get(first, 'unset')!r}, env.sh says {environment.fixed()[first]!r}",
             cause="something later in the shell's start files set it again",
@@ -90,7 +86,7 @@ def _judge_sourced(variables: Mapping[str, str], environment: Environment | None
             row="57" if "CUDA_HOME" in changed else "",
         )
     else:
-        yield Finding(GOOD, "env.sh", "this shell has sourced it")
+        yield About("env.sh").good("this shell has sourced it")
 
 
 def _why_another(sourced: Path, generation: Path) -> str:
@@ -109,9 +105,7 @@ def _judge_nvcc(variables: Mapping[str, str], environment: Environment | None) -
     if is_sourced(variables, environment):
         found = shutil.which("nvcc", path=variables.get("PATH", ""))
         if not found or os.path.realpath(found) != os.path.realpath(ours):
-            yield Finding(
-                PROBLEM,
-                "nvcc",
+            yield About("nvcc").problem(
                 f"PATH finds {found or 'no nvcc'}, the stack's is {ours}",
                 cause="another toolkit was put first on PATH after env.sh",
                 proof="command -v nvcc",
@@ -121,9 +115,7 @@ def _judge_nvcc(variables: Mapping[str, str], environment: Environment | None) -
     for name in ("FLASHINFER_NVCC", "PYTORCH_NVCC", "CUDACXX"):
         value = variables.get(name, "")
         if value and name != "CUDACXX" and os.path.realpath(value) != os.path.realpath(ours):
-            yield Finding(
-                PROBLEM,
-                "nvcc",
+            yield About("nvcc").problem(
                 f"{name} is {value}, the stack's nvcc is {ours}",
                 cause="the version is read from one nvcc, another one compiles",
                 proof=f"echo ${name}",
@@ -132,9 +124,7 @@ def _judge_nvcc(variables: Mapping[str, str], environment: Environment | None) -
             )
     flags = " ".join(variables.get(name, "") for name in ("NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"))
     if "-allow-unsupported-compiler" in flags:
-        yield Finding(
-            WARNING,
-            "nvcc",
+        yield About("nvcc").warning(
             "NVCC_PREPEND_FLAGS or NVCC_APPEND_FLAGS has -allow-unsupported-compiler",
             cause="a gcc that is too new then fails later, or compiles wrong code",
             proof="echo $NVCC_PREPEND_FLAGS $NVCC_APPEND_FLAGS",
@@ -146,9 +136,7 @@ def _judge_nvcc(variables: Mapping[str, str], environment: Environment | None) -
 def _unset_nvcc(variables: Mapping[str, str]) -> Iterable[Finding]:
     home = variables.get("CUDA_HOME") or variables.get("CUDA_PATH")
     if home and not Path(home, "bin/nvcc").exists():
-        yield Finding(
-            WARNING,
-            "CUDA_HOME",
+        yield About("CUDA_HOME").warning(
             f"it is {home}, and there is no nvcc in its bin",
             cause="the toolkit was removed or never there",
             proof=f"ls {home}/bin/nvcc",
@@ -157,9 +145,7 @@ def _unset_nvcc(variables: Mapping[str, str]) -> Iterable[Finding]:
         )
     found = shutil.which("nvcc", path=variables.get("PATH", ""))
     if found:
-        yield Finding(
-            NOTE,
-            "nvcc",
+        yield About("nvcc").note(
             f"PATH finds {os.path.realpath(found)}",
             cause="a toolkit is installed on this host; no toolkit of a stack is in use here",
             proof="command -v nvcc",
@@ -171,9 +157,7 @@ def _unset_nvcc(variables: Mapping[str, str]) -> Iterable[Finding]:
 def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
     torch, flashinfer = variables.get("TORCH_CUDA_ARCH_LIST", ""), variables.get("FLASHINFER_CUDA_ARCH_LIST", "")
     if torch and not re.fullmatch(r"([A-Z][a-z]+(\+[A-Z][a-z]+)*|\d+\.\d[a]?)(\+PTX)?([ ;]+[\w.+]+)*[ ;]*", torch):
-        yield Finding(
-            PROBLEM,
-            "TORCH_CUDA_ARCH_LIST",
+        yield About("TORCH_CUDA_ARCH_LIST").problem(
             f"torch does not understand {torch!r}",
             cause="it takes '9.0' or '8.0;9.0+PTX'",
             proof="echo $TORCH_CUDA_ARCH_LIST",
@@ -181,9 +165,7 @@ def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
             row="33",
         )
     if re.search(r"[,;]", flashinfer):
-        yield Finding(
-            PROBLEM,
-            "FLASHINFER_CUDA_ARCH_LIST",
+        yield About("FLASHINFER_CUDA_ARCH_LIST").problem(
             f"FlashInfer does not understand {flashinfer!r}",
             cause="it splits at blanks only",
             proof="echo $FLASHINFER_CUDA_ARCH_LIST",
@@ -191,9 +173,7 @@ def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
             row="33",
         )
     elif "9.0" in flashinfer.split():
-        yield Finding(
-            WARNING,
-            "FLASHINFER_CUDA_ARCH_LIST",
+        yield About("FLASHINFER_CUDA_ARCH_LIST").warning(
             f"it is {flashinfer!r}, and Hopper's kernels need '9.0a'",
             cause="FlashInfer takes the list as it is, so wgmma and TMA are left out",
             proof="echo $FLASHINFER_CUDA_ARCH_LIST",
@@ -201,9 +181,7 @@ def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
             row="47",
         )
     if variables.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1", "NoDevFiles"):
-        yield Finding(
-            WARNING,
-            "CUDA_VISIBLE_DEVICES",
+        yield About("CUDA_VISIBLE_DEVICES").warning(
             f"it is {variables['CUDA_VISIBLE_DEVICES']!r}: programs of this shell see no GPU",
             cause="set so by a scheduler, or left over",
             proof="echo $CUDA_VISIBLE_DEVICES",
@@ -215,9 +193,7 @@ def _judge_architectures(variables: Mapping[str, str]) -> Iterable[Finding]:
 def _judge_switches(variables: Mapping[str, str]) -> Iterable[Finding]:
     for name, (row, meaning) in _SWITCHES.items():
         if variables.get(name, "0") not in ("", "0"):
-            yield Finding(
-                NOTE,
-                name,
+            yield About(name).note(
                 f"it is set: {meaning}",
                 cause="a debugging session left it, or this shell's start-up files set it",
                 proof=f"echo ${name}",

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mirror.closed.host.command import run
 from mirror.core.cuda.releases import GCC_FLOOR
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import GOOD, PROBLEM, WARNING, About, Finding
 
 ROLES = {
     "gcc": ("nvcc", ("NVCC_CCBIN",), ("gcc",)),
@@ -111,7 +111,6 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
     """Whether the compilers fit.
 
     Args:
-        toolbox: what is there.
         release: of the toolkit; empty when there is none.
         ceiling: the newest gcc that it takes; None when not known.
         uses: the roles that the stack has; empty when nothing is installed.
@@ -119,9 +118,7 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
     wanted = set(uses)
     for role, what in toolbox.missing.items():
         if not wanted:
-            yield Finding(
-                WARNING,
-                "compiler",
+            yield About("compiler").warning(
                 f"{what} was not found; {ROLES[role][0]} would need it",
                 cause="no gcc is installed on this host, or the PATH of this shell does not lead to it",
                 proof=f"command -v {what}",
@@ -129,9 +126,7 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
                 row="9",
             )
         elif role in wanted:
-            yield Finding(
-                PROBLEM,
-                "compiler",
+            yield About("compiler").problem(
                 f"{ROLES[role][0]} needs a host compiler, and {what} was not found",
                 cause="no gcc on the PATH of this shell; what is compiled already works without",
                 proof=f"command -v {what}",
@@ -151,9 +146,7 @@ def judge_compilers(toolbox: Toolbox, release: str, ceiling: int | None, uses: I
 def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | None) -> Finding:
     user, proof = ROLES[role][0], f"{compiler.path} --version"
     if not compiler.kind:
-        return Finding(
-            PROBLEM,
-            "compiler",
+        return About("compiler").problem(
             f"{compiler.path} does not answer as a compiler",
             cause="it is broken, or has lost its exec bit",
             proof=proof,
@@ -161,9 +154,7 @@ def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | 
             row="15",
         )
     if role == "gcc" and compiler.kind == "gcc" and ceiling and compiler.version[0] > ceiling:
-        return Finding(
-            PROBLEM,
-            "compiler",
+        return About("compiler").problem(
             f"{compiler} is too new: nvcc of CUDA {release} takes gcc {ceiling} and older",
             cause="crt/host_config.h of the toolkit refuses it",
             proof=proof,
@@ -171,9 +162,8 @@ def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | 
             row="10",
         )
     if compiler.kind == "gcc" and compiler.version[0] < GCC_FLOOR:
-        return Finding(
+        return About("compiler").at(
             PROBLEM if release else WARNING,
-            "compiler",
             f"{compiler} is too old for {user}: C++17 needs gcc {GCC_FLOOR} or newer",
             cause="it is the system's own compiler (RHEL 8 has gcc 8.5)",
             proof=proof,
@@ -181,16 +171,14 @@ def _judge_compiler(compiler: Compiler, role: str, release: str, ceiling: int | 
             row="65",
         )
     room = f"; nvcc of CUDA {release} takes {GCC_FLOOR} to {ceiling}" if ceiling and compiler.kind == "gcc" else ""
-    return Finding(GOOD, "compiler", f"{compiler} ({compiler.path}){room}")
+    return About("compiler").good(f"{compiler} ({compiler.path}){room}")
 
 
 def judge_headers(interpreter: str, has_headers: bool, version: str) -> Finding:
     """``Python.h`` of the interpreter that the venv was made from."""
     if has_headers:
-        return Finding(GOOD, "Python.h", f"Python {version} comes with it")
-    return Finding(
-        PROBLEM,
-        "Python.h",
+        return About("Python.h").good(f"Python {version} comes with it")
+    return About("Python.h").problem(
         f"Python {version} ({interpreter}) comes without it, and Triton and torch compile launchers with it",
         cause="the distribution keeps it in a package of its own (python3-devel, libpython3-dev)",
         proof="sysconfig.get_paths()['include']",
@@ -203,9 +191,7 @@ def judge_ninja(venv: Path | None, variables: Mapping[str, str]) -> Iterable[Fin
     """ninja must be a program on the PATH: an installed wheel alone is not found."""
     if venv is None:
         found = shutil.which("ninja", path=variables.get("PATH", ""))
-        yield Finding(
-            NOTE,
-            "ninja",
+        yield About("ninja").note(
             f"PATH finds {found}" if found else "there is none on the PATH; a stack brings its own",
             cause="no stack is in use here; this is the host's"
             if found
@@ -214,12 +200,11 @@ def judge_ninja(venv: Path | None, variables: Mapping[str, str]) -> Iterable[Fin
             fix="nothing: a stack's env.sh puts its own first",
         )
     elif os.access(venv / "bin/ninja", os.X_OK):
-        yield Finding(GOOD, "ninja", "the venv has it, and env.sh puts it on the PATH")
+        yield About("ninja").good("the venv has it, and env.sh puts it on the PATH")
     else:
         other = shutil.which("ninja", path=variables.get("PATH", ""))
-        yield Finding(
+        yield About("ninja").at(
             WARNING if other else PROBLEM,
-            "ninja",
             f"{venv}/bin has none that can be started" + f", the PATH has {other}" * bool(other),
             cause="the wheel is not part of the stack, or lost its exec bit",
             proof=f"ls -l {venv}/bin/ninja",

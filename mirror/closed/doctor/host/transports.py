@@ -17,7 +17,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 
 from mirror.closed.doctor.host.driverapi import Answer
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import About, Finding
 
 _INTERFACE_VARIABLES = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME")
 _SHOWN = 4
@@ -28,7 +28,6 @@ def judge_transports(answer: Answer | None, variables: Mapping[str, str]) -> Ite
 
     Args:
         answer: the driver's; None where it was not asked.
-        variables: the calling shell's.
 
     Raises:
         OSError: the interfaces cannot be listed.
@@ -40,9 +39,7 @@ def judge_transports(answer: Answer | None, variables: Mapping[str, str]) -> Ite
     for variable in _INTERFACE_VARIABLES:
         value = variables.get(variable, "")
         if value and not chosen(variable, value, names):
-            yield Finding(
-                PROBLEM,
-                "network interface",
+            yield About("network interface").problem(
                 f"{variable}={value} chooses none of this host's interfaces ({', '.join(names)})",
                 cause="the variable was set for another host",
                 proof="ip -brief address",
@@ -72,13 +69,9 @@ def _pairs(gpus: int) -> int:
 def _peers(gpus: int, apart: Sequence[tuple[int, int]]) -> Finding:
     proof = "cuDeviceCanAccessPeer for each pair"
     if not apart:
-        return Finding(
-            GOOD, "between GPUs", f"each of the {gpus} GPUs reaches the others' memory directly", proof=proof
-        )
+        return About("between GPUs").good(f"each of the {gpus} GPUs reaches the others' memory directly", proof=proof)
     shown = ", ".join(f"{one} and {other}" for one, other in apart[:_SHOWN]) + ", ..." * (len(apart) > _SHOWN)
-    return Finding(
-        NOTE,
-        "between GPUs",
+    return About("between GPUs").note(
         f"{len(apart)} of {_pairs(gpus)} pairs of GPUs do not reach each other's memory ({shown}): NCCL goes "
         "through /dev/shm, which is slower",
         cause="no NVLink between them, and PCIe without peer access (a virtual machine, another socket), or NVLink is down",
@@ -91,9 +84,7 @@ def _switched_off(variables: Mapping[str, str], *, any_peers: bool) -> Iterable[
     no_peers, no_memory = (variables.get(name) == "1" for name in ("NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"))
     if no_peers and (any_peers or no_memory):
         way = "through sockets" if no_memory else "through /dev/shm"
-        yield Finding(
-            WARNING,
-            "between GPUs",
+        yield About("between GPUs").warning(
             f"NCCL_P2P_DISABLE=1{' and NCCL_SHM_DISABLE=1 are' if no_memory else ' is'} set: NCCL goes {way}",
             cause="a switch that was meant to find a fault stayed on",
             proof="env | grep NCCL_",

@@ -28,10 +28,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Callable
 
+from mirror.closed.doctor.host.disks import cache_directory
 from mirror.core.binaries.elf import MalformedElf, read_elf
 from mirror.core.logs.finding import Finding
 from mirror.core.logs.symptom import Context
 from mirror.core.logs.symptoms import BY_ROW
+from mirror.core.system.durable import text_of
 
 _MOST = 5000
 """Compiled operations that are looked at in one cache; a full FlashInfer cache has about 700."""
@@ -50,7 +52,7 @@ def cache_roots(environment: Mapping[str, str]) -> tuple[Path, ...]:
     home = environment.get("HOME", "")
     workspace = environment.get("FLASHINFER_WORKSPACE_BASE") or home
     roots = [Path(workspace) / ".cache" / "flashinfer"] if workspace else []
-    cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
+    cache = cache_directory(environment)
     extensions = environment.get("TORCH_EXTENSIONS_DIR") or (f"{cache}/torch_extensions" if cache else "")
     roots += [Path(extensions)] if extensions else []
     return tuple(root for root in dict.fromkeys(roots) if root.is_dir())
@@ -66,17 +68,11 @@ def stale_caches(roots: Iterable[Path], cuda_home: Path | None, cuda: str = "") 
     """
     found: dict[tuple[Path, str, str], list[Path]] = {}
     for root in roots:
-        for operation in _operations(root):
+        for operation in (path.parent for path in _files(root, *_PATTERNS)):  # what has been compiled in
             reason = _built_with(operation, cuda_home) or _loads(operation, cuda) or _older(operation, cuda_home)
             if reason:
                 found.setdefault((operation.parent, *reason), []).append(operation)
     return tuple(_stale(cache, was, now, operations) for (cache, was, now), operations in found.items())
-
-
-def _operations(root: Path) -> Iterator[Path]:
-    """The directories of a cache that have been compiled in."""
-    for path in _files(root, *_PATTERNS):
-        yield path.parent
 
 
 def _built_with(operation: Path, cuda_home: Path | None) -> tuple[str, str] | None:
@@ -186,9 +182,7 @@ def _process(path: Path, proc: Path) -> str:
         for line in (proc / "locks").read_text("utf-8", "replace").splitlines():
             fields = line.split()  # 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
             if len(fields) > 5 and "->" not in fields and fields[5].rpartition(":")[2] == str(wanted):
-                name = ""
-                with contextlib.suppress(OSError):
-                    name = (proc / fields[4] / "comm").read_text("utf-8", "replace").strip()
+                name = text_of(proc / fields[4] / "comm").strip()
                 return f"process {fields[4]}" + (f" ({name})" if name else "") if fields[4] != "0" else ""
     return ""
 

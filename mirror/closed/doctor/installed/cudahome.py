@@ -23,7 +23,8 @@ from pathlib import Path
 from mirror.closed.host.command import run
 from mirror.core.cuda.components import bringer, release_pair
 from mirror.core.cuda.gpus import first_release
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import NOTE, WARNING, About, Finding
+from mirror.core.system.durable import text_of
 
 _COMPILER = {
     "bin/nvcc": "24", "bin/nvcc.profile": "5", "bin/ptxas": "8", "bin/fatbinary": "8", "bin/cudafe++": "8",
@@ -66,7 +67,6 @@ def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
     """Look at a tree.
 
     Args:
-        home: its directory.
         variables: the environment that nvcc is started with.
     """
     finished = run([str(home / "bin/nvcc"), "--version"], {**variables, "LC_ALL": "C"}, timeout_s=30)
@@ -82,11 +82,7 @@ def read_toolkit(home: Path, variables: Mapping[str, str]) -> Toolkit:
 
 def headers_release(include: Path) -> str:
     """The release that an include directory's CUDA headers are of, ``"13.0"``; empty when they are not there."""
-    try:
-        text = (include / "cuda_runtime_api.h").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    match = re.search(r"#define\s+CUDART_VERSION\s+(\d+)", text)
+    match = re.search(r"#define\s+CUDART_VERSION\s+(\d+)", text_of(include / "cuda_runtime_api.h"))
     return f"{int(match[1]) // 1000}.{int(match[1]) % 1000 // 10}" if match else ""
 
 
@@ -102,7 +98,6 @@ def judge_toolkit(toolkit: Toolkit, release: str, gpu: str, compiles_flashinfer:
     """Whether the tree will do.
 
     Args:
-        toolkit: as it was read.
         release: that it should be of, by the manifest.
         gpu: the target's, ``"sm_90a"``; empty when there is none.
         compiles_flashinfer: whether FlashInfer is part of the stack.
@@ -112,16 +107,15 @@ def judge_toolkit(toolkit: Toolkit, release: str, gpu: str, compiles_flashinfer:
     yield from _judge_releases(toolkit, release, gpu)
     yield from _judge_links(toolkit, release)
     if not whole:
-        yield Finding(GOOD, "toolkit", f"CUDA {release} in {toolkit.home} has all its parts")
+        yield About("toolkit").good(f"CUDA {release} in {toolkit.home} has all its parts")
 
 
 def _judge_links(toolkit: Toolkit, release: str) -> Iterable[Finding]:
     dangling = sorted(_dangling(toolkit.home))
     if dangling:
         names = ", ".join(dangling[:_SHOWN]) + " ..." * (len(dangling) > _SHOWN)
-        yield Finding(
+        yield About("toolkit").at(
             WARNING if any(name.endswith(".so") for name in dangling) else NOTE,
-            "toolkit",
             f"{len(dangling)} links lead nowhere: {names}",
             cause="a -devel package without the one that its links lead to",
             proof=f"find {toolkit.home} -xtype l",
@@ -138,9 +132,7 @@ def _judge_files(toolkit: Toolkit, release: str, compiles_flashinfer: bool) -> I
         if not any(os.path.lexists(toolkit.home / place) for place in (name, cccl)):
             by_package.setdefault(bringer(_below(name), release), []).append(name)
     for package, names in by_package.items():
-        yield Finding(
-            PROBLEM,
-            "toolkit",
+        yield About("toolkit").problem(
             f"{toolkit.home} has no {', '.join(names)}" + (f", which {package} brings" if package else ""),
             cause="the package is not part of the stack, or the tree was altered",
             proof=f"ls {toolkit.home}/{names[0]}",
@@ -165,9 +157,7 @@ def _judge_programs(toolkit: Toolkit) -> Iterable[Finding]:
         name for name in _PROGRAMS if (toolkit.home / name).exists() and not os.access(toolkit.home / name, os.X_OK)
     ]
     if broken:
-        yield Finding(
-            PROBLEM,
-            "toolkit",
+        yield About("toolkit").problem(
             f"you may not start {', '.join(broken)} of {toolkit.home}",
             cause="the exec bits were lost in a copy",
             proof=f"ls -l {toolkit.home}/{broken[0]}",
@@ -175,9 +165,7 @@ def _judge_programs(toolkit: Toolkit) -> Iterable[Finding]:
             row="15",
         )
     elif not toolkit.nvcc and (toolkit.home / "bin/nvcc").exists():
-        yield Finding(
-            PROBLEM,
-            "toolkit",
+        yield About("toolkit").problem(
             f"nvcc does not answer: {toolkit.words}",
             cause="its file system is mounted noexec, or it is for another architecture",
             proof=f"{toolkit.home}/bin/nvcc --version",
@@ -192,9 +180,7 @@ def _judge_releases(toolkit: Toolkit, release: str, gpu: str) -> Iterable[Findin
         said = ", ".join(
             f"{name} {'say' if name.endswith('s') else 'says'} {value}" for name, value in releases.items() if value
         )
-        yield Finding(
-            PROBLEM,
-            "toolkit",
+        yield About("toolkit").problem(
             f"its parts are of different releases: {said}",
             cause="packages of two CUDA releases in one tree",
             proof=f"nvcc --version; CUDART_VERSION in {toolkit.home}/include/cuda_runtime_api.h",
@@ -202,12 +188,10 @@ def _judge_releases(toolkit: Toolkit, release: str, gpu: str) -> Iterable[Findin
             row="13",
         )
     elif toolkit.nvcc:
-        yield Finding(GOOD, "toolkit", f"nvcc {toolkit.build} and its headers are of CUDA {toolkit.nvcc}")
+        yield About("toolkit").good(f"nvcc {toolkit.build} and its headers are of CUDA {toolkit.nvcc}")
     first = first_release(gpu)
     if toolkit.nvcc and first and release_pair(toolkit.nvcc) < release_pair(first):
-        yield Finding(
-            PROBLEM,
-            "toolkit",
+        yield About("toolkit").problem(
             f"nvcc of CUDA {toolkit.nvcc} does not know {gpu}, the first that does is {first}",
             cause="the toolkit is older than the GPU",
             proof=f"{toolkit.home}/bin/nvcc --list-gpu-arch",

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.remedy import remedies
 from mirror.closed.soundness import check_generation
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, Finding
+from mirror.core.logs.finding import About, Finding
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.truststore import TrustStore
 
@@ -31,22 +31,18 @@ def judge_files(generation: Generation, progress: Progress = SILENT) -> Iterator
         owners = Counter(damage.owner or "no package" for damage in found.damages)
         counted = ", ".join(f"{count} of {owner}" for owner, count in owners.most_common(_NAMED))
         more = ", and more" * (len(owners) > _NAMED)
-        yield Finding(
-            PROBLEM,
-            "files",
+        yield About("files").problem(
             f"{len(found.damages)} of {found.checked} files not as installed: {counted}{more}",
             cause="a disk, a copy or somebody who may write there has changed them",
             proof="\n".join(f"{damage.kind}: {generation.path / damage.path}" for damage in found.damages[:_NAMED]),
             fix=" ".join((*remedies(generation, TrustStore.default()), "'mirror status --check' names every file")),
         )
     for reason in found.unchecked:
-        yield Finding(
-            NOTE,
-            "files",
+        yield About("files").note(
             f"could not be checked: {reason}",
             cause="what was written down of them when they were installed is not there, or not whole",
             proof=str(generation.path),
             fix="'mirror install' of the same bundle puts a generation beside this one that can be checked",
         )
     if found.is_whole:
-        yield Finding(GOOD, "files", f"all {found.checked} are as they were installed")
+        yield About("files").good(f"all {found.checked} are as they were installed")

@@ -17,7 +17,7 @@ from pathlib import Path
 from mirror.closed.doctor.installed.binaries import Binary, Scan
 from mirror.core.binaries.fatbin import Image
 from mirror.core.cuda.releases import native_driver, version_tuple
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import NOTE, PROBLEM, About, Finding
 
 _CHOOSERS = ("nvidia-", "pynvvideocodec", "torchcodec")
 
@@ -49,12 +49,10 @@ def judge_code(
             else:
                 yield _judge_project(project, binaries, gpu, driver, release)
         if served:
-            yield Finding(GOOD, "GPU code", f"for {gpu} there is machine code in {', '.join(served)}")
+            yield About("GPU code").good(f"for {gpu} there is machine code in {', '.join(served)}")
         if choosing:
             what = f"{', '.join(choosing)} hold no machine code for {gpu}; they bring it in other forms, or pick other kernels"
-            yield Finding(
-                NOTE,
-                "GPU code",
+            yield About("GPU code").note(
                 what,
                 cause="they hold kernels for other GPUs, and compile or load what this one needs when they start",
                 proof=".nv_fatbin",
@@ -69,9 +67,7 @@ def _judge_project(project: str, binaries: list[Binary], gpu: str, driver: str, 
     proof = f".nv_fatbin of {', '.join(sorted(binary.path.name for binary in binaries)[:3])}"
     what = f"{project} has machine code for {_listed(images)}"
     if not serving:
-        return Finding(
-            PROBLEM,
-            "GPU code",
+        return About("GPU code").problem(
             f"{what}, and none that runs on {gpu}",
             cause="the wheel was built for other GPUs",
             proof=proof,
@@ -80,9 +76,8 @@ def _judge_project(project: str, binaries: list[Binary], gpu: str, driver: str, 
         )
     native = native_driver(release)
     too_old = bool(driver and native and version_tuple(driver) < version_tuple(native))
-    return Finding(
+    return About("GPU code").at(
         PROBLEM if too_old else NOTE,
-        "GPU code",
         f"{what}; on {gpu} the driver compiles its PTX"
         + (
             f", and PTX of CUDA {release} needs driver {native}, this host has {driver}"
@@ -102,9 +97,7 @@ def judge_unread(scan: Scan) -> Iterable[Finding]:
     """Files that are named like libraries and are not sound."""
     for binary in scan.binaries:
         if binary.problem:
-            yield Finding(
-                WARNING,
-                "libraries",
+            yield About("libraries").warning(
                 binary.problem,
                 cause="the file was cut short or altered after the installation",
                 proof=str(binary.path),

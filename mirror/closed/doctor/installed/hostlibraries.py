@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mirror.closed.doctor.host.paths import library_path
 from mirror.core.binaries.elf import MalformedElf, read_elf
+from mirror.core.system.durable import text_of
 
 _MAX_INCLUDES = 200
 
@@ -58,7 +59,6 @@ def read_libraries(variables: Mapping[str, str], root: Path = Path("/")) -> Libr
     """Look at this machine.
 
     Args:
-        variables: the calling shell's.
         root: where ``etc`` and ``usr`` are.
     """
     machine = platform.machine()
@@ -84,11 +84,7 @@ def _names(directory: Path) -> list[str]:
 
 def _configured(path: Path, root: Path, depth: int = 0) -> Iterator[Path]:
     """The directories that a file names, and those of the files that it includes (ld.so.conf(5))."""
-    try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in text_of(path).splitlines():
         word = line.partition("#")[0].strip()
         if word.startswith("include ") and depth < 4:
             pattern = word[len("include ") :].strip().lstrip("/")

@@ -24,7 +24,7 @@ from mirror.closed.doctor.installed.hostlibraries import Libraries
 from mirror.closed.host.machine import Host
 from mirror.core.binaries.elf import MalformedElf, defined_symbols
 from mirror.core.binaries.glibc import glibc_version
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
 from mirror.core.names import dotted_numbers
 
 _CUDA = re.compile(r"lib(cudart|cublas|cublasLt|cusparse|cusparseLt|cusolver|cufft|curand|nvrtc|nvJitLink|cupti|cudnn|nccl|"
@@ -44,9 +44,7 @@ def judge_links(
     Args:
         scan: the generation's libraries and programs.
         owner_of: file -> project.
-        host: this machine.
         libraries: the host's, with those of ``LD_LIBRARY_PATH``.
-        variables: the calling shell's.
     """
     yield from judge_machines(scan, host.arch)
     yield from judge_glibc(scan, owner_of, host.glibc)
@@ -59,9 +57,8 @@ def judge_machines(scan: Scan, arch: str) -> Iterable[Finding]:
     foreign = [b for b in scan.binaries if b.elf and b.elf.machine not in (arch, "cuda")]
     if foreign:
         machines = sorted({binary.elf.machine for binary in foreign if binary.elf})
-        yield Finding(
+        yield About("architecture").at(
             PROBLEM if any(binary.is_library for binary in foreign) else WARNING,
-            "architecture",
             f"{_some(foreign)} are for {', '.join(machines)}, this host is {arch}",
             cause="packages of another architecture were taken",
             proof="ELF headers",
@@ -69,7 +66,7 @@ def judge_machines(scan: Scan, arch: str) -> Iterable[Finding]:
             row="23",
         )
     else:
-        yield Finding(GOOD, "architecture", f"all {len(scan.binaries)} libraries and programs are for {arch}")
+        yield About("architecture").good(f"all {len(scan.binaries)} libraries and programs are for {arch}")
 
 
 def judge_glibc(scan: Scan, owner_of: Mapping[Path, str], glibc: tuple[int, int] | None) -> Iterable[Finding]:
@@ -86,9 +83,7 @@ def judge_glibc(scan: Scan, owner_of: Mapping[Path, str], glibc: tuple[int, int]
             too_new[name] = max(too_new.get(name, (0,)), wanted)
     here = ".".join(map(str, glibc))
     for name, wanted in sorted(too_new.items()):
-        yield Finding(
-            PROBLEM,
-            "glibc",
+        yield About("glibc").problem(
             f"{name} needs glibc {'.'.join(map(str, wanted))}, this host has {here}",
             cause="it was built on a newer system; a wheel's tag does not always say so",
             proof=".gnu.version_r",
@@ -96,8 +91,8 @@ def judge_glibc(scan: Scan, owner_of: Mapping[Path, str], glibc: tuple[int, int]
             row="35",
         )
     if not too_new:
-        yield Finding(
-            GOOD, "glibc", f"{'.'.join(map(str, newest))} is the newest that anything needs, this host has {here}"
+        yield About("glibc").good(
+            f"{'.'.join(map(str, newest))} is the newest that anything needs, this host has {here}"
         )
 
 
@@ -112,9 +107,7 @@ def judge_libstdcxx(scan: Scan, owner_of: Mapping[Path, str], libraries: Librari
     if not any(wanted.values()):
         return
     if not offered:
-        yield Finding(
-            PROBLEM,
-            "libstdc++",
+        yield About("libstdc++").problem(
             "the wheels need libstdc++.so.6, and this host has none where the loader looks",
             cause="a minimal system without the C++ runtime",
             proof="/etc/ld.so.conf",
@@ -125,9 +118,7 @@ def judge_libstdcxx(scan: Scan, owner_of: Mapping[Path, str], libraries: Librari
     lacking = {name: versions - offered for name, versions in wanted.items() if versions - offered}
     for name, versions in sorted(lacking.items()):
         newest = max(versions, key=_numbers)
-        yield Finding(
-            PROBLEM,
-            "libstdc++",
+        yield About("libstdc++").problem(
             f"{name} needs {newest}, {path} does not have it",
             cause="the system's libstdc++ is older, or an older one is first on LD_LIBRARY_PATH",
             proof=f".gnu.version_r; strings {path} | grep GLIBCXX",
@@ -135,7 +126,7 @@ def judge_libstdcxx(scan: Scan, owner_of: Mapping[Path, str], libraries: Librari
             row="36",
         )
     if not lacking:
-        yield Finding(GOOD, "libstdc++", f"{path} has every version that is needed")
+        yield About("libstdc++").good(f"{path} has every version that is needed")
 
 
 def judge_missing(scan: Scan, owner_of: Mapping[Path, str], libraries: Libraries) -> Iterable[Finding]:
@@ -150,9 +141,7 @@ def judge_missing(scan: Scan, owner_of: Mapping[Path, str], libraries: Libraries
     for name, users in sorted(missing.items()):
         match = _CUDA.fullmatch(name)
         if match and match[1] in others:
-            yield Finding(
-                PROBLEM,
-                "CUDA libraries",
+            yield About("CUDA libraries").problem(
                 f"{_some(users, owner_of)} need {name}, the stack has {others[match[1]]}",
                 cause="they were built for another major release of CUDA",
                 proof="DT_NEEDED",
@@ -162,9 +151,7 @@ def judge_missing(scan: Scan, owner_of: Mapping[Path, str], libraries: Libraries
     optional = sorted(name for name in missing if not ((m := _CUDA.fullmatch(name)) and m[1] in others))
     if optional:
         users = [binary for name in optional for binary in missing[name]]
-        yield Finding(
-            NOTE,
-            "libraries",
+        yield About("libraries").note(
             f"{len(optional)} libraries that plugins need are not there: {', '.join(optional[:_SHOWN])}"
             + (" ..." if len(optional) > _SHOWN else ""),
             cause=f"parts of {_some(users, owner_of)} that a server may do without",
@@ -173,7 +160,7 @@ def judge_missing(scan: Scan, owner_of: Mapping[Path, str], libraries: Libraries
             row="38",
         )
     else:
-        yield Finding(GOOD, "libraries", "every library that is needed is there")
+        yield About("libraries").good("every library that is needed is there")
 
 
 def judge_shadows(scan: Scan, directories: Iterable[Path]) -> Iterable[Finding]:
@@ -188,9 +175,8 @@ def judge_shadows(scan: Scan, directories: Iterable[Path]) -> Iterable[Finding]:
             continue
         lacking = _lacking_nccl(directory, ours)
         hurt = [name for name in doubles if name in open_to_it]
-        yield Finding(
+        yield About("LD_LIBRARY_PATH").at(
             PROBLEM if lacking else WARNING,
-            "LD_LIBRARY_PATH",
             f"it holds {directory}, whose {', '.join(doubles)} stand before the wheels' own"
             + (f"; its libnccl lacks {', '.join(lacking)}" if lacking else ""),
             cause=f"the wheels' libraries look there first for {', '.join(hurt)}" if hurt else "programs may load both",

@@ -13,17 +13,17 @@ Example::
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirror.closed.which.search import recorded
 from mirror.core.cuda.releases import version_tuple
-from mirror.core.logs.finding import GOOD, NOTE, PROBLEM, WARNING, Finding
+from mirror.core.logs.finding import PROBLEM, WARNING, About, Finding
+from mirror.core.system.durable import text_of
 
-_HEAD_BYTES = 256 << 10
 _PIN = re.compile(r"Requires-Dist:\s*torch\s*\(?==\s*([\w.+]+)\)?\s*(;.*)?$", re.MULTILINE)
 
 
@@ -70,7 +70,7 @@ class Installed:
         """Path below ``site`` of each library and program -> the project that brought it, from the RECORDs."""
         found = {}
         for project in self.projects.values():
-            for path in _recorded(project.info / "RECORD"):
+            for path in recorded(project.info / "RECORD", (".so", "/bin/")):
                 if ".so" in path or "/bin/" in path:
                     found[os.path.normpath(path)] = project.name
         return found
@@ -80,7 +80,7 @@ def read_installed(venv: Path) -> Installed:
     """Look at a venv; one without site-packages gives an empty answer."""
     site = next(iter(sorted(venv.glob("lib*/python3*/site-packages"))), venv / "lib")
     projects = {project.name: project for project in _projects(site)}
-    text = _text(site / "torch/version.py")
+    text = text_of(site / "torch/version.py")
     version = re.search(r"^__version__\s*=\s*['\"]([^'\"]+)", text, re.MULTILINE)
     cuda = re.search(r"^cuda[^=]*=\s*['\"]([\d.]+)", text, re.MULTILINE)
     return Installed(site, projects, version[1] if version else "", cuda[1] if cuda else "")
@@ -88,7 +88,7 @@ def read_installed(venv: Path) -> Installed:
 
 def _projects(site: Path) -> Iterator[Project]:
     for info in sorted(site.glob("*.dist-info")):
-        text = _text(info / "METADATA").partition("\n\n")[0]
+        text = text_of(info / "METADATA").partition("\n\n")[0]
         name = re.search(r"^Name:\s*(\S+)", text, re.MULTILINE)
         version = re.search(r"^Version:\s*(\S+)", text, re.MULTILINE)
         if name and version:
@@ -96,27 +96,10 @@ def _projects(site: Path) -> Iterator[Project]:
             yield Project(re.sub(r"[-_.]+", "-", name[1]).lower(), version[1], info, pins[0] if pins else "")
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _recorded(record: Path) -> Iterator[str]:
-    try:
-        with record.open(encoding="utf-8", errors="replace", newline="") as stream:
-            yield from (row[0] for row in csv.reader(stream) if row)
-    except (OSError, csv.Error):
-        return
-
-
 def judge_installed(installed: Installed, release: str, exports_cubin_dir: bool = False) -> Iterable[Finding]:
     """Whether the projects belong together and to the toolkit.
 
     Args:
-        installed: the venv's.
         release: of the stack's toolkit; empty without one.
         exports_cubin_dir: whether the shell names another place for FlashInfer's cubins.
     """
@@ -133,9 +116,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
         return
     proof = f"{installed.site}/torch/version.py"
     if not cuda:
-        yield Finding(
-            PROBLEM,
-            "torch",
+        yield About("torch").problem(
             f"torch {version} was built without CUDA",
             cause="the index that it came from offers builds for processors only",
             proof=proof,
@@ -143,9 +124,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
             row="26",
         )
     elif release and cuda.partition(".")[0] != release.partition(".")[0]:
-        yield Finding(
-            PROBLEM,
-            "torch",
+        yield About("torch").problem(
             f"torch {version} was built for CUDA {cuda}, the toolkit is CUDA {release}",
             cause="torch refuses to compile extensions across major releases, and libraries built so need both runtimes",
             proof=f"{proof}; nvcc --version",
@@ -154,7 +133,7 @@ def _judge_torch(installed: Installed, release: str) -> Iterable[Finding]:
         )
     else:
         toolkit = f"; the toolkit is {release}" if release else ""
-        yield Finding(GOOD, "torch", f"torch {version} was built for CUDA {cuda}{toolkit}", proof=proof)
+        yield About("torch").good(f"torch {version} was built for CUDA {cuda}{toolkit}", proof=proof)
 
 
 def _judge_pins(installed: Installed) -> Iterable[Finding]:
@@ -162,9 +141,7 @@ def _judge_pins(installed: Installed) -> Iterable[Finding]:
     for project in installed.projects.values():
         pin = project.torch_pin.partition("+")[0]
         if there and pin and not _is_same(pin, there):
-            yield Finding(
-                PROBLEM,
-                project.name,
+            yield About(project.name).problem(
                 f"{project.name} {project.version} was built for torch {pin}, installed is {there}",
                 cause="its libraries use symbols of that one torch",
                 proof=f"Requires-Dist in {project.info}/METADATA",
@@ -189,9 +166,7 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
         public, _, local = version.partition("+")
         if version and public != base.partition("+")[0]:
             found = True
-            yield Finding(
-                PROBLEM,
-                "FlashInfer",
+            yield About("FlashInfer").problem(
                 f"{name} is {version}, flashinfer-python is {base}",
                 cause="the packages are released together; FlashInfer refuses, or from 0.7 on ignores, another version",
                 proof="METADATA of both",
@@ -201,9 +176,8 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
         wanted = "cu" + (installed.torch_cuda or release).replace(".", "")
         if name == "flashinfer-jit-cache" and local.startswith("cu") and local != wanted != "cu":
             found = True
-            yield Finding(
+            yield About("FlashInfer").at(
                 PROBLEM if local[:4] != wanted[:4] else WARNING,
-                "FlashInfer",
                 f"{name} {version} was built for {local}, this stack's torch is {wanted}",
                 cause="FlashInfer does not look at that part of the version, and loads its kernels all the same",
                 proof="METADATA of both",
@@ -212,15 +186,13 @@ def _judge_trio(installed: Installed, release: str) -> Iterable[Finding]:
             )
     if not found:
         names = [f"{name} {installed.version(name)}" for name in installed.projects if name.startswith("flashinfer")]
-        yield Finding(GOOD, "FlashInfer", f"in step: {', '.join(names)}")
+        yield About("FlashInfer").good(f"in step: {', '.join(names)}")
 
 
 def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Finding]:
     base, cubins = installed.version("flashinfer-python"), installed.site / "flashinfer_cubin/cubins"
     if base and version_tuple(base) < (0, 2, 14):
-        yield Finding(
-            NOTE,
-            "FlashInfer",
+        yield About("FlashInfer").note(
             f"flashinfer-python {base} is old: it says 'Prebuilt kernels not found, using JIT backend' and compiles",
             cause="the packages of compiled kernels are for later versions",
             proof="METADATA",
@@ -230,9 +202,7 @@ def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Fin
     if not cubins.is_dir():
         return
     if installed.version("flashinfer-cubin").startswith("0.6.7") and not any(cubins.rglob("BatchedGemmEnums.h")):
-        yield Finding(
-            WARNING,
-            "FlashInfer",
+        yield About("FlashInfer").warning(
             "flashinfer-cubin 0.6.7 lacks the headers that its own kernels are compiled with",
             cause="they were left out of that release",
             proof=f"find {cubins} -name BatchedGemmEnums.h",
@@ -241,9 +211,7 @@ def _judge_cubins(installed: Installed, exports_cubin_dir: bool) -> Iterable[Fin
         )
     # From 0.6.16 on FLASHINFER_CUBIN_DIR wins over the package.
     if not os.access(cubins, os.W_OK) and not (exports_cubin_dir and version_tuple(base) >= (0, 6, 16)):
-        yield Finding(
-            WARNING,
-            "FlashInfer",
+        yield About("FlashInfer").warning(
             f"you may not write to {cubins}, where FlashInfer {base} keeps its locks",
             cause="the venv belongs to somebody else, and the installed package wins over every other place",
             proof=f"test -w {cubins}",
@@ -256,9 +224,7 @@ def _judge_majors(installed: Installed) -> Iterable[Finding]:
     majors = sorted({name[-2:] for name in installed.projects if re.fullmatch(r"nvidia-.*-cu1\d", name)})
     if len(majors) > 1:
         names = [name for name in installed.projects if re.fullmatch(r"nvidia-.*-cu1\d", name)]
-        yield Finding(
-            WARNING,
-            "CUDA libraries",
+        yield About("CUDA libraries").warning(
             f"libraries of CUDA {' and '.join(majors)} are installed side by side: {', '.join(sorted(names))}",
             cause="projects that ask for different CUDA releases; some of them share directories and overwrite each other",
             proof=f"ls {installed.site}/nvidia",

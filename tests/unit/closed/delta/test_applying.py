@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mirror.closed.delta.applying import DamagedBase, NoBase, Options, OtherZlib, WrongBase, apply_delta
-from mirror.closed.delta.unpatching import NoUnpatcher, Unpatcher, carried, host_program, this_python
+from mirror.closed.delta.unpatching import NoUnpatcher, Unpatcher, carried, patching_program, this_python
 from mirror.connected.delta.frames import compressed
 from mirror.connected.packing.installer import write_installer
 from mirror.core.bundle.delta.document import PIECE_BYTES
@@ -284,7 +284,7 @@ PREFIX, CONTENT = b"what was before " * 40, b"what was before, and is now " * 30
 
 
 def ways() -> list[Any]:
-    return [this_python(), *([host_program()] if shutil.which("zstd") else [])]
+    return [this_python(), *([patching_program()] if shutil.which("zstd") else [])]
 
 
 @pytest.mark.parametrize("way", ways(), ids=lambda way: str(way[0]).split(",")[0])
@@ -293,6 +293,15 @@ def test_each_way_takes_frames_with_a_prefix_and_without(tmp_path: Path, way: An
     unpatcher, frame = Unpatcher([way], tmp_path), compressed(CONTENT, prefix)
     for _ in range(2):
         assert b"".join(unpatcher.frame([prefix], [frame[:9], frame[9:]], len(CONTENT))) == CONTENT
+
+
+@pytest.mark.parametrize("way", ways(), ids=lambda way: str(way[0]).split(",")[0])
+def test_a_frame_that_is_cut_short_or_followed_by_something_is_refused(tmp_path: Path, way: Any) -> None:
+    unpatcher, frame = Unpatcher([way], tmp_path), compressed(CONTENT, PREFIX)
+    with pytest.raises(EOFError, match="it is cut short"):
+        list(unpatcher.frame([PREFIX], [frame[:-2]], len(CONTENT)))
+    with pytest.raises(ValueError, match="something follows it"):
+        list(unpatcher.frame([PREFIX], [frame, b"more"], len(CONTENT)))
 
 
 def test_the_decompressor_that_the_base_carries_is_run_by_a_python_of_its_version(tmp_path: Path) -> None:
@@ -306,7 +315,7 @@ def test_a_host_without_any_is_told_what_was_tried(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho 'unknown option --patch-from' >&2\nexit 1\n")
     program.chmod(0o755)
     with pytest.raises(NoUnpatcher) as caught:
-        Unpatcher([host_program("no-such-zstd"), host_program(str(program))], tmp_path)
+        Unpatcher([patching_program("no-such-zstd"), patching_program(str(program))], tmp_path)
     assert str(caught.value) == (
         "nothing on this host decompresses the delta: the program no-such-zstd: it is not on PATH; "
         f"the program {program}: unknown option --patch-from"

@@ -26,16 +26,34 @@ FACTS = {"mirror/closed/doctor/here.py"}
 """Where ``looks`` adds both to what was seen because of a log's finding."""
 
 
+def arguments(node: ast.AST) -> list[ast.expr] | None:
+    """Of a call that makes a finding, in the order of its fields: ``Finding(...)`` or ``About(subject).level(...)``."""
+    if not isinstance(node, ast.Call):
+        return None
+    if isinstance(node.func, ast.Name):
+        return node.args if node.func.id == "Finding" else None
+    about = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if isinstance(about, ast.Call) and isinstance(about.func, ast.Name) and about.func.id == "About":
+        assert isinstance(node.func, ast.Attribute)
+        level, rest = (
+            (node.args[0], node.args[1:]) if node.func.attr == "at" else (ast.Name(node.func.attr.upper()), node.args)
+        )
+        return [level, *about.args, *rest]
+    return None
+
+
 def made() -> Iterator[tuple[str, dict[str, ast.expr]]]:
-    """Each place where a finding is made, and what it is given."""
+    """Each place where a finding is made, by ``Finding`` or by ``About``, and what it is given."""
     for room in ("closed/doctor", "core/logs", "cli"):
         for path in sorted((MIRROR / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
-                    place = f"{path.relative_to(MIRROR.parent)}:{node.lineno}"
-                    given = dict(zip(FIELDS, [one for one in node.args if not isinstance(one, ast.Starred)]))
-                    if len(given) == len(node.args):
-                        yield place, {**given, **{one.arg: one.value for one in node.keywords if one.arg}}
+                args = arguments(node)
+                if not isinstance(node, ast.Call) or args is None:
+                    continue
+                place = f"{path.relative_to(MIRROR.parent)}:{node.lineno}"
+                given = dict(zip(FIELDS, [one for one in args if not isinstance(one, ast.Starred)]))
+                if len(given) == len(args):
+                    yield place, {**given, **{one.arg: one.value for one in node.keywords if one.arg}}
 
 
 def may_be_empty(value: ast.expr | None) -> bool:

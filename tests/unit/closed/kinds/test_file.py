@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirror.closed.kinds.file import files_bytes, install_files
+from mirror.closed.kinds.file import install_files
 from mirror.core.bundle.reader import open_bundle
 from tests.support.bundles import BundleSimulator
 
@@ -13,10 +13,9 @@ def test_files_lie_where_the_manifest_says(tmp_path: Path) -> None:
     simulator.add("files/tiktoken/o200k_base.tiktoken", b"IQ== 0\n")
     simulator.add("files/empty", b"")
     with open_bundle(simulator.write(tmp_path / "b.tar")) as bundle:
-        manifest = bundle.trust(simulator.root, ("builder",))
+        bundle.trust(simulator.root, ("builder",))
         bundle.verify()
-        assert install_files(bundle, tmp_path / "generation") == 3
-    assert files_bytes(manifest) == 14 + 7
+        install_files(bundle, tmp_path / "generation")
     files = {path: path.read_bytes() for path in (tmp_path / "generation").rglob("*") if path.is_file()}
     assert {str(path.relative_to(tmp_path / "generation")): data for path, data in files.items()} == {
         "files/chat.jinja": b"{{ messages }}",
@@ -29,5 +28,5 @@ def test_a_bundle_without_files_makes_no_directory(tmp_path: Path) -> None:
     simulator = BundleSimulator()
     with open_bundle(simulator.write(tmp_path / "b.tar")) as bundle:
         bundle.trust(simulator.root, ("builder",))
-        assert install_files(bundle, tmp_path / "generation") == 0
+        install_files(bundle, tmp_path / "generation")
     assert not (tmp_path / "generation").exists()

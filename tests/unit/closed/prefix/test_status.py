@@ -40,7 +40,7 @@ def test_status_lists_what_is_installed(tmp_path: Path) -> None:
     prefix = put(Prefix(tmp_path / "h100"), 1, 2)
     (tmp_path / "h100/gens/3-cccccccccccc").mkdir()
     status = read_status(prefix)
-    assert [receipt.sequence for receipt in status.receipts] == [1, 2]
+    assert [one.receipt.sequence for one in status.generations if one.receipt] == [1, 2]
     assert (status.current, status.unfinished) == ("2-222222222222", ("3-cccccccccccc",))
     assert status.to_dict()["generations"][0]["name"] == "h100"
 

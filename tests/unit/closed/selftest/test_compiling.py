@@ -12,6 +12,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.compiling import Compiling
+from mirror.closed.selftest.workbench import Workbench
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
@@ -55,8 +56,8 @@ def attempts(
     place = home.parent
     host = host or Host("x86_64", (2, 28), compiler=place / "path/g++")
     environment = Environment(place, Manifest("h100", 5, target, artifacts or (NVCC,)))
-    found = Compiling(environment, host, {"PATH": f"{place}/path", **variables}, place / "work")
-    return [attempt() for attempt in found.attempts()]
+    bench = Workbench(environment, host, {"PATH": f"{place}/path", **variables}, place / "work")
+    return [attempt() for attempt in Compiling(bench).attempts()]
 
 
 def asked(home: Path, program: str) -> list[str]:

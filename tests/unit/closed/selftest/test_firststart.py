@@ -17,6 +17,7 @@ from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host, read_host
 from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.selftest.firststart import FirstStart
+from mirror.closed.selftest.workbench import Workbench
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.logs.finding import PROBLEM
 from mirror.core.names import Sha256Hex
@@ -63,7 +64,7 @@ def checks(
     work.mkdir(exist_ok=True)
     given = {"PATH": os.environ["PATH"], "TMPDIR": str(work), **variables}
     made = environment(generation, *projects, artifacts=artifacts)
-    return [attempt() for attempt in FirstStart(made, host, given, work).attempts()]
+    return [attempt() for attempt in FirstStart(Workbench(made, host, given, work)).attempts()]
 
 
 def test_nothing_is_tried_of_what_the_stack_does_not_have(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from mirror.closed.environment.variables import Environment, load_environment
 from mirror.closed.host.machine import Host
+from mirror.closed.prefix.check import FAILED, PASSED, SKIPPED, Check
 from mirror.closed.prefix.generations import Generation, Identity
-from mirror.closed.selftest.selftest import FAILED, PASSED, SKIPPED, Check, SelfTestFailed, refuse_failures, self_test
+from mirror.closed.selftest.selftest import SelfTestFailed, refuse_failures, self_test
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Silent

@@ -75,9 +75,9 @@ def test_archives_become_the_toolkit_that_env_sh_names(desk: Desk, bundled: Bund
 def test_the_receipt_says_which_component_each_file_came_from(desk: Desk, bundled: Bundled) -> None:
     receipt = installed(desk, bundled(components("12.6.3"))).receipt
     assert [one for one in receipt.counts if one[0] in ("rpm", "archive")] == [("archive", len(components("12.6.3")))]
-    owner = receipt.owner("include/nv/target")
-    assert owner is not None and owner.nevra == f"cuda_cccl-12.6.77.{this_machine().arch}"
     assert receipt.toolchain is not None
+    owner = receipt.toolchain.owner(f"targets/{TRIPLET}/include/nv/target")
+    assert owner is not None and owner.nevra == f"cuda_cccl-12.6.77.{this_machine().arch}"
     assert receipt.toolchain.dropped == ("/usr/share/pkgconfig/cuda-12.6.pc",)
 
 

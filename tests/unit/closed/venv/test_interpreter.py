@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ FACTS = {
     "abi": "",
     "wide": True,
     "headers": True,
+    "venv": True,
 }
+OPT = Interpreter(Path("/opt/python"), f"{MINOR}.99", has_headers=True, machine=TARGET.arch)
 
 
 def answering(path: Path, **changes: object) -> Path:
@@ -48,7 +51,7 @@ def test_the_interpreter_behind_a_venv_is_taken_not_the_venv() -> None:
 def test_the_first_that_fits_is_taken_and_the_others_are_explained(tmp_path: Path) -> None:
     old, good = answering(tmp_path / "old", version="3.6.15"), answering(tmp_path / "good")
     search = find_interpreter(TARGET, [tmp_path / "none", old, good, tmp_path / "later"])
-    assert search.found == Interpreter(Path("/opt/python"), f"{MINOR}.99", has_headers=True)
+    assert search.found == OPT
     assert search.rejected == (
         f"{tmp_path}/none does not answer as a Python does ({tmp_path}/none: No such file or directory)",
         f"{tmp_path}/old is Python 3.6.15",
@@ -57,10 +60,8 @@ def test_the_first_that_fits_is_taken_and_the_others_are_explained(tmp_path: Pat
 
 def test_one_with_headers_is_preferred_where_they_are_wanted(tmp_path: Path) -> None:
     bare, whole = answering(tmp_path / "bare", headers=False), answering(tmp_path / "whole")
-    assert find_interpreter(TARGET, [bare, whole], wants_headers=True).found == Interpreter(
-        Path("/opt/python"), f"{MINOR}.99", has_headers=True
-    )
-    without = Interpreter(Path("/opt/python"), f"{MINOR}.99", has_headers=False)
+    assert find_interpreter(TARGET, [bare, whole], wants_headers=True).found == OPT
+    without = replace(OPT, has_headers=False)
     assert find_interpreter(TARGET, [bare, whole]).found == without
     assert find_interpreter(TARGET, [bare], wants_headers=True).found == without
 

@@ -15,8 +15,9 @@ from mirror.closed.prefix.receipt import Receipt
 from mirror.closed.prefix.status import NothingInstalled, current_generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
 from mirror.closed.which.place import NoFileIndex, Place, bundled_place, installed_place, locked_place
-from mirror.closed.which.search import FileUnknown, toml_line, toml_table, which
+from mirror.closed.which.search import FileUnknown, toml_line, which
 from mirror.core.bundle.reader import DigestMismatch
+from mirror.core.cuda.redistnames import asked_for_by
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.logs.explained.log import explain
 from mirror.core.names import Sha256Hex
@@ -115,7 +116,7 @@ def test_a_toolchain_of_component_archives_is_answered_in_their_names() -> None:
     assert bring("libnvidia-ml.so.1", place) == {"cuda_nvml_dev": False}
     assert bring("cublasLt.h", place) == {"libcublas": False}
     assert which(place, "cublasLt.h").to_dict()["rpms"][0]["add"] == 'components = [..., "libcublas"]'
-    assert (toml_table("libcublas"), toml_table("libcublas-13-0")) == ("[redist]", "[rpms]")
+    assert [asked_for_by(name)[0] for name in ("libcublas", "libcublas-13-0")] == ["[redist]", "[rpms]"]
 
 
 @pytest.mark.parametrize("file", ["nvidia-smi", "libnvidia-ptxjitcompiler.so.1", "libcudadebugger.so.1"])

@@ -17,7 +17,7 @@ import pytest
 from mirror.closed.host.machine import read_host
 from mirror.closed.install import Options, install
 from mirror.closed.which.place import Place
-from mirror.closed.which.search import toml_table, which
+from mirror.closed.which.search import which
 from mirror.connected.bundle import Bundled, BundleOptions, bundle
 from mirror.connected.fetching.store import Store
 from mirror.connected.lock import Locked, LockOptions, lock
@@ -31,7 +31,7 @@ from mirror.connected.toolchain.redistlock import RedistLock
 from mirror.connected.toolchain.redistmanifest import RedistNotPinned, RedistUnreachable
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.cuda.redistnames import PLATFORMS
+from mirror.core.cuda.redistnames import PLATFORMS, asked_for_by
 from mirror.core.errors import InvalidDocument, MirrorError
 from mirror.core.kinds import REDIST, WHEEL
 from mirror.core.toolkit.fileindex import BUNDLED, FileIndex
@@ -156,7 +156,8 @@ def test_from_the_list_to_an_installed_toolkit(world: World) -> None:
     script = f'. "{installed.prefix}/current/env.sh"; nvcc; cat "$CUDA_HOME/include/nv/target" "$LIBRARY_PATH/stubs/libcuda.so"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert said == "nvcc 12.6.3\n/* nv */\nstub"
-    owner = installed.receipt.owner("lib64/stubs/libcuda.so")
+    assert installed.receipt.toolchain is not None
+    owner = installed.receipt.toolchain.owner(f"targets/{HERE.cuda_targets}/lib/stubs/libcuda.so")
     assert owner is not None and owner.nevra == f"cuda_cudart-12.6.77.{HERE.arch}"
 
 
@@ -289,4 +290,4 @@ def test_the_bundle_says_which_component_brings_a_file(world: World) -> None:
     assert (there.rpm.name, there.rpm.evr, there.rpm.carried) == ("cuda_cccl", "12.6.77", True)
     (missing,) = which(place, "libcublasLt.so").to_dict()["rpms"]
     assert (missing["name"], missing["add"]) == ("libcublas", 'components = [..., "libcublas"]')
-    assert toml_table("libcublas") == "[redist]"
+    assert asked_for_by("libcublas")[0] == "[redist]"

@@ -195,14 +195,10 @@ def test_bundles_and_manifests_are_compared_alike(
     for before in (old, manifest):
         parser = argparse.ArgumentParser()
         command.configure(parser.add_subparsers())
-        assert (
-            parser.parse_args(["diff", str(before), str(new)]).run(parser.parse_args(["diff", str(before), str(new)]))
-            == 0
-        )
+        assert command.run(parser.parse_args(["diff", str(before), str(new)])) == 0
         out = capsys.readouterr().out
         assert "updated (1)\n  wheels/  p0 1 -> 2" in out and "1 file is the same" in out
-        args = parser.parse_args(["diff", str(before), str(new), "--json"])
-        args.run(args)
+        command.run(parser.parse_args(["diff", str(before), str(new), "--json"]))
         assert json.loads(capsys.readouterr().out)["updated"][0]["new"]["version"] == "2"
 
 

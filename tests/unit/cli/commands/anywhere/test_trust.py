@@ -27,8 +27,7 @@ def run(*words: object) -> int:
     parser = argparse.ArgumentParser()
     trust.configure(parser.add_subparsers())
     args = parser.parse_args(["trust", *map(str, words)])
-    code: int = args.run(args)
-    return code
+    return trust.run(args)
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> Any:

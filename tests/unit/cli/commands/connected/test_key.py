@@ -18,8 +18,7 @@ def run(*words: object) -> int:
     parser = argparse.ArgumentParser()
     key.configure(parser.add_subparsers())
     args = parser.parse_args(["key", *map(str, words)])
-    code: int = args.run(args)
-    return code
+    return key.run(args)
 
 
 def test_new_makes_the_builders_key_by_default(mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, counted, read_nvidia
+from mirror.closed.doctor.host.nvidia import Gpu, Nvidia, read_nvidia
 from mirror.core.cuda.gpus import capability_of
 
 VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (x)\nGCC version: 15\n"
@@ -116,7 +116,3 @@ def test_an_excluded_gpu_and_an_unknown_model_are_told(machine: Machine) -> None
 )
 def test_knows_models_by_their_names(model: str, capability: str) -> None:
     assert capability_of(model) == capability
-
-
-def test_counts_in_words() -> None:
-    assert (counted(1), counted(8)) == ("1 GPU", "8 GPUs")

@@ -53,7 +53,8 @@ def cuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fingerprints=[DEMO_KEY],
     )
     target = Target(python="3.11", arch="x86_64", glibc="2.28", gpu="sm_90a", cuda="13.0")
-    home = unpack_toolchain(packages, tmp_path_factory.mktemp("toolkit") / "cuda", target).home
+    home = tmp_path_factory.mktemp("toolkit") / "cuda"
+    unpack_toolchain(packages, home, target)
     if shutil.which("g++", path=PATH) is None:
         pytest.skip("nvcc needs the host's g++")
     return home
