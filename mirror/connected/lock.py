@@ -120,7 +120,8 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         moved += of_kind.moved
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)
-    notes = (*notes, *python.notes, *_not_moved(stack, moved, options.upgrade))
+    told = {move.name for move in moved} | {one.project for one in python.kept_out}
+    notes = (*notes, *python.notes, *_not_moved(stack, told, options.upgrade))
     return Locked(stack.name, files, python.unpinned, moved, python.kept_out, notes)
 
 
@@ -150,11 +151,10 @@ def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: S
             Copies(store).remember(file.path, options.toolchain_repo)
 
 
-def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
-    """What was to be upgraded and cannot be, because its version is stated."""
-    gone = {move.name for move in moved}
+def _not_moved(stack: Stack, told: set[str], upgrade: Upgrade) -> tuple[str, ...]:
+    """What was to be upgraded and cannot be, because its version is stated, and nothing else is told of it."""
     asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
-    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - gone))
+    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - told))
     return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
 
 
@@ -220,7 +220,7 @@ def _python_side(
             if BUILD in paths:
                 locks[BUILD] = pinning.builds(sdists, preferred[BUILD], locks.get(PYTHON))
             if PYTHON in paths:
-                kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON])
+                kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON], options.upgrade.moves)
             if len(locks) == len(_ENDINGS):
                 notes = pinning.others_to_build_with(sdists, locks[BUILD], locks[PYTHON])
 
