@@ -9,7 +9,8 @@
 
 Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers, unless it is to
-be upgraded; when nothing changes, not a byte does, the time of locking included. What mirror did not write stays.
+be upgraded; when nothing changes, not a byte does, the time of locking included. What mirror did not write stays, whatever its
+name.
 
 Example::
 
@@ -35,8 +36,8 @@ from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.upgrade import Upgrade
-from mirror.connected.pins.pythonlock import is_ours, not_ours
-from mirror.connected.pins.requirements import MAX_BYTES, InvalidLock, PythonLock, parse_lock, read_lock
+from mirror.connected.pins.ownership import PINS, read_own
+from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock, read_lock
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
@@ -45,7 +46,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import read_file, write_file
+from mirror.core.system.durable import write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
@@ -118,6 +119,8 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
             raise
         drafts += of_kind.drafts
         moved += of_kind.moved
+    for draft in drafts:
+        draft.check()
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)
     told = {move.name for move in moved} | {one.project for one in python.kept_out}
@@ -168,10 +171,9 @@ class _Previous:
 
     @classmethod
     def read(cls, path: Path, progress: Progress) -> _Previous:
-        if not path.is_file():
+        data = read_own(path, PINS)
+        if not data:
             return cls()
-        if not is_ours(data := read_file(path, MAX_BYTES)):
-            raise not_ours(path)
         try:
             lock = parse_lock(data, str(path))
             return cls(data, lock.locked, {pin.name: pin.version for pin in lock.pins})
@@ -236,7 +238,7 @@ def _python_side(
         if all(same[part] == previous[part].data for part in paths):
             data = same
     unpinned = locks[PYTHON].unpinned if PYTHON in locks else ()
-    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins)) for part in paths)
+    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins), PINS) for part in paths)
     moved = tuple(
         move
         for part in paths
