@@ -38,9 +38,10 @@ from mirror.closed.host.sharing import readable_for_others, sharing_notes
 from mirror.closed.prefix.generations import Generation, Identity, NoSuchGeneration, Prefix, default_prefix
 from mirror.closed.prefix.history import REPAIR, last_events, record
 from mirror.closed.prefix.numbered import read_stack
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, read_receipt, receipt_or_problem
 from mirror.closed.prefix.status import sourced_prefix
 from mirror.closed.prefix.switching import switch
+from mirror.closed.remedy import damaged_receipts
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.hostpackages import read_host_packages
@@ -128,6 +129,7 @@ class Installed:
             it was no repair.
         before: the generation whose place it took as the current one; None when there was none, or nothing was switched.
         current: the generation that is current, where it is another one; None when none is.
+        damaged: other generations of the prefix whose receipt cannot be read, and what to do about each.
     """
 
     receipt: Receipt
@@ -138,6 +140,7 @@ class Installed:
     soundness: Soundness | None = None
     before: Neighbour | None = None
     current: Neighbour | None = None
+    damaged: tuple[str, ...] = ()
 
 
 _UNREPAIRED = " What is installed stays as it is and is used on: 'mirror status --check' says what of it is damaged."
@@ -333,6 +336,7 @@ class _Job:
             is_current,
             before=before if is_current and before and before.id != generation.name else None,
             current=None if is_current else now,
+            damaged=tuple(damaged_receipts(stack, generation, self.store)),
         )
 
 
@@ -347,15 +351,11 @@ def _receipt_of(generation: Generation) -> Receipt:
 def _neighbour(prefix: Prefix, generation: Generation) -> Neighbour:
     event = last_events(prefix).get(generation.name)
     was_chosen = event is not None and event.action == "rolled-back"
-    name, problem = "", ""
-    try:
-        name = read_receipt(generation).name
-    except MirrorError as exc:
-        problem = str(exc)
+    receipt, problem = receipt_or_problem(generation)
     return Neighbour(
         generation.name,
         read_stack(prefix).number(generation),
-        name,
+        receipt.name if receipt else "",
         generation.identity.sequence,
         problem,
         was_chosen,

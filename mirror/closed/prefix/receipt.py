@@ -23,6 +23,7 @@ from typing import Any
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.toolchainrecord import ToolchainRecord
+from mirror.core.errors import MirrorError
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import KINDS
 from mirror.core.names import Sha256Hex, sha256_hex, stack_name
@@ -168,3 +169,11 @@ def read_receipt(generation: Generation) -> Receipt:
         InvalidDocument: when it is damaged.
     """
     return Receipt.from_bytes(read_file(generation.receipt, _MAX_BYTES))
+
+
+def receipt_or_problem(generation: Generation) -> tuple[Receipt | None, str]:
+    """The receipt, or None and what is wrong with it."""
+    try:
+        return read_receipt(generation), ""
+    except MirrorError as exc:
+        return None, str(exc)

@@ -19,7 +19,7 @@ from mirror.closed.prefix.generations import Generation, Prefix, default_prefix,
 from mirror.closed.prefix.history import Event, history_problem, last_events
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
-from mirror.closed.prefix.receipt import Receipt, read_receipt
+from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.tree import disk_usage
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import stack_name
@@ -208,11 +208,7 @@ def read_status(prefix: Prefix) -> Status:
 
 
 def _listed(stack: Stack, generation: Generation, last: Event | None) -> Listed:
-    receipt, problem = None, ""
-    try:
-        receipt = read_receipt(generation)
-    except MirrorError as exc:
-        problem = str(exc)
+    receipt, problem = receipt_or_problem(generation)
     replacement = stack.replaced_by(generation)
     return Listed(
         number=stack.number(generation),

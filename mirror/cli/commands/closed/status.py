@@ -180,11 +180,7 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:
         yield f"     its receipt is damaged: {one.problem}"
-        if one.replaced_by:
-            gc = spoken(f"mirror gc --prefix {shlex.quote(str(one.generation.path.parents[1]))}")
-            yield f"     generation {one.replaced_by} was built to repair it, and {gc} removes it"
-        else:
-            yield f"     what to do about it:  {spoken('mirror status --check --all')}"
+        yield from (f"     {spoken(step)}" for step in remedies(one.generation, TrustStore.default()))
         yield from _refused(one)
         return
     builders = [name for name in receipt.signers if name not in receipt.approvers]
@@ -240,15 +236,6 @@ def _moment(when: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
-def _is_repaired(path: Path) -> bool:
-    """Whether a later build of the same bundle is beside it."""
-    mine = generation_at(path)
-    beside = Prefix(path.parents[1]).installed() if mine else ()
-    return mine is not None and any(
-        one.identity.bundle == mine.identity.bundle and one.identity.build > mine.identity.build for one in beside
-    )
-
-
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
@@ -265,14 +252,7 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    repaired = {check.generation for check in damaged if _is_repaired(check.generation)}
-    hints: list[str] = []
-    for path in (check.generation for check in damaged if check.generation not in repaired):
-        if generation := generation_at(path):
-            hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
-    if repaired:
-        names = ", ".join(sorted(one.name for one in repaired))
-        prefix = " ".join(sorted({str(one.parents[1]) for one in repaired}))
-        hints.append(f"{names} was repaired, and another is in its place: 'mirror gc --prefix {prefix}' removes it.")
+    found = (generation_at(check.generation) for check in damaged)
+    hints = dict.fromkeys(step for one in found if one for step in remedies(one, TrustStore.default()))
     print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)
