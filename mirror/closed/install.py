@@ -41,6 +41,7 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.receipt import Receipt, read_receipt, receipt_or_problem
 from mirror.closed.prefix.status import sourced_prefix
 from mirror.closed.prefix.switching import switch
+from mirror.closed.remedy import damaged_receipts
 from mirror.closed.soundness import Soundness, check_generation
 from mirror.closed.upgrade_check import check_upgrade
 from mirror.closed.venv.hostpackages import read_host_packages
@@ -124,6 +125,7 @@ class Installed:
             it was no repair.
         before: the generation whose place it took as the current one; None when there was none, or nothing was switched.
         current: the generation that is current, where it is another one; None when none is.
+        damaged: other generations of the prefix whose receipt cannot be read, and what to do about each.
     """
 
     receipt: Receipt
@@ -134,6 +136,7 @@ class Installed:
     soundness: Soundness | None = None
     before: Neighbour | None = None
     current: Neighbour | None = None
+    damaged: tuple[str, ...] = ()
 
 
 _UNREPAIRED = " What is installed stays as it is and is used on: 'mirror status --check' says what of it is damaged."
@@ -321,6 +324,7 @@ class _Job:
             is_current,
             before=before if is_current and before and before.id != generation.name else None,
             current=None if is_current else now,
+            damaged=tuple(damaged_receipts(stack, generation, self.store)),
         )
 
 

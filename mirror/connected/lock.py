@@ -9,7 +9,8 @@
 
 Rules: files are written when all of them are computed, each whole or not at all; only a toolchain's source out of reach leaves
 the Python side written, and the error says how to go on. What was locked before is kept where it still answers, unless it is to
-be upgraded; when nothing changes, not a byte does, the time of locking included. What mirror did not write stays.
+be upgraded; when nothing changes, not a byte does, the time of locking included. What mirror did not write stays, whatever its
+name.
 
 Example::
 
@@ -35,8 +36,8 @@ from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.upgrade import Upgrade
-from mirror.connected.pins.pythonlock import is_ours, not_ours
-from mirror.connected.pins.requirements import MAX_BYTES, InvalidLock, PythonLock, parse_lock, read_lock
+from mirror.connected.pins.ownership import PINS, read_own
+from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lock, read_lock
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
@@ -45,7 +46,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import read_file, write_file
+from mirror.core.system.durable import write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
@@ -113,9 +114,12 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
             raise
         drafts += of_kind.drafts
         moved += of_kind.moved
+    for draft in drafts:
+        draft.check()
     files = tuple(draft.write() for draft in drafts)
     _remember_copy(files, options, store)
-    notes = (*notes, *python.notes, *_not_moved(stack, moved, options.upgrade))
+    told = {move.name for move in moved} | {one.project for one in python.kept_out}
+    notes = (*notes, *python.notes, *_not_moved(stack, told, options.upgrade))
     return Locked(stack.name, files, python.unpinned, moved, python.kept_out, notes)
 
 
@@ -145,11 +149,10 @@ def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: S
             Copies(store).remember(file.path, options.toolchain_repo)
 
 
-def _not_moved(stack: Stack, moved: tuple[Move, ...], upgrade: Upgrade) -> tuple[str, ...]:
-    """What was to be upgraded and cannot be, because its version is stated."""
-    gone = {move.name for move in moved}
+def _not_moved(stack: Stack, told: set[str], upgrade: Upgrade) -> tuple[str, ...]:
+    """What was to be upgraded and cannot be, because its version is stated, and nothing else is told of it."""
     asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
-    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - gone))
+    stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - told))
     return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
 
 
@@ -163,10 +166,9 @@ class _Previous:
 
     @classmethod
     def read(cls, path: Path, progress: Progress) -> _Previous:
-        if not path.is_file():
+        data = read_own(path, PINS)
+        if not data:
             return cls()
-        if not is_ours(data := read_file(path, MAX_BYTES)):
-            raise not_ours(path)
         try:
             lock = parse_lock(data, str(path))
             return cls(data, lock.locked, {pin.name: pin.version for pin in lock.pins})
@@ -215,7 +217,7 @@ def _python_side(
             if BUILD in paths:
                 locks[BUILD] = pinning.builds(sdists, preferred[BUILD], locks.get(PYTHON))
             if PYTHON in paths:
-                kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON])
+                kept_out = pinning.kept_out(locks[PYTHON], sdists, preferred[PYTHON], options.upgrade.moves)
             if len(locks) == len(_ENDINGS):
                 notes = pinning.others_to_build_with(sdists, locks[BUILD], locks[PYTHON])
 
@@ -231,7 +233,7 @@ def _python_side(
         if all(same[part] == previous[part].data for part in paths):
             data = same
     unpinned = locks[PYTHON].unpinned if PYTHON in locks else ()
-    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins)) for part in paths)
+    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins), PINS) for part in paths)
     moved = tuple(
         move
         for part in paths

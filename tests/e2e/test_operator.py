@@ -104,7 +104,7 @@ def test_damage_is_found_named_and_repaired_while_a_program_runs(operator: Opera
         f"quickstart in {prefix}\n"
     )  # none is named
     old = operator.type(f"{operator.pyz} status --check --all --prefix stack")
-    assert f"hint: {generation.name} was repaired, and another is in its place: '" in old.stderr
+    assert f"hint: Generation 2 was built to repair {generation.name}, and '" in old.stderr
     kept = operator.ask(f"{operator.pyz} gc --prefix stack")
     assert f"kept generation {generation}: in use by process {running.pid}" in kept
     running.kill()

@@ -62,7 +62,7 @@ def page(checkup: Checkup, now: int, last_error: str = "") -> tuple[str, ...]:
     facts = checkup.facts
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
     lines = [f"mirror {__version__} doctor, {when}"]
-    rows = [*_rows(facts)]
+    rows = [("stack", _stack(checkup)), *_rows(facts)]
     if last_error:
         rows.append(("error", last_error))
     hide = _hiding(facts.variables)
@@ -71,13 +71,17 @@ def page(checkup: Checkup, now: int, last_error: str = "") -> tuple[str, ...]:
     return tuple((lines + _finding_lines(checkup, hide, MAX_LINES - len(lines)))[:MAX_LINES])
 
 
-def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
-    host, nvidia, environment = facts.host, facts.nvidia, facts.environment
+def _stack(checkup: Checkup) -> str:
+    """What is installed, or why none of it was looked at."""
+    environment = checkup.facts.environment
     if environment:
         manifest = environment.manifest
-        yield "stack", f"{manifest.name}, generation {environment.generation.name}, for {manifest.target}"
-    else:
-        yield "stack", "nothing is installed"
+        return f"{manifest.name}, generation {environment.generation.name}, for {manifest.target}"
+    return next((one.what for one in checkup.findings if one.subject == "stack"), "nothing is installed")
+
+
+def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
+    host, nvidia = facts.host, facts.nvidia
     kernel, glibc = platform.release(), ".".join(map(str, host.glibc)) if host.glibc else "none"
     memory = f"{facts.resources.available_bytes >> 30} GiB of memory free"
     yield (

@@ -15,13 +15,12 @@ Example::
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +31,12 @@ import uv
 
 from mirror.connected.building.resources import jobs
 from mirror.connected.building.sandbox import SYSTEM_PATH, run_cut_off
+from mirror.connected.fetching.claim import claimed, sweep
 from mirror.connected.fetching.store import file_sha256
 from mirror.connected.pins.standards import read_wheel_name
 from mirror.core.errors import writing
 from mirror.core.kinds import WHEEL
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import facts_of
 from mirror.core.target import Target
 from mirror.core.words import human_bytes
 
@@ -71,33 +70,18 @@ class Workshop:
     def __enter__(self) -> Workshop:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path.with_suffix(".lock"), "wb")  # closed on leaving
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self._remove_left()
-            for directory in (self.path, self.source, self.out, self.trees, self._home, self._temporary, self._wheels):
-                directory.mkdir()
-                directory.chmod(0o755)
+            sweep(self.path.parent, self._remove)
+            with ExitStack() as claim:
+                claim.enter_context(claimed(self.path, self._remove))
+                rooms = (self.source, self.out, self.trees, self._home, self._temporary, self._wheels)
+                for directory in (self.path, *rooms):
+                    directory.mkdir()
+                    directory.chmod(0o755)
+                self._claim = claim.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._remove(self.path)
-        self._lock.close()
-
-    def _remove_left(self) -> None:
-        """What killed builds have left here and beside: directories whose lock nobody holds."""
-        for path in sorted(self.path.parent.iterdir()):
-            facts = facts_of(path)
-            if facts is None or not stat.S_ISDIR(facts.st_mode):
-                continue
-            if path == self.path:
-                self._remove(path)
-                continue
-            with open(path.with_suffix(".lock"), "wb") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    continue  # somebody is in it
-                self._remove(path)
+        self._claim.close()
 
     def _remove(self, path: Path) -> None:
         size = sum(_size(Path(directory, name)) for directory, _, names in os.walk(path) for name in names)

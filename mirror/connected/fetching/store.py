@@ -29,27 +29,25 @@ Example::
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import platformdirs
 
+from mirror.connected.fetching.claim import claimed, sweep
 from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import facts_of, sync_directory, write_file
+from mirror.core.system.durable import sync_directory, write_file
 from mirror.core.trust.ownership import reaching
-
-_LOCKABLE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class NoSpace(MirrorError):
@@ -134,25 +132,14 @@ class Store:
     def scratch(self) -> Iterator[Path]:
         """An empty directory on the store's file system, removed at the end; what killed runs left of theirs goes first.
 
-        A file beside it is locked (``flock``) for as long as its run lives, whoever gets the lock may remove both. A file, for
-        a network file system tells other hosts of the locks of files alone.
-
         Raises:
             OSError: when the store refuses.
         """
         top = self.root / "scratch"
         top.mkdir(parents=True, exist_ok=True)
-        for left in top.glob("*.lock"):
-            with suppress(OSError), _locked(os.open(left, _LOCKABLE), fcntl.LOCK_NB):
-                _remove_scratch(left)
-        with ExitStack() as stack:
-            while True:
-                descriptor, name = tempfile.mkstemp(".lock", "", top)
-                stack.enter_context(_locked(descriptor))
-                if facts_of(Path(name)):  # not taken for a killed run's before it was locked
-                    break
-            stack.callback(_remove_scratch, Path(name))
-            directory = Path(name).with_suffix("")
+        sweep(top)
+        directory = top / secrets.token_hex(8)
+        with claimed(directory):
             directory.mkdir(0o700)
             yield directory
 
@@ -189,20 +176,6 @@ class Store:
         except OSError:
             return None  # absent or unreadable: it is fetched instead
         return path if self._digests[seen] == sha256 else None
-
-
-@contextmanager
-def _locked(descriptor: int, flags: int = 0) -> Iterator[None]:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _remove_scratch(lock: Path) -> None:
-    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    lock.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> Sha256Hex:

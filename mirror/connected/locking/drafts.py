@@ -2,7 +2,7 @@
 
 Example::
 
-    Draft(path, data, pins=3).write().changed
+    Draft(path, data, pins=3, mark=PINS).write().changed
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
+from mirror.connected.pins.ownership import read_own
 from mirror.connected.stack.without import TOOLCHAIN
 from mirror.core.system.durable import write_file
 
@@ -68,15 +69,24 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class Draft:
-    """A lock file that is not written yet; without data, one that is to go."""
+    """A lock file that is not written yet; without data, one that is to go.
+
+    Attributes:
+        mark: of its format (``mirror.connected.pins.ownership``).
+    """
 
     path: Path
     data: bytes | None
     pins: int
+    mark: bytes
 
     @property
     def is_new(self) -> bool:
         return self.data != (self.path.read_bytes() if self.path.is_file() else None)
+
+    def check(self) -> None:
+        """Raises Unwritable where a file of somebody else's has its name."""
+        read_own(self.path, self.mark)
 
     def write(self) -> LockedFile:
         changed = self.is_new

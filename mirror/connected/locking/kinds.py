@@ -20,9 +20,10 @@ from mirror.connected.locking.interpreter import InterpreterLock, lock_interpret
 from mirror.connected.locking.moves import Move, moves
 from mirror.connected.locking.request import Made, Request
 from mirror.connected.models.modellock import ModelLock, lock_models
+from mirror.connected.pins.ownership import read_own
 from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN
-from mirror.connected.toolchain.lockfile import LockFile, ToolchainLock, index_path
+from mirror.connected.toolchain.lockfile import INDEX_MARK, LockFile, ToolchainLock, index_path
 from mirror.connected.toolchain.redistlock import RedistLock, lock_redist
 from mirror.connected.toolchain.rpmlock import RpmLock
 from mirror.core.errors import MirrorError
@@ -114,7 +115,7 @@ def kind_drafts(
         # Another file beside it is another lock: equal times promise equal bundles.
         new = _at(new, now) if any(draft.is_new for draft in made.beside) else old
     moved = moves(old.versions, new.versions, new.KIND.directory) if old else ()
-    drafts = (Draft(path, new.encode(), new.count), *made.beside, *made.also)
+    drafts = (Draft(path, new.encode(), new.count, lock.file.mark()), *made.beside, *made.also)
     return KindDrafts(tuple(draft for draft in drafts if draft.is_new or draft.data is not None), moved)
 
 
@@ -124,8 +125,9 @@ def _at(lock: LockFile, moment: int) -> LockFile:
 
 
 def _old(lock: KindLock, path: Path, progress: Progress) -> LockFile | None:
+    data = read_own(path, lock.file.mark())
     try:
-        return lock.file.load(path) if path.is_file() else None
+        return lock.file.parse(data, str(path)) if data else None
     except MirrorError as exc:
         progress.say(f"{exc}; it is made anew")
         return None
@@ -133,13 +135,14 @@ def _old(lock: KindLock, path: Path, progress: Progress) -> LockFile | None:
 
 def _left_behind(lock: KindLock, path: Path, name: str) -> Iterable[Draft]:
     """Files of a kind that the stack does not want any more: they go, where they can be read as such."""
-    readers: list[tuple[Path, Callable[[Path], object]]] = [(path, lock.file.load)]
+    readers: list[tuple[Path, Callable[[Path], object], bytes]] = [(path, lock.file.load, lock.file.mark())]
     if issubclass(lock.file, ToolchainLock) and lock.file.LISTS_FILES:
-        readers.append((index_path(path.parent, name), lambda path: FileIndex.parse(path.read_bytes(), str(path))))
-    for file, read in readers:
+        index = index_path(path.parent, name)
+        readers.append((index, lambda path: FileIndex.parse(path.read_bytes(), str(path)), INDEX_MARK))
+    for file, read, mark in readers:
         if file.is_file():
             try:
                 read(file)
             except MirrorError:
                 continue
-            yield Draft(file, None, 0)
+            yield Draft(file, None, 0, mark)

@@ -10,9 +10,10 @@ from functools import cache, partial
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.locking.drafts import Draft
 from mirror.connected.locking.request import Made, Request
+from mirror.connected.pins.ownership import read_own
 from mirror.connected.stack.rpmwishes import RpmWishes
 from mirror.connected.toolchain import filelists, hermeto
-from mirror.connected.toolchain.lockfile import index_path
+from mirror.connected.toolchain.lockfile import INDEX_MARK, index_path
 from mirror.connected.toolchain.repository import Read, RepositoryUnreachable, open_repository
 from mirror.connected.toolchain.rpmlock import RpmLock, lock_rpms
 from mirror.core.errors import InvalidDocument
@@ -38,7 +39,7 @@ def make(request: Request) -> Made:
         )
         files = _files(request, lock, read)
     foreign = options.write_rpms_lock
-    also = (Draft(foreign, hermeto.encode(lock, target.arch), lock.count),) if foreign else ()
+    also = (Draft(foreign, hermeto.encode(lock, target.arch), lock.count, hermeto.MARK),) if foreign else ()
     return Made(lock, (files,), also)
 
 
@@ -56,13 +57,14 @@ def _files(request: Request, lock: RpmLock, read: Read) -> Draft:
     """``NAME.files.txt``: the one that is there as long as it belongs to the lock, for filelists are pruned."""
     wishes, target = request.wishes, request.stack.target
     path = index_path(request.directory, request.stack.name)
+    data = read_own(path, INDEX_MARK)
     try:
-        old = FileIndex.parse(path.read_bytes(), str(path)) if path.is_file() else None
+        old = FileIndex.parse(data, str(path)) if data else None
     except InvalidDocument as exc:
         request.progress.say(f"{exc}; it is made anew")
         old = None
     if old and old.source == FILELISTS and not filelists.covers(old, lock.pins, target):
-        return Draft(path, old.encode(), old.count)
+        return Draft(path, old.encode(), old.count, INDEX_MARK)
     location = request.options.toolchain_repo or wishes.repository
     repository = open_repository(location, wishes.fingerprints, read)
     try:
@@ -70,4 +72,4 @@ def _files(request: Request, lock: RpmLock, read: Read) -> Draft:
     except RepositoryUnreachable as exc:
         request.progress.say(f"{exc}; the stack is locked without {path.name}")
         new = None
-    return Draft(path, new.encode() if new else None, new.count if new else 0)
+    return Draft(path, new.encode() if new else None, new.count if new else 0, INDEX_MARK)

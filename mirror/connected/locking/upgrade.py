@@ -47,6 +47,10 @@ class Upgrade:
     def moves_toolchain(self) -> bool:
         return self.everything or TOOLCHAIN in self.names
 
+    def moves(self, project: str) -> bool:
+        """Whether a project is to move. ``project`` is its normalised name."""
+        return self.everything or project in self.names
+
     def remaining(self, data: bytes, source: str) -> bytes:
         """The bytes of a lock without the pins that are to move. Raises InvalidLock."""
         if self.everything or not data:

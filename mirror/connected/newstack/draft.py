@@ -20,7 +20,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier
 
 from mirror.connected.newstack.borrowed import Borrowed, borrow, refuse_two_pins, required_python
-from mirror.connected.pins.pythonlock import is_ours
+from mirror.connected.pins.ownership import PINS, is_own
 from mirror.connected.pins.requirements import MAX_BYTES
 from mirror.connected.pins.standards import read_requirement, read_specifiers
 from mirror.connected.stack.stack import Stack
@@ -146,7 +146,7 @@ def stack_file(word: str) -> Path:
 def _check_source(source: Path, path: Path) -> None:
     """Refuse wishes that stand where the pins are to be written. Raises Unwritable."""
     lock = path.with_suffix(".txt")
-    if lock.exists() and source.exists() and lock.samefile(source) and not is_ours(read_file(source, MAX_BYTES)):
+    if lock.exists() and source.exists() and lock.samefile(source) and not is_own(read_file(source, MAX_BYTES), PINS):
         raise Unwritable(
             str(lock), f"`mirror lock {path.stem}` writes its pins there, and it is what you wrote yourself"
         ).advised(

@@ -13,7 +13,6 @@ Example::
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +22,8 @@ from packaging.utils import canonicalize_name
 from mirror.connected.pins import foreign
 from mirror.connected.pins.markers import holds
 from mirror.connected.pins.standards import read_specifiers
-from mirror.core.errors import MirrorError, Unwritable
+from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, Sha256Hex
-from mirror.core.stackfiles import stack_word
 from mirror.core.target import Target
 from mirror.core.words import utc
 
@@ -221,19 +219,6 @@ class PythonLock:
         head += [f"# mirror: python {self.requires_python}"] if self.requires_python else []
         head += [f"# mirror: environment {marker}" for marker in self.environments]
         return ("\n".join(head) + "\n" + "".join(pin.encode() for pin in self.pins)).encode()
-
-
-def is_ours(data: bytes) -> bool:
-    """Whether mirror wrote a lock, whole or damaged; an empty one is nobody's loss."""
-    return not data.strip() or re.search(rb"^# mirror: ", data, re.MULTILINE) is not None
-
-
-def not_ours(path: Path) -> Unwritable:
-    """What is said where a lock would be written over a file of somebody else's."""
-    return Unwritable(str(path), "it is there already, and mirror did not write it").advised(
-        f"Nothing of it was changed. Give it another name, and `mirror lock {stack_word(path)}` writes its pins there; what it "
-        f"asks for is taken over by `mirror init NEW --from FILE`."
-    )
 
 
 def _allows(requires: str, python: str) -> bool:

@@ -37,7 +37,8 @@ from packaging.version import InvalidVersion
 
 from mirror.connected.pins import foreign
 from mirror.connected.pins.foreign import foreign_file
-from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock, is_ours
+from mirror.connected.pins.ownership import PINS, is_own
+from mirror.connected.pins.pythonlock import InvalidLock, Pin, PythonLock
 from mirror.connected.pins.standards import long_number, read_marker, read_requirement, read_specifiers, read_version
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, strict_json
@@ -93,7 +94,7 @@ def parse_lock(data: bytes, source: str) -> PythonLock:
 
 def _step(data: bytes, source: str) -> str:
     """What to do about a lock that is no usable one."""
-    return foreign.DAMAGED.replace("NAME", stack_word(Path(source))) if is_ours(data) else foreign.PIN
+    return foreign.DAMAGED.replace("NAME", stack_word(Path(source))) if is_own(data, PINS) else foreign.PIN
 
 
 class _Reader:

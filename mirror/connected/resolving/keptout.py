@@ -5,13 +5,13 @@ a lock of a release of two years ago looks like any other. So each project that 
 the lock is made; the lock is not changed by it.
 
 Rules: asked is only for versions that the user's own requirement and constraints allow; where they are all locked, a newer one
-that a limit such as ``<2`` excludes is told with it, but none that a stated version does, for that is a choice; one version of
-each project is told, the newest that is neither withdrawn nor a pre-release if there is one; facts are the index's pages, and
-the resolver's words where the version itself would fit.
+that a limit such as ``<2`` excludes is told with it; one that a stated version does, which was a choice, only where the project
+was to be upgraded; one version of each project is told, the newest that is neither withdrawn nor a pre-release if there is one;
+facts are the index's pages, and the resolver's words where the version itself would fit.
 
 Example::
 
-    for one in find_kept_out(question, lock, stack, index, resolve):
+    for one in find_kept_out(question, lock, stack, index, resolve, upgrade.moves):
         print(one)      # vllm 0.21.0 is locked, 0.25.1 is newer: it needs llguidance>=1.7.0, and ...
 """
 
@@ -74,7 +74,12 @@ class KeptOut:
 
 
 def find_kept_out(
-    question: Question, lock: PythonLock, stack: Stack, index: Index, resolve: Resolve
+    question: Question,
+    lock: PythonLock,
+    stack: Stack,
+    index: Index,
+    resolve: Resolve,
+    is_to_move: Callable[[str], bool],
 ) -> tuple[KeptOut, ...]:
     """Hold each project that the user named against its index.
 
@@ -82,6 +87,7 @@ def find_kept_out(
         question: what the lock answers.
         index: of the stack; the pages of what was named are in its memory already.
         resolve: asked only about versions that would fit the target themselves.
+        is_to_move: whether a project was to be upgraded: a version that is stated of it is held against the index, too.
 
     Raises:
         MirrorError: as ``Index.versions``.
@@ -89,16 +95,18 @@ def find_kept_out(
     found: dict[ProjectName, KeptOut] = {}
     fitting: dict[ProjectName, str] = {}
     named = [one for one in question.requirements if applies(one, stack.target)]
-    for project in dict.fromkeys(project_name(one.name) for one in named):
+    wishes = [*named, *stack.constraints]
+    stated = {name for one in wishes if _states(one) and is_to_move(name := project_name(one.name))}
+    for project in sorted(stated.union(project_name(one.name) for one in named)):
         pin = lock.find(project)
-        version = _newest(project, pin.version, [*named, *stack.constraints], stack, index) if pin else ""
+        version = _newest(project, pin.version, wishes, stack, index) if pin else ""
         if pin and version:
             reason = _own_reason(project, version, stack, index)
             if reason:
                 found[project] = KeptOut(project, pin.version, version, *reason)
             else:
                 fitting[project] = version
-        elif pin and (limited := _beyond(project, pin.version, [*named, *stack.constraints], stack, index)):
+        elif pin and (limited := _beyond(project, pin.version, wishes, stack, index, project in stated)):
             found[project] = limited
     for one in _ask_resolver(fitting, question, lock, stack, index, resolve):
         found[one.project] = one
@@ -126,17 +134,28 @@ def _newest(project: ProjectName, locked: str, wishes: Sequence[Requirement], st
 
 
 def _beyond(
-    project: ProjectName, locked: str, wishes: Sequence[Requirement], stack: Stack, index: Index
+    project: ProjectName, locked: str, wishes: Sequence[Requirement], stack: Stack, index: Index, is_asked: bool
 ) -> KeptOut | None:
-    """The newest version that the target could take and a limit of the user's excludes; None where a version is stated."""
+    """The newest version that a limit of the user's excludes, where the target could take it.
+
+    Args:
+        is_asked: whether it is told where a version is stated, and where the target could not take it, either.
+    """
     limits = [one for one in wishes if project_name(one.name) == project and applies(one, stack.target)]
-    if any(each.operator in ("==", "===") for one in limits for each in one.specifier):
+    if not is_asked and any(map(_states, limits)):
         return None
     version = _newest(project, locked, (), stack, index)
-    if not version or _own_reason(project, version, stack, index):
+    reason = _own_reason(project, version, stack, index) if version else None
+    if not version or (reason and not is_asked):
         return None
     limit = next(one for one in limits if not one.specifier.contains(version, prereleases=True))
-    return KeptOut(project, locked, version, "limit", f"'{limit}' leaves it out")
+    more = f", and {reason[1]}" if reason else ""
+    return KeptOut(project, locked, version, "limit", f"'{limit}' leaves it out{more}")
+
+
+def _states(wish: Requirement) -> bool:
+    """Whether a wish names a version, and no limit."""
+    return any(each.operator in ("==", "===") for each in wish.specifier)
 
 
 def _withdrawn(index: Index, project: ProjectName, version: str) -> list[IndexFile]:

@@ -16,7 +16,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -174,12 +174,19 @@ class Pinning:
         said = (one for sdist in sdists for one in sdist.build_requires)
         return (*said, *(one for each in settings for one in each.requires))
 
-    def kept_out(self, lock: PythonLock, sdists: tuple[Sdist, ...], previous: bytes) -> tuple[KeptOut, ...]:
-        """Newer versions of what the user named that are not in the lock which ``python`` made of the same arguments."""
+    def kept_out(
+        self, lock: PythonLock, sdists: tuple[Sdist, ...], previous: bytes, is_to_move: Callable[[str], bool]
+    ) -> tuple[KeptOut, ...]:
+        """Newer versions of what the user named that are not in the lock which ``python`` made of the same arguments.
+
+        Args:
+            is_to_move: whether a project was to be upgraded.
+        """
         optional = (one for one in self.stack.optional if lock.find(project_name(one.name)))
         requirements = (*self.stack.requirements, *self._resolvable(optional))
         question = self._question(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
-        return find_kept_out(question, lock, self.stack, self.index, partial(resolve, resolver=self.resolver))
+        ask = partial(resolve, resolver=self.resolver)
+        return find_kept_out(question, lock, self.stack, self.index, ask, is_to_move)
 
     def _pins(
         self,

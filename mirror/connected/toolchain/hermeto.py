@@ -34,6 +34,8 @@ from mirror.core.system.durable import read_file
 
 MAX_BYTES = 16 << 20
 _SHOWN = 5
+MARK = b"# Written by `mirror lock` for Hermeto."
+"""By which such a file is known as mirror's own (``mirror.connected.pins.ownership``)."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def encode(lock: RpmLock, arch: str) -> bytes:
     ]
     arches = [{"arch": arch, "packages": packages, "source": [], "module_metadata": []}]
     document = {"lockfileVersion": 1, "lockfileVendor": "redhat", "arches": arches}
-    return yaml.safe_dump(document, sort_keys=False, explicit_start=True, width=1 << 16).encode()
+    return MARK + b"\n" + yaml.safe_dump(document, sort_keys=False, explicit_start=True, width=1 << 16).encode()
 
 
 def _some(names: list[str]) -> str:

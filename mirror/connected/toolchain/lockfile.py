@@ -26,10 +26,13 @@ from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
+from mirror.core.toolkit import fileindex
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.words import MAX_TIME, utc
 
 _MAX_BYTES = 16 << 20
+INDEX_MARK = f"format {fileindex.FORMAT.partition('/')[0]}/".encode()
+"""By which a ``NAME.files.txt`` is known as mirror's own (``mirror.connected.pins.ownership``)."""
 
 
 class LockFile(ABC):
@@ -59,6 +62,11 @@ class LockFile(ABC):
     def path(cls, directory: Path, name: str) -> Path:
         """Where the lock of a stack lies."""
         return directory / f"{name}.{cls.ENDING}"
+
+    @classmethod
+    def mark(cls) -> bytes:
+        """By which a file is known as mirror's own (``mirror.connected.pins.ownership``)."""
+        return f'format = "{cls.FORMAT.partition("/")[0]}/'.encode()
 
     @classmethod
     def answers(cls, wishes: Any) -> bool:

@@ -76,6 +76,9 @@ def _approving(report: Report) -> Iterator[Html]:
                 f"{one.threshold} of the {len(one.signed) + len(one.missing)} {one.role} keys must sign: {names}. "
                 f"Signed so far: {', '.join(one.signed) or 'none'}.",
             )
+    if refusing := report.inventory.refusing:
+        ask = "no signature of others makes up for it; ask them. Whoever refused takes it back by approving."
+        yield element("p", element("strong", f"Refused by {', '.join(refusing)}"), f": {ask}")
     yield element(
         "p",
         "A builder who did not pack it signs in the same way as an approver. The bundle keeps its bytes; carry the files that "

@@ -19,20 +19,18 @@ from mirror.review.markup import Content, Html, element, join, word
 from mirror.review.page.findings import question_anchor
 from mirror.review.questions.diff import place
 from mirror.review.questions.question import Question
-from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report, Signatory
+from mirror.review.report.report import APPROVED, REFUSED, WAITING, Report
 
 
 def banner(report: Report) -> Html:
     """What the signatures say, in one sentence."""
     standing = report.standing
-    if standing == REFUSED and report.refusal:
+    if standing == REFUSED:
+        refusals = report.inventory.refusals
+        said = (join((f"by {who}, {moment(one.at)}: ", word(one.note or "no reason given"))) for who, one in refusals)
+        end = "this refusal lies" if len(refusals) == 1 else "these refusals lie"
         words = join(
-            (
-                element("strong", "Refused"),
-                f" by {report.refusal.who}, {moment(report.refusal.at)}: ",
-                word(report.refusal.note or "no reason given"),
-                ". It cannot be installed while this refusal lies beside it.",
-            )
+            (element("strong", "Refused"), " ", join(said, "; "), f". It cannot be installed while {end} beside it.")
         )
     elif standing == WAITING:
         lacks = "; ".join(map(_lacking, report.inventory.missing))
@@ -72,7 +70,7 @@ def _facts(report: Report) -> Iterator[tuple[str, Content]]:
     asked = (*report.dossier.requirements, *report.dossier.packages) if report.dossier else ()
     if asked:
         yield "Asked for", join((word(one) for one in asked), ", ")
-    yield "Signatures", element("ul", *(_signatory(one) for one in report.signatories()), class_="plain")
+    yield "Signatures", element("ul", *_signatories(report), class_="plain")
     said = [
         element(
             "li",
@@ -124,9 +122,14 @@ def in_words(target: Target) -> str:
     return "; ".join(parts)
 
 
-def _signatory(one: Signatory) -> Html:
-    mark = element("span", "\u2713 signed" if one.signed else "\u2717 not signed", class_="yes" if one.signed else "no")
-    return element("li", f"{one.role} ", element("strong", one.name), " ", mark, " ", element("code", one.fingerprint))
+def _signatories(report: Report) -> Iterator[Html]:
+    for one in report.signatories():
+        marks = [element("span", "\u2713 signed", class_="yes")] if one.signed else []
+        if one.name in report.inventory.refusing:
+            marks.append(element("span", "\u2717 refused it", class_="no"))
+        marks = marks or [element("span", "\u2717 not signed", class_="no")]
+        name, code = element("strong", one.name), element("code", one.fingerprint)
+        yield element("li", f"{one.role} ", name, " ", join(marks, " "), " ", code)
 
 
 def _until(report: Report) -> str:

@@ -56,10 +56,14 @@ class Inventory:
         return unmet(self.tallies)
 
     @property
+    def refusals(self) -> tuple[tuple[str, Statement], ...]:
+        """Of those who have refused it and have not approved since: ``(name, statement)``."""
+        return tuple((who, said) for who, said in dict(self.statements).items() if said.decision == REJECTED)
+
+    @property
     def refusing(self) -> tuple[str, ...]:
-        """Names of those who have refused it and have not approved since."""
-        latest = {who: said.decision for who, said in self.statements}
-        return tuple(who for who, decision in latest.items() if decision == REJECTED)
+        """Their names."""
+        return tuple(who for who, _ in self.refusals)
 
     @property
     def locked(self) -> str:

@@ -15,6 +15,7 @@ from mirror.connected.index.choice import Withdrawn
 from mirror.connected.index.pages import ProjectNotOnIndex
 from mirror.connected.index.wheels import NoWheelForTarget
 from mirror.connected.lock import Locked, LockOptions, lock
+from mirror.connected.locking.kinds import LOCKS
 from mirror.connected.pins.requirements import read_lock
 from mirror.connected.planning.locks import LockOutdated, read_locks
 from mirror.connected.resolving.resolver import ResolutionFailed
@@ -166,17 +167,49 @@ def test_a_lock_of_ours_that_cannot_be_read_is_made_anew(house: House) -> None:
     assert read_lock(house.lockfiles / "demo.txt").locked == NOW
 
 
-@pytest.mark.parametrize("ending", ["txt", "build.txt"])
-@pytest.mark.parametrize("text", ["# what we serve\na>=1\n", f"a==1.0 --hash=sha256:{'0' * 64}\n"])
-def test_what_mirror_did_not_write_is_never_written_over(house: House, ending: str, text: str) -> None:
-    theirs = house.lockfiles / f"demo.{ending}"
+THEIRS = (
+    "# what we serve\na>=1\n",
+    f"a==1.0 --hash=sha256:{'0' * 64}\n",
+    "# How our site finds its RPMs, not written by `mirror lock`.\n[repositories]\nformat = 'rpm-md'\n",
+    "[python]\nrequirements = ['a']\n",
+)
+
+
+def not_written_over(house: House, theirs: Path, text: str, **options: object) -> str:
+    """Lock, see that a file stays and that nothing else comes, and give the hint."""
     theirs.write_text(text)
     before = house.files()
     with pytest.raises(Unwritable) as caught:
-        house.lock()
+        house.lock(**options)  # type: ignore[arg-type]  # the tests' own words
     assert str(caught.value) == f"cannot write {theirs}: it is there already, and mirror did not write it"
-    assert "Nothing of it was changed. Give it another name, and `mirror lock" in caught.value.hint
+    assert caught.value.hint.startswith("Nothing was written. Give that file another name and lock again: mirror")
     assert theirs.read_text() == text and house.files() == before
+    return caught.value.hint
+
+
+@pytest.mark.parametrize("ending", ["txt", "build.txt"])
+@pytest.mark.parametrize("text", THEIRS)
+def test_what_mirror_did_not_write_is_never_written_over(house: House, ending: str, text: str) -> None:
+    hint = not_written_over(house, house.lockfiles / f"demo.{ending}", text)
+    assert hint.endswith("What that file asks for is taken over by `mirror init NEW --from FILE`.")
+
+
+OTHER_WISHES = {
+    "rpms.toml": f'[rpms]\nrepository = "https://r.invalid/"\nfingerprints = ["{"AB" * 20}"]\npackages = ["p"]\n',
+    "redist.toml": f'[redist]\nmanifest = "https://r.invalid/r.json"\nsha256 = "{"0" * 64}"\ncomponents = ["cuda_nvcc"]\n',
+    "python.toml": '[interpreter]\nversion = "3.11"\n',
+    "models.toml": f'[[models]]\nrepository = "a/b"\nrevision = "{"0" * 40}"\nendpoint = "https://hub.invalid"\n',
+}
+
+
+@pytest.mark.parametrize("ending", OTHER_WISHES)
+@pytest.mark.parametrize("text", THEIRS)
+def test_nor_is_any_other_file_that_a_lock_writes(house: House, ending: str, text: str) -> None:
+    """And whoever would be asked for what is in it is not asked."""
+    assert {one.file.ENDING for one in LOCKS} == set(OTHER_WISHES)
+    house.write('requirements = ["a"]', OTHER_WISHES[ending])
+    hint = not_written_over(house, house.lockfiles / f"demo.{ending}", text)
+    assert hint.endswith("mirror writes its own there.")
 
 
 def test_nothing_to_build_gives_an_empty_build_lock(house: House) -> None:
@@ -409,6 +442,29 @@ def test_an_index_that_cannot_be_read_is_made_anew(house: House, indexed: Path) 
         read_locks(house.lockfiles / "demo.txt")
     house.lock(LATER)
     assert house.read("files.txt") == before
+
+
+@pytest.mark.parametrize("has_filelists", [True, False])
+@pytest.mark.parametrize("text", [*THEIRS, "# mirror: locked=2026-11-21T01:50:00Z\n"])
+def test_an_index_that_mirror_did_not_write_stays(house: House, indexed: Path, text: str, has_filelists: bool) -> None:
+    """Nor is one removed where there is nothing to write; the pins of a stack demo.files are no index."""
+    if not has_filelists:
+        primary_of(indexed, "filelists").unlink()
+    not_written_over(house, house.lockfiles / "demo.files.txt", text)
+
+
+def test_a_lock_for_hermeto_that_mirror_did_not_write_stays(house: House, indexed: Path) -> None:
+    """The prototype that Hermeto's users write theirs with makes the same text, without mirror's first line."""
+    theirs, ours = house.directory / "rpms.lock.yaml", house.directory / "ours.yaml"
+    house.lock(write_rpms_lock=ours)
+    first, _, text = ours.read_text().partition("\n")
+    assert first == "# Written by `mirror lock` for Hermeto."
+    for name in ("demo.rpms.toml", "demo.files.txt", "demo.txt", "demo.build.txt"):
+        (house.lockfiles / name).unlink()
+    not_written_over(house, theirs, text, write_rpms_lock=theirs)
+    ours.write_text(f"{first}\n# damaged\n")
+    house.lock(write_rpms_lock=ours)
+    assert ours.read_text() == f"{first}\n{text}"
 
 
 def test_an_index_of_another_lock_is_refused(house: House, indexed: Path) -> None:

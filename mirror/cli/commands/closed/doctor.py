@@ -53,7 +53,12 @@ def configure(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.log is not None and not args.page:
         return _explain(args)
-    environment, receipt, first = _load(_generation(args.name, args.prefix))
+    try:
+        environment, receipt, first = _load(_generation(args.name, args.prefix))
+    except AmbiguousStack as exc:
+        if args.log is None:
+            raise
+        environment, receipt, first = None, None, [_not_looked_at(exc.names, "--page --log", args.log)]
     explanation = _explained(args.log, environment) if args.log is not None else None
     checkup = examine(environment, os.environ, receipt, args.quick or args.page, Console())
     checkup = Checkup(checkup.facts, (*first, *checkup.findings))
@@ -81,7 +86,7 @@ def _explain(args: argparse.Namespace) -> int:
     explanation = _explained(args.log, environment)
     seen = looks(explanation.findings, os.environ, environment)
     if stacks and _code(explanation.findings):
-        seen = (_not_looked_at(stacks, args.log),)
+        seen = (_not_looked_at(stacks, "--log", args.log),)
     if args.json:
         print_json({**explanation.to_dict(), "here": [finding.to_dict() for finding in seen]}, "doctor-log")
     else:
@@ -89,12 +94,13 @@ def _explain(args: argparse.Namespace) -> int:
     return _code(explanation.findings)
 
 
-def _not_looked_at(names: tuple[str, ...], log: str) -> Finding:
+def _not_looked_at(names: tuple[str, ...], option: str, log: str) -> Finding:
+    """Of which stack a log is need not be known to explain it."""
     return About("stack").note(
-        f"nothing: {', '.join(names)} are installed, and which of them the log is of was not said",
+        f"{', '.join(names)} are installed, and which of them the log is of was not said; none of them is looked at",
         cause="what is looked at depends on the stack",
         proof="mirror status",
-        fix=f"mirror doctor {names[0]} --log {shlex.quote(log)}",
+        fix=f"mirror doctor {names[0]} {option} {shlex.quote(log)}",
     )
 
 

@@ -124,7 +124,8 @@ def _document(installed: Installed) -> dict[str, Any]:
     own = {"prefix": str(installed.prefix), "was_installed": installed.was_installed, "number": installed.number}
     others = {"before": installed.before, "current": installed.current}
     told = {key: vars(other) if other else None for key, other in others.items()}
-    return {**installed.receipt.summary(), **own, "is_current": installed.is_current, "repair": soundness, **told}
+    found = {"repair": soundness, **told, "damaged": list(installed.damaged)}
+    return {**installed.receipt.summary(), **own, "is_current": installed.is_current, **found}
 
 
 def _where(installed: Installed, prefix: Path | None) -> str:
@@ -150,6 +151,7 @@ def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
         yield f"{done} {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
     if installed.before and (installed.was_installed or installed.before.was_chosen):
         yield from _switched(installed.before, installed.number)
+    yield from (f"note: {spoken(line)}" for line in installed.damaged)
     if soundness and installed.current:
         yield from _current(installed.current, f"mirror status --check {_where(installed, prefix)}")
 
@@ -165,11 +167,8 @@ def _current(current: Neighbour, check: str) -> Iterator[str]:
     """What is current, where a repair was of another one."""
     source = f"the bundle {current.name} {current.sequence}" if current.name else f"a bundle {current.sequence}"
     yield f"but current is another one: generation {current.number}, of {source}; this repaired nothing of it"
-    if current.problem:
-        yield f"generation {current.number} is damaged: {current.problem}"
-        yield f"what else is damaged:  {spoken(check)}"
-    else:
-        yield f"whether generation {current.number} is intact was not looked at:  {spoken(check)}"
+    what = "what else of it is damaged" if current.problem else f"whether generation {current.number} is intact"
+    yield f"{what} was not looked at:  {spoken(check)}"
 
 
 def _parts(installed: Installed) -> Iterator[str]:

@@ -166,11 +166,7 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:
         yield f"     its receipt is damaged: {one.problem}"
-        if one.replaced_by:
-            gc = spoken(f"mirror gc --prefix {shlex.quote(str(one.generation.path.parents[1]))}")
-            yield f"     generation {one.replaced_by} was built to repair it, and {gc} removes it"
-        else:
-            yield f"     what to do about it:  {spoken('mirror status --check --all')}"
+        yield from (f"     {spoken(step)}" for step in remedies(one.generation, TrustStore.default()))
         yield from _refused(one)
         return
     builders = [name for name in receipt.signers if name not in receipt.approvers]
@@ -238,14 +234,6 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
     print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    stacks = {check.generation: read_stack(Prefix(check.generation.path.parents[1])) for check in damaged}
-    repaired = {generation for generation, stack in stacks.items() if stack.replaced_by(generation)}
-    hints: list[str] = []
-    for generation in (one for one in stacks if one not in repaired):
-        hints += [one for one in remedies(generation, TrustStore.default()) if one not in hints]
-    if repaired:
-        names = ", ".join(sorted(one.name for one in repaired))
-        prefix = " ".join(sorted({str(one.path.parents[1]) for one in repaired}))
-        hints.append(f"{names} was repaired, and another is in its place: 'mirror gc --prefix {prefix}' removes it.")
+    hints = dict.fromkeys(step for check in damaged for step in remedies(check.generation, TrustStore.default()))
     print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)

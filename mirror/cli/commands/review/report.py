@@ -99,7 +99,7 @@ def _check(output: Path) -> None:
 
 def _print(report: Report, output: Path | None) -> None:
     missing = "; ".join(f"{one.who} ({one.role})" for one in report.inventory.missing)
-    standing = _STANDING[report.standing].format(who=report.refusal.who if report.refusal else "", missing=missing)
+    standing = _STANDING[report.standing].format(who=", ".join(report.inventory.refusing), missing=missing)
     print(f"{report.inventory.manifest.name}, locked {report.inventory.locked}: {standing}")
     if report.changes and report.changes.strangers:
         print(f"  {report.changes.strangers}")

@@ -80,7 +80,7 @@ def test_the_wheel_its_log_and_its_record_are_kept(tmp_path: Path, store: Store)
     assert built.log.read_text() == "$ get_requires_for_build_wheel\n$ build_wheel\nhello from the backend\n"
     assert json.loads((built.path.parent / "build.json").read_text()) == built.record
     assert built.record["sdist_sha256"] == file_sha256(tmp_path / "left_pad-1.0.tar.gz")
-    assert [path.suffix for path in (store.root / "build").iterdir()] == [".lock"]
+    assert list((store.root / "build").iterdir()) == []
 
 
 def test_an_equal_request_is_not_built_again(tmp_path: Path, store: Store) -> None:
@@ -264,7 +264,7 @@ def failure(kind: type[MirrorError], wanted: BuildRequest, store: Store) -> Mirr
         build_wheel(wanted, store)
     assert not list((store.root / "built").rglob("*.whl"))
     assert not list((store.root / "built").rglob("build.json"))
-    assert [path.suffix for path in (store.root / "build").iterdir()] == [".lock"]
+    assert list((store.root / "build").iterdir()) == []
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (str(copy), copy.hint) == (str(caught.value), caught.value.hint)
     return caught.value
@@ -367,7 +367,7 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path, store: S
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == -signal.SIGINT
     assert not Path(f"/proc/{marker.read_text()}").exists()
-    assert [path.suffix for path in (store.root / "build").iterdir()] == [".lock"]
+    assert list((store.root / "build").iterdir()) == []
     assert not list((store.root / "built").rglob("*.whl"))
 
 

@@ -78,11 +78,41 @@ def test_without_a_name_everything_moves_that_may(locked: House) -> None:
     assert [str(move) for move in locked.lock(upgrade=True).moved] == ["a 1.0 -> 2.0", "b 1.0 -> 2.0"]
 
 
-def test_a_version_that_is_stated_stays_and_that_is_said(locked: House) -> None:
+def test_a_version_that_is_stated_stays_and_what_is_newer_is_said(locked: House) -> None:
     moved = locked.lock("c", upgrade=True)
-    assert moved.moved == ()
+    assert (moved.moved, moved.notes) == ((), ())
+    assert [str(one) for one in moved.kept_out if one.project == "c"] == [
+        "c 1.0 is locked, 2.0 is newer: 'c==1.0' leaves it out"
+    ]
+    assert locked.lock(upgrade=True).kept_out == (*moved.kept_out,)[-1:]
+
+
+def test_a_version_that_is_stated_and_the_newest_stays_and_that_is_said(house: House) -> None:
+    house.lock()
+    moved = house.lock("c", upgrade=True)
+    assert (moved.moved, moved.kept_out) == ((), ())
     assert moved.notes == ("c stays at 1.0, which demo.toml states",)
-    assert locked.lock(upgrade=True).notes == moved.notes
+    assert house.lock(upgrade=True).notes == moved.notes
+
+
+def test_where_every_version_is_stated_each_newer_one_is_said_and_what_else_keeps_it_out(locked: House) -> None:
+    """Whoever asks for an upgrade must move the pins: constraints' and optional ones, too."""
+    locked.add("b", "3.0", requires_python=">=3.12")
+    locked.add("d", "1.0")
+    locked.add("d", "2.0")
+    locked.add("top", "1.0", requires=["c"])
+    python = (
+        'requirements = ["a==1.0", "b==1.0", "top==1.0"]\noptional = ["d==1.0"]\nconstraints = ["c==1.*", "e==9.9"]'
+    )
+    assert locked.kept_out(python) == []
+    moved = locked.lock(upgrade=True)
+    assert [str(one) for one in moved.kept_out] == [
+        "a 1.0 is locked, 2.0 is newer: 'a==1.0' leaves it out",
+        "b 1.0 is locked, 3.0 is newer: 'b==1.0' leaves it out, and it asks for Python >=3.12; the target has Python 3.11",
+        "c 1.0 is locked, 2.0 is newer: 'c==1.*' leaves it out",
+        "d 1.0 is locked, 2.0 is newer: 'd==1.0' leaves it out",
+    ]
+    assert moved.notes == ("top stays at 1.0, which demo.toml states",)
 
 
 def test_a_name_that_is_in_no_lock_is_refused_with_what_is_near(house: House) -> None:

@@ -191,7 +191,7 @@ def test_locking_again_changes_nothing_until_the_wishes_do(world: World) -> None
 def test_a_lock_that_cannot_be_read_is_made_anew(world: World) -> None:
     world.lock()
     before = (world.path / "demo.redist.toml").read_bytes()
-    (world.path / "demo.redist.toml").write_text("nothing")
+    (world.path / "demo.redist.toml").write_text('format = "mirror-redist/1"\nnothing')
     world.lock()
     assert (world.path / "demo.redist.toml").read_bytes() == before
 

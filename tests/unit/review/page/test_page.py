@@ -271,8 +271,31 @@ def test_each_standing_has_its_sentence(tmp_path: Path) -> None:
     assert "Approved by alice, bob: nothing is missing" in Page(page(report_of(bundle))).text
     decide(bundle, ROOT, REJECTED, signer("bob").sign, "", 2.0)
     assert "Refused by bob, 1970-01-01 00:00:02 UTC: no reason given." in Page(page(report_of(bundle))).text
+    text = Page(page(report_of(bundle))).text
+    assert "approver bob \u2713 signed \u2717 refused it" in text, "no list says that he approves"
+    assert "approver alice \u2713 signed" in text and "alice \u2713 signed \u2717" not in text
+    assert "Refused by bob: no signature of others makes up for it; ask them. Whoever refused takes it back" in text
     bundle.with_name("demo.tar.approval.9.sig").write_text("rubbish")
     assert "demo.tar.approval.9.sig: " in Page(page(report_of(bundle))).text
+
+
+def test_all_who_refused_are_named_with_their_time_and_reason_and_none_who_approved_since(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.add(A)
+    bundle = case.write()
+    decide(bundle, ROOT, REJECTED, signer("bob").sign, "too <b>large</b>", 2.0)
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "torch is not ours", 3.0)
+    text = Page(page(report_of(bundle))).text
+    assert (
+        "Refused by bob, 1970-01-01 00:00:02 UTC: too <b>large</b>; by alice, 1970-01-01 00:00:03 UTC: torch is not ours. "
+        "It cannot be installed while these refusals lie beside it." in text
+    )
+    assert "approver alice \u2717 refused it" in text and "\u2717 not signed" not in text
+    assert "Refused by bob, alice: no signature of others makes up for it; ask them." in text
+    decide(bundle, ROOT, "approved", signer("bob").sign, "it is small enough", 4.0)
+    text = Page(page(report_of(bundle))).text
+    assert "Refused by alice, 1970-01-01 00:00:03 UTC: torch is not ours. It cannot be installed while this" in text
+    assert "approver bob \u2713 signed" in text and "bob approved, 1970-01-01 00:00:04 UTC" in text
 
 
 def test_a_one_person_root_is_shown_plainly(tmp_path: Path) -> None:

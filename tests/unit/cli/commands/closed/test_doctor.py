@@ -218,6 +218,9 @@ def test_a_log_without_a_name_is_not_taken_for_no_log(home: Path, capsys: pytest
     assert "ref: unreadable" in capsys.readouterr().err
 
 
+NOT_SAID = "big, demo are installed, and which of them the log is of was not said; none of them is looked at"
+
+
 def test_where_two_stacks_are_installed_a_log_is_explained_and_nothing_is_looked_at_on_this_host(
     desk: Desk, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,7 +232,7 @@ def test_where_two_stacks_are_installed_a_log_is_explained_and_nothing_is_looked
     assert main(["doctor", "--log", str(log)]) == 110
     out = " ".join(capsys.readouterr().out.split())
     assert "[E1]" in out
-    assert "note stack: nothing: big, demo are installed, and which of them the log is of was not said" in out
+    assert f"note stack: {NOT_SAID}" in out
     assert out.endswith(f"do: mirror doctor big --log {log}")
     assert main(["doctor", "--log", str(tmp_path / "none")]) == 11
     assert main(["doctor", "--log", str(tmp_path)]) == 11
@@ -238,3 +241,23 @@ def test_where_two_stacks_are_installed_a_log_is_explained_and_nothing_is_looked
     assert main(["doctor", "--log", str(log), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["here"] == []
     assert main(["doctor", "--quick"]) == 100
+
+
+def test_the_page_of_a_log_asks_for_no_stack_either_and_says_what_was_not_looked_at(
+    desk: Desk, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("demo", "big"):
+        assert main(["install", str(desk.bundle(name=name)), "--python", str(BASE)]) == 0
+    (tmp_path / "server.log").write_text(LOG)
+    command = ["doctor", "--page", "--log", str(tmp_path / "server.log")]
+    capsys.readouterr()
+    main(command)
+    told = capsys.readouterr().out
+    assert "error     fatal error: nv/target: No such file or directory" in told.splitlines()
+    assert f"stack {NOT_SAID}" in " ".join(told.split())
+    assert main(["doctor", "--page"]) == 100, "without a log, the page is of a stack"
+    (home / "demo/current/receipt.json").unlink()
+    capsys.readouterr()
+    main([*command[:1], "demo", *command[1:]])
+    told = capsys.readouterr().out
+    assert "nothing is installed" not in told and "\nstack     cannot read " in told, "what is damaged is not absent"

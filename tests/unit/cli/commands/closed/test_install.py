@@ -90,7 +90,7 @@ def test_a_damaged_generation_that_todays_root_refuses_is_left_by_a_rollback_and
     out, err = capsys.readouterr()
     refused = "today's root would refuse its bundle: it needs 1 builder, has none, missing anna"
     assert out.count(refused) == 2, "also of the one whose receipt is gone: the history knows who signed"
-    assert "what to do about it:  mirror status --check --all" in out
+    assert f"     'mirror rollback --prefix {prefix} --to 2' makes generation 2 current" in out
     assert f"'mirror rollback --prefix {prefix} --to 2' makes generation 2 current" in err
     assert "so it cannot be repaired" in err and "--repair" not in err
     assert main(["doctor", "demo", "--json"]) == 110
@@ -119,9 +119,47 @@ def test_a_damaged_receipt_beside_a_repair_of_it_stops_no_install(
     assert main(["install", bundle]) == 0
     capsys.readouterr()
     main(["status"])
-    assert (
-        f"generation 2 was built to repair it, and mirror gc --prefix {home}/demo removes it" in capsys.readouterr().out
+    step = f"and 'mirror gc --prefix {home}/demo' removes the damaged one."
+    assert f"     Generation 2 was built to repair {receipt.parent.name}, {step}" in capsys.readouterr().out
+
+
+def test_an_install_tells_the_damaged_receipts_of_other_generations_and_what_to_do(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one that was repaired, of one that was not, and of the one whose place is taken."""
+    bundles = [str(desk.bundle(f"{n}.0", sequence=SEQUENCE + n)) for n in (1, 2, 3)]
+    receipts = []
+    for bundle in bundles[:2]:
+        main(["install", bundle, "--python", str(BASE)])
+        receipts.append((home / "demo/current").resolve() / "receipt.json")
+    receipts[0].write_text("{}")
+    prefix = f"--prefix {home}/demo"
+    first = f"the receipt of generation 1 ({receipts[0].parent.name}) is damaged: Receipt invalid at 'format': missing."
+    repair = f"'mirror install --repair BUNDLE {prefix}', with the bundle that it came from, builds it anew"
+
+    def notes(*command: str) -> list[str]:
+        capsys.readouterr()
+        assert main(["install", *command, "--python", str(BASE)]) == 0
+        return [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: the receipt of")]
+
+    told = f"{first} {repair} and breaks nothing that runs."
+    assert notes(bundles[1]) == [f"note: {told}"]
+    receipts[1].unlink()
+    assert [line.split(" (")[0] for line in notes(bundles[2])] == [
+        "note: the receipt of generation 1",
+        "note: the receipt of generation 2",
+    ]
+    (repaired, other) = notes("--repair", bundles[0])
+    gone = (
+        f"Generation 4 was built to repair {receipts[0].parent.name}, and 'mirror gc {prefix}' removes the damaged one."
     )
+    assert repaired == f"note: {first} {gone}"
+    assert "generation 2 (" in other and repair in other
+    capsys.readouterr()
+    main(["install", bundles[2], "--json"])
+    assert json.loads(capsys.readouterr().out)["damaged"] == [repaired[6:], other[6:]]
+    assert main(["gc", "--keep", "9"]) == 0
+    assert notes(bundles[2]) == [other]
 
 
 def test_a_history_that_was_cut_changes_no_number_in_silence(
@@ -192,10 +230,11 @@ def test_what_is_current_is_told_where_it_is_another_one(
     main(["install", "--repair", str(first)])
     out = capsys.readouterr().out.splitlines()
     assert (
-        out[1]
+        out[2]
         == f"but current is another one: generation 2, of a bundle {SEQUENCE + 86400}; this repaired nothing of it"
     )
-    assert out[2].startswith("generation 2 is damaged: ") and out[3] == f"what else is damaged:  {check}"
+    assert out[1].startswith("note: the receipt of generation 2 (")
+    assert out[3] == f"what else of it is damaged was not looked at:  {check}"
     main(["install", "--repair", str(first), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (told["is_current"], told["current"]["number"], told["before"]) == (False, 2, None)
