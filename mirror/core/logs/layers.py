@@ -22,7 +22,8 @@ OF_SUBJECT = {
     **dict.fromkeys(("glibc", "libstdc++", "CUDA runtime", "NCCL"), LOADER),
     **dict.fromkeys(("noexec", "full disk", "read-only disk", "temporary files"), DISK),
     **dict.fromkeys(("stale JIT cache", "JIT lock"), CACHE),
-    **dict.fromkeys(("wheel", "build isolation"), WHEELHOUSE),
+    "wheel": WHEELHOUSE,
+    "build isolation": WHEELHOUSE,
     "memory": MEMORY,
     "network": NETWORK,
 }

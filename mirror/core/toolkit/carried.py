@@ -96,11 +96,11 @@ class RedistList:
         return Fields(strict_json(data, _ARCHIVES, _MAX_BYTES), _ARCHIVES).fill(cls)
 
 
-def _hold(document: str, key: str, listed: Sequence[ListedRpm | ListedArchive], carried: Sequence[Artifact]) -> None:
+def _hold(document: str, things: str, listed: Sequence[ListedRpm | ListedArchive], carried: Sequence[Artifact]) -> None:
     """Raises InvalidDocument: when a list does not name exactly what the bundle carries."""
     if [one.path for one in listed] != [one.path for one in carried]:
-        things = f"{len(listed)} {key.replace('rpms', 'RPMs')}, the manifest {len(carried)}"
-        raise InvalidDocument(document, key, f"it lists {things}, or in another order")
+        counts = f"{len(listed)} {things}, the manifest {len(carried)}"
+        raise InvalidDocument(document, things.lower(), f"it lists {counts}, or in another order")
 
 
 def read_rpm_list(bundle: Bundle) -> RpmList:
@@ -112,7 +112,7 @@ def read_rpm_list(bundle: Bundle) -> RpmList:
     """
     artifact = bundle.manifest.find(RPM_LIST)
     listed = RpmList.from_bytes(bundle.read(artifact)) if artifact else RpmList()
-    _hold(_RPMS, "rpms", listed.rpms, bundle.manifest.of(RPM))
+    _hold(_RPMS, "RPMs", listed.rpms, bundle.manifest.of(RPM))
     return listed
 
 

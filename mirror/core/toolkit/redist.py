@@ -14,7 +14,7 @@ Rules:
 
 Example::
 
-    source = RedistSource("cuda_nvcc-archive.tar.xz", opened, digest, "cuda_nvcc", "12.6.85", target)
+    source = RedistSource(path.name, partial(opened, path), digest, "cuda_nvcc", "12.6.85", target)
     unpack_toolchain([source], root, target)
 """
 

@@ -9,9 +9,7 @@ no file; a wheel whose form cannot be relied on is judged no further; what is fo
 
 Example::
 
-    with path.open("rb") as stream:
-        vetted = judge_wheel(read_wheel(stream), artifact, target)
-    vetted.findings
+    judge_wheel(wheel, artifact, target).findings     # of a wheel as ``read_wheel`` gives it
 """
 
 from __future__ import annotations
