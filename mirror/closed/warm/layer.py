@@ -19,6 +19,7 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
     found = {
         (Path(place) / name).relative_to(top).as_posix()
         for place, directories, names in os.walk(top)
-        for name in (*names, *(one for one in directories if (Path(place) / one).is_symlink()))
+        for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
     }
     yield from (f"{path} is missing" for path in sorted(expected.keys() - found))
     yield from (f"{path} was not added with it" for path in sorted(found - expected.keys()))
@@ -137,6 +138,11 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
                     yield f"{path} was changed"
             except OSError as exc:
                 yield f"{path} cannot be read: {exc.strerror or exc}"
+
+
+def _is_link(path: Path) -> bool:
+    facts = facts_of(path)
+    return facts is not None and stat.S_ISLNK(facts.st_mode)
 
 
 def check_layer(generation: Generation, progress: Progress = SILENT) -> tuple[str, ...]:
