@@ -16,6 +16,6 @@ In the order in which a bundle passes, each standing only on those before it:
    what nobody needs.
 10. ``site`` gives a bundle out as an index; ``which`` and ``doctor``: a file that is missing, a start that fails.
 
-Everywhere ``proc`` is where the kernel's files are, ``progress`` whoever listens, ``store`` whom this user trusts,
-``variables``, where it is not said, the calling shell's. Python 3.9 or newer, standard library only.
+Arguments everywhere: proc is where the kernel's files are, progress whoever listens, store whom this user trusts, variables,
+where it is not said, the calling shell's. Python 3.9 or newer, standard library only.
 """

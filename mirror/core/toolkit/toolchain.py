@@ -15,7 +15,7 @@ Rules:
 Example::
 
     toolchain = unpack_toolchain(trusted_rpms(paths, keys=armored, fingerprints=pinned), root, target)
-    toolchain.home / "bin" / "nvcc"
+    toolchain.packages[0].nevra     # "cuda-nvcc-13-0-13.0.88-1.x86_64"
 """
 
 from __future__ import annotations
