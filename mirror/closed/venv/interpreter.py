@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.archives.untar import BadArchive, unpack_tar
 from mirror.closed.host.command import clean_environment, run
+from mirror.core.archives.untar import BadArchive, unpack_tar
 from mirror.core.system.home import NoHome, home_directory
 from mirror.core.target import Target
 
@@ -82,7 +82,8 @@ class Interpreter:
     Attributes:
         path: its executable; not inside a venv.
         version: ``"3.11.7"``.
-        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there; without them Triton and torch compile nothing at run time (CUDA.md C5).
+        has_headers: whether ``Python.h`` and ``pyconfig.h`` are there; without them Triton and torch compile nothing at run
+            time (CUDA.md C5).
     """
 
     path: Path
@@ -103,9 +104,7 @@ class Search:
     rejected: tuple[str, ...] = ()
 
 
-def find_interpreter(
-    target: Target, candidates: Iterable[Path] | None = None, wants_headers: bool = False
-) -> Search:
+def find_interpreter(target: Target, candidates: Iterable[Path] | None = None, wants_headers: bool = False) -> Search:
     """Look for an interpreter of the host's that fits ``target``.
 
     Args:

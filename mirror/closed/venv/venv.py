@@ -24,8 +24,8 @@ from pathlib import Path
 
 from mirror.closed.host.command import Finished, clean_environment, run
 from mirror.core.archives.checkedzip import open_checked_zip
-from mirror.core.logs.explained.log import meaning
 from mirror.core.errors import MirrorError
+from mirror.core.logs.explained.log import meaning
 
 _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")
 
