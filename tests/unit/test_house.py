@@ -9,8 +9,10 @@ import importlib.util
 import pkgutil
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -493,3 +495,15 @@ def test_text_is_read_and_written_by_a_codec_that_is_there_from_the_start() -> N
     other = re.compile(r"(?:read_text|write_text|open)\([^\n]*[\"'](?:us-)?(?:ascii|latin-?1|cp\d+)[\"']")
     assert [(path.name, found[0]) for path in MODULES if (found := other.search(path.read_text()))] == []
     assert other.search('place.read_text("ascii", "replace")')
+
+
+def test_no_tool_passes_over_a_directory_of_ours(pytestconfig: pytest.Config) -> None:
+    """By default pytest and ruff leave out what is called venv or build; a package of ours is called so, and its tests are."""
+    root = HOUSE.parent
+    sources = {path for top in (HOUSE, root / "tests") for path in top.rglob("*.py")}
+    patterns = pytestconfig.getini("norecursedirs")
+    names = {name for path in sources for name in path.relative_to(root).parent.parts}
+    assert [name for name in sorted(names) if any(fnmatch(name, pattern) for pattern in patterns)] == []
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert sources - set(map(Path, shown)) == set()

@@ -113,7 +113,10 @@ def issues(manifest: Manifest, found: HostPackages) -> Iterator[str]:
     for project, needs in manifest.host_packages:
         one = found.packages.get(project)
         if one is None:
-            asking = "; ".join(f"{by} requires {project}{wanted}" for by, wanted in needs) or "the stack leaves it to the host"
+            asking = (
+                "; ".join(f"{by} requires {project}{wanted}" for by, wanted in needs)
+                or "the stack leaves it to the host"
+            )
             yield f"{found.python} does not bring {project} ({asking})"
             continue
         for by, wanted in needs:
@@ -129,13 +132,17 @@ def _conflicts(manifest: Manifest, project: str, one: HostPackage, carried: Mapp
     for line in one.requires:
         try:
             wanted = Requirement.parse(line)
-            if not walk.applies(project, wanted) or wanted.name not in carried or wanted.is_met_by(carried[wanted.name]):
+            if (
+                not walk.applies(project, wanted)
+                or wanted.name not in carried
+                or wanted.is_met_by(carried[wanted.name])
+            ):
                 continue
         except ValueError:
             continue  # nothing that could be compared
         yield (
-            f"the host's {project} {one.version} ({one.place}) requires {wanted.name}{wanted.specifier}, and the bundle carries "
-            f"{wanted.name} {carried[wanted.name]}"
+            f"the host's {project} {one.version} ({one.place}) requires {wanted.name}{wanted.specifier}, and the bundle "
+            f"carries {wanted.name} {carried[wanted.name]}"
         )
 
 

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.archives.untar import BadArchive, unpack_tar
 from mirror.closed.host.command import clean_environment, run
+from mirror.core.archives.untar import BadArchive, unpack_tar
 from mirror.core.system.home import NoHome, home_directory
 from mirror.core.target import Target
 
@@ -89,9 +89,7 @@ class Search:
     rejected: tuple[str, ...] = ()
 
 
-def find_interpreter(
-    target: Target, candidates: Iterable[Path] | None = None, wants_headers: bool = False
-) -> Search:
+def find_interpreter(target: Target, candidates: Iterable[Path] | None = None, wants_headers: bool = False) -> Search:
     """Look for an interpreter of the host's that fits ``target``.
 
     Args:

@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.closed.host.command import Finished, clean_environment, run
+from mirror.closed.host.command import clean_environment, run
 from mirror.core.archives.checkedzip import open_checked_zip
-from mirror.core.logs.explained.log import meaning
 from mirror.core.errors import MirrorError
+from mirror.core.logs.explained.log import meaning
 
 _UV_MEMBER = re.compile(r"uv-[^/]+\.data/scripts/uv")
 

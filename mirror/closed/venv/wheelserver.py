@@ -1,7 +1,8 @@
 """The bundle's wheels as a find-links page on 127.0.0.1, served straight out of the tar.
 
 So that uv or pip reads each wheel once, from the bundle, and no second copy of gigabytes is written (DESIGN.md
-section 6). ``mirror.closed.webserver`` answers, whole or one byte range, because uv reads a wheel's metadata from its end first.
+section 6). ``mirror.closed.webserver`` answers, whole or one byte range, because uv reads a wheel's metadata from its end
+first.
 
 Rules: bound to 127.0.0.1 only; every address holds a token that cannot be guessed; it serves the manifest's wheels
 and nothing else, by exact name. It promises nothing about the bytes: uv and pip check each against the signed

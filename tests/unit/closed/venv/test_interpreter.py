@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror.core.archives.untar import BadArchive
 from mirror.closed.venv.interpreter import Interpreter, ask, find_interpreter, host_candidates, unpack_interpreter
+from mirror.core.archives.untar import BadArchive
 from mirror.core.target import Target
 from tests.support.interpreters import MINOR, make_interpreter_archive
 
