@@ -226,18 +226,17 @@ class Fields:
         return kind(**taken)
 
     def _value(self, field: dataclasses.Field[Any], module: str) -> Any:
-        key, spelled = field.name, str(field.type)
-        default = () if field.default is dataclasses.MISSING else (field.default,)
+        key, spelled = field.name, str(field.type).removesuffix(" | None")
+        if field.default is not dataclasses.MISSING and key not in self:
+            return field.default
         if check := field.metadata.get(_CHECK):
-            return self.all_checked(key, check) if spelled.startswith("tuple") else self.checked(key, check, *default)
+            return self.all_checked(key, check) if spelled.startswith("tuple") else self.checked(key, check)
         if spelled in _GETTERS:
-            return _GETTERS[spelled](self, key, *default)
+            return _GETTERS[spelled](self, key)
         several, one = _NESTED.fullmatch(spelled).groups()  # type: ignore[union-attr]  # what else a field may be
         kind = vars(sys.modules[module])[several or one]
         read = getattr(kind, "from_fields", None) or (lambda table: table.fill(kind))
-        if several:
-            return tuple(map(read, self.tables(key)))
-        return default[0] if default and key not in self else read(self.table(key))
+        return tuple(map(read, self.tables(key))) if several else read(self.table(key))
 
     def end(self) -> None:
         """Refuse the keys that nobody took."""
@@ -253,12 +252,12 @@ _GETTERS: dict[str, Callable[..., Any]] = {
     "int": Fields.number,
     "bool": Fields.flag,
     "tuple[str, ...]": Fields.texts,
-    "Sha256Hex": lambda fields, key, *default: fields.checked(key, sha256_hex, *default),
-    "tuple[Sha256Hex, ...]": lambda fields, key, *_: fields.all_checked(key, sha256_hex),
+    "Sha256Hex": lambda fields, key: fields.checked(key, sha256_hex),
+    "tuple[Sha256Hex, ...]": lambda fields, key: fields.all_checked(key, sha256_hex),
 }
 """By the type as a dataclass's annotation spells it."""
 
-_NESTED = re.compile(r"tuple\[(\w+), \.\.\.\]|(\w+)(?: \| None)?")
+_NESTED = re.compile(r"tuple\[(\w+), \.\.\.\]|(\w+)")
 _CHECK = "check"
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields, canonical_json, strict_json
+from mirror.core.fields import Fields, by, canonical_json, strict_json, told
+from mirror.core.names import Sha256Hex, one_of
 
 
 def parse(text: str) -> Any:
@@ -128,4 +129,58 @@ def test_a_dataclass_is_filled_by_its_annotations() -> None:
 def test_a_key_that_does_not_fit_its_dataclass_is_named(document: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidDocument) as caught:
         Fields(document, "Thing").fill(Thing, sizes={})
+    assert str(caught.value) == problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    name: str
+    kind: str = dataclasses.field(default="small", metadata=by(one_of(("small", "large"))))
+    sha256: Sha256Hex | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    first: Part
+    others: tuple[Part, ...] = ()
+    kinds: tuple[str, ...] = dataclasses.field(default=(), metadata=by(one_of(("small", "large"))))
+    last: Part | None = None
+    count: int = 0
+
+
+WHOLE = Whole(Part("a"), (Part("b", "large"), Part("c", sha256=Sha256Hex("0" * 64))), ("small",), count=0)
+
+
+def test_what_a_dataclass_told_fills_it_again_with_the_rows_in_its_rows() -> None:
+    document = told(WHOLE, "count")
+    assert document == {
+        "first": {"name": "a", "kind": "small"},
+        "others": [{"name": "b", "kind": "large"}, {"name": "c", "kind": "small", "sha256": "0" * 64}],
+        "kinds": ["small"],
+        "count": 0,
+    }
+    assert strict_json(canonical_json(document), "Whole", 1 << 10) == document
+    del document["others"][1]["sha256"]
+    document["last"] = document["others"].pop()
+    filled = Fields({**document, "first": {"name": "a", "sha256": "1" * 64}}, "Whole").fill(Whole)
+    assert filled == Whole(Part("a", sha256=Sha256Hex("1" * 64)), (Part("b", "large"),), ("small",), Part("c"))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"first": {}}, "Whole invalid at 'first.name': missing"),
+        ({"first": {"name": "a", "more": 1}}, "Whole invalid at 'first.more': unknown key"),
+        ({"first": {"name": "a", "sha256": "A"}}, "Whole invalid at 'first.sha256': expected 64 hex digits, got 'A'"),
+        (
+            {"others": [{"name": "b", "kind": "x"}]},
+            "Whole invalid at 'others[0].kind': expected one of small, large, got 'x'",
+        ),
+        ({"kinds": ["small", "big"]}, "Whole invalid at 'kinds[1]': expected one of small, large, got 'big'"),
+        ({"last": 1}, "Whole invalid at 'last': expected dict, got int"),
+    ],
+)
+def test_a_fault_in_a_row_of_a_row_is_named_with_its_path(change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Fields({"first": {"name": "a"}, **change}, "Whole").fill(Whole)
     assert str(caught.value) == problem
