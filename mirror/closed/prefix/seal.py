@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation
+from mirror.closed.venv.sitepackages import records_in
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.names import project_name, sha256_hex
 from mirror.core.progress import Advance
@@ -134,10 +135,12 @@ def _is_text(name: str) -> bool:
 
 
 def records(generation: Generation) -> Iterator[str]:
-    """The RECORDs of what is installed in the venv, as paths below the generation."""
-    root = generation.path
-    for found in sorted(generation.venv.glob("lib/python*/site-packages/*.dist-info/RECORD")):
-        yield found.relative_to(root).as_posix()
+    """The RECORDs of what is installed in the venv, as paths below the generation.
+
+    Raises:
+        OSError: when they cannot be told.
+    """
+    return (found.relative_to(generation.path).as_posix() for found in records_in(generation.venv))
 
 
 def lines_of(generation: Generation, record: str) -> dict[str, Line]:

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.closed.host.command import clean_environment, run
+from mirror.closed.venv.sitepackages import site_packages
 from mirror.core.bundle.manifest import Manifest
-from mirror.core.errors import InvalidDocument
+from mirror.core.errors import InvalidDocument, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import project_name
 from mirror.core.system.durable import write_file
@@ -148,5 +149,7 @@ def _conflicts(manifest: Manifest, project: str, one: HostPackage, carried: Mapp
 
 def let_in(found: HostPackages, venv: Path) -> None:
     """Let a venv see the host's packages, after its own. Raises ``Unwritable`` when the disk refuses."""
-    for site in sorted(venv.glob("lib/python*/site-packages")):
+    with writing(venv):
+        sites = site_packages(venv)
+    for site in sites:
         write_file(site / _LINK, "".join(f"{place}\n" for place in found.places).encode())

@@ -12,9 +12,11 @@ Example::
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation
+from mirror.closed.venv.sitepackages import site_packages
 from mirror.closed.warm.layer import FILES, LINK
 from mirror.closed.warm.programs import AOT
 from mirror.core.system.durable import facts_of
@@ -27,9 +29,10 @@ def link_modules(generation: Generation) -> tuple[Path, ...]:
         OSError: when it cannot be made.
     """
     made = []
-    for data in sorted(generation.venv.glob("lib/python3*/site-packages/flashinfer/data")):
-        link = data / "aot"
-        if data.is_symlink() or not data.is_dir() or facts_of(link):
+    for site in site_packages(generation.venv):
+        data = site / "flashinfer" / "data"
+        facts, link = facts_of(data), data / "aot"
+        if facts is None or not stat.S_ISDIR(facts.st_mode) or facts_of(link):
             continue
         up = os.path.relpath(generation.path / LINK / FILES / AOT, data)
         link.symlink_to(up)
