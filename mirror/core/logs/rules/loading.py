@@ -197,7 +197,7 @@ RULES = (
     Rule(
         "cpu-instructions",
         PACKAGE,
-        (r"[Ii]llegal instruction", r"SIGILL", r"requires? (?:AVX|AMX|avx)"),
+        (r"[Ii]llegal instruction(?! was encountered)", r"SIGILL", r"requires? (?:AVX|AMX|avx)"),
         "a program uses instructions that this processor does not have",
         "a package was built for newer processors (AVX-512, AVX2) than this host's",
         "grep -o -w -E 'avx2|avx512f|avx512_bf16' /proc/cpuinfo | sort -u",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
@@ -34,6 +35,20 @@ def test_a_rule_names_only_what_one_of_its_words_finds(rule: Rule) -> None:
         name for text in (rule.what, rule.why, rule.check, rule.fix) for _, name, _, _ in string.Formatter().parse(text)
     }
     assert {name for name in asked if name and f"(?P<{name}>" not in "".join(rule.words)} == set()
+
+
+PLAIN_WORDS = [
+    (word, rule.cause) for rule in RULES for word in rule.words if re.fullmatch(r"[\w ,:;'/-]+", word, re.ASCII)
+]
+"""Words that are read as they stand, with the rule that knows them."""
+
+
+@pytest.mark.parametrize(("word", "cause"), PLAIN_WORDS)
+def test_no_rule_hides_another_ones_words(word: str, cause: str) -> None:
+    """A kernel's "an illegal instruction was encountered" was once told as a fault of the processor."""
+    judged = judge(word)
+    assert judged is not None
+    assert judged[0].cause == cause
 
 
 def test_the_first_rule_that_fits_is_told_with_what_the_line_names() -> None:
