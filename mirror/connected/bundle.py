@@ -48,6 +48,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
+from mirror.connected.stack.ownpins import own_pins_named
 from mirror.connected.toolchain.drift import drift_named
 from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Manifest
@@ -177,10 +178,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
+    own = own_pins_named(locks.stack, tuple(plan.downloads()))
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
     with looking_inside(store, progress) as look:
         arrived = partial(_arrived, carried={part.download.sha256 for part in plan.parts}, look=look)
-        with drift, session_for(plan, options.jobs) as session:
+        with drift, own, session_for(plan, options.jobs) as session:
             downloads = tuple(plan.downloads())
             paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
         untried = try_interpreters(plan, paths, store, progress)

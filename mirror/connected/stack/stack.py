@@ -81,6 +81,7 @@ class Stack:
         settings: build settings by project.
         waivers: what the vetting of its wheels finds and somebody accepts.
         wishes: of the kinds that have a table of their own (``mirror.connected.stack.tables``), as far as they are wished for.
+        file: the name of the file that it is written in; of one target among several ``NAME.toml`` too.
         digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
     """
 
@@ -101,6 +102,7 @@ class Stack:
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
     waivers: tuple[ProjectWaiver, ...] = ()
     wishes: Mapping[Kind, Any] = field(default_factory=dict)
+    file: str = "NAME.toml"
     digest: str = ""
 
     @classmethod
@@ -118,7 +120,7 @@ class Stack:
         data, document = _load(file)
         document = for_target(document, target, str(file), file.stem)
         stack = cls.from_dict(document, path.stem, str(file), path.parent)
-        return replace(stack, digest=hashlib.sha256(data).hexdigest())
+        return replace(stack, file=file.name, digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
     def from_dict(
