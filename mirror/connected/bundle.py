@@ -66,7 +66,7 @@ from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.trust.verdict import REVIEW
+from mirror.core.trust.verdict import REVIEW, check_unexpired, expiring
 from mirror.core.words import utc
 
 if TYPE_CHECKING:
@@ -166,10 +166,12 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     """Make a bundle.
 
     Raises:
-        OutputTaken: when another stack's bundle stands there.
+        RootExpired: when what would be made could not be trusted. OutputTaken: when another stack's bundle stands there.
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
     _check_output(options.output)
+    if trust.has_root():
+        check_unexpired(trust.load_root())
     before = _standing(options.output, name_of(options.wishes.lock))  # before anything is asked or locked
     if options.base:
         from mirror.connected.delta.making import check_base
@@ -211,7 +213,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.told, *untried, *notes, *replaced, *stale)
+    told = (*plan.told, *untried, *notes, *replaced, *stale, *expiring(builder.root))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 
