@@ -155,7 +155,7 @@ def _not_moved(stack: Stack, told: set[str], upgrade: Upgrade) -> tuple[str, ...
     """What was to be upgraded and cannot be, because its version is stated, and nothing else is told of it."""
     asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
     stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - told))
-    return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
+    return tuple(f"{name} stays at {version}, which {stack.file} states" for name, version in stated if version)
 
 
 @dataclass(frozen=True)

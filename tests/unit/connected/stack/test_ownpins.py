@@ -124,8 +124,8 @@ def test_a_failure_names_the_table_that_pins_the_file(
     with pytest.raises(MirrorError) as caught, own_pins_named(stack_of(table.format(url, NONE)), [download]):
         fetch([download], Store(tmp_path / "store"))
     if is_there:
-        assert str(caught.value).endswith(f", {place} of NAME.toml says {NONE}")
-    assert f"in {place} of NAME.toml" in caught.value.hint and "lock" not in caught.value.hint
+        assert str(caught.value).endswith(f", {place} of pe.toml says {NONE}")
+    assert f"in {place} of pe.toml" in caught.value.hint and "lock" not in caught.value.hint
 
 
 def test_several_failures_name_each_its_own(server: LoopbackServer, tmp_path: Path) -> None:
@@ -136,4 +136,4 @@ def test_several_failures_name_each_its_own(server: LoopbackServer, tmp_path: Pa
     stack = stack_of(f'[[files]]\nurl = "{own.url}"\nsha256 = "{NONE}"\n')
     with pytest.raises(SeveralFailures) as caught, own_pins_named(stack, [own, locked]):
         fetch([own, locked], Store(tmp_path / "store"))
-    assert ["[[files]] of NAME.toml says" in str(one) for one in caught.value.errors] == [True, False]
+    assert ["[[files]] of pe.toml says" in str(one) for one in caught.value.errors] == [True, False]
