@@ -37,6 +37,9 @@ def meant_stacks(found: StackFiles, target: str | None, for_one: Mapping[str, ob
         return {}
     file, known = found.wishes.name, ", ".join(stacks)
     if target is not None and target not in stacks:
+        if Path(target).is_file():
+            hint = f"`mirror lock NAME.TARGET --target {target}` says what to write into [targets.TARGET] of {file}."
+            raise Usage(f"{target} is a host's file, and {file} is for several targets: {known}", hint=hint)
         hint = "Name one of them, or leave --target out for all."
         raise Usage(f"{file} has no target {target!r}; it has {known}{did_you_mean(target, stacks)}", hint=hint)
     meant = {target: stacks[target]} if target is not None else dict(stacks)

@@ -56,7 +56,7 @@ from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
 from mirror.core.trust.truststore import TrustStore, UnconfirmedRoot
-from mirror.core.trust.verdict import check_refusals
+from mirror.core.trust.verdict import check_refusals, expiring
 from mirror.core.words import grouped
 
 
@@ -255,7 +255,7 @@ class _Job:
     def _plan(self) -> tuple[Host, preflight.Plan]:
         host = self.host or read_host()
         plan = _preflight(self.options, self.bundle.manifest, self.prefix, host, self.interpreters)
-        for note in plan.notes:
+        for note in (*plan.notes, *expiring(self.store.load_root())):
             self.progress.say(f"note: {note}")
         return host, plan
 

@@ -48,6 +48,7 @@ from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
 from mirror.connected.signing.signers import Builder, ensure_builder
+from mirror.connected.stack.ownpins import own_pins_named
 from mirror.connected.toolchain.drift import drift_named
 from mirror.core.bundle import layout
 from mirror.core.bundle.manifest import Manifest
@@ -65,7 +66,7 @@ from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import signing_command
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.trust.verdict import REVIEW
+from mirror.core.trust.verdict import REVIEW, check_unexpired, expiring
 from mirror.core.words import utc
 
 if TYPE_CHECKING:
@@ -165,10 +166,12 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     """Make a bundle.
 
     Raises:
-        OutputTaken: when another stack's bundle stands there.
+        RootExpired: when what would be made could not be trusted. OutputTaken: when another stack's bundle stands there.
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
     _check_output(options.output)
+    if trust.has_root():
+        check_unexpired(trust.load_root())
     before = _standing(options.output, name_of(options.wishes.lock))  # before anything is asked or locked
     if options.base:
         from mirror.connected.delta.making import check_base
@@ -177,10 +180,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
     roots = ordered_roots(trust.root_documents())
+    own = own_pins_named(locks.stack, tuple(plan.downloads()))
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
     with looking_inside(store, progress) as look:
         arrived = partial(_arrived, carried={part.download.sha256 for part in plan.parts}, look=look)
-        with drift, session_for(plan, options.jobs) as session:
+        with drift, own, session_for(plan, options.jobs) as session:
             downloads = tuple(plan.downloads())
             paths = fetch(downloads, store, jobs=options.jobs, progress=progress, session=session, arrived=arrived)
         untried = try_interpreters(plan, paths, store, progress)
@@ -209,7 +213,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.told, *untried, *notes, *replaced, *stale)
+    told = (*plan.told, *untried, *notes, *replaced, *stale, *expiring(builder.root))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 

@@ -35,6 +35,7 @@ from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.connected.planning.wishes import Wishes
 from mirror.connected.prepare import prepare
+from mirror.connected.stack.ownpins import own_pins_named
 from mirror.connected.toolchain.drift import drift_named
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, reading
 from mirror.core.fields import strict_json
@@ -88,8 +89,10 @@ def workbench(
         MirrorError: as ``prepare``, ``fetch`` and ``build_requests`` do.
     """
     plan, locks = prepare(replace(options.wishes, tools=PythonLock(())), store, progress)  # nothing is installed here
-    with drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None):
-        paths = fetch(tuple(_needed(plan)), store, jobs=options.downloads, progress=progress)
+    needed = tuple(_needed(plan))
+    drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
+    with drift, own_pins_named(locks.stack, needed):
+        paths = fetch(needed, store, jobs=options.downloads, progress=progress)
     with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
         yield build_requests(plan, locks, paths, store, Path(scratch), options.python, progress), locks
 

@@ -41,6 +41,7 @@ from mirror.connected.pins.requirements import InvalidLock, PythonLock, parse_lo
 from mirror.connected.resolving.coverage import covers, covers_builds, wish_digests
 from mirror.connected.resolving.keptout import KeptOut
 from mirror.connected.resolving.pinning import Pinning
+from mirror.connected.stack.ownpins import own_pins_named
 from mirror.connected.stack.stack import Stack
 from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
@@ -100,7 +101,8 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
     stack, notes = with_default_index(written.signed_by(options.rpm_fingerprints), options.index_url)
     options = replace(options, without=left_out(options.without, stack))
     now = int(time.time()) if options.now is None else options.now
-    python = _python_side(stack, wish_digests(written), path.parent, options, now, store, progress)
+    with own_pins_named(stack):
+        python = _python_side(stack, wish_digests(written), path.parent, options, now, store, progress)
     drafts, moved = list(python.drafts), python.moved
     for one in LOCKS:
         try:
@@ -153,7 +155,7 @@ def _not_moved(stack: Stack, told: set[str], upgrade: Upgrade) -> tuple[str, ...
     """What was to be upgraded and cannot be, because its version is stated, and nothing else is told of it."""
     asked = {str(project_name(one.name)) for one in stack.requirements} if upgrade.everything else upgrade.names
     stated = ((name, stack.stated_version(project_name(name))) for name in sorted(asked - told))
-    return tuple(f"{name} stays at {version}, which {stack.name}.toml states" for name, version in stated if version)
+    return tuple(f"{name} stays at {version}, which {stack.file} states" for name, version in stated if version)
 
 
 @dataclass(frozen=True)

@@ -110,9 +110,9 @@ def _stack_of(locks: Locks) -> Stack:
 def _notes(locks: Locks, wishes: Wishes, sequence_note: str) -> Iterable[str]:
     if sequence_note:
         yield sequence_note
-    if locks.is_reworded:
+    if locks.stack and locks.is_reworded:
         yield (
-            f"{locks.name}.toml has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
+            f"{locks.stack.file} has changed since it was locked: run 'mirror lock' first, or a host that has the bundle of "
             "before refuses this one"
         )
     yield from locks.python.left_out

@@ -32,38 +32,45 @@ from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import Advance
 from mirror.core.system.crew import Stopped
 
+_LOCK = "the lock"
+
 
 class DownloadMismatch(MirrorError):
     """The bytes that came are not the locked ones.
 
     Attributes:
         url: where they came from, without credentials.
+        expected: the sha256 that is pinned; the size, in words, when there were more bytes than that.
         actual: the sha256 that came; empty when there were more bytes than the locked size.
         content_type: what the server called them.
         transient: they were appended to an older half, so that a fresh start may help.
+        pinned_by: what says which bytes it must have: the lock, or a table of ``NAME.toml``.
     """
 
     ref = "download-mismatch"
     exit_code = 72
     hint = "The file was replaced upstream, or altered on the way. Do not use it: compare with another source, then lock again."
-    message = "{url}: {actual:sha256 is %s|it is longer than the locked size}, the lock says {expected}"
+    message = "{url}: {actual:sha256 is %s|it is longer}, {pinned_by} says {expected}"
 
     url: str
     expected: str
     actual: str
     content_type: str = ""
     transient: bool = False
+    pinned_by: str = _LOCK
 
     def __post_init__(self) -> None:
-        if self.url.startswith("file:"):
-            self.hint = (
-                "The copy is damaged, or was altered: copy it again from where it came. If it stays so, do not use it: the "
-                "file was replaced upstream; compare with another source, then lock again."
-            )
-        elif self.content_type.startswith("text/html"):
+        if self.content_type.startswith("text/html"):
             self.hint = (
                 "The server sent a web page instead of the file, most likely a login or an error page: "
                 "sign in, or check the proxy and the index's address."
+            )
+        elif self.pinned_by != _LOCK:
+            self.hint = f"If you mean this file, write its sha256 in {self.pinned_by}; else bring the right one back."
+        elif self.url.startswith("file:"):
+            self.hint = (
+                "The copy is damaged, or was altered: copy it again from where it came. If it stays so, do not use it: the "
+                "file was replaced upstream; compare with another source, then lock again."
             )
 
 
@@ -128,9 +135,8 @@ class Part:
     def _mismatch(self, actual: str) -> None:
         resumed = self.resumed
         self.clear()
-        raise DownloadMismatch(
-            self.download.shown_url, self.download.sha256, actual, self.content_type, transient=resumed
-        )
+        expected = self.download.sha256 if actual else f"{self.download.size} bytes"
+        raise DownloadMismatch(self.download.shown_url, expected, actual, self.content_type, transient=resumed)
 
     def _count(self, chunk: bytes) -> None:
         self.digest.update(chunk)

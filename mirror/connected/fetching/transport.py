@@ -44,7 +44,10 @@ _NOT_MODIFIED = 304
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMOVED = "The file was removed upstream or replaced under another name: lock again, or take it from a copy."
 _CREDENTIALS = "The server or the proxy wants credentials: put them in ~/.netrc, the index's URL or HTTPS_PROXY."
-_HINTS = {404: _REMOVED, 410: _REMOVED, 401: _CREDENTIALS, 403: _CREDENTIALS, 407: _CREDENTIALS}
+GONE = (404, 410)
+"""What a server answers that has no such file."""
+
+_HINTS = {**dict.fromkeys(GONE, _REMOVED), 401: _CREDENTIALS, 403: _CREDENTIALS, 407: _CREDENTIALS}
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE")
 
 

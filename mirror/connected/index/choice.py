@@ -186,7 +186,7 @@ def _refuse_withdrawn(files: dict[ProjectName, IndexFile], stack: Stack) -> None
     issues = tuple(
         f"{project} {file.version} was withdrawn by its makers"
         + (f' ("{file.yanked}")' if file.yanked else "")
-        + f"; {stack.name}.toml does not pin exactly it"
+        + f"; {stack.file} does not pin exactly it"
         for project, file in files.items()
         if file.yanked is not None and not _is_stated(stack, project, file.version)
     )

@@ -85,7 +85,7 @@ def _not_used(stack: Stack, environment: Mapping[str, str]) -> Iterator[str]:
     named += [str(path) for path in _pip_files(environment) if _setting(path, "extra-index-url")]
     if named:
         yield (
-            f"the further indexes of {' and '.join(named)} are not used: name one in [indexes] of {stack.name}.toml, and the "
+            f"the further indexes of {' and '.join(named)} are not used: name one in [indexes] of {stack.file}, and the "
             "projects that come from it in [python.index]"
         )
 

@@ -17,13 +17,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.connected.stack.host import adopt
+from mirror.connected.stack.host import adopt, wanted_of
 from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.repository import RepositoryUnreachable
+from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.progress import SILENT, Progress
+from mirror.core.stackfiles import written
 from mirror.core.system.durable import write_file
 from mirror.core.targets.detected import Detected
 from mirror.core.targets.fit import remarks
+
+
+class ForOneOfSeveral(MirrorError):
+    """A host's file was to be taken into a NAME.toml that is for several targets.
+
+    Attributes:
+        values: what is to be written, a line each.
+    """
+
+    ref = "for-one-of-several"
+    exit_code = FAMILIES["lock"]
+    hint = "Write that into [targets.TARGET], and lock it without a host's file."
+    message = "{file} is for several targets, and is not changed for one: [targets.{target}] has to say {values}"
+
+    file: str
+    target: str
+    values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.replace("TARGET", self.target)
 
 
 @contextmanager
@@ -34,10 +56,17 @@ def adopted(path: Path, source: Path, progress: Progress = SILENT) -> Iterator[t
         What changed, and what might disturb on that host; one sentence each.
 
     Raises:
+        ForOneOfSeveral: when it is one target of several, and something is to be changed.
         MirrorError: as ``Detected.load``, ``Stack.load`` and ``adopt``.
     """
     host = Detected.load(source)
-    Stack.load(path)  # which names what keeps it from being read
+    stack = Stack.load(path)  # which names what keeps it from being read
+    path, target = written(path)
+    if target:
+        if changes := wanted_of(stack, host, source.name):
+            raise ForOneOfSeveral(path.name, target, tuple(f'{key} = "{value}"' for key, value in changes.items()))
+        yield remarks(stack.target, host, source.name)
+        return
     before, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
     changed = adopt(path, host, source.name)
     for one in changed:

@@ -34,7 +34,9 @@ class PinsDisagree(MirrorError):
     findings: tuple[Finding, ...]
 
     def context(self) -> str:
-        return "\n".join([*(f"{one} [{one.rule}]" for one in self.findings), "", template(self.findings)])
+        return "\n".join([*(f"{one} [{one.rule}]" for one in self.findings[1:]), "", template(self.findings)]).lstrip(
+            "\n"
+        )
 
 
 def check_consistency(lock: PythonLock, stack: Stack) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mirror.connected.stack.stack import Stack
-from mirror.connected.stack.waivers import check_projects, left_out_by_wish, template
+from mirror.connected.stack.waivers import acceptance, check_projects, left_out_by_wish, template
 from mirror.core.binaries.fatbin import Image
 from mirror.core.binaries.glibc import GlibcNeed, newest_glibc
 from mirror.core.binaries.native import Native
@@ -36,21 +36,21 @@ from mirror.core.wheels.wheelfile import WheelFile
 
 
 class WheelsRefused(MirrorError):
-    """Wheels of the stack break rules, and nobody waived that."""
+    """Wheels, packages or models of the stack break rules, and nobody waived that."""
 
     ref = "wheels-refused"
     exit_code = 121
-    hint = (
-        "Pin another version of it, or leave it out; where it is known and accepted, write the [[waiver]] into NAME.toml with "
-        "a reason and a name: both are signed with the bundle."
-    )
+    hint = "Take another version or revision of it, or leave it out."
     message = "{findings[0]} [{findings[0].rule}]{findings:more}"
 
     findings: tuple[Finding, ...]
 
+    def __post_init__(self) -> None:
+        self.hint += acceptance(self.findings)
+
     def context(self) -> str:
-        lines = [f"{finding.rule}: {finding}" for finding in self.findings]
-        return "\n".join([*lines, "", template(self.findings)] if template(self.findings) else lines)
+        lines = "\n".join(f"{finding} [{finding.rule}]" for finding in self.findings[1:])
+        return "\n\n".join(filter(None, (lines, template(self.findings))))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def vet(
         WheelsRefused: when something is found that no waiver covers.
         InvalidDocument: when a waiver is for a project that is not there.
     """
-    document = f"{stack.name}.toml" if stack else "NAME.toml"
+    document = stack.file if stack else "NAME.toml"
     if stack:
         # What may be left out, by --without or because nobody reaches it, may have a waiver all the same.
         optional = [*(project_name(one.name) for one in stack.optional), *["python"] * stack.carries_python]

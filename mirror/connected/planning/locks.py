@@ -227,7 +227,9 @@ def read_locks(
         return Locks(path, _foreign_name(path), None, held, None, meant, files)
     if target is not None:
         raise InvalidDocument(
-            str(target), "target", f"{wishes.name} beside the lock has a [target] already: leave --target out"
+            str(target),
+            "target",
+            f"{written(wishes)[0].name} beside the lock has a [target] already: leave --target out",
         )
     stack = Stack.load(wishes).signed_by(rpm_fingerprints)
     file = written(wishes)[0]

@@ -33,7 +33,7 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out, part_name
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.stackfiles import is_written, stack_word
+from mirror.core.stackfiles import is_written, stack_word, written
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def complete_locks(wishes: Wishes, store: Store, progress: Progress = SILENT) ->
 
         restamp(wanted)
         progress.say(
-            f"{wanted.name} changed in nothing that a pin hangs on: every pin stays, under a new time of locking"
+            f"{written(wanted)[0].name} changed in nothing that a pin hangs on: every pin stays, under a new time of locking"
         )
         locks = wishes.read(outdated_too=True)
     return _with_copy(locks, wishes, store)
@@ -182,8 +182,8 @@ def _outdated(wishes: Wishes, locks: Locks, progress: Progress) -> set[str]:
     for one in found:
         for issue in one.issues:
             progress.say(f"{one.path}: {issue}")
-    if found:
-        progress.say(f"{locks.name}.toml changed since it was locked; locking again, and keeping what still holds")
+    if found and locks.stack:
+        progress.say(f"{locks.stack.file} changed since it was locked; locking again, and keeping what still holds")
     parts = {one.part for one in found}
     if not wishes.locked and not locks.python.wishes and locks.is_reworded:
         parts.add(PYTHON)  # a lock of before its wishes were written down: what changed cannot be told

@@ -164,7 +164,7 @@ class Pinning:
         pairs = ((pin, beside.find(pin.name)) for pin in builds.pins if pin.name in asked)
         return tuple(
             f"{pin.name} is {pin.version} to build with and {other.version} to run with: what is compiled against one may not "
-            f"run with the other; pin one version, in requirements and in [build.NAME].requires of {self.stack.name}.toml"
+            f"run with the other; pin one version, in requirements and in [build.NAME].requires of {self.stack.file}"
             for pin, other in pairs
             if other and other.version != pin.version
         )
@@ -200,7 +200,7 @@ class Pinning:
         answers = Answers(self.store) if self.store else None
         resolved = answers.recall(question, self.resolver, self.index, self.progress) if answers else None
         if resolved is None:
-            self.progress.say(f"resolving {root} for {stack.target}")
+            self.progress.say(f"resolving {root.replace(f'{stack.name}.toml', stack.file)} for {stack.target}")
             resolved = self._resolved(question)
             if answers:
                 answers.remember(question, self.resolver, resolved, self.index, self.progress)
@@ -277,12 +277,8 @@ class Pinning:
             return
         words = f"for the target ({target}); left out: {', '.join(others)}"
         if len(others) == len(asked):
-            raise InvalidDocument(
-                f"{self.stack.name}.toml", "python.requirements", f"none of its {len(asked)} is {words}"
-            )
-        self.progress.say(
-            f"{len(asked) - len(others)} of {len(asked)} requirements of {self.stack.name}.toml are {words}"
-        )
+            raise InvalidDocument(self.stack.file, "python.requirements", f"none of its {len(asked)} is {words}")
+        self.progress.say(f"{len(asked) - len(others)} of {len(asked)} requirements of {self.stack.file} are {words}")
 
     def _builds_to_add(self, words: str) -> str:
         """What to write into ``NAME.toml`` for projects that have an sdist and no wheel; empty when there are none."""
@@ -293,7 +289,7 @@ class Pinning:
             if newest:
                 steps.append(
                     f"{project} {newest} has no wheel for this target, but an sdist, which mirror builds: in "
-                    f"{self.stack.name}.toml, add '{project}=={newest}' to [python].requirements and '{project}' to "
+                    f"{self.stack.file}, add '{project}=={newest}' to [python].requirements and '{project}' to "
                     "[python].build"
                 )
         return "; ".join(steps)

@@ -82,7 +82,9 @@ class RoleTooSmall(MirrorError):
 
     def __post_init__(self) -> None:
         fewer = max(self.left, 0 if self.role == "approver" else 1)
-        other = f", or let fewer sign: `mirror trust rotate --threshold {self.role}={fewer}`" * (fewer < self.threshold)
+        # One draft: a root between, in which fewer are enough and this key is still there, would let it sign alone.
+        less = f", or let fewer sign: `mirror trust remove {self.name} --threshold {self.role}={fewer}`"
+        other = less * (fewer < self.threshold)
         self.hint = f"{self.hint.replace('ROLE', self.role)}{other}."
 
 
@@ -262,9 +264,18 @@ class Rotation:
         is_drafted = key in getattr(root, role).keys and key not in getattr(trusted, role).keys
         return root if is_drafted else with_key(root, role, key)
 
-    def remove_key(self, name: str) -> Root:
-        """The next root without a key; one that the draft has lost already stays out of it. Raises as ``without_key``."""
+    def remove_key(self, name: str, thresholds: Iterable[tuple[str, int]] = ()) -> Root:
+        """The next root without a key; one that the draft has lost already stays out of it.
+
+        Args:
+            thresholds: roles of which another number of signatures is asked from the same root on.
+
+        Raises:
+            MirrorError: as ``without_key`` and ``with_threshold`` do.
+        """
         root, trusted = self.next_root(), self.store.load_root()
+        for role, number in thresholds:
+            root = with_threshold(root, role, number)
         return root if _names(root, name) < _names(trusted, name) else without_key(root, name)
 
     def draft(self, root: Root) -> None:

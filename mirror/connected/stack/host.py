@@ -91,16 +91,19 @@ def adopt(path: Path, host: Detected, source: str) -> tuple[str, ...]:
         Unwritable: when the file cannot be written, or not without changing more. MirrorError: as ``Stack.load``.
     """
     stack = Stack.load(path)
-    carries_python = stack.carries_python
-    target = _taken(stack, host, source, carries_python)
-    found = mismatches(target, host, source, carries_python)
+    changed = wanted_of(stack, host, source)
+    if changed:
+        _rewrite(path, changed, replace(stack.target, **changed))
+    return tuple(f"{key} {getattr(stack.target, key) or '(none)'} -> {new}" for key, new in changed.items())
+
+
+def wanted_of(stack: Stack, host: Detected, source: str) -> dict[str, str]:
+    """The keys of ``[target]`` that are to be others for a host, each with its value. Arguments and errors as ``adopt``."""
+    target = _taken(stack, host, source, stack.carries_python)
+    found = mismatches(target, host, source, stack.carries_python)
     if found:
         raise HostUnfit(stack.name, source, tuple(one.words for one in found))
-    old = stack.target
-    changed = {key: new for key in _TAKEN if (new := getattr(target, key)) != getattr(old, key)}
-    if changed:
-        _rewrite(path, changed, target)
-    return tuple(f"{key} {getattr(old, key) or '(none)'} -> {new}" for key, new in changed.items())
+    return {key: new for key in _TAKEN if (new := getattr(target, key)) != getattr(stack.target, key)}
 
 
 def _taken(stack: Stack, host: Detected, source: str, carries_python: bool) -> Target:

@@ -81,6 +81,7 @@ class Stack:
         settings: build settings by project.
         waivers: what the vetting of its wheels finds and somebody accepts.
         wishes: of the kinds that have a table of their own (``mirror.connected.stack.tables``), as far as they are wished for.
+        file: the name of the file that it is written in: ``NAME.toml``, also where ``name`` is ``NAME.TARGET``.
         digest: sha256 of the file's bytes, which travel in the bundle; empty for a stack that was never a file.
     """
 
@@ -101,7 +102,11 @@ class Stack:
     settings: Mapping[ProjectName, BuildSettings] = field(default_factory=dict)
     waivers: tuple[ProjectWaiver, ...] = ()
     wishes: Mapping[Kind, Any] = field(default_factory=dict)
+    file: str = ""
     digest: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", self.file or f"{self.name}.toml")
 
     @classmethod
     def load(cls, path: Path) -> Stack:
@@ -118,7 +123,7 @@ class Stack:
         data, document = _load(file)
         document = for_target(document, target, str(file), file.stem)
         stack = cls.from_dict(document, path.stem, str(file), path.parent)
-        return replace(stack, digest=hashlib.sha256(data).hexdigest())
+        return replace(stack, file=file.name, digest=hashlib.sha256(data).hexdigest())
 
     @classmethod
     def from_dict(

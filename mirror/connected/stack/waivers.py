@@ -95,5 +95,13 @@ def template(findings: Iterable[Finding]) -> str:
     return "\n".join(blocks)
 
 
+def acceptance(findings: Iterable[Finding]) -> str:
+    """The end of a hint: what is to be written where findings are accepted, and which of them nobody can accept."""
+    rules = dict.fromkeys(finding.rule for finding in findings)
+    never = [rule for rule in rules if not RULES[rule].waivable]
+    written = " Where it is known and accepted, write the [[waiver]] into NAME.toml with a reason and a name; both are signed."
+    return written * (len(never) < len(rules)) + f" Nobody can waive {', '.join(never)}." * bool(never)
+
+
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

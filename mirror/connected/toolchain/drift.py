@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.fetch import SeveralFailures
 from mirror.connected.fetching.part import DownloadMismatch
-from mirror.connected.fetching.transport import HostUnreachable, HttpRefused, Truncated, get_bytes, new_session
+from mirror.connected.fetching.transport import GONE, HostUnreachable, HttpRefused, Truncated, get_bytes, new_session
 from mirror.connected.toolchain.lockfile import ToolchainLock
 from mirror.connected.toolchain.repository import open_repository, repository_url
 from mirror.connected.toolchain.rpmlock import RpmLock
@@ -31,7 +31,6 @@ from mirror.connected.toolchain.rpmpackage import RpmPackage, RpmPin
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 
-_GONE = (404, 410)
 _TWO_WAYS = (
     "Lock again (mirror lock NAME.toml) to take what the repository has now; to keep what is locked, name a copy of the "
     "repository that still has it with --toolchain-repo DIR."
@@ -138,7 +137,7 @@ class _Drift:
     def _pin(self, error: MirrorError) -> RpmPin | None:
         """The pin that an error is about, if it is one that drift can cause."""
         if isinstance(error, HttpRefused):
-            return self.pins.get(error.url) if error.status in _GONE else None
+            return self.pins.get(error.url) if error.status in GONE else None
         if isinstance(error, (DownloadMismatch, Truncated)):
             return self.pins.get(error.url)
         if isinstance(error, Unreadable) and isinstance(error.__cause__, FileNotFoundError):

@@ -20,9 +20,14 @@ from mirror.core.errors import MirrorError
 from mirror.core.trust.quorum import Signers, ThresholdNotMet, check_quorum
 from mirror.core.trust.root import MANIFEST_NAMESPACE, Root
 from mirror.core.trust.sidecars import REJECTED, Sidecars, Statement
+from mirror.core.words import utc
 
 REVIEW: tuple[str, ...] = ()
 """Whose thresholds must be met before somebody looks at a bundle: nobody's. Those who are still to sign must see it first."""
+
+
+SOON_S = 30 * 86_400
+"""How long before a root expires people are told."""
 
 
 class RootExpired(MirrorError):
@@ -34,7 +39,10 @@ class RootExpired(MirrorError):
 
     ref = "root-expired"
     exit_code = 35
-    hint = "If this host's clock is right, ask the holders of the root keys for the next root."
+    hint = (
+        "If this host's clock is right, whoever holds a root key signs the next root, `mirror trust rotate --expires DATE`, on "
+        "a connected machine; others ask them for a bundle that carries it."
+    )
     message = "the trusted root expired at {expires:utc}; this host's clock says {now:utc}"
 
     expires: int
@@ -80,9 +88,7 @@ def check_manifest(
         RootExpired, NotSigned, UnacceptableSignature, SignatureMismatch, UnknownSigner, ThresholdNotMet: in this order.
     """
     # (1) The root, which the caller was told to trust, still holds.
-    clock = time.time() if now is None else now
-    if root.expires is not None and clock >= root.expires:
-        raise RootExpired(root.expires, int(clock))
+    check_unexpired(root, now)
     # (2) Enough of its builders and approvers signed these bytes, as a manifest.
     signers = check_quorum(
         "manifest", manifest_bytes, signatures, MANIFEST_NAMESPACE, root, ("builder", "approver"), required
@@ -91,6 +97,24 @@ def check_manifest(
     if not signers.by_role["builder"]:
         raise ThresholdNotMet("manifest", signers.shortfalls)
     return signers
+
+
+def check_unexpired(root: Root, now: float | None = None) -> None:
+    """Raises RootExpired: when the root has passed its date. Arguments as those of ``check_manifest``."""
+    clock = time.time() if now is None else now
+    if root.expires is not None and clock >= root.expires:
+        raise RootExpired(root.expires, int(clock))
+
+
+def expiring(root: Root, now: float | None = None) -> tuple[str, ...]:
+    """A note on a root that expires within ``SOON_S``; none on another. Arguments as those of ``check_manifest``."""
+    clock = time.time() if now is None else now
+    if root.expires is None or not 0 < root.expires - clock <= SOON_S:
+        return ()
+    return (
+        f"the trusted root expires at {utc(root.expires)}, and nothing is trusted by it then: whoever holds a root key signs "
+        "the next one before, `mirror trust rotate --expires DATE`",
+    )
 
 
 def check_refusals(sidecars: Sidecars, root: Root) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -43,6 +44,8 @@ from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import RootExpired
+from mirror.core.words import utc
 from tests.support.bundles import BundleSimulator
 from tests.support.index import LoopbackIndex
 from tests.support.keys import key, make_root, role, sign_root, write_private_key
@@ -533,6 +536,24 @@ def test_a_key_that_the_root_does_not_name_is_refused_before_the_long_work(world
 
 
 @pytest.mark.group(52, 55)
+def test_a_root_that_expired_is_refused_before_the_long_work_and_one_that_soon_will_is_told(
+    world: World, output: Path
+) -> None:
+    world.trust.add_root(*sign_root(make_root(expires=1)), make_root(expires=1).fingerprint)
+    with pytest.raises(RootExpired) as caught:
+        world.bundle(output)
+    assert "whoever holds a root key signs the next root, `mirror trust rotate --expires DATE`" in caught.value.hint
+    assert not world.store.root.exists()
+    root = make_root(version=2, expires=int(time.time()) + 86_400)
+    world.trust.add_root(*sign_root(root))
+    held = write_private_key(output.with_name("held"), "builder")
+    made = bundle(replace(world.options(output), keys=(held,)), world.store, world.trust)
+    (note,) = [one for one in made.notes if "expires" in one]
+    assert note.startswith(
+        f"the trusted root expires at {utc(root.expires or 0)}, and nothing is trusted by it then: whoever"
+    )
+
+
 def test_an_interrupt_while_packing_leaves_nothing(world: World, output: Path) -> None:
     class Impatient:
         """Presses Ctrl-C when packing begins."""

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import Action, add_actions, fingerprint
 from mirror.cli.parsing import Usage, add_volumes_option
@@ -16,10 +17,14 @@ from mirror.core.bundle.offered_roots import read_offered_roots
 from mirror.core.names import whole_number
 from mirror.core.trust.root import ROLES, Key, Root
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import expiring
 from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
     from mirror.connected.signing.rotation import Signed
+
+_LAST_SECOND = 86_399
+"""Of a day."""
 
 _DESCRIPTION = """\
 Say whom this machine trusts. A root names the keys that may sign bundles; its fingerprint is the sha256 of its bytes.
@@ -91,6 +96,7 @@ def _declare_remove(parser: argparse.ArgumentParser) -> None:
     """Take a key out of the draft of the next root. Once that root is trusted, nothing that the key signed counts any more,
     also what it signed before: sign bundles that are still wanted again."""
     parser.add_argument("name", metavar="NAME", help="as `mirror trust show` calls it")
+    _add_threshold_option(parser)
 
 
 def _declare_rotate(parser: argparse.ArgumentParser) -> None:
@@ -105,6 +111,13 @@ def _declare_rotate(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help="sign with this root key; may be repeated (default: keys/root)",
     )
+    _add_threshold_option(parser)
+    parser.add_argument(
+        "--expires", type=_moment, metavar="DATE", help="trust nothing by it after the day YYYY-MM-DD (UTC), or 'never'"
+    )
+
+
+def _add_threshold_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         action="append",
@@ -112,9 +125,6 @@ def _declare_rotate(parser: argparse.ArgumentParser) -> None:
         type=_threshold,
         metavar="ROLE=N",
         help="require N signatures of the role; may be repeated",
-    )
-    parser.add_argument(
-        "--expires", type=_moment, metavar="DATE", help="trust nothing by it after YYYY-MM-DD, or 'never'"
     )
 
 
@@ -142,15 +152,18 @@ def _threshold(text: str) -> tuple[str, int]:
 
 
 def _moment(text: str) -> int:
-    """Seconds since 1970 at the day's beginning; 0 for never."""
+    """Seconds since 1970 at the day's last second, as in a policy; 0 for never."""
     if text == "never":
         return 0
     try:
-        moment = int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp())
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+        moment = int(day.timestamp()) + _LAST_SECOND
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD or 'never', got {text!r}") from exc
     if moment <= time.time():
-        raise argparse.ArgumentTypeError(f"expected a day to come or 'never', got {text}, which began at {utc(moment)}")
+        raise argparse.ArgumentTypeError(
+            f"expected today, a day to come or 'never', got {text}, which ended {utc(moment)}"
+        )
     return moment
 
 
@@ -186,7 +199,7 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     if args.action == "add":
         root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_public(args.file)))
     else:
-        root = rotation.remove_key(args.name)
+        root = rotation.remove_key(args.name, args.threshold)
     rotation.draft(root)
     if args.json:
         print_json({"draft": str(rotation.path), **_facts(root)}, "trust-draft")
@@ -276,6 +289,8 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
     print(f"  kept in   {store.directory}")
     for path in created:
         print(f"  new key   {path}")
+    for note in expiring(root):
+        print(f"note: {spoken(note)}")
     if len(created) > 1:
         Console().say(_ONE_MACHINE.format(files="\n  ".join(map(str, created))))
     elif root.is_one_person:

@@ -112,7 +112,13 @@ def run(args: argparse.Namespace) -> int:
             fresh = [request for request in requests if request.key not in before]
             verified = {one.key for one in verify(fresh or requests, args.verify_builds, store, console)}
             jobs = [_facts(request, wheel, request.key in verified) for request, wheel in zip(requests, wheels)]
-    print_json({"jobs": jobs}, "build-jobs") if args.json else _print(jobs)
+    if args.json:
+        print_json({"jobs": jobs}, "build-jobs")
+    elif every and not jobs:
+        number, count = args.job
+        out(f"share {number} of {count} has no job: there {'is' if len(every) == 1 else 'are'} {len(every)}")
+    else:
+        _print(jobs)
     return 0
 
 

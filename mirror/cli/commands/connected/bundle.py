@@ -147,6 +147,7 @@ def _bundle(
     from mirror.connected.fetching.store import Store
     from mirror.connected.planning.wishes import Wishes
     from mirror.connected.prepare import prepare
+    from mirror.connected.stack.ownpins import own_pins_named
 
     base = args.base and bundle_of_host(args.base, lock.stem, output.parent)
     console, store = Console(), Store.default(wheelhouse_of(args, lock))
@@ -166,8 +167,9 @@ def _bundle(
         groups=None if args.group is None else tuple(args.group),
     )
     if args.dry_run:
-        plan, _ = prepare(wishes, store, console)
-        facts = plan.to_dict(store)
+        plan, locks = prepare(wishes, store, console)
+        with own_pins_named(locks.stack, tuple(plan.downloads())):
+            facts = plan.to_dict(store)
         if not args.json:
             _print_plan(plan, facts)
         return facts, "bundle-plan"

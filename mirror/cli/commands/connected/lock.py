@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import STACK_HELP, add_index_option, add_repository_options
-from mirror.cli.parsing import Usage
 from mirror.cli.stacktargets import meant_stacks
 from mirror.core.errors import Unreadable
-from mirror.core.stackfiles import StackFiles, find_stack, is_written, written
+from mirror.core.stackfiles import StackFiles, find_stack, is_written
 
 if TYPE_CHECKING:
     from mirror.connected.lock import Locked
@@ -98,21 +97,11 @@ def run(args: argparse.Namespace) -> int:
             # What is done is told, also when the next one fails.
             print_json({"targets": done}, "lock-targets") if args.json else _print(locked)
         return 0
-    with adopted(_own_file(found), Path(args.target), console) if args.target else nullcontext(()) as taken:
+    with adopted(found.wishes, Path(args.target), console) if args.target else nullcontext(()) as taken:
         locked = lock(found.wishes, options, Store.default(), console)
     locked = replace(locked, notes=(*taken, *locked.notes))
     print_json(locked.to_dict()) if args.json else _print(locked)
     return 0
-
-
-def _own_file(found: StackFiles) -> Path:
-    """Where a host's facts can be written. Raises ``Usage`` for one target of several."""
-    file, target = written(found.wishes)
-    if target:
-        raise Usage(
-            f"{file.name} is for several targets: write what the host's file says into [targets.{target}] by hand"
-        )
-    return file
 
 
 def _found(word: str) -> StackFiles:

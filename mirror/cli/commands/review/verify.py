@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, human_bytes, out, print_json, shown
 from mirror.cli.parsing import add_bundle_argument
 from mirror.cli.signers import print_signers
@@ -15,7 +16,7 @@ from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.root import Root
 from mirror.core.trust.sidecars import Sidecars, signing_command
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.trust.verdict import check_refusals
+from mirror.core.trust.verdict import check_refusals, expiring
 from mirror.core.words import counted
 from mirror.review.report.inventory import Inventory, take_inventory
 
@@ -71,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             out(f"intact, but not ok ({against.ref}): {args.bundle}: {holds}")
         print_signers(args.bundle, inventory)
+        for note in expiring(root):
+            out(f"  note:      {spoken(note)}")
         out(f"  locked:    {inventory.locked}")
         out(f"  manifest:  sha256 {inventory.manifest_sha256}")
         if deep:

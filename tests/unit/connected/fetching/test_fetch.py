@@ -265,7 +265,7 @@ def test_other_bytes_are_refused_and_nothing_is_left(server: LoopbackServer, sto
 @pytest.mark.group(50, 56)
 def test_more_bytes_than_the_lock_says_are_not_taken(server: LoopbackServer, store: Store) -> None:
     url = server.serve("/a-1.whl", DATA + b"!")
-    with pytest.raises(DownloadMismatch, match="it is longer than the locked size"):
+    with pytest.raises(DownloadMismatch, match=f"it is longer, the lock says {len(DATA)} bytes"):
         get(store, download(url))
     assert incoming(store) == []
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.locking.adoption import adopted
+from mirror.connected.locking.adoption import ForOneOfSeveral, adopted
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.errors import Unreadable
 from tests.unit.connected.stack.test_host import TOML
@@ -41,6 +41,24 @@ def test_what_changed_is_told(toml: Path, tmp_path: Path) -> None:
             for one in ("python 3.8 -> 3.11", "glibc 2.17 -> 2.34", "gpu (none) -> sm_90a")
         )
     with adopted(toml, tmp_path / "target.toml") as told:
+        assert told == ()
+
+
+def test_of_one_target_among_several_it_is_told_what_to_write_and_nothing_is_changed(
+    toml: Path, tmp_path: Path
+) -> None:
+    toml.write_text(several := TOML + "\n[targets.a]\n[targets.b]\n")
+    one = toml.with_name("demo.a.toml")
+    with pytest.raises(ForOneOfSeveral) as caught, adopted(one, tmp_path / "target.toml"):
+        pass
+    values = ('python = "3.11"', 'glibc = "2.34"', 'gpu = "sm_90a"')
+    assert str(caught.value) == (
+        f"demo.toml is for several targets, and is not changed for one: [targets.a] has to say {', '.join(values)}"
+    )
+    assert caught.value.hint == "Write that into [targets.a], and lock it without a host's file."
+    assert toml.read_text() == several
+    toml.write_text(several.replace("[targets.a]\n", "\n".join(("[targets.a]", *values, ""))))
+    with adopted(one, tmp_path / "target.toml") as told:
         assert told == ()
 
 

@@ -18,6 +18,7 @@ from mirror.core.bundle.manifest import Artifact
 from mirror.core.errors import InvalidDocument
 from mirror.core.names import ProjectName, Sha256Hex
 from mirror.core.target import Target
+from mirror.core.vetting.rules import Finding
 from mirror.core.wheels.wheelfile import WheelFile, read_wheel
 from tests.support.libraries import THREADS, make_library, needs_newer_glibc
 from tests.support.wheels import make_wheel, sha256_of
@@ -54,8 +55,20 @@ def test_everything_that_is_refused_is_told_at_once_with_the_waivers_to_write(tm
     assert str(error) == (
         "hooked-1.0-py3-none-any.whl: Python runs hooked.pth whenever it starts [startup-hook] (and 2 more)"
     )
-    assert "requires-unmet: other-1.0-py3-none-any.whl: it requires gone, the set has none" in error.context()
+    assert error.context().splitlines()[:2] == [
+        "other-1.0-py3-none-any.whl: Python runs other.pth whenever it starts [startup-hook]",
+        "other-1.0-py3-none-any.whl: it requires gone, the set has none [requires-unmet]",
+    ]
     assert '[[waiver]]\nproject = "other"\nrule = "startup-hook"\nsubject = "other.pth"\n' in error.context()
+
+
+def test_nobody_is_told_to_waive_what_nobody_can() -> None:
+    header = Finding("safetensors", "models/a/model.safetensors", "org/a", "its header ends early")
+    error = WheelsRefused((header,))
+    assert error.hint == "Take another version or revision of it, or leave it out. Nobody can waive safetensors."
+    assert error.context() == ""
+    both = WheelsRefused((header, Finding("startup-hook", "wheels/a.whl", "a", "Python runs a.pth", "a.pth")))
+    assert "write the [[waiver]] into NAME.toml" in both.hint and both.hint.endswith("Nobody can waive safetensors.")
 
 
 def test_a_waiver_lets_its_wheel_pass_and_is_shown(tmp_path: Path) -> None:

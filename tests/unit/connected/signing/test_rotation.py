@@ -134,7 +134,7 @@ def test_the_only_approver_goes_after_nobody_must_approve() -> None:
     with pytest.raises(RoleTooSmall) as caught:
         without_key(root, "alice")
     assert str(caught.value) == "alice cannot go: 1 must sign as approver, and no other would be left"
-    assert "`mirror trust rotate --threshold approver=0`" in caught.value.hint
+    assert "`mirror trust remove alice --threshold approver=0`" in caught.value.hint
     assert without_key(with_threshold(root, "approver", 0), "alice").approver.keys == ()
 
 

@@ -15,7 +15,7 @@ import pytest
 from mirror.cli.commands.anywhere import trust
 from mirror.cli.main import main
 from mirror.connected.signing.keyfile import UnusableKey
-from mirror.connected.signing.rotation import NoRootKey
+from mirror.connected.signing.rotation import NoRootKey, RoleTooSmall
 from mirror.core.errors import InvalidDocument
 from mirror.core.trust.quorum import UnknownSigner
 from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
@@ -28,6 +28,11 @@ def run(*words: object) -> int:
     trust.configure(parser.add_subparsers())
     args = parser.parse_args(["trust", *map(str, words)])
     return trust.run(args)
+
+
+def day(distance: int) -> str:
+    """So many days from today, UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + distance * 86_400))
 
 
 def result(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -200,7 +205,7 @@ def test_keys_are_added_and_removed_in_a_draft_and_count_once_it_is_signed(
     assert TrustStore(mirror_home).load_root().version == 1
     assert run("rotate", "--threshold", "approver=1", "--expires", "2030-01-01", "--json") == 0
     facts = result(capsys)
-    assert (facts["version"], facts["trusted"], facts["missing"], facts["expires"]) == (2, True, [], 1893456000)
+    assert (facts["version"], facts["trusted"], facts["missing"], facts["expires"]) == (2, True, [], 1893542399)
     assert [one["name"] for one in facts["roles"]["approver"]["keys"]] == ["alice"]
     assert TrustStore(mirror_home).load_root().approver == role("alice")
     assert run("rotate", "--threshold", "approver=0", "--expires", "never") == run("remove", "alice") == 0
@@ -217,7 +222,7 @@ def test_a_draft_that_others_must_sign_says_who(
     ann = write_private_key(tmp_path / "ann", "ann")
     assert run("rotate", "--key", ann, "--expires", "2099-01-01") == 0
     out = capsys.readouterr().out
-    assert "signing root version 2; after version 1, it expires 2099-01-01T00:00:00Z, not never" in out
+    assert "signing root version 2; after version 1, it expires 2099-01-01T23:59:59Z, not never" in out
     assert "it needs 2 holders of root version 1, has 1 (ann), missing ben" in out
     assert f"send them {mirror_home}/next-root.json and {mirror_home}/next-root.sig" in out
 
@@ -256,7 +261,7 @@ def test_a_rotation_where_no_root_key_is_names_it_and_keeps_the_draft(
     draft = mirror_home / "next-root.json"
     assert main(["trust", "rotate", "--expires", "2099-01-01"]) == NoRootKey.exit_code
     out, err = capsys.readouterr()
-    assert "drafted root version 2; after version 1, it expires 2099-01-01T00:00:00Z, not never\n" in out
+    assert "drafted root version 2; after version 1, it expires 2099-01-01T23:59:59Z, not never\n" in out
     assert f"nothing was signed: there is no root key here, for {mirror_home}/keys/root is missing" in err
     assert "with --key FILE" in err
     assert f"send them {draft}; they run `mirror trust rotate FILE`" in err
@@ -278,12 +283,12 @@ def test_signatures_that_came_back_are_enough_where_no_root_key_is(mirror_home: 
     assert TrustStore(mirror_home).load_root() == root
 
 
-@pytest.mark.parametrize("day", ["2020-01-01", "1970-01-01", "1969-12-31", time.strftime("%Y-%m-%d", time.gmtime())])
-def test_no_root_is_made_that_has_expired(mirror_home: Path, day: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("past", ["2020-01-01", "1970-01-01", "1969-12-31", day(-1)])
+def test_no_root_is_made_that_has_expired(mirror_home: Path, past: str, capsys: pytest.CaptureFixture[str]) -> None:
     trust_store(mirror_home)
     with pytest.raises(SystemExit):
-        run("rotate", "--expires", day)
-    assert f"expected a day to come or 'never', got {day}" in capsys.readouterr().err
+        run("rotate", "--expires", past)
+    assert f"expected today, a day to come or 'never', got {past}" in capsys.readouterr().err
     assert not (mirror_home / "next-root.json").exists()
 
 
@@ -308,7 +313,38 @@ def test_an_expired_root_is_shown_as_such_and_hands_its_date_to_no_other(
     assert run("rotate", "--key", held, "--expires", "2099-01-01") == 0
     capsys.readouterr()
     run("show")
-    assert "version   2, expires 2099-01-01T00:00:00Z\n" in capsys.readouterr().out
+    assert "version   2, expires 2099-01-01T23:59:59Z\n" in capsys.readouterr().out
+
+
+def test_a_root_that_expires_soon_is_told_and_one_that_expires_today_still_holds(
+    mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init")
+    for days, is_told in ((0, True), (29, True), (40, False)):
+        assert run("rotate", "--expires", day(days)) == 0
+        capsys.readouterr()
+        run("show")
+        out = capsys.readouterr().out
+        note = f"note: the trusted root expires at {day(days)}T23:59:59Z, and nothing is trusted by it then: whoever"
+        assert (note in out) is is_told
+
+
+def test_an_approver_leaves_in_one_step_and_no_root_is_between_in_which_they_alone_suffice(
+    mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init")
+    for name in ("alice", "bob"):
+        public = mirror_home / f"{name}.pub"
+        public.write_text(key(name).public.openssh() + "\n")
+        run("add", public, "--role", "approver")
+    run("rotate", "--threshold", "approver=2")
+    with pytest.raises(RoleTooSmall) as caught:
+        run("remove", "alice")
+    command = caught.value.hint.rpartition("or let fewer sign: `mirror trust ")[2].partition("`")[0]
+    assert command == "remove alice --threshold approver=1"
+    assert run(*command.split()) == run("rotate") == 0
+    root = TrustStore(mirror_home).load_root()
+    assert (root.version, root.approver) == (3, role("bob"))
 
 
 def test_ssh_keygen_takes_what_export_prints(

@@ -180,6 +180,21 @@ def test_a_wheel_as_a_source_stays_a_file_and_its_variable_names_it(site: Site, 
     refused = on("here", "build", site.stack, code=12)["error"]["message"]
     assert "directory': with unpack = false the file stays as it is, and variable names it" in refused
 
+    site.write(["left-pad"], f"{wish}unpack = false\n")
+    published.write_bytes(b"edited since")
+    said = json.dumps(on("here", "build", site.stack, code=72))
+    assert f"{published.name}: sha256 is {sha256_of(published)}, [build.left-pad] of pads.toml says" in said
+
+
+def test_a_share_without_a_job_says_how_many_there_are(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    site.sdists({"left-pad": ""})
+    site.write(["left-pad"])
+    assert main(["build", str(site.stack), "--job", "3/8"]) == 0
+    assert capsys.readouterr().out == "share 3 of 8 has no job: there is 1\n"
+
 
 def test_a_result_that_was_altered_or_built_from_something_else_is_not_taken(
     site: Site, on: Callable[..., Any], tmp_path: Path

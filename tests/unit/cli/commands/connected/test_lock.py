@@ -12,6 +12,7 @@ from mirror.connected.lock import LockOptions
 from mirror.connected.resolving.resolver import RESOLVERS
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
+from tests.unit.core.targets.test_detected import HOST
 
 TOML = """\
 [target]
@@ -82,6 +83,24 @@ def test_another_tools_file_has_no_wishes_to_lock_but_a_stack_can_be_made_of_it(
             f"hint: 'mirror init NAME --from {theirs}' writes one for what it asks for.",
             "ref: unreadable",
         ]
+
+
+def test_of_several_targets_the_file_that_is_there_is_named_and_so_is_the_step_with_a_hosts_file(
+    tmp_path: Path, toml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackIndex() as server:
+        server.add(make_wheel(tmp_path, "a", "1.0"))
+        toml.write_text(TOML.format(url=server.url) + "[targets.one]\n[targets.two]\n")
+        assert main(["lock", str(toml)]) == 0
+        said = capsys.readouterr().err
+        assert "resolving demo.toml for Python 3.11" in said and "demo.one.toml" not in said
+    host = tmp_path / "target.toml"
+    host.write_bytes(HOST.encode())
+    with pytest.raises(SystemExit):
+        main(["lock", str(toml), "--target", str(host)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{host} is a host's file, and demo.toml is for several targets: one, two" in said
+    assert f"`mirror lock NAME.TARGET --target {host}` says what to write into [targets.TARGET] of demo.toml." in said
 
 
 def test_the_resolvers_offered_are_those_that_there_are() -> None:
