@@ -71,6 +71,7 @@ class Bundle:
 
     Attributes:
         path: the file's path, for messages.
+        volumes, passed_over: of a file in volumes, as ``OpenFile`` has them.
         manifest_bytes: what is signed; not to be parsed before ``trust``.
         signatures: armored sshsig blocks, in order.
         root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
@@ -84,7 +85,7 @@ class Bundle:
     sidecars: Sidecars = Sidecars()
 
     def __init__(self, file: OpenFile) -> None:
-        self.path = file.path
+        self.path, self.volumes, self.passed_over = file.path, file.volumes, file.passed_over
         self._file = file
         self._offset = 0
         self._size = file.size
