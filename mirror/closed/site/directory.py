@@ -40,7 +40,7 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, held_open, read_if_there, replacing, write_file
+from mirror.core.system.durable import facts_of, held_open, read_if_there, remove_leftovers_of, replacing, write_file
 
 RECORD = "mirror-site.json"
 _FORMAT = "mirror-site/1"
@@ -207,6 +207,8 @@ class _Directory:
     def _copy(self, artifacts: Sequence[Artifact]) -> None:
         for name in (WHEELS, REPODATA if self.shelf.packages else RPM.directory):
             (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name in (WHEELS, RPM.directory):
+            remove_leftovers_of(self.root / name, r".+\.(whl|rpm)")  # also of what this bundle has not
         with self.progress.task("publish", sum(one.size for one in artifacts)) as advance:
             for artifact in artifacts:
                 copy_out(self.bundle, artifact, self.root / file_path(artifact.filename), advance)

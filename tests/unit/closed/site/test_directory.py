@@ -105,6 +105,18 @@ def test_the_next_bundle_adds_and_nothing_goes(bundles: tuple[SiteBundle, ...], 
     assert set(other) ^ set(after) <= {p for p in (*other, *after) if p.endswith(".xml.gz")}
 
 
+def test_what_a_killed_run_left_of_another_bundle_goes(bundles: tuple[SiteBundle, ...], tmp_path: Path) -> None:
+    publish(bundles[0], tmp_path)
+    left = [
+        tmp_path / "files/.of_another-1-py3-none-any.whl.999999.tmp",
+        tmp_path / "rpms/.a-1-1.x86_64.rpm.999999.tmp",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    publish(bundles[1], tmp_path)
+    assert not any(path.exists() for path in left)
+
+
 @pytest.mark.group(77)
 def test_other_bytes_under_a_name_are_refused_before_anything_is_written(
     bundles: tuple[SiteBundle, ...], tmp_path: Path
