@@ -148,7 +148,7 @@ def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
         yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
     else:
         done = "installed" if installed.is_current else "prepared"
-        yield f"{done} {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
+        yield f"{done} {this}{current}: {', '.join(_parts(installed))}"
     if installed.before and (installed.was_installed or installed.before.was_chosen):
         yield from _switched(installed.before, installed.number)
     yield from (f"note: {spoken(line)}" for line in installed.damaged)
@@ -174,6 +174,8 @@ def _current(current: Neighbour, check: str) -> Iterator[str]:
 def _parts(installed: Installed) -> Iterator[str]:
     receipt = installed.receipt
     counts = dict(receipt.counts)
+    if receipt.python_version:  # a stack of data alone has none
+        yield f"Python {receipt.python_version}"
     for kind in KINDS:
         if not kind.is_installers and kind.name in counts:
             yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind.is_project else "")

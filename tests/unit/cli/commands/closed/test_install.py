@@ -54,6 +54,22 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     assert "holds no generation before the current one" in capsys.readouterr().err
 
 
+def test_a_stack_of_data_alone_is_not_said_to_have_a_python(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = BundleSimulator()
+    simulator.add("files/chat.jinja", b"{{ messages }}")
+    bundle = simulator.write(desk.path / "data.tar")
+    assert main(["install", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "and current: 1 file\n" in said
+    assert main(["status"]) == 0
+    said += capsys.readouterr().out
+    assert main(["install", str(bundle), "--prefix", str(desk.path / "other"), "--json"]) == 0
+    said += "".join(json.loads(capsys.readouterr().out)["notes"])
+    assert "Python" not in said
+
+
 def test_going_back_to_what_todays_root_refuses_works_and_is_told(
     desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
