@@ -15,7 +15,9 @@ from mirror.cli.console import Console
 from mirror.cli.parsing import Usage
 from mirror.core.bundle.delta.opened import is_delta
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.names import whole_number
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import bundle_words
 
 if TYPE_CHECKING:
     from mirror.closed.delta.applying import Applied
@@ -107,7 +109,9 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
     if found := bundle_in(directory, digest):
         return found
-    raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no bundle in {directory.absolute()} has manifest {digest}")
+    number = whole_number(sequence)
+    said = f"{stack} {sequence}" if number is None else bundle_words(stack, number)
+    raise NoBundleOfHost(str(path), said, f"no bundle in {directory.absolute()} has manifest {digest}")
 
 
 def applied_delta(

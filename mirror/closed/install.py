@@ -379,5 +379,5 @@ def _preflight(
     wanted = [project for project, _ in manifest.host_packages]
     packages = read_host_packages(search.found.path, wanted) if wanted and search.found else None
     plan = preflight.check(manifest, prefix.root, host, read_disk(prefix.root), search, packages)
-    found = plan.interpreter.path if plan.interpreter else None
+    found = plan.interpreter.path if plan.interpreter and not manifest.is_data else None
     return replace(plan, notes=(*plan.notes, *sharing_notes(prefix.root, manifest, found)))

@@ -51,6 +51,11 @@ def utc(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, MAX_TIME)))
 
 
+def bundle_words(name: str, sequence: int) -> str:
+    """A bundle by its stack and its sequence number, and what that is: ``h100 1795913445 (locked 2026-11-29)``."""
+    return f"{name} {sequence} (locked {utc(sequence)[:10]})"
+
+
 def grouped(digits: str) -> str:
     """Hex digits in groups of four, for reading aloud; other words as they are."""
     if not re.fullmatch("[0-9A-Fa-f]+", digits, re.ASCII):

@@ -45,6 +45,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, wr
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, sha256_of
+from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
 
@@ -189,17 +190,35 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
                     raise
         except Unreadable as exc:
             if options.base is None and exc.path == str(place):
-                raise NoBase(str(head.base), str(place)) from exc
+                raise _no_base(head.base, place) from exc
             raise
     return Applied(output, head, was_there=False)
 
 
-def bundle_in(directory: Path, digest: str) -> Path | None:
-    """The first bundle there, under whatever name, whose manifest's sha256 begins so; None for none. Nobody has checked it."""
+def _no_base(base: Named, place: Path) -> NoBase:
+    """With the step for a base that another delta, which lies there too, would make."""
+    error = NoBase(str(base), str(place))
+    for path in _files_in(place.parent, ".delta"):
+        with suppress(MirrorError), open_delta(path) as delta:
+            if delta.head.target.manifest_sha256 == base.manifest_sha256:
+                return error.advised(
+                    f"{path.name}, which lies beside it, makes that bundle: 'mirror apply {shell_word(str(path))}', and then "
+                    "the same command again."
+                )
+    return error
+
+
+def _files_in(directory: Path, suffix: str) -> list[Path]:
+    """What lies there; what has this ending first. Nothing of a directory that cannot be read."""
     places: list[Path] = []
     with suppress(OSError):
         places = [place for place in directory.iterdir() if place.is_file()]
-    for place in sorted(places, key=lambda place: (place.suffix != ".tar", place)):  # what is called so first
+    return sorted(places, key=lambda place: (place.suffix != suffix, place))
+
+
+def bundle_in(directory: Path, digest: str) -> Path | None:
+    """The first bundle there, under whatever name, whose manifest's sha256 begins so; None for none. Nobody has checked it."""
+    for place in _files_in(directory, ".tar"):
         with suppress(MirrorError), open_bundle(place) as bundle:
             if bundle.digest.startswith(digest):
                 return place
@@ -241,7 +260,8 @@ def _stands(output: Path, head: Delta) -> bool:
             with output.open("rb") as stream:
                 if sha256_of(stream) == head.sha256:
                     return True
-    raise Unwritable(str(output), f"it is there and is not {head.target}; name another file with -o, or remove it")
+    hint = "Name another file with -o, or remove the one that is there if nobody needs it."
+    raise Unwritable(str(output), f"it is there and is not {head.target}").advised(hint)
 
 
 def _check_zlib(head: Delta) -> None:

@@ -99,7 +99,7 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     answer = f", cuInit {facts.answer.code}, CUDA {facts.answer.release or '?'}" if facts.answer else ""
     yield "driver", f"{nvidia.driver or 'none'}" + f" (CUDA {release} and older)" * bool(release) + answer
     yield "toolkit", _toolkit(facts)
-    yield "Python", facts.receipt.python_version if facts.receipt else facts.python
+    yield "Python", (facts.receipt.python_version or "none: a stack of data") if facts.receipt else facts.python
     if facts.installed:
         versions = ((name, facts.installed.version(name)) for name in _PACKAGES)
         yield "packages", ", ".join(f"{name} {version}" for name, version in versions if version) or "none"

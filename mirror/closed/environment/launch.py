@@ -22,10 +22,12 @@ import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from mirror.closed.environment.caches import remember
 from mirror.closed.environment.variables import Environment
+from mirror.closed.host.sharing import closed_directory
 from mirror.closed.host.signals import passing_on
 from mirror.closed.prefix.usage import hold
 from mirror.core.errors import MirrorError
@@ -61,7 +63,7 @@ def launch(environment: Environment, command: Sequence[str], base: Mapping[str, 
     try:
         os.execve(program, list(command), variables)  # noqa: S606 - that no shell is between is the point
     except OSError as exc:
-        raise _not_started(program, exc) from exc
+        raise not_started(program, exc) from exc
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def follow(environment: Environment, command: Sequence[str], base: Mapping[str, 
                 pass_fds=[held] if held >= 0 else [],
             )
         except OSError as exc:
-            raise _not_started(program, exc) from exc
+            raise not_started(program, exc) from exc
         assert process.stdout and process.stderr, "both are pipes"
         last = _pass_on(process, {process.stdout.fileno(): 1, process.stderr.fileno(): 2}, _KEPT)
         code = process.wait()
@@ -154,14 +156,53 @@ def _found(environment: Environment, command: Sequence[str], base: Mapping[str, 
 
 
 def find_program(name: str, variables: Mapping[str, str]) -> str:
-    """A program's file, by the search path of these variables. Raises ``CannotRun`` when there is no such program."""
-    program = shutil.which(name, path=variables.get("PATH", os.defpath))
+    """A program's file, by the search path of these variables.
+
+    Raises:
+        CannotRun: when there is no such program, or it leads where this user does not get.
+    """
+    path = variables.get("PATH", os.defpath)
+    places = [Path(name)] if "/" in name else [Path(one, name) for one in path.split(os.pathsep)]
+    for place in places:
+        if closed := _out_of_reach(place):
+            raise closed  # one of this name further on is not the one that was installed
+        if shutil.which(str(place)):
+            break
+    program = shutil.which(name, path=path)
     if program is None:
         raise CannotRun(name, "there is no such program")
     return program
 
 
-def _not_started(program: str, exc: OSError) -> CannotRun:
-    """A script whose interpreter is gone says "no such file" of itself; that would be believed of the script."""
+def not_started(program: str, exc: OSError) -> CannotRun:
+    """A script says of itself that it is not there, or may not be run, where that is so of its interpreter."""
+    interpreter = _interpreter(program)
+    if exc.errno == errno.EACCES and interpreter and (closed := _out_of_reach(Path(interpreter))):
+        closed.program = program
+        return closed
     missing = exc.errno == errno.ENOENT
     return CannotRun(program, "its interpreter is missing" if missing else exc.strerror or str(exc))
+
+
+def _interpreter(script: str) -> str:
+    """What the first line of a script names; empty where it names none."""
+    with contextlib.suppress(OSError), open(script, "rb") as stream:
+        words = stream.readline(4096)
+        return os.fsdecode(words[2:].split()[0]) if words.startswith(b"#!") and words[2:].strip() else ""
+    return ""
+
+
+def _out_of_reach(place: Path) -> CannotRun | None:
+    """Why this user, who did not install it, cannot get to what a program leads to; None for one who can."""
+    with contextlib.suppress(OSError):
+        place.lstat()
+        try:
+            place.stat()
+        except PermissionError:
+            target = os.path.realpath(place)
+            why = closed_directory(Path(target)) or "permission denied"
+            return CannotRun(str(place), f"it leads to {target}, which you cannot reach: {why}").advised(
+                "Ask the owner of this install to open that directory, or to install with a Python that all users of the host "
+                "can reach: 'mirror install' takes it as --python."
+            )
+    return None

@@ -45,13 +45,13 @@ def sharing_notes(prefix: Path, manifest: Manifest, python: Optional[Path]) -> t
     """
     notes = []
     for what, path in (("this stack", prefix), ("the Python that this stack runs on", python)):
-        closed = _closed_directory(path) if path else None
+        closed = closed_directory(path) if path else None
         if closed:
             notes.append(f"other users of this host cannot reach {what}: {closed}")
     return (*notes, *_cubin_notes(manifest))
 
 
-def _closed_directory(path: Path) -> str:
+def closed_directory(path: Path) -> str:
     """The topmost directory on the way to ``path`` that does not let everybody through."""
     path = Path(os.path.realpath(path))
     for place in (*reversed(path.parents), path):

@@ -31,7 +31,7 @@ from mirror.closed.kinds.copying import pieces_of
 from mirror.closed.prefix.lock import holding
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
-from mirror.closed.site.shelf import NameTaken, Published, Shelf
+from mirror.closed.site.shelf import NameTaken, Published, PublishedChanged, Shelf, left_out
 from mirror.closed.site.tree import REPODATA, WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
@@ -40,7 +40,7 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, held_open, read_if_there, replacing, write_file
+from mirror.core.system.durable import facts_of, held_open, read_if_there, remove_leftovers_of, replacing, write_file
 
 RECORD = "mirror-site.json"
 _FORMAT = "mirror-site/1"
@@ -127,7 +127,7 @@ def publish_directory(bundle: Bundle, shelf: Shelf, root: Path, progress: Progre
 
     Raises:
         NotASite: when the directory is somebody else's.
-        NameTaken: when it has other bytes under a name of the bundle's; then nothing was written.
+        NameTaken, PublishedChanged: when it has other bytes under a name of the bundle's; then nothing was written.
         PrefixBusy: when another run publishes there.
         Unwritable, Unreadable, InvalidDocument: when the disk refuses, or the record is damaged.
         DigestMismatch: when the bundle has changed since it was verified.
@@ -182,31 +182,48 @@ class _Directory:
         for path, data in made.items():
             self._write(path, data)
         notes = tuple(f"{name} was published before and is gone: the pages do not name it any more" for name in gone)
-        return Published(str(self.root), tuple(one.filename for one in new), tuple(there), notes)
+        added = tuple(one.filename for one in new)
+        return Published(str(self.root), added, tuple(there), (*notes, *left_out(self.bundle.manifest)))
 
     def _there(self, found: SiteRecord) -> dict[str, str]:
         """The files of the bundle that are there already, with their digests.
 
         Raises:
+            PublishedChanged: when one of them has not the bytes any more that were published.
             NameTaken: when one of them, or one that was published and is gone, has other bytes.
         """
         known = found.digests
-        there, taken = {}, []
-        artifacts = self.shelf.artifacts.values()
-        with self.progress.task("compare", sum(one.size for one in artifacts)) as advance:
-            for artifact in artifacts:
-                digest = _digest_of(self.root / file_path(artifact.filename), advance)
-                if digest:
-                    there[artifact.filename] = digest
-                if (digest or known.get(artifact.filename, artifact.sha256)) != artifact.sha256:
-                    taken.append((artifact.filename, digest or known[artifact.filename], str(artifact.sha256)))
+        there = self._digests()
+        changed, taken = [], []
+        for artifact in self.shelf.artifacts.values():
+            name, digest = artifact.filename, there.get(artifact.filename, "")
+            published = known.get(name, digest or artifact.sha256)
+            if digest not in ("", artifact.sha256) and published == artifact.sha256:
+                changed.append(name)
+            elif (digest or published) != artifact.sha256:
+                taken.append((name, digest or published, str(artifact.sha256)))
         if taken:
             raise NameTaken(str(self.root), tuple(taken))
+        if changed:
+            paths = tuple(str(self.root / file_path(name)) for name in changed)
+            raise PublishedChanged(paths, there[changed[0]], known[changed[0]])
         return there
+
+    def _digests(self) -> dict[str, str]:
+        """The sha256 of each file of the bundle's names that is there."""
+        paths = {one.filename: self.root / file_path(one.filename) for one in self.shelf.artifacts.values()}
+        sizes = {name: facts.st_size for name, path in paths.items() if (facts := facts_of(path))}
+        if not sizes:
+            return {}
+        with self.progress.task("compare", sum(sizes.values())) as advance:
+            found = {name: _digest_of(paths[name], advance) for name in sizes}
+        return {name: digest for name, digest in found.items() if digest}
 
     def _copy(self, artifacts: Sequence[Artifact]) -> None:
         for name in (WHEELS, REPODATA if self.shelf.packages else RPM.directory):
             (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name in (WHEELS, RPM.directory):
+            remove_leftovers_of(self.root / name, r".+\.(whl|rpm)")  # also of what this bundle has not
         with self.progress.task("publish", sum(one.size for one in artifacts)) as advance:
             for artifact in artifacts:
                 copy_out(self.bundle, artifact, self.root / file_path(artifact.filename), advance)

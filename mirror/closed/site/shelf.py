@@ -25,15 +25,16 @@ from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
 from mirror.closed.warm.carried import refuse_layer
 from mirror.core.archives.zipdirectory import BadZip
-from mirror.core.bundle.manifest import Artifact
+from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.errors import FAMILIES, MirrorError
-from mirror.core.kinds import RPM
+from mirror.core.kinds import KINDS, RPM, WHEEL
 from mirror.core.names import project_name
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
 from mirror.core.toolkit.carried import read_rpm_list
+from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelfile import read_metadata
 
@@ -80,6 +81,24 @@ class NameTaken(MirrorError):
         )
 
 
+class PublishedChanged(MirrorError):
+    """A file of a site has other bytes than were published there, and it is the place that changed."""
+
+    ref = "published-changed"
+    exit_code = FAMILIES["install"]
+    hint = "Nothing was written. Remove what has changed, and publish again: {step}"
+    message = (
+        "{paths:first} has changed since it was published: sha256 {actual} now, {published} then and in the bundle"
+    )
+
+    paths: tuple[str, ...]
+    actual: str
+    published: str
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.format(step=f"rm {' '.join(map(shell_word, self.paths))}")
+
+
 @dataclass(frozen=True)
 class Published:
     """What was published.
@@ -89,12 +108,14 @@ class Published:
         added: names of the files that are new there.
         kept: names of those that were there already, with the same bytes.
         notes: one sentence each.
+        index: the address that pip takes; empty for a directory, whose address its web server knows.
     """
 
     place: str
     added: tuple[str, ...]
     kept: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    index: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,6 +188,13 @@ def read_shelf(bundle: Bundle) -> Shelf:
         raise NothingToGive(str(bundle.path), "wheels and no RPMs")
     artifacts = {artifact.filename: artifact for artifact in (*manifest.wheels, *rpms)}
     return Shelf(tuple(wheels), tuple(packages), metadata, keys, artifacts, manifest.sequence)
+
+
+def left_out(manifest: Manifest) -> tuple[str, ...]:
+    """What a bundle has that no site gives out, in a sentence; nothing when all of it is wheels and RPMs."""
+    kinds = (kind for kind in KINDS if kind not in (WHEEL, RPM) and not kind.is_installers)
+    rest = [kind.counted(len(found)) for kind in kinds if (found := manifest.of(kind))]
+    return (f"not given out: {', '.join(rest)}; 'mirror install' is for those",) if rest else ()
 
 
 def _metadata(bundle: Bundle, artifact: Artifact) -> bytes:

@@ -28,7 +28,7 @@ from mirror.closed.site.credentials import Credentials, ask_keyring, read_creden
 from mirror.closed.site.directory import copy_out
 from mirror.closed.site.index import IndexRefused, IndexUnreachable, SiteIndex
 from mirror.closed.site.pages import SiteWheel
-from mirror.closed.site.shelf import NameTaken, NothingToGive, Published, Shelf
+from mirror.closed.site.shelf import NameTaken, NothingToGive, Published, Shelf, left_out
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import FAMILIES, MirrorError, writing
 from mirror.core.progress import SILENT, Progress
@@ -110,7 +110,8 @@ def publish_index(bundle: Bundle, shelf: Shelf, url: str, pages: str = "", progr
         notes.append(
             f"{len(shelf.packages)} RPMs are for a directory ('mirror publish --to DIR') or for 'mirror serve'"
         )
-    return Published(url, tuple(wheel.filename for wheel in new), tuple(there), tuple(notes))
+    notes += left_out(bundle.manifest)
+    return Published(url, tuple(wheel.filename for wheel in new), tuple(there), tuple(notes), index.pages)
 
 
 def find_twine() -> list[str]:

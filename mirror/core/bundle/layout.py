@@ -47,11 +47,7 @@ class BadLayout(MirrorError):
     offset: int
 
     def __post_init__(self) -> None:
-        if self.problem.startswith("it is a delta"):
-            self.hint = (
-                "'mirror apply DELTA --base PREV' makes the bundle: look at that. 'report', 'diff' and 'install' do so."
-            )
-        elif self.offset == 0:
+        if self.offset == 0:
             self.hint = (
                 "Is this the right file? A bundle is an uncompressed tar: one that was compressed on its way is unpacked first "
                 "(gunzip, unxz, unzip). If it is a bundle, its copy is damaged: copy it again."
@@ -147,7 +143,6 @@ def read_member(block: bytes) -> Optional[Tuple[str, int]]:
 
 _TEXTS = {
     b"#!": "a program or script",
-    b"mirror-delta/1 ": "a delta, which makes a bundle of the one before",
     b"-----BEGIN SSH SIGNATURE": "a signature; name the bundle that it lies beside",
     b"{": "a JSON document",
     b"<": "a page of HTML or XML, such as a server's answer in place of the file",

@@ -34,17 +34,18 @@ from mirror.core.bundle.layout import BLOCK, BadLayout
 from mirror.core.bundle.manifest import MAX_BYTES, Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, fault_of_order, fault_of_sums
 from mirror.core.bundle.volumes.opened import OpenFile, open_file
-from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.signatures.sshsig import MAX_SIGNATURE_BYTES, SignatureMismatch, UnacceptableSignature
 from mirror.core.system.crew import Crew, may_go_on
+from mirror.core.system.filekinds import DELTA, HEAD, kind_of_file
 from mirror.core.trust import chain
 from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
 from mirror.core.trust.quorum import MAX_SIGNATURES, PACK_AGAIN, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MAX_ROOT_BYTES
-from mirror.core.trust.sidecars import Sidecars, find_sidecars, signing_command
+from mirror.core.trust.sidecars import Sidecars, find_sidecars, shell_word, signing_command
 
 if TYPE_CHECKING:
     from mirror.core.trust.quorum import Signers
@@ -66,11 +67,26 @@ class DigestMismatch(MirrorError):
     actual: Sha256Hex
 
 
+class IsDelta(MirrorError):
+    """A delta was named where a bundle was expected; it may well be whole."""
+
+    ref = "is-delta"
+    exit_code = FAMILIES["files"]
+    hint = "'mirror apply DELTA --base PREV' makes the bundle: name that. 'report', 'diff' and 'install' take the delta, too."
+    message = "{path} is a delta, and no bundle: apply it first"
+
+    path: str
+
+    def __post_init__(self) -> None:
+        self.hint = self.hint.replace("DELTA", shell_word(self.path))
+
+
 class Bundle:
     """An open bundle. Use ``open_bundle``.
 
     Attributes:
         path: the file's path, for messages.
+        volumes, passed_over: of a file in volumes, as ``OpenFile`` has them.
         manifest_bytes: what is signed; not to be parsed before ``trust``.
         signatures: armored sshsig blocks, in order.
         root_documents: ``(root.json, its signatures)`` for versions 1, 2, ...; untrusted.
@@ -84,7 +100,7 @@ class Bundle:
     sidecars: Sidecars = Sidecars()
 
     def __init__(self, file: OpenFile) -> None:
-        self.path = file.path
+        self.path, self.volumes, self.passed_over = file.path, file.volumes, file.passed_over
         self._file = file
         self._offset = 0
         self._size = file.size
@@ -415,9 +431,12 @@ def open_bundle(path: Path, volumes: Iterable[Path] = ()) -> Iterator[Bundle]:
 
     Raises:
         MirrorError: as ``open_file``; while the bundle is open, ``BadVolumes`` in place of what a bad volume brings about.
-        BadLayout: when it does not begin as a bundle does.
+        IsDelta, BadLayout: when it does not begin as a bundle does.
     """
     with open_file(path, volumes) as file:
+        head = file.exactly(min(HEAD, file.size), 0, lambda end: BadLayout("the file is truncated", end))
+        if kind_of_file(head) == DELTA:
+            raise IsDelta(str(path))
         try:
             yield Bundle(file)
         except _DAMAGE:

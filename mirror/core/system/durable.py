@@ -150,6 +150,18 @@ def remove_leftovers(path: Path) -> None:
         _sweep(place, path.name)
 
 
+def remove_leftovers_of(directory: Path, names: str) -> None:
+    """The same of every file whose whole name this expression fits, also where none is written again.
+
+    Raises:
+        Unwritable: when the directory cannot be looked into.
+    """
+    with writing(directory):
+        found = (re.fullmatch(rf"\.({names})\.[0-9]+(\.[0-9]+)?\.tmp", one.name) for one in directory.iterdir())
+        for path in {directory / one[1] for one in found if one}:
+            remove_leftovers(path)
+
+
 def _sweep(place: int, name: str) -> None:
     """Remove what a killed process left of this file; one that still runs keeps its own, also on another host."""
     for stale in os.listdir(place):

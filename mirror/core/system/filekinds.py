@@ -12,13 +12,13 @@ import re
 HEAD = 512
 """Bytes that are looked at: a tar's first header."""
 
-TAR = "a tar"
+TAR, DELTA = "a tar", "a delta"
 PRIVATE_KEY, PUBLIC_KEY = KEYS = ("a private key", "a public key")
 """Of whatever format."""
 
 _KINDS = (
     (re.compile(rb"MANIFEST\.json\0"), "a bundle"),
-    (re.compile(rb"mirror-delta/"), "a delta"),
+    (re.compile(rb"mirror-delta/"), DELTA),
     (re.compile(rb"# mirror-volumes/"), "the index of a bundle's volumes"),
     (re.compile(rb".{257}ustar", re.DOTALL), TAR),
     (re.compile(rb"PK\x03\x04"), "a zip file, as wheels are"),

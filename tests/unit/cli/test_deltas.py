@@ -66,11 +66,12 @@ def test_an_older_bundle_than_the_base_is_compared_where_the_base_lies_beside(
     assert "nothing differs" in capsys.readouterr().out
 
 
-def test_what_takes_no_delta_says_what_does(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(pair.delta)]) == 13
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_what_takes_no_delta_says_what_does(pair: Pair, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(pair.delta)]) == 3
     told = capsys.readouterr().err
-    assert "it is a delta, which makes a bundle of the one before" in told
-    assert "hint: 'mirror apply DELTA --base PREV' makes the bundle" in told
+    assert f"error: {pair.delta} is a delta, and no bundle: apply it first\n" in told
+    assert f"hint: 'mirror apply {pair.delta} --base PREV' makes the bundle" in told and "ref: is-delta" in told
 
 
 def test_the_page_of_a_delta_is_the_bundles(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +117,7 @@ def test_a_hosts_status_names_the_bundle_to_go_from(pair: Pair, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("current", "stack", "words"),
     [
-        ("1795000000-abababababab", "demo", "demo 1795000000 is current there: no bundle in "),
+        ("1795000000-abababababab", "demo", "demo 1795000000 (locked 2026-11-18) is current there: no bundle in "),
         ("1795000000-abababababab", "other", "nothing is current there: there is no other to go from"),
         ("", "demo", "nothing is current there: there is no demo to go from"),
     ],

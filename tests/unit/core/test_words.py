@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.words import did_you_mean, meant
+from mirror.core.words import bundle_words, did_you_mean, meant
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,7 @@ from mirror.core.words import did_you_mean, meant
 def test_the_closest_word_is_meant(word: str, known: tuple[str, ...], near: str) -> None:
     assert meant(word, known) == near
     assert did_you_mean(word, known) == (f"; did you mean {near}?" if near else "")
+
+
+def test_a_sequence_number_is_said_with_the_day_that_it_means() -> None:
+    assert bundle_words("h100", 1795913445) == "h100 1795913445 (locked 2026-11-29)"

@@ -21,7 +21,7 @@ from mirror.closed.warm.layer import Added, add_layer
 from mirror.core.kinds import KINDS
 from mirror.core.policy.document import read_policy
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.words import counted
+from mirror.core.words import bundle_words, counted
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
@@ -135,7 +135,7 @@ def _where(installed: Installed, prefix: Path | None) -> str:
 
 def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
     receipt, soundness = installed.receipt, installed.soundness
-    this = f"{receipt.name} {receipt.sequence}, generation {installed.number} of {installed.prefix}"
+    this = f"{bundle_words(receipt.name, receipt.sequence)}, generation {installed.number} of {installed.prefix}"
     current = " and current" if installed.is_current else ""
     if soundness and installed.was_installed:
         yield f"nothing to repair: {soundness.checked} files of {this}, are as they were installed"
@@ -148,7 +148,7 @@ def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
         yield f"{Path(receipt.repairs).name} stays for what runs from it, until {spoken('mirror gc')} removes it"
     else:
         done = "installed" if installed.is_current else "prepared"
-        yield f"{done} {this}{current}: Python {receipt.python_version}, {', '.join(_parts(installed))}"
+        yield f"{done} {this}{current}: {', '.join(_parts(installed))}"
     if installed.before and (installed.was_installed or installed.before.was_chosen):
         yield from _switched(installed.before, installed.number)
     yield from (f"note: {spoken(line)}" for line in installed.damaged)
@@ -165,7 +165,7 @@ def _switched(before: Neighbour, number: int) -> Iterator[str]:
 
 def _current(current: Neighbour, check: str) -> Iterator[str]:
     """What is current, where a repair was of another one."""
-    source = f"the bundle {current.name} {current.sequence}" if current.name else f"a bundle {current.sequence}"
+    source = bundle_words(f"the bundle {current.name}" if current.name else "a bundle", current.sequence)
     yield f"but current is another one: generation {current.number}, of {source}; this repaired nothing of it"
     what = "what else of it is damaged" if current.problem else f"whether generation {current.number} is intact"
     yield f"{what} was not looked at:  {spoken(check)}"
@@ -174,6 +174,8 @@ def _current(current: Neighbour, check: str) -> Iterator[str]:
 def _parts(installed: Installed) -> Iterator[str]:
     receipt = installed.receipt
     counts = dict(receipt.counts)
+    if receipt.python_version:  # a stack of data alone has none
+        yield f"Python {receipt.python_version}"
     for kind in KINDS:
         if not kind.is_installers and kind.name in counts:
             yield kind.counted(counts[kind.name]) + (f" by {receipt.installer}" if kind.is_project else "")

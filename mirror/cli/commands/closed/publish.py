@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, shown, tell
 from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.directory import publish_directory
@@ -84,6 +85,14 @@ def run(args: argparse.Namespace) -> int:
         else:
             published = publish_directory(bundle, shelf, Path(args.to), console)
     what = f"published {counted(len(published.added), 'file')} in {published.place}"
-    lines = [f"{what}; {len(published.kept)} were there already", *(f"note: {shown(note)}" for note in published.notes)]
+    index = published.index or "http://HOST/simple/"  # where a web server gives it out
+    use = f"pip install --index-url {index} PACKAGE"
+    lines = [
+        f"{what}; {len(published.kept)} were there already",
+        f"use it with:  {use}"
+        if is_index
+        else f"give it out by any web server (mirror help site), and use it with:  {use}",
+        *(f"note: {shown(spoken(note))}" for note in published.notes),
+    ]
     tell(args, vars(published), lines)
     return 0

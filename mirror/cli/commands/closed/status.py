@@ -161,7 +161,9 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     locked = time.strftime("%Y-%m-%d", time.gmtime(one.generation.identity.sequence))
     facts = [f"locked {locked}"]
     if receipt:
-        facts += [f"installed {_moment(receipt.installed)}", f"Python {receipt.python_version}"]
+        facts.append(f"installed {_moment(receipt.installed)}")
+        if receipt.python_version:  # a stack of data alone has none
+            facts.append(f"Python {receipt.python_version}")
     yield f"{'*' if is_current else ' '} {one.number}  {', '.join([*facts, human_bytes(one.size)])}"
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         inventory = take_inventory(bundle, TrustStore.default().load_root(), complete=True, progress=Console())
         assert bundle.root is not None, "the manifest was trusted"
         root, sidecars = bundle.root, bundle.sidecars
+        said = f"{bundle.path.name}, in {counted(bundle.volumes, 'volume')}," if bundle.volumes else str(args.bundle)
+        passed_over = bundle.passed_over
         deep, verdict = None, None
         if args.deep:
             from mirror.review.report.deep import look_deep
@@ -68,9 +70,11 @@ def run(args: argparse.Namespace) -> int:
         manifest = inventory.manifest
         holds = f"{counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
         if against is None:
-            out(f"ok: {args.bundle} is intact: {holds}")
+            out(f"ok: {said} is intact: {holds}")
         else:
-            out(f"intact, but not ok ({against.ref}): {args.bundle}: {holds}")
+            out(f"intact, but not ok ({against.ref}): {said.rstrip(',')}: {holds}")
+        for fault in passed_over:
+            out(f"note: {fault}; another copy was read")
         print_signers(args.bundle, inventory)
         for note in expiring(root):
             out(f"  note:      {spoken(note)}")

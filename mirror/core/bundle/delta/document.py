@@ -37,6 +37,7 @@ from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, by, canonical_json, told
 from mirror.core.names import Sha256Hex, sha256_hex, shaped, stack_name
+from mirror.core.words import bundle_words
 
 FORMAT = "mirror-delta/1"
 MAGIC = f"{FORMAT} ".encode()
@@ -74,7 +75,7 @@ class Named:
     manifest_sha256: Sha256Hex
 
     def __str__(self) -> str:
-        return f"{self.name} {self.sequence} ({self.file}, manifest {self.manifest_sha256[:12]})"
+        return f"{bundle_words(self.name, self.sequence)[:-1]}, {self.file}, manifest {self.manifest_sha256[:12]})"
 
 
 @dataclass(frozen=True)

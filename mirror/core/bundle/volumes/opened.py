@@ -5,7 +5,8 @@ lie in several directories. Opening looks whether each is there and as large as 
 ones is known once whoever reads them misses something (``check``), for a digest of the whole would be a second pass.
 
 Rules: reading is by offset (pread), so that threads may share a file; a volume that is bad is named, with what it holds
-instead where that is another volume; nothing here writes.
+instead where that is another volume; of several copies of one the first that is good is read, the one that was named before all
+others; nothing here writes.
 
 Example::
 
@@ -21,6 +22,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Optional
 
@@ -77,7 +80,12 @@ class OpenFile:
 
     Attributes:
         path: the file's own, for messages and for what lies beside it.
+        volumes: how many it lies in; none when it is whole.
+        passed_over: what bad copies of volumes have against the index, of which another copy is read.
     """
+
+    volumes = 0
+    passed_over: tuple[str, ...] = ()
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self._descriptor = path, descriptor
@@ -126,10 +134,11 @@ class VolumesFile(OpenFile):
     """A file in volumes: ``index`` says what it should be, and was read at ``index_path``."""
 
     def __init__(
-        self, path: Path, index: VolumeIndex, index_path: Path, paths: Sequence[Path], descriptors: Sequence[int]
+        self, path: Path, index: VolumeIndex, index_path: Path, found: FoundVolumes, descriptors: Sequence[int]
     ) -> None:
         self.path, self.index, self.index_path = path, index, index_path
-        self._paths, self._descriptors = paths, descriptors
+        self._paths, self._descriptors, self.passed_over = found.paths, descriptors, found.passed_over
+        self.volumes = len(found.paths)
 
     @property
     def size(self) -> int:
@@ -212,10 +221,10 @@ def open_file(path: Path, directories: Iterable[Path] = ()) -> Iterator[OpenFile
             yield OpenFile(path, descriptor_of(path, stack))
             return
         index = read_index(index_path)
-        places = list(dict.fromkeys((index_path.parent, *places)))
-        paths = find_volumes(index, index_path, places)
+        places = list(dict.fromkeys((*places, index_path.parent)))
+        found = find_volumes(index, index_path, places)
         whole = path if path.name == index.name else index_path.with_name(index.name)
-        yield VolumesFile(whole, index, index_path, paths, [descriptor_of(one, stack) for one in paths])
+        yield VolumesFile(whole, index, index_path, found, [descriptor_of(one, stack) for one in found.paths])
 
 
 def _whole(path: Path) -> Optional[int]:
@@ -274,14 +283,24 @@ def find_index(path: Path, places: Sequence[Path]) -> Optional[Path]:
     return None
 
 
-def find_volumes(index: VolumeIndex, index_path: Path, places: Sequence[Path]) -> list[Path]:
-    """Where each volume lies. Of several copies, one that has the right size is taken.
+@dataclass(frozen=True)
+class FoundVolumes:
+    """Where each volume lies, in order, and what is against those copies that lie before it."""
+
+    paths: tuple[Path, ...]
+    passed_over: tuple[str, ...]
+
+
+def find_volumes(index: VolumeIndex, index_path: Path, places: Sequence[Path]) -> FoundVolumes:
+    """Where each volume lies. Of several copies the first good one is taken; one that is alone is read by nobody here.
 
     Raises:
         BadVolumes: when some are missing, or have another size.
         VolumesMixed: when another index of this name lies in one of the directories.
     """
-    faults, paths = [], []
+    faults: list[str] = []
+    paths: list[Path] = []
+    passed_over: list[str] = []
     for place in places:
         other = place / f"{index.name}{SUFFIX}"
         if other != index_path and _is_there(other) and _read(other) != index.encode():
@@ -290,14 +309,41 @@ def find_volumes(index: VolumeIndex, index_path: Path, places: Sequence[Path]) -
         sizes = [(one, _size_of(one)) for one in (place / index.volume(number) for place in places)]
         found = [(one, size) for one, size in sizes if size is not None]
         whole = [one for one, size in found if size == index.size_of(number)]
-        paths += whole[:1]
+        good, bad = _first_good(index, number, whole)
+        paths += good
+        passed_over += bad
         if not found:
             faults.append(f"{index.volume(number)} is missing: it lies in none of {', '.join(map(str, places))}")
         elif not whole:
             faults.append(f"{found[0][0]} has {found[0][1]} bytes, the index says {index.size_of(number)}")
     if faults:
         raise BadVolumes(str(index_path), tuple(faults))
-    return paths
+    return FoundVolumes(tuple(paths), tuple(passed_over))
+
+
+def _first_good(index: VolumeIndex, number: int, copies: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The first good copy of a volume, and what the others before it have against the index; the first when none is good."""
+    if len(copies) < 2:
+        return list(copies), []
+    faults: list[str] = []
+    for path in copies:
+        with reading(path):
+            facts = path.stat()
+        if not (fault := _fault_now(index, number, path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))):
+            return [path], faults
+        faults.append(fault)
+    return list(copies[:1]), []
+
+
+@cache  # a command opens a file several times, and volumes are large
+def _fault_now(index: VolumeIndex, number: int, path: Path, _: tuple[int, int, int]) -> str:
+    """As ``fault_of``, of a file as it stands."""
+    with ExitStack() as stack:
+        try:
+            descriptor = descriptor_of(path, stack)
+        except Unreadable as exc:
+            return str(exc)
+        return "".join(fault_of(index, number, path, lambda size, at: os.pread(descriptor, size, at)))
 
 
 def read_index(path: Path) -> VolumeIndex:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ from mirror.core.bundle.volumes.opened import BadVolumes, NoVolumeIndex, descrip
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, Unwritable, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, open_unblocked, replacing, write_file
+from mirror.core.system.durable import facts_of, open_unblocked, remove_leftovers_of, replacing, write_file
 
 _CHUNK = 1 << 20
 _GOES_ON = "Free space there, or name one more directory with -o: the same command goes on, and keeps what is there."
@@ -104,6 +105,8 @@ def split(path: Path, volume_bytes: int, directories: Sequence[Path] = (), progr
         descriptor = descriptor_of(path, stack)
         size = os.fstat(descriptor).st_size
         count = _check(path, os.pread(descriptor, len(MAGIC), 0), size, volume_bytes, directories)
+        for directory in directories:  # also of volumes that this run finds, puts elsewhere or does not make
+            remove_leftovers_of(directory, rf"{re.escape(path.name)}(\.[0-9]{{3}}|{re.escape(SUFFIX)})")
         with progress.task("split", size) as advance:
             work = _Work(path, descriptor, size, volume_bytes, directories, advance)
             for number in range(1, count + 1):

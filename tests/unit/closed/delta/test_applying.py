@@ -19,6 +19,7 @@ import pytest
 from mirror.closed.delta.applying import DamagedBase, NoBase, Options, OtherZlib, WrongBase, apply_delta
 from mirror.closed.delta.unpatching import NoUnpatcher, Unpatcher, carried, patching_program, this_python
 from mirror.connected.delta.frames import compressed
+from mirror.connected.delta.making import make_delta
 from mirror.connected.packing.installer import write_installer
 from mirror.core.bundle.delta.document import PIECE_BYTES
 from mirror.core.bundle.delta.opened import DamagedDelta
@@ -26,6 +27,7 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument, MirrorError, Unwritable
 from mirror.core.progress import Advance, Silent
+from mirror.core.words import utc
 from tests.e2e.conftest import find_python
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
@@ -99,8 +101,9 @@ def test_what_is_there_and_is_something_else_is_not_replaced(pair: Pair) -> None
     with pytest.raises(Unwritable) as caught:
         apply(pair)
     assert str(caught.value).startswith(
-        f"cannot write {pair.new}: it is there and is not demo {SEQUENCE + 1} (new.tar, manifest "
+        f"cannot write {pair.new}: it is there and is not demo {SEQUENCE + 1} (locked {utc(SEQUENCE + 1)[:10]}, new.tar, "
     )
+    assert caught.value.hint == "Name another file with -o, or remove the one that is there if nobody needs it."
     assert pair.new.read_text() == "mine"
     with pytest.raises(Unwritable, match="does not exist"):
         apply(pair, output=pair.new.parent / "nowhere/new.tar")
@@ -112,7 +115,9 @@ def test_a_wrong_base_is_refused_with_both_names(made: Pair, pair: Pair) -> None
     old, new = made.made.head.base, made.made.head.target
     assert str(error) == f"the delta goes from {old}; {made.new} is {new}"
     other = BundleSimulator("other").write(pair.old.parent / "other.tar")
-    assert f"{other} is other {SEQUENCE} (other.tar, manifest " in str(refused(pair, base=other))
+    assert f"{other} is other {SEQUENCE} (locked {utc(SEQUENCE)[:10]}, other.tar, manifest " in str(
+        refused(pair, base=other)
+    )
 
 
 @pytest.mark.parametrize("name", ["monday.tar", "old.bin", "old"])
@@ -133,6 +138,17 @@ def test_a_base_that_is_not_there_is_asked_for_by_name(made: Pair, pair: Pair) -
         f"the delta goes from {made.made.head.base}; {pair.old} is not there, and no other file beside the delta is that bundle"
     )
     assert "'mirror install DELTA --base PREV'" in error.hint
+
+
+def test_a_base_that_another_delta_makes_is_to_be_made_first(made: Pair, pair: Pair) -> None:
+    shutil.copy(made.new, pair.new)
+    make_delta(pair.new, pair.old, make_root()).path.rename(pair.delta.with_name("back.delta"))
+    pair.old.unlink()
+    pair.new.unlink()
+    error = refused(pair)
+    assert isinstance(error, NoBase)
+    step = f"'mirror apply {pair.delta.with_name('back.delta')}', and then the same command again."
+    assert error.hint == f"back.delta, which lies beside it, makes that bundle: {step}"
 
 
 def test_another_base_is_refused_also_where_the_bundle_lies_there_already(pair: Pair) -> None:

@@ -20,7 +20,7 @@ import pytest
 from mirror.cli.main import main
 from mirror.closed.prefix.lock import PrefixBusy, holding
 from mirror.closed.site.directory import RECORD, NotASite, SiteRecord, publish_directory
-from mirror.closed.site.shelf import NameTaken, Published, read_shelf, verified_bundle
+from mirror.closed.site.shelf import NameTaken, Published, PublishedChanged, read_shelf, verified_bundle
 from mirror.core.bundle.reader import DigestMismatch
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.progress import Advance, Silent
@@ -105,6 +105,18 @@ def test_the_next_bundle_adds_and_nothing_goes(bundles: tuple[SiteBundle, ...], 
     assert set(other) ^ set(after) <= {p for p in (*other, *after) if p.endswith(".xml.gz")}
 
 
+def test_what_a_killed_run_left_of_another_bundle_goes(bundles: tuple[SiteBundle, ...], tmp_path: Path) -> None:
+    publish(bundles[0], tmp_path)
+    left = [
+        tmp_path / "files/.of_another-1-py3-none-any.whl.999999.tmp",
+        tmp_path / "rpms/.a-1-1.x86_64.rpm.999999.tmp",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    publish(bundles[1], tmp_path)
+    assert not any(path.exists() for path in left)
+
+
 @pytest.mark.group(77)
 def test_other_bytes_under_a_name_are_refused_before_anything_is_written(
     bundles: tuple[SiteBundle, ...], tmp_path: Path
@@ -129,10 +141,36 @@ def test_a_published_file_that_was_altered_is_found_when_its_bundle_comes_again(
     bundles: tuple[SiteBundle, ...], tmp_path: Path
 ) -> None:
     publish(bundles[0], tmp_path / "site")
-    with (tmp_path / "site/rpms" / bundles[0].rpms[0].name).open("ab") as stream:
+    path = tmp_path / "site/rpms" / bundles[0].rpms[0].name
+    good = sha256_of(path)
+    with path.open("ab") as stream:
         stream.write(b"x")
-    with pytest.raises(NameTaken, match=re.escape(bundles[0].rpms[0].name)):
+    with pytest.raises(PublishedChanged) as caught:
         publish(bundles[0], tmp_path / "site")
+    assert str(caught.value) == (
+        f"{path} has changed since it was published: sha256 {sha256_of(path)} now, {good} then and in the bundle"
+    )
+    assert caught.value.hint.endswith(f"publish again: rm {path}")
+    path.unlink()
+    assert publish(bundles[0], tmp_path / "site").added == (path.name,)
+
+
+def test_what_a_site_does_not_give_out_is_told_and_nothing_is_compared_where_nothing_lies(tmp_path: Path) -> None:
+    bundle = SiteBundle(tmp_path / "b", "1.0")
+    bundle.simulator.add("files/chat.jinja", b"{{ messages }}")
+    bundle.write()
+    tasks: list[str] = []
+
+    class Named(Silent):
+        @contextmanager
+        def task(self, label: str, total: int | None = None, unit: str = "B") -> Iterator[Advance]:
+            tasks.append(label)
+            yield lambda amount: None
+
+    with verified_bundle(bundle.path, store=bundle.store()) as opened:
+        published = publish_directory(opened, read_shelf(opened), tmp_path / "site", Named())
+    assert published.notes == ("not given out: 1 file; 'mirror install' is for those",)
+    assert tasks == ["publish"]
 
 
 def test_what_is_gone_is_put_back_by_its_bundle_and_named_by_no_page_meanwhile(

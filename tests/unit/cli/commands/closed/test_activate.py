@@ -14,6 +14,7 @@ from mirror.closed.prefix.history import History, record
 from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.switching import activate, roll_back
 from mirror.closed.upgrade_check import BundleOlder
+from mirror.core.words import bundle_words
 from tests.support.bundles import SEQUENCE
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.generations import put_generation
@@ -39,7 +40,9 @@ def test_what_is_prepared_becomes_current_when_it_is_activated(
     assert main(["install", "--prepare", str(second), "--python", str(BASE)]) == 0
     prepared = read_stack(prefix).generations[1]
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith(f"prepared demo {SEQUENCE + DAY}, generation 2 of {prefix.root}: Python ")
+    assert out.splitlines()[0].startswith(
+        f"prepared {bundle_words('demo', SEQUENCE + DAY)}, generation 2 of {prefix.root}: Python "
+    )
     assert out.splitlines()[1:] == [f"make it current with:  mirror activate demo {prepared.name}"]
     assert "import left_pad: passed" in err
     assert version_in(prefix.root) == "1.0" and launcher.resolve() == before

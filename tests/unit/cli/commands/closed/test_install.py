@@ -13,6 +13,7 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.connected.packing.installer import write_installer
+from mirror.core.words import bundle_words
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.keys import make_root, role, sign_root
@@ -32,7 +33,7 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     for version, sequence in (("1.0", SEQUENCE), ("2.0", SEQUENCE + 86400)):
         assert main(["install", str(desk.bundle(version, sequence=sequence)), "--python", str(BASE)]) == 0
     out, err = capsys.readouterr()
-    assert f"installed demo {SEQUENCE}, generation 1 of {home}/demo and current: Python " in out
+    assert f"installed {bundle_words('demo', SEQUENCE)}, generation 1 of {home}/demo and current: Python " in out
     assert f"use it with:  . {home}/demo/current/env.sh" in out
     assert "import left_pad: passed" in err
     assert main(["status"]) == 0
@@ -52,6 +53,22 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     assert version_in(home / "demo") == "1.0"
     assert main(["rollback"]) == 94
     assert "holds no generation before the current one" in capsys.readouterr().err
+
+
+def test_a_stack_of_data_alone_is_not_said_to_have_a_python(
+    desk: Desk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulator = BundleSimulator()
+    simulator.add("files/chat.jinja", b"{{ messages }}")
+    bundle = simulator.write(desk.path / "data.tar")
+    assert main(["install", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "and current: 1 file\n" in said
+    assert main(["status"]) == 0
+    said += capsys.readouterr().out
+    assert main(["install", str(bundle), "--prefix", str(desk.path / "other"), "--json"]) == 0
+    said += "".join(json.loads(capsys.readouterr().out)["notes"])
+    assert "Python" not in said
 
 
 def test_going_back_to_what_todays_root_refuses_works_and_is_told(
@@ -195,7 +212,7 @@ def test_what_is_current_is_told_where_it_is_another_one(
     prefix = home / "demo"
     assert main(["install", str(second)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"the bundle is intact; demo {SEQUENCE + 86400}, generation 2 of {prefix}, was installed already",
+        f"the bundle is intact; {bundle_words('demo', SEQUENCE + 86400)}, generation 2 of {prefix}, was installed already",
         "whether what is installed is intact was not looked at:  mirror status --check does",
         "switched current from generation 1 to 2",
         "this undoes the rollback to generation 1, which was for: 2.0 is slow",
@@ -222,17 +239,16 @@ def test_what_is_current_is_told_where_it_is_another_one(
     assert main(["install", "--repair", str(first)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("nothing to repair: ") and f"generation 1 of {prefix}, are as they were" in out[0]
+    new = bundle_words("the bundle demo", SEQUENCE + 86400)
     assert out[1:] == [
-        f"but current is another one: generation 2, of the bundle demo {SEQUENCE + 86400}; this repaired nothing of it",
+        f"but current is another one: generation 2, of {new}; this repaired nothing of it",
         f"whether generation 2 is intact was not looked at:  {check}",
     ]
     (prefix / "current/receipt.json").write_text("{}")
     main(["install", "--repair", str(first)])
     out = capsys.readouterr().out.splitlines()
-    assert (
-        out[2]
-        == f"but current is another one: generation 2, of a bundle {SEQUENCE + 86400}; this repaired nothing of it"
-    )
+    new = bundle_words("a bundle", SEQUENCE + 86400)
+    assert out[2] == f"but current is another one: generation 2, of {new}; this repaired nothing of it"
     assert out[1].startswith("note: the receipt of generation 2 (")
     assert out[3] == f"what else of it is damaged was not looked at:  {check}"
     main(["install", "--repair", str(first), "--json"])

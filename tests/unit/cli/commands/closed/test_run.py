@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
+from mirror.closed.environment.launch import CannotRun, find_program, not_started
 from mirror.connected.packing.installer import write_installer
 from tests.support.desk import Desk
+from tests.support.otheruser import call_as_other, needs_root, shared_directory
 
 PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python")) or [Path(sys.executable)]
 FITTING = (
@@ -152,3 +154,30 @@ def test_with_explain_a_kill_is_told_for_what_it_mostly_is(prefix: Path) -> None
     done = mirror("run", "--explain", "--prefix", prefix, "--", "sh", "-c", "kill -9 $$")
     assert done.returncode == 137
     assert "sh ended with 137: something killed it with SIGKILL, mostly the kernel for want of memory" in done.stderr
+
+
+@needs_root
+def test_another_user_is_told_that_the_interpreter_is_out_of_reach() -> None:
+    with shared_directory() as shared:
+        (shared / "owner").mkdir()
+        python = shared / "owner/python3"
+        python.symlink_to(os.path.realpath("/bin/sh"))
+        (shared / "bin").mkdir()
+        (shared / "bin/python").symlink_to(python)
+        script = shared / "bin/vllm"
+        script.write_text(f"#!{shared}/bin/python\n")
+        script.chmod(0o755)
+        (shared / "owner").chmod(0o700)
+        words = f"it leads to {python}, which you cannot reach: {shared}/owner is open to its owner only (mode 0700)"
+
+        def look() -> None:
+            with pytest.raises(CannotRun) as caught:
+                find_program("python", {"PATH": f"{shared}/bin:/usr/bin:/bin"})
+            assert str(caught.value) == f"cannot run {shared}/bin/python: {words}"
+            assert "Ask the owner of this install to open that directory" in caught.value.hint
+            try:
+                os.execv(script, ["vllm"])
+            except OSError as exc:
+                assert str(not_started(str(script), exc)) == f"cannot run {script}: {words}"
+
+        call_as_other(look)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
+from mirror.core.bundle.volumes.splitting import split
 from mirror.core.trust.sidecars import APPROVED, REJECTED
 from mirror.review.decisions.approval import decide
 from tests.support.bundles import BundleSimulator
@@ -99,6 +100,20 @@ def test_what_all_have_signed_is_ok_and_what_one_refused_is_not(
     decide(bundle, ROOT, REJECTED, signer("bea").sign, "the wrong torch", 3)
     assert main(["verify", str(bundle)]) == 118
     assert capsys.readouterr().out.startswith("intact, but not ok (bundle-rejected): ")
+
+
+def test_a_bundle_in_volumes_is_named_with_their_number_and_a_bad_copy_of_one(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bundle.parent / "a").mkdir()
+    made = split(bundle, 4000, [bundle.parent / "a"])
+    bundle.unlink()
+    bad = bundle.parent / made.volumes[1].name
+    bad.write_bytes(bytes(4000))
+    main(["verify", str(bad), "--volumes", str(bundle.parent / "a")])
+    out = capsys.readouterr().out
+    assert f": {bundle.name}, in {len(made.volumes)} volumes: 2 files, " in out
+    assert f"\nnote: {bad} is damaged, or of another file: its sha256 is " in out and "; another copy was read\n" in out
 
 
 def test_after_a_refusal_no_command_counts_signatures(

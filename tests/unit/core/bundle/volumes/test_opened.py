@@ -127,6 +127,19 @@ def test_the_volume_that_is_to_blame_is_named_and_copying_it_again_is_enough(
     verified(media / "a/b.tar.volumes", media / "b")
 
 
+@pytest.mark.parametrize("named", ["a/b.tar.volumes", "b/b.tar.002"])
+def test_of_two_copies_the_good_one_is_read_and_the_bad_one_named(media: Path, made: Path, named: str) -> None:
+    shutil.copy(made / "b.tar.002", media / "a")
+    flip(media / Path(named).parent / "b.tar.002", 5)
+    verified(media / named, media / "b", media / "a")
+    with open_bundle(media / named, [media / "b", media / "a"]) as bundle:
+        (fault,) = bundle.passed_over
+    assert fault.startswith(f"{(media / named).with_name('b.tar.002')} {FOREIGN}")
+    flip(media / "a/b.tar.002", 7)
+    flip(media / "b/b.tar.002", 7)
+    assert isinstance(refused(media / named, media / "b", media / "a"), BadVolumes)
+
+
 def test_exchanged_volumes_are_both_named(media: Path) -> None:
     (media / "b/b.tar.002").rename(media / "t")
     (media / "a/b.tar.003").rename(media / "b/b.tar.002")

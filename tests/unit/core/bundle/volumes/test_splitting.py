@@ -143,3 +143,14 @@ def test_a_run_that_is_killed_leaves_only_whole_volumes(file: Path) -> None:
     file.with_name("f.tar.volumes").unlink()
     assert split(file, 1000).kept == 2
     assert names(file.parent) == ["f.tar", "f.tar.001", "f.tar.002", "f.tar.003", "f.tar.volumes"]
+
+
+def test_what_a_killed_run_left_goes_also_where_its_volume_is_not_written_again(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    split(file, 1000, [tmp_path / "a"])
+    for left in (".f.tar.002.999999.tmp", ".f.tar.009.999999.1.tmp", ".f.tar.volumes.999999.tmp"):
+        (tmp_path / "a" / left).write_bytes(b"x")
+    (tmp_path / "a/.other.tar.001.999999.tmp").write_bytes(b"another's")
+    assert split(file, 1000, [tmp_path / "a"]).kept == 3
+    expected = [".other.tar.001.999999.tmp", "f.tar.001", "f.tar.002", "f.tar.003", "f.tar.volumes"]
+    assert names(tmp_path / "a") == expected
