@@ -20,6 +20,7 @@ from mirror.review.markup import visible
 from mirror.review.page import page
 from mirror.review.questions.contents import read_contents
 from mirror.review.questions.judgement import Judgement
+from mirror.review.questions.question import Question
 from mirror.review.report.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
 from mirror.review.report.rescan import rescan
 
@@ -106,8 +107,12 @@ def _print(report: Report, output: Path | None) -> None:
     for question in report.questions:
         if question.findings:
             print(f"  {len(question.findings):>4}  {question.weight:<6}  {visible(question.title)}")
-    unknown = [question.title for question in report.questions if question.unknown]
-    if unknown:
-        print(f"  not looked for: {', '.join(unknown)}")
+    unknown: dict[str, list[Question]] = {}
+    for question in report.questions:
+        if question.unknown:
+            unknown.setdefault(question.looked, []).append(question)
+    for looked, questions in unknown.items():
+        why = f" ({questions[0].unknown})" if questions[0].findings else ""
+        print(f"  {looked}: {', '.join(question.title for question in questions)}{why}")
     if output:
         print(f"wrote {output}")
