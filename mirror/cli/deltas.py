@@ -16,6 +16,7 @@ from mirror.cli.parsing import Usage
 from mirror.core.bundle.delta.opened import is_delta
 from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.words import utc
 
 if TYPE_CHECKING:
     from mirror.closed.delta.applying import Applied
@@ -107,7 +108,10 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
     if found := bundle_in(directory, digest):
         return found
-    raise NoBundleOfHost(str(path), f"{stack} {sequence}", f"no bundle in {directory.absolute()} has manifest {digest}")
+    locked = utc(int(sequence)) if sequence.isdecimal() and len(sequence) < 19 else sequence
+    raise NoBundleOfHost(
+        str(path), f"{stack}, locked {locked},", f"no bundle in {directory.absolute()} has manifest {digest}"
+    )
 
 
 def applied_delta(

@@ -116,7 +116,7 @@ def test_a_hosts_status_names_the_bundle_to_go_from(pair: Pair, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("current", "stack", "words"),
     [
-        ("1795000000-abababababab", "demo", "demo 1795000000 is current there: no bundle in "),
+        ("1795000000-abababababab", "demo", "demo, locked 2026-11-18T11:06:40Z, is current there: no bundle in "),
         ("1795000000-abababababab", "other", "nothing is current there: there is no other to go from"),
         ("", "demo", "nothing is current there: there is no demo to go from"),
     ],

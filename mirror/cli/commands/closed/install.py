@@ -21,7 +21,7 @@ from mirror.closed.warm.layer import Added, add_layer
 from mirror.core.kinds import KINDS
 from mirror.core.policy.document import read_policy
 from mirror.core.trust.truststore import TrustStore
-from mirror.core.words import counted
+from mirror.core.words import counted, utc
 
 _DESCRIPTION = """\
 Verify a bundle and install it: Python, wheels and the CUDA toolchain, tested at the end, without network and without
@@ -135,7 +135,7 @@ def _where(installed: Installed, prefix: Path | None) -> str:
 
 def _sentences(installed: Installed, prefix: Path | None) -> Iterator[str]:
     receipt, soundness = installed.receipt, installed.soundness
-    this = f"{receipt.name} {receipt.sequence}, generation {installed.number} of {installed.prefix}"
+    this = f"{receipt.name}, locked {utc(receipt.sequence)}, generation {installed.number} of {installed.prefix}"
     current = " and current" if installed.is_current else ""
     if soundness and installed.was_installed:
         yield f"nothing to repair: {soundness.checked} files of {this}, are as they were installed"
@@ -165,7 +165,7 @@ def _switched(before: Neighbour, number: int) -> Iterator[str]:
 
 def _current(current: Neighbour, check: str) -> Iterator[str]:
     """What is current, where a repair was of another one."""
-    source = f"the bundle {current.name} {current.sequence}" if current.name else f"a bundle {current.sequence}"
+    source = f"{current.name or 'a bundle'}, locked {utc(current.sequence)}"
     yield f"but current is another one: generation {current.number}, of {source}; this repaired nothing of it"
     what = "what else of it is damaged" if current.problem else f"whether generation {current.number} is intact"
     yield f"{what} was not looked at:  {spoken(check)}"

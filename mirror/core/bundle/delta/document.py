@@ -37,6 +37,7 @@ from mirror.core.bundle.delta.unpacked import Slice
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, by, canonical_json, told
 from mirror.core.names import Sha256Hex, sha256_hex, shaped, stack_name
+from mirror.core.words import utc
 
 FORMAT = "mirror-delta/1"
 MAGIC = f"{FORMAT} ".encode()
@@ -74,7 +75,7 @@ class Named:
     manifest_sha256: Sha256Hex
 
     def __str__(self) -> str:
-        return f"{self.name} {self.sequence} ({self.file}, manifest {self.manifest_sha256[:12]})"
+        return f"{self.name}, locked {utc(self.sequence)} ({self.file}, manifest {self.manifest_sha256[:12]})"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from mirror.core.bundle.reader import open_bundle
 from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument, MirrorError, Unwritable
 from mirror.core.progress import Advance, Silent
+from mirror.core.words import utc
 from tests.e2e.conftest import find_python
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
@@ -99,7 +100,7 @@ def test_what_is_there_and_is_something_else_is_not_replaced(pair: Pair) -> None
     with pytest.raises(Unwritable) as caught:
         apply(pair)
     assert str(caught.value).startswith(
-        f"cannot write {pair.new}: it is there and is not demo {SEQUENCE + 1} (new.tar, manifest "
+        f"cannot write {pair.new}: it is there and is not demo, locked {utc(SEQUENCE + 1)} (new.tar, manifest "
     )
     assert pair.new.read_text() == "mine"
     with pytest.raises(Unwritable, match="does not exist"):
@@ -112,7 +113,7 @@ def test_a_wrong_base_is_refused_with_both_names(made: Pair, pair: Pair) -> None
     old, new = made.made.head.base, made.made.head.target
     assert str(error) == f"the delta goes from {old}; {made.new} is {new}"
     other = BundleSimulator("other").write(pair.old.parent / "other.tar")
-    assert f"{other} is other {SEQUENCE} (other.tar, manifest " in str(refused(pair, base=other))
+    assert f"{other} is other, locked {utc(SEQUENCE)} (other.tar, manifest " in str(refused(pair, base=other))
 
 
 @pytest.mark.parametrize("name", ["monday.tar", "old.bin", "old"])

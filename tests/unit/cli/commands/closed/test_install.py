@@ -13,6 +13,7 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.connected.packing.installer import write_installer
+from mirror.core.words import utc
 from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.desk import BASE, Desk, version_in
 from tests.support.keys import make_root, role, sign_root
@@ -32,7 +33,7 @@ def test_install_status_rollback(desk: Desk, home: Path, capsys: pytest.CaptureF
     for version, sequence in (("1.0", SEQUENCE), ("2.0", SEQUENCE + 86400)):
         assert main(["install", str(desk.bundle(version, sequence=sequence)), "--python", str(BASE)]) == 0
     out, err = capsys.readouterr()
-    assert f"installed demo {SEQUENCE}, generation 1 of {home}/demo and current: Python " in out
+    assert f"installed demo, locked {utc(SEQUENCE)}, generation 1 of {home}/demo and current: Python " in out
     assert f"use it with:  . {home}/demo/current/env.sh" in out
     assert "import left_pad: passed" in err
     assert main(["status"]) == 0
@@ -195,7 +196,7 @@ def test_what_is_current_is_told_where_it_is_another_one(
     prefix = home / "demo"
     assert main(["install", str(second)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"the bundle is intact; demo {SEQUENCE + 86400}, generation 2 of {prefix}, was installed already",
+        f"the bundle is intact; demo, locked {utc(SEQUENCE + 86400)}, generation 2 of {prefix}, was installed already",
         "whether what is installed is intact was not looked at:  mirror status --check does",
         "switched current from generation 1 to 2",
         "this undoes the rollback to generation 1, which was for: 2.0 is slow",
@@ -223,7 +224,7 @@ def test_what_is_current_is_told_where_it_is_another_one(
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("nothing to repair: ") and f"generation 1 of {prefix}, are as they were" in out[0]
     assert out[1:] == [
-        f"but current is another one: generation 2, of the bundle demo {SEQUENCE + 86400}; this repaired nothing of it",
+        f"but current is another one: generation 2, of demo, locked {utc(SEQUENCE + 86400)}; this repaired nothing of it",
         f"whether generation 2 is intact was not looked at:  {check}",
     ]
     (prefix / "current/receipt.json").write_text("{}")
@@ -231,7 +232,7 @@ def test_what_is_current_is_told_where_it_is_another_one(
     out = capsys.readouterr().out.splitlines()
     assert (
         out[2]
-        == f"but current is another one: generation 2, of a bundle {SEQUENCE + 86400}; this repaired nothing of it"
+        == f"but current is another one: generation 2, of a bundle, locked {utc(SEQUENCE + 86400)}; this repaired nothing of it"
     )
     assert out[1].startswith("note: the receipt of generation 2 (")
     assert out[3] == f"what else of it is damaged was not looked at:  {check}"

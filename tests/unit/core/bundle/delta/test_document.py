@@ -48,7 +48,7 @@ def test_a_head_is_read_back() -> None:
     assert HEAD.encode() == HEAD.encode()
     assert HEAD.body_bytes == 50 + 500 + 100
     assert HEAD.counts() == {"same": 0, "members": 1, "bytes": 0, "whole": 1}
-    assert str(HEAD.base) == "demo 1 (old.tar, manifest aaaaaaaaaaaa)"
+    assert str(HEAD.base) == "demo, locked 1970-01-01T00:00:01Z (old.tar, manifest aaaaaaaaaaaa)"
 
 
 def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
