@@ -2,7 +2,7 @@
 
 Library code and help say ``mirror verify``. Where mirror runs as ``python3 -I mirror.pyz``, a user has no such program, so what
 is printed says the command as it was typed, with ``-I``. Commands that this copy of mirror does not hold are run on another
-machine, and stay as they are written.
+machine, and stay as they are written; so does what is said to be typed on the connected machine.
 
 Example::
 
@@ -26,15 +26,19 @@ OWN = "mirror"
 _OPTION = "mirror"
 """``-X mirror=PATH``: the launcher that an install puts on the path says so (``mirror.closed.environment.launcher``)."""
 
-_COMMAND = re.compile(r"\bmirror(?= ([a-z]+))")
+_COMMAND = re.compile(r"on (?:the|a)\s+connected\s+machine(?:[^.;]|\.(?=\S))*|\bmirror(?= ([a-z]+))")
 
 
-def spoken(text: str) -> str:
-    """The same words, with the commands that this copy of mirror holds as the user can type them."""
-    name = called()
+def spoken(text: str, name: str = "") -> str:
+    """The same words, with the commands that this copy of mirror holds as the user can type them.
+
+    Args:
+        name: what stands for ``mirror``; by default what the user typed.
+    """
+    name = name or called()
     if name == OWN:
         return text
-    return _COMMAND.sub(lambda found: name if holds(found[1]) else found[0], text)
+    return _COMMAND.sub(lambda found: name if found[1] and holds(found[1]) else found[0], text)
 
 
 @cache

@@ -22,7 +22,9 @@ Example::
 
 from __future__ import annotations
 
+import glob
 import os
+import shlex
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,6 +53,7 @@ from mirror.connected.signing.signers import Builder, ensure_builder
 from mirror.connected.stack.ownpins import own_pins_named
 from mirror.connected.toolchain.drift import drift_named
 from mirror.core.bundle import layout
+from mirror.core.bundle.delta.opened import open_delta
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
@@ -206,14 +209,14 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         notes = made.notes
         if key:
             Foreseen(store).remember(key, beginning, notes)
-    manifest, tallies, stale = _who_signed(options.output, builder.root)
+    manifest, tallies, ignored = _who_signed(options.output, builder.root)
     delta = None
     if options.base:
         from mirror.connected.delta.making import make_delta
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.told, *untried, *notes, *replaced, *stale, *expiring(builder.root))
+    told = (*plan.told, *untried, *notes, *replaced, *_stale(options.output, digest, ignored), *expiring(builder.root))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 
@@ -310,13 +313,33 @@ def _arrived(download: Download, path: Path, carried: Collection[Sha256Hex], loo
 
 
 def _who_signed(output: Path, root: Root) -> tuple[Manifest, tuple[Tally, ...], tuple[str, ...]]:
-    """What a bundle holds and who has signed it, and a note on what lies beside it and is for another one."""
+    """What a bundle holds, who has signed it, and the names of what lies beside it and is for another one."""
     with open_bundle(output) as made:
         manifest = made.trust(root, required=REVIEW)
         assert made.signers, "it was trusted"
-        ignored = made.sidecars.ignored
-    stale = tuple(f"beside the bundle, and counts for nothing: {one}" for one in ignored)
-    return manifest, made.signers.tallies, stale
+        ignored = tuple(output.name + one[len(output.name) :].partition(": ")[0] for one in made.sidecars.ignored)
+    return manifest, made.signers.tallies, ignored
+
+
+def _stale(output: Path, digest: Sha256Hex, ignored: tuple[str, ...]) -> tuple[str, ...]:
+    """A note on what lies beside a bundle and is for another one that had its name: approvals, refusals, deltas."""
+    deltas = output.parent.glob(f"{glob.escape(output.name)}.from-*.delta")
+    found = [*ignored, *sorted(path.name for path in deltas if _made_by(path) != digest)]
+    found += [f"{one}.sig" for one in ignored if one.endswith(".json")]
+    if not found:
+        return ()
+    remove = shlex.join(str(output.with_name(one)) for one in found)
+    what = "what lies beside it is for another bundle of that name, or damaged, and counts for nothing"
+    return (f"{what}: rm -f {remove}  (or name another file with -o)",)
+
+
+def _made_by(path: Path) -> str:
+    """The sha256 of the bundle that a delta makes; empty for half of one."""
+    try:
+        with open_delta(path) as delta:
+            return delta.head.sha256
+    except (OSError, MirrorError):
+        return ""
 
 
 def _check_output(output: Path) -> None:

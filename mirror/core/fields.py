@@ -175,7 +175,7 @@ class Fields:
         return self.take(key, bool, default)
 
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        if key not in self._left and default is not None:
+        if default is not None and key not in self:
             return default
         values = self.take(key, list)
         for index, value in enumerate(values):
@@ -244,7 +244,9 @@ class Fields:
             self._unknown(min(self._left))
 
     def _unknown(self, key: str) -> NoReturn:
-        self.fail(key, f"unknown key{did_you_mean(key, self._asked - {key})}")
+        known = sorted(self._asked - {key})
+        listed = f"; known here: {', '.join(known)}" if known else ""
+        self.fail(key, f"unknown key{did_you_mean(key, known) or listed}")
 
 
 _GETTERS: dict[str, Callable[..., Any]] = {

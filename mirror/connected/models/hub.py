@@ -18,6 +18,7 @@ Example::
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -254,7 +255,9 @@ class HubRepository:
         except HTTPError as exc:
             raise HostUnreachable(self._asked, str(exc) or type(exc).__name__) from exc
         except _NO_HUBS as exc:  # the library goes by what the hub itself answers
-            raise BadReply(self._asked, f"its answer is no hub's: {type(exc).__name__} {exc}") from exc
+            why = "it is no JSON" if isinstance(exc, json.JSONDecodeError) else "its JSON has another form"
+            lacks = f"it lacks {exc}" if isinstance(exc, KeyError) else why
+            raise BadReply(self._asked, f"its answer is not that of a hub: {lacks}") from exc
         if info.sha != self.revision:
             raise BadReply(self._asked, f"it answers with revision {info.sha!r}")
         return (self._file(one) for one in info.siblings or ())

@@ -9,6 +9,7 @@ FILE = Kind(
     "files",
     component="file",
     unknown_to_advisories="no project of an index",
+    licensed_by='licence = "MIT" or the like in its [[files]] of NAME.toml',
     is_data=True,
     is_compiled_against=False,
     is_nested=True,

@@ -25,6 +25,7 @@ class Kind:
         unknown_to_advisories: why an advisory database says nothing of it; empty where it is asked.
         carried_for: why a bundle carries it when nothing in a stack asks for it by name; empty where something does.
         unsigned: what is said of one that no signature of its publisher was checked for; empty where publishers sign none.
+        licensed_by: where the builder writes what licence one has; empty where its publisher says it.
         is_project: it is a Python project of the stack, which uv or pip installs.
         is_python: it is the Python that the stack runs with.
         is_toolchain: it is a package of the CUDA toolchain.
@@ -45,6 +46,7 @@ class Kind:
     unknown_to_advisories: str = ""
     carried_for: str = ""
     unsigned: str = ""
+    licensed_by: str = ""
     is_project: bool = False
     is_python: bool = False
     is_toolchain: bool = False

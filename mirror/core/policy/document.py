@@ -39,7 +39,7 @@ Example::
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
@@ -83,6 +83,9 @@ class Ignored:
     def counts(self, today: str) -> bool:
         return not self.expires or today <= self.expires
 
+    def __str__(self) -> str:
+        return f"{self.reason}, until {self.expires}" if self.expires else f"{self.reason}, without an end"
+
 
 @dataclass(frozen=True)
 class VulnerabilityRule:
@@ -90,6 +93,10 @@ class VulnerabilityRule:
 
     block: tuple[str, ...]
     ignored: tuple[Ignored, ...] = ()
+
+    def ignoring(self, names: Collection[str], today: str) -> Optional[Ignored]:
+        """What says that a vulnerability of these names does not block on this day; None for nothing."""
+        return next((one for one in self.ignored if one.id in names and one.counts(today)), None)
 
 
 @dataclass(frozen=True)

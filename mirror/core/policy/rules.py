@@ -13,22 +13,24 @@ Example::
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 from mirror.core.advisories import known as advisory
-from mirror.core.advisories.known import Advisories, Remark
+from mirror.core.advisories.known import Advisories, Finding, Remark
 from mirror.core.bundle import dossier as dossiers
 from mirror.core.bundle.dossier import Dossier, FileFacts
 from mirror.core.bundle.manifest import BUILT, Artifact, Manifest
 from mirror.core.errors import MirrorError
-from mirror.core.kinds import kind_named
-from mirror.core.policy.document import LicenceRule, Policy, VulnerabilityRule
+from mirror.core.kinds import KINDS, kind_named
+from mirror.core.policy.document import Ignored, LicenceRule, Policy, VulnerabilityRule
 from mirror.core.policy.spdx import is_allowed
 
 _SHOWN = 8
+_IGNORED = "vulnerabilities.ignored"
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Breach:
         path: the artifact.
         rule: ``"licences"``, ``"vulnerabilities"``, ``"waivers"``, or ``"files.hooks"`` and the like.
         words: a sentence that names both sides.
+        allow: what would allow it, as a policy says it in TOML; empty where no policy can.
     """
 
     path: str
     rule: str
     words: str
+    allow: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return self.words
@@ -59,15 +63,35 @@ class PolicyBreached(MirrorError):
 
     ref = "policy-breached"
     exit_code = 123
-    hint = "Replace what is named, or let whoever answers for the policy change it; then run the command again."
+    hint = (
+        "Replace what is named, or let whoever answers for the policy allow it there, as shown, with a reason; then run the "
+        "command again."
+    )
     message = "against the policy: {breaches:first}"
 
     breaches: tuple[Breach, ...]
     missing: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        kinds = {one.path.partition("/")[0] for one in self.breaches if one.rule == "licences"}
+        for kind in KINDS:
+            if kind.licensed_by and kind.directory in kinds:
+                self.hint += f" The licence of a {kind.singular} is said by {kind.licensed_by}."
+        if self.missing:
+            self.hint += f" {FactsMissing.hint}"
+
     def context(self) -> str:
+        first: dict[str, str] = {}
+        for one in self.breaches:
+            if one.allow:
+                first.setdefault(one.rule, one.allow)
         return "\n".join(
-            (*map(str, self.breaches[1:]), *(f"not judged: the bundle carries {one}" for one in self.missing))
+            (
+                *map(str, self.breaches[1:]),
+                *(f"not judged: the bundle carries {one}" for one in self.missing),
+                *(["a policy that allows such a thing says:"] if first else []),
+                *(f"    {line}" for allow in first.values() for line in allow.splitlines()),
+            )
         )
 
 
@@ -81,7 +105,7 @@ class FactsMissing(MirrorError):
     ref = "policy-facts-missing"
     exit_code = 124
     hint = "Make the bundle again with this mirror, with --osv for a policy about vulnerabilities."
-    message = "the policy cannot be applied: the bundle carries {missing: and }"
+    message = "the policy cannot be applied in full: the bundle carries {missing: and }"
 
     missing: tuple[str, ...]
 
@@ -93,10 +117,12 @@ class Verdict:
     Attributes:
         breaches: all that the facts tell, in the manifest's order, then by rule.
         missing: facts that the policy needs and the bundle does not carry: a phrase each, what is missing and what needs it.
+        ignored: findings that the policy ignores on this day, each with its words about that.
     """
 
     breaches: tuple[Breach, ...]
     missing: tuple[str, ...] = ()
+    ignored: tuple[tuple[Finding, Ignored], ...] = ()
 
     def enforce(self) -> None:
         """Refuse what is against the policy, or cannot be judged by it.
@@ -149,18 +175,21 @@ def hold(
     artifacts = [artifact for artifact in manifest.artifacts if artifact.kind is not None]
     facts = {one.path: one for one in dossier.files} if dossier else None
     found: list[Breach] = []
+    ignored: tuple[tuple[Finding, Ignored], ...] = ()
     for artifact in artifacts:
         found += _of_artifact(artifact, facts, policy)
     if policy.vulnerabilities and advisories:
         day = today or time.strftime("%Y-%m-%d", time.gmtime())
         found += _vulnerabilities(policy.vulnerabilities, advisories, artifacts, day)
-    return Verdict(tuple(found), tuple(missing))
+        pairs = ((finding, policy.vulnerabilities.ignoring(finding.names, day)) for finding in advisories.findings)
+        ignored = tuple((finding, one) for finding, one in pairs if one)
+    return Verdict(tuple(found), tuple(missing), ignored)
 
 
 def _of_artifact(artifact: Artifact, facts: Optional[Mapping[str, FileFacts]], policy: Policy) -> Iterator[Breach]:
     title = f"{artifact.name} {artifact.version}".strip()
     for rule, words in _built(artifact, policy):
-        yield Breach(artifact.path, rule, f"{title} {words}")
+        yield Breach(artifact.path, rule, f"{title} {words}", _allows_too(policy, rule, artifact.name))
     if facts is None or not policy.needs_dossier:
         return
     known = facts.get(artifact.path)
@@ -169,14 +198,27 @@ def _of_artifact(artifact: Artifact, facts: Optional[Mapping[str, FileFacts]], p
         return
     words = _licence(artifact, known, policy.licences) if policy.licences else ""
     if words:
-        yield Breach(artifact.path, "licences", f"{title} {words}")
+        allow = _with_reason("licences.exception", "name", artifact.name)
+        yield Breach(artifact.path, "licences", f"{title} {words}", allow)
     for waiver in known.waivers if policy.waivers is not None else ():
         if waiver.by not in (policy.waivers or ()):
             who = f"lets {_listed(policy.waivers)} waive" if policy.waivers else "lets nobody waive"
             sentence = f"{title}: {waiver.rule} is waived by {waiver.by!r}, the policy {who}"
-            yield Breach(artifact.path, "waivers", sentence)
+            allow = f"[waivers]\nby = {json.dumps([*(policy.waivers or ()), waiver.by])}"
+            yield Breach(artifact.path, "waivers", sentence, allow)
     for rule, words in _contents(artifact, known, policy):
-        yield Breach(artifact.path, rule, f"{title} {words}")
+        yield Breach(artifact.path, rule, f"{title} {words}", _allows_too(policy, rule, artifact.name))
+
+
+def _allows_too(policy: Policy, rule: str, name: str) -> str:
+    """A rule of ``[files]`` as it reads when it allows this name besides."""
+    key = rule.partition(".")[2]
+    allowed = dict(policy.files)[key].allows
+    return f"[files]\n{key} = {json.dumps([*(allowed if isinstance(allowed, tuple) else ()), name])}"
+
+
+def _with_reason(table: str, key: str, name: str) -> str:
+    return f'[[{table}]]\n{key} = {json.dumps(name)}\nreason = "..."'
 
 
 def _licence(artifact: Artifact, facts: FileFacts, rule: LicenceRule) -> str:
@@ -223,22 +265,23 @@ def _vulnerabilities(
 ) -> Iterator[Breach]:
     blocks = f"the policy blocks {_listed(rule.block)}"
     expired = {one.id: one.expires for one in rule.ignored if not one.counts(today)}
-    ignored = {one.id for one in rule.ignored} - expired.keys()
     for finding in advisories.findings:
-        if finding.severity in rule.block and not finding.names & ignored:
+        if finding.severity in rule.block and not rule.ignoring(finding.names, today):
             late = [
                 f" (ignored until {expired[name]}, it is {today})" for name in sorted(finding.names & expired.keys())
             ]
-            yield Breach(finding.path, "vulnerabilities", f"{finding}; {blocks}{''.join(late)}")
+            sentence = f"{finding}; {blocks}{''.join(late)}"
+            yield Breach(finding.path, "vulnerabilities", sentence, _with_reason(_IGNORED, "id", finding.id))
     if "unknown" not in rule.block:
         return
     seen = {*advisories.looked_at, *(one.path for one in advisories.not_covered)}
     nothing = [Remark(one.path, "it was not looked up") for one in artifacts if one.path not in seen]
     for remark in (*advisories.unjudged, *nothing):
-        if remark.id not in ignored:
+        if not rule.ignoring((remark.id,), today):
             name = remark.path.rpartition("/")[2]
             about = f"{remark.id} cannot be judged: " if remark.id else ""
-            yield Breach(remark.path, "vulnerabilities", f"{name}: {about}{remark.reason}; {blocks}")
+            allow = _with_reason(_IGNORED, "id", remark.id) if remark.id else ""
+            yield Breach(remark.path, "vulnerabilities", f"{name}: {about}{remark.reason}; {blocks}", allow)
 
 
 def _plain(words: str) -> str:

@@ -181,12 +181,12 @@ def _questions(report: Report) -> Iterator[Html]:
     if not found:
         yield element("p", element("strong", "Nothing that was looked for was found."))
     yield element("ul", *(_question(question) for question in found), class_="counts") if found else element("p")
-    unknown: dict[str, list[str]] = {}
+    unknown: dict[tuple[str, str], list[str]] = {}
     for question in report.questions:
         if question.unknown:
-            unknown.setdefault(question.unknown, []).append(_inner(question.title))
-    for reason, titles in unknown.items():
-        yield element("p", element("strong", "Not looked for"), f" ({reason}): {', '.join(titles)}.", class_="unknown")
+            unknown.setdefault((question.looked.capitalize(), question.unknown), []).append(_inner(question.title))
+    for (looked, reason), titles in unknown.items():
+        yield element("p", element("strong", looked), f" ({reason}): {', '.join(titles)}.", class_="unknown")
     clean = [_inner(question.title) for question in report.questions if not question.findings and not question.unknown]
     if clean:
         yield element("p", element("strong", "Looked for, nothing found"), f": {', '.join(clean)}.", class_="clean")

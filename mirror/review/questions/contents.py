@@ -19,6 +19,7 @@ from mirror.core.bundle.manifest import MAX_BYTES, Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
 from mirror.core.bundle.volumes.opened import open_file
 from mirror.core.errors import reading
+from mirror.core.trust.chain import check_chain
 from mirror.core.trust.quorum import NotTrustedNow, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import REVIEW
@@ -33,12 +34,14 @@ class Contents:
         manifest: of a bundle that is trusted; of a manifest's file, as it stands there.
         dossier: what is known of the artifacts; None where the bundle carries none, and for a manifest alone.
         signers: by role, the names of those who signed; None for a manifest alone, whose signature nobody can check.
+        root: the last that travels in it; None where none does, and for a manifest alone.
     """
 
     label: str
     manifest: Manifest
     dossier: Dossier | None = None
     signers: Mapping[str, tuple[str, ...]] | None = field(default=None)
+    root: Root | None = None
 
     def facts(self, path: str) -> FileFacts | None:
         return self.dossier.file(path) if self.dossier else None
@@ -71,7 +74,12 @@ def read_contents(path: Path, root: Root, volumes: Iterable[Path] = ()) -> Conte
         except (UnknownSigner, ThresholdNotMet) as exc:
             raise NotTrustedNow(str(path), str(exc), _BY_MANIFEST) from exc
         signers = bundle.signers.by_role if bundle.signers else None
-        return Contents(bundle.path.name, manifest, dossier_of(bundle), signers)
+        return Contents(bundle.path.name, manifest, dossier_of(bundle), signers, last_root_of(bundle))
+
+
+def last_root_of(bundle: Bundle) -> Root | None:
+    """The newest root that a trusted bundle brings, by which its maker signed; None where it brings none."""
+    return check_chain(bundle.root_documents)[-1] if bundle.root_documents else None
 
 
 def dossier_of(bundle: Bundle) -> Dossier | None:

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mirror.core.bundle.manifest import BUILT, MADE, Artifact
+from mirror.core.trust.root import Role
 from mirror.core.wheels.versions import same_version
 from mirror.review.questions.contents import Contents
 
@@ -107,7 +108,7 @@ class Changes:
         relabelled: the same bytes, said to be another version.
         same: how many artifacts are the same, byte for byte.
         licences: artifacts whose licence reads differently.
-        facts: the target, the tool, the roots, the signers, start-up hooks, GPU architectures.
+        facts: the target, the tool, the roots, who may sign, who signed, start-up hooks, GPU architectures.
         older, newer: the sequences: times of locking in seconds since 1970 UTC.
         strangers: that they are two stacks' and not one's, with both names; empty where they are one's.
         growth: bytes more than before, of all artifacts.
@@ -236,6 +237,10 @@ def _facts(old: Contents, new: Contents, changes: list[Change]) -> Iterator[Fact
         ("roots", *(f"{len(one.roots)}, the last {one.roots[-1][:12]}" if one.roots else "" for one in sides)),
         ("imports", *(", ".join(one.imports) for one in sides)),
     ]
+    if old.root and new.root:
+        pairs += [
+            (role, _asked(before), _asked(now)) for (role, before), (_, now) in zip(old.root.roles(), new.root.roles())
+        ]
     if old.signers is not None and new.signers is not None:
         roles = list(dict.fromkeys((*old.signers, *new.signers)))
         pairs += [
@@ -249,6 +254,10 @@ def _facts(old: Contents, new: Contents, changes: list[Change]) -> Iterator[Fact
                 if values[0] != values[1] and (before or word in ("hooks", "setuid", "yanked")):
                     pairs.append((f"{change.name} {word}", *values))
     return (Fact(*pair) for pair in pairs if pair[1] != pair[2])
+
+
+def _asked(role: Role) -> str:
+    return f"needs {role.threshold} of {', '.join(map(str, role.keys)) or 'nobody'}"
 
 
 def _shown(value: object) -> str:

@@ -13,10 +13,11 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mirror.core.advisories.known import Advisories
-from mirror.core.policy.document import Policy
+from mirror.core.policy.document import Ignored, Policy
 from mirror.core.policy.rules import Breach, FactsMissing, hold
 from mirror.review.questions.contents import Contents
 
@@ -28,6 +29,7 @@ class PolicyResult:
     Attributes:
         advisories: those that count; None when nobody asked a database.
         breaches: of the policy, as far as it could be applied; None when none was given.
+        ignored: what the policy says of the findings that it ignores on that day, by the finding's path and id.
         lacking: why it was not applied, or not all of it; empty when it was.
         policy: its file and the day on which it was applied, in words; empty without one.
     """
@@ -36,6 +38,7 @@ class PolicyResult:
     breaches: tuple[Breach, ...] | None = None
     lacking: str = "no policy was given"
     policy: str = ""
+    ignored: Mapping[tuple[str, str], Ignored] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,4 +64,5 @@ class Judgement:
         words = f"{self.policy_file} on {self.today}" if self.today else self.policy_file
         verdict = hold(contents.manifest, contents.dossier, advisories, self.policy, self.today)
         lacking = str(FactsMissing(verdict.missing)) if verdict.missing else ""
-        return PolicyResult(advisories, verdict.breaches, lacking, words)
+        ignored = {(finding.path, finding.id): why for finding, why in verdict.ignored}
+        return PolicyResult(advisories, verdict.breaches, lacking, words, ignored)

@@ -71,7 +71,7 @@ class Question:
         title: what was looked for.
         why: why it matters; one sentence.
         findings: the artifacts concerned; one may be there several times, and each time counts.
-        unknown: why there is no answer; empty when there is one.
+        unknown: why there is no answer, or none in full beside ``findings``; empty when there is one.
     """
 
     key: str
@@ -80,6 +80,11 @@ class Question:
     why: str
     findings: tuple[Finding, ...] = ()
     unknown: str = ""
+
+    @property
+    def looked(self) -> str:
+        """How far it was answered, where it was not in full; empty where it was."""
+        return "" if not self.unknown else "looked for in part" if self.findings else "not looked for"
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "findings": [vars(finding) for finding in self.findings]}

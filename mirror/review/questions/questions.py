@@ -98,7 +98,9 @@ def _vulnerabilities(subject: Subject) -> Iterator[Finding]:
     for one in sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.path, one.id)):
         fixed = f"fixed in {', '.join(one.fixed[:3])}" if one.fixed else "no fixed version is named"
         score, summary = (f" {one.score}" if one.score else ""), (f": {one.summary}" if one.summary else "")
-        yield Finding(one.path, f"{one.severity}{score}, {one.id}, {fixed}{summary}")
+        why = subject.policy_result.ignored.get((one.path, one.id))
+        ignored = f"; ignored by the policy: {why}" if why else ""
+        yield Finding(one.path, f"{one.severity}{score}, {one.id}, {fixed}{summary}{ignored}")
 
 
 def _unjudged(subject: Subject) -> Iterator[Finding]:

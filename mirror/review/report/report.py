@@ -29,7 +29,7 @@ from mirror.core.trust.root import Root
 from mirror.core.trust.verdict import BundleRejected, check_refusals
 from mirror.review.decisions.commands import Commands, commands
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
-from mirror.review.questions.contents import Contents, advisories_of, dossier_of
+from mirror.review.questions.contents import Contents, advisories_of, dossier_of, last_root_of
 from mirror.review.questions.diff import Changes, compare
 from mirror.review.questions.judgement import Judgement, PolicyResult
 from mirror.review.questions.paths import Reason, reasons
@@ -188,7 +188,9 @@ def make_report(
     """
     inventory = take_inventory(bundle, root, complete=True, progress=progress)
     judge = bundle.root or root
-    contents = Contents(bundle.path.name, inventory.manifest, dossier_of(bundle), inventory.signers)
+    contents = Contents(
+        bundle.path.name, inventory.manifest, dossier_of(bundle), inventory.signers, last_root_of(bundle)
+    )
     why = reasons(inventory.manifest, contents.dossier)
     changes = compare(since, contents) if since else None
     policy_result = (judgement or Judgement()).apply(contents, advisories_of(bundle))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror.cli.caller import name_of
+from mirror.cli.caller import name_of, spoken
+from mirror.closed.which.place import NoFileIndex
 from mirror.connected.packing.installer import write_installer
+from tests.support.bundles import BundleSimulator
 
 PYZ = Path("/x/mirror.pyz")
 
@@ -66,3 +68,21 @@ def test_hints_and_help_of_mirror_pyz_can_be_typed(place: Path) -> None:
         assert usage.startswith(f"usage: {name} "), usage
     told = subprocess.run([*command, "--help"], cwd=place, capture_output=True, text=True, check=True).stdout
     assert f"`{name} COMMAND --help` shows a command's options, `{name} help` the handbook." in " ".join(told.split())
+
+
+def test_what_is_typed_on_the_connected_machine_is_mirrors() -> None:
+    words = "'mirror status' lists them; on the connected machine, 'mirror which FILE --stack NAME'"
+    assert spoken(words, "pyz") == words.replace("'mirror status", "'pyz status")
+    words = "on a connected machine: `mirror trust add k.pub` and `mirror trust rotate`; `{} trust show`. `{} status`"
+    assert spoken(words.format("mirror", "mirror"), "pyz") == words.format("pyz", "pyz")
+    assert spoken(NoFileIndex.hint, "pyz") == NoFileIndex.hint
+
+
+def test_the_report_that_mirror_pyz_writes_has_its_commands(place: Path, mirror_home: Path) -> None:
+    BundleSimulator().store(mirror_home)
+    BundleSimulator().write(place / "b.tar")
+    command = [sys.executable, "-I", "mirror.pyz", "report", "b.tar"]
+    environment = {**os.environ, "MIRROR_HOME": str(mirror_home)}
+    subprocess.run(command, cwd=place, env=environment, capture_output=True, check=True)
+    page = (place / "b.tar.report.html").read_text("utf-8")
+    assert f"{sys.executable} -I mirror.pyz reject b.tar" in page and "mirror reject" not in page

@@ -42,7 +42,7 @@ from mirror.core.progress import Advance, Silent
 from mirror.core.signatures import sshsig
 from mirror.core.target import Target
 from mirror.core.toolkit.fileindex import FILELISTS, HEADERS, FileIndex
-from mirror.core.trust.quorum import UnknownSigner
+from mirror.core.trust.quorum import Tally, UnknownSigner
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import RootExpired
 from mirror.core.words import utc
@@ -681,9 +681,39 @@ def test_a_delta_is_applied_before_the_bundle_that_it_makes_is_named(
     world.write_lock(locked="2026-11-02T00:00:00Z")
     options = replace(world.options(tmp_path / "day2.tar"), base=first)
     _print_result(bundle(options, world.store, world.trust))
-    steps = capsys.readouterr().out.partition("in the closed network:\n")[2].splitlines()
-    assert [step.split()[3:5] for step in steps] == [
-        ["apply", "day2.tar.from-1793491200.delta"],
-        ["trust", "add"],
-        ["install", "day2.tar"],
+    said = capsys.readouterr().out
+    carried, where, *steps = said.partition("\ncarry across: ")[2].splitlines()
+    assert carried == str(tmp_path / "day2.tar.from-1793491200.delta")
+    assert where.startswith("in the closed network, where small, locked 2026-11-01T00:00:00Z (day1.tar, manifest ")
+    assert steps == [
+        "  python3 -I mirror.pyz apply day2.tar.from-1793491200.delta",
+        "  python3 -I mirror.pyz install day2.tar",
     ]
+
+
+def test_approvals_come_before_what_is_carried_and_installed(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = world.bundle(tmp_path / "day1.tar")
+    short = replace(made, tallies=(Tally("approver", 1, (), ("alice",)),))
+    _print_result(short)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.index("it cannot be installed before others have signed it, too:") < lines.index(
+        f"carry across, once they have signed, {made.path}, with day1.tar.approval*"
+    )
+    assert lines[-1] == "  python3 -I mirror.pyz install day1.tar"
+
+
+def test_what_lies_beside_a_bundle_for_another_of_its_name_is_one_note_with_the_step(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "day.tar"
+    names = ["day.tar.approval.json", "day.tar.approval.json.sig", "day.tar.approval.sig", "day.tar.from-1.delta"]
+    for name in names:
+        (tmp_path / name).write_text("of yesterday")
+    (note,) = (note for note in world.bundle(path).notes if "day.tar.approval" in note)
+    command = note.partition(": ")[2].partition("  (")[0].split()
+    assert command[:2] == ["rm", "-f"] and sorted(command[2:]) == [str(tmp_path / name) for name in names]
+    for name in names:
+        (tmp_path / name).unlink()
+    assert not [note for note in world.bundle(path).notes if "beside it" in note]

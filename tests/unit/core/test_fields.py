@@ -101,6 +101,12 @@ def test_a_key_that_nobody_knows_is_named_before_one_that_is_missing() -> None:
     assert str(caught.value) == ("demo.toml invalid at 'python.requirments': unknown key; did you mean requirements?")
 
 
+def test_an_unknown_key_that_is_like_none_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        Fields({"expires": ""}, "demo.toml", "waiver[1]").only("rule", "reason", "by")
+    assert str(caught.value) == "demo.toml invalid at 'waiver[1].expires': unknown key; known here: by, reason, rule"
+
+
 @dataclasses.dataclass(frozen=True)
 class Thing:
     name: str
@@ -123,7 +129,7 @@ def test_a_dataclass_is_filled_by_its_annotations() -> None:
         ({"name": "a", "count": True}, "Thing invalid at 'count': expected int, got bool"),
         ({"name": "a", "count": -1}, "Thing invalid at 'count': expected at least 0, got -1"),
         ({"name": "a", "is_odd": 1}, "Thing invalid at 'is_odd': expected bool, got int"),
-        ({"name": "a", "sizes": {}}, "Thing invalid at 'sizes': unknown key"),
+        ({"name": "a", "sizes": {}}, "Thing invalid at 'sizes': unknown key; known here: count, is_odd, name, words"),
     ],
 )
 def test_a_key_that_does_not_fit_its_dataclass_is_named(document: dict[str, Any], problem: str) -> None:

@@ -204,7 +204,7 @@ def _status(args: argparse.Namespace) -> int:
 def _state_lines(state: State, problems: list[str], is_checked: bool) -> Iterator[str]:
     yield f"generation {state.generation.name} in {state.generation.parents[1]}"
     if state.layer is None:
-        yield "  layer      none: 'mirror cache add' adds one"
+        yield spoken("  layer      none: 'mirror cache add' adds one")
     else:
         yield f"  layer      {state.directory.name if state.directory else ''}, packed {utc(state.layer.packed)}"
         yield from (f"  {line}" for line in _key_lines(state.layer.key))

@@ -218,31 +218,36 @@ def _print_result(result: Bundled) -> None:
     if result.missing:
         out("\nit cannot be installed before others have signed it, too:")
         print_tallies(result.path, result.tallies)
+    _print_journey(result)
+
+
+def _print_journey(result: Bundled) -> None:
+    """What is carried across, and what is typed there; with a delta somebody has mirror.pyz and trusts the root already."""
     root, name = result.builder.root, result.path.name
     fingerprint = root.fingerprint
+    carried = result.delta.path if result.delta else result.path
     beside = f", with {name}.approval*" if result.missing else ""
-    again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
-    whole = "carry across, where that base is not: " if result.delta else "carry across:                         "
-    apply = ""
+    signed = " once they have signed," if result.missing else ""
+    out(f"\ncarry across,{signed} {carried}{beside}" if signed else f"\ncarry across: {carried}")
     if result.delta:
-        out(f"\ncarry across, where {result.delta.head.base} is:  {result.delta.path}{beside}")
-        apply = f"  python3 -I mirror.pyz apply {result.delta.path.name}     # where it goes from; makes {name}\n"
-    out(f"""
-{whole}   {result.path}{beside}
-carry across once, apart from bundles:   mirror.pyz (mirror installer -o mirror.pyz)
+        out(f"in the closed network, where {result.delta.head.base} lies:")
+        out(f"  python3 -I mirror.pyz apply {carried.name}")
+    else:
+        again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
+        out(f"""\
+and once, apart from bundles: mirror.pyz (mirror installer -o mirror.pyz)
 and, by another way than the files, the root's fingerprint{again}:
   {grouped(fingerprint[:32])}
   {grouped(fingerprint[32:])}
 in the closed network:
-{apply}  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}
-  python3 -I mirror.pyz install {name}""")
+  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}""")
+    out(f"  python3 -I mirror.pyz install {name}")
 
 
 def _print_delta(delta: MadeDelta, whole: int) -> None:
     counts = ", ".join(f"{count} {_HOW[how]}" for how, count in delta.head.counts().items() if count)
     share = f"{100 * delta.size / whole:.1f} % of the whole"
     out(f"\n{delta.path}  {human_bytes(delta.size)}, {share}: {counts}")
-    out(f"  in place of the bundle, where {delta.head.base} is:  mirror apply {delta.path.name}")
 
 
 _HOW = {"same": "unchanged", "members": "patched inside", "bytes": "patched", "whole": "whole"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console, print_json
 from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_bundle_argument
@@ -16,10 +18,12 @@ from mirror.core.policy.document import read_policy
 from mirror.core.system.durable import facts_of, write_file
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
+from mirror.review.decisions.commands import Commands
 from mirror.review.markup import visible
 from mirror.review.page import page
 from mirror.review.questions.contents import read_contents
 from mirror.review.questions.judgement import Judgement
+from mirror.review.questions.question import Question
 from mirror.review.report.report import APPROVED, REFUSED, UNASKED, WAITING, Report, make_report
 from mirror.review.report.rescan import rescan
 
@@ -78,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""
         judgement = Judgement(newer, policy, args.policy.name if policy else "", day)
         report = make_report(bundle, root, since, judgement, Console())
+    typed = {key: spoken(lines) for key, lines in vars(report.commands).items()}
+    report = replace(report, commands=Commands(**typed))
     if output:
         write_file(output, page(report).encode(), mode=0o644)
     if args.json:
@@ -106,8 +112,12 @@ def _print(report: Report, output: Path | None) -> None:
     for question in report.questions:
         if question.findings:
             print(f"  {len(question.findings):>4}  {question.weight:<6}  {visible(question.title)}")
-    unknown = [question.title for question in report.questions if question.unknown]
-    if unknown:
-        print(f"  not looked for: {', '.join(unknown)}")
+    unknown: dict[str, list[Question]] = {}
+    for question in report.questions:
+        if question.unknown:
+            unknown.setdefault(question.looked, []).append(question)
+    for looked, questions in unknown.items():
+        why = f" ({questions[0].unknown})" if questions[0].findings else ""
+        print(f"  {looked}: {', '.join(question.title for question in questions)}{why}")
     if output:
         print(f"wrote {output}")

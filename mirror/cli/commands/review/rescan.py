@@ -11,7 +11,7 @@ from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.policy.document import read_policy
-from mirror.core.policy.rules import hold
+from mirror.core.policy.rules import Verdict, hold
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
 from mirror.review.report.rescan import Rescan, rescan
@@ -53,12 +53,14 @@ def run(args: argparse.Namespace) -> int:
     with open_bundle(args.bundle, args.volumes) as bundle:
         bundle.trust(TrustStore.default().load_root(), required=REVIEW)
         result = rescan(bundle, args.osv, Console())
+    verdict = hold(result.manifest, None, result.now, policy.about_vulnerabilities) if policy else Verdict(())
     if args.json:
         print_json(result.to_dict())
     else:
         _print(result)
-    if policy:
-        hold(result.manifest, None, result.now, policy.about_vulnerabilities).enforce()
+        for finding, why in verdict.ignored:
+            print(f"ignored by {args.policy}: {shown(f'{finding.project} {finding.version}: {finding.id}: {why}')}")
+    verdict.enforce()
     return 0
 
 

@@ -118,6 +118,8 @@ def _print_policy(verdict: Verdict) -> None:
     out(f"  policy:    {len(verdict.breaches) or 'nothing'} against it")
     for one in verdict.missing:
         out(f"  unjudged:  it carries {one}")
+    for finding, why in verdict.ignored:
+        out(f"  ignored:   {shown(f'{finding.project} {finding.version}: {finding.id}: {why}')}")
 
 
 def _print_deep(deep: Deep) -> None:

@@ -187,13 +187,49 @@ def test_blocking_what_is_unknown_blocks_what_could_not_be_told() -> None:
     assert words(block, None, known(not_covered=(Remark(RPM.path, "x"),)), TORCH, RPM) == []
 
 
+def test_what_a_breach_says_to_write_into_the_policy_allows_it() -> None:
+    facts = Dossier((), (), (dataclasses.replace(FILES.files[0], waivers=(Waiver("collision", "x", "bob"),)),))
+    keys = "\n".join(f"{key} = false" for key in ("native", "setuid"))
+    strict = {
+        "licences": LICENCES,
+        "vulnerabilities": BLOCK,
+        "waivers": "[waivers]\nby = ['alice']\n",
+        "files.hooks": "[files]\nhooks = ['setuptools']\n",
+        "files.native": f"[files]\n{keys}\n",
+    }
+    for rule, text in strict.items():
+        verdict = hold(manifest(TORCH), facts, known(FINDING), Policy.parse(text.encode()), TODAY)
+        (allow,) = (one.allow for one in verdict.breaches if one.rule == rule)
+        allowing = text + allow if allow.startswith("[[") else allow
+        again = hold(manifest(TORCH), facts, known(FINDING), Policy.parse(allowing.encode()), TODAY)
+        assert rule not in [one.rule for one in again.breaches], allowing
+
+
+def test_of_a_carried_file_without_a_licence_it_is_said_where_to_write_it() -> None:
+    chat = Artifact("files/chat.jinja", 1, Sha256Hex("e" * 64), "chat.jinja")
+    facts = Dossier((), (), (FileFacts(chat.path, "file"),))
+    with pytest.raises(PolicyBreached, match="names no licence") as caught:
+        hold(manifest(chat), facts, None, Policy.parse(LICENCES.encode())).enforce()
+    assert caught.value.hint.endswith(
+        'The licence of a file is said by licence = "MIT" or the like in its [[files]] of NAME.toml.'
+    )
+
+
+def test_what_is_ignored_is_told_with_its_reason_and_its_last_day() -> None:
+    for expires, end in (("2026-12-31", "until 2026-12-31"), ("", "without an end")):
+        policy = Policy.parse(ignored("GHSA-1", expires).encode())
+        verdict = hold(manifest(TORCH), None, known(FINDING), policy, TODAY)
+        ((finding, why),) = verdict.ignored
+        assert finding == FINDING and str(why) == f"unused, {end}" and not verdict.breaches
+
+
 def test_without_the_facts_the_policy_cannot_be_applied() -> None:
     policy = Policy.parse((LICENCES + BLOCK).encode())
     with pytest.raises(FactsMissing) as caught:
         hold(manifest(TORCH), None, None, policy).enforce()
     assert str(caught.value) == (
-        "the policy cannot be applied: the bundle carries no meta/dossier.json, which tells licences, waivers and what is in "
-        "the files and no meta/vulnerabilities.json, which tells known vulnerabilities"
+        "the policy cannot be applied in full: the bundle carries no meta/dossier.json, which tells licences, waivers and what "
+        "is in the files and no meta/vulnerabilities.json, which tells known vulnerabilities"
     )
     assert caught.value.exit_code == 124
     with pytest.raises(FactsMissing, match=r"carries no meta/vulnerabilities\.json"):
@@ -207,8 +243,15 @@ def test_what_can_be_judged_is_judged_where_other_facts_are_missing() -> None:
         hold(manifest(built), torch(licence="X"), None, policy).enforce()
     assert [one.rule for one in caught.value.breaches] == ["files.built", "licences"]
     assert caught.value.context().splitlines()[1:] == [
-        "not judged: the bundle carries no meta/vulnerabilities.json, which tells known vulnerabilities"
+        "not judged: the bundle carries no meta/vulnerabilities.json, which tells known vulnerabilities",
+        "a policy that allows such a thing says:",
+        "    [files]",
+        '    built = ["torch"]',
+        "    [[licences.exception]]",
+        '    name = "torch"',
+        '    reason = "..."',
     ]
+    assert "with --osv" in caught.value.hint
     nothing = hold(manifest(built), None, None, policy)
     assert [one.rule for one in nothing.breaches] == ["files.built"] and len(nothing.missing) == 2
 
@@ -223,7 +266,7 @@ def test_all_breaches_are_told_at_once() -> None:
     assert str(caught.value) == (
         "against the policy: torch 2.11.0 is under 'X', the policy allows MIT, Apache-2.0 (and 1 more)"
     )
-    assert caught.value.context() == str(caught.value.breaches[1]) and "CVE-1" in caught.value.context()
+    assert caught.value.context().startswith(f"{caught.value.breaches[1]}\n") and "CVE-1" in caught.value.context()
     assert json.dumps([vars(one) for one in caught.value.breaches])
     good = Policy.parse(b"[licences]\nallowed = ['X']")
     assert judge(good, held, lambda artifact: papers[artifact.path]) == Verdict(())

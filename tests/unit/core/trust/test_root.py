@@ -148,7 +148,9 @@ def test_refuses_names_that_could_not_be_shown_or_listed(name: str) -> None:
 
 @pytest.mark.group(12)
 def test_refuses_unknown_keys_and_formats() -> None:
-    assert fault(edited(lambda document: document.update(extra=1))) == "Root invalid at 'extra': unknown key"
+    assert fault(edited(lambda document: document.update(extra=1))) == (
+        "Root invalid at 'extra': unknown key; known here: expires, format, roles, version"
+    )
     assert "roles.builder.extra" in fault(edited(lambda document: document["roles"]["builder"].update(extra=1)))
     assert "roles.boss" in fault(edited(lambda document: document["roles"].update(boss={})))
     assert fault(edited(lambda document: document.update(format="mirror-root/2"))) == (

@@ -174,6 +174,19 @@ def test_another_target_or_root_is_told() -> None:
     assert [fact.subject for fact in changes.facts] == ["target", "roots"]
 
 
+def test_who_must_sign_now_and_had_not_to_before_is_told(tmp_path: Path) -> None:
+    first, approving = make_root(), make_root(approver=role("alice"))
+    paths = [
+        write(tmp_path / f"{number}.tar", "1", sequence=number, root=root)
+        for number, root in ((1, first), (2, approving))
+    ]
+    old, new = (read_contents(path, root) for path, root in zip(paths, (first, approving)))
+    told = [str(fact) for fact in compare(old, new).facts]
+    (alice,) = approving.approver.keys
+    assert f"approver: needs 0 of nobody -> needs 1 of {alice}" in told
+    assert not any(line.startswith("builder: ") for line in told)
+
+
 def write(path: Path, *versions: str, sequence: int, builder: str = "builder", root: Root | None = None) -> Path:
     simulator = BundleSimulator(sequence=sequence)
     simulator.root = root or simulator.root

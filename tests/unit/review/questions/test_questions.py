@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from mirror.core.advisories.known import Advisories, Finding, Remark, Source
 from mirror.core.bundle.dossier import FileFacts, Waiver
 from mirror.core.policy.document import read_policy
+from mirror.review.page import page
 from mirror.review.questions.judgement import Judgement
 from mirror.review.questions.question import DECIDE, KNOW, LOOK
 from tests.support.reports import Case, details, found
@@ -240,7 +242,27 @@ def test_a_policy_that_is_kept_is_an_answer(case: Case, tmp_path: Path) -> None:
 def test_a_policy_that_cannot_be_applied_is_not_taken_for_kept(case: Case, tmp_path: Path) -> None:
     report = case.report(judgement=policy(tmp_path / "p.toml", '[vulnerabilities]\nblock = ["high"]\n'))
     unknown = next(question for question in report.questions if question.key == "policy").unknown
-    assert unknown.startswith("the policy cannot be applied: the bundle carries no meta/vulnerabilities.json")
+    assert unknown.startswith("the policy cannot be applied in full: the bundle carries no meta/vulnerabilities.json")
+
+
+def test_a_policy_that_is_applied_in_part_is_not_said_to_be_unasked(case: Case, tmp_path: Path) -> None:
+    rules = '[licences]\nallowed = ["Apache-2.0"]\n[vulnerabilities]\nblock = ["high"]\n'
+    report = case.report(judgement=policy(tmp_path / "p.toml", rules))
+    (asked,) = (question for question in report.questions if question.key == "policy")
+    assert asked.looked == "looked for in part" and len(asked.findings) == 2
+    assert "<strong>Looked for in part</strong> (the policy cannot be applied in full: the bundle carries no" in page(
+        report
+    )
+    silent = next(question for question in report.questions if question.key == "vulnerable")
+    assert silent.looked == "not looked for" and found(report)
+
+
+def test_what_the_policy_ignores_is_listed_with_its_reason(case: Case, tmp_path: Path) -> None:
+    text = '[vulnerabilities]\nblock = ["high"]\n[[vulnerabilities.ignored]]\nid = "CVE-1"\nreason = "unused"\n'
+    known = advisories(Finding(A, "a", "1.0", "CVE-1", severity="high"))
+    judgement = dataclasses.replace(policy(tmp_path / "p.toml", text), advisories=known.advisories)
+    (detail,) = details(case.report(judgement=judgement), "vulnerable")
+    assert detail == "high, CVE-1, no fixed version is named; ignored by the policy: unused, without an end"
 
 
 def test_questions_are_told_apart_and_the_weighty_ones_come_first(case: Case) -> None:

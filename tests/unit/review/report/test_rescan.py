@@ -109,6 +109,21 @@ def test_a_policy_without_a_rule_about_vulnerabilities_is_refused(
     assert "at 'vulnerabilities': missing: a rescan applies no other rule" in capsys.readouterr().err
 
 
+def test_what_the_policy_ignores_is_told_with_its_reason(
+    tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = simulated(tmp_path / "b.tar", None)
+    BundleSimulator().store(mirror_home)
+    dump = write_dump(tmp_path / "dump", record("GHSA-1", "torch", vector=CRITICAL))
+    (tmp_path / "p.toml").write_text(
+        '[vulnerabilities]\nblock = ["critical"]\n'
+        '[[vulnerabilities.ignored]]\nid = "GHSA-1"\nreason = "not reachable"\nexpires = "9999-12-31"\n'
+    )
+    assert main.main(["rescan", str(bundle), "--osv", str(dump), "--policy", str(tmp_path / "p.toml")]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == f"ignored by {tmp_path / 'p.toml'}: torch 2.11.0: GHSA-1: not reachable, until 9999-12-31"
+
+
 def test_the_installer_rescans_on_the_oldest_python(tmp_path: Path, mirror_home: Path) -> None:
     python = find_python("3.9")
     if python is None:
