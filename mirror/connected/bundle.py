@@ -182,6 +182,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         check_base(options.base, options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
+    plan = replace(plan, remarks=(*plan.remarks, *expiring(builder.root)))
     roots = ordered_roots(trust.root_documents())
     own = own_pins_named(locks.stack, tuple(plan.downloads()))
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
@@ -216,7 +217,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
 
         delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
     size = options.output.stat().st_size
-    told = (*plan.told, *untried, *notes, *replaced, *_stale(options.output, digest, ignored), *expiring(builder.root))
+    told = (*plan.told, *untried, *notes, *replaced, *_stale(options.output, digest, ignored))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
 
 
