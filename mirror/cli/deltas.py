@@ -15,6 +15,7 @@ from mirror.cli.console import Console
 from mirror.cli.parsing import Usage
 from mirror.core.bundle.delta.opened import is_delta
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.names import whole_number
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import utc
 
@@ -108,7 +109,8 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")
     if found := bundle_in(directory, digest):
         return found
-    locked = utc(int(sequence)) if sequence.isdecimal() and len(sequence) < 19 else sequence
+    number = whole_number(sequence)
+    locked = sequence if number is None else utc(number)
     raise NoBundleOfHost(
         str(path), f"{stack}, locked {locked},", f"no bundle in {directory.absolute()} has manifest {digest}"
     )
