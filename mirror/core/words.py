@@ -51,9 +51,9 @@ def utc(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, MAX_TIME)))
 
 
-def bundle_words(name: str, sequence: int) -> str:
+def bundle_words(name: str, sequence: int, *more: str) -> str:
     """A bundle by its stack and its sequence number, and what that is: ``h100 1795913445 (locked 2026-11-29)``."""
-    return f"{name} {sequence} (locked {utc(sequence)[:10]})"
+    return f"{name} {sequence} ({', '.join((f'locked {utc(sequence)[:10]}', *more))})"
 
 
 def grouped(digits: str) -> str:

@@ -684,7 +684,7 @@ def test_a_delta_is_applied_before_the_bundle_that_it_makes_is_named(
     said = capsys.readouterr().out
     carried, where, *steps = said.partition("\ncarry across: ")[2].splitlines()
     assert carried == str(tmp_path / "day2.tar.from-1793491200.delta")
-    assert where.startswith("in the closed network, where small, locked 2026-11-01T00:00:00Z (day1.tar, manifest ")
+    assert where.startswith("in the closed network, where small 1793491200 (locked 2026-11-01, day1.tar, manifest ")
     assert steps == [
         "  python3 -I mirror.pyz apply day2.tar.from-1793491200.delta",
         "  python3 -I mirror.pyz install day2.tar",

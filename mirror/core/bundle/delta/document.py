@@ -75,7 +75,7 @@ class Named:
     manifest_sha256: Sha256Hex
 
     def __str__(self) -> str:
-        return f"{bundle_words(self.name, self.sequence)[:-1]}, {self.file}, manifest {self.manifest_sha256[:12]})"
+        return bundle_words(self.name, self.sequence, self.file, f"manifest {self.manifest_sha256[:12]}")
 
 
 @dataclass(frozen=True)
