@@ -36,7 +36,7 @@ from mirror.core.system.crew import Crew
 from mirror.core.target import Target
 from mirror.core.toolkit.carried import carried_archives, carried_rpms
 from mirror.core.toolkit.package import Package, PackageSource
-from mirror.core.vetting.rules import GLIBC_FLOOR, Finding, Judgement, ProjectWaiver, judge, owner_of
+from mirror.core.vetting.rules import GLIBC_FLOOR, RULES, Finding, Judgement, ProjectWaiver, judge, owner_of
 from mirror.core.vetting.together import vet_set
 from mirror.core.vetting.wheel import Vetted, judge_wheel
 from mirror.core.wheels.wheelfile import read_wheel
@@ -60,8 +60,13 @@ class NotWaived(MirrorError):
     path: str
     findings: tuple[Finding, ...]
 
+    def __post_init__(self) -> None:
+        never = [rule for rule in dict.fromkeys(one.rule for one in self.findings) if not RULES[rule].waivable]
+        if never:
+            self.hint = f"{self.hint} Nobody can waive {', '.join(never)}."
+
     def context(self) -> str:
-        return "\n".join(f"{finding.rule}: {finding}" for finding in self.findings)
+        return "\n".join(f"{finding} [{finding.rule}]" for finding in self.findings[1:])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mirror.core.bundle.dossier import PATH, Dossier, FileFacts, Waiver
 from mirror.core.bundle.reader import open_bundle
 from mirror.core.errors import InvalidDocument
 from mirror.core.kinds import RPM
-from mirror.review.report.deep import Deep, look_deep
+from mirror.review.report.deep import Deep, NotWaived, look_deep
 from mirror.review.report.inventory import take_inventory
 from tests.support.bundles import BundleSimulator, this_machine
 from tests.support.keys import trust_store
@@ -126,6 +126,11 @@ def test_row_35_rpms_of_another_key_are_refused_though_the_builder_signed_the_bu
     deep = look(_with_rpms(tmp_path, Packager(), Packager(ed25519_key(2))), tmp_path)
     assert {finding.rule for finding in deep.judgement.open} == {"package"}
     assert len(deep.judgement.open) == 4
+    with pytest.raises(NotWaived) as exc_info:
+        deep.enforce(tmp_path)
+    assert exc_info.value.hint.endswith("Nobody can waive package.")
+    told = [*str(exc_info.value).splitlines(), *exc_info.value.context().splitlines()]
+    assert [finding.what in line for finding, line in zip(deep.judgement.open, told)] == [True] * 4
 
 
 def test_packages_of_which_the_dossier_says_otherwise_are_refused(tmp_path: Path) -> None:
