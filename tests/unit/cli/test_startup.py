@@ -65,8 +65,8 @@ def test_the_installer_compiles_each_module_once_on_every_python(home: Path, ver
     [
         (("--version",), 8),
         (("--help",), 14),
-        (("verify", "{home}/small.tar"), 66),
-        (("inspect", "{home}/small.tar"), 66),
+        (("verify", "{home}/small.tar"), 67),
+        (("inspect", "{home}/small.tar"), 67),
     ],
 )
 def test_a_short_command_of_the_installer_compiles_few_modules(home: Path, words: tuple[str, ...], most: int) -> None:
