@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.caller import spoken
+from mirror.cli.caller import spoken_to_others
 from mirror.cli.console import Console, print_json
 from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_bundle_argument
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         day = time.strftime("%Y-%m-%d", time.gmtime()) if policy else ""
         judgement = Judgement(newer, policy, args.policy.name if policy else "", day)
         report = make_report(bundle, root, since, judgement, Console())
-    typed = {key: spoken(lines) for key, lines in vars(report.commands).items()}
+    typed = {key: spoken_to_others(lines) for key, lines in vars(report.commands).items()}
     report = replace(report, commands=Commands(**typed))
     if output:
         write_file(output, page(report).encode(), mode=0o644)

@@ -309,3 +309,6 @@ def test_the_installer_writes_the_same_page_on_the_oldest_python(
         )
         assert done.returncode == 0, done.stderr
     assert Path("oldest.html").read_bytes() == Path("ours.html").read_bytes()
+    assert (
+        b"python3 -I mirror.pyz approve" in Path("ours.html").read_bytes()
+    )  # whoever reads it has another interpreter
