@@ -23,7 +23,7 @@ from pathlib import Path
 from mirror.core.commands import find
 
 OWN = "mirror"
-_INSTALLER = "python3 -I mirror.pyz"
+INSTALLER = "python3 -I mirror.pyz"
 _OPTION = "mirror"
 """``-X mirror=PATH``: the launcher that an install puts on the path says so (``mirror.closed.environment.launcher``)."""
 
@@ -44,7 +44,7 @@ def spoken(text: str, name: str = "") -> str:
 
 def spoken_to_others(text: str) -> str:
     """The same for a page that others read: their interpreter, and where they keep ``mirror.pyz``, are not this user's."""
-    return spoken(text, OWN if called() == OWN else _INSTALLER)
+    return spoken(text, OWN if called() == OWN else INSTALLER)
 
 
 @cache

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirror.cli.caller import INSTALLER
 from mirror.cli.console import Console, human_bytes, out, print_json
 from mirror.cli.deltas import bundle_of_host
 from mirror.cli.options import (
@@ -226,12 +227,11 @@ def _print_journey(result: Bundled) -> None:
     root, name = result.builder.root, result.path.name
     fingerprint = root.fingerprint
     carried = result.delta.path if result.delta else result.path
-    beside = f", with {name}.approval*" if result.missing else ""
-    signed = " once they have signed," if result.missing else ""
-    out(f"\ncarry across,{signed} {carried}{beside}" if signed else f"\ncarry across: {carried}")
+    when, beside = (", once they have signed,", f", with {name}.approval*") if result.missing else (":", "")
+    out(f"\ncarry across{when} {carried}{beside}")
     if result.delta:
         out(f"in the closed network, where {result.delta.head.base} lies:")
-        out(f"  python3 -I mirror.pyz apply {carried.name}")
+        out(f"  {INSTALLER} apply {carried.name}")
     else:
         again = "" if root.version == 1 else f" (version {root.version}; who trusts an earlier one needs none)"
         out(f"""\
@@ -240,8 +240,8 @@ and, by another way than the files, the root's fingerprint{again}:
   {grouped(fingerprint[:32])}
   {grouped(fingerprint[32:])}
 in the closed network:
-  python3 -I mirror.pyz trust add {name} --fingerprint {fingerprint}""")
-    out(f"  python3 -I mirror.pyz install {name}")
+  {INSTALLER} trust add {name} --fingerprint {fingerprint}""")
+    out(f"  {INSTALLER} install {name}")
 
 
 def _print_delta(delta: MadeDelta, whole: int) -> None:
