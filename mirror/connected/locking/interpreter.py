@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.interpreter import InterpreterWish
 from mirror.connected.toolchain.lockfile import LockFile
 from mirror.core.errors import InvalidDocument
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by
 from mirror.core.kinds import INTERPRETER, Kind
 from mirror.core.names import Sha256Hex, sha256_hex
 from mirror.core.target import Target, architecture
@@ -39,8 +39,8 @@ class ArchivePin:
     """One archive: the patch release in it, the architecture that it is for, where it is, and its digest."""
 
     version: str
-    arch: str
-    url: str
+    arch: str = field(metadata=by(architecture))
+    url: str = field(metadata=by(clean_url))
     sha256: Sha256Hex
 
 
@@ -64,12 +64,7 @@ class InterpreterLock(LockFile):
 
     @classmethod
     def pin(cls, fields: Fields) -> ArchivePin:
-        return fields.fill(
-            ArchivePin,
-            arch=fields.checked("arch", architecture),
-            url=fields.checked("url", clean_url),
-            sha256=fields.checked("sha256", sha256_hex),
-        )
+        return fields.fill(ArchivePin)
 
     @property
     def versions(self) -> Mapping[str, str]:

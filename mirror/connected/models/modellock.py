@@ -30,7 +30,7 @@ from mirror.core.bundle.manifest import artifact_path
 from mirror.core.fields import Fields
 from mirror.core.kinds import MODEL, Kind
 from mirror.core.kinds.model import bundle_path, repository_name, revision_hex
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.crew import Crew
 from mirror.core.target import Target
@@ -121,7 +121,7 @@ def _file(fields: Fields, repository: str) -> ModelFile:
         artifact_path(bundle_path(repository, text))
         return text
 
-    return fields.fill(ModelFile, path=fields.checked("path", path), sha256=fields.checked("sha256", sha256_hex))
+    return fields.fill(ModelFile, path=fields.checked("path", path))
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mirror.connected.fetching.download import clean_url
 from mirror.core.bundle.manifest import variable_name
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by
 from mirror.core.kinds import MODEL
 from mirror.core.kinds.model import repository_name, revision_hex, snapshot_folder
 
@@ -40,62 +40,6 @@ PAPERS = ("README.md", "LICEN[CS]E*", "NOTICE*", "COPYING*", "USE_POLICY*")
 """Taken whatever ``include`` says."""
 
 
-@dataclass(frozen=True)
-class ModelWish:
-    """One repository that is wanted.
-
-    Attributes:
-        revision: the commit's 40 hex digits.
-        include: patterns of what is taken; none for all.
-        exclude: patterns of what is left out.
-        variable: the environment variable that names the directory of its files; empty for none.
-        endpoint: the hub's URL, without a slash at its end.
-    """
-
-    repository: str
-    revision: str
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    variable: str = ""
-    endpoint: str = HUB
-
-    @property
-    def variables(self) -> tuple[tuple[str, str], ...]:
-        """The variables that it asks for, each with a path below the generation."""
-        named = ((self.variable, snapshot_folder(self.repository, self.revision)),) if self.variable else ()
-        return (("HF_HUB_CACHE", MODEL.directory), *named)
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> ModelWish:
-        """Read and check one ``[[models]]`` table. Raises InvalidDocument with the path to the fault."""
-        return fields.fill(
-            cls,
-            repository=fields.checked("repository", repository_name),
-            revision=fields.checked("revision", revision_hex),
-            include=fields.all_checked("include", _pattern),
-            exclude=fields.all_checked("exclude", _pattern),
-            variable=fields.checked("variable", variable_name) if "variable" in fields else "",
-            endpoint=fields.checked("endpoint", hub_url, HUB),
-        )
-
-
-def read_models(tables: Iterable[Fields]) -> tuple[ModelWish, ...]:
-    """Read the tables, in order of repository.
-
-    Raises:
-        InvalidDocument: with the path to the fault; also when two are of one repository.
-    """
-    wishes: dict[str, ModelWish] = {}
-    for table in tables:
-        wish = ModelWish.from_fields(table)
-        other = wishes.setdefault(wish.repository.casefold(), wish)
-        if other is not wish:
-            table.fail(
-                "repository", f"{other.repository} is wanted already: a stack carries one revision of a repository"
-            )
-    return tuple(sorted(wishes.values(), key=lambda wish: wish.repository))
-
-
 def hub_url(text: str) -> str:
     """Check a hub's URL; a slash at its end goes.
 
@@ -109,3 +53,46 @@ def _pattern(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable() or text.startswith("/"):
         raise ValueError(f"expected a pattern such as '*.safetensors', got {text!r}")
     return text
+
+
+@dataclass(frozen=True)
+class ModelWish:
+    """One repository that is wanted.
+
+    Attributes:
+        revision: the commit's 40 hex digits.
+        include: patterns of what is taken; none for all.
+        exclude: patterns of what is left out.
+        variable: the environment variable that names the directory of its files; empty for none.
+        endpoint: the hub's URL, without a slash at its end.
+    """
+
+    repository: str = field(metadata=by(repository_name))
+    revision: str = field(metadata=by(revision_hex))
+    include: tuple[str, ...] = field(default=(), metadata=by(_pattern))
+    exclude: tuple[str, ...] = field(default=(), metadata=by(_pattern))
+    variable: str = field(default="", metadata=by(variable_name))
+    endpoint: str = field(default=HUB, metadata=by(hub_url))
+
+    @property
+    def variables(self) -> tuple[tuple[str, str], ...]:
+        """The variables that it asks for, each with a path below the generation."""
+        named = ((self.variable, snapshot_folder(self.repository, self.revision)),) if self.variable else ()
+        return (("HF_HUB_CACHE", MODEL.directory), *named)
+
+
+def read_models(tables: Iterable[Fields]) -> tuple[ModelWish, ...]:
+    """Read the tables, in order of repository.
+
+    Raises:
+        InvalidDocument: with the path to the fault; also when two are of one repository.
+    """
+    wishes: dict[str, ModelWish] = {}
+    for table in tables:
+        wish = table.fill(ModelWish)
+        other = wishes.setdefault(wish.repository.casefold(), wish)
+        if other is not wish:
+            table.fail(
+                "repository", f"{other.repository} is wanted already: a stack carries one revision of a repository"
+            )
+    return tuple(sorted(wishes.values(), key=lambda wish: wish.repository))

@@ -16,9 +16,9 @@ Example::
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mirror.connected.fetching.download import clean_url
 from mirror.connected.stack.redistwishes import RedistWishes
@@ -28,9 +28,9 @@ from mirror.connected.toolchain.redistpin import RedistPin
 from mirror.connected.toolchain.repository import Read
 from mirror.connected.toolchain.rpmpackage import rpm_version
 from mirror.core.cuda.redistnames import PLATFORMS
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by
 from mirror.core.kinds import REDIST, Kind
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
 from mirror.core.target import Target
 from mirror.core.toolkit.redist import RedistSource
 
@@ -51,24 +51,16 @@ class RedistLock(ToolchainLock):
     TABLE: ClassVar[str] = "component"
     LISTS_FILES: ClassVar[bool] = False
 
-    manifest: str
+    manifest: str = field(metadata=by(clean_url))
     sha256: Sha256Hex
-    release: str
+    release: str = field(metadata=by(rpm_version))
     locked: int
     wanted: tuple[str, ...]
     pins: tuple[RedistPin, ...]
 
     @classmethod
     def pin(cls, fields: Fields) -> RedistPin:
-        return RedistPin.from_fields(fields)
-
-    @classmethod
-    def checked(cls, fields: Fields, pins: tuple[RedistPin, ...]) -> dict[str, Any]:
-        return {
-            "manifest": fields.checked("manifest", clean_url),
-            "sha256": fields.checked("sha256", sha256_hex),
-            "release": fields.checked("release", rpm_version),
-        }
+        return fields.fill(RedistPin, size=fields.number("size", minimum=1))
 
     def base(self, location: str | None) -> str:
         return redist_base(self.manifest, location)

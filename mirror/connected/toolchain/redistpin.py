@@ -11,12 +11,12 @@ Example::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mirror.connected.toolchain.rpmpackage import ToolchainPin, rpm_location, rpm_name, rpm_version
-from mirror.core.fields import Fields
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.fields import by
+from mirror.core.names import Sha256Hex
 
 
 def archive_location(text: str) -> str:
@@ -36,22 +36,9 @@ class RedistPin(ToolchainPin):
 
     installed_size: ClassVar[int] = 0  # type: ignore[misc]  # no word of the list's: unknown until it is read
 
-    name: str
-    version: str
-    platform: str
-    location: str
+    name: str = field(metadata=by(rpm_name))
+    version: str = field(metadata=by(rpm_version))
+    platform: str = field(metadata=by(rpm_name))
+    location: str = field(metadata=by(archive_location))
     size: int
     sha256: Sha256Hex
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> RedistPin:
-        """Read a table of a lock. Raises InvalidDocument with the path to the fault."""
-        return fields.fill(
-            cls,
-            name=fields.checked("name", rpm_name),
-            version=fields.checked("version", rpm_version),
-            platform=fields.checked("platform", rpm_name),
-            location=fields.checked("location", archive_location),
-            size=fields.number("size", minimum=1),
-            sha256=fields.checked("sha256", sha256_hex),
-        )

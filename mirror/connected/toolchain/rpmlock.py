@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,12 +28,12 @@ from mirror.connected.toolchain.closure import one_release
 from mirror.connected.toolchain.coherence import disagreements
 from mirror.connected.toolchain.lockfile import ToolchainLock, moved
 from mirror.connected.toolchain.repository import Read, open_repository, repository_url
-from mirror.connected.toolchain.rpmpackage import RpmPin, rpm_location, rpm_name, rpm_version, toolkit_release
+from mirror.connected.toolchain.rpmpackage import RpmPin, toolkit_release
 from mirror.connected.toolchain.selection import select
 from mirror.core.archives.zstdframe import Decompressor, ModuleDecompressor
-from mirror.core.fields import Fields
+from mirror.core.fields import Fields, by
 from mirror.core.kinds import RPM, Kind
-from mirror.core.names import Sha256Hex, sha256_hex
+from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures.fingerprints import openpgp_fingerprint
 from mirror.core.target import Target
@@ -59,7 +59,7 @@ class RpmLock(ToolchainLock):
     TABLE: ClassVar[str] = "package"
     LISTS_FILES: ClassVar[bool] = True
 
-    repository: str
+    repository: str = field(metadata=by(clean_url))
     fingerprints: tuple[str, ...]
     locked: int
     wanted: tuple[str, ...]
@@ -68,16 +68,7 @@ class RpmLock(ToolchainLock):
 
     @classmethod
     def pin(cls, fields: Fields) -> RpmPin:
-        return fields.fill(
-            RpmPin,
-            name=fields.checked("name", rpm_name),
-            version=fields.checked("version", rpm_version),
-            release=fields.checked("release", rpm_version),
-            arch=fields.checked("arch", rpm_name),
-            location=fields.checked("location", rpm_location),
-            size=fields.number("size", minimum=1),
-            sha256=fields.checked("sha256", sha256_hex),
-        )
+        return fields.fill(RpmPin, size=fields.number("size", minimum=1))
 
     @classmethod
     def checked(cls, fields: Fields, pins: tuple[RpmPin, ...]) -> dict[str, Any]:
@@ -87,8 +78,7 @@ class RpmLock(ToolchainLock):
         for name in wanted:
             if name not in [pin.name for pin in pins]:
                 fields.fail("wanted", f"{name} has no [[package]]")
-        repository = fields.checked("repository", clean_url)
-        return {"repository": repository, "fingerprints": fingerprints, "wanted": wanted}
+        return {"fingerprints": fingerprints, "wanted": wanted}
 
     def base(self, location: str | None) -> str:
         return repository_url(location or self.repository)

@@ -16,9 +16,10 @@ Example::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from urllib.parse import quote
 
+from mirror.core.fields import by
 from mirror.core.names import Sha256Hex
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}", re.ASCII)
@@ -121,12 +122,12 @@ class ToolchainPin:
 class RpmPin(ToolchainPin):
     """One RPM file; ``arch`` is as RPM spells it: ``"x86_64"``, ``"aarch64"``, ``"noarch"``, ``"src"``."""
 
-    name: str
+    name: str = field(metadata=by(rpm_name))
     epoch: int
-    version: str
-    release: str
-    arch: str
-    location: str
+    version: str = field(metadata=by(rpm_version))
+    release: str = field(metadata=by(rpm_version))
+    arch: str = field(metadata=by(rpm_name))
+    location: str = field(metadata=by(rpm_location))
     size: int
     sha256: Sha256Hex
     installed_size: int
@@ -159,4 +160,4 @@ class RpmPackage(RpmPin):
 
     def pin(self) -> RpmPin:
         """The part of it that a lock holds."""
-        return RpmPin(**{field.name: getattr(self, field.name) for field in fields(RpmPin)})
+        return RpmPin(**{one.name: getattr(self, one.name) for one in fields(RpmPin)})
