@@ -17,7 +17,6 @@ Example::
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -40,12 +39,20 @@ from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
 from mirror.core.names import sha256_hex
 from mirror.core.progress import SILENT, Advance, Progress
-from mirror.core.system.durable import facts_of, held_open, read_if_there, remove_leftovers_of, replacing, write_file
+from mirror.core.system.durable import (
+    facts_of,
+    held_open,
+    open_unblocked,
+    read_if_there,
+    remove_leftovers_of,
+    replacing,
+    sha256_of,
+    write_file,
+)
 
 RECORD = "mirror-site.json"
 _FORMAT = "mirror-site/1"
 _MAX_BYTES = 64 << 20
-_CHUNK = 1 << 20
 _OWN = (RECORD, ".lock")
 
 
@@ -276,13 +283,12 @@ def _digest_of(path: Path, advance: Advance) -> str:
     Raises:
         Unreadable: when it cannot be read, or is no file.
     """
-    digest = hashlib.sha256()
-    with reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise Unreadable(str(path), "not a regular file")
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                advance(len(chunk))
-        return digest.hexdigest()
+    with (
+        reading(path),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        open_unblocked(path) as stream,
+    ):
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise Unreadable(str(path), "not a regular file")
+        return sha256_of(stream, advance)
     return ""

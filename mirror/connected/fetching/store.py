@@ -29,7 +29,6 @@ Example::
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
 import shutil
@@ -46,7 +45,7 @@ from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import sync_directory, write_file
+from mirror.core.system.durable import sha256_of, sync_directory, write_file
 from mirror.core.trust.ownership import reaching
 
 
@@ -180,9 +179,5 @@ class Store:
 
 def file_sha256(path: Path) -> Sha256Hex:
     """Digest a file without reading it whole. Raises ``OSError``."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while chunk := stream.read(1 << 20):
-            may_go_on()
-            digest.update(chunk)
-    return Sha256Hex(digest.hexdigest())
+        return sha256_of(stream, lambda amount: may_go_on())

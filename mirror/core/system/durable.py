@@ -30,6 +30,7 @@ from typing import IO, BinaryIO
 
 from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
 from mirror.core.names import Sha256Hex
+from mirror.core.progress import Advance
 from mirror.core.system.filekinds import kind_of_file
 
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
@@ -61,11 +62,12 @@ def held_open(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def sha256_of(stream: IO[bytes]) -> Sha256Hex:
-    """The digest of what a stream still holds, read piece by piece."""
+def sha256_of(stream: IO[bytes], advance: Advance = lambda amount: None) -> Sha256Hex:
+    """The digest of what a stream still holds, read piece by piece. ``advance`` is told of the bytes read."""
     digest = hashlib.sha256()
     while piece := stream.read(1 << 20):
         digest.update(piece)
+        advance(len(piece))
     return Sha256Hex(digest.hexdigest())
 
 
