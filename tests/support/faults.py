@@ -9,7 +9,9 @@
 A scene (``tests/support/scenes.py``) says how to make the state, which command is run, and how to tell old from new.
 
 Rules: each trial begins from a copy of the state of before at the same path; nothing is looked at that the command does outside
-its directory, its home included; of one that was killed, what it left behind may stay until the next run.
+its directory, its home included; of one that was killed, what it left behind may stay until the next run. A trial in which
+another call failed than the one it names (modules were compiled meanwhile, so that fewer files are opened) is made again with
+the number that the call has now.
 
 Example::
 
@@ -55,6 +57,8 @@ READS = ("openat", "open", "read", "pread64", "newfstatat", "stat", "lstat", "fs
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (.*)$")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{12,}|\d+|\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, #?\d)|\{.*\}")
 """What differs between calls that are alike: numbers, digests, contents, what stat tells."""
+_MADE_UP = re.compile(r"(\./tmp/(?:[a-z-]+-)?|/archive-v\d+/)[\w-]{8,}(?=[/\">])")
+"""Names that each run makes up: Python's for temporary files, uv's in its cache."""
 _OF_DESCRIPTOR = ', "", #, AT_EMPTY_PATH'
 """How some C libraries spell fstat(2)."""
 _TRACED = tuple(dict.fromkeys(CHANGES + READS))
@@ -68,6 +72,10 @@ def can_trace() -> bool:
 
 
 needs_strace = pytest.mark.skipif(not can_trace(), reason="needs strace, and leave to trace")
+
+
+class Missed(Exception):
+    """The call that was to fail did not: no number leads to it."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,14 @@ class Call:
     @property
     def alike(self) -> tuple[str, str]:
         """Name and text without what differs between runs and machines: of calls that are alike they are the same."""
-        text = _NUMBERS.sub("#", self.text)
+        text = _NUMBERS.sub("#", _MADE_UP.sub(r"\1#", self.text))
         if self.name == "newfstatat" and text.endswith(_OF_DESCRIPTOR):
             return "fstat", text[: -len(_OF_DESCRIPTOR)] + ", #"
         return self.name, text
+
+    def is_what_failed(self, trace: str) -> bool:
+        """Whether the call that strace made fail is this one, by the names of files in it."""
+        return _paths(_failed(trace)) == _paths(f"{self.name}({self.text})")
 
     @property
     def is_change(self) -> bool:
@@ -180,11 +192,9 @@ class Theatre(AbstractContextManager["Theatre"]):
         self._reset()
         assert self.scene.state(self.world) == "old", self.scene.state(self.world)
         self._old = self._listing()
-        outcome = self.run(self.scene.words(self.world), "-y")
-        assert outcome.code == 0, f"{self.scene.name} ended with {outcome.code} undisturbed: {outcome.errors}"
+        self.calls = self._learnt()
         assert self.scene.state(self.world) == "new", self.scene.state(self.world)
         self._new = self._listing()
-        self.calls = tuple(_calls(outcome.trace, str(self.world)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -229,13 +239,36 @@ class Theatre(AbstractContextManager["Theatre"]):
         return Outcome(code, errors, self._trace.read_text("utf-8", "replace") if options else "")
 
     def fail(self, call: Call, fault: str) -> Outcome:
-        """Run the command from the state of before, and make this call of it fail so."""
-        self._reset()
+        """Run the command from the state of before, and make this call of it fail so.
+
+        Raises:
+            Missed: when the call has no number that leads to it.
+        """
         what = "signal=KILL" if fault == "KILL" else f"error={fault}"
-        return self.run(self.scene.words(self.world), "-y", "-e", f"inject={call.name}:{what}:when={call.number}")
+        only = ("-y", "-e", f"trace={call.name}", "-e")
+        which = [one for one in self.calls if one.alike == call.alike].index(call)
+        for _ in range(3):
+            self._reset()
+            outcome = self.run(self.scene.words(self.world), *only, f"inject={call.name}:{what}:when={call.number}")
+            if call.is_what_failed(outcome.trace.replace(str(self.world), ".")):
+                return outcome
+            again = [one for one in self._learnt() if one.alike == call.alike]
+            call = again[which] if which < len(again) else call
+        raise Missed(f"{call.name} number {call.number}, {call.text}")
+
+    def _learnt(self) -> tuple[Call, ...]:
+        """What an undisturbed run calls."""
+        self._reset()
+        outcome = self.run(self.scene.words(self.world), "-y")
+        assert outcome.code == 0, f"{self.scene.name} ended with {outcome.code} undisturbed: {outcome.errors}"
+        return tuple(_calls(outcome.trace, str(self.world)))
 
     def trial(self, call: Call, fault: str) -> list[str]:
-        """What is wrong when this call fails so; nothing, if all is well."""
+        """What is wrong when this call fails so; nothing, if all is well.
+
+        Raises:
+            Missed: as ``fail`` does.
+        """
         outcome = self.fail(call, fault)
         self._spares_temporary = _is_removal_of_temporary(outcome.trace.replace(str(self.world), "."))
         wrong = [*self._after_fault(outcome), *self._rerun(outcome)]
@@ -304,12 +337,25 @@ def distinct(calls: Sequence[Call], most: int = 2) -> tuple[Call, ...]:
 
 def _is_removal_of_temporary(trace: str) -> bool:
     """Whether what failed was part of removing a temporary directory: its own call, or the look into it that comes first."""
-    failed = next((line for line in trace.splitlines() if line.endswith(" (INJECTED)")), "")
+    failed = _failed(trace)
     removes = re.match(r"(?:\d+ +)?(?:unlink|unlinkat|rmdir|getdents64)\(", failed)
     looks = re.match(r"(?:\d+ +)?(?:openat|newfstatat|fstat)\(", failed) and re.search(
         r"[\"<]\./tmp/[^/]+[\">]", failed
     )
     return "./tmp/" in failed and bool(removes or (looks and "O_CREAT" not in failed))
+
+
+def _failed(trace: str) -> str:
+    """The line of the call that was made to fail, or was not begun, for its process was killed in its place."""
+    lines = [line for line in trace.splitlines() if not line.startswith("+++ ")]
+    return next((line for line in lines if line.endswith(" (INJECTED)")), lines[-1] if lines else "")
+
+
+def _paths(line: str) -> tuple[str, ...]:
+    """System call and files of a line; of their names without what a run makes up."""
+    found = re.match(r"(?:\d+ +)?(\w+)\(", line)
+    names = re.findall(r"<([^<>]*)>|\"(\.[^\"]*)\"", _MADE_UP.sub(r"\1#", line.partition(") = ")[0]))
+    return (found[1] if found else "", *(re.sub(r"[0-9a-f]{12,}|\d+", "#", one or other) for one, other in names))
 
 
 def _some(paths: frozenset[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.faults import Call, Theatre, distinct, faults_of, needs_strace
+from tests.support.faults import Call, Missed, Theatre, distinct, faults_of, needs_strace
 from tests.support.planted import BUGS
 from tests.support.scenes import scenes
 
@@ -105,6 +106,42 @@ FOUND_BY = {
     "temporary_left_after_an_error": ("report", "fsync", "", "EIO", "left behind: page.html.part"),
 }
 """Bug -> the scene, the call, what it concerns and the fault by which it is found, and the words of it."""
+
+
+@needs_strace
+@pytest.mark.group(51)
+@pytest.mark.parametrize("fault", ["EIO", "KILL"])
+def test_a_call_that_has_another_number_by_now_is_the_one_that_fails(tmp_path: Path, fault: str) -> None:
+    with Theatre(scenes()["trust"], tmp_path) as theatre:
+        renames = [call for call in theatre.calls if call.name.startswith("rename")]
+        theatre.calls = tuple(replace(call, number=call.number + 1000) for call in renames)
+        outcome = theatre.fail(theatre.calls[0], fault)
+        assert theatre.calls[0].is_what_failed(outcome.trace.replace(str(theatre.world), "."))
+        assert not theatre.calls[-1].is_what_failed(outcome.trace.replace(str(theatre.world), "."))
+
+
+@needs_strace
+@pytest.mark.group(51)
+def test_a_call_that_no_number_leads_to_is_told(tmp_path: Path) -> None:
+    with Theatre(scenes()["trust"], tmp_path) as theatre:
+        call = Call("rename", 1, '"./nowhere", "./nobody"')
+        theatre.calls = (call,)
+        with pytest.raises(Missed, match="nobody"):
+            theatre.fail(call, "EIO")
+
+
+def test_what_a_run_makes_up_is_no_part_of_a_calls_name() -> None:
+    first = Call("unlinkat", 28, '11<./p/.work/uv-cache/archive-v0/qCK4GTzU_Wk8-ypD>, "left_pad.py", 0')
+    other = Call("unlinkat", 30, '12<./p/.work/uv-cache/archive-v0/NAeSOM6zOgDET9Uf>, "left_pad.py", 0')
+    assert first.alike == other.alike
+    assert (
+        Call("rmdir", 1, '"./tmp/mirror-sdist-5n6kmdsa"').alike
+        == Call("rmdir", 1, '"./tmp/mirror-sdist-i6_2n69w"').alike
+    )
+    assert (
+        Call("rmdir", 1, '"./tmp/mirror-sdist-5n6kmdsa"').alike
+        != Call("rmdir", 1, '"./tmp/mirror-apply-5n6kmdsa"').alike
+    )
 
 
 @needs_strace
