@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+from importlib.machinery import EXTENSION_SUFFIXES
 from types import FrameType
 from typing import NoReturn
 
@@ -83,6 +84,21 @@ class PythonIncomplete(MirrorError):
     module: str
 
 
+class ModuleUnloadable(MirrorError):
+    """Python could not load a file of its own or of mirror's: damaged, unreadable, replaced while it ran."""
+
+    ref = "module-unloadable"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "What was half written has been removed: run the same command again. If it fails again, see who may read that file and "
+        "what the system's log says of its disk; copy or install mirror again, or run it with another Python 3.9 or newer."
+    )
+    message = "{python} could not load a part of itself or of mirror: {words}"
+
+    python: str
+    words: str
+
+
 class OutOfMemory(MirrorError):
     """The system gave no more memory, or no more threads, to mirror; what was half written has been removed."""
 
@@ -113,6 +129,9 @@ LOST_OUTPUT = (
 CAUGHT = (Exception, KeyboardInterrupt, Stopped)
 """What ends a command. ``SystemExit`` of argparse, after ``--help``, does not."""
 
+_LOADERS = ("<frozen importlib._bootstrap_external>", "<frozen zipimport>")
+"""What Python calls the code of its own that reads modules."""
+
 _SIGNALS = {signal.SIGTERM: Terminated, signal.SIGHUP: HungUp}
 
 
@@ -139,19 +158,34 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
         error = Interrupted(kept)
     elif isinstance(exc, Stopped):
         error = _SIGNALS[exc.number](kept)
+    elif isinstance(exc, MemoryError) or "can't start new thread" in str(exc):
+        error = OutOfMemory(str(exc) or "the system gives no more")
+    elif _ended_loading(exc):
+        error = ModuleUnloadable(_python(), str(exc))
     elif isinstance(exc, OSError):
         place, reason = place_of(exc, "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
         if place == STDOUT:
             error.hint = LOST_OUTPUT
     elif isinstance(exc, ModuleNotFoundError) and exc.name and exc.name.partition(".")[0] != "mirror":
-        python = f"Python {'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
-        error = PythonIncomplete(python, exc.name.lstrip("_"))
-    elif isinstance(exc, MemoryError) or "can't start new thread" in str(exc):
-        error = OutOfMemory(str(exc) or "the system gives no more")
+        error = PythonIncomplete(_python(), exc.name.lstrip("_"))
     else:
         error = Bug(type(exc).__name__, str(exc))
     return error.with_traceback(exc.__traceback__)
+
+
+def _ended_loading(exc: BaseException) -> bool:
+    """Whether Python was loading a module, and had found its file, when this ended it."""
+    if isinstance(exc, SyntaxError):
+        return True
+    if isinstance(exc, ImportError) and exc.path and exc.path.endswith(tuple(EXTENSION_SUFFIXES)):
+        return True  # of an ImportError Python hides its own frames
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    return bool(frames) and frames[-1] in _LOADERS
+
+
+def _python() -> str:
+    return f"Python {'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
 
 
 def tell(error: MirrorError, debug: bool) -> None:

@@ -6,11 +6,13 @@ import ast
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
 
-from mirror.cli.failure import OutOfMemory, PythonIncomplete, named
+from mirror.cli.failure import ModuleUnloadable, OutOfMemory, PythonIncomplete, named
 from mirror.connected.packing.installer import write_installer
 from tests.unit.cli.commands.closed.test_install import python
 
@@ -55,6 +57,57 @@ def test_a_module_of_the_standard_library_that_was_not_built_is_named(installer:
     assert ran.stderr.startswith(
         f"error: Python {version} ({sys.executable}) has no module {module}, which mirror needs\n"
     )
+
+
+BESIDE = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])  # what lies there is found first
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.group(49, 63)
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (f"_bz2{EXTENSION_SUFFIXES[0]}", b"no library", f"_bz2{EXTENSION_SUFFIXES[0]}: "),
+        ("ctypes.pyc", MAGIC_NUMBER + bytes(12) + b"\xe3", "marshal data too short"),
+        ("ctypes.py", b"def", "invalid syntax (ctypes.py, line 1)"),
+    ],
+)
+def test_a_module_that_python_cannot_load_is_no_bug_of_mirror(
+    installer: Path, name: str, content: bytes, words: str
+) -> None:
+    (installer.parent / name).write_bytes(content)
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", BESIDE, str(installer.parent), str(installer), "doctor", "--quick"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == ModuleUnloadable.exit_code
+    assert f"({sys.executable}) could not load a part of itself or of mirror: " in ran.stderr
+    assert words in ran.stderr
+
+
+REPLACED = """
+import pathlib, sys
+pyz = sys.argv[1]
+sys.path.insert(0, pyz)
+from mirror.cli import failure
+from mirror.cli.main import main
+content = pathlib.Path(pyz).read_bytes()
+pathlib.Path(pyz).write_bytes(content[: len(content) // 2] if sys.argv[2] == "cut" else b"")
+if sys.argv[2] == "gone":
+    pathlib.Path(pyz).unlink()
+sys.exit(main(["doctor", "--quick"]))
+"""
+
+
+@pytest.mark.group(63)
+@pytest.mark.parametrize("how", ["cut", "emptied", "gone"])
+def test_an_installer_that_is_replaced_while_it_runs_is_told(installer: Path, how: str) -> None:
+    ran = subprocess.run([sys.executable, "-I", "-c", REPLACED, str(installer), how], capture_output=True, text=True)
+    assert (ran.returncode, "could not load a part of itself or of mirror: " in ran.stderr) == (8, True), ran.stderr
 
 
 @pytest.mark.group(63)
