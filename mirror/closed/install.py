@@ -245,6 +245,8 @@ class _Job:
 
     def _verify(self) -> None:
         """Read the whole file; only then are the roots that it brings followed."""
+        for fault in self.bundle.passed_over:
+            self.progress.say(f"note: {fault}")
         self.bundle.verify(self.progress)
         before = self.store.load_root().version
         if self.bundle.root and self.bundle.root.version > before:

@@ -183,6 +183,8 @@ def apply_delta(path: Path, options: Options, store: TrustStore, progress: Progr
         place = options.base or _base_beside(delta.path.with_name(head.base.file), head.base, options.volumes)
         try:
             with open_bundle(place, options.volumes) as base:
+                for fault in (*delta.passed_over, *base.passed_over):
+                    progress.say(f"note: {fault}")
                 try:
                     _write(delta, base, output, store, progress)
                 except DamagedBase:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mirror.cli.main import main
 from mirror.closed.environment.variables import GenerationDamaged
+from mirror.core.trust.verdict import expiring
 from tests.support.desk import Desk
+from tests.support.keys import make_root, trust_store
 
 
 @pytest.mark.group(59)
@@ -34,6 +37,20 @@ def test_one_bit_that_rots_after_installing_is_found_and_named(
     (damage,) = json.loads(capsys.readouterr().out)["stacks"][0]["checks"][0]["damages"]
     assert (generation / damage["path"], damage["kind"]) == (path, "changed")
     assert path.read_bytes() == rotten, "it looks, and changes nothing"
+
+
+def test_a_root_that_expires_soon_is_told(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.install(desk.bundle())
+    soon = trust_store(desk.path / "soon", make_root(expires=int(time.time()) + 86_400))
+    monkeypatch.setenv("MIRROR_HOME", str(soon.directory))
+    words = ["status", "--prefix", str(desk.path / "p")]
+    assert main(words) == 0
+    (note,) = expiring(soon.load_root())
+    assert capsys.readouterr().out.splitlines()[-1] == f"note: {note}"
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [note]
 
 
 def _flip(path: Path) -> None:

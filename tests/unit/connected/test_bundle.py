@@ -50,6 +50,7 @@ from tests.support.bundles import BundleSimulator
 from tests.support.index import LoopbackIndex
 from tests.support.keys import key, make_root, role, sign_root, write_private_key
 from tests.support.osv import record, write_dump
+from tests.support.progress import Heard
 from tests.support.rpms import Packager, toolkit
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
@@ -253,16 +254,6 @@ def test_another_stacks_bundle_is_seen_before_anything_is_asked_or_locked(world:
         path.unlink()
     refused(world, output, OutputTaken)
     assert not lock.exists()
-
-
-class Heard(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def said_of(world: World, output: Path) -> str:

@@ -25,6 +25,7 @@ from mirror.closed.upgrade_check import unmet_today
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
 from mirror.core.errors import MirrorError
 from mirror.core.trust.truststore import TrustStore
+from mirror.core.trust.verdict import expiring
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -80,12 +81,14 @@ def run(args: argparse.Namespace) -> int:
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
     layers = {one.generation: check_layer(one.generation, Console()) for checks in found for one in checks}
     spoilt = {generation: problems for generation, problems in layers.items() if problems}
+    notes = _notes_on_root()
     if args.json:
-        print_json(
-            {"stacks": [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]}
-        )
+        told = [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]
+        print_json({"stacks": told, "notes": list(notes)})
     else:
         out("\n\n".join("\n".join(_lines(one, checks, layers)) for one, checks in zip(statuses, found)))
+        for note in notes:
+            out(f"note: {spoken(note)}")
     damaged = [check for checks in found for check in checks if check.damages]
     if damaged:
         _say_what_to_do(damaged)
@@ -94,6 +97,13 @@ def run(args: argparse.Namespace) -> int:
         generation, problems = next(iter(spoilt.items()))
         raise LayerDamaged(str(generation.path / LINK), problems[:_SHOWN])
     return 0
+
+
+def _notes_on_root() -> tuple[str, ...]:
+    """What will soon be untrusted; nothing where nobody can tell, for what is installed can be shown all the same."""
+    with contextlib.suppress(MirrorError):
+        return expiring(TrustStore.default().load_root())
+    return ()
 
 
 def _compare(args: argparse.Namespace) -> int:

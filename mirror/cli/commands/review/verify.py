@@ -65,7 +65,14 @@ def run(args: argparse.Namespace) -> int:
             verdict = judge(policy, bundle.manifest, bundle.read)
     against = _against(args.bundle, inventory, sidecars, root, deep, verdict)
     if args.json:
-        print_json({**inventory.to_dict(), **({"deep": deep.to_dict()} if deep else {}), **_told(verdict)})
+        print_json(
+            {
+                **inventory.to_dict(),
+                "passed_over": list(passed_over),
+                **({"deep": deep.to_dict()} if deep else {}),
+                **_told(verdict),
+            }
+        )
     else:
         manifest = inventory.manifest
         holds = f"{counted(len(manifest.artifacts), 'file')}, {human_bytes(manifest.total_bytes)}"
@@ -74,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             out(f"intact, but not ok ({against.ref}): {said.rstrip(',')}: {holds}")
         for fault in passed_over:
-            out(f"note: {fault}; another copy was read")
+            out(f"note: {fault}")
         print_signers(args.bundle, inventory)
         for note in expiring(root):
             out(f"  note:      {spoken(note)}")

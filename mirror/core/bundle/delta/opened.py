@@ -41,12 +41,13 @@ class OpenDelta:
 
     Attributes:
         path: for messages and for what lies beside it.
+        passed_over: as ``OpenFile`` has it.
         head: what it says of itself.
         size: of the file, in bytes.
     """
 
     def __init__(self, file: OpenFile) -> None:
-        self._file, self.path, self.size = file, file.path, file.size
+        self._file, self.path, self.passed_over, self.size = file, file.path, file.passed_over, file.size
         line = self._at(0, min(self.size, 128)).partition(b"\n")[0] + b"\n"
         told = _LINE.fullmatch(line)
         if told is None:

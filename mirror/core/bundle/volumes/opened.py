@@ -311,11 +311,14 @@ def find_volumes(index: VolumeIndex, index_path: Path, places: Sequence[Path]) -
         whole = [one for one, size in found if size == index.size_of(number)]
         good, bad = _first_good(index, number, whole)
         paths += good
-        passed_over += bad
+        wrong = [
+            f"{one} has {size} bytes, the index says {index.size_of(number)}" for one, size in found if one not in whole
+        ]
+        passed_over += (f"{fault}; another copy is read" for fault in (*bad, *(wrong if whole else ())))
         if not found:
             faults.append(f"{index.volume(number)} is missing: it lies in none of {', '.join(map(str, places))}")
         elif not whole:
-            faults.append(f"{found[0][0]} has {found[0][1]} bytes, the index says {index.size_of(number)}")
+            faults.append(wrong[0])
     if faults:
         raise BadVolumes(str(index_path), tuple(faults))
     return FoundVolumes(tuple(paths), tuple(passed_over))

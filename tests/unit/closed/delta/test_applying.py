@@ -33,6 +33,7 @@ from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
 from tests.support.keys import make_root, trust_store
 from tests.support.mounts import needs_mounts
+from tests.support.progress import Heard
 from tests.support.wheels import zstd_wheel
 
 
@@ -94,6 +95,26 @@ def test_delta_and_base_may_lie_in_volumes(made: Pair, pair: Pair) -> None:
         trust_store(pair.old.parent / "t", make_root()),
     )
     assert out.path == media / "new.tar" and out.path.read_bytes() == made.new.read_bytes()
+
+
+def test_bad_copies_of_volumes_of_either_are_told(pair: Pair) -> None:
+    media = pair.old.parent / "media"
+    media.mkdir()
+    bad = []
+    for path in (pair.delta, pair.old):
+        volume = split(path, 20_000, [media]).volumes[0].name
+        path.unlink()
+        bad.append(path.parent / volume)
+        bad[-1].write_bytes(bytes(len(bad)))
+    told = Heard()
+    options = Options(media / "old.tar", volumes=(pair.old.parent,))
+    apply_delta(media / f"{pair.delta.name}.volumes", options, trust_store(pair.old.parent / "t", make_root()), told)
+    notes = [line for line in told.lines if line.startswith("note: ")]
+    assert [line.partition(", the index says ")[0] for line in notes] == [
+        f"note: {bad[0]} has 1 bytes",
+        f"note: {bad[1]} has 2 bytes",
+    ]
+    assert all(line.endswith("; another copy is read") for line in notes)
 
 
 def test_what_is_there_and_is_something_else_is_not_replaced(pair: Pair) -> None:

@@ -29,8 +29,8 @@ from mirror.connected.index.pages import Index
 from mirror.connected.sdists.sdist import InvalidSdist
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex, project_name
-from mirror.core.progress import Silent
 from mirror.core.target import Target
+from tests.support.progress import Heard
 from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata
 
 PYTHON = "{}.{}".format(*sys.version_info)
@@ -403,23 +403,13 @@ def test_mistral_common_has_the_same_bytes_from_any_place_umask_time_zone_and_lo
     assert first.path.name == "mistral_common-1.9.1-py3-none-any.whl"
 
 
-class Spoken(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-
 def test_gpus_that_nobody_asked_for_are_told_while_they_are_compiled_for(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "_TICK_S", 0.05)
     wait = "import subprocess, sys; subprocess.run(['nvcc', '-c', 'import time; time.sleep(1)', {}], executable=sys.executable)"
     compile_for = "; ".join(wait.format(f"'-gencode', 'arch=compute_{one},code=sm_{one}'") for one in ("90a", "75"))
-    spoken = Spoken()
+    spoken = Heard()
     build_wheel(request(sdist(tmp_path, compile_for)), store, progress=spoken)
     assert [line for line in spoken.lines if "being compiled" in line] == [
         "left-pad 1.0 is being compiled for sm_75; the target is sm_90a: environment or patches in [build.left-pad] limit it"

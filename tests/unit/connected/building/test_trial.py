@@ -16,22 +16,13 @@ from mirror.connected.planning.plan import Part, Plan
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex
-from mirror.core.progress import SILENT, Progress, Silent
+from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from tests.support.interpreters import MINOR, make_interpreter_archive
+from tests.support.progress import Heard
 from tests.support.wheels import sha256_of
 
 TARGET = Target(MINOR, "x86_64", "2.17")
-
-
-class Heard(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def tried(archive: Path, store: Store, target: Target = TARGET, progress: Progress = SILENT) -> tuple[str, ...]:

@@ -7,17 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.connected.building.workshop import Workshop
-from mirror.core.progress import Silent
-
-
-class Spoken(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
+from tests.support.progress import Heard
 
 
 def large(directory: Path) -> None:
@@ -28,7 +18,7 @@ def large(directory: Path) -> None:
 
 
 def test_removing_gigabytes_is_said_before_it_is_done(tmp_path: Path) -> None:
-    spoken, path = Spoken(), tmp_path / "0123"
+    spoken, path = Heard(), tmp_path / "0123"
     with pytest.raises(KeyboardInterrupt), Workshop(path, spoken):
         large(path)
         raise KeyboardInterrupt
@@ -39,7 +29,7 @@ def test_removing_gigabytes_is_said_before_it_is_done(tmp_path: Path) -> None:
 
 
 def test_what_killed_builds_left_goes_and_what_others_are_in_stays(tmp_path: Path) -> None:
-    left, spoken = tmp_path / "4567", Spoken()
+    left, spoken = tmp_path / "4567", Heard()
     with Workshop(tmp_path / "89ab") as other:
         large(left)
         with Workshop(tmp_path / "0123", spoken):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,27 +14,13 @@ from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.pins.requirements import read_lock
 from mirror.connected.planning.locks import LockOutdated, Locks
 from mirror.connected.planning.wishes import Wishes, complete_locks
-from mirror.core.progress import Advance
 from tests.support.index import LoopbackIndex
+from tests.support.progress import Heard
 from tests.support.repos import Vendor, toolkit, write_repository
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
 NOW = 1_795_225_800
 TARGET = '[target]\npython = "3.11"\narch = "x86_64"\nglibc = "2.28"\ncuda = "13.0"\n'
-
-
-@dataclass
-class Listener:
-    """A ``Progress`` that keeps what is said."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    @contextmanager
-    def task(self, label: str, total: int | None = None, unit: str = "B") -> Iterator[Advance]:
-        yield lambda amount: None
 
 
 class House:
@@ -45,7 +29,7 @@ class House:
     def __init__(self, directory: Path, server: LoopbackIndex) -> None:
         self.directory, self.server, self.store = directory, server, Store(directory / "store")
         self.toml, self.lockfile = directory / "demo.toml", directory / "demo.txt"
-        self.said = Listener()
+        self.said = Heard()
 
     def write(self, python: str, tail: str = "", target: str = TARGET) -> None:
         self.toml.write_text(f'{target}[python]\n{python}\n[indexes]\ndefault = "{self.server.url}"\n{tail}')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from mirror.connected.fetching.store import Store
 from mirror.connected.index.choice import Withdrawn
 from mirror.connected.lock import LockOptions, lock
 from mirror.connected.pins.requirements import read_lock
-from mirror.core.progress import Advance
 from tests.support.index import LoopbackIndex
+from tests.support.progress import Heard
 from tests.support.wheels import make_wheel
 
 STACK = """
@@ -26,19 +25,6 @@ requirements = [{}]
 [indexes]
 default = "{}"
 """
-
-
-class Heard:
-    """A ``Progress`` that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    def task(self, label: str, total: int | None = None, unit: str = "B") -> AbstractContextManager[Advance]:
-        return nullcontext(lambda amount: None)
 
 
 class House:

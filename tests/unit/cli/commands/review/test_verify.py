@@ -113,7 +113,11 @@ def test_a_bundle_in_volumes_is_named_with_their_number_and_a_bad_copy_of_one(
     main(["verify", str(bad), "--volumes", str(bundle.parent / "a")])
     out = capsys.readouterr().out
     assert f": {bundle.name}, in {len(made.volumes)} volumes: 2 files, " in out
-    assert f"\nnote: {bad} is damaged, or of another file: its sha256 is " in out and "; another copy was read\n" in out
+    assert f"\nnote: {bad} is damaged, or of another file: its sha256 is " in out and "; another copy is read\n" in out
+    bad.write_bytes(bytes(3))
+    main(["verify", str(bad), "--volumes", str(bundle.parent / "a"), "--json"])
+    told = json.loads(capsys.readouterr().out)["passed_over"]
+    assert told == [f"{bad} has 3 bytes, the index says 4000; another copy is read"]
 
 
 def test_after_a_refusal_no_command_counts_signatures(
