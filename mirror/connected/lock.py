@@ -53,8 +53,8 @@ __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_bui
 
 _ENDINGS = {PYTHON: "txt", BUILD: "build.txt"}
 _TITLES = {
-    PYTHON: "The Python side of {}.toml, locked by mirror: one file for each project.",
-    BUILD: "What the builds of {}.toml need, locked by mirror: one file for each project.",
+    PYTHON: "The Python side of {}, locked by mirror: one file for each project.",
+    BUILD: "What the builds of {} need, locked by mirror: one file for each project.",
 }
 
 
@@ -140,7 +140,7 @@ def restamp(path: Path) -> None:
         if file.is_file():
             lock = replace(read_lock(file), locked=moment)
             lock = replace(lock, stack=stack.digest) if part == PYTHON else lock
-            write_file(file, lock.encode(_TITLES[part].format(stack.name)))
+            write_file(file, lock.encode(_TITLES[part].format(stack.file)))
 
 
 def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: Store) -> None:
@@ -225,7 +225,7 @@ def _python_side(
 
     def encoded(locked: int) -> dict[str, bytes]:
         return {
-            part: replace(lock, locked=locked).encode(_TITLES[part].format(stack.name)) for part, lock in locks.items()
+            part: replace(lock, locked=locked).encode(_TITLES[part].format(stack.file)) for part, lock in locks.items()
         }
 
     data = encoded(now)

@@ -21,9 +21,11 @@ from mirror.connected.stack.host import adopt, wanted_of
 from mirror.connected.stack.stack import Stack
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.names import dotted_numbers
 from mirror.core.progress import SILENT, Progress
 from mirror.core.stackfiles import written
 from mirror.core.system.durable import write_file
+from mirror.core.target import Target
 from mirror.core.targets.detected import Detected
 from mirror.core.targets.fit import remarks
 
@@ -46,6 +48,15 @@ class ForOneOfSeveral(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint = self.hint.replace("TARGET", self.target)
+
+
+def _left_out(before: Target, now: Target) -> Iterator[str]:
+    """Who was served and is not any more."""
+    if dotted_numbers(now.glibc) > dotted_numbers(before.glibc):
+        yield (
+            f"hosts with a glibc older than {now.glibc} are left out from now on: if there are some, let glibc of [target] be "
+            f"theirs, as {before.glibc} was, and lock again without a host's file"
+        )
 
 
 @contextmanager
@@ -73,7 +84,8 @@ def adopted(path: Path, source: Path, progress: Progress = SILENT) -> Iterator[t
         progress.say(f"{path}: [target] {one}, as {source.name} has it")
     told = tuple(f"[target] of {path.name} changed: {one}" for one in changed)
     try:
-        yield (*told, *remarks(Stack.load(path).target, host, source.name))
+        target_now = Stack.load(path).target
+        yield (*told, *_left_out(stack.target, target_now), *remarks(target_now, host, source.name))
     except RepositoryUnreachable:
         raise  # the Python side is locked for the new target
     except BaseException:

@@ -96,7 +96,8 @@ def _differences(stack: Stack, lock: PythonLock) -> Iterator[str]:
 def _since(part: str, stack: Stack, lock: PythonLock) -> Iterator[str]:
     """What a part of the wishes has lost or gained that shows in no pin."""
     asked = {project_name(one.name) for one in (*stack.requirements, *stack.optional)}
-    gone = [pin.name for pin in lock.pins if f"{stack.name}.toml" in pin.via and pin.name not in asked]
+    wishes = {stack.file, f"{stack.name}.toml"}  # a target's locks of before call it NAME.TARGET.toml
+    gone = [pin.name for pin in lock.pins if wishes.intersection(pin.via) and pin.name not in asked]
     if part in ("requirements", "optional") and gone:
         yield f"{part} no longer asks for {' and '.join(gone)}"
     else:

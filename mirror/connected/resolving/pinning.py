@@ -131,7 +131,7 @@ class Pinning:
         optional, unpinned = self._reachable_optional()
         self._check_exact((*self.stack.requirements, *optional))
         resolved = (*self.stack.requirements, *self._resolvable(optional))
-        pins = self._pins(self.stack, f"{self.stack.name}.toml", resolved, sdists, previous)
+        pins = self._pins(self.stack, self.stack.file, resolved, sdists, previous)
         single = tuple(self._single_pin(one) for one in optional if self.stack.is_single(project_name(one.name)))
         pins = tuple(sorted((*pins, *single), key=lambda pin: pin.name))
         return PythonLock(pins, target=self.stack.target, unpinned=unpinned)
@@ -151,7 +151,7 @@ class Pinning:
         installed = tuple(pin for pin in beside.pins if pin.name in _names(requirements)) if beside else ()
         previous = _preferring(installed, previous, f"{self.stack.name}.build.txt")
         needs = replace(self.stack, requirements=requirements, constraints=(), build=(), without=())
-        root = f"the builds of {self.stack.name}.toml"
+        root = f"the builds of {self.stack.file}"
         with taken_as_wheels(self.stack, requirements):
             pins = self._pins(needs, root, needs.requirements, (), previous) if requirements else ()
         return PythonLock(pins, target=self.stack.target)
@@ -184,7 +184,7 @@ class Pinning:
         """
         optional = (one for one in self.stack.optional if lock.find(project_name(one.name)))
         requirements = (*self.stack.requirements, *self._resolvable(optional))
-        question = self._question(self.stack, f"{self.stack.name}.toml", requirements, sdists, previous)
+        question = self._question(self.stack, self.stack.file, requirements, sdists, previous)
         ask = partial(resolve, resolver=self.resolver)
         return find_kept_out(question, lock, self.stack, self.index, ask, is_to_move)
 
@@ -200,7 +200,7 @@ class Pinning:
         answers = Answers(self.store) if self.store else None
         resolved = answers.recall(question, self.resolver, self.index, self.progress) if answers else None
         if resolved is None:
-            self.progress.say(f"resolving {root.replace(f'{stack.name}.toml', stack.file)} for {stack.target}")
+            self.progress.say(f"resolving {root} for {stack.target}")
             resolved = self._resolved(question)
             if answers:
                 answers.remember(question, self.resolver, resolved, self.index, self.progress)
@@ -327,7 +327,7 @@ class Pinning:
         """
         project = project_name(requirement.name)
         file = files_only({project: self._stated(project, requirement)}, self.stack.name)[project]
-        return Pin(project, file.version, (file.sha256,), via=(f"{self.stack.name}.toml",))
+        return Pin(project, file.version, (file.sha256,), via=(self.stack.file,))
 
     def _check_exact(self, requirements: Sequence[Requirement]) -> None:
         """Refuse exact pins of which no file fits."""

@@ -36,10 +36,15 @@ def test_a_toolchain_out_of_reach_leaves_the_new_target_which_the_python_side_is
 
 def test_what_changed_is_told(toml: Path, tmp_path: Path) -> None:
     with adopted(toml, tmp_path / "target.toml") as told:
-        assert told == tuple(
+        *changes, left_out = told
+        assert changes == [
             f"[target] of demo.toml changed: {one}"
             for one in ("python 3.8 -> 3.11", "glibc 2.17 -> 2.34", "gpu (none) -> sm_90a")
-        )
+        ]
+        assert left_out.startswith("hosts with a glibc older than 2.34 are left out from now on: ")
+    toml.write_text(toml.read_text().replace('"2.34"', '"2.40"'))
+    with adopted(toml, tmp_path / "target.toml") as told:
+        assert told == ("[target] of demo.toml changed: glibc 2.40 -> 2.34",)
     with adopted(toml, tmp_path / "target.toml") as told:
         assert told == ()
 
