@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.kinds import KINDS
+from mirror.core.names import stack_name
 from mirror.core.toml import parse_toml
 from mirror.core.words import did_you_mean
 
@@ -40,7 +41,7 @@ _HINT = "'mirror init NAME' writes a new stack; a path to a stack's NAME.toml or
 
 
 RESERVED = frozenset({"build", "files", *(kind.directory for kind in KINDS)})
-"""What no target is called: ``NAME.rpms.toml`` is the lock of the RPMs."""
+"""What no target is called, and no stack's name ends in: ``NAME.rpms.toml`` is the lock of the RPMs."""
 
 _MAX_BYTES = 1 << 20
 
@@ -62,6 +63,18 @@ class StackFiles:
         """The stack of each target, where its file names several; empty for a stack of one."""
         base = self.wishes.with_suffix("")
         return {name: _of_base(base.with_name(f"{base.name}.{name}")) for name in target_names(self.wishes)}
+
+
+def own_name(name: str) -> str:
+    """A name for a stack that is written here: ``stack_name``, and none by which another stack calls a lock of its own.
+
+    Raises:
+        ValueError: with what it must not be.
+    """
+    other, _, ending = name.rpartition(".")
+    if other and ending in RESERVED:
+        raise ValueError(f"no stack's name ends in .{ending}: {name}.* would be locks of {other}, too")
+    return stack_name(name)
 
 
 def written(wishes: Path) -> tuple[Path, str]:

@@ -27,8 +27,8 @@ from mirror.connected.stack.stack import Stack
 from mirror.core.cuda.components import component
 from mirror.core.cuda.gpus import Gpu, capability, gpu
 from mirror.core.errors import InvalidDocument, Unwritable
-from mirror.core.names import dotted_numbers, stack_name
-from mirror.core.stackfiles import DIRECTORY, stack_word
+from mirror.core.names import dotted_numbers
+from mirror.core.stackfiles import DIRECTORY, own_name, stack_word
 from mirror.core.system.durable import create_file, read_file
 from mirror.core.target import Target
 from mirror.core.targets.distributions import FINGERPRINTS
@@ -137,7 +137,7 @@ def stack_file(word: str) -> Path:
     elif path.suffix != ".toml":
         path = path.with_name(f"{path.name}.toml") if path.name else path
     try:
-        stack_name(path.stem)
+        own_name(path.stem)
     except ValueError as exc:
         raise _unfit("", str(exc)) from exc
     return path

@@ -37,8 +37,8 @@ from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
-from mirror.core.names import ProjectName, project_name, sha256_hex, stack_name
-from mirror.core.stackfiles import written
+from mirror.core.names import ProjectName, project_name, sha256_hex
+from mirror.core.stackfiles import own_name, written
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
@@ -135,7 +135,7 @@ class Stack:
             InvalidDocument: with the path to the fault.
         """
         try:
-            stack_name(name)
+            own_name(name)
         except ValueError as exc:
             raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
         fields = Fields(dict(document), source)

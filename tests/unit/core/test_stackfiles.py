@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import Unreadable
-from mirror.core.stackfiles import StackFiles, find_stack
+from mirror.core.stackfiles import StackFiles, find_stack, own_name
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,16 @@ def test_a_name_is_looked_for_in_lockfiles_and_then_here() -> None:
 def test_a_name_may_have_dots() -> None:
     touch("lockfiles/h100-cu13.0.toml")
     assert find_stack("h100-cu13.0").lock == Path("lockfiles/h100-cu13.0.txt")
+
+
+@pytest.mark.parametrize("name", ["demo.build", "demo.rpms", "h100-cu13.0.files"])
+def test_a_stack_is_not_called_as_a_lock_of_another_is(name: str) -> None:
+    other, _, ending = name.rpartition(".")
+    with pytest.raises(
+        ValueError, match=rf"no stack's name ends in \.{ending}: {name}\.\* would be locks of {other}, too"
+    ):
+        own_name(name)
+    assert own_name(other) == other and own_name(ending) == ending
 
 
 def test_a_pylock_stands_in_for_the_lock() -> None:
