@@ -1,7 +1,7 @@
 """Every call into the file system fails in turn, command by command; ``tests/support/faults.py`` plays it.
 
 What was done is written line by line into a log, and is not done again: the job can be stopped at any time and goes on when it
-is started with the same log, on another machine as well.
+is started with the same log, on another machine as well. A trial that could not be made is tried again then.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -
 
     Which share a trial belongs to hangs on the trial alone, for each process makes the scene anew.
     """
-    done: set[tuple[object, ...]] = {tuple(one["trial"]) for one in _read(log)}
+    done: set[tuple[object, ...]] = {tuple(one["trial"]) for one in _read(log) if not one.get("missed")}
     made, found = 0, []
     with (
         tempfile.TemporaryDirectory(prefix="attack-") as directory,
@@ -52,14 +52,15 @@ def play(scene: str, of: str, log: Path, every: bool, share: int, shares: int) -
         for trial, call in trials(scene, calls, of):
             if trial in done or crc32(repr(trial).encode()) % shares != share:
                 continue
+            line: dict[str, Any] = {"trial": trial}
             try:
-                wrong = theatre.trial(call, trial[3])
+                line["wrong"] = theatre.trial(call, trial[3])
             except Missed as missed:
-                wrong = [f"not made, for the call is not met again: {missed} [{scene}: {trial[3]}]"]
+                line |= {"wrong": [f"not made, for the call was not met again: {missed}"], "missed": True}
             made += 1
-            found += wrong
+            found += line["wrong"]
             with log.open("a") as stream:
-                stream.write(json.dumps({"trial": trial, "wrong": wrong}) + "\n")
+                stream.write(json.dumps(line) + "\n")
     return scene, made, found
 
 
@@ -72,7 +73,7 @@ def summary(log: Path) -> tuple[str, int]:
     """What the log holds, as text, and how many faults were found."""
     made: Counter[str] = Counter()
     found = []
-    for one in _read(log):
+    for one in {tuple(one["trial"]): one for one in _read(log)}.values():
         made[one["trial"][0]] += 1
         found += one["wrong"]
     lines = [f"{sum(made.values()):,} faults made"]

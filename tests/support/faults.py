@@ -9,9 +9,9 @@
 A scene (``tests/support/scenes.py``) says how to make the state, which command is run, and how to tell old from new.
 
 Rules: each trial begins from a copy of the state of before at the same path; nothing is looked at that the command does outside
-its directory, its home included; of one that was killed, what it left behind may stay until the next run. A trial in which
-another call failed than the one it names (modules were compiled meanwhile, so that fewer files are opened) is made again with
-the number that the call has now.
+its directory, its home included; of one that was killed, what it left behind may stay until the next run. A call is found by
+its number among those that name its file, or else among all: calls that have nothing to do with the scene (modules that were
+compiled meanwhile, processes that come and go) are more or fewer in each run. Where another one failed, it is tried again.
 
 Example::
 
@@ -99,6 +99,12 @@ class Call:
         if self.name == "newfstatat" and text.endswith(_OF_DESCRIPTOR):
             return "fstat", text[: -len(_OF_DESCRIPTOR)] + ", #"
         return self.name, text
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that it names, or has open, by whole paths; ``.`` is the scene's directory."""
+        text = re.sub(r"AT_FDCWD<[^<>]*>", "", self.text)
+        return tuple(one or other for one, other in re.findall(r"<(\.?/[^<>]*|\.)>|\"(\.?/[^\"]*)\"", text))
 
     def is_what_failed(self, trace: str) -> bool:
         """Whether the call that strace made fail is this one, by the names of files in it."""
@@ -245,16 +251,25 @@ class Theatre(AbstractContextManager["Theatre"]):
             Missed: when the call has no number that leads to it.
         """
         what = "signal=KILL" if fault == "KILL" else f"error={fault}"
-        only = ("-y", "-e", f"trace={call.name}", "-e")
-        which = [one for one in self.calls if one.alike == call.alike].index(call)
-        for _ in range(3):
+        for number, place in self._numbers(call):
             self._reset()
-            outcome = self.run(self.scene.words(self.world), *only, f"inject={call.name}:{what}:when={call.number}")
+            options = ["-y", "-e", f"trace={call.name}", "-e", f"inject={call.name}:{what}:when={number}", *place]
+            outcome = self.run(self.scene.words(self.world), *options)
             if call.is_what_failed(outcome.trace.replace(str(self.world), ".")):
                 return outcome
-            again = [one for one in self._learnt() if one.alike == call.alike]
-            call = again[which] if which < len(again) else call
         raise Missed(f"{call.name} number {call.number}, {call.text}")
+
+    def _numbers(self, call: Call) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Numbers that may lead to a call, the likeliest first, each with strace's word for what is counted."""
+        if call.files:
+            same = [one for one in self.calls if one.name == call.name and call.files[0] in one.files]
+            yield same.index(call) + 1, ("-P", re.sub(r"^\.", str(self.world), call.files[0]))
+        which = [one for one in self.calls if one.alike == call.alike].index(call)
+        yield call.number, ()
+        for _ in range(3):
+            again = [one for one in self._learnt() if one.alike == call.alike]
+            if which < len(again):
+                yield again[which].number, ()
 
     def _learnt(self) -> tuple[Call, ...]:
         """What an undisturbed run calls."""
