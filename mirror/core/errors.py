@@ -23,6 +23,7 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import os
 import string
 from collections.abc import Callable, Iterator
@@ -135,6 +136,21 @@ def place_of(exc: OSError, otherwise: str | Path) -> str:
     return os.fsdecode(exc.filename) if isinstance(exc.filename, (str, bytes)) else str(otherwise)
 
 
+_STEPS = {
+    os.strerror(number): f"{step}, or name another place."
+    for number, step in (
+        (errno.ENOENT, "Make the directory first"),
+        (errno.ENOTDIR, "A part of that path is a file: move it away"),
+        (errno.ENOSPC, "Free space there, or inodes: 'df -h' and 'df -i' show which of both it lacks"),
+        (errno.EDQUOT, "Your quota there is used up, of space or of inodes ('quota -s'): free some"),
+        (errno.EROFS, "It is mounted read-only: have it mounted for writing"),
+        (errno.EACCES, "Get the right to write there"),
+        (errno.EPERM, "Get the right to write there"),
+    )
+}
+"""What helps, by what the system says."""
+
+
 class Unwritable(MirrorError):
     """A file or directory of the user's could not be written."""
 
@@ -145,6 +161,9 @@ class Unwritable(MirrorError):
 
     path: str
     reason: str
+
+    def __post_init__(self) -> None:
+        self.hint = _STEPS.get(self.reason, self.hint)
 
 
 class Unreadable(MirrorError):

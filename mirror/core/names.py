@@ -71,7 +71,10 @@ def one_of(known: Collection[str]) -> Callable[[str], str]:
     return check
 
 
-stack_name = shaped(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", "a stack name such as 'h100'")
+stack_name = shaped(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?",
+    "a stack name such as 'h100' (letters, digits, '.', '_' and '-', at most 64)",
+)
 """Check a stack's name: it becomes a directory name on the closed side."""
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 
-from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, remember
+from mirror.connected.contents.inspection import MAX_JOBS, Task, is_remembered, look_inside
 from mirror.connected.fetching.store import Store
 from mirror.core.errors import MirrorError
 from mirror.core.progress import SILENT, Progress
@@ -48,4 +48,4 @@ def _look(task: Task, store: Store) -> None:
         if is_remembered(task, store):
             return
         with store.scratch() as scratch:
-            remember(task, task.read(scratch, lambda amount: may_go_on()), store)
+            look_inside(task, scratch, lambda amount: may_go_on(), store)

@@ -26,11 +26,13 @@ from mirror.connected.contents.inside import FORMAT, Contents
 from mirror.connected.contents.packagecontents import read_interpreter, read_package, read_rpm_contents
 from mirror.connected.contents.wheelcontents import wheel_contents
 from mirror.connected.fetching.store import Store
+from mirror.core.bundle.writer import SourceChanged
 from mirror.core.errors import MirrorError, reading
 from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
+from mirror.core.system.durable import sha256_of
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import TrustedRpm
 
@@ -86,6 +88,7 @@ def inspect(tasks: Sequence[Task], store: Store, progress: Progress = SILENT) ->
     """The contents of each artifact by its path in the bundle.
 
     Raises:
+        SourceChanged: a file is another than the one that was checked, and something is wrong with it.
         MirrorError: as the readers of RPMs and archives do. Unreadable: a file is not there any more.
         Unwritable: the store refuses.
     """
@@ -111,10 +114,8 @@ def _read(tasks: Sequence[Task], store: Store, progress: Progress) -> dict[str, 
 
         def read(task: Task) -> Contents:
             counted = _Counted(advance, sizes[task.path])
-            with reading(task.source):
-                contents = task.read(scratch, counted)
+            contents = look_inside(task, scratch, counted, store)
             counted.finish()
-            remember(task, contents, store)
             return contents
 
         return dict(zip((task.path for task in largest_first), crew.map(read, largest_first), strict=True))
@@ -153,6 +154,33 @@ def is_remembered(task: Task, store: Store) -> bool:
     return _memory(task, store).exists()
 
 
+def look_inside(task: Task, scratch: Path, advance: Advance, store: Store) -> Contents:
+    """Read an artifact, and write down what was found.
+
+    Raises:
+        SourceChanged: where something is wrong with it, and it is not the file that was checked: nothing is written down then,
+            for what is remembered is of the right one.
+        MirrorError: as ``inspect``.
+    """
+    try:
+        with reading(task.source):
+            contents = task.read(scratch, advance)
+    except MirrorError:
+        _check_source(task)
+        raise
+    if contents.faults:
+        _check_source(task)
+    remember(task, contents, store)
+    return contents
+
+
 def remember(task: Task, contents: Contents, store: Store) -> None:
     """Write down what was found by whoever read the artifact to its end."""
     store.note(_memory(task, store), contents.encode())
+
+
+def _check_source(task: Task) -> None:
+    with reading(task.source), task.source.open("rb") as stream:
+        actual = sha256_of(stream)
+    if actual != task.sha256:
+        raise SourceChanged(str(task.source), task.sha256, actual)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+from pathlib import Path
 
 import pytest
 
-from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.errors import InvalidDocument, MirrorError, Unwritable, writing
 
 
 class Unfit(MirrorError):
@@ -75,3 +78,19 @@ def test_an_error_is_itself_again_after_a_pipe() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) == "Manifest invalid at 'artifacts[3]': missing"
     assert again.where == "artifacts[3]"
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "'df -i'"),
+        (errno.ENOENT, "Make the directory first"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "room"),
+    ],
+)
+def test_the_step_after_a_failed_write_hangs_on_what_the_system_says(number: int, step: str, tmp_path: Path) -> None:
+    with pytest.raises(Unwritable) as caught, writing(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert step in caught.value.hint and caught.value.hint.endswith(", or name another place.")
+    assert caught.value.advised("Wait.").hint == "Wait."

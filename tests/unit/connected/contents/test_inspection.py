@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mirror.connected.contents.arriving import looking_inside
 from mirror.connected.contents.inside import FORMAT, Contents, web_address, words
 from mirror.connected.contents.inspection import Task, inspect
 from mirror.connected.contents.licences import MAX_TEXT_BYTES
@@ -15,6 +17,7 @@ from mirror.connected.fetching.store import Store
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.binaries.glibc import GlibcNeed
 from mirror.core.binaries.native import Native
+from mirror.core.bundle.writer import SourceChanged
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Silent
@@ -77,6 +80,25 @@ def read(store: Store, task: Task) -> Contents:
 
 def memories(store: Store) -> list[Path]:
     return list((store.root / "facts").glob("*/*.json"))
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-30], lambda data: bytes(len(data))])
+def test_a_file_that_is_not_what_was_checked_is_named_and_nothing_is_remembered_of_it(
+    store: Store, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    wheel = make_wheel(tmp_path, "left-pad", "1.0")
+    task, data = task_of(wheel), wheel.read_bytes()
+    wheel.write_bytes(damage(data))
+    for _ in range(2):
+        with pytest.raises(
+            SourceChanged, match=rf"{wheel}: sha256 is .* now, it was {task.sha256} when it was fetched"
+        ):
+            read(store, task)
+    with looking_inside(store) as arrived:
+        arrived(task)
+    assert not memories(store)
+    wheel.write_bytes(data)
+    assert read(store, task).faults == ()
 
 
 def test_what_was_found_is_written_and_read_back() -> None:
