@@ -215,10 +215,20 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
     if options.base:
         from mirror.connected.delta.making import make_delta
 
-        delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
+        try:
+            delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
+        except MirrorError as exc:
+            raise exc.advised(" ".join((exc.hint, *_done_all_the_same(options.output, builder)))) from exc
     size = options.output.stat().st_size
     told = (*plan.told, *untried, *notes, *replaced, *_stale(options.output, digest, ignored))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
+
+
+def _done_all_the_same(output: Path, builder: Builder) -> Iterator[str]:
+    """What a failure of the delta left, which nobody is told otherwise."""
+    yield f"The bundle itself is written, {output}: the same command without --from has nothing to do."
+    if builder.created:
+        yield f"New private keys were made, to be backed up: {', '.join(map(str, builder.created))}."
 
 
 def _inputs(

@@ -137,7 +137,10 @@ class Stack:
         try:
             own_name(name)
         except ValueError as exc:
-            raise InvalidDocument(source, "", f"the file's name is the stack's: {exc}") from exc
+            error = InvalidDocument(source, "", f"the file's name is the stack's: {exc}")
+            raise error.advised(
+                "Give the file another name, and with it those of its locks that lie beside it."
+            ) from exc
         fields = Fields(dict(document), source)
         fields.only("target", "python", "indexes", "build", "waiver", *(one.name for one in TABLES))
         target = Target.from_fields(fields.table("target"))

@@ -682,6 +682,17 @@ def test_a_delta_is_applied_before_the_bundle_that_it_makes_is_named(
     ]
 
 
+def test_of_a_delta_that_fails_it_is_said_that_the_bundle_is_written(world: World, tmp_path: Path) -> None:
+    first = world.bundle(tmp_path / "day1.tar").path
+    world.write_lock(locked="2026-11-02T00:00:00Z")
+    output = tmp_path / "day2.tar"
+    (tmp_path / "day2.tar.from-1793491200.delta").mkdir()
+    with pytest.raises(MirrorError) as caught:
+        bundle(replace(world.options(output), base=first), world.store, world.trust)
+    assert f" The bundle itself is written, {output}: the same command without --from" in caught.value.hint
+    assert world.bundle(output).path == output
+
+
 def test_approvals_come_before_what_is_carried_and_installed(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
