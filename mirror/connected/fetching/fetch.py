@@ -39,10 +39,11 @@ from mirror.connected.fetching.transport import (
     open_file,
     opened,
 )
-from mirror.core.errors import MirrorError, Unwritable, writing
+from mirror.core.errors import MirrorError, Unwritable, reading, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew, Stopped
+from mirror.core.system.durable import sha256_of
 
 Arrived = Callable[[Download, Path], None]
 
@@ -94,7 +95,7 @@ def fetch(
         MirrorError: the one failure there was (see ``mirror.connected.fetching.transport``), or ``SeveralFailures``.
     """
     wanted = {download.sha256: download for download in downloads}
-    found = {digest: store.find(digest, download.filename) for digest, download in wanted.items()}
+    found = {digest: _found(download, store) for digest, download in wanted.items()}
     missing = [download for digest, download in wanted.items() if found[digest] is None]
     _check_space(missing, store)
     sizes = [download.likely_size for download in missing]
@@ -106,6 +107,23 @@ def fetch(
         run = _Run(store, shared, patience, advance, arrived)
         paths.update(run.all(missing, jobs))
     return {digest: paths[digest] for digest in wanted}
+
+
+def _found(download: Download, store: Store) -> Path | None:
+    """A file that is here already; one that was cut off since it was checked is taken away, to be fetched again."""
+    path = store.find(download.sha256, download.filename)
+    if path is None:
+        return None
+    with reading(path):
+        size = path.stat().st_size
+        if size and size == (download.likely_size or size):
+            return path
+        with path.open("rb") as stream:
+            if sha256_of(stream) == download.sha256:  # its size was a server's word
+                return path
+    with writing(path):
+        path.unlink()
+    return None
 
 
 def _check_space(missing: Sequence[Download], store: Store) -> None:

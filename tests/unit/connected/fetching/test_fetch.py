@@ -82,6 +82,20 @@ def test_a_second_run_asks_no_server(server: LoopbackServer, store: Store) -> No
     assert server.seen == []
 
 
+@pytest.mark.parametrize(("left", "size"), [(0, None), (0, len(DATA)), (7, len(DATA))])
+def test_a_file_that_was_cut_off_in_the_store_is_fetched_again(
+    server: LoopbackServer, store: Store, left: int, size: int | None
+) -> None:
+    wanted = download(server.serve("/a-1.whl", DATA), size=size)
+    path = get(store, wanted)[wanted.sha256]
+    path.write_bytes(DATA[:left])
+    assert get(store, wanted)[wanted.sha256].read_bytes() == DATA
+    assert server.count("/a-1.whl") == 2
+    hinted = replace(wanted, size=None, size_hint=len(DATA) + 1)  # a server's word against the file's own digest
+    assert get(store, hinted)[wanted.sha256].read_bytes() == DATA
+    assert server.count("/a-1.whl") == 2
+
+
 def test_one_file_wanted_twice_is_fetched_once(server: LoopbackServer, store: Store) -> None:
     get(store, served(server), served(server))
     assert server.count("/a-1.whl") == 1
