@@ -7,6 +7,8 @@ which holds the digest of each RECORD and of all that no RECORD lists; and each 
 An altered RECORD is damage itself, and what it says is not believed. This finds what a disk, a slip or another program did. Who
 may write the generation can write the receipt too: against them only a bundle helps, which ``install --repair`` builds from.
 
+A generation that was moved or copied, or whose host's Python was removed, is damaged too, though each file is as it was.
+
 Rules: what could not be checked is said, never counted as good: generations made before there was a seal have digests of their
 wheels' files only. Compiled bytecode (``.pyc``) is not judged. A file that nobody knows is damage: it may hide another one.
 
@@ -28,7 +30,7 @@ from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
+from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, receipt_or_problem
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
 from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.kinds import INTERPRETER
@@ -36,7 +38,7 @@ from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
 from mirror.core.system.durable import facts_of
 
-MISSING, CHANGED, EXTRA, UNREADABLE = "missing", "changed", "extra", "unreadable"
+MISSING, CHANGED, EXTRA, UNREADABLE, MOVED = "missing", "changed", "extra", "unreadable", "moved"
 
 
 @dataclass(frozen=True, order=True)
@@ -45,9 +47,9 @@ class Damage:
 
     Attributes:
         path: below the generation.
-        kind: ``"missing"``, ``"changed"``, ``"extra"`` or ``"unreadable"``.
+        kind: ``"missing"``, ``"changed"``, ``"extra"``, ``"unreadable"``; ``"moved"`` of the whole, ``"."``.
         owner: the wheel or package that it belongs to, ``"torch 2.10.0"``; ``"mirror"`` for what mirror wrote; empty of what
-            nobody brought.
+            nobody brought; of what was moved, where it was.
     """
 
     path: str
@@ -109,6 +111,7 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
     """
     expected = _Expected()
     receipt = _receipt(generation, expected)
+    expected.damages += _displaced(generation, receipt)
     seal = _seal(generation, receipt, expected)
     _expect_records(generation, seal, expected)
     if seal:
@@ -169,6 +172,14 @@ def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
     if problem:
         expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
     return receipt
+
+
+def _displaced(generation: Generation, receipt: Receipt | None) -> Iterator[Damage]:
+    """What makes files useless that are as they were."""
+    if receipt and (place := former_place(generation.path, receipt)):
+        yield Damage(".", MOVED, place)
+    if python := lost_python(generation.path):
+        yield Damage("venv/bin/python", MISSING, f"the host's Python, {python}")
 
 
 def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:

@@ -23,7 +23,6 @@ Example::
 from __future__ import annotations
 
 import glob
-import os
 import shlex
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -58,11 +57,12 @@ from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.bundle.signaturearea import ordered, ordered_roots
 from mirror.core.bundle.writer import changed_source, write
-from mirror.core.errors import FAMILIES, MirrorError, Unwritable, writing
+from mirror.core.errors import FAMILIES, MirrorError, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sync_directory
+from mirror.core.system.output import check_output
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.chain import Documents
 from mirror.core.trust.quorum import Tally, unmet
@@ -172,7 +172,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         RootExpired: when what would be made could not be trusted. OutputTaken: when another stack's bundle stands there.
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
-    _check_output(options.output)
+    check_output(options.output, "bundle", layout.MANIFEST.encode())
     if trust.has_root():
         check_unexpired(trust.load_root())
     before = _standing(options.output, name_of(options.wishes.lock))  # before anything is asked or locked
@@ -351,18 +351,6 @@ def _made_by(path: Path) -> str:
             return delta.head.sha256
     except (OSError, MirrorError):
         return ""
-
-
-def _check_output(output: Path) -> None:
-    """Refuse now what would be refused after the long work."""
-    if output.is_dir():
-        raise Unwritable(str(output), "it is a directory; name a file with -o")
-    if output.exists() and (not output.is_file() or output.suffix in (".txt", ".toml")):
-        raise Unwritable(str(output), "it is there and is no bundle; name another file with -o")
-    if not output.absolute().parent.is_dir():
-        raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
-    if not os.access(output.absolute().parent, os.W_OK):
-        raise Unwritable(str(output), f"no permission to write in {output.absolute().parent}")
 
 
 @contextmanager

@@ -124,5 +124,5 @@ def _judge_python(facts: Facts) -> Iterator[Finding]:
             if "Permission denied" in judged
             else "the interpreter that the venv was made from was removed or updated to another minor version",
             proof=f"{python} --version",
-            fix="install the bundle again: 'mirror install' looks for another one",
+            fix="'mirror install --repair BUNDLE' builds the venv anew, from another Python",
         )

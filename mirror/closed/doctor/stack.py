@@ -28,7 +28,7 @@ from mirror.closed.doctor.installed.linking import judge_links
 from mirror.closed.doctor.installed.wheels import Installed, judge_installed
 from mirror.closed.doctor.machine import guarded
 from mirror.closed.environment.variables import Environment
-from mirror.closed.prefix.receipt import Receipt
+from mirror.closed.prefix.receipt import Receipt, former_place
 from mirror.closed.venv.hostpackages import issues, read_host_packages
 from mirror.core.logs.finding import About, Finding
 from mirror.core.progress import SILENT, Progress
@@ -61,12 +61,12 @@ def _has_cubin_dir(facts: Facts) -> bool:
 
 
 def _judge_place(environment: Environment, receipt: Receipt | None) -> Iterator[Finding]:
-    if receipt and receipt.generation != str(environment.generation):
+    if receipt and (place := former_place(environment.generation, receipt)):
         yield About("place").problem(
-            f"the stack was installed in {receipt.generation}, and is now in {environment.generation}",
+            f"the stack was installed in {place}, and is now in {environment.generation}",
             cause="the directory was moved or copied; a venv holds its own path",
             proof=f"{environment.generation}/receipt.json",
-            fix="move it back, or install the bundle under the new prefix",
+            fix="move it back, or build it anew where it lies: 'mirror install --repair BUNDLE --prefix DIR'",
         )
 
 

@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from mirror.closed.environment.caches import remember
-from mirror.closed.environment.variables import Environment
+from mirror.closed.environment.variables import Environment, GenerationDamaged
 from mirror.closed.host.sharing import closed_directory
 from mirror.closed.host.signals import passing_on
+from mirror.closed.prefix.generations import generation_at
+from mirror.closed.prefix.receipt import former_place, lost_python, receipt_or_problem
 from mirror.closed.prefix.usage import hold
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, reading
 from mirror.core.system.durable import write_all
 
 
@@ -149,10 +151,24 @@ def _found(environment: Environment, command: Sequence[str], base: Mapping[str, 
 
     Raises:
         CannotRun: when there is no such program.
+        GenerationDamaged: when the generation has no Python here: one of the host's would be found in its place.
     """
+    _check_place(environment)
     variables = environment.variables(base, environment.caches(base))
     remember(environment, base)
     return find_program(command[0], variables), variables
+
+
+def _check_place(environment: Environment) -> None:
+    path = environment.generation
+    generation = generation_at(path)
+    receipt = receipt_or_problem(generation)[0] if generation else None
+    with reading(path):
+        place, python = former_place(path, receipt) if receipt else "", lost_python(path)
+    if place:
+        raise GenerationDamaged(str(path), f"it was installed as {place}, and was moved or copied")
+    if python:
+        raise GenerationDamaged(str(path), f"the Python that its venv was made from, {python}, is gone")
 
 
 def find_program(name: str, variables: Mapping[str, str]) -> str:

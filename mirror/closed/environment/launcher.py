@@ -44,6 +44,10 @@ def _script(generation: Generation, pythons: Iterable[Path]) -> str:
     lines = [
         "#!/bin/sh",
         "# mirror, as it came in the bundle that this generation was installed from. Written by mirror, never edited.",
+        f"if [ ! -s {pyz} ]; then",  # Python runs an empty file without a word
+        f"  printf '%s\\n' {pyz}' is empty or gone: run the mirror.pyz that came with the bundle instead' >&2",
+        "  exit 127",
+        "fi",
         f"for python in {' '.join(shlex.quote(str(path)) for path in pythons)}; do",
         f'  [ -x "$python" ] && exec "$python" -I -X "{OPTION}=$0" {pyz} "$@"',
         "done",

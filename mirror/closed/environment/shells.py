@@ -38,6 +38,7 @@ def sh_script(environment: Environment) -> str:
     if environment.is_data:
         return "\n".join(lines) + "\n"
     lines += [
+        f"[ -e {generation}/venv/bin/python ] || command printf '%s\\n' {shlex.quote(_lost(environment))} >&2",
         f'case "${{HOME:-}}" in /*) _mirror_cache="$HOME/.cache" ;; *) _mirror_cache={generation}/.cache ;; esac',
         'case "${XDG_CACHE_HOME:-}" in /*) _mirror_cache="$XDG_CACHE_HOME" ;; esac',
         f'export {WEIGHTS}="${{{WEIGHTS}:-${{MLC_LLM_HOME:-$_mirror_cache/mlc_llm}}/model_weights}}"',
@@ -60,6 +61,13 @@ def sh_script(environment: Environment) -> str:
         "unset _mirror_cache _mirror_jit _mirror_zeros",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _lost(environment: Environment) -> str:
+    return (
+        f"mirror: {environment.venv}/bin/python is not there, and another Python would run: what was installed was moved, or "
+        "the host's Python was removed. 'mirror status --check' tells which, 'mirror install --repair BUNDLE' builds it anew."
+    )
 
 
 def _fill_command(environment: Environment, quote: Callable[[str], str]) -> str:
@@ -94,6 +102,7 @@ def fish_script(environment: Environment) -> str:
     if environment.is_data:
         return "\n".join(lines) + "\n"
     lines += [
+        f"test -e {generation}/venv/bin/python; or command printf '%s\\n' {_fish_quote(_lost(environment))} >&2",
         f"set -g _mirror_cache {generation}/.cache",
         """string match -q -- '/*' "$HOME"; and set -g _mirror_cache "$HOME/.cache\"""",
         """string match -q -- '/*' "$XDG_CACHE_HOME"; and set -g _mirror_cache "$XDG_CACHE_HOME\"""",

@@ -14,7 +14,9 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mirror.closed.prefix.check import Check
@@ -143,3 +145,29 @@ def receipt_or_problem(generation: Generation) -> tuple[Receipt | None, str]:
         return read_receipt(generation), ""
     except MirrorError as exc:
         return None, str(exc)
+
+
+def former_place(generation: Path, receipt: Receipt) -> str:
+    """Where a generation was installed, if it was moved or copied from there: its venv holds that path. Empty where it lies.
+
+    Raises:
+        OSError: when it cannot be told.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if Path(receipt.generation).samefile(generation):
+            return ""
+    return receipt.generation
+
+
+def lost_python(generation: Path) -> str:
+    """The Python that a generation's venv was made from, if it is not there any more; else empty.
+
+    Raises:
+        OSError: when it cannot be told.
+    """
+    python = generation / "venv" / "bin" / "python"
+    try:
+        python.stat()
+    except FileNotFoundError:
+        return str(python.resolve()) if python.is_symlink() else ""
+    return ""

@@ -24,6 +24,7 @@ from pathlib import Path
 from mirror.core.commands import CONNECTED
 from mirror.core.errors import Unreadable
 from mirror.core.system.durable import write_file
+from mirror.core.system.output import check_output
 
 ROOMS = ("core", "review", "closed", "help")
 """What it holds besides ``cli``: rooms, and the pages of ``mirror help``."""
@@ -62,6 +63,9 @@ start()
 """
 
 
+_SHEBANG = b"#!/usr/bin/env python3\n"
+
+
 def installer_bytes() -> bytes:
     """The zipapp, ready to be written and marked executable. Raises Unreadable: tomli is not installed here as it is pinned."""
     package = files("mirror")
@@ -71,7 +75,7 @@ def installer_bytes() -> bytes:
     commands = _sources(package / "cli", "mirror/cli")
     left = f"mirror/cli/commands/{CONNECTED}/"
     members.update({name: text for name, text in commands.items() if not name.startswith(left)})
-    buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
+    buffer = io.BytesIO(_SHEBANG)
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -117,6 +121,7 @@ def write_installer(output: Path) -> None:
 
     Raises:
         Unreadable: tomli is not installed here as it is pinned.
-        Unwritable: when the directory or the disk refuses.
+        Unwritable: when the directory or the disk refuses, or another file has that name.
     """
+    check_output(output, "mirror.pyz", _SHEBANG + b"PK")
     write_file(output, installer_bytes(), mode=0o755)

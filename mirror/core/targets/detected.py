@@ -31,6 +31,7 @@ from mirror.core.target import architecture
 from mirror.core.toml import parse_toml
 
 FORMAT = "mirror-host/1"
+BEGINNING = b"# What this host is, as 'mirror detect' found it"
 MAX_BYTES = 2048
 """What is written; what is read may be eight times as long, for somebody may have added comments."""
 
@@ -175,7 +176,7 @@ class Detected:
         return ("\n".join(self._lines()) + "\n").encode("ascii")
 
     def _lines(self) -> Iterator[str]:
-        yield "# What this host is, as 'mirror detect' found it; for 'mirror lock --target' and 'mirror bundle --check-target'."
+        yield f"{BEGINNING.decode()}; for 'mirror lock --target' and 'mirror bundle --check-target'."
         yield f'format = "{FORMAT}"'
         plain = [one.name for one in fields(self) if one.name not in ("gpus", "pythons", "disks", "markers", "unknown")]
         yield from (f"{name} = {_toml(value)}" for name in plain if (value := getattr(self, name)) is not None)

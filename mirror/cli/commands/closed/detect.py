@@ -10,6 +10,8 @@ from typing import Any
 from mirror.cli.console import Console, out, print_json
 from mirror.closed.doctor.detect import detect
 from mirror.core.system.durable import write_file
+from mirror.core.system.output import check_output
+from mirror.core.targets.detected import BEGINNING
 
 _DESCRIPTION = """\
 Say what this host is, for those who lock and make bundles for it: driver, GPUs, glibc, libstdc++, processors, Pythons, gcc,
@@ -30,6 +32,8 @@ def configure(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.output:
+        check_output(args.output, "host's file", BEGINNING)
     found = detect(os.environ)
     data = found.encode()
     if args.output:

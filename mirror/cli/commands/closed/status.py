@@ -20,7 +20,7 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, choose_prefixes, current_generation, read_status
 from mirror.closed.remedy import remedies
 from mirror.closed.silence.record import Note, read_notes
-from mirror.closed.soundness import Soundness, check_generation
+from mirror.closed.soundness import MOVED, Soundness, check_generation
 from mirror.closed.upgrade_check import unmet_today
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
 from mirror.core.errors import MirrorError
@@ -233,8 +233,8 @@ def _moment(when: int) -> str:
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
-        owner = f" (of {damage.owner})" if damage.owner else " (of no package)"
-        yield f"{damage.kind:<10} {shown(str(check.generation.path / damage.path))}{owner}"
+        whose = f"was installed as {damage.owner}" if damage.kind == MOVED else f"of {damage.owner or 'no package'}"
+        yield f"{damage.kind:<10} {shown(str(check.generation.path / damage.path))} ({whose})"
     yield from (f"unchecked  {reason}" for reason in check.unchecked)
     if check.damages:
         yield f"{name} is damaged: {len(check.damages)} of {counted(check.checked, 'file')} not as installed"

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Environment:
 
 
 def write(environment: Environment) -> Environment:
+    (environment.venv / "bin").mkdir(parents=True)
+    (environment.venv / "bin" / "python").symlink_to(sys.executable)
     (environment.generation / "env.sh").write_text(sh_script(environment))
     (environment.generation / "env.fish").write_text(fish_script(environment))
     return environment
