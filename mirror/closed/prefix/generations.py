@@ -42,6 +42,7 @@ from mirror.core.system.durable import facts_of, held_open, write_file
 from mirror.core.system.home import expand_home, home_directory
 
 _MARK_BYTES = 1000
+_STRANGER = "mirror did not make it: move it away, and run the same command again."
 _NAME = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{12})(?:\.([2-9]|[1-9][0-9]{1,3}))?", re.ASCII)
 
 
@@ -457,7 +458,8 @@ class Prefix:
                 reason += (
                     f"; {generation.name} is current, but the disk did not confirm that this outlasts a power failure"
                 )
-            raise Unwritable(str(self._current), reason) from exc
+            error = Unwritable(str(self._current), reason)
+            raise error.advised(_STRANGER) if exc.errno == errno.EEXIST else error from exc
 
 
 def _unlink(name: str, directory: int) -> None:

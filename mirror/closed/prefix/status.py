@@ -22,7 +22,7 @@ from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.opened import GENERATIONS
 from mirror.closed.prefix.receipt import Receipt, receipt_or_problem
 from mirror.closed.prefix.tree import disk_usage
-from mirror.core.errors import MirrorError, reading
+from mirror.core.errors import FAMILIES, MirrorError, reading
 from mirror.core.names import stack_name
 
 
@@ -35,6 +35,15 @@ class NothingInstalled(MirrorError):
     message = "nothing is installed in {place}"
 
     place: str
+
+
+class NoneCurrent(NothingInstalled):
+    """Generations are there, and ``current`` is not, or leads to none of them."""
+
+    ref = "none-current"
+    exit_code = FAMILIES["install"]
+    hint = "'mirror rollback', of the same name or --prefix, makes the newest whole one current; 'mirror status' lists them."
+    message = "none of the generations in {place} is current"
 
 
 class AmbiguousStack(MirrorError):
@@ -149,11 +158,11 @@ def current_generation(prefix: Prefix) -> Generation:
     """The generation that a prefix's users get, whoever installed it: whoever names a prefix trusts its owner.
 
     Raises:
-        NothingInstalled: when none is current.
+        NothingInstalled, NoneCurrent: when none is current.
     """
     current = prefix.current()
     if current is None:
-        raise NothingInstalled(str(prefix.root))
+        raise (NoneCurrent if prefix.installed() else NothingInstalled)(str(prefix.root))
     return current
 
 

@@ -72,7 +72,10 @@ class IsDelta(MirrorError):
 
     ref = "is-delta"
     exit_code = FAMILIES["files"]
-    hint = "'mirror apply DELTA --base PREV' makes the bundle: name that. 'report', 'diff' and 'install' take the delta, too."
+    hint = (
+        "'mirror apply DELTA --base PREV' makes the bundle: name that. 'report', 'install' and 'diff', as the newer one, take "
+        "the delta, too."
+    )
     message = "{path} is a delta, and no bundle: apply it first"
 
     path: str

@@ -187,7 +187,14 @@ def _is_running(pid: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         pass
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether a process has ended and nobody has asked how, as in a container whose first process asks nobody."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as stream:
+        return stream.read().rpartition(b")")[2].split()[:1] == [b"Z"]
+    return False
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -198,7 +205,9 @@ def read_file(path: Path, most: int) -> bytes:
         WrongKind: when it is a bundle, a wheel, a key or the like.
         InvalidDocument: when it has more than ``most`` bytes.
     """
-    with reading(path), open(path, "rb") as stream:
+    with reading(path), open_unblocked(path) as stream:
+        if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            os.set_blocking(stream.fileno(), True)
         data = stream.read(most + 1)
     if kind := kind_of_file(data):
         raise WrongKind(str(path), "", kind)

@@ -11,6 +11,8 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.closed.environment.variables import GenerationDamaged
+from mirror.closed.prefix.status import NoneCurrent
+from mirror.core.errors import Unwritable
 from mirror.core.trust.verdict import expiring
 from tests.support.desk import Desk
 from tests.support.keys import make_root, trust_store
@@ -51,6 +53,29 @@ def test_a_root_that_expires_soon_is_told(
     assert capsys.readouterr().out.splitlines()[-1] == f"note: {note}"
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == [note]
+
+
+def test_a_lost_current_is_told_with_the_step_and_one_that_is_no_link_with_its_own(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRROR_HOME", str(desk.store.directory))
+    bundle = desk.bundle()
+    desk.install(bundle)
+    current, there = desk.path / "p/current", ["--prefix", str(desk.path / "p")]
+    current.unlink()
+    assert main(["status", *there]) == 0
+    assert "  none is current; 'mirror rollback' makes the newest whole one so" in capsys.readouterr().out.splitlines()
+    for words in (["status", "--check"], ["run"], ["doctor"]):
+        assert main([*words, *there, *(["--", "true"] if words == ["run"] else [])]) == NoneCurrent.exit_code
+        assert (
+            f"error: none of the generations in {desk.path}/p is current\nhint: 'mirror rollback', "
+            in capsys.readouterr().err
+        )
+    current.mkdir()
+    assert main(["rollback", *there]) == Unwritable.exit_code
+    assert "it is no link of mirror's\nhint: mirror did not make it: move it away" in capsys.readouterr().err
+    current.rmdir()
+    assert main(["rollback", *there]) == 0 and current.is_symlink()
 
 
 def _flip(path: Path) -> None:

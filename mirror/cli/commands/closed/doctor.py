@@ -21,7 +21,7 @@ from mirror.closed.doctor.trial import context_of
 from mirror.closed.environment.variables import Environment, GenerationDamaged, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, read_receipt
-from mirror.closed.prefix.status import AmbiguousStack, NothingInstalled, choose_prefix, current_generation
+from mirror.closed.prefix.status import AmbiguousStack, NoneCurrent, NothingInstalled, choose_prefix, current_generation
 from mirror.closed.remedy import remedies
 from mirror.core.errors import MirrorError
 from mirror.core.logs.explained.explanation import Explanation
@@ -108,8 +108,8 @@ def _generation(name: str, prefix: Path | None) -> Generation | None:
     """The current generation of what was named; None when nothing was named and nothing is installed."""
     try:
         return current_generation(choose_prefix(name, prefix))
-    except NothingInstalled:
-        if name or prefix:
+    except NothingInstalled as exc:
+        if name or prefix or isinstance(exc, NoneCurrent):
             raise
         return None
 

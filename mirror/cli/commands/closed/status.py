@@ -155,7 +155,7 @@ def _lines(status: Status, checks: Iterable[Soundness], layers: _Layers) -> Iter
         yield from _generation(one, one.generation.name == status.current)
     yield from (f"  {name}  unfinished" for name in status.unfinished)
     if not status.current:
-        yield "  none is current"
+        yield f"  none is current; '{spoken('mirror rollback')}' makes the newest whole one so"
     if status.history_problem:
         yield f"warning: the history is damaged, and numbers may be others than before: {shown(status.history_problem)}"
     for check in checks:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import human_bytes, print_json, shown
 from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_volumes_option
@@ -62,7 +63,9 @@ def _print(changes: Changes) -> None:
     if changes.strangers:
         print(changes.strangers)
     if changes.is_empty:
-        print("nothing differs")
+        print(
+            f"nothing differs by what they say of themselves; whether each is intact, '{spoken('mirror verify')}' tells"
+        )
     for group, title in _TITLES.items():
         found = getattr(changes, group)
         if found:

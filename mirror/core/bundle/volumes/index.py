@@ -57,7 +57,8 @@ class VolumeIndex:
         """Inverse of ``encode``; ``name`` is the index's. Raises InvalidDocument: with the line of the fault."""
 
         def refuse(where: str, problem: str) -> NoReturn:
-            raise InvalidDocument(name, where, problem)
+            error = InvalidDocument(name, where, problem)
+            raise error.advised("It was damaged on the way: copy it again, as it was written beside the volumes.")
 
         if len(data) > MAX_BYTES:
             refuse("", f"it has more than the {MAX_BYTES} bytes allowed")

@@ -96,6 +96,14 @@ def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_
     assert sorted(os.listdir(tmp_path)) == sorted([running.name, "a"])
 
 
+def test_what_a_process_left_that_ended_and_that_nobody_asked_is_removed_too(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from now on
+        (tmp_path / f".a.{ended.pid}.tmp").write_text("half")
+        write_file(tmp_path / "a", b"x")
+        assert os.listdir(tmp_path) == ["a"]
+
+
 def test_private_directories_are_for_their_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
     old = os.umask(0o002)
     try:

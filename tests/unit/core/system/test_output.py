@@ -9,6 +9,7 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.core.errors import Unwritable
+from mirror.core.system.durable import read_file
 from mirror.core.system.output import check_output
 
 
@@ -30,6 +31,15 @@ def test_whatever_else_is_there_stays(tmp_path: Path) -> None:
         with pytest.raises(Unwritable) as caught:
             check_output(tmp_path / name, "bundle", b"MANIFEST.json")
         assert caught.value.hint.startswith(step)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert read_file(tmp_path / "fifo", 10) == b""
+    reader, writer = os.pipe()
+    os.write(writer, b"all of it")
+    os.close(writer)
+    assert read_file(Path(f"/dev/fd/{reader}"), 10) == b"all of it"
 
 
 @pytest.mark.parametrize("command", ["installer", "detect"])
