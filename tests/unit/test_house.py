@@ -224,7 +224,6 @@ MAY_LOOK = {
     "connected/locking/drafts.py": "a file that is taken for absent is not removed",
     "core/cuda/links.py": "in a tree that we are writing ourselves, and which goes as a whole when something fails",
     "core/system/durable.py": "make_private_directory, which removes nothing",
-    "connected/bundle.py": "refuses an output; what it removes is its own draft",
 }
 """Modules that remove something and look loosely for another reason."""
 
