@@ -13,7 +13,9 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,10 +261,12 @@ _SHARING = "A group shares a stack safely when one user installs it and the othe
 
 def _hint(prefix: Path, is_changed: bool = True) -> str:
     """The next step for somebody whose prefix is not theirs, or not theirs alone."""
-    try:
-        owner = prefix.lstat().st_uid
-    except OSError:
-        owner = os.geteuid()
+    owner = os.geteuid()
+    with contextlib.suppress(OSError):
+        facts = prefix.lstat()
+        if not stat.S_ISDIR(facts.st_mode):
+            return "Nothing was changed. Name a directory with --prefix, or a place where none is yet."
+        owner = facts.st_uid
     named = user_name(owner)
     if owner != os.geteuid() and is_changed:
         return (

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.core.errors import MirrorError, reading
+from mirror.core.system.durable import open_unblocked
 from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _EXPOSED = re.compile(r"Permissions 0\d+ for .* are too open")
@@ -72,7 +73,7 @@ class SshKeygen:
             Unreadable: when it cannot be read.
             CannotSign: when it is none.
         """
-        with reading(self.key), open(self.key, "rb") as stream:
+        with reading(self.key), open_unblocked(self.key) as stream:
             beginning = stream.read(512)
         if (kind := kind_of_file(beginning)) not in KEYS:
             it_is = f"it is {kind}, and " if kind else "it is "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror.closed.host.machine import Disk, Host
-from mirror.closed.preflight import PreflightFailed, check, needed_bytes, prefer_carried, prefix_issues
+from mirror.closed.preflight import PreflightFailed, check, check_owner, needed_bytes, prefer_carried, prefix_issues
 from mirror.closed.venv.interpreter import Interpreter, Search
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.cpus import ISAS
@@ -208,6 +208,9 @@ def test_a_prefix_that_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tmp_path)
     (issue,) = prefix_issues(tmp_path / "alias")
     assert "is a symbolic link" in issue
+    with pytest.raises(PreflightFailed) as caught:
+        check_owner(tmp_path / "alias", "roll back")
+    assert caught.value.hint == "Nothing was changed. Name a directory with --prefix, or a place where none is yet."
 
 
 @pytest.mark.group(67)

@@ -31,6 +31,12 @@ def bundle(tmp_path: Path) -> Path:
     return simulator.write(tmp_path / "b.tar")
 
 
+def test_a_pipe_in_the_place_of_a_key_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key")
+    with pytest.raises(CannotSign, match="it is no key's file"):
+        SshKeygen(tmp_path / "key")
+
+
 def test_two_approvers_sign_one_after_the_other_and_the_bundle_keeps_its_bytes(bundle: Path) -> None:
     before = hashlib.sha256(bundle.read_bytes()).hexdigest()
     first = decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_000)
