@@ -121,8 +121,9 @@ def _found(download: Download, store: Store) -> Path | None:
         with path.open("rb") as stream:
             if sha256_of(stream) == download.sha256:  # its size was a server's word
                 return path
-    with writing(path):
-        path.unlink()
+    if path == store.path(download.sha256, download.filename):  # the wheelhouse is the user's
+        with writing(path):
+            path.unlink()
     return None
 
 
