@@ -57,6 +57,8 @@ READS = ("openat", "open", "read", "pread64", "newfstatat", "stat", "lstat", "fs
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (.*)$")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{12,}|\d+|\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, #?\d)|\{.*\}")
 """What differs between calls that are alike: numbers, digests, contents, what stat tells."""
+_CONTENT = re.compile(r"\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, \d)")
+"""What is read and written, in a line of strace."""
 _MADE_UP = re.compile(r"(\./tmp/(?:[a-z-]+-)?|/archive-v\d+/)[\w-]{8,}(?=[/\">])")
 """Names that each run makes up: Python's for temporary files, uv's in its cache."""
 _OF_DESCRIPTOR = ', "", #, AT_EMPTY_PATH'
@@ -145,6 +147,7 @@ class Scene:
             done.
         beside: what must run meanwhile, a server.
         module: what is run, where it is not mirror's command line.
+        looks_at_processes: whether the command asks which programs are in use on the host.
     """
 
     name: str
@@ -156,6 +159,7 @@ class Scene:
     again: Callable[[Path, str], list[str] | None] | None = None
     beside: Callable[[], AbstractContextManager[object]] = nullcontext
     module: str = "mirror.cli.main"
+    looks_at_processes: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,12 +265,12 @@ class Theatre(AbstractContextManager["Theatre"]):
 
     def _numbers(self, call: Call) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Numbers that may lead to a call, the likeliest first, each with strace's word for what is counted."""
-        if call.files:
+        if call.files and not self.scene.looks_at_processes:  # strace is a process, and names that file
             same = [one for one in self.calls if one.name == call.name and call.files[0] in one.files]
             yield same.index(call) + 1, ("-P", re.sub(r"^\.", str(self.world), call.files[0]))
         which = [one for one in self.calls if one.alike == call.alike].index(call)
         yield call.number, ()
-        for _ in range(3):
+        for _ in range(8 if self.scene.looks_at_processes else 3):
             again = [one for one in self._learnt() if one.alike == call.alike]
             if which < len(again):
                 yield again[which].number, ()
@@ -361,15 +365,16 @@ def _is_removal_of_temporary(trace: str) -> bool:
 
 
 def _failed(trace: str) -> str:
-    """The line of the call that was made to fail, or was not begun, for its process was killed in its place."""
-    lines = [line for line in trace.splitlines() if not line.startswith("+++ ")]
-    return next((line for line in lines if line.endswith(" (INJECTED)")), lines[-1] if lines else "")
+    """The line of the call that was made to fail, or was not begun, for its process was killed in its place; empty for none."""
+    *lines, last = trace.splitlines() or [""]
+    killed = lines[-1] if lines and last.startswith("+++ killed by SIGKILL") else ""
+    return next((line for line in lines if line.endswith(" (INJECTED)")), killed)
 
 
 def _paths(line: str) -> tuple[str, ...]:
     """System call and files of a line; of their names without what a run makes up."""
     found = re.match(r"(?:\d+ +)?(\w+)\(", line)
-    names = re.findall(r"<([^<>]*)>|\"(\.[^\"]*)\"", _MADE_UP.sub(r"\1#", line.partition(") = ")[0]))
+    names = re.findall(r"<([^<>]*)>|\"(\.[^\"]*)\"", _MADE_UP.sub(r"\1#", _CONTENT.sub("#", line)).partition(") = ")[0])
     return (found[1] if found else "", *(re.sub(r"[0-9a-f]{12,}|\d+", "#", one or other) for one, other in names))
 
 
