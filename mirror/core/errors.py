@@ -136,8 +136,8 @@ def place_of(exc: OSError, otherwise: str | Path) -> str:
     return os.fsdecode(exc.filename) if isinstance(exc.filename, (str, bytes)) else str(otherwise)
 
 
-_STEPS = {
-    os.strerror(number): f"{step}, or name another place."
+STEPS = {
+    number: f"{step}, or name another place."
     for number, step in (
         (errno.ENOENT, "Make the directory first"),
         (errno.ENOTDIR, "A part of that path is a file: move it away"),
@@ -148,7 +148,8 @@ _STEPS = {
         (errno.EPERM, "Get the right to write there"),
     )
 }
-"""What helps, by what the system says."""
+"""What helps against a write that the system refuses, by its number."""
+_STEPS = {os.strerror(number): step for number, step in STEPS.items()}
 
 
 class Unwritable(MirrorError):

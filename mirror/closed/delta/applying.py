@@ -45,6 +45,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, wr
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, sha256_of
+from mirror.core.system.output import check_place
 from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
@@ -255,8 +256,7 @@ def _stands(output: Path, head: Delta) -> bool:
     """
     with writing(output, below=True):
         if facts_of(output) is None:
-            if not output.absolute().parent.is_dir():
-                raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
+            check_place(output)
             return False
         if output.is_file() and output.stat().st_size == head.size:
             with output.open("rb") as stream:

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.core.errors import MirrorError, reading, writing
 from mirror.core.signatures.sshsig import PublicKey, take_string
-from mirror.core.system.durable import create_file, facts_of, make_private_directory, remove_leftovers
+from mirror.core.system.durable import create_file, facts_of, make_private_directory, open_unblocked, remove_leftovers
 from mirror.core.system.filekinds import KEYS, kind_of_file
 
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
@@ -234,11 +234,7 @@ def read_public(path: Path) -> PublicKey:
 
 
 def _read_guarded(path: Path) -> bytes:
-    with (
-        reading(path),
-        # Not blocking: a FIFO of that name must not hang us.
-        open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream,
-    ):
+    with reading(path), open_unblocked(path) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise UnusableKey(str(path), "expected a key file, got a device or a pipe")

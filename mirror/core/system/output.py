@@ -9,11 +9,12 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
-from mirror.core.errors import Unwritable, reading
+from mirror.core.errors import STEPS, Unwritable, reading
 from mirror.core.system.durable import facts_of, open_unblocked
 
 
@@ -28,20 +29,28 @@ def check_output(output: Path, kind: str, beginning: bytes) -> None:
         Unwritable: when it cannot go there.
         Unreadable: when what is there cannot be read.
     """
-    if output.is_dir():
-        raise Unwritable(str(output), "it is a directory; name a file with -o").advised("Name a file in it with -o.")
+    check_place(output)
     with reading(output):
         is_other = facts_of(output) is not None and _is_other(output, beginning)
     if is_other:
-        error = Unwritable(str(output), f"it is there and is no {kind}; name another file with -o")
-        raise error.advised("Nothing was written. Name another file with -o, or move that one away.")
+        raise taken(output, kind)
+
+
+def check_place(output: Path) -> None:
+    """Refuse a place in which no file can be made, whatever is there. Raises Unwritable."""
     parent = output.absolute().parent
+    if output.is_dir():
+        raise Unwritable(str(output), "it is a directory; name a file with -o").advised("Name a file in it with -o.")
     if not parent.is_dir():
-        error = Unwritable(str(output), f"the directory {parent} does not exist")
-        raise error.advised("Make the directory first, or name another place.")
+        raise Unwritable(str(output), f"the directory {parent} does not exist").advised(STEPS[errno.ENOENT])
     if not os.access(parent, os.W_OK):
-        error = Unwritable(str(output), f"no permission to write in {parent}")
-        raise error.advised("Get the right to write there, or name another place.")
+        raise Unwritable(str(output), f"no permission to write in {parent}").advised(STEPS[errno.EACCES])
+
+
+def taken(output: Path, kind: str) -> Unwritable:
+    """The failure where a file of another kind is there, which stays."""
+    error = Unwritable(str(output), f"it is there and is no {kind}; name another file with -o")
+    return error.advised("Nothing was written. Name another file with -o, or move that one away.")
 
 
 def _is_other(path: Path, beginning: bytes) -> bool:

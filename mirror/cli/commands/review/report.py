@@ -13,9 +13,9 @@ from mirror.cli.console import Console, print_json
 from mirror.cli.deltas import bundle_to_look_at
 from mirror.cli.parsing import add_bundle_argument
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import Unwritable
 from mirror.core.policy.document import read_policy
 from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.output import check_place, taken
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
 from mirror.review.decisions.commands import Commands
@@ -95,12 +95,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(output: Path) -> None:
     """Refuse now what would be refused after the long pass, and what a slip of the fingers would destroy."""
-    if output.is_dir():
-        raise Unwritable(str(output), "it is a directory; name a file with -o")
+    check_place(output)
     if facts_of(output) and output.suffix not in (".html", ".htm"):
-        raise Unwritable(str(output), "it is there and is no page; name another file with -o")
-    if not output.absolute().parent.is_dir():
-        raise Unwritable(str(output), f"the directory {output.absolute().parent} does not exist")
+        raise taken(output, "page")
 
 
 def _print(report: Report, output: Path | None) -> None:
