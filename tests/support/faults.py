@@ -57,8 +57,10 @@ READS = ("openat", "open", "read", "pread64", "newfstatat", "stat", "lstat", "fs
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (.*)$")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{12,}|\d+|\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, #?\d)|\{.*\}")
 """What differs between calls that are alike: numbers, digests, contents, what stat tells."""
-_CONTENT = re.compile(r"\"(?:\\.|[^\"\\])*\"(?=(?:\.\.\.)?, \d)")
-"""What is read and written, in a line of strace."""
+_CONTENT = re.compile(
+    r"^((?:\d+ +)?(?:p?(?:read|write)(?:64)?\(\d+<[^<>]*>|readlink(?:at)?\([^\"]*\"[^\"]*\"), )\"(?:\\.|[^\"\\])*\""
+)
+"""What is read and written, in a line of strace, and what stands before it."""
 _MADE_UP = re.compile(r"(\./tmp/(?:[a-z-]+-)?|/archive-v\d+/)[\w-]{8,}(?=[/\">])")
 """Names that each run makes up: Python's for temporary files, uv's in its cache."""
 _OF_DESCRIPTOR = ', "", #, AT_EMPTY_PATH'
@@ -374,7 +376,9 @@ def _failed(trace: str) -> str:
 def _paths(line: str) -> tuple[str, ...]:
     """System call and files of a line; of their names without what a run makes up."""
     found = re.match(r"(?:\d+ +)?(\w+)\(", line)
-    names = re.findall(r"<([^<>]*)>|\"(\.[^\"]*)\"", _MADE_UP.sub(r"\1#", _CONTENT.sub("#", line)).partition(") = ")[0])
+    names = re.findall(
+        r"<([^<>]*)>|\"(\.[^\"]*)\"", _MADE_UP.sub(r"\1#", _CONTENT.sub(r"\1#", line)).partition(") = ")[0]
+    )
     return (found[1] if found else "", *(re.sub(r"[0-9a-f]{12,}|\d+", "#", one or other) for one, other in names))
 
 

@@ -129,12 +129,42 @@ def test_a_call_that_has_another_number_by_now_is_the_one_that_fails(
 
 @needs_strace
 @pytest.mark.group(51)
+@pytest.mark.parametrize("scene", ["report", "gc"])
+def test_every_system_call_can_be_aimed_at(tmp_path: Path, scene: str) -> None:
+    with Theatre(scenes()[scene], tmp_path) as theatre:
+        for call in {one.alike[0]: one for one in theatre.calls}.values():
+            outcome = theatre.fail(call, faults_of(call)[-1])
+            trace = outcome.trace.replace(str(theatre.world), ".")
+            others = [one for one in theatre.calls if one.name == call.name and one.files != call.files]
+            assert not others or not all(one.is_what_failed(trace) for one in others), call
+
+
+@needs_strace
+@pytest.mark.group(51)
 def test_a_call_that_no_number_leads_to_is_told(tmp_path: Path) -> None:
     with Theatre(scenes()["trust"], tmp_path) as theatre:
         call = Call("rename", 1, '"./nowhere", "./nobody"')
         theatre.calls = (call,)
         with pytest.raises(Missed, match="nobody"):
             theatre.fail(call, "EIO")
+
+
+@pytest.mark.parametrize(
+    "name, text, failed",
+    [
+        ("newfstatat", 'AT_FDCWD</>, "./a", {st_mode=S_IFREG|0644, ...}, 0', 'AT_FDCWD</>, "./a", 0x7ffd2a, 0'),
+        ("mkdir", '"./a", 0777', '"./a", 0777'),
+        ("read", r'3<./a>, "\"./b\", 5<./c>", 4096', "3<./a>, 0x7ffd2a, 4096"),
+        ("write", r'3<./a>, "\"./b\", 5<./c>"..., 512', r'3<./a>, "\"./b\""..., 512'),
+        ("readlink", '"./a", "./b", 4096', '"./a", 0x7ffd2a, 4096'),
+        ("readlinkat", 'AT_FDCWD</>, "./a", "./b", 4096', 'AT_FDCWD</>, "./a", 0x7ffd2a, 4096'),
+        ("rename", '"./a", "./b"', '"./a", "./b"'),
+    ],
+)
+def test_a_call_that_failed_is_known_by_its_files_alone(name: str, text: str, failed: str) -> None:
+    trace = f"{name}({failed}) = -1 EIO (Input/output error) (INJECTED)\n+++ exited with 3 +++\n"
+    assert Call(name, 1, text).is_what_failed(trace)
+    assert not Call(name, 1, text).is_what_failed(trace.replace("./a", "./other"))
 
 
 def test_what_a_run_makes_up_is_no_part_of_a_calls_name() -> None:
