@@ -11,7 +11,7 @@ A scene (``tests/support/scenes.py``) says how to make the state, which command 
 Rules: each trial begins from a copy of the state of before at the same path; nothing is looked at that the command does outside
 its directory, its home included; of one that was killed, what it left behind may stay until the next run. A call is found by
 its number among those that name its file, or else among all: calls that have nothing to do with the scene (modules that were
-compiled meanwhile, processes that come and go) are more or fewer in each run. Where another one failed, it is tried again.
+compiled meanwhile) are more or fewer in each run. Where another one failed, it is tried again.
 
 Example::
 
@@ -149,7 +149,6 @@ class Scene:
             done.
         beside: what must run meanwhile, a server.
         module: what is run, where it is not mirror's command line.
-        looks_at_processes: whether the command asks which programs are in use on the host.
     """
 
     name: str
@@ -161,7 +160,6 @@ class Scene:
     again: Callable[[Path, str], list[str] | None] | None = None
     beside: Callable[[], AbstractContextManager[object]] = nullcontext
     module: str = "mirror.cli.main"
-    looks_at_processes: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,12 +265,12 @@ class Theatre(AbstractContextManager["Theatre"]):
 
     def _numbers(self, call: Call) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Numbers that may lead to a call, the likeliest first, each with strace's word for what is counted."""
-        if call.files and not self.scene.looks_at_processes:  # strace is a process, and names that file
+        if call.files:
             same = [one for one in self.calls if one.name == call.name and call.files[0] in one.files]
             yield same.index(call) + 1, ("-P", re.sub(r"^\.", str(self.world), call.files[0]))
         which = [one for one in self.calls if one.alike == call.alike].index(call)
         yield call.number, ()
-        for _ in range(8 if self.scene.looks_at_processes else 3):
+        for _ in range(3):
             again = [one for one in self._learnt() if one.alike == call.alike]
             if which < len(again):
                 yield again[which].number, ()

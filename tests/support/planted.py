@@ -18,6 +18,7 @@ from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import Event, History
 from mirror.core.errors import MirrorError, Unwritable
 from mirror.core.system import durable
+from tests.support.alone import stand_alone
 
 _activate, _remove, _lock = Prefix.activate, Prefix.remove, Prefix.lock
 
@@ -134,6 +135,7 @@ BUGS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     BUGS[sys.argv[1]]()
+    stand_alone()
     from mirror.cli.main import main  # what it imports takes what was planted
 
     sys.exit(main(sys.argv[2:]))

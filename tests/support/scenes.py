@@ -505,7 +505,7 @@ def scenes() -> dict[str, Scene]:
               again=lambda world, _: [*_rollback(world), "--to", "4"]),
         Scene("activate", _make_five, lambda world: ["activate", "--prefix", f"{world}/p", "4"], _rolled_back_state,
               _prefix_sound),
-        Scene("gc", _make_five, _gc, _swept_state, _prefix_sound, looks_at_processes=True),
+        Scene("gc", _make_five, _gc, _swept_state, _prefix_sound, module="tests.support.alone"),
         Scene("layer", _make_layered, _add_layer, _layer_state, _prefix_sound),
         Scene("fill", _make_layered, _fill, _filled_state, _caches_sound, transient=("home/cache",)),
         Scene("approve", _make_review, _approve, _approved_state, _bundle_kept, again=_unless_done(_approve)),
