@@ -41,10 +41,11 @@ class BadLayout(MirrorError):
     ref = "bad-layout"
     exit_code = 13
     hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
-    message = "not an intact bundle: {problem} (at byte {offset})"
+    message = "{bundle} is not an intact bundle: {problem} (at byte {offset})"
 
     problem: str
     offset: int
+    bundle: str
 
     def __post_init__(self) -> None:
         if self.offset == 0:
@@ -114,8 +115,11 @@ def head(manifest_bytes: bytes, signatures: Iterable[bytes], roots: Iterable[tup
     return b"".join(header(name, len(data)) + data + padding(len(data)) for name, data in members)
 
 
-def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
+def read_size(block: bytes, name: str, offset: int, limit: int, bundle: str) -> int:
     """The size of a member whose name is known but whose size is not (those before the manifest is trusted).
+
+    Args:
+        bundle: the file's path, for messages.
 
     Raises:
         BadLayout: unless the block is exactly the canonical header of ``name`` with a size of 1 to ``limit`` bytes.
@@ -123,12 +127,12 @@ def read_size(block: bytes, name: str, offset: int, limit: int) -> int:
     member = read_member(block)
     if member and member[0] == name:
         if not 0 < member[1] <= limit:
-            raise BadLayout(f"{name} has {member[1]} bytes, the limit is {limit}", offset)
+            raise BadLayout(f"{name} has {member[1]} bytes, the limit is {limit}", offset, bundle)
         return member[1]
     kind = file_kind(block) if offset == 0 else ""
     if kind:
-        raise BadLayout(kind, offset)
-    raise BadLayout(f"expected the header of {name}, found {shown_name(block)}", offset)
+        raise BadLayout(kind, offset, bundle)
+    raise BadLayout(f"expected the header of {name}, found {shown_name(block)}", offset, bundle)
 
 
 def read_member(block: bytes) -> Optional[Tuple[str, int]]:

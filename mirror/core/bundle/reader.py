@@ -115,22 +115,25 @@ class Bundle:
 
     def _take(self, name: str, limit: int) -> bytes:
         self._check_length(name, BLOCK)
-        size = layout.read_size(self._exactly(self._offset, BLOCK), name, self._offset, limit)
+        size = layout.read_size(self._exactly(self._offset, BLOCK), name, self._offset, limit, str(self.path))
         self._check_length(name, layout.member_bytes(size))
         data = self._exactly(self._offset + BLOCK, size)
         padding = self._exactly(self._offset + BLOCK + size, -size % BLOCK)
         if padding.strip(b"\0"):
-            raise BadLayout(f"padding of {name} is not zero", self._offset + BLOCK + size)
+            raise self._bad(f"padding of {name} is not zero", self._offset + BLOCK + size)
         self._offset += layout.member_bytes(size)
         return data
+
+    def _bad(self, problem: str, offset: int) -> BadLayout:
+        return BadLayout(problem, offset, str(self.path))
 
     def _check_length(self, name: str, size: int) -> None:
         """Refuse a file that ends within the next ``size`` bytes, which are ``name``'s."""
         if self._size < self._offset + size:
             kind = "" if self._offset else layout.file_kind(self._exactly(0, min(self._size, BLOCK)))
             if kind:
-                raise BadLayout(kind, 0)
-            raise BadLayout(f"the file is truncated: it has {self._size} bytes and ends within {name}", self._offset)
+                raise self._bad(kind, 0)
+            raise self._bad(f"the file is truncated: it has {self._size} bytes and ends within {name}", self._offset)
 
     def _next_is(self, directory: bytes) -> bool:
         self._check_length(f"{directory.decode()} or what follows it", len(directory))
@@ -151,7 +154,7 @@ class Bundle:
 
     def _exactly(self, offset: int, size: int, whole: _Whole | None = None) -> bytes:
         """Read ``size`` bytes at ``offset``. ``whole`` is fed what is read, too."""
-        data = self._file.exactly(size, offset, lambda end: BadLayout("the file is truncated", end))
+        data = self._file.exactly(size, offset, lambda end: self._bad("the file is truncated", end))
         if whole and data:
             whole.feed(data)
         return data
@@ -184,14 +187,14 @@ class Bundle:
             raise ThresholdNotMet(exc.document, exc.shortfalls, signing_command(self.path)) from exc
         manifest = Manifest.parse(self.manifest_bytes)
         if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
-            raise BadLayout("the roots in it are not the ones that its manifest names", self._offset)
+            raise self._bad("the roots in it are not the ones that its manifest names", self._offset)
         if chain.is_forked(root, self.root_documents):
             raise chain.RootForked(root.version, root.fingerprint, manifest.roots[root.version - 1])
         if self.root_documents:
             chain.check_chain(self.root_documents)
         fault = fault_of_order(self.signatures, self.root_documents)
         if fault:
-            raise BadLayout(fault, layout.member_bytes(len(self.manifest_bytes)))
+            raise self._bad(fault, layout.member_bytes(len(self.manifest_bytes)))
         offset = self._offset
         for artifact in manifest.artifacts:
             self._offsets[artifact.path] = offset
@@ -231,7 +234,7 @@ class Bundle:
             for check in checks:
                 check.result()
         if self._exactly(end, len(layout.END)) != layout.END:
-            raise BadLayout("the end of the archive is not two zero blocks", end)
+            raise self._bad("the end of the archive is not two zero blocks", end)
         self._check_sums()
 
     def verify_whole(self, progress: Progress = SILENT) -> Sha256Hex:
@@ -249,11 +252,11 @@ class Bundle:
         with progress.task("verify", self.manifest.total_bytes) as advance, Crew(1) as crew:
             whole = _Whole(crew)
             if self._exactly(0, self._offset, whole) != beginning:
-                raise BadLayout("what comes before its artifacts has changed since it was opened", 0)
+                raise self._bad("what comes before its artifacts has changed since it was opened", 0)
             for artifact in self.manifest.artifacts:
                 self._check(artifact, advance, whole)
             if self._exactly(end, len(layout.END), whole) != layout.END:
-                raise BadLayout("the end of the archive is not two zero blocks", end)
+                raise self._bad("the end of the archive is not two zero blocks", end)
             digest = whole.hexdigest()
         self._check_sums()
         return digest
@@ -267,7 +270,7 @@ class Bundle:
         large = sums.size > MAX_BYTES
         fault = f"{SUMS} has {sums.size} bytes" if large else fault_of_sums(self.read(sums), self.root_documents)
         if fault:
-            raise BadLayout(fault, self._offsets[SUMS] if large else layout.member_bytes(len(self.manifest_bytes)))
+            raise self._bad(fault, self._offsets[SUMS] if large else layout.member_bytes(len(self.manifest_bytes)))
 
     def _end(self) -> int:
         last = self.manifest.artifacts[-1] if self.manifest.artifacts else None
@@ -288,9 +291,9 @@ class Bundle:
             left -= len(chunk)
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+            raise DigestMismatch(f"{artifact.path} of {self.path}", artifact.sha256, actual)
         if self._exactly(position, -artifact.size % BLOCK, whole).strip(b"\0"):
-            raise BadLayout(f"padding of {artifact.path} is not zero", position)
+            raise self._bad(f"padding of {artifact.path} is not zero", position)
 
     def _fault(self, index: int) -> BadLayout:
         """What is wrong with a file that is not the tar which the manifest describes, from artifact number ``index`` on."""
@@ -299,13 +302,13 @@ class Bundle:
         for artifact in artifacts[index:]:
             offset = self._offsets[artifact.path]
             if offset + BLOCK <= size and self._exactly(offset, BLOCK) != layout.header(artifact.path, artifact.size):
-                return BadLayout(self._displaced(artifact, offset, size), offset)
+                return self._bad(self._displaced(artifact, offset, size), offset)
             if size < offset + layout.member_bytes(artifact.size):
                 here = max(0, size - offset - BLOCK)
                 part = f"it ends within {artifact.path}, of which it has {min(here, artifact.size)} of {artifact.size} bytes"
-                return BadLayout(f"the file is truncated: {counts}; {part}", size)
+                return self._bad(f"the file is truncated: {counts}; {part}", size)
         problem = "the file is truncated" if size < end + len(layout.END) else "there is trailing data"
-        return BadLayout(f"{problem}: {counts}", min(size, end))
+        return self._bad(f"{problem}: {counts}", min(size, end))
 
     def _displaced(self, artifact: Artifact, offset: int, size: int) -> str:
         """What is at ``offset`` in place of an artifact, in words: the names of all that follows tell what is missing."""
@@ -376,7 +379,7 @@ class Bundle:
         data = self._exactly(*self.offset(artifact))
         actual = Sha256Hex(hashlib.sha256(data).hexdigest())
         if actual != artifact.sha256:
-            raise DigestMismatch(artifact.path, artifact.sha256, actual)
+            raise DigestMismatch(f"{artifact.path} of {self.path}", artifact.sha256, actual)
         return data
 
 
@@ -437,7 +440,7 @@ def open_bundle(path: Path, volumes: Iterable[Path] = ()) -> Iterator[Bundle]:
         IsDelta, BadLayout: when it does not begin as a bundle does.
     """
     with open_file(path, volumes) as file:
-        head = file.exactly(min(HEAD, file.size), 0, lambda end: BadLayout("the file is truncated", end))
+        head = file.exactly(min(HEAD, file.size), 0, lambda end: BadLayout("the file is truncated", end, str(path)))
         if kind_of_file(head) == DELTA:
             raise IsDelta(str(path))
         try:

@@ -597,7 +597,7 @@ def test_what_is_written_is_read_back_and_a_source_that_changed_is_told_from_a_d
 
     with pytest.raises(SourceChanged if step == "pack" else DigestMismatch) as caught:
         bundle(world.options(output), world.store, world.trust, Meddler(step, change))
-    named = str(kept) if step == "pack" else "wheels/alpha-1.0-py3-none-any.whl"
+    named = str(kept) if step == "pack" else f"wheels/alpha-1.0-py3-none-any.whl of {draft}"
     assert str(caught.value).startswith(f"{named}: sha256 is ")
     assert os.listdir(output.parent) == []
 

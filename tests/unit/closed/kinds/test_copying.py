@@ -43,7 +43,9 @@ def test_a_copy_has_the_signed_bytes_and_a_mode_that_all_may_read(simulator: Bun
 def test_a_bundle_that_changed_since_it_was_verified_leaves_no_file(simulator: BundleSimulator, tmp_path: Path) -> None:
     bundle = simulator.write(tmp_path / "b.tar")
     flip_last_byte_of(bundle, CONTENT)
-    with pytest.raises(DigestMismatch, match=r"files/a\.txt: sha256 is [0-9a-f]{64}, the manifest says [0-9a-f]{64}"):
+    with pytest.raises(
+        DigestMismatch, match=r"files/a\.txt of .*: sha256 is [0-9a-f]{64}, the manifest says [0-9a-f]{64}"
+    ):
         copied(simulator, bundle, tmp_path / "a.txt")
     assert not (tmp_path / "a.txt").exists()
 

@@ -28,7 +28,7 @@ def test_a_whole_archive_is_read_by_tarfile() -> None:
 
 
 def test_reads_back_its_own_size() -> None:
-    assert layout.read_size(layout.header("a", 77), "a", 0, limit=100) == 77
+    assert layout.read_size(layout.header("a", 77), "a", 0, limit=100, bundle="b.tar") == 77
 
 
 @pytest.mark.group(19)
@@ -38,11 +38,11 @@ def test_every_other_bit_pattern_of_a_header_is_refused() -> None:
         block = bytearray(good)
         block[bit // 8] ^= 1 << bit % 8
         with pytest.raises(BadLayout, match=r"expected the header of MANIFEST\.json"):
-            layout.read_size(bytes(block), "MANIFEST.json", 0, limit=1 << 40)
+            layout.read_size(bytes(block), "MANIFEST.json", 0, limit=1 << 40, bundle="b.tar")
 
 
 @pytest.mark.group(19)
 @pytest.mark.parametrize("size", [0, 101])
 def test_a_size_out_of_bounds_is_refused(size: int) -> None:
     with pytest.raises(BadLayout, match=f"a has {size} bytes, the limit is 100"):
-        layout.read_size(layout.header("a", size), "a", 0, limit=100)
+        layout.read_size(layout.header("a", size), "a", 0, limit=100, bundle="b.tar")

@@ -272,7 +272,9 @@ def test_a_signed_digest_that_the_bytes_do_not_have_is_named(tmp_path: Path, roo
     with pytest.raises(DigestMismatch) as caught:
         check(path, root)
     actual = hashlib.sha256(b"a" * 700).hexdigest()
-    assert str(caught.value) == f"wheels/a-1-py3-none-any.whl: sha256 is {actual}, the manifest says {'0' * 64}"
+    assert (
+        str(caught.value) == f"wheels/a-1-py3-none-any.whl of {path}: sha256 is {actual}, the manifest says {'0' * 64}"
+    )
 
 
 def test_a_manifest_written_in_another_spelling_is_refused(good: Path, root: Root) -> None:

@@ -93,9 +93,10 @@ def test_signatures_that_are_exchanged_doubled_or_of_strangers_are_refused(
     tmp_path: Path, signers: tuple[str, ...]
 ) -> None:
     """A stranger can sign what he likes: the bundle that his signature is added to is another file all the same."""
-    fault = refusal(write(tmp_path / "b.tar", signers))
+    path = write(tmp_path / "b.tar", signers)
+    fault = refusal(path)
     wanted = ORDER.format(count=len(signers), offset=1536)
-    assert fault == f"not an intact bundle: {wanted}"
+    assert fault == f"{path} is not an intact bundle: {wanted}"
 
 
 FORMS = {

@@ -49,7 +49,7 @@ def newer(tmp_path: Path) -> Path:
 
 def manifest_of(data: bytes) -> tuple[bytes, bytes]:
     """The manifest's bytes, and everything behind its member."""
-    size = layout.read_size(data[: layout.BLOCK], layout.MANIFEST, 0, 1 << 20)
+    size = layout.read_size(data[: layout.BLOCK], layout.MANIFEST, 0, 1 << 20, "b.tar")
     return data[layout.BLOCK : layout.BLOCK + size], data[layout.member_bytes(size) :]
 
 

@@ -13,6 +13,7 @@ import pytest
 from mirror.cli.commands.review import diff as command
 from mirror.cli.main import main
 from mirror.core.bundle.dossier import PATH, Dossier, FileFacts
+from mirror.core.bundle.layout import BadLayout
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
@@ -253,3 +254,14 @@ def test_diff_says_that_the_two_are_not_one_stack(
     assert "these are two stacks, and not one: other before, demo now" in capsys.readouterr().out.splitlines()
     assert main(["diff", str(bundles[0]), str(bundles[0])]) == 0
     assert "two stacks" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_two_bundles_the_damaged_one_is_named(
+    which: int, tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BundleSimulator().store(mirror_home)
+    bundles = [BundleSimulator().write(tmp_path / name) for name in ("old.tar", "new.tar")]
+    bundles[which].write_bytes(bundles[which].read_bytes()[:700])
+    assert main(["diff", *map(str, bundles)]) == BadLayout.exit_code
+    assert f"error: {bundles[which]} is not an intact bundle: the file is" in capsys.readouterr().err
