@@ -182,7 +182,9 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         check_base(options.base, options.output)
     plan, locks = prepare(options.wishes, store, progress)
     builder = ensure_builder(trust, options.keys)  # before the long work: a key that is refused is refused now
-    plan = replace(plan, remarks=(*plan.remarks, *expiring(builder.root)))
+    for path in builder.created:  # now, for what comes may fail, and the keys stay
+        progress.say(f"made a private key, to be backed up: {path}")
+    plan = replace(plan, remarks=(*plan.remarks, *builder.notes, *expiring(builder.root)))
     roots = ordered_roots(trust.root_documents())
     own = own_pins_named(locks.stack, tuple(plan.downloads()))
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
@@ -218,17 +220,11 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         try:
             delta = make_delta(options.base, options.output, builder.root, options.redeflate, progress)
         except MirrorError as exc:
-            raise exc.advised(" ".join((exc.hint, *_done_all_the_same(options.output, builder)))) from exc
+            done = f"The bundle itself is written, {options.output}: the same command without --from has nothing to do."
+            raise exc.advised(f"{exc.hint} {done}") from exc
     size = options.output.stat().st_size
     told = (*plan.told, *untried, *notes, *replaced, *_stale(options.output, digest, ignored))
     return Bundled(options.output, digest, size, manifest, builder, tallies, told, delta)
-
-
-def _done_all_the_same(output: Path, builder: Builder) -> Iterator[str]:
-    """What a failure of the delta left, which nobody is told otherwise."""
-    yield f"The bundle itself is written, {output}: the same command without --from has nothing to do."
-    if builder.created:
-        yield f"New private keys were made, to be backed up: {', '.join(map(str, builder.created))}."
 
 
 def _inputs(

@@ -74,4 +74,4 @@ def pieces_of(bundle: Bundle, artifact: Artifact) -> Iterator[bytes]:
             yield piece
     actual = Sha256Hex(digest.hexdigest())
     if actual != artifact.sha256:
-        raise DigestMismatch(f"{artifact.path} of {bundle.path}", artifact.sha256, actual)
+        raise DigestMismatch(artifact.path, artifact.sha256, actual, str(bundle.path))

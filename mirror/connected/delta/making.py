@@ -262,7 +262,7 @@ class _Work:
             digest.update(data)
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
-            raise DigestMismatch(f"{artifact.path} of {self._base.path}", artifact.sha256, actual)
+            raise DigestMismatch(artifact.path, artifact.sha256, actual, str(self._base.path))
 
     def _open_base(self, base: Artifact | None) -> Unpacked | None:
         return Unpacked(self._base.open(base), base.size) if base else None

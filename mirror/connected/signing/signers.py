@@ -100,11 +100,13 @@ class Builder:
         root: the root that is trusted here.
         created: the store's private keys that a root made now uses, also those that an interrupted run had left; empty
             when a root was trusted already.
+        notes: what a person should know of them.
     """
 
     signers: tuple[Signer, ...]
     root: Root
     created: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def signer(self) -> Signer:
@@ -145,15 +147,21 @@ def ensure_builder(
     _check_builders(named, [one.public for one in named[:1]], ("the first one named",))
     root_signer = load_signer(root_key, ask) if root_key else None
     ours = tuple(path for path, given in ((root_path, root_key), (builder_path, keys)) if not given)
-    for path in ours:
-        with written_here():
-            _make(path)
+    with written_here():
+        found = tuple(str(path) for path in ours if not _make(path))
     root_signer = root_signer or load_signer(root_path, ask)
     builders = named or [load_signer(builder_path, ask)]
     root = Root(1, Role((Key("root", root_signer.public),), 1), Role((Key("builder", builders[0].public),), 1))
     document = root.encode()
     store.add_root(document, root_signer.sign(document, ROOT_NAMESPACE), root.fingerprint)
-    return Builder(_each_once(builders), root, ours)
+    notes = (_RESTORED.format(keys=" and ".join(found), directory=store.directory),) if found else ()
+    return Builder(_each_once(builders), root, ours, notes)
+
+
+_RESTORED = (
+    "this root, version 1, was made of what was here already: {keys}. If these come from a backup, and a root of theirs is "
+    "trusted elsewhere, put back {directory}/roots from it too: the root that you go on from is there"
+)
 
 
 def _check_builders(signers: Sequence[Signer], trusted: Sequence[PublicKey], names: tuple[str, ...]) -> None:
@@ -169,7 +177,9 @@ def _each_once(signers: Sequence[Signer]) -> tuple[Signer, ...]:
     return tuple({one.public: one for one in signers}.values())
 
 
-def _make(path: Path) -> None:
-    """Make a key unless it is there."""
+def _make(path: Path) -> bool:
+    """Make a key; whether it was not there before."""
     with suppress(KeyExists):
         new_key(path, comment=f"mirror-{path.name}")
+        return True
+    return False

@@ -60,11 +60,12 @@ class DigestMismatch(MirrorError):
     ref = "digest-mismatch"
     exit_code = 14
     hint = "The copy is damaged or was altered. Copy the bundle again; if it persists, ask its maker for a new one."
-    message = "{name}: sha256 is {actual}, the manifest says {expected}"
+    message = "{name}{bundle: of %s}: sha256 is {actual}, the manifest says {expected}"
 
     name: str
     expected: Sha256Hex
     actual: Sha256Hex
+    bundle: str = ""
 
 
 class IsDelta(MirrorError):
@@ -291,7 +292,7 @@ class Bundle:
             left -= len(chunk)
         actual = Sha256Hex(digest.hexdigest())
         if actual != artifact.sha256:
-            raise DigestMismatch(f"{artifact.path} of {self.path}", artifact.sha256, actual)
+            raise DigestMismatch(artifact.path, artifact.sha256, actual, str(self.path))
         if self._exactly(position, -artifact.size % BLOCK, whole).strip(b"\0"):
             raise self._bad(f"padding of {artifact.path} is not zero", position)
 
@@ -379,7 +380,7 @@ class Bundle:
         data = self._exactly(*self.offset(artifact))
         actual = Sha256Hex(hashlib.sha256(data).hexdigest())
         if actual != artifact.sha256:
-            raise DigestMismatch(f"{artifact.path} of {self.path}", artifact.sha256, actual)
+            raise DigestMismatch(artifact.path, artifact.sha256, actual, str(self.path))
         return data
 
 

@@ -19,6 +19,7 @@ from mirror.cli.commands.connected.bundle import _print_result
 from mirror.connected.bundle import Bundled, BundleOptions, OutputTaken, bundle
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import SeveralFailures
+from mirror.connected.fetching.part import DownloadMismatch
 from mirror.connected.fetching.store import Store
 from mirror.connected.gathering import assemble
 from mirror.connected.index.choice import HashNotOnIndex
@@ -254,6 +255,16 @@ def test_another_stacks_bundle_is_seen_before_anything_is_asked_or_locked(world:
         path.unlink()
     refused(world, output, OutputTaken)
     assert not lock.exists()
+
+
+def test_keys_that_were_made_are_told_before_the_work_that_may_fail(world: World, output: Path) -> None:
+    trust, heard = TrustStore(output.parent / "new"), Heard()
+    world.index.serve("/files/beta-1.1-py3-none-any.whl", b"evil")
+    with pytest.raises(DownloadMismatch):
+        bundle(world.options(output), world.store, trust, heard)
+    made = [f"made a private key, to be backed up: {trust.keys / name}" for name in ("root", "builder")]
+    assert [line for line in heard.lines if "private key" in line] == made
+    assert trust.has_root()
 
 
 def said_of(world: World, output: Path) -> str:

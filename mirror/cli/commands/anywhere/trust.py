@@ -177,7 +177,7 @@ def _init(args: argparse.Namespace, store: TrustStore) -> int:
     from mirror.connected.signing.signers import ensure_builder
 
     builder = ensure_builder(store, (args.key,) if args.key else (), args.root_key)
-    _print(builder.root, store, args.json, created=builder.created)
+    _print(builder.root, store, args.json, builder.created, builder.notes)
     return 0
 
 
@@ -279,9 +279,12 @@ def _show(args: argparse.Namespace, store: TrustStore) -> int:
     return 0
 
 
-def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ...] = ()) -> None:
+def _print(
+    root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ...] = (), notes: tuple[str, ...] = ()
+) -> None:
     if as_json:
-        print_json({**_facts(root), "directory": str(store.directory), "created": [str(path) for path in created]})
+        facts = {"directory": str(store.directory), "created": [str(path) for path in created]}
+        print_json({**_facts(root), **facts, "notes": [*notes, *expiring(root)]})
         return
     first, second = grouped(root.fingerprint[:32]), grouped(root.fingerprint[32:])
     print(f"root fingerprint  {first}\n                  {second}")
@@ -289,7 +292,7 @@ def _print(root: Root, store: TrustStore, as_json: bool, created: tuple[Path, ..
     print(f"  kept in   {store.directory}")
     for path in created:
         print(f"  new key   {path}")
-    for note in expiring(root):
+    for note in (*notes, *expiring(root)):
         print(f"note: {spoken(note)}")
     if len(created) > 1:
         Console().say(_ONE_MACHINE.format(files="\n  ".join(map(str, created))))

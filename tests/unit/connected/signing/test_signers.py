@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -135,6 +136,18 @@ def test_goes_on_from_the_keys_that_an_interrupted_run_left(tmp_path: Path) -> N
     builder = ensure_builder(store)
     assert builder.created == (store.keys / "root", store.keys / "builder")  # both lie here: a person must be told
     assert [key.public for key in builder.root.root.keys] == [signer("root").public]
+
+
+def test_who_restored_keys_and_not_their_roots_is_told(tmp_path: Path) -> None:
+    store = TrustStore(tmp_path / "mirror")
+    first = ensure_builder(store)
+    assert first.notes == ()
+    shutil.rmtree(store.directory / "roots")
+    again = ensure_builder(store)
+    assert again.root == first.root  # of keys that were never changed it is the same root
+    (note,) = again.notes
+    assert f"{store.keys / 'root'} and {store.keys / 'builder'}" in note
+    assert f"put back {store.directory}/roots" in note
 
 
 def test_an_existing_key_becomes_the_builders(tmp_path: Path) -> None:

@@ -69,6 +69,20 @@ def test_init_again_shows_the_same_root_and_makes_nothing(
     assert result(capsys) == {**first, "created": []}
 
 
+def test_init_of_keys_that_were_here_before_tells_to_put_their_roots_back(
+    mirror_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init")
+    assert "note: " not in capsys.readouterr().out
+    shutil.rmtree(mirror_home / "roots")
+    assert run("init", "--json") == 0
+    (note,) = result(capsys)["notes"]
+    assert f"put back {mirror_home}/roots" in note
+    shutil.rmtree(mirror_home / "roots")
+    assert run("init") == 0
+    assert f"\nnote: {note}\n" in capsys.readouterr().out
+
+
 def test_init_with_ones_own_keys(tmp_path: Path, mirror_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     builder, root = write_private_key(tmp_path / "b", "alice"), write_private_key(tmp_path / "r", "rita")
     assert run("init", "--key", builder, "--root-key", root, "--json") == 0
