@@ -45,7 +45,7 @@ from mirror.core.trust import verdict as trust
 from mirror.core.trust.chain import MAX_ROOTS
 from mirror.core.trust.quorum import MAX_SIGNATURES, PACK_AGAIN, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MAX_ROOT_BYTES
-from mirror.core.trust.sidecars import Sidecars, find_sidecars, shell_word, signing_command
+from mirror.core.trust.sidecars import Sidecars, find_sidecars, named_otherwise, shell_word, signing_command
 
 if TYPE_CHECKING:
     from mirror.core.trust.quorum import Signers
@@ -185,7 +185,8 @@ class Bundle:
             exc.hint = PACK_AGAIN
             raise
         except ThresholdNotMet as exc:
-            raise ThresholdNotMet(exc.document, exc.shortfalls, signing_command(self.path)) from exc
+            beside = (*self.sidecars.ignored, *named_otherwise(self.path, self.manifest_bytes))
+            raise ThresholdNotMet(exc.document, exc.shortfalls, signing_command(self.path), beside) from exc
         manifest = Manifest.parse(self.manifest_bytes)
         if tuple(chain.fingerprint(document) for document, _ in self.root_documents) != manifest.roots:
             raise self._bad("the roots in it are not the ones that its manifest names", self._offset)

@@ -120,6 +120,7 @@ class ThresholdNotMet(MirrorError):
         document: ``"manifest"`` or ``"root"``.
         shortfalls: for each role concerned, who has signed and who has not.
         command: what each of those who are missing types; empty where that is not known.
+        beside: files that lie there and count for nothing: a sentence each.
     """
 
     ref = "threshold-not-met"
@@ -130,6 +131,7 @@ class ThresholdNotMet(MirrorError):
     document: str
     shortfalls: tuple[Tally, ...]
     command: str = ""
+    beside: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.command and any(one.role == "builder" and not one.signed for one in self.shortfalls):
@@ -139,6 +141,9 @@ class ThresholdNotMet(MirrorError):
                 f"Each of those who are missing signs with `{self.command}` (its --help tells how with ssh-keygen alone); "
                 "carry the files that are written beside the bundle with it."
             )
+
+    def context(self) -> str:
+        return "\n".join(f"beside it, counted for nothing: {line}" for line in self.beside)
 
 
 class NotTrustedNow(MirrorError):

@@ -27,6 +27,7 @@ import re
 import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +145,24 @@ def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
                 raise _unread(path, exc) from exc
             ignored.append(f"{path.name}: {exc.strerror}")
     return Sidecars(tuple(approvals.values()), tuple(statements), tuple(ignored))
+
+
+def named_otherwise(bundle: Path, manifest: bytes) -> tuple[str, ...]:
+    """Signatures over these very bytes under the name of another bundle, as one has that was renamed: a sentence each."""
+    found = []
+    with suppress(OSError):
+        others = (
+            path for path in bundle.absolute().parent.iterdir() if not path.name.startswith(f"{bundle.name}.approval")
+        )
+        for path in sorted(path for path in others if _SIGNATURE.fullmatch(path.name))[: 2 * MAX]:
+            with suppress(MirrorError, OSError):
+                sshsig.verify(manifest, _read(path, MAX_SIGNATURE_BYTES), MANIFEST_NAMESPACE)
+                wanted = bundle.name + _SIGNATURE.sub(r"\1", path.name)
+                found.append(f"{path.name}: it is over this very bundle, and counts once it is called {wanted}")
+    return tuple(found)
+
+
+_SIGNATURE = re.compile(r".+(\.approval(?:\.[0-9]+)?\.sig)", re.DOTALL)
 
 
 _NO_STATEMENT = (0, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)

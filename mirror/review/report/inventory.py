@@ -20,7 +20,7 @@ from mirror.core.bundle.reader import Bundle
 from mirror.core.progress import SILENT, Progress
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import Root
-from mirror.core.trust.sidecars import REJECTED, Statement
+from mirror.core.trust.sidecars import REJECTED, Statement, named_otherwise
 from mirror.core.trust.verdict import REVIEW
 from mirror.core.words import utc
 
@@ -125,11 +125,12 @@ def take_inventory(bundle: Bundle, root: Root, complete: bool, progress: Progres
         for path, signer in beside
         if signer not in named
     ]
+    unnamed = named_otherwise(bundle.path, bundle.manifest_bytes) if unmet(bundle.signers.tallies) else ()
     return Inventory(
         manifest,
         bundle.digest,
         bundle.signers.tallies,
         complete,
         statements=tuple(sorted(said, key=lambda one: (one[1].at, one[1].decision == REJECTED))),
-        ignored=(*bundle.sidecars.ignored, *strangers),
+        ignored=(*bundle.sidecars.ignored, *strangers, *unnamed),
     )

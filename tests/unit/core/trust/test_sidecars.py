@@ -15,6 +15,7 @@ from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
 from mirror.core.trust.sidecars import APPROVED, MAX, REJECTED, Statement, sidecar_paths
 from mirror.core.trust.verdict import BundleRejected, check_refusals
+from mirror.review.report.inventory import take_inventory
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role, sign_manifest, signer
 
@@ -125,6 +126,34 @@ def test_an_approval_for_another_bundle_is_set_aside_and_says_so(tmp_path: Path)
     with open_bundle(path) as bundle:
         bundle.trust(BOTH, required=("builder",))
         assert [line.split(":")[0] for line in bundle.sidecars.ignored] == ["b.tar.approval.sig"]
+
+
+def test_what_lies_beside_a_bundle_that_lacks_signatures_and_counts_for_nothing_is_told(tmp_path: Path) -> None:
+    path, other = make(tmp_path / "b.tar", BOTH), make(tmp_path / "other.tar", BOTH, b"other")
+    approve(path, "alice", manifest=manifest_of(other))
+    with pytest.raises(ThresholdNotMet) as caught:
+        trusted(path, BOTH)
+    (line,) = caught.value.context().splitlines()
+    assert line.startswith("beside it, counted for nothing: b.tar.approval.sig: the signature by ")
+
+
+def test_an_approval_of_a_bundle_that_was_renamed_is_told_with_the_name_that_it_needs(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", BOTH)
+    approve(path, "alice")
+    renamed = path.rename(tmp_path / "b (1).tar")
+    (tmp_path / "c.tar.approval.2.sig").write_bytes(b"rubbish")
+    (tmp_path / "d.tar.approval.sig").mkdir()
+    with pytest.raises(ThresholdNotMet) as caught:
+        trusted(renamed, BOTH)
+    assert caught.value.context() == (
+        "beside it, counted for nothing: b.tar.approval.sig: it is over this very bundle, and counts once it is called "
+        "b (1).tar.approval.sig"
+    )
+    with open_bundle(renamed) as bundle:
+        told = take_inventory(bundle, BOTH, complete=False).ignored
+    assert [f"beside it, counted for nothing: {line}" for line in told] == [caught.value.context()]
+    (tmp_path / "b.tar.approval.sig").rename(tmp_path / "b (1).tar.approval.sig")
+    trusted(renamed, BOTH)
 
 
 @pytest.mark.group(17)
