@@ -61,7 +61,7 @@ from mirror.core.errors import FAMILIES, MirrorError, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.policy.document import Policy
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import sync_directory
+from mirror.core.system.durable import remove_leftovers_of, sync_directory
 from mirror.core.system.output import check_output
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.trust.chain import Documents
@@ -353,6 +353,7 @@ def _made_by(path: Path) -> str:
 def _draft(output: Path) -> Iterator[Path]:
     """A place beside the output, on its disk: a bundle has its name only once it was verified."""
     draft = output.with_name(f".{output.name[:200]}.unverified")
+    remove_leftovers_of(output.absolute().parent, r".+\.unverified")  # also of bundles that are not written again
     try:
         yield draft
         with writing(output):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -265,6 +266,18 @@ def test_keys_that_were_made_are_told_before_the_work_that_may_fail(world: World
     made = [f"made a private key, to be backed up: {trust.keys / name}" for name in ("root", "builder")]
     assert [line for line in heard.lines if "private key" in line] == made
     assert trust.has_root()
+
+
+def test_what_a_killed_run_left_of_another_bundle_goes(world: World, output: Path) -> None:
+    output.parent.mkdir(exist_ok=True)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = output.with_name(f"..old.tar.unverified.{dead.pid}.tmp")
+    running = output.with_name(f"..now.tar.unverified.{os.getpid()}.tmp")
+    for path in (left, running):
+        path.write_bytes(b"half")
+    world.bundle(output)
+    assert sorted(os.listdir(output.parent)) == sorted([running.name, output.name])
 
 
 def said_of(world: World, output: Path) -> str:
