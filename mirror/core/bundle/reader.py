@@ -174,7 +174,7 @@ class Bundle:
                 one order.
         """
         self.root = chain.continued(root, self.root_documents)
-        self.sidecars = find_sidecars(self.path, self.manifest_bytes)
+        self.sidecars = find_sidecars(self.path, self.manifest_bytes, self._file.places)
         # What lies beside the file was put there by anybody: a stranger's signature is no reason to refuse.
         named = {key.public for _, role in self.root.roles() for key in role.keys}
         approvals = (approval.block for approval in self.sidecars.approvals if approval.signer in named)

@@ -8,9 +8,12 @@
 
 Finding and parsing is here; ``mirror.core.trust.verdict`` and ``mirror.core.trust.quorum`` decide which signatures count.
 
+Beside it is where the path says, where a link leads, and where volumes lie. A statement names its bundle in itself, so it is
+heard there under any name: no bundle escapes a refusal by being renamed, nor what took it back.
+
 Rules: what cannot be read, is for another bundle or is damaged is set aside with its reason, and counts for nothing, neither
 for nor against (SECURITY.md 17): whoever can put files beside a bundle must not be able to stop it by rubbish; of each kind
-only the name without a number and those with 1 to ``MAX`` are looked at, so that no others crowd them out, each under a cap.
+the name without a number and those with 1 to ``MAX`` are looked at first, so that no others crowd them out, each under a cap.
 
 Example::
 
@@ -26,12 +29,12 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.fields import Fields, canonical_json, told
 from mirror.core.names import Sha256Hex
 from mirror.core.signatures import sshsig
@@ -120,17 +123,24 @@ class Sidecars:
     ignored: tuple[str, ...] = ()
 
 
-def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
+def find_sidecars(bundle: Path, manifest: bytes, places: Iterable[Path] = ()) -> Sidecars:
     """Read what lies beside a bundle, of whose manifest these are the exact bytes.
+
+    Args:
+        places: other directories in which parts of it lie.
 
     Raises:
         Unreadable: when the system cannot say what a statement beside it says: it may be a refusal.
     """
+    names = {
+        (one.parent.resolve(), one.name): one for one in (*(p / bundle.name for p in places), bundle.resolve(), bundle)
+    }
     digest = Sha256Hex(hashlib.sha256(manifest).hexdigest())
     approvals: dict[PublicKey, Approval] = {}
     statements: list[Signed] = []
     ignored: list[str] = []
-    for path in _beside(bundle):
+    own = tuple(path for one in names.values() for path in _beside(one))
+    for path in own:
         try:
             if path.name.endswith(".json"):
                 statements.append(_statement(path, digest))
@@ -144,7 +154,23 @@ def find_sidecars(bundle: Path, manifest: bytes) -> Sidecars:
             if path.name.endswith(".json") and exc.errno not in _NO_STATEMENT:
                 raise _unread(path, exc) from exc
             ignored.append(f"{path.name}: {exc.strerror}")
+    for directory in dict.fromkeys(place for place, _ in names):
+        statements += _statements(directory, digest, {path.name for path in own})
     return Sidecars(tuple(approvals.values()), tuple(statements), tuple(ignored))
+
+
+def _statements(directory: Path, digest: Sha256Hex, known: Collection[str]) -> Iterator[Signed]:
+    """What was said of this bundle under the name of another; what is damaged, or of that other one, is none of it.
+
+    Raises:
+        Unreadable: when the directory may be listed, and cannot be.
+    """
+    with reading(directory), suppress(PermissionError):
+        others = (path for path in directory.iterdir() if path.name not in known and _STATEMENT.fullmatch(path.name))
+        for path in sorted(others)[: 4 * MAX]:
+            with suppress(MirrorError, OSError):
+                if Statement.parse(_read(path, MAX_STATEMENT_BYTES)).manifest_sha256 == digest:
+                    yield _statement(path, digest)
 
 
 def named_otherwise(bundle: Path, manifest: bytes) -> tuple[str, ...]:
@@ -163,6 +189,7 @@ def named_otherwise(bundle: Path, manifest: bytes) -> tuple[str, ...]:
 
 
 _SIGNATURE = re.compile(r".+(\.approval(?:\.[0-9]+)?\.sig)", re.DOTALL)
+_STATEMENT = re.compile(r".+\.(approval|rejection)(\.[0-9]+)?\.json", re.DOTALL)
 
 
 _NO_STATEMENT = (0, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
@@ -194,24 +221,37 @@ def sidecar_paths(bundle: Path, kind: str) -> tuple[Path, Path]:
     Raises:
         FileExistsError: when there are ``MAX`` of them.
     """
-    for number, (signature, statement) in enumerate(_places(bundle, kind)):
-        if number != 1 and not any(facts_of(path) for path in (signature, statement)):
+    for number, (signature, statement) in enumerate(sidecar_places(bundle, kind)):
+        if number != 1 and not any(map(facts_of, (signature, statement, signed(statement)))):
             return signature, statement
     words = f"{MAX} files {bundle.name}.{kind}* lie beside it; remove those of earlier bundles, which count for nothing here"
     raise FileExistsError(17, words, str(bundle))
 
 
-def _places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
-    """The first has no number; 1 is left to those who name their file themselves."""
+def sidecar_places(bundle: Path, kind: str) -> Iterator[tuple[Path, Path]]:
+    """Where sidecars of a kind may be: the first has no number; 1 is left to those who name their file themselves."""
     for number in range(MAX + 1):
         stem = f"{bundle.name}.{kind}" + (f".{number}" if number else "")
         yield bundle.with_name(f"{stem}.sig"), bundle.with_name(f"{stem}.json")
 
 
+def signed(statement: Path) -> Path:
+    """The file of a statement's signature."""
+    return statement.with_name(f"{statement.name}.sig")
+
+
+def signer_of(signature: Path) -> PublicKey | None:
+    """The key that a signature's file says made it, unverified; None for what is no signature."""
+    try:
+        return sshsig.parse(_read(signature, MAX_SIGNATURE_BYTES)).public
+    except MirrorError:
+        return None
+
+
 def _beside(bundle: Path) -> Iterator[Path]:
     """What is there of the names that are looked at, and what cannot be looked at: reading says why it counts for nothing."""
-    approvals = (path for places in _places(bundle, "approval") for path in places)
-    rejections = (statement for _, statement in _places(bundle, "rejection"))
+    approvals = (path for pair in sidecar_places(bundle, "approval") for path in pair)
+    rejections = (statement for _, statement in sidecar_places(bundle, "rejection"))
     return (path for path in (*approvals, *rejections) if _may_be_there(path))
 
 
@@ -224,7 +264,7 @@ def _may_be_there(path: Path) -> bool:
 
 def _statement(path: Path, digest: Sha256Hex) -> Signed:
     data = _read(path, MAX_STATEMENT_BYTES)
-    block = _read(path.with_name(f"{path.name}.sig"), MAX_SIGNATURE_BYTES)
+    block = _read(signed(path), MAX_SIGNATURE_BYTES)
     signer = sshsig.verify(data, block, STATEMENT_NAMESPACE)
     statement = Statement.parse(data)
     if statement.manifest_sha256 != digest:

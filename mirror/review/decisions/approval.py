@@ -23,13 +23,23 @@ from pathlib import Path
 from typing import Any, Callable
 
 from mirror.core.bundle.reader import open_bundle
-from mirror.core.errors import MirrorError, writing
+from mirror.core.errors import FAMILIES, MirrorError, reading, writing
 from mirror.core.progress import SILENT, Progress
 from mirror.core.signatures import sshsig
-from mirror.core.system.durable import facts_of, write_file
+from mirror.core.system.durable import create_file, facts_of, write_file
 from mirror.core.trust.quorum import Tally, unmet
 from mirror.core.trust.root import MANIFEST_NAMESPACE, STATEMENT_NAMESPACE, Root
-from mirror.core.trust.sidecars import APPROVED, Statement, sidecar_paths, signing_command
+from mirror.core.trust.sidecars import (
+    APPROVED,
+    REJECTED,
+    Signed,
+    Statement,
+    sidecar_paths,
+    sidecar_places,
+    signed,
+    signer_of,
+    signing_command,
+)
 from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
 
 Sign = Callable[[bytes, str], bytes]
@@ -47,6 +57,17 @@ class NoSay(MirrorError):
     signer: str
     role: str
     holders: tuple[str, ...]
+
+
+class NotHeard(MirrorError):
+    """What was written beside a bundle does not count, for something else stands in its place by now."""
+
+    ref = "not-heard"
+    exit_code = FAMILIES["review"]
+    hint = "Run the same command again. If it ends so again, see who else writes into that directory."
+    message = "{path} was written, and is another file now: the decision does not count"
+
+    path: str
 
 
 @dataclass(frozen=True)
@@ -126,52 +147,74 @@ def decide(
         manifest, digest, judge = bundle.manifest_bytes, bundle.digest, bundle.root or root
         said, beside = bundle.sidecars.statements, bundle.path
     statement = Statement.parse(Statement(digest, decision, int(now), note).encode()).encode()
-    files: list[tuple[Path, bytes]] = []
-    signature_path, statement_path = _places(beside, "approval" if decision == APPROVED else "rejection")
     block = sign(statement, STATEMENT_NAMESPACE)
     public = sshsig.verify(statement, block, STATEMENT_NAMESPACE)
     who, role = _holder(judge, public, decision)
-    # A run that was killed has left the words of this key without its approval: it is gone on with.
-    half = [one.path for one in said if one.signer == public and one.statement.decision == decision == APPROVED]
-    begun = [one for one in half if facts_of(one.with_suffix(".sig")) is None]
-    for own in begun:
-        signature_path, statement_path = own.with_suffix(".sig"), own
-    earlier = [one.statement for one in said if one.signer == public and one.path not in begun]
+    begun = _begun(beside, decision, public, said)
+    earlier = [one.statement for one in said if one.signer == public and (not begun or one.path != begun[1])]
     said_before = max(earlier, key=lambda one: one.at).decision if earlier else ""
     before = max((one.statement.at for one in said if one.signer == public), default=-1)
     if before >= int(now):  # the same second, or a clock that was ahead: this one would count for nothing
         statement = Statement.parse(Statement(digest, decision, before + 1, note).encode()).encode()
         block = sign(statement, STATEMENT_NAMESPACE)
         sshsig.verify(statement, block, STATEMENT_NAMESPACE)
-    files += [(statement_path.with_name(f"{statement_path.name}.sig"), block), (statement_path, statement)]
-    if decision == APPROVED:
-        approval = sign(manifest, MANIFEST_NAMESPACE)
+    approval = sign(manifest, MANIFEST_NAMESPACE) if decision == APPROVED else b""
+    if approval:
         _holder(judge, sshsig.verify(manifest, approval, MANIFEST_NAMESPACE), decision)
-        files.append((signature_path, approval))  # last: it is what counts
-    _write(files)
+    written = _write(beside, begun, _KINDS[decision], statement, block, approval)
     with open_bundle(path, volumes) as bundle:
         bundle.trust(root, required=REVIEW)
+        if not any((one.path, one.statement.encode()) == (written[1], statement) for one in bundle.sidecars.statements):
+            raise NotHeard(str(written[1]))
         tallies, refused = bundle.signers.tallies if bundle.signers else (), ""
         try:
             check_refusals(bundle.sidecars, bundle.root or root)
         except BundleRejected as exc:
             refused = str(exc)
-    return Decision(
-        decision, path, who, role, digest, tuple(place for place, _ in files), tallies, refused, said_before
-    )
+    return Decision(decision, path, who, role, digest, written, tallies, refused, said_before)
 
 
-def _write(files: Sequence[tuple[Path, bytes]]) -> None:
-    """Write them in this order; where one cannot be written, those before it go, for half a decision is none."""
-    written: list[Path] = []
-    try:
-        for place, data in files:
-            written.append(place)  # before it is there: it may have its name already when an error comes
-            write_file(place, data, mode=0o644)
-    except BaseException:
-        for place in written:
-            place.unlink(missing_ok=True)
-        raise
+_KINDS = {APPROVED: "approval", REJECTED: "rejection"}
+
+
+def _begun(beside: Path, decision: str, public: sshsig.PublicKey, said: Sequence[Signed]) -> tuple[Path, Path] | None:
+    """Where a run that was killed began to write what this key decides now: it is gone on with."""
+    whole = [one.path for one in said if one.signer == public and one.statement.decision == decision]
+    with reading(beside, below=True):
+        for signature, statement in sidecar_places(beside, _KINDS[decision]):
+            if facts_of(statement):
+                is_half = decision == APPROVED and statement in whole and facts_of(signature) is None
+            else:
+                is_half = facts_of(signed(statement)) is not None and signer_of(signed(statement)) == public
+            if is_half:
+                return signature, statement
+    return None
+
+
+def _write(
+    beside: Path, begun: tuple[Path, Path] | None, kind: str, statement: bytes, block: bytes, approval: bytes
+) -> tuple[Path, ...]:
+    """Write a statement's signature, the statement, and the approval, which is what counts; the files.
+
+    The first one is new, so that what two people write at once has two places. Where one cannot be written, those before it go,
+    for half a decision is none.
+    """
+    while True:
+        signature_path, statement_path = begun or _places(beside, kind)
+        files = [(signed(statement_path), block), (statement_path, statement)]
+        files += [(signature_path, approval)] if approval else []
+        written: list[Path] = []
+        try:
+            for place, data in files:
+                written.append(place)  # before it is there: it may have its name already when an error comes
+                (write_file if begun or len(written) > 1 else create_file)(place, data)
+        except FileExistsError:
+            continue
+        except BaseException:
+            for place in written:
+                place.unlink(missing_ok=True)
+            raise
+        return tuple(written)
 
 
 def _places(path: Path, kind: str) -> tuple[Path, Path]:

@@ -82,10 +82,12 @@ class OpenFile:
         path: the file's own, for messages and for what lies beside it.
         volumes: how many it lies in; none when it is whole.
         passed_over: what bad copies of volumes have against the index, of which another copy is read.
+        places: the directories in which its index and its volumes lie.
     """
 
     volumes = 0
     passed_over: tuple[str, ...] = ()
+    places: tuple[Path, ...] = ()
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self._descriptor = path, descriptor
@@ -139,6 +141,7 @@ class VolumesFile(OpenFile):
         self.path, self.index, self.index_path = path, index, index_path
         self._paths, self._descriptors, self.passed_over = found.paths, descriptors, found.passed_over
         self.volumes = len(found.paths)
+        self.places = tuple(dict.fromkeys(one.parent for one in (index_path, *found.paths)))
 
     @property
     def size(self) -> int:

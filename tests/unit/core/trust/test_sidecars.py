@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirror.core.bundle.reader import Bundle, open_bundle
+from mirror.core.bundle.volumes.splitting import split
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.quorum import NotSigned, ThresholdNotMet, UnknownSigner
@@ -194,6 +195,64 @@ def test_a_refusal_by_anyone_whom_the_root_names_is_honoured(tmp_path: Path, who
     with pytest.raises(BundleRejected) as caught:
         check_refusals(bundle.sidecars, BOTH)
     assert str(caught.value) == f"{who} refused this bundle at 2023-11-14T22:13:20Z: a licence nobody may use"
+
+
+def renamed(path: Path, how: str) -> Path:
+    """Another name for a bundle."""
+    other = path.parent / {"link elsewhere": "d/today.tar"}.get(how, "b (1).tar")
+    other.parent.mkdir(exist_ok=True)
+    if how == "renamed":
+        path.rename(other)
+    elif how == "hard link":
+        os.link(path, other)
+    else:
+        other.symlink_to(path)
+    return other
+
+
+@pytest.mark.group(17)
+@pytest.mark.parametrize("how", ["renamed", "hard link", "link", "link elsewhere"])
+def test_no_bundle_escapes_a_refusal_by_another_name_nor_what_took_it_back(tmp_path: Path, how: str) -> None:
+    path = make(tmp_path / "b.tar", make_root())
+    state(make(tmp_path / "other.tar", make_root(), b"other"), "root", REJECTED, 50)
+    state(path, "builder", REJECTED, 100, "malware")
+    for number in range(2 * MAX):
+        (tmp_path / f"b.tar.rejection.{100 + number}.json").write_bytes(b"rubbish")
+    other = renamed(path, how)
+    with pytest.raises(BundleRejected, match="malware"):
+        check_refusals(trusted(other, make_root()).sidecars, make_root())
+    if how == "renamed":
+        path.symlink_to(other)
+    state(path, "builder", APPROVED, 200, suffix="approval.json")
+    check_refusals(trusted(other, make_root()).sidecars, make_root())
+
+
+@pytest.mark.group(17)
+def test_a_refusal_in_a_directory_of_volumes_is_heard(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", make_root())
+    state(path, "builder", REJECTED, 100, "malware")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    split(path, path.stat().st_size // 2 + 1)
+    for one in tmp_path.glob("b.tar.*"):
+        one.rename(tmp_path / ("a" if one.name in ("b.tar.001", "b.tar.volumes") else "b") / one.name)
+    path.unlink()
+    for named, other in (("a", "b"), ("b", "a")):
+        with open_bundle(tmp_path / named / "b.tar", [tmp_path / other]) as bundle:
+            bundle.trust(make_root())
+            with pytest.raises(BundleRejected, match="malware"):
+                check_refusals(bundle.sidecars, make_root())
+
+
+def test_where_a_directory_cannot_be_listed_what_has_the_bundles_name_is_heard(tmp_path: Path) -> None:
+    path = make(tmp_path / "b.tar", make_root())
+    state(path, "builder", REJECTED, 100, "malware")
+    tmp_path.chmod(0o300)
+    try:
+        with pytest.raises(BundleRejected):
+            check_refusals(trusted(path, make_root()).sidecars, make_root())
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_a_strangers_refusal_is_not(tmp_path: Path) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,13 +17,16 @@ import pytest
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.trust.quorum import ThresholdNotMet
-from mirror.core.trust.sidecars import APPROVED, REJECTED
+from mirror.core.trust.root import STATEMENT_NAMESPACE
+from mirror.core.trust.sidecars import APPROVED, REJECTED, signed
+from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW, BundleRejected, check_refusals
-from mirror.review.decisions.approval import NoSay, decide
+from mirror.review.decisions.approval import NoSay, NotHeard, decide
 from mirror.review.decisions.sshkeygen import CannotSign, SshKeygen
 from mirror.review.report.inventory import take_inventory
 from tests.support.bundles import BundleSimulator, flip_last_byte_of
-from tests.support.keys import make_root, role, signer, write_private_key
+from tests.support.faults import HOUSE, needs_strace
+from tests.support.keys import make_root, role, sign_root, signer, write_private_key
 
 ROOT = make_root(approver=role("alice", "bob", threshold=2))
 
@@ -68,6 +76,59 @@ def test_what_a_killed_run_has_left_is_gone_on_with(bundle: Path, lacking: list[
     decide(bundle, ROOT, APPROVED, signer("alice").sign, "read it all", 1_700_000_001)
     names = [f"b.tar.approval{ending}" for ending in (".json", ".json.sig", ".sig")]
     assert sorted(path.name for path in bundle.parent.iterdir()) == ["b.tar", *names]
+
+
+@pytest.mark.group(17)
+@pytest.mark.parametrize("decision", [APPROVED, REJECTED])
+def test_of_those_who_decide_at_once_each_is_heard(tmp_path: Path, decision: str) -> None:
+    names = tuple(f"approver{number}" for number in range(6))
+    simulator = BundleSimulator()
+    simulator.root = make_root(approver=role(*names, threshold=len(names)))
+    path = simulator.write(tmp_path / "b.tar")
+    together = threading.Barrier(len(names))
+
+    def sign(name: str, data: bytes, namespace: str) -> bytes:
+        together.wait(30)
+        return signer(name).sign(data, namespace)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        made = list(pool.map(lambda name: decide(path, simulator.root, decision, partial(sign, name), name, 5), names))
+    assert len({place for one in made for place in one.written}) == len(names) * (3 if decision == APPROVED else 2)
+    with open_bundle(path) as opened:
+        inventory = take_inventory(opened, simulator.root, complete=False)
+    assert sorted(said.note for _, said in inventory.statements) == sorted(names)
+    assert inventory.ignored == ()
+    assert sorted(inventory.signers["approver"]) == (sorted(names) if decision == APPROVED else [])
+
+
+def test_what_another_is_about_to_write_is_left_to_them(bundle: Path) -> None:
+    decide(bundle, ROOT, REJECTED, signer("bob").sign, "bob", 1_700_000_000)
+    statement = bundle.with_name("b.tar.rejection.json")
+    later = statement.rename(statement.with_name("later"))
+    decide(bundle, ROOT, REJECTED, signer("alice").sign, "alice", 1_700_000_000)
+    later.rename(statement)
+    with open_bundle(bundle) as opened:
+        opened.trust(ROOT, required=REVIEW)
+        assert sorted(one.statement.note for one in opened.sidecars.statements) == ["alice", "bob"]
+
+
+@needs_strace
+@pytest.mark.group(17)
+def test_who_is_not_heard_is_told(bundle: Path, tmp_path: Path) -> None:
+    store = TrustStore(tmp_path / "mirror")
+    store.add_root(*sign_root(ROOT, ("root",)), ROOT.fingerprint)
+    key = write_private_key(tmp_path / "alice", "alice")
+    slowly = ["strace", "-o", "/dev/null", "-e", "inject=rename,renameat,renameat2:delay_exit=3000000:when=1"]
+    words = [sys.executable, "-m", "mirror.cli.main", "reject", str(bundle), "--key", str(key), "--note", "no"]
+    environment = {"MIRROR_HOME": str(store.directory), "PATH": os.environ["PATH"]}
+    with subprocess.Popen([*slowly, *words], env=environment, cwd=HOUSE, stderr=subprocess.PIPE, text=True) as process:
+        statement, deadline = bundle.with_name("b.tar.rejection.json"), time.monotonic() + 60
+        while not statement.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        signed(statement).write_bytes(signer("bob").sign(b"other words", STATEMENT_NAMESPACE))
+        said = process.communicate()[1]
+    assert process.returncode == NotHeard.exit_code
+    assert f"error: {statement} was written, and is another file now: the decision does not count" in said
 
 
 @pytest.mark.group(51)
