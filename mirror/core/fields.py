@@ -25,6 +25,8 @@ from mirror.core.words import did_you_mean
 T = TypeVar("T")
 
 _MAX_INT_DIGITS = 18
+_MAX_MARKS = 2_000_000
+"""Of punctuation: a list of 200,000 files has less."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -32,8 +34,9 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
     """Parse JSON without any of its ambiguities.
 
     Raises:
-        InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers
-            of more than 18 digits, lone surrogates, or nesting deeper than Python follows (about a thousand levels).
+        InvalidDocument: for more than ``max_bytes``, bytes that are not UTF-8, duplicate keys, floats, NaN, integers of more
+            than 18 digits, lone surrogates, nesting deeper than Python follows (about a thousand levels), or more values than
+            ``check_values`` lets pass.
     """
 
     def refuse(problem: str) -> NoReturn:
@@ -56,6 +59,7 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         refuse(f"it has {len(data)} bytes, more than the {max_bytes} allowed")
     try:
+        check_values(data)
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=pairs,
@@ -70,6 +74,16 @@ def strict_json(data: bytes, document: str, max_bytes: int) -> Any:
     except (UnicodeError, ValueError) as exc:
         refuse(f"not valid JSON: {exc}")
     return value
+
+
+def check_values(data: bytes) -> None:
+    """Refuse JSON that would take far more memory than its text does: an empty object takes 24 times as much.
+
+    Raises:
+        ValueError: when it has more values than the lists that are true have.
+    """
+    if sum(map(data.count, (b",", b":", b"{", b"["))) > _MAX_MARKS:
+        raise ValueError(f"it has more than {_MAX_MARKS // 2} values")
 
 
 def canonical_json(value: object) -> bytes:

@@ -24,7 +24,7 @@ else:  # the one package that the closed side has besides the standard library; 
     import tomli as tomllib
 
 _MAX_KEY_PARTS = 32
-_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*\.[ \t]*{_PART}){{{_MAX_KEY_PARTS}}}")
 _NUMBERS = range(-(1 << 63), 1 << 63)
 

@@ -28,6 +28,7 @@ from mirror.connected.fetching.download import filename_of, redacted
 from mirror.connected.fetching.transport import BadReply
 from mirror.connected.index.indexfile import IndexFile, spelt, told_by_name
 from mirror.connected.pins.standards import read_sdist_name, read_wheel_name
+from mirror.core.fields import check_values
 from mirror.core.names import ProjectName, Sha256Hex, sha256_hex
 
 _ENDINGS = (".whl", ".tar.gz")
@@ -64,6 +65,7 @@ def parse_page(data: bytes, url: str) -> Page:
     page: dict[str, list[Link | Listed]] = {}
     try:
         if data.lstrip()[:1] == b"{":
+            check_values(data)
             document = json.loads(data)
             files = document["files"]
             project = ProjectPage.from_json_data({**document, "files": []}, url).project

@@ -32,6 +32,7 @@ from mirror.core.advisories.known import Advisories, Source
 from mirror.core.advisories.record import ECOSYSTEM, MAX_BYTES, OsvRecord, osv_id
 from mirror.core.advisories.search import Search
 from mirror.core.bundle.manifest import Artifact
+from mirror.core.fields import check_values
 from mirror.core.names import ProjectName
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.crew import Crew
@@ -125,6 +126,7 @@ class _Api:
     def _json(self, url: str, max_bytes: int, question: bytes | None = None) -> dict[str, Any]:
         data = get_bytes(self._session, url, max_bytes, self._patience, question)
         try:
+            check_values(data)
             value = json.loads(data)
         except (ValueError, RecursionError) as exc:
             raise BadReply(redacted(url), f"no JSON: {exc}") from exc

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 from typing import Any
 
 import pytest
@@ -193,3 +194,13 @@ def test_a_fault_in_a_row_of_a_row_is_named_with_its_path(change: dict[str, Any]
     with pytest.raises(InvalidDocument) as caught:
         Fields({"first": {"name": "a"}, **change}, "Whole").fill(Whole)
     assert str(caught.value) == problem
+
+
+@pytest.mark.group(11)
+@pytest.mark.parametrize("value", ["{}", "[]", '""', "1", '{"":0}'])
+def test_refuses_a_document_of_more_values_than_memory_has_room_for(value: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidDocument, match="it has more than 1000000 values"):
+        strict_json(f"[{f'{value},' * 2_000_001}1]".encode(), "Thing", max_bytes=64 << 20)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 80 << 10
+    assert len(strict_json(f"[{'[],' * 900_000}1]".encode(), "Thing", max_bytes=64 << 20)) == 900_001

@@ -34,6 +34,8 @@ def test_reads_all_of_toml() -> None:
         ("a = [{b = -9223372036854775809}]", ": a number is beyond 64 bits"),
         ("x = 1\n" + "a." * 100_000 + "b = 1", " at 'line 2': a key has more than 32 parts"),
         ("c = {" + '"a" . ' * 100_000 + "b = 1}", " at 'line 1': a key has more than 32 parts"),
+        (r'"\"".a.' * 100_000 + "b = 1", " at 'line 1': a key has more than 32 parts"),
+        ("[" + r'"\\". "\u0022\"\\" .' * 100_000 + "b]", " at 'line 1': a key has more than 32 parts"),
         ("[" + "a." * 100_000 + "b]", " at 'line 1': a key has more than 32 parts"),
     ],
 )
@@ -51,7 +53,13 @@ def test_the_largest_numbers_and_long_texts_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["a" * 500_000 + "." * 40, '"' * 500_000 + "." * 40, "a" * 30 + ".b" * 31 + "!" * 500_000]
+    "line",
+    [
+        "a" * 500_000 + "." * 40,
+        '"' * 500_000 + "." * 40,
+        "a" * 30 + ".b" * 31 + "!" * 500_000,
+        r'"\"".' * 40 + r'"\\\"' * 200_000,
+    ],
 )
 def test_looking_for_long_keys_takes_no_time(line: str) -> None:
     started = time.monotonic()
