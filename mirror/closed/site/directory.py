@@ -6,7 +6,7 @@ pages and the repodata are made anew with what a bundle adds.
 Rules: a bundle adds, and removes nothing; other bytes under a name that is taken are refused before anything is written; each
 file appears whole, in the order wheels and RPMs, ``mirror-site.json``, pages, so that no page names what is not there; cut
 anywhere, the same command goes on with the file that it was at; a directory that holds what mirror did not put there is left
-alone.
+alone; nothing is written through a link below the directory, whoever put it there.
 
 Example::
 
@@ -22,16 +22,17 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mirror.closed.host.sharing import readable_for_others
 from mirror.closed.kinds.copying import pieces_of
 from mirror.closed.prefix.lock import holding
+from mirror.closed.prefix.opened import names_in
 from mirror.closed.site.pages import SiteWheel
 from mirror.closed.site.rpmmetadata import Package, read_package
 from mirror.closed.site.shelf import NameTaken, Published, PublishedChanged, Shelf, left_out
-from mirror.closed.site.tree import REPODATA, WHEELS, file_path, made_files
+from mirror.closed.site.tree import WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writing
@@ -139,21 +140,22 @@ def publish_directory(bundle: Bundle, shelf: Shelf, root: Path, progress: Progre
         Unwritable, Unreadable, InvalidDocument: when the disk refuses, or the record is damaged.
         DigestMismatch: when the bundle has changed since it was verified.
     """
-    with writing(root, below=True), readable_for_others(), _opened(root) as found:
-        return _Directory(root, bundle, shelf, progress).publish(found)
+    with writing(root, below=True), readable_for_others(), _opened(root) as descriptor:
+        return _Directory(root, descriptor, bundle, shelf, progress).publish(_read_record(root))
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[SiteRecord]:
-    """The directory, ours or new, locked; gives what was published there."""
+def _opened(root: Path) -> Iterator[int]:
+    """The directory, ours or new, open and locked."""
     root.mkdir(parents=True, exist_ok=True)
-    _refuse_foreign(root)
-    with held_open(os.open(root, os.O_RDONLY | os.O_DIRECTORY)) as descriptor, holding(descriptor, root):
-        yield _read_record(root)
+    with held_open(os.open(root, os.O_RDONLY | os.O_DIRECTORY)) as descriptor:
+        _refuse_foreign(root, descriptor)
+        with holding(descriptor, root):
+            yield descriptor
 
 
-def _refuse_foreign(root: Path) -> None:
-    names = sorted(path.name for path in root.iterdir())
+def _refuse_foreign(root: Path, descriptor: int) -> None:
+    names = sorted(names_in(descriptor))
     strange = [name for name in names if name not in _OWN and not name.startswith(f".{RECORD}.")]
     if strange and RECORD not in names:
         raise NotASite(str(root), strange[0])
@@ -170,6 +172,7 @@ class _Directory:
     """One bundle on its way into one directory."""
 
     root: Path
+    descriptor: int
     bundle: Bundle
     shelf: Shelf
     progress: Progress
@@ -178,7 +181,7 @@ class _Directory:
         there = self._there(found)
         new = [one for one in self.shelf.artifacts.values() if one.filename not in there]
         if not facts_of(self.root / RECORD):
-            write_file(self.root / RECORD, found.encode())  # from here on the directory is known as ours
+            self._write(RECORD, found.encode())  # from here on the directory is known as ours
         self._copy(new)
         gone, kept = _without_lost(self.root, found)
         rpms = [one for one in self.shelf.artifacts.values() if one.filename.endswith(".rpm")]
@@ -227,13 +230,31 @@ class _Directory:
         return {name: digest for name, digest in found.items() if digest}
 
     def _copy(self, artifacts: Sequence[Artifact]) -> None:
-        for name in (WHEELS, REPODATA if self.shelf.packages else RPM.directory):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
         for name in (WHEELS, RPM.directory):
-            remove_leftovers_of(self.root / name, r".+\.(whl|rpm)")  # also of what this bundle has not
+            with self._below(name) as directory:
+                remove_leftovers_of(self.root / name, r".+\.(whl|rpm)", directory)  # also of what this bundle has not
         with self.progress.task("publish", sum(one.size for one in artifacts)) as advance:
             for artifact in artifacts:
-                copy_out(self.bundle, artifact, self.root / file_path(artifact.filename), advance)
+                path = self.root / file_path(artifact.filename)
+                with self._below(*_parents(file_path(artifact.filename))) as directory:
+                    copy_out(self.bundle, artifact, path, advance, directory)
+
+    @contextmanager
+    def _below(self, *parts: str) -> Iterator[int]:
+        """A directory below the site's, or itself, open; it is made if need be, and never reached through a link."""
+        place = self.root
+        with contextlib.ExitStack() as way:
+            directory = self.descriptor
+            for part in parts:
+                place /= part
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=directory)
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                try:
+                    directory = way.enter_context(held_open(os.open(part, flags, dir_fd=directory)))
+                except NotADirectoryError as exc:  # what open(2) says of a link as well
+                    raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
+            yield directory
 
     def _older_packages(self, record: SiteRecord) -> Iterator[Package]:
         """The RPMs of bundles before, whose headers the repodata needs again."""
@@ -247,22 +268,35 @@ class _Directory:
     def _write(self, path: str, data: bytes) -> None:
         """Unless it is there, to the byte."""
         target = self.root / path
-        with contextlib.suppress(FileNotFoundError):
-            if target.read_bytes() == data:
-                return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_file(target, data)
+        with self._below(*_parents(path)) as directory:
+            with contextlib.suppress(FileNotFoundError):
+                if target.read_bytes() == data:
+                    return
+            write_file(target, data, directory=directory)
 
 
-def copy_out(bundle: Bundle, artifact: Artifact, path: Path, advance: Advance = lambda amount: None) -> None:
+def _parents(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts[:-1]
+
+
+def copy_out(
+    bundle: Bundle,
+    artifact: Artifact,
+    path: Path,
+    advance: Advance = lambda amount: None,
+    directory: int | None = None,
+) -> None:
     """Write an artifact under its final name, whole or not at all, its digest checked on the way.
+
+    Args:
+        directory: as ``replacing`` takes it.
 
     Raises:
         DigestMismatch: when the bytes are not the signed ones.
         Unreadable: when the bundle cannot be read.
         Unwritable: when the disk refuses.
     """
-    with replacing(path) as out:
+    with replacing(path, directory=directory) as out:
         for piece in pieces_of(bundle, artifact):
             with writing(path):
                 out.write(piece)

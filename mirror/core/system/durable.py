@@ -142,26 +142,33 @@ def _temporary(place: int, name: str, mode: int) -> tuple[str, int]:
         os.close(descriptor)  # swept between the two steps
 
 
-def remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path, directory: int | None = None) -> None:
     """Remove what a killed process has left of a file under other names, as each write of it does.
+
+    Args:
+        directory: as ``replacing`` takes it.
 
     Raises:
         Unwritable: when its directory cannot be looked into.
     """
-    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, None) as place:
+    with writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError), _opened(path, directory) as place:
         _sweep(place, path.name)
 
 
-def remove_leftovers_of(directory: Path, names: str) -> None:
+def remove_leftovers_of(place: Path, names: str, directory: int | None = None) -> None:
     """The same of every file whose whole name this expression fits, also where none is written again.
+
+    Args:
+        place: the directory, for messages where it is open.
 
     Raises:
         Unwritable: when the directory cannot be looked into.
     """
-    with writing(directory):
-        found = (re.fullmatch(rf"\.({names})\.[0-9]+(\.[0-9]+)?\.tmp", one.name) for one in directory.iterdir())
-        for path in {directory / one[1] for one in found if one}:
-            remove_leftovers(path)
+    with writing(place):
+        there = os.listdir(place if directory is None else directory)  # noqa: PTH208 - an open one has no path
+        found = (re.fullmatch(rf"\.({names})\.[0-9]+(\.[0-9]+)?\.tmp", one) for one in there)
+        for path in {place / one[1] for one in found if one}:
+            remove_leftovers(path, directory)
 
 
 def _sweep(place: int, name: str) -> None:

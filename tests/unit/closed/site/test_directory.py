@@ -224,6 +224,23 @@ def test_two_at_once_are_one_after_the_other(bundles: tuple[SiteBundle, ...], tm
         os.close(descriptor)
 
 
+@pytest.mark.group(43)
+@pytest.mark.parametrize("name", ["simple", "files", "rpms", "rpms/repodata", "simple/left-pad"])
+def test_nothing_is_written_through_a_link_that_somebody_put_into_a_site(
+    bundles: tuple[SiteBundle, ...], tmp_path: Path, name: str
+) -> None:
+    site, others = tmp_path / "site", tmp_path / "others"
+    publish(bundles[0], site)
+    others.mkdir()
+    (others / "index.html").write_text("theirs")
+    (site / name).rename(tmp_path / "moved")
+    (site / name).symlink_to(others)
+    with pytest.raises(Unwritable, match=f"{name}: it is a link or a file, and no directory"):
+        publish(bundles[1], site)
+    assert [path.name for path in others.iterdir()] == ["index.html"]
+    assert (others / "index.html").read_text() == "theirs"
+
+
 class Cut(BaseException):
     """As a signal ends a command."""
 
