@@ -31,7 +31,7 @@ from mirror.closed.prefix.history import REPAIR, History, record_removal
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
 from mirror.closed.prefix.tree import disk_usage, remove_tree
-from mirror.closed.prefix.usage import is_held, processes_below
+from mirror.closed.prefix.usage import is_held, mounted_below, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.closed.remedy import whole_beside
 from mirror.closed.soundness import is_whole
@@ -147,7 +147,7 @@ def _judge(prefix: Prefix, keep: int) -> tuple[list[tuple[Generation, Item]], li
         elif generation in prepared:
             why = "it is prepared: 'mirror activate' makes it current"
         else:
-            why = _in_use(users[generation.path], is_held(generation.path))
+            why = _in_use(users[generation.path], is_held(generation.path), mounted_below(generation.path))
         if why:
             stays.append(Item("generation", generation.path, why))
         else:
@@ -204,7 +204,9 @@ def _why_removed(stack: Stack, generation: Generation, before: Sequence[Generati
     return "older than what is kept" + "; 'mirror rollback' cannot go back to it" * (generation == before[0])
 
 
-def _in_use(users: tuple[str, ...], held: bool) -> str:
+def _in_use(users: tuple[str, ...], held: bool, points: tuple[str, ...] = ()) -> str:
+    if points:
+        return f"something is mounted there: {', '.join(points)}"
     if users:
         more = f" and {len(users) - _SHOWN} more" * (len(users) > _SHOWN)
         return f"in use by {', '.join(users[:_SHOWN])}{more}"

@@ -32,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mirror.closed.host.sharing import readable_for_others
 from mirror.closed.prefix.lock import holding
 from mirror.closed.prefix.opened import GENERATIONS, Opened, make_prefix, names_in, open_prefix
 from mirror.closed.prefix.tree import MARK, remove_below, sync_tree
@@ -322,7 +323,7 @@ class Prefix:
 
     @contextmanager
     def lock(self) -> Iterator[int]:
-        """Make the prefix if need be and hold its lock; gives the lock's descriptor.
+        """Make the prefix if need be and hold its lock; gives the lock's descriptor. What is made meanwhile all may read.
 
         A program that must not outlive us unnoticed inherits the descriptor: then the prefix stays locked until it
         too is gone.
@@ -333,6 +334,7 @@ class Prefix:
             Unwritable: when the directory cannot be made, or its file system keeps no locks.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(readable_for_others())
             with writing(self.root):
                 make_prefix(self.named, self.root)
                 opened = stack.enter_context(open_prefix(self.named, self.root, is_changed=True))

@@ -2,8 +2,9 @@
 
 ``mirror.closed.prefix.generations`` decides which trees, and when.
 
-Rules: links are never followed: a tree is removed from the descriptor of the directory that it is in, and so is each directory
-of it; few descriptors are open however deep it is; a failed flush is an error and is never tried again.
+Rules: what is mounted in a tree is no part of it; links are never followed: a tree is removed from the descriptor of the
+directory that it is in, and so is each directory of it; few descriptors are open however deep it is; a failed flush is an error
+and is never tried again.
 
 Example::
 
@@ -19,9 +20,25 @@ import os
 import stat
 from pathlib import Path
 
+from mirror.closed.prefix.usage import mounted_below
+from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.system.durable import facts_of, held_open
 
 MARK = "COMPLETE"
+
+
+class StillMounted(MirrorError):
+    """Something is mounted within a directory that is to be removed, and would be emptied with it."""
+
+    ref = "still-mounted"
+    exit_code = FAMILIES["install"]
+    hint = "Unmount what is there ('umount'), or mount it elsewhere, and run the same command again."
+    message = "{place} is not removed, for something is mounted there: {points}"
+
+    place: str
+    points: tuple[str, ...]
+
+
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -39,13 +56,18 @@ def remove_below(directory: int, name: str, place: Path) -> None:
     """The same of a name in an open directory.
 
     Args:
-        place: for messages.
+        place: its path.
+
+    Raises:
+        StillMounted: before anything is removed, its mark above all.
     """
     try:
         facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if not stat.S_ISDIR(facts.st_mode):
             os.unlink(name, dir_fd=directory)
             return
+        if points := mounted_below(place.parent.resolve() / place.name):
+            raise StillMounted(str(place), points)
         with held_open(_open(directory, name)) as top:
             _unmark(top)
             _empty(top)

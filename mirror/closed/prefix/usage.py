@@ -1,4 +1,4 @@
-"""Who uses a directory right now: processes, as /proc shows them, and locks that are held on a generation.
+"""Who uses a directory right now: processes and mounts, as /proc shows them, and locks that are held on a generation.
 
 It finds the users, and holds the lock that a program started by ``mirror run`` keeps. ``mirror.closed.garbage`` acts on it.
 
@@ -17,6 +17,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -99,6 +100,25 @@ def processes_below(directories: Iterable[Path]) -> dict[Path, tuple[str, ...]]:
     return {directory: tuple(names) for directory, names in found.items()}
 
 
+def mounted_below(directory: Path) -> tuple[str, ...]:
+    """Where something is mounted in a directory, or upon it: what removes the directory would empty that.
+
+    Args:
+        directory: absolute, without symbolic links in it.
+
+    Raises:
+        Unreadable: when it cannot be told; on a host without /proc nothing is.
+    """
+    wanted = os.fsencode(directory)
+    with reading("/proc/self/mountinfo"), contextlib.suppress(FileNotFoundError):
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+        # proc(5): the fifth field, in which blanks and the like are written as octal numbers.
+        points = (_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4]) for line in lines)
+        return tuple(os.fsdecode(point) for point in points if point == wanted or point.startswith(wanted + b"/"))
+    return ()
+
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 _NOT_SHOWN = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
 """A process that has ended, one of another user's, and the kernel's own."""
 

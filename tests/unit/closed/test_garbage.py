@@ -403,3 +403,63 @@ def test_on_a_full_disk_it_frees_space(tmp_path: Path) -> None:
     command = ["unshare", "-rm", "sh", "-c", on_tmpfs, sys.executable, str(tmp_path), _ON_A_FULL_DISK]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)})
     assert done.stdout == "[3] ['removed', 'removed']\n", done.stderr
+
+
+_WITH_A_MOUNT = """
+import sys
+from pathlib import Path
+from mirror.closed.garbage import collect
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.prefix.history import record
+from mirror.closed.prefix.tree import StillMounted, remove_tree
+from tests.support.generations import put_generation
+prefix = Prefix(Path(sys.argv[1]) / "p")
+for sequence in (1, 2, 3):
+    record(prefix, "installed", put_generation(prefix, sequence), sequence)
+import subprocess
+first = prefix.installed()[0]
+place = first.path / "a b"
+place.mkdir()
+models = Path(sys.argv[1]) / "models"
+models.mkdir()
+(models / "weights").touch()
+subprocess.run(["mount", "--bind", models, place], check=True)
+print([item.why for item in collect([prefix], keep=0).kept if item.path == first.path])
+for path in (first.path, place):
+    try:
+        remove_tree(path)
+    except StillMounted as exc:
+        print(exc)
+print(first.is_complete, (models / "weights").exists())
+"""
+
+
+@pytest.mark.group(61)
+@needs_mounts
+def test_what_is_mounted_in_a_generation_is_not_emptied(tmp_path: Path) -> None:
+    command = ["unshare", "-rm", sys.executable, "-c", _WITH_A_MOUNT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(HOUSE)})
+    (first,) = (tmp_path / "p/gens").glob("1-*")
+    assert done.stdout.splitlines() == [
+        f"['something is mounted there: {first}/a b']",
+        f"{first} is not removed, for something is mounted there: {first}/a b",
+        f"{first}/a b is not removed, for something is mounted there: {first}/a b",
+        "True True",
+    ], done.stderr
+
+
+@pytest.mark.parametrize("umask", [0, 0o077, 0o777])
+def test_what_a_later_command_writes_all_may_read_whatever_the_umask(prefix: Prefix, umask: int) -> None:
+    for sequence in (1, 2, 3):
+        record(prefix, "installed", put_generation(prefix, sequence), sequence)
+    with prefix.lock():
+        prefix.activate(prefix.installed()[2])
+    before = os.umask(umask)
+    try:
+        roll_back(prefix)
+        collect([prefix], keep=1)
+    finally:
+        os.umask(before)
+    files = [path for path in prefix.root.iterdir() if path.is_file() and path.name != ".lock"]
+    assert {path.name for path in files} == {"history.jsonl", "history.json"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
