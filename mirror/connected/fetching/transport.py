@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -34,6 +36,7 @@ from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.crew import may_go_on
+from mirror.core.system.durable import open_unblocked
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
@@ -316,7 +319,7 @@ def get_digest(session: requests.Session, url: str, patience: Patience = PATIENC
     """The sha256 of a file of at most ``MAX_FILE_BYTES``, which is not kept. Raises as ``get_bytes``."""
     if urlsplit(url).scheme == "file":
         with open_file(url) as stream:
-            return _digest(iter(lambda: stream.read(CHUNK_BYTES), b""))
+            return _digest(limited(iter(lambda: stream.read(CHUNK_BYTES), b""), redacted(url), MAX_FILE_BYTES))
 
     def ask() -> Sha256Hex:
         with opened(session, url, {}, patience) as response:
@@ -348,12 +351,21 @@ def content_size(session: requests.Session, url: str, patience: Patience = PATIE
 
 
 def open_file(url: str) -> BinaryIO:
-    """Open the local file behind a ``file:`` URL. Raises Unreadable when it is on another host or cannot be read."""
+    """Open the local file behind a ``file:`` URL.
+
+    Raises:
+        Unreadable: when it is on another host, cannot be read, or is a directory, a pipe or a device.
+    """
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
-    with reading(unquote(parts.path)):
-        return open(unquote(parts.path), "rb")
+    path = Path(unquote(parts.path))
+    with reading(path):
+        stream = open_unblocked(path)
+        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            return stream
+        stream.close()
+    raise Unreadable(str(path), "not a regular file")
 
 
 def refuse_compressed(response: requests.Response) -> None:

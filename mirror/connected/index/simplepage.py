@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pypi_simple import DistributionPackage, Link, ProjectPage, parse_links_stream
 
@@ -57,12 +57,14 @@ Page = Mapping[str, Sequence[Link | Listed]]
 def parse_page(data: bytes, url: str) -> Page:
     """Read a simple page's body; relative links are relative to ``url``.
 
-    Only versions are read here, for a page may list fifteen thousand files of which a lock wants one.
+    Only versions are read here, for a page may list fifteen thousand files of which a lock wants one. What a server's page says
+    of files of this machine is passed over, as a redirect to one is refused.
 
     Raises:
         BadReply: when the body is neither JSON (PEP 691) nor HTML (PEP 503) of a version that is known.
     """
     page: dict[str, list[Link | Listed]] = {}
+    is_near = urlsplit(url).scheme == "file"
     try:
         if data.lstrip()[:1] == b"{":
             check_values(data)
@@ -70,17 +72,27 @@ def parse_page(data: bytes, url: str) -> Page:
             files = document["files"]
             project = ProjectPage.from_json_data({**document, "files": []}, url).project
             for facts in files:
-                page.setdefault(_version_of(facts["filename"]), []).append(Listed(facts, project, url))
+                if is_near or _is_remote(url, facts.get("url")):
+                    page.setdefault(_version_of(facts["filename"]), []).append(Listed(facts, project, url))
         elif _UNENDED.search(data):
             raise ValueError("tags that do not end")
         else:
             # Five times faster than building the page's tree, and it is the same parser underneath.
             for link in map(_named, parse_links_stream([data], url)):
-                page.setdefault(_version_of(link.text), []).append(link)
+                if is_near or _is_remote(url, link.url):
+                    page.setdefault(_version_of(link.text), []).append(link)
     except Exception as exc:  # the library and Python's HTML parser believe what they read: no list of these is whole
         raise BadReply(redacted(url), f"the body is no page of a package index ({type(exc).__name__})") from exc
     page.pop("", None)
     return page
+
+
+def _is_remote(page: str, url: object) -> bool:
+    """Whether a page's link leads to a server; one that is none leads nowhere."""
+    try:
+        return urlsplit(urljoin(page, str(url))).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _named(link: Link) -> Link:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from mirror.connected.fetching.transport import (
     Truncated,
     body,
     get_bytes,
+    get_digest,
     new_session,
     opened,
 )
@@ -57,6 +59,17 @@ def test_a_file_url_is_read(session: requests.Session, tmp_path: Path) -> None:
 def test_a_file_url_that_leads_nowhere_is_unreadable(session: requests.Session, tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         get(session, (tmp_path / "none").as_uri())
+
+
+@pytest.mark.group(50)
+@pytest.mark.parametrize("ask", [lambda session, url: get_bytes(session, url, 100), get_digest])
+def test_a_file_url_of_what_has_no_end_is_refused_at_once(
+    session: requests.Session, tmp_path: Path, ask: Callable[[requests.Session, str], object]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(Unreadable, match=r"not a regular file|Is a directory"):
+            ask(session, path.as_uri())
 
 
 def test_a_file_url_of_another_host_is_refused(session: requests.Session) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mirror.connected.fetching.patience import Patience
 from mirror.connected.fetching.transport import BadReply, HostUnreachable, HttpRefused
 from mirror.connected.index.pages import Index, ProjectNotOnIndex
-from mirror.connected.index.simplepage import file_of, parse_page
+from mirror.connected.index.simplepage import file_of, files_of, parse_page
 from mirror.core.names import Sha256Hex, project_name
 from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
@@ -218,4 +218,30 @@ def test_a_link_to_what_is_no_address_is_not_seen() -> None:
         documents.dumps({"meta": {"api-version": "1.0"}, "name": "left-pad", "files": files}).encode(), URL
     )
     seen = [file_of(project_name("left-pad"), link) for links in page.values() for link in links]
-    assert [one is not None for one in seen] == [True, False, True]
+    assert [one and one.url for one in seen] == ["http://h/left_pad-0.0-py3-none-any.whl", "http://h:x/y"]
+
+
+@pytest.mark.group(50)
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_what_a_servers_page_says_of_files_of_this_machine_is_passed_over(form: str) -> None:
+    urls = [
+        "file:///dev/zero",
+        "file:///etc/shadow",
+        "FILE:///x",
+        "a-1-py3-none-any.whl",
+        "https://e.org/b.whl",
+    ]
+    if form == "json":
+        files = [{"filename": "a-1-py3-none-any.whl", "url": url, "hashes": {}} for url in urls]
+        data = documents.dumps({"meta": {"api-version": "1.0"}, "name": "a", "files": files}).encode()
+    else:
+        data = "".join(f'<a href="{url}">a-1-py3-none-any.whl</a>' for url in urls).encode()
+
+    def found(page: str) -> list[str]:
+        (links,) = parse_page(data, page).values()
+        return [file.url for file in files_of(project_name("a"), links)]
+
+    assert found("http://i.example.org/simple/a/") == [
+        "http://i.example.org/simple/a/a-1-py3-none-any.whl", "https://e.org/b.whl",
+    ]  # fmt: skip
+    assert "file:///etc/shadow" in found("file:///srv/simple/a/index.html")
