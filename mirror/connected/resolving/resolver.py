@@ -15,6 +15,7 @@ Example::
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -34,7 +35,7 @@ from packaging.requirements import Requirement
 from mirror.connected.pins.requirements import exact_version, logical_lines
 from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.connected.sdists.sdist import Sdist
-from mirror.core.errors import MirrorError
+from mirror.core.errors import STEPS, MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
 
@@ -56,6 +57,9 @@ _KEPT_VARIABLES = (
 _NO_METADATA = re.compile(r"Failed to fetch: `?\S*/([^/\s`]+\.whl\.metadata)\b(?=[\s\S]*\b(?:404|403|410)\b)")
 _NO_WHEELS = re.compile(r"Wheels are required for `([A-Za-z0-9._-]+)` because building from source is disabled")
 _PRERELEASE = re.compile(r"[Pp]re-releases are available for `?([A-Za-z0-9._-]+)`?")
+_OS_ERROR = re.compile(r"\(os error ([0-9]{1,3})\)")
+"""What the system refused a program in Rust."""
+_UNREACHED = "client error (Connect)"
 _UV_ADVICE = re.compile(r"\n+hint: [^\n]*`--?[a-z][^\n]*")
 
 
@@ -278,6 +282,14 @@ def _hint(words: str) -> str:
         )
     if early := _PRERELEASE.search(words):
         return f"Only pre-releases of {early[1]} will do: ask for one in [python].requirements, '{early[1]}==VERSION'."
+    if _UNREACHED in words:
+        return "That server does not answer this machine: look at the network and the proxy variables here, then lock again."
+    if refused := _OS_ERROR.search(words):
+        number = int(refused[1])
+        step = STEPS[number] if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "Put that right."
+        return (
+            f"It is this machine that refused it ({os.strerror(number)}), and no requirement. {step} Then lock again."
+        )
     return ""
 
 

@@ -125,6 +125,26 @@ def test_an_sdist_that_nobody_described_is_not_taken(server: LoopbackIndex, tmp_
         resolve(ask(server, "s"), "uv")
 
 
+def test_what_the_machine_refused_is_not_laid_on_a_requirement(
+    server: LoopbackIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "file/cache"))
+    with pytest.raises(ResolutionFailed) as caught:
+        resolve(ask(server, "a"), "uv")
+    assert caught.value.hint.startswith("It is this machine that refused it (Not a directory), and no requirement. ")
+
+
+def test_an_index_that_nobody_serves_is_not_laid_on_a_requirement(
+    server: LoopbackIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    question = replace(ask(server, "a"), default_index="http://127.0.0.1:1/simple/")
+    with pytest.raises(ResolutionFailed) as caught:
+        resolve(question, "uv")
+    assert caught.value.hint.startswith("That server does not answer this machine: "), caught.value.words
+
+
 def test_no_answer_comes_with_the_resolvers_words(server: LoopbackIndex) -> None:
     with pytest.raises(ResolutionFailed) as caught:
         resolve(ask(server, "a", "b<1"), "uv")
