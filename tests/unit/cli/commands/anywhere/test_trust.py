@@ -14,7 +14,7 @@ import pytest
 
 from mirror.cli.commands.anywhere import trust
 from mirror.cli.main import main
-from mirror.connected.signing.keyfile import UnusableKey
+from mirror.connected.signing.keyfile import UnusableKey, new_key, read_public
 from mirror.connected.signing.rotation import DraftBusy, DraftChanged, NoRootKey, RoleTooSmall, Rotation
 from mirror.core.errors import InvalidDocument
 from mirror.core.trust.quorum import UnknownSigner
@@ -22,7 +22,7 @@ from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedR
 from mirror.core.words import grouped
 from tests.support.faults import HOUSE, needs_strace
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
-from tests.support.otheruser import OTHER, needs_root
+from tests.support.otheruser import OTHER, call_as_other, home_of_other, needs_root, shared_directory
 
 
 def run(*words: object) -> int:
@@ -228,6 +228,29 @@ def test_keys_are_added_and_removed_in_a_draft_and_count_once_it_is_signed(
     assert run("rotate", "--json") == 0
     capsys.readouterr()
     assert TrustStore(mirror_home).load_root().version == 4
+
+
+@needs_root
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0o077])
+def test_a_umask_that_takes_rights_from_its_owner_makes_no_store_that_cannot_be_read(umask: int) -> None:
+    root = make_root()
+    with shared_directory() as directory:
+        home, document = home_of_other(directory), directory / "root.json"
+        document.write_bytes(sign_root(root)[0])
+        document.with_suffix(".sig").write_bytes(sign_root(root)[1])
+
+        def trusting() -> None:
+            os.environ["MIRROR_HOME"] = str(home / "deep" / "mirror")
+            os.umask(umask)
+            assert main(["trust", "add", str(document), "--fingerprint", root.fingerprint]) == 0
+            rotation = Rotation(TrustStore.default())
+            rotation.draft(make_root(version=2, expires=4_000_000_000))
+            new_key(rotation.own_key)
+            os.umask(0o022)
+            assert main(["trust", "show"]) == 0
+            assert rotation.next_root().expires == 4_000_000_000 and read_public(Path(f"{rotation.own_key}.pub"))
+
+        call_as_other(trusting)
 
 
 @needs_strace
