@@ -21,7 +21,6 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,6 +36,7 @@ from mirror.connected.sdists.sdist import Sdist
 from mirror.core.errors import MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
+from mirror.core.trust.scratch import scratch_directory
 
 RESOLVERS = ("uv", "pip-tools")
 
@@ -142,8 +142,7 @@ def resolve(question: Question, resolver: str) -> tuple[Resolved, ...]:
     Raises:
         ResolutionFailed: no answer. ResolverUnfit: pip-tools was asked for something that only uv can do.
     """
-    with tempfile.TemporaryDirectory(prefix="mirror-lock-") as name:
-        directory = Path(name)
+    with scratch_directory("mirror-lock-") as directory:
         output = directory / "locked.txt"
         output.write_bytes(question.previous)
         if resolver == "uv":

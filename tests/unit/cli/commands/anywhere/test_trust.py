@@ -245,10 +245,12 @@ def test_a_umask_that_takes_rights_from_its_owner_makes_no_store_that_cannot_be_
             assert main(["trust", "add", str(document), "--fingerprint", root.fingerprint]) == 0
             rotation = Rotation(TrustStore.default())
             rotation.draft(make_root(version=2, expires=4_000_000_000))
-            new_key(rotation.own_key)
+            public = new_key(rotation.own_key)
             os.umask(0o022)
             assert main(["trust", "show"]) == 0
-            assert rotation.next_root().expires == 4_000_000_000 and read_public(Path(f"{rotation.own_key}.pub"))
+            assert rotation.next_root().expires == 4_000_000_000 and public == read_public(
+                rotation.own_key.with_suffix(".pub")
+            )
 
         call_as_other(trusting)
 
