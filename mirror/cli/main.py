@@ -10,6 +10,7 @@ anything else is a bug and says so (``--debug`` shows the traceback). With ``--j
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -108,6 +109,8 @@ def _is_held(command: str) -> bool:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code; ``argv`` is without the program's name."""
     keep_streams()
+    # A umask takes rights from others; what its owner could not read would stand in the way of every later command.
+    os.umask(os.umask(0o077) & 0o077)
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
     own = words[: words.index(name)] if name else words or ["--help"]

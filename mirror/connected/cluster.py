@@ -15,7 +15,6 @@ Example::
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from mirror.connected.jobs import BuildOptions, workbench
 from mirror.connected.planning.locks import Locks, patch_name
 from mirror.core.errors import FAMILIES, MirrorError, reading
 from mirror.core.progress import SILENT, Progress
+from mirror.core.trust.scratch import scratch_directory
 
 _DEEP = Path("a/b/c/d/lockfiles")
 """So that a path of NAME.toml may climb a little."""
@@ -143,8 +143,8 @@ def build_on(
 
 def do_job(parcel: Parcel) -> Returned:
     """On a worker: build one job. An error of ours is given as words, for the worker's log paths mean nothing elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="mirror-job-") as scratch:
-        directory = Path(scratch) / _DEEP
+    with scratch_directory("mirror-job-") as place:
+        directory = place / _DEEP
         for name, data in parcel.files.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)

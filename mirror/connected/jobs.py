@@ -17,7 +17,6 @@ Example::
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,6 +40,7 @@ from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadabl
 from mirror.core.fields import strict_json
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import write_file
+from mirror.core.trust.scratch import scratch_directory
 
 
 class BuildsDiffer(MirrorError):
@@ -93,8 +93,8 @@ def workbench(
     drift = drift_named(locks.toolchain, options.wishes.toolchain_repo or locks.copy or None)
     with drift, own_pins_named(locks.stack, needed):
         paths = fetch(needed, store, jobs=options.downloads, progress=progress)
-    with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
-        yield build_requests(plan, locks, paths, store, Path(scratch), options.python, progress), locks
+    with scratch_directory("mirror-sdist-") as directory:
+        yield build_requests(plan, locks, paths, store, directory, options.python, progress), locks
 
 
 def _needed(plan: Plan) -> Iterator[Download]:

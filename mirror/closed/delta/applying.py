@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -46,6 +45,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import facts_of, sha256_of
 from mirror.core.system.output import check_place
+from mirror.core.trust.scratch import scratch_directory
 from mirror.core.trust.sidecars import shell_word
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.wheels.wheelzip import BadZip
@@ -282,12 +282,11 @@ def _write(delta: OpenDelta, base: Bundle, output: Path, store: TrustStore, prog
             raise DamagedBase(
                 str(base.path), f"{part.base.path} is not where it should be, with {part.base.size} bytes"
             )
-    with tempfile.TemporaryDirectory(prefix="mirror-apply-") as directory, unfinished(output, head.sha256) as out:
+    with scratch_directory("mirror-apply-") as work, unfinished(output, head.sha256) as out:
         free, there = shutil.disk_usage(output.absolute().parent).free, os.fstat(out.fileno()).st_size
         if free + there < head.size:
             words = f"it takes {head.size - there} bytes, {output.absolute().parent} has {free} free"
             raise Unwritable(str(output), words)
-        work = Path(directory)
         needs_zstd = any(part.pieces for part in head.parts)
         unpatcher = Unpatcher(_ways(base, store, work), work) if needs_zstd else None
         with progress.task("apply", head.size) as advance:

@@ -32,6 +32,7 @@ from mirror.closed.site.shelf import NameTaken, NothingToGive, Published, Shelf,
 from mirror.core.bundle.reader import Bundle
 from mirror.core.errors import FAMILIES, MirrorError, writing
 from mirror.core.progress import SILENT, Progress
+from mirror.core.trust.scratch import scratch_directory
 
 _BATCH_FILES, _BATCH_BYTES = 32, 1 << 30
 _STATUS = re.compile(r"HTTPError: ([0-9]{3}) (.*?)(?: from |$)")
@@ -164,7 +165,7 @@ def _upload(
     twine: Sequence[str],
     credentials: Optional[Credentials],
 ) -> None:
-    with writing(tempfile.gettempdir(), below=True), tempfile.TemporaryDirectory(prefix="mirror-publish-") as directory:
+    with writing(tempfile.gettempdir(), below=True), scratch_directory("mirror-publish-") as directory:
         paths = [Path(directory, wheel.filename) for wheel in wheels]
         for wheel, path in zip(wheels, paths):
             copy_out(bundle, shelf.artifacts[wheel.filename], path)

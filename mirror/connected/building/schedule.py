@@ -18,7 +18,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from mirror.core.progress import SILENT, Progress
 from mirror.core.target import Target
 from mirror.core.toolkit.package import PackageSource
 from mirror.core.toolkit.toolchain import unpack_toolchain
+from mirror.core.trust.scratch import scratch_directory
 
 Watch = Callable[[Sha256Hex, PackageSource], PackageSource]
 """Is given a package that is unpacked, with its digest, and gives what is read in its place."""
@@ -78,8 +78,8 @@ def build_wheels(
         NoBuildPython: when there is none.
         MirrorError: as ``unpack_toolchain`` and ``build_wheel`` do.
     """
-    with tempfile.TemporaryDirectory(prefix="mirror-sdist-") as scratch:
-        requests = build_requests(plan, locks, paths, store, Path(scratch), python, progress, watched)
+    with scratch_directory("mirror-sdist-") as directory:
+        requests = build_requests(plan, locks, paths, store, directory, python, progress, watched)
         return tuple(build_wheel(request, store, progress=progress) for request in requests)
 
 

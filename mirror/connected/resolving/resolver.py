@@ -22,7 +22,6 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,6 +37,7 @@ from mirror.connected.sdists.sdist import Sdist
 from mirror.core.errors import STEPS, MirrorError
 from mirror.core.names import ProjectName, project_name
 from mirror.core.target import Target
+from mirror.core.trust.scratch import scratch_directory
 
 RESOLVERS = ("uv", "pip-tools")
 
@@ -146,8 +146,7 @@ def resolve(question: Question, resolver: str) -> tuple[Resolved, ...]:
     Raises:
         ResolutionFailed: no answer. ResolverUnfit: pip-tools was asked for something that only uv can do.
     """
-    with tempfile.TemporaryDirectory(prefix="mirror-lock-") as name:
-        directory = Path(name)
+    with scratch_directory("mirror-lock-") as directory:
         output = directory / "locked.txt"
         output.write_bytes(question.previous)
         if resolver == "uv":

@@ -5,8 +5,10 @@ both files, sign, and send them back. ``mirror.core.trust.chain`` checks that a 
 
 Rules: a draft is always a whole root, one version after the trusted one; changing it throws its signatures away; nothing is
 trusted before the thresholds of the old and of the new root role have signed; a signature is added, never replaced; a draft
-that somebody sent is signed as it is or refused, never made up when it is missing or of another version; what was done is not
-told as a failure because something could not be cleared away after it, and done again it is the same.
+that somebody sent is signed as it is or refused, never made up when it is missing or of another version; one in the trust store
+is this user's alone, as the roots there are; what was told is what is signed; from reading a draft to writing it nobody else
+changes it; what was done is not told as a failure because something could not be cleared away after it, and done again it is
+the same.
 
 Example::
 
@@ -18,19 +20,23 @@ Example::
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirror.connected.signing.signers import Signer
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, reading, writing
+from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, reading, writing
 from mirror.core.signatures import sshsig
-from mirror.core.system.durable import facts_of, read_file, write_file
+from mirror.core.system.durable import facts_of, held_open, open_unblocked, read_file, write_file
 from mirror.core.trust.chain import BrokenChain, check_successor
+from mirror.core.trust.ownership import look, reaching
 from mirror.core.trust.quorum import Tally, tally, unmet
 from mirror.core.trust.root import MAX_ROOT_BYTES, NAMESPACE, ROLES, Key, Role, Root
-from mirror.core.trust.truststore import TrustStore, written_here
+from mirror.core.trust.truststore import TrustStore, UnsafeTrustStore, read_guarded, written_here
 from mirror.core.words import utc
 
 
@@ -117,6 +123,30 @@ class NoRootKey(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint += f" Where others hold the root keys, send them {self.draft}; they run `mirror trust rotate FILE`."
+
+
+class DraftBusy(MirrorError):
+    """Another run of mirror drafts or signs the next root at this moment."""
+
+    ref = "draft-busy"
+    exit_code = FAMILIES["trust"]
+    hint = "Wait until it has ended (it may be asking for a passphrase), then run this again: nothing was changed here."
+    message = "another run of mirror is at work on {path}"
+
+    path: str
+
+
+class DraftChanged(MirrorError):
+    """A draft is another one than was told to whoever was about to sign it."""
+
+    ref = "draft-changed"
+    exit_code = FAMILIES["trust"]
+    hint = "Nothing was signed. Ask who sent it, copy it to a directory of your own, and sign it there."
+    message = "{path} was root {told:grouped} when it was told what it changes, and is {found:grouped} now"
+
+    path: str
+    told: str
+    found: str
 
 
 def check_lasting(root: Root) -> None:
@@ -241,6 +271,53 @@ class Rotation:
         """The same, where it is there. Raises Unreadable when that cannot be told."""
         return (self.own_key,) if _is_there(self.own_key) else ()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes or signs the draft while the block runs.
+
+        Raises:
+            DraftBusy: when another process does.
+            MirrorError: as ``TrustStore.opened``.
+        """
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError, Unreadable):  # it is missing, or its file system keeps no locks
+                sent = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY) if self._is_sent else None
+                place = stack.enter_context(self.store.opened() if sent is None else held_open(sent))
+                try:
+                    fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as exc:
+                    raise DraftBusy(str(self.path)) from exc
+            yield
+
+    def others(self) -> tuple[str, ...]:
+        """Who else could change a draft that was sent, a clause each. Raises Unreadable when that cannot be told."""
+        if not self._is_sent:
+            return ()
+        own = {os.geteuid()}
+        with reading(self.path), reaching(self.path.parent.absolute(), is_followed=True) as way:
+            with open_unblocked(self.path) as stream:
+                file = look(stream.fileno(), self.path)
+            return tuple(f"{found.place} {found.problem}" for found in (*way.exposures(own), *file.exposures(own)))
+
+    def _read(self, path: Path) -> bytes | None:
+        """The draft or its signatures; None when they certainly are not there.
+
+        Raises:
+            UnsafeTrustStore: when it is in the trust store, and somebody else may have written it.
+            MirrorError: as ``read_file``.
+        """
+        if not _is_there(path):
+            return None
+        if self._is_sent:
+            return read_file(path, MAX_ROOT_BYTES)
+        try:
+            with self.store.opened() as directory:
+                return read_guarded(path, directory)
+        except UnsafeTrustStore as exc:
+            if exc.path == str(path):
+                exc.hint = f"Others may have written it: remove it, draft anew, and chmod go-w {self.store.directory}."
+            raise
+
     def next_root(self) -> Root:
         """The draft, or else the trusted root as the next version would be without any change.
 
@@ -249,8 +326,9 @@ class Rotation:
             MirrorError: as ``TrustStore.load_root`` and ``Root.parse``.
         """
         trusted = self.store.load_root()
-        if self._is_sent or _is_there(self.path):
-            drafted = Root.parse(read_file(self.path, MAX_ROOT_BYTES))
+        data = read_file(self.path, MAX_ROOT_BYTES) if self._is_sent else self._read(self.path)
+        if data is not None:
+            drafted = Root.parse(data)
             if drafted.version == trusted.version + 1:
                 return drafted
             if self._is_sent:
@@ -284,16 +362,20 @@ class Rotation:
         Raises:
             Unwritable: when it cannot be written; the signatures that are left may be of no draft then.
         """
-        if not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != root.encode():
+        if self._read(self.path) != root.encode():
             with self._written():
                 with writing(self.signatures):
                     self.signatures.unlink(missing_ok=True)
                 write_file(self.path, root.encode())
 
-    def sign(self, signers: Iterable[Signer]) -> Signed:
+    def sign(self, signers: Iterable[Signer], told: Root | None = None) -> Signed:
         """Add signatures, and trust the draft when they are enough.
 
+        Args:
+            told: what is signed, or nothing; by default the draft as it is now.
+
         Raises:
+            DraftChanged: when the draft is not what was told.
             NotARootKey: when a signer holds the root role neither of the trusted root nor of the draft.
             InvalidDocument: when the draft has expired.
             NoRootKey: when nobody signs, and the signatures that are there do not suffice.
@@ -302,15 +384,13 @@ class Rotation:
         if done := self.finished():
             return done
         before, root = self.store.load_root(), self.next_root()
+        if told is not None and told != root:
+            raise DraftChanged(str(self.path), told.fingerprint, root.fingerprint)
         check_lasting(root)
         self.draft(root)
         document = root.encode()
         holders = tuple(dict.fromkeys((*before.root.keys, *root.root.keys)))
-        found = (
-            dict.fromkeys(sshsig.split(read_file(self.signatures, MAX_ROOT_BYTES)))
-            if _is_there(self.signatures)
-            else {}
-        )
+        found = dict.fromkeys(sshsig.split(self._read(self.signatures) or b""))
         signers = tuple(signers)
         for signer in signers:
             if signer.public not in [key.public for key in holders]:
@@ -333,7 +413,7 @@ class Rotation:
     def finished(self) -> Signed | None:
         """Clear away a draft that is trusted already, by a run that could not do so; None when there is none."""
         trusted = self.store.load_root()
-        if trusted.version == 1 or not _is_there(self.path) or read_file(self.path, MAX_ROOT_BYTES) != trusted.encode():
+        if trusted.version == 1 or self._read(self.path) != trusted.encode():
             return None
         self._forget()
         return Signed(trusted, True, (), self.path)

@@ -40,6 +40,7 @@ from mirror.core.archives.zstdframe import ModuleDecompressor, OneFrame
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields, strict_json
 from mirror.core.system.signals import held_signals
+from mirror.core.trust.scratch import scratch_directory
 
 MAX_OPEN_BYTES = 1 << 30
 """A document unpacked: NVIDIA's primary.xml has some ten MB, that of Fedora's whole distribution 250."""
@@ -77,8 +78,8 @@ def entries(kind: str, data: bytes, wanted: Iterable[str] = ()) -> Generator[Fie
     Raises:
         NotReadable: also after some entries.
     """
-    with tempfile.TemporaryDirectory(prefix="mirror-") as directory:
-        document, question = Path(directory, "document"), Path(directory, "wanted")
+    with scratch_directory("mirror-") as directory:
+        document, question = directory / "document", directory / "wanted"
         document.write_bytes(data)
         question.write_text(json.dumps(list(wanted)))
         with _reader(kind, document, question) as process:

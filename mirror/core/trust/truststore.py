@@ -5,7 +5,8 @@ root asks; ``mirror.core.trust.ownership`` is the rule of whose the store is.
 
 Rules: a root is trusted for the first time only by its fingerprint, told out of band, never because it is there; a first trust
 stands whole or not at all, so that no root below the confirmed one is ever trusted alone; a store that cannot be read, or that
-is not this user's alone, is an error, never an empty store.
+is not this user's alone, is an error, never an empty store; nor is the way to it anybody else's, who could put another store of
+this user's, an older one, in its place.
 
 Example::
 
@@ -23,12 +24,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of, reading
+from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.names import Sha256Hex, whole_number
-from mirror.core.system.durable import facts_of, make_private_directory, write_file
+from mirror.core.system.durable import facts_of, held_open, make_private_directory, write_file
 from mirror.core.system.home import home_directory
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
-from mirror.core.trust.ownership import look
+from mirror.core.trust.ownership import Way, look, reaching
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
 from mirror.core.words import grouped
 
@@ -37,18 +38,20 @@ class UnsafeTrustStore(MirrorError):
     """Others could change what this user trusts.
 
     Attributes:
-        path: the file or directory that others may write.
+        path: the file or directory that others may write, or a link or directory on the way to the store.
+        problem: a clause: ``"may be written by every user"``.
         owner: the user id that it belongs to, when that is neither this user's nor root's; else None.
     """
 
     ref = "unsafe-trust-store"
     exit_code = 30
     hint = (
-        "Make the store your own (chown, or another MIRROR_HOME) and take the right to write from others (chmod go-w), "
-        "then check the fingerprint with `mirror trust show`."
+        "Make the store your own (chown, or another MIRROR_HOME) and take the right to write from others (chmod go-w), of it "
+        "and of every directory above it, then check the fingerprint with `mirror trust show`."
     )
 
     path: str
+    problem: str
     owner: int | None = None
 
     def __str__(self) -> str:
@@ -57,7 +60,7 @@ class UnsafeTrustStore(MirrorError):
                 f"{self.path} belongs to user id {self.owner}, neither to you ({os.geteuid()}) nor to root, "
                 "so the root in it proves nothing"
             )
-        return f"{self.path} may be written by other users, so the root in it proves nothing"
+        return f"{self.path} {self.problem}, so the root in it proves nothing"
 
 
 class NoTrustedRoot(MirrorError):
@@ -175,7 +178,7 @@ class TrustStore:
             raise NoTrustedRoot(str(self.directory))
         with self._opened() as roots:
             pairs = map(self._paths, range(1, self._versions(roots) + 1))
-            return tuple((_read_guarded(d, roots), _read_guarded(s, roots)) for d, s in pairs)
+            return tuple((read_guarded(d, roots), read_guarded(s, roots)) for d, s in pairs)
 
     def load_root(self) -> Root:
         """The newest root that this host trusts.
@@ -243,8 +246,10 @@ class TrustStore:
         whole = (*trusted, *documents[len(trusted) :])
         roots = check_chain(whole)
         with written_here():
-            make_private_directory(self._roots)
             # What would not be believed afterwards is not written either.
+            with writing(self._roots), reaching(self.directory.absolute(), is_followed=True) as way:
+                _judge(way)
+            make_private_directory(self._roots)
             with self._opened() as place, _alone(place):
                 is_as_seen = (self._versions(place) if self.has_root() else 0) == len(trusted)
                 if is_as_seen and trusted:
@@ -293,22 +298,32 @@ class TrustStore:
         return len(versions)
 
     @contextmanager
+    def opened(self) -> Iterator[int]:
+        """The store's directory, judged with the way to it, and held open.
+
+        Raises:
+            UnsafeTrustStore: when others could put something else in its place.
+            Unreadable: when it is not there, or that cannot be told.
+        """
+        with contextlib.ExitStack() as stack:
+            with reading(self.directory):
+                way = stack.enter_context(reaching(self.directory.absolute(), is_followed=True))
+                _judge(way)
+                if way.missing:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=way.descriptor)
+                stack.enter_context(held_open(directory))
+            yield directory
+
+    @contextmanager
     def _opened(self) -> Iterator[int]:
         """The directory of the roots, judged and held open."""
-        with contextlib.ExitStack() as stack:
-            directory = None
-            # A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of
-            # this one cannot make it belong to this user, and so is found out there.
-            for place, is_group_let in ((self.directory, True), (self._roots, False)):
-                try:
-                    name = place if directory is None else place.name
-                    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
-                    stack.callback(os.close, directory)
-                    _guard(place, directory, is_group_let)
-                except OSError as exc:
-                    raise Unreadable(str(place), exc.strerror or str(exc)) from exc
-            assert directory is not None
-            yield directory
+        with self.opened() as store, contextlib.ExitStack() as stack:
+            with reading(self._roots):
+                roots = os.open("roots", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=store)
+                stack.enter_context(held_open(roots))
+                _guard(self._roots, roots)
+            yield roots
 
     @property
     def _roots(self) -> Path:
@@ -338,20 +353,39 @@ def _alone(directory: int) -> Iterator[None]:
     yield  # closing it ends the lock
 
 
-def _guard(path: Path, descriptor: int, is_group_let: bool = False) -> None:
-    """Refuse what somebody else owns, or may write; with ``is_group_let`` those whom the group's permissions let write may."""
-    seen = look(descriptor, path)
-    for found in seen.exposures({os.geteuid()}):
+def _judge(way: Way) -> None:
+    """Refuse a store, or a place for one, that is not this user's alone.
+
+    A group may write the store itself, as a umask of 002 makes it: whoever puts another roots/ in the place of this one cannot
+    make it belong to this user, and so is found out there.
+    """
+    for found in way.exposures({os.geteuid()}):
+        is_store = not way.missing and found.place == way.end.place
+        if found.owner is not None or not is_store or way.end.facts.st_mode & stat.S_IWOTH:
+            raise UnsafeTrustStore(str(found.place), found.problem, found.owner)
+
+
+def _guard(path: Path, descriptor: int) -> None:
+    """Refuse what somebody else owns, or may write."""
+    for found in look(descriptor, path).exposures({os.geteuid()}):
         # The owner counts by himself: a file of his can be made writable, written and closed again at any time.
-        if found.owner is not None or not is_group_let or seen.facts.st_mode & stat.S_IWOTH:
-            raise UnsafeTrustStore(str(path), found.owner)
+        raise UnsafeTrustStore(str(path), found.problem, found.owner)
 
 
-def _read_guarded(path: Path, directory: int) -> bytes:
-    """Read a file of the store that nobody else may have written."""
+def read_guarded(path: Path, directory: int) -> bytes:
+    """Read a file of the store that nobody else may have written, and no more than one byte too many of it.
+
+    Args:
+        directory: that it is in, open.
+
+    Raises:
+        UnsafeTrustStore: when somebody else owns it, or may write it.
+        Unreadable: when it cannot be read, or is a link.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         # What is guarded is what was opened; a link could lead to a place whose directories nobody has looked at.
-        with open(os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), "rb") as stream:
+        with open(os.open(path.name, flags, dir_fd=directory), "rb") as stream:
             _guard(path, stream.fileno())
             return stream.read(MAX_ROOT_BYTES + 1)
     except OSError as exc:

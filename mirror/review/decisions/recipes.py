@@ -32,6 +32,9 @@ _HEAD = """\
 set -eu
 export LC_ALL=C
 bundle={quoted}
+place=${{TMPDIR:-/tmp}}
+[ -z "$(find "$place/." -prune ! -perm -1000 \\( -perm -0002 -o ! -user "$(id -u)" \\))" ] ||
+    echo "note: others may be able to exchange files in $place: set TMPDIR" >&2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() {{ echo "refused: $*" >&2; exit 1; }}

@@ -3,7 +3,7 @@
 For machines without the connected side's libraries. What comes back is checked by whoever asked.
 
 Rules: of a private key only the first line is read here, which says what it is; ssh-keygen has the terminal, so that it can ask
-for a passphrase or a touch.
+for a passphrase or a touch; what it signs is handed to it, and lies in no file that others could exchange.
 
 Example::
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,24 +82,16 @@ class SshKeygen:
 
     def sign(self, data: bytes, namespace: str) -> bytes:
         """An armored sshsig block. Raises CannotSign when it made none."""
-        with tempfile.TemporaryDirectory(prefix="mirror-sign-") as name:
-            message = Path(name) / "message"
-            message.write_bytes(data)
-            command = [self.program, "-Y", "sign", "-n", namespace, "-f", str(self.key), str(message)]
-            try:
-                # Its questions go to the terminal by /dev/tty; its messages are kept for the error.
-                done = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    check=False,
-                    env={**os.environ, "LC_ALL": "C"},
-                )
-            except OSError as exc:
-                raise CannotSign(str(self.key), f"{self.program}: {exc.strerror}") from exc
-            made = message.with_name("message.sig")
-            if done.returncode or not made.exists():
-                words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-                last = words[-1] if words else f"exit code {done.returncode}"
-                raise CannotSign(str(self.key), next((line for line in words if _EXPOSED.search(line)), last))
-            return made.read_bytes()
+        command = [self.program, "-Y", "sign", "-n", namespace, "-f", str(self.key)]
+        try:
+            # Its questions go to the terminal by /dev/tty; its messages are kept for the error.
+            done = subprocess.run(
+                command, input=data, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"}
+            )
+        except OSError as exc:
+            raise CannotSign(str(self.key), f"{self.program}: {exc.strerror}") from exc
+        if done.returncode or not done.stdout:
+            words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            last = words[-1] if words else f"exit code {done.returncode}"
+            raise CannotSign(str(self.key), next((line for line in words if _EXPOSED.search(line)), last))
+        return done.stdout

@@ -21,7 +21,7 @@ from mirror.core.trust.verdict import expiring
 from mirror.core.words import grouped, utc
 
 if TYPE_CHECKING:
-    from mirror.connected.signing.rotation import Signed
+    from mirror.connected.signing.rotation import Rotation, Signed
 
 _LAST_SECOND = 86_399
 """Of a day."""
@@ -196,11 +196,12 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
     from mirror.connected.signing.rotation import Rotation
 
     rotation = Rotation(store)
-    if args.action == "add":
-        root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_public(args.file)))
-    else:
-        root = rotation.remove_key(args.name, args.threshold)
-    rotation.draft(root)
+    with rotation.alone():
+        if args.action == "add":
+            root = rotation.add_key(args.role, Key(args.name or args.file.stem, read_public(args.file)))
+        else:
+            root = rotation.remove_key(args.name, args.threshold)
+        rotation.draft(root)
     if args.json:
         print_json({"draft": str(rotation.path), **_facts(root)}, "trust-draft")
         return 0
@@ -211,10 +212,18 @@ def _draft(args: argparse.Namespace, store: TrustStore) -> int:
 
 def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     _need_connected("rotate")
-    from mirror.connected.signing.rotation import Rotation, Signed, changes, check_lasting, with_threshold
-    from mirror.connected.signing.signers import load_signer
+    from mirror.connected.signing.rotation import Rotation
 
     rotation = Rotation(store, args.file)
+    with rotation.alone():
+        return _sign(args, rotation, store)
+
+
+def _sign(args: argparse.Namespace, rotation: Rotation, store: TrustStore) -> int:
+    """Tell what the draft changes, and sign just that."""
+    from mirror.connected.signing.rotation import Signed, changes, check_lasting, with_threshold
+    from mirror.connected.signing.signers import load_signer
+
     if done := rotation.finished():  # by a run that was stopped before it could say so
         return _tell_signed(done, (), store, args.json)
     root = rotation.next_root()
@@ -234,8 +243,11 @@ def _rotate(args: argparse.Namespace, store: TrustStore) -> int:
     keys = args.key or rotation.own_keys()
     if not args.json:
         what = "signing" if keys else "drafted"
-        print(f"{what} root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}")
-    signed = rotation.sign([load_signer(key) for key in keys])
+        words = f"{what} root version {root.version}; after version {before.version}, {'; '.join(told) or 'no change'}"
+        print(words, flush=True)  # before it is signed, into a pipe as well
+    for one in rotation.others():
+        Console().say(f"note: {one}: see that what is changed is what you agreed on")
+    signed = rotation.sign([load_signer(key) for key in keys], told=root)
     return _tell_signed(signed, told, store, args.json)
 
 

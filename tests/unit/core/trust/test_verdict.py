@@ -23,6 +23,10 @@ from mirror.core.trust.truststore import (
 from mirror.core.trust.verdict import RootExpired, check_manifest
 from mirror.core.words import grouped
 from tests.support.keys import make_root, role, sign_manifest, sign_root, signer, trust_store
+from tests.support.otheruser import OTHER, needs_root
+
+STRANGERS = 54399
+"""A group that is in no group database."""
 
 MANIFEST = b'{"format": "mirror-bundle/1"}\n'
 
@@ -238,7 +242,7 @@ def test_a_store_of_another_users_proves_nothing(tmp_path: Path, place: str) -> 
 def test_a_store_whose_directory_anybody_may_write_proves_nothing(tmp_path: Path) -> None:
     store = trust_store(tmp_path / "mirror")
     store.directory.chmod(0o777)
-    with pytest.raises(UnsafeTrustStore, match="mirror may be written by other users"):
+    with pytest.raises(UnsafeTrustStore, match="mirror may be written by every user, so the root in it proves nothing"):
         store.load_root()
     store.directory.chmod(0o775)  # as a umask of 002 makes a MIRROR_HOME
     assert store.load_root() == make_root()
@@ -260,14 +264,73 @@ def test_without_a_home_the_default_store_is_a_named_error(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("place", ["roots", "roots/1.json", "roots/1.sig"])
-@pytest.mark.parametrize("bits", [0o020, 0o002])
-def test_a_store_that_others_may_write_proves_nothing(tmp_path: Path, place: str, bits: int) -> None:
+@pytest.mark.parametrize(("bits", "others"), [(0o020, f"the group {STRANGERS}"), (0o002, "every user")])
+def test_a_store_that_others_may_write_proves_nothing(tmp_path: Path, place: str, bits: int, others: str) -> None:
     store = trust_store(tmp_path / "mirror")
     path = store.directory / place
+    if bits == 0o020:
+        give_to_strangers(path)
     path.chmod(path.stat().st_mode | bits)
     with pytest.raises(UnsafeTrustStore) as caught:
         store.load_root()
-    assert str(caught.value) == f"{path} may be written by other users, so the root in it proves nothing"
+    assert str(caught.value) == f"{path} may be written by {others}, so the root in it proves nothing"
+
+
+@needs_root
+@pytest.mark.group(67)
+@pytest.mark.parametrize("above", ["", "home/.config"], ids=["store", "above"])
+def test_nobody_leads_to_an_older_store_of_the_same_user(tmp_path: Path, above: str) -> None:
+    """It is whole, and its owner's: what may be exchanged is the way to it."""
+    new, old = make_root(approver=role("alice")), trust_store(tmp_path / "backup/mirror")
+    way = tmp_path / "home/.config"
+    store = trust_store(way / "mirror", new)
+    way.chmod(0o1777)
+    assert store.load_root() == new  # others make files there, and replace none of ours
+    moved = tmp_path / above if above else store.directory
+    way.chmod(0o777)
+    moved.rename(tmp_path / "away")
+    moved.symlink_to(old.directory.parent if above else old.directory)
+    os.lchown(moved, OTHER, OTHER)
+    with pytest.raises(UnsafeTrustStore) as caught:
+        store.load_root()
+    assert caught.value.path in {str(moved), str(way)}
+    moved.unlink()
+    (tmp_path / "away").rename(moved)
+    with pytest.raises(UnsafeTrustStore) as caught:
+        store.load_root()
+    assert str(caught.value) == f"{way} may be written by every user, so the root in it proves nothing"
+    with pytest.raises(UnsafeTrustStore):
+        trust_store(way / "another")
+    assert not (way / "another").exists()
+
+
+def test_a_home_that_is_a_link_of_ones_own_or_roots_leads_to_the_store(tmp_path: Path) -> None:
+    trust_store(tmp_path / "data/home/ann/mirror")
+    (tmp_path / "home").symlink_to("data/home")
+    (tmp_path / "data/home/ann/link").symlink_to("mirror")
+    for name in ("home/ann/mirror", "home/ann/link", "home/../home/ann/mirror"):
+        assert TrustStore(tmp_path / name).load_root() == make_root()
+
+
+def test_a_store_that_is_named_from_here_is_walked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert trust_store(Path("mirror")).load_root() == make_root()
+
+
+def test_the_roots_of_a_store_are_not_reached_through_a_link(tmp_path: Path) -> None:
+    """Whoever may write the store, as a group may, could lead to older ones."""
+    store, old = trust_store(tmp_path / "mirror"), trust_store(tmp_path / "old")
+    roots = store.directory / "roots"
+    roots.rename(store.directory / "away")
+    roots.symlink_to(old.directory / "roots")
+    with pytest.raises(Unreadable, match="mirror/roots: Not a directory"):
+        store.load_root()
+
+
+def give_to_strangers(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to any group")
+    os.chown(path, -1, STRANGERS)
 
 
 def test_a_group_writable_umask_makes_no_unsafe_store(tmp_path: Path) -> None:

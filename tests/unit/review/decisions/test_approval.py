@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 
 from mirror.core.bundle.reader import DigestMismatch, open_bundle
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
+from mirror.core.signatures import sshsig
 from mirror.core.trust.quorum import ThresholdNotMet
 from mirror.core.trust.root import STATEMENT_NAMESPACE
 from mirror.core.trust.sidecars import APPROVED, REJECTED, signed
@@ -204,6 +206,24 @@ def test_the_command_line_of_the_help_makes_an_approval_that_counts(bundle: Path
                     opened.trust(ROOT)
             else:
                 opened.trust(ROOT)
+
+
+@pytest.mark.group(17)
+def test_what_is_signed_lies_in_no_file_that_others_could_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TMPDIR is shared on some clusters, without a sticky bit, and a passphrase takes its time."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("TMPDIR", str(shared))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    key = write_private_key(tmp_path / "alice", "alice")
+    program = tmp_path / "ssh-keygen"
+    program.write_text(f'#!/bin/sh\nls -A {shared} >{tmp_path}/seen; exec ssh-keygen "$@"\n')
+    program.chmod(0o755)
+    signature = SshKeygen(key, str(program)).sign(b"a manifest", "mirror-manifest@v1")
+    assert sshsig.verify(b"a manifest", signature, "mirror-manifest@v1") == signer("alice").public
+    assert (tmp_path / "seen").read_text() == ""
 
 
 def test_without_a_signature_there_is_a_named_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from mirror.core.trust.root import STATEMENT_NAMESPACE, Key, Role, Root
 from mirror.review.decisions.recipes import with_openssl, with_ssh_keygen
 from tests.support.bundles import BundleSimulator
 from tests.support.keys import make_root, role, sign_manifest, signer
+from tests.support.otheruser import OTHER, needs_root
 
 ROOT = make_root(builder=role("builder", "bea"), approver=role("alice", "bob", threshold=1))
 RECIPES = {"ssh-keygen": with_ssh_keygen, "openssl": with_openssl}
@@ -222,3 +224,20 @@ def test_a_second_builders_signature_beside_it_counts(tmp_path: Path, recipe: st
     assert (refused.returncode, refused.stderr) == (1, "refused: too few builders have signed it\n")
     approve(bundle, "bea")
     assert check(recipe, bundle, two).stdout.startswith("ok: ")
+
+
+@needs_root
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_where_others_may_exchange_temporary_files_it_is_said(
+    tmp_path: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, place = make(tmp_path), tmp_path / "temporary"
+    approve(bundle, "alice")
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    for mode, owner, is_exposed in ((0o755, 0, False), (0o777, 0, True), (0o755, OTHER, True), (0o1777, OTHER, False)):
+        os.chown(place, owner, owner)
+        place.chmod(mode)
+        done = check(recipe, bundle)
+        note = f"note: others may be able to exchange files in {place}: set TMPDIR\n"
+        assert (done.returncode, done.stderr) == (0, note * is_exposed)

@@ -14,13 +14,15 @@ import pytest
 
 from mirror.cli.commands.anywhere import trust
 from mirror.cli.main import main
-from mirror.connected.signing.keyfile import UnusableKey
-from mirror.connected.signing.rotation import NoRootKey, RoleTooSmall
+from mirror.connected.signing.keyfile import UnusableKey, new_key, read_public
+from mirror.connected.signing.rotation import DraftBusy, DraftChanged, NoRootKey, RoleTooSmall, Rotation
 from mirror.core.errors import InvalidDocument
 from mirror.core.trust.quorum import UnknownSigner
-from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot
+from mirror.core.trust.truststore import NoTrustedRoot, TrustStore, UnconfirmedRoot, UnsafeTrustStore
 from mirror.core.words import grouped
+from tests.support.faults import HOUSE, needs_strace
 from tests.support.keys import key, make_root, role, sign_manifest, sign_root, trust_store, write_private_key
+from tests.support.otheruser import OTHER, call_as_other, home_of_other, needs_root, shared_directory
 
 
 def run(*words: object) -> int:
@@ -226,6 +228,110 @@ def test_keys_are_added_and_removed_in_a_draft_and_count_once_it_is_signed(
     assert run("rotate", "--json") == 0
     capsys.readouterr()
     assert TrustStore(mirror_home).load_root().version == 4
+
+
+@needs_root
+@pytest.mark.parametrize("umask", [0o777, 0o277, 0o077])
+def test_a_umask_that_takes_rights_from_its_owner_makes_no_store_that_cannot_be_read(umask: int) -> None:
+    root = make_root()
+    with shared_directory() as directory:
+        home, document = home_of_other(directory), directory / "root.json"
+        document.write_bytes(sign_root(root)[0])
+        document.with_suffix(".sig").write_bytes(sign_root(root)[1])
+
+        def trusting() -> None:
+            os.environ["MIRROR_HOME"] = str(home / "deep" / "mirror")
+            os.umask(umask)
+            assert main(["trust", "add", str(document), "--fingerprint", root.fingerprint]) == 0
+            rotation = Rotation(TrustStore.default())
+            rotation.draft(make_root(version=2, expires=4_000_000_000))
+            public = new_key(rotation.own_key)
+            os.umask(0o022)
+            assert main(["trust", "show"]) == 0
+            assert rotation.next_root().expires == 4_000_000_000 and public == read_public(
+                rotation.own_key.with_suffix(".pub")
+            )
+
+        call_as_other(trusting)
+
+
+@needs_strace
+@pytest.mark.group(71)
+def test_what_was_told_is_what_is_signed(mirror_home: Path, tmp_path: Path) -> None:
+    """A passphrase takes its time, and who sent the draft can change it meanwhile."""
+    trust_store(mirror_home)
+    held, sent = write_private_key(tmp_path / "held", "root"), tmp_path / "next-root.json"
+    sent.write_bytes(make_root(version=2, expires=4_000_000_000).encode())
+    slowly = ["strace", "-o", "/dev/null", "-P", str(held), "-e", "inject=openat:delay_enter=3000000:when=1"]
+    words = [sys.executable, "-u", "-m", "mirror.cli.main", "trust", "rotate", str(sent), "--key", str(held)]
+    with subprocess.Popen(
+        [*slowly, *words], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and "it expires 2096-10-02T07:06:40Z, not never" in process.stdout.readline()
+        sent.write_bytes(make_root(version=2, builder=role("builder", "mallory")).encode())
+        said = process.communicate()[1]
+    assert process.returncode == DraftChanged.exit_code
+    assert f"error: {sent} was root " in said and "hint: Nothing was signed." in said
+    assert not sent.with_suffix(".sig").exists()
+    assert TrustStore(mirror_home).load_root() == make_root()
+
+
+@needs_root
+@pytest.mark.group(67)
+@pytest.mark.parametrize("ending", ["json", "sig"])
+def test_a_draft_that_somebody_put_into_the_store_is_not_gone_on_with(mirror_home: Path, ending: str) -> None:
+    """A group may write the store itself, and nothing that counts in it."""
+    trust_store(mirror_home)
+    mirror_home.chmod(0o775)
+    write_private_key(mirror_home / "root", "root")
+    public = mirror_home / "alice.pub"
+    public.write_text(key("alice").public.openssh() + "\n")
+    evil = make_root(version=2, builder=role("builder", "mallory"))
+    Rotation(TrustStore(mirror_home)).draft(evil)
+    (mirror_home / "next-root.sig").write_bytes(sign_root(evil, ("mallory",))[1])
+    os.chown(mirror_home / f"next-root.{ending}", OTHER, OTHER)
+    rotate: tuple[object, ...] = ("rotate", "--key", mirror_home / "root")
+    drafting = ((*rotate, "--expires", "2099-01-01"), ("add", public, "--role", "approver"), ("remove", "mallory"))
+    for words in (rotate, *(drafting if ending == "json" else ())):
+        with pytest.raises(UnsafeTrustStore, match=rf"next-root\.{ending} belongs to user id {OTHER}") as caught:
+            run(*words)
+        assert caught.value.hint.startswith("Others may have written it: remove it, draft anew")
+    assert TrustStore(mirror_home).load_root().version == 1
+
+
+@needs_root
+def test_who_else_could_change_a_draft_that_was_sent_is_told(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust_store(mirror_home)
+    held, sent = write_private_key(tmp_path / "held", "root"), tmp_path / "next-root.json"
+    sent.write_bytes(make_root(version=2, expires=4_000_000_000).encode())
+    os.chown(sent, OTHER, OTHER)
+    assert run("rotate", sent, "--key", held) == 0
+    assert f"note: {sent} belongs to user {OTHER}: see that what is changed is what you" in capsys.readouterr().err
+    assert sent.read_bytes() == make_root(version=2, expires=4_000_000_000).encode()
+
+
+@pytest.mark.group(60)
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_two_who_draft_or_sign_at_once_lose_nothing(
+    mirror_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_sent: bool
+) -> None:
+    trust_store(mirror_home)
+    public = {name: tmp_path / f"{name}.pub" for name in ("ann", "ben")}
+    for name, path in public.items():
+        path.write_text(key(name).public.openssh() + "\n")
+    run("add", public["ann"], "--role", "approver")
+    sent = Path(shutil.copy(mirror_home / "next-root.json", tmp_path))
+    rotate = ["trust", "rotate", "--key", str(write_private_key(tmp_path / "held", "root"))]
+    commands = [["trust", "add", str(public["ben"]), "--role", "approver"], ["trust", "remove", "ann"], rotate]
+    with Rotation(TrustStore(mirror_home), sent if is_sent else None).alone():
+        for words in [[*rotate, str(sent)]] if is_sent else commands:
+            capsys.readouterr()
+            assert main(words) == DraftBusy.exit_code
+            assert "error: another run of mirror is at work on " in capsys.readouterr().err
+    run(*commands[0][1:])
+    assert [one.name for one in Rotation(TrustStore(mirror_home)).next_root().approver.keys] == ["ann", "ben"]
 
 
 def test_a_draft_that_others_must_sign_says_who(
