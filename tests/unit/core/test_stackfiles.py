@@ -94,9 +94,7 @@ def test_a_pipe_in_the_place_of_a_stacks_file_is_named_and_not_waited_for(word: 
     with pytest.raises(Unreadable) as caught:
         find_stack(word)
     assert str(caught.value) == "cannot read lockfiles/h100.toml: not a regular file"
-    with pytest.raises(
-        Unreadable, match="cannot read h10: there is no h10.toml in lockfiles/ and none in this directory"
-    ):
+    with pytest.raises(Unreadable, match="there is no h10"):
         find_stack("h10")
     assert target_names(Path("lockfiles/h100.toml")) == ()
 
