@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from packaging.markers import InvalidMarker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -251,8 +252,12 @@ def _pylock(document: dict[str, Any], path: Path, target: Target) -> Borrowed:
         raise InvalidDocument(str(path), "", str(exc)) from exc
     values, groups = environment(target), pylock.default_groups or ()
     found = Borrowed(requires_python=str(pylock.requires_python or ""))
-    for package in pylock.packages:
-        if package.marker and not holds(str(package.marker), values, groups=groups):
+    for index, package in enumerate(pylock.packages):
+        try:
+            is_meant = not package.marker or holds(str(package.marker), values, groups=groups)
+        except InvalidMarker as exc:
+            raise InvalidDocument(str(path), f"packages[{index}].marker", str(exc)) from exc
+        if not is_meant:
             found.left_out.append(f"{package.name} (its marker does not hold on the target: {package.marker})")
         elif not package.version or package.vcs or package.directory or package.archive:
             found.left_out.append(f"{package.name} (it is no version of an index)")
