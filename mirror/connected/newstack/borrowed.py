@@ -25,7 +25,7 @@ from packaging.markers import InvalidMarker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mirror.connected.fetching.download import clean_url, redacted
+from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.markers import environment, holds
 from mirror.connected.pins.requirements import logical_lines
@@ -35,6 +35,7 @@ from mirror.core.names import project_name
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
+from mirror.core.urls import index_url
 
 _MAX_BYTES = 16 << 20
 
@@ -107,10 +108,10 @@ def _no_requirement(text: str) -> str:
     egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", words)
     if "://" in words:
         try:
-            parts = urlsplit(redacted(words))
+            parts = urlsplit(words)
         except ValueError:
             return "a URL that cannot be read (requirements come from an index)"
-        name = egg[1] if egg else parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+        name = egg[1] if egg else parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]
         return f"{name[:60]} (it is a URL; requirements come from an index)"
     if "/" in words or words.endswith((".whl", ".tar.gz", ".zip")):
         return f"{words.rstrip('/').rpartition('/')[2][:60]} (it is a path; put its wheel on an index)"
@@ -197,9 +198,9 @@ def _read_requirements(path: Path, found: Borrowed, group: str, above: frozenset
 def _option(name: str, value: str, found: Borrowed) -> None:
     if name in ("-i", "--index-url", "--extra-index-url"):
         try:
-            url = clean_url(value)
+            url = index_url(clean_url(value))
         except ValueError:
-            found.left_out.append(f"{name} (its URL holds credentials, or is none: put them in ~/.netrc)")
+            found.left_out.append(f"{name} (its URL holds credentials or a query, or is none: put them in ~/.netrc)")
             return
         if name == "--extra-index-url":
             found.extra_index = found.extra_index or url

@@ -116,7 +116,7 @@ def test_a_requirements_file_with_all_that_may_be_in_one(
         "an editable project (build its wheel and put it on an index)",
         "x (it is a URL; requirements come from an index)",
         "d (it names a URL; requirements come from an index)",
-        "--extra-index-url (its URL holds credentials, or is none: put them in ~/.netrc)",
+        "--extra-index-url (its URL holds credentials or a query, or is none: put them in ~/.netrc)",
     ]
     assert [str(one) for one in Stack.load(here / "demo.toml").constraints] == ["c<2"]
     assert locked(index) == {"a": "1.0", "b": "1.0", "c": "1.0"}
