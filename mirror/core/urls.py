@@ -29,6 +29,8 @@ def split_url(text: str) -> SplitResult:
         host, port = parts.hostname or "", parts.port
         if "[" in parts.netloc:
             IPv6Address(host)
+        if "\\" in parts.netloc:  # which some take for a slash
+            raise ValueError(text)
     except ValueError:
         raise ValueError("expected a URL whose host and port can be read") from None
     if not text.isprintable():
