@@ -6,7 +6,6 @@ import argparse
 import inspect
 from pathlib import Path
 from typing import Callable, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from mirror.core.signatures import fingerprints
 
@@ -95,7 +94,7 @@ def add_index_option(parser: argparse.ArgumentParser) -> None:
     """Which index stands in for the default one."""
     parser.add_argument(
         "--index-url",
-        type=url,
+        type=index,
         metavar="URL",
         help="take packages from this index (default: NAME.toml's; or else uv's or pip's, from the environment or pip.conf)",
     )
@@ -143,13 +142,19 @@ fingerprint, openpgp_fingerprint = checked(fingerprints.root_fingerprint), check
 
 def url(text: str) -> str:
     """An address to fetch from. It may hold credentials, so an error shows none of it."""
-    try:
-        parts = urlsplit(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"no URL: {exc}") from exc
+    from mirror.core.urls import split_url  # here, for most commands take none
+
+    parts = checked(split_url)(text)
     if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.scheme == "file"):
         raise argparse.ArgumentTypeError("expected a URL that begins with https://, http:// or file:")
     return text
+
+
+def index(text: str) -> str:
+    """The address of a package index."""
+    from mirror.core.urls import index_url
+
+    return checked(index_url)(url(text))
 
 
 def place(text: str) -> str:

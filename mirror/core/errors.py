@@ -149,7 +149,13 @@ STEPS = {
     )
 }
 """What helps against a write that the system refuses, by its number."""
-_STEPS = {os.strerror(number): step for number, step in STEPS.items()}
+_MORE_FILES = {
+    os.strerror(
+        number
+    ): "Allow more open files, with 'ulimit -n NUMBER' or in the service's LimitNOFILE, and run it again."
+    for number in (errno.EMFILE, errno.ENFILE)
+}
+_STEPS = {**{os.strerror(number): step for number, step in STEPS.items()}, **_MORE_FILES}
 
 
 class Unwritable(MirrorError):
@@ -177,6 +183,9 @@ class Unreadable(MirrorError):
 
     path: str
     reason: str
+
+    def __post_init__(self) -> None:
+        self.hint = _MORE_FILES.get(self.reason, self.hint)
 
 
 @contextmanager

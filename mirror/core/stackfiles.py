@@ -17,14 +17,17 @@ Example::
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.kinds import KINDS
 from mirror.core.names import stack_name
+from mirror.core.system.durable import facts_of, open_unblocked
 from mirror.core.toml import parse_toml
 from mirror.core.words import did_you_mean
 
@@ -44,6 +47,7 @@ RESERVED = frozenset({"build", "files", *(kind.directory for kind in KINDS)})
 """What no target is called, and no stack's name ends in: ``NAME.rpms.toml`` is the lock of the RPMs."""
 
 _MAX_BYTES = 1 << 20
+_MAX_LOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def is_written(wishes: Path) -> bool:
 def target_names(file: Path) -> tuple[str, ...]:
     """The names of ``[targets]`` in a ``NAME.toml``; none where there are none, or whoever reads it has to complain."""
     try:
-        targets = parse_toml(file.read_bytes(), file.name, _MAX_BYTES).get("targets")
+        targets = parse_toml(_read(file, _MAX_BYTES), file.name, _MAX_BYTES).get("targets")
     except (OSError, MirrorError):
         return ()
     return tuple(targets) if isinstance(targets, dict) else ()
@@ -107,7 +111,7 @@ def find_stack(word: str) -> StackFiles:
     """The stack that a word means: a name, or a path.
 
     Raises:
-        Unreadable: when there is none, with what may have been meant.
+        Unreadable: when there is none, with what may have been meant, or its ``NAME.toml`` is no file.
     """
     path = Path(word)
     if path.name in ("", ".."):
@@ -116,11 +120,21 @@ def find_stack(word: str) -> StackFiles:
             raise Unreadable(word, "it is no stack")
     bases = [path] if len(path.parts) > 1 else [Path(DIRECTORY, word), path]
     for found in [_of_file(path), *map(_of_base, bases)]:
-        if found and (is_written(found.wishes) or found.lock.is_file()):
-            return found
+        if found:
+            _refuse_pipe(found.wishes)
+            if is_written(found.wishes) or found.lock.is_file():
+                return found
     if path.is_file():  # a lock made elsewhere may have any name
         return StackFiles(path.with_name(f"{path.name}.toml"), path)
     raise _absence(word, path, bases)
+
+
+def _refuse_pipe(wishes: Path) -> None:
+    """A pipe in a file's place is neither read, which could take without end, nor taken for no file."""
+    with reading(wishes):
+        facts = facts_of(wishes)
+    if facts and not (stat.S_ISREG(facts.st_mode) or wishes.is_file()):
+        raise Unreadable(str(wishes), "not a regular file")
 
 
 def known_stacks(directory: Path) -> tuple[str, ...]:
@@ -168,9 +182,15 @@ def _of_file(path: Path) -> StackFiles | None:
 def _is_pylock(path: Path) -> bool:
     """Whether a file says of itself that it is a lock (PEP 751), whatever its name."""
     try:
-        return b"\nlock-version" in b"\n" + path.read_bytes()
+        return b"\nlock-version" in b"\n" + _read(path, _MAX_LOCK_BYTES)
     except OSError:
         return False
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file's bytes, and one more of a larger one; none of a pipe, which could be waited for without end, or a device."""
+    with open_unblocked(path) as stream:
+        return stream.read(most + 1) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else b""
 
 
 def _absence(word: str, path: Path, bases: list[Path]) -> Unreadable:

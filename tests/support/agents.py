@@ -8,11 +8,13 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +37,12 @@ def add_key(address: str, private_key: Path) -> None:
 
 
 @contextmanager
-def answering_agent(directory: Path, *answers: bytes) -> Iterator[str]:
-    """Something that answers the n-th connection with the n-th of these bytes, whatever was asked, and hangs up."""
+def answering_agent(directory: Path, *answers: bytes, pause_s: float = 0) -> Iterator[str]:
+    """Something that answers the n-th connection with the n-th of these bytes, whatever was asked, and hangs up.
+
+    Args:
+        pause_s: between one byte and the next; 0 for all at once.
+    """
     address = str(directory / "fake.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(address)
@@ -45,9 +51,12 @@ def answering_agent(directory: Path, *answers: bytes) -> Iterator[str]:
         def serve() -> None:
             for answer in answers:
                 connection, _ = listener.accept()
-                with connection:
+                with connection, contextlib.suppress(BrokenPipeError):
                     connection.recv(65536)
-                    connection.sendall(answer)
+                    for place in range(len(answer) if pause_s else 0):
+                        connection.sendall(answer[place : place + 1])
+                        time.sleep(pause_s)
+                    connection.sendall(b"" if pause_s else answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

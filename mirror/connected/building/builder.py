@@ -41,6 +41,7 @@ from mirror.connected.building.request import BuildRequest
 from mirror.connected.building.sandbox import LimitReached, run_cut_off
 from mirror.connected.building.sources import unpack_trees
 from mirror.connected.building.workshop import Workshop
+from mirror.connected.fetching.download import redacted, redacted_words
 from mirror.connected.fetching.store import Store, file_sha256, refuse_write
 from mirror.connected.pins.markers import environment
 from mirror.connected.pins.standards import read_requirement, read_wheel_name
@@ -256,12 +257,12 @@ def _unmet(text: str, pinned: Mapping[Any, Version], target: Target) -> Iterable
     try:
         requirement = read_requirement(text)
     except InvalidRequirement:
-        return [text]
+        return [redacted_words(text)]
     if requirement.marker and not requirement.marker.evaluate(dict(environment(target))):
         return []
     version = pinned.get(canonicalize_name(requirement.name))
     if version is None:
-        return [text]
+        return [f"{requirement.name} (from {redacted(requirement.url)})" if requirement.url else text]
     met = requirement.specifier.contains(version, prereleases=True)
     return [] if met else [f"{text} (pinned is {version})"]
 

@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mirror.core.names import Sha256Hex
+from mirror.core.urls import split_url
 
 SCHEMES = ("http", "https", "file")
 """What may be fetched from; a redirect may only lead to the first two."""
 
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~^-]{0,254}", re.ASCII)
 """Wheels, sdists and RPMs (whose versions may hold ``~`` and ``^``)."""
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`<>]+")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,9 @@ def clean_url(text: str, schemes: tuple[str, ...] = ("https", "http", "file")) -
     """Check a URL that may be shown and copied, as those in a stack's and a lock's file are.
 
     Raises:
-        ValueError: for another scheme, no host, or credentials in it.
+        ValueError: for another scheme, no host or one that cannot be asked for (``split_url``), or credentials in it.
     """
-    parts = urlsplit(text)
+    parts = split_url(text)
     if parts.scheme not in schemes or not (parts.netloc or parts.scheme == "file"):
         raise ValueError(f"expected a URL that begins with {' or '.join(schemes)}, got {parts.scheme or text!r}")
     if "@" in parts.netloc:
@@ -92,5 +96,22 @@ def redacted(url: str) -> str:
     >>> redacted("https://user:secret@example.org/simple/?token=1")
     'https://example.org/simple/'
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a URL that cannot be read"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def redacted_words(words: str) -> str:
+    """What a program says, with each URL in it ``redacted``.
+
+    >>> redacted_words("Failed to fetch: `https://u:p@example.org/a.whl?token=1`")
+    'Failed to fetch: `https://example.org/a.whl`'
+    """
+    return _URL.sub(lambda found: redacted(found[0]), words)
+
+
+def shown_place(place: str) -> str:
+    """A URL without its secrets, or a path as it is: where either may stand."""
+    return redacted(place) if "://" in place else place

@@ -38,14 +38,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-import platformdirs
-
 from mirror.connected.fetching.claim import claimed, sweep
 from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
 from mirror.core.system.durable import sha256_of, sync_directory, write_file
+from mirror.core.system.home import user_directory
 from mirror.core.trust.ownership import reaching
 
 
@@ -89,8 +88,8 @@ class Store:
 
     @classmethod
     def default(cls, wheelhouse: Path | None = None) -> Store:
-        """The user's own store: ``$XDG_CACHE_HOME/mirror``, else ``~/.cache/mirror``."""
-        return cls(platformdirs.user_cache_path("mirror"), wheelhouse)
+        """The user's own store: ``$XDG_CACHE_HOME/mirror``, else ``~/.cache/mirror``. Raises NoHome as ``user_directory``."""
+        return cls(user_directory("XDG_CACHE_HOME", ".cache") / "mirror", wheelhouse)
 
     @cached_property
     def is_own(self) -> bool:

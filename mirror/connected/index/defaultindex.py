@@ -23,6 +23,8 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.stack.stack import Stack
+from mirror.core import urls
+from mirror.core.errors import InvalidDocument
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _FURTHER = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "PIP_FIND_LINKS")
@@ -43,6 +45,9 @@ def with_default_index(
 
     Args:
         index_url: the command's; it stands in for the default one of ``NAME.toml`` too.
+
+    Raises:
+        InvalidDocument: when the one of the environment or of pip's files is none that can be asked; no other stands in for it.
     """
     notes = tuple(_not_used(stack, environment))
     if index_url:
@@ -53,9 +58,19 @@ def with_default_index(
         if _same(url, public_index()):
             return stack, notes
         if url.startswith(("http://", "https://", "file:")):
+            _check(url, place)
             return _with(stack, url), (f"packages come from {redacted(url)}, as {place} says", *notes)
         notes = (*notes, f"{place} names an index that is no http, https or file URL: it is not used")
     return stack, notes
+
+
+def _check(url: str, place: str) -> None:
+    try:
+        urls.index_url(url)
+    except ValueError as exc:
+        raise InvalidDocument(place, "", str(exc)).advised(
+            "Correct the URL there, or name another index: --index-url, or [indexes].default in NAME.toml."
+        ) from exc
 
 
 def _with(stack: Stack, url: str) -> Stack:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
+from mirror.connected.fetching.download import shown_place
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.locking.drafts import OTHERS, Draft, LockOptions
 from mirror.connected.locking.interpreter import InterpreterLock, lock_interpreter
@@ -62,7 +63,7 @@ def _rpms(request: Request) -> Made:
 def _redist(request: Request) -> Made:
     """Raises as ``lock_redist``."""
     location = request.options.toolchain_repo
-    request.progress.say(f"choosing component archives of {location or request.wishes.manifest}")
+    request.progress.say(f"choosing component archives of {shown_place(location or request.wishes.manifest)}")
     with new_session() as session:
         read = partial(get_bytes, session)
         return Made(lock_redist(request.wishes, request.stack.target, location=location, read=read, now=request.now))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+from mirror.connected.fetching.download import shown_place
 from mirror.connected.fetching.transport import get_bytes, new_session
 from mirror.connected.locking.drafts import Draft
 from mirror.connected.locking.request import Made, Request
@@ -24,7 +25,9 @@ from mirror.core.toolkit.fileindex import FILELISTS, FileIndex
 def make(request: Request) -> Made:
     """Ask the repository. Raises as ``lock_rpms`` and ``read_rpms_lock``."""
     options, wishes, target, previous = request.options, request.wishes, request.stack.target, request.previous
-    request.progress.say(f"closing over {len(wishes.packages)} RPMs of {options.toolchain_repo or wishes.repository}")
+    request.progress.say(
+        f"closing over {len(wishes.packages)} RPMs of {shown_place(options.toolchain_repo or wishes.repository)}"
+    )
     with new_session() as session:
         read: Read = cache(partial(get_bytes, session))  # the index is of the very metadata that was locked from
         lock = lock_rpms(

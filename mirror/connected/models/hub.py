@@ -107,7 +107,7 @@ def hub_of(endpoint: str, environment: Mapping[str, str] = os.environ) -> str:
     try:
         return hub_url(stated)
     except ValueError as exc:
-        raise InvalidDocument("HF_ENDPOINT", "", str(exc)) from exc
+        raise InvalidDocument("HF_ENDPOINT", "", str(exc)).advised("Correct that variable, or unset it.") from exc
 
 
 def file_url(hub: str, repository: str, revision: str, path: str) -> str:

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from packaging.markers import InvalidMarker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mirror.connected.fetching.download import clean_url, redacted
+from mirror.connected.fetching.download import clean_url
 from mirror.connected.pins.foreign import foreign_file
 from mirror.connected.pins.markers import environment, holds
 from mirror.connected.pins.requirements import logical_lines
@@ -34,6 +35,7 @@ from mirror.core.names import project_name
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
+from mirror.core.urls import index_url
 
 _MAX_BYTES = 16 << 20
 
@@ -106,10 +108,10 @@ def _no_requirement(text: str) -> str:
     egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", words)
     if "://" in words:
         try:
-            parts = urlsplit(redacted(words))
+            parts = urlsplit(words)
         except ValueError:
             return "a URL that cannot be read (requirements come from an index)"
-        name = egg[1] if egg else parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+        name = egg[1] if egg else parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]
         return f"{name[:60]} (it is a URL; requirements come from an index)"
     if "/" in words or words.endswith((".whl", ".tar.gz", ".zip")):
         return f"{words.rstrip('/').rpartition('/')[2][:60]} (it is a path; put its wheel on an index)"
@@ -196,9 +198,9 @@ def _read_requirements(path: Path, found: Borrowed, group: str, above: frozenset
 def _option(name: str, value: str, found: Borrowed) -> None:
     if name in ("-i", "--index-url", "--extra-index-url"):
         try:
-            url = clean_url(value)
+            url = index_url(clean_url(value))
         except ValueError:
-            found.left_out.append(f"{name} (its URL holds credentials, or is none: put them in ~/.netrc)")
+            found.left_out.append(f"{name} (its URL holds credentials or a query, or is none: put them in ~/.netrc)")
             return
         if name == "--extra-index-url":
             found.extra_index = found.extra_index or url
@@ -251,8 +253,12 @@ def _pylock(document: dict[str, Any], path: Path, target: Target) -> Borrowed:
         raise InvalidDocument(str(path), "", str(exc)) from exc
     values, groups = environment(target), pylock.default_groups or ()
     found = Borrowed(requires_python=str(pylock.requires_python or ""))
-    for package in pylock.packages:
-        if package.marker and not holds(str(package.marker), values, groups=groups):
+    for index, package in enumerate(pylock.packages):
+        try:
+            is_meant = not package.marker or holds(str(package.marker), values, groups=groups)
+        except InvalidMarker as exc:
+            raise InvalidDocument(str(path), f"packages[{index}].marker", str(exc)) from exc
+        if not is_meant:
             found.left_out.append(f"{package.name} (its marker does not hold on the target: {package.marker})")
         elif not package.version or package.vcs or package.directory or package.archive:
             found.left_out.append(f"{package.name} (it is no version of an index)")

@@ -24,6 +24,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import InvalidMarker
 from packaging.pylock import (
     Package,
     PackageSdist,
@@ -201,10 +202,11 @@ class _RequirementsReader(_Reader):
         words = _HASH.sub("", f" {line}").strip()
         try:
             requirement = read_requirement(words)
-        except InvalidRequirement:
+        except InvalidRequirement as exc:
             # Never echo the line: it may be a URL with a password in it (SECURITY.md T23).
             hint = foreign.NO_PROJECT if words.startswith((".", "/", "~", "file:")) else ""
-            return self.fault(place, "expected 'NAME==VERSION --hash=sha256:...', got something else", hint)
+            problem = "expected 'NAME==VERSION --hash=sha256:...', got something else"
+            return self.fault(place, str(exc) if isinstance(exc.__cause__, InvalidMarker) else problem, hint)
         return self.pin(place, requirement, [match["hash"] for match in _HASH.finditer(f" {line}")], via)
 
     def _note(self, place: str, line: str) -> None:
@@ -251,13 +253,14 @@ class _PylockReader(_Reader):
             return
         try:
             pylock = Pylock.from_dict(parse_toml(text.encode(), "pylock", MAX_BYTES))
-        except (InvalidDocument, PylockValidationError, PylockUnsupportedVersionError) as exc:
+            environments = tuple(str(read_marker(str(marker))) for marker in pylock.environments or ())
+        except (InvalidDocument, InvalidMarker, PylockValidationError, PylockUnsupportedVersionError) as exc:
             self.fault("pylock", str(exc))
             return
         wanted = tuple(pylock.default_groups or ())
         self.say(
             requires_python=str(pylock.requires_python or ""),
-            environments=tuple(str(marker) for marker in pylock.environments or ()),
+            environments=environments,
             extras=tuple(pylock.extras or ()),
             wanted_groups=wanted,
             groups=tuple(dict.fromkeys((*(pylock.dependency_groups or ()), *wanted))),
@@ -281,7 +284,10 @@ class _PylockReader(_Reader):
         hashes = [f"sha256:{file.hashes['sha256']}" for file in files if "sha256" in file.hashes]
         pinned = f"=={package.version}" if package.version else ""
         requirement = read_requirement(f"{package.name}{pinned}")
-        requirement.marker = package.marker
+        try:
+            requirement.marker = read_marker(str(package.marker)) if package.marker else None
+        except InvalidMarker as exc:
+            return self.fault(place, f"{package.name}: {exc}")
         return self.pin(place, requirement, hashes, requires_python=str(package.requires_python or ""))
 
 

@@ -2,9 +2,10 @@
 
 Whoever reads a foreign text reads it here, so that what is wrong with it is an error of ``packaging``'s own at once: a number
 that is longer than Python turns into an integer would be a ``ValueError`` of another kind, of a version now, of a specifier or
-a marker when it is asked much later.
+a marker when it is asked much later; so would a comparison that markers do not have.
 
-Rules: no number has more than ``MAX_DIGITS`` digits; a text has at most ``MAX_LENGTH`` characters.
+Rules: a marker that is read can be evaluated, whatever the target; no number has more than ``MAX_DIGITS`` digits; a text has at
+most ``MAX_LENGTH`` characters.
 
 Example::
 
@@ -17,7 +18,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import EvaluateContext, InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -32,6 +33,8 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from mirror.core.names import project_name
+from mirror.core.target import Target
+from mirror.core.wheels.requirement import marker_values
 
 T = TypeVar("T")
 
@@ -39,6 +42,8 @@ MAX_DIGITS = 100
 """A date and a time have 14; a digest that is part of a version may be all digits."""
 
 MAX_LENGTH = 1 << 16
+
+_ANYWHERE = marker_values(Target("3.11", "x86_64", "2.28"))
 
 _LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
 
@@ -65,6 +70,8 @@ def read_requirement(text: str) -> Requirement:
     requirement = _read(Requirement, InvalidRequirement, text)
     try:
         project_name(requirement.name)
+        if requirement.marker:
+            _evaluated(requirement.marker, "metadata", {})
     except ValueError as exc:
         raise InvalidRequirement(str(exc)) from exc
     return requirement
@@ -81,8 +88,20 @@ def read_version(text: str) -> Version:
 
 
 def read_marker(text: str) -> Marker:
-    """PEP 508. Raises InvalidMarker, a ValueError."""
-    return _read(Marker, InvalidMarker, text)
+    """PEP 508, and PEP 751 with its sets. Raises InvalidMarker, a ValueError."""
+    marker = _read(Marker, InvalidMarker, text)
+    _evaluated(marker, "lock_file", {"extra": ""})
+    return marker
+
+
+def _evaluated(marker: Marker, context: EvaluateContext, wanted: dict[str, str]) -> None:
+    """Evaluate all of a marker: which comparisons there are does not hang on the target. Raises InvalidMarker."""
+    try:
+        marker.evaluate({**_ANYWHERE, **wanted}, context)
+    except (UndefinedComparison, UndefinedEnvironmentName) as exc:
+        raise InvalidMarker(
+            f"expected a marker such as 'python_version >= \"3.11\"', got {str(marker)[:200]!r}"
+        ) from exc
 
 
 def read_wheel_name(filename: str) -> tuple[NormalizedName, Version, BuildTag, frozenset[Tag]]:

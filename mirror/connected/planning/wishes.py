@@ -18,7 +18,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from mirror.connected.fetching.download import redacted
+from mirror.connected.fetching.download import shown_place
 from mirror.connected.fetching.store import Store
 from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
@@ -160,8 +160,7 @@ def known_copy(locks: Locks, store: Store) -> str:
 def _with_copy(locks: Locks, wishes: Wishes, store: Store) -> Locks:
     """The locks, with the copy that their toolchain is taken from when nobody names another."""
     copy = "" if wishes.toolchain_repo or wishes.goes_without_toolchain else known_copy(locks, store)
-    shown = redacted(copy) if "://" in copy else copy
-    note = f"the CUDA toolchain comes from {shown}, which it was locked from; --toolchain-repo names another place"
+    note = f"the CUDA toolchain comes from {shown_place(copy)}, which it was locked from; --toolchain-repo names another place"
     return replace(locks, copy=copy, news=(*locks.news, note)) if copy else locks
 
 

@@ -31,6 +31,7 @@ from urllib.parse import unquote
 import uv
 from packaging.requirements import Requirement
 
+from mirror.connected.fetching.download import redacted_words
 from mirror.connected.pins.requirements import exact_version, logical_lines
 from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.connected.sdists.sdist import Sdist
@@ -267,7 +268,7 @@ def _run(command: list[str], directory: Path, question: Question, resolver: str)
         words = f"it gave no answer in {TIMEOUT_S} seconds"
         raise ResolutionFailed(resolver, question.name, str(question.target), words) from exc
     if done.returncode:
-        words = re.sub(r"(?<=//)[^/@\s]+@", "", done.stderr.replace(f"{directory}/", "").strip())
+        words = redacted_words(done.stderr.replace(f"{directory}/", "").strip())
         words = words.replace("mirror-stack", question.root)
         raise ResolutionFailed(resolver, question.name, str(question.target), words, _hint(words))
 

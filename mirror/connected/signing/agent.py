@@ -4,7 +4,7 @@ It holds two requests of the agent protocol (draft-ietf-sshm-ssh-agent): which k
 ``mirror.connected.signing.signers`` reads files of keys.
 
 Rules: answers are bounded; the agent's signature is only returned, its maker checks it; an agent that waits for a person to
-confirm is given two minutes.
+confirm is given two minutes for its whole answer.
 
 Example::
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,6 @@ from mirror.core.signatures.sshsig import PublicKey, from_strings, to_strings
 _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
 _MAX_ANSWER_BYTES = 256 << 10  # as OpenSSH's own client
-_TIMEOUT_S = 120.0
 
 
 class AgentRefused(MirrorError):
@@ -42,9 +42,14 @@ class AgentRefused(MirrorError):
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent that listens on a Unix socket. Each request opens a connection of its own."""
+    """An agent that listens on a Unix socket. Each request opens a connection of its own.
+
+    Attributes:
+        timeout_s: for one request and the whole of its answer.
+    """
 
     address: str
+    timeout_s: float = 120.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Agent:
@@ -82,15 +87,16 @@ class Agent:
         return raw
 
     def _ask(self, request: int, body: bytes, expected: int) -> bytes:
+        deadline = time.monotonic() + self.timeout_s
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(_TIMEOUT_S)
+                connection.settimeout(self.timeout_s)
                 connection.connect(self.address)
                 connection.sendall(to_strings(bytes([request]) + body))
-                size = int.from_bytes(_exactly(connection, 4), "big")
+                size = int.from_bytes(_exactly(connection, 4, deadline), "big")
                 if not 1 <= size <= _MAX_ANSWER_BYTES:
                     raise AgentRefused(f"its answer has {size} bytes")
-                answer = _exactly(connection, size)
+                answer = _exactly(connection, size, deadline)
         except OSError as exc:
             raise AgentRefused(f"no answer at {self.address}: {exc.strerror or exc}") from exc
         if answer[0] != expected:
@@ -98,9 +104,13 @@ class Agent:
         return answer[1:]
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _exactly(connection: socket.socket, size: int, deadline: float) -> bytes:
     data = b""
     while len(data) < size:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        connection.settimeout(left)
         part = connection.recv(size - len(data))
         if not part:
             raise AgentRefused("it closed the connection")

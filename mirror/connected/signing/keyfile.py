@@ -27,7 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror.core.errors import MirrorError, reading, writing
+from mirror.core.errors import MirrorError, Unwritable, reading, writing
 from mirror.core.signatures.sshsig import PublicKey, take_string
 from mirror.core.system.durable import create_file, facts_of, make_private_directory, open_unblocked, remove_leftovers
 from mirror.core.system.filekinds import KEYS, kind_of_file
@@ -108,8 +108,12 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
 
     Raises:
         KeyExists: when the file, or ``NAME.pub``, exists.
-        Unwritable: when the directory or the disk refuses.
+        Unwritable: when the path names no file, or the directory or the disk refuses.
     """
+    if not path.name:
+        raise Unwritable(str(path), "it is a directory, and no name of a key").advised(
+            "Name the file that the key is to be."
+        )
     beside = path.with_name(path.name + ".pub")
     make_private_directory(path.parent)
     remove_leftovers(path)

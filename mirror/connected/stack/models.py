@@ -44,8 +44,10 @@ def hub_url(text: str) -> str:
     """Check a hub's URL; a slash at its end goes.
 
     Raises:
-        ValueError: for another scheme than http and https, and for credentials in it.
+        ValueError: for another scheme than http and https, for credentials in it, and for a query or a fragment.
     """
+    if "?" in text or "#" in text:
+        raise ValueError("a query in a hub's URL is refused: it may be a token; put that into HF_TOKEN")
     return clean_url(text, ("https", "http")).rstrip("/")
 
 

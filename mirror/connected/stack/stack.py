@@ -42,6 +42,7 @@ from mirror.core.stackfiles import own_name, written
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
+from mirror.core.urls import index_url
 from mirror.core.vetting.rules import ProjectWaiver
 
 _PYTHON_KEYS = (
@@ -310,11 +311,11 @@ def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str], frozenset[
                 indexes[name] = f"{table.checked('file', _file_url)}#sha256={table.checked('sha256', sha256_hex)}"
                 single.add(name)
             else:
-                indexes[name] = table.checked("find-links", clean_url)
+                indexes[name] = table.checked("find-links", _index_url)
                 pages.add(name)
             table.end()
         else:
-            indexes[name] = fields.checked(name, clean_url)
+            indexes[name] = fields.checked(name, _index_url)
     for name in indexes:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
             fields.fail(name, "an index's name has lower-case letters, digits and dashes")
@@ -324,6 +325,10 @@ def _indexes(fields: Fields) -> tuple[dict[str, str], frozenset[str], frozenset[
             "a page of links and a file have a few projects: give it another name, and them to it in [python.index]",
         )
     return indexes, frozenset(pages), frozenset(single)
+
+
+def _index_url(text: str) -> str:
+    return index_url(clean_url(text))
 
 
 def _file_url(text: str) -> str:

@@ -28,11 +28,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from mirror.core.errors import InvalidDocument, Unwritable, WrongKind, place_of, reading, writing
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, WrongKind, place_of, reading, writing
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import Advance
 from mirror.core.system.filekinds import kind_of_file
 
+_PIPE_STEP = "See that the command that writes into it succeeds, or name a file."
 _UNCONFIRMED = "it has its new content, but the disk did not confirm that this outlasts a power failure"
 
 
@@ -208,14 +209,17 @@ def read_file(path: Path, most: int) -> bytes:
     """A small file that a person named; no more of a larger one is read.
 
     Raises:
-        Unreadable: when it cannot be read.
+        Unreadable: when it cannot be read, or is a pipe from which nothing came.
         WrongKind: when it is a bundle, a wheel, a key or the like.
         InvalidDocument: when it has more than ``most`` bytes.
     """
     with reading(path), open_unblocked(path) as stream:
-        if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+        is_pipe = stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+        if is_pipe:
             os.set_blocking(stream.fileno(), True)
         data = stream.read(most + 1)
+    if is_pipe and not data:
+        raise Unreadable(str(path), "it is a pipe, and nothing came from it").advised(_PIPE_STEP)
     if kind := kind_of_file(data):
         raise WrongKind(str(path), "", kind)
     if len(data) > most:

@@ -1,10 +1,10 @@
 """The user's home directory, which not every user has.
 
-It holds how ``~`` is expanded. ``mirror.core.trust.truststore`` and ``mirror.closed.prefix.generations`` decide
-what is kept there.
+It holds how ``~`` is expanded, and what stands in for a directory in it. ``mirror.core.trust.truststore``,
+``mirror.connected.fetching.store`` and ``mirror.closed.prefix.generations`` decide what is kept there.
 
 Rules: a user id without a passwd entry and without HOME (usual in containers) is a named error, never a guess; so is a
-HOME that is not absolute, because it would mean another place in each directory.
+HOME that is empty or not absolute, because it would mean another place in each directory.
 
 Example::
 
@@ -14,6 +14,7 @@ Example::
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
@@ -29,7 +30,8 @@ class NoHome(MirrorError):
     ref = "no-home"
     exit_code = 23
     hint = (
-        "Set HOME to an absolute path, or name the place itself: MIRROR_HOME for the trust store, --prefix for a stack."
+        "Set HOME to an absolute path, or name the place itself: MIRROR_HOME for the trust store, XDG_CACHE_HOME for what "
+        "is fetched and built, --prefix for a stack."
     )
 
     user: str
@@ -45,6 +47,17 @@ def home_directory() -> Path:
     return expand_home(Path("~"))
 
 
+def user_directory(variable: str, name: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """What the variable names, such as ``XDG_CACHE_HOME``; ``name`` in the home directory where it names none.
+
+    Raises:
+        NoHome: when the last is meant and there is no home directory.
+    """
+    stated = Path(environment.get(variable, ""))
+    # XDG base directory specification: a relative path is to be ignored.
+    return stated if stated.is_absolute() else home_directory() / name
+
+
 def expand_home(path: Path) -> Path:
     """A path with its leading ``~`` or ``~user`` replaced; any other is given back as it is.
 
@@ -53,6 +66,9 @@ def expand_home(path: Path) -> Path:
     """
     if not path.parts or not path.parts[0].startswith("~"):
         return path
+    # An empty HOME would be the root directory.
+    if path.parts[0] == "~" and not os.environ.get("HOME", "/").startswith("/"):
+        raise NoHome("~")
     # Not Path.expanduser(): without a home it raises RuntimeError or KeyError, as the Python's version likes.
     expanded = Path(os.path.expanduser(path))  # noqa: PTH111
     if not expanded.is_absolute():

@@ -27,7 +27,7 @@ from pathlib import Path
 from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.durable import facts_of, held_open, make_private_directory, write_file
-from mirror.core.system.home import home_directory
+from mirror.core.system.home import user_directory
 from mirror.core.trust.chain import BrokenChain, Documents, RootForked, check_chain, fingerprint
 from mirror.core.trust.ownership import Way, look, reaching
 from mirror.core.trust.root import MAX_ROOT_BYTES, Root
@@ -151,9 +151,7 @@ class TrustStore:
         home = environment.get("MIRROR_HOME")
         if home:
             return cls(Path(home))
-        config = Path(environment.get("XDG_CONFIG_HOME", ""))
-        # XDG base directory specification: a relative path is to be ignored.
-        return cls((config if config.is_absolute() else home_directory() / ".config") / "mirror")
+        return cls(user_directory("XDG_CONFIG_HOME", ".config", environment) / "mirror")
 
     @property
     def keys(self) -> Path:

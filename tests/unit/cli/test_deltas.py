@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -112,6 +113,11 @@ def test_a_hosts_status_names_the_bundle_to_go_from(pair: Pair, tmp_path: Path, 
         told = status(tmp_path / "n1.json", f"1795000000-{old.digest[:12]}{suffix}")
     assert bundle_of_host(told, "demo", tmp_path) == pair.old
     assert bundle_of_host(pair.old, "demo", tmp_path) == pair.old
+
+
+def test_a_pipe_in_the_place_of_the_bundle_before_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert bundle_of_host(tmp_path / "pipe", "demo", tmp_path) == tmp_path / "pipe"
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,19 @@ def test_the_name_of_before_of_an_option_is_taken_and_never_shown(command: tuple
     assert "--rpm-repo" not in str(place_of.argument)
 
 
-@pytest.mark.parametrize("value", ["ftp://me:secret@example.org/", "me:secret@example.org", "http://[secret/"])
+@pytest.mark.parametrize("value", ["ftp://me:secret@example.org/", "me:secret@example.org", "http://[secret/",
+                                   "http://me:secret@h:99999/", "https://example.org/?token=secret"])  # fmt: skip
 def test_a_wrong_index_is_refused_without_its_credentials(capsys: pytest.CaptureFixture[str], value: str) -> None:
     words = refused(capsys, "bundle", "--lock", "no.txt", "--index-url", value)
     assert "argument --index-url: " in words
     assert "secret" not in words
+
+
+def test_a_copy_of_the_toolchain_whose_host_cannot_be_asked_for_is_refused_with_or_without_a_toolchain(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = refused(capsys, "lock", "demo", "--toolchain-repo", "http://h:99999/")
+    assert "argument --toolchain-repo: expected a URL whose host and port can be read" in said
 
 
 def test_good_values_are_taken_as_people_write_them(tmp_path: Path) -> None:

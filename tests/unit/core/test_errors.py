@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from mirror.core.errors import InvalidDocument, MirrorError, Unwritable, writing
+from mirror.core.errors import InvalidDocument, MirrorError, Unwritable, reading, writing
 
 
 class Unfit(MirrorError):
@@ -94,3 +96,15 @@ def test_the_step_after_a_failed_write_hangs_on_what_the_system_says(number: int
         raise OSError(number, os.strerror(number))
     assert step in caught.value.hint and caught.value.hint.endswith(", or name another place.")
     assert caught.value.advised("Wait.").hint == "Wait."
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("manager", [reading, writing])
+def test_too_many_open_files_are_no_matter_of_room_or_of_permissions(
+    manager: Callable[[str], AbstractContextManager[None]], number: int
+) -> None:
+    with pytest.raises(MirrorError) as caught, manager("x"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.hint == (
+        "Allow more open files, with 'ulimit -n NUMBER' or in the service's LimitNOFILE, and run it again."
+    )

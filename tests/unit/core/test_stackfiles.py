@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mirror.core.errors import Unreadable
-from mirror.core.stackfiles import StackFiles, find_stack, own_name
+from mirror.core.stackfiles import StackFiles, find_stack, own_name, target_names
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,19 @@ def test_a_stack_that_is_not_there_is_refused_with_both_places_and_what_is_near(
         find_stack(word)
     assert str(caught.value) == sentence
     assert "mirror init NAME" in caught.value.hint
+
+
+@pytest.mark.parametrize("word", ["h100", "lockfiles/h100.toml", "lockfiles/h100.txt"])
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_a_pipe_in_the_place_of_a_stacks_file_is_named_and_not_waited_for(word: str, has_lock: bool) -> None:
+    touch("lockfiles/other.toml", *(["lockfiles/h100.txt"] if has_lock else []))
+    os.mkfifo("lockfiles/h100.toml")
+    with pytest.raises(Unreadable) as caught:
+        find_stack(word)
+    assert str(caught.value) == "cannot read lockfiles/h100.toml: not a regular file"
+    with pytest.raises(Unreadable, match="there is no h10"):
+        find_stack("h10")
+    assert target_names(Path("lockfiles/h100.toml")) == ()
 
 
 @pytest.mark.parametrize("word", [".", "..", "/", "lockfiles", "lockfiles/"])

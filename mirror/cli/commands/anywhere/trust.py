@@ -156,6 +156,7 @@ def _moment(text: str) -> int:
     if text == "never":
         return 0
     try:
+        text.encode("ascii")  # strptime takes the digits of other scripts, too
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
         moment = int(day.timestamp()) + _LAST_SECOND
     except ValueError as exc:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mirror.cli.caller import spoken
 from mirror.cli.console import Console, shown, tell
@@ -14,6 +13,7 @@ from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.site.upload import publish_index
 from mirror.core.policy.document import read_policy
+from mirror.core.urls import split_url
 from mirror.core.words import counted
 
 _DESCRIPTION = """\
@@ -54,7 +54,7 @@ def configure(subparsers: Any) -> None:
 def _address(text: str) -> str:
     """An index's address. It may hold a password, so an error shows none of it."""
     try:
-        parts = urlsplit(text)
+        parts = split_url(text)
         known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
     except ValueError:
         known = None

@@ -314,6 +314,22 @@ def test_what_the_backend_asks_for_at_run_time_is_checked_too(tmp_path: Path, st
     assert error.missing == ("cmake>=3",)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("foo @ http://u:secret@h/x?token=secret", "foo (from http://h/x)"),
+        ("foo http://u:secret@h/x", "foo http://h/x"),
+    ],
+)
+def test_what_the_backend_asks_for_is_told_without_the_secrets_of_its_urls(
+    tmp_path: Path, store: Store, asked: str, said: str
+) -> None:
+    source = make_sdist(tmp_path, "left-pad", "1.0", backend=GOOD_BACKEND.replace("return []", f"return [{asked!r}]"))
+    error = failure(BuildRequirementMissing, request(source), store)
+    assert isinstance(error, BuildRequirementMissing)
+    assert error.missing == (said,) and "secret" not in error.hint
+
+
 @pytest.mark.group(46)
 def test_an_sdist_of_another_project_is_refused(tmp_path: Path, store: Store) -> None:
     source = make_sdist(tmp_path, "right-pad", "2.0")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from mirror.connected.fetching.download import Download, redacted
+from mirror.connected.fetching.download import Download, clean_url, redacted, redacted_words
+from mirror.connected.stack.models import hub_url
 from mirror.core.names import sha256_hex
+from mirror.core.urls import index_url
 
 DIGEST = sha256_hex("0" * 64)
 
@@ -23,6 +27,50 @@ DIGEST = sha256_hex("0" * 64)
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert redacted(url) == shown
     assert Download(url, "a.whl", DIGEST).shown_url == shown
+
+
+NO_URLS = ("http://[x/", "http://[::1/", "http://exam\u2100ple/", "http://h:99999/", "http://h:abc/", "http://h:-1/",
+           "http://u:pass?w@h/", "http://\u0661\u0662\u0667.0.0.1:1/", "http://m\u00fcnchen.example/", "http://a..b/",
+           "http://*/", "http://[v1.x]/", "http://a\0b/", "http://h/\n", "http://h/\u202e",
+           f"http://{'a' * 300}/", "http://:80/", "http://127.0.0.1\\@evil/")  # fmt: skip
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+@pytest.mark.parametrize("check", [clean_url, index_url, hub_url])
+def test_a_url_whose_host_and_port_cannot_be_asked_for_is_refused_without_its_secrets(
+    check: Callable[[str], str], url: str
+) -> None:
+    with pytest.raises(ValueError, match=r"expected a |a query in") as caught:
+        check(url)
+    assert "pass" not in str(caught.value) and "a\0b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080/", "https://[::1]:1/", "http://[fe80::1%25eth0]/", "https://a_b.xn--mnchen-3ya.example./x y/",
+     "file:///srv/a b"],
+)  # fmt: skip
+def test_a_url_that_can_be_asked_for_is_taken(url: str) -> None:
+    assert clean_url(url) == index_url(url) == url
+
+
+def test_a_url_that_cannot_be_read_is_not_shown() -> None:
+    assert redacted("http://[x?token=secret") == "a URL that cannot be read"
+
+
+def test_what_a_program_says_is_shown_without_the_secrets_of_its_urls() -> None:
+    words = "cause: Failed to fetch: `http://u:s@cret@h:1/a.whl?token=secret`\n  caused by: (http://h/x) and file:///a/b, http://["
+    assert redacted_words(words) == (
+        "cause: Failed to fetch: `http://h:1/a.whl`\n  caused by: (http://h/x) and file:///a/b, a URL that cannot be read"
+    )
+
+
+@pytest.mark.parametrize("url", ["http://h/simple/?token=secret", "http://h/simple/#secret"])
+def test_an_index_and_a_hub_have_no_query_in_their_url(url: str) -> None:
+    for check, step in ((index_url, "netrc"), (hub_url, "HF_TOKEN")):
+        with pytest.raises(ValueError, match=f"a query in .* URL is refused: .*{step}") as caught:
+            check(url)
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/a", "javascript:1", "a.whl", "git+https://example.org/a", ""])

@@ -14,6 +14,7 @@ import pytest
 from mirror.connected.fetching.store import NoSpace, Store, file_sha256, refuse_write
 from mirror.core.errors import Unwritable
 from mirror.core.names import Sha256Hex
+from mirror.core.system.home import NoHome
 
 DATA = b"some wheel"
 DIGEST = Sha256Hex(hashlib.sha256(DATA).hexdigest())
@@ -71,6 +72,14 @@ def test_a_wheelhouse_that_is_not_there_has_nothing(tmp_path: Path) -> None:
 def test_the_default_store_is_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert Store.default().root == tmp_path / "mirror"
+
+
+@pytest.mark.parametrize("home", ["here", ""])
+def test_there_is_no_store_in_a_home_that_is_none(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(NoHome):
+        Store.default()
 
 
 def test_a_store_that_is_a_file_is_unwritable(tmp_path: Path) -> None:

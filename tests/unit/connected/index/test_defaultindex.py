@@ -12,6 +12,7 @@ from mirror.connected.index.defaultindex import public_index, with_default_index
 from mirror.connected.lock import lock
 from mirror.connected.locking.drafts import LockOptions
 from mirror.connected.stack.stack import Stack
+from mirror.core.errors import InvalidDocument
 from mirror.core.target import Target
 from tests.support.index import LoopbackIndex
 from tests.support.wheels import make_wheel
@@ -73,6 +74,17 @@ def test_an_index_that_is_no_url_is_not_used_and_that_is_told() -> None:
     assert found({"PIP_INDEX_URL": "pypi.corp.example"}) == (
         DEFAULT, ("PIP_INDEX_URL names an index that is no http, https or file URL: it is not used",)
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["http://[x/", "http://h:99999/", "https://pypi.corp.example/simple/?token=secret"])
+@pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"])
+def test_an_index_that_cannot_be_asked_is_refused_where_it_is_named_and_no_other_stands_in(
+    variable: str, url: str
+) -> None:
+    with pytest.raises(InvalidDocument, match=f"^{variable} invalid: ") as caught:
+        found({variable: url})
+    assert "secret" not in str(caught.value)
+    assert caught.value.hint.startswith("Correct the URL there, or name another index: --index-url")
 
 
 def test_a_lock_of_such_an_index_is_the_lock_and_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_a_requirements_file_with_all_that_may_be_in_one(
         "an editable project (build its wheel and put it on an index)",
         "x (it is a URL; requirements come from an index)",
         "d (it names a URL; requirements come from an index)",
-        "--extra-index-url (its URL holds credentials, or is none: put them in ~/.netrc)",
+        "--extra-index-url (its URL holds credentials or a query, or is none: put them in ~/.netrc)",
     ]
     assert [str(one) for one in Stack.load(here / "demo.toml").constraints] == ["c<2"]
     assert locked(index) == {"a": "1.0", "b": "1.0", "c": "1.0"}
@@ -197,6 +198,17 @@ def test_a_pylock_is_read_for_the_target_with_its_default_groups(
     assert "not taken over: c (its marker does not hold on the target" in said
     assert [str(one) for one in Stack.load(here / "demo.toml").requirements] == ["a==1.0", "b==1.0"]
     assert locked(index) == {"a": "1.0", "b": "1.0", "c": "1.0"}
+
+
+def test_a_marker_that_cannot_be_evaluated_is_named_in_a_pylock_and_not_taken_over_from_a_list(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "pylock.toml").write_text(re.sub("marker = .*", "marker = 'os_name ~= \"x\"'", PYLOCK))
+    with pytest.raises(InvalidDocument, match=r"invalid at 'packages\[\d\].marker': expected a marker such as"):
+        borrow(here / "pylock.toml", Target("3.12", "x86_64", "2.28"))
+    (here / "requirements.txt").write_text("a==1.0; os_name ~= 'x'\nb==1.0\n")
+    assert "not taken over: a==1.0" in init(capsys, "demo", "--from", "requirements.txt")
+    assert [str(one) for one in Stack.load(here / "demo.toml").requirements] == ["b==1.0"]
 
 
 def test_the_toolchain_is_there_when_it_is_asked_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,10 @@ plain==2  --hash=sha256:{"c" * 64}  # a remark
     ("line", "issue"),
     [
         ("a==1", "line 1: a==1 has no hash: expected --hash=sha256:... for it"),
+        (
+            f"a==1 ; os_name ~= 'posix' --hash=sha256:{A}",
+            "line 1: expected a marker such as 'python_version >= \"3.11\"', got 'os_name ~= \"posix\"'",
+        ),
         (f"a>=1 --hash=sha256:{A}", "line 1: a is not pinned: expected 'a==VERSION', got 'a>=1'"),
         (f"a==1.* --hash=sha256:{A}", "line 1: a is not pinned: expected 'a==VERSION', got 'a==1.*'"),
         (f"a --hash=sha256:{A}", "line 1: a is not pinned: expected 'a==VERSION', got 'a'"),
@@ -234,6 +238,8 @@ def test_reads_a_pylock() -> None:
         ("sha256", "sha512", "packages[0]: a==1.0 has no hash: expected --hash=sha256:... for it"),
         ('name = "a"', "name = 1", "pylock: Unexpected type int (expected str) in 'packages[0].name'"),
         ("[[packages]]", "[[packages", "pylock: "),
+        ("sys_platform ==", "sys_platform ~=", "packages[0]: a: expected a marker such as"),
+        ("[[packages]]", "environments = ['os_name ~= \"x\"']\n[[packages]]", "pylock: expected a marker such as"),
     ],
 )
 def test_refuses_a_pylock_that_pins_less(old: str, new: str, issue: str) -> None:

@@ -48,6 +48,24 @@ def test_a_text_that_packaging_cannot_use_is_refused_when_it_is_read(
     assert len(str(caught.value)) < 12_000
 
 
+@pytest.mark.parametrize(
+    "marker",
+    ['os_name ~= "posix"', 'platform_machine ~= "1.0"', 'extra ~= "a"', 'implementation_version ~= "x"', '"a" ~= "b"',
+     'sys_platform == "linux" and (os_name ~= "p" or os_name > "q")', '"1.0" ~= platform_release', 'extras == "a"'],
+)  # fmt: skip
+def test_a_marker_that_cannot_be_evaluated_is_refused_when_it_is_read(marker: str) -> None:
+    for read, text in ((read_marker, marker), (read_requirement, f"a; {marker}")):
+        with pytest.raises((InvalidMarker, InvalidRequirement)) as caught:
+            read(text)
+        assert str(caught.value) == f"expected a marker such as 'python_version >= \"3.11\"', got {marker!r}"
+
+
+def test_the_sets_of_a_lock_are_for_its_markers_alone() -> None:
+    assert str(read_marker('"a" in extras and "b" in dependency_groups'))
+    with pytest.raises(InvalidRequirement, match="expected a marker such as"):
+        read_requirement('a; "b" in extras')
+
+
 def test_what_people_write_is_read() -> None:
     digits = "9" * 100
     assert str(read_version(f"1!2.0rc1.post2.dev3+cu128.g{digits}")) == f"1!2.0rc1.post2.dev3+cu128.g{digits}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -17,7 +18,7 @@ from mirror.connected.resolving.resolver import Question, ResolutionFailed, Reso
 from mirror.connected.sdists.sdist import read_sdist
 from mirror.core.names import project_name
 from mirror.core.target import Target
-from tests.support.index import LoopbackIndex
+from tests.support.index import LoopbackIndex, LoopbackServer
 from tests.support.wheels import make_sdist, make_wheel
 
 HERE = ".".join(platform.python_version_tuple()[:2])
@@ -92,6 +93,21 @@ def test_the_cutoff_hides_later_files(server: LoopbackIndex, tmp_path: Path) -> 
     question = ask(server, "b")
     assert versions(question)["b"] == "1.1.1"
     assert versions(replace(question, cutoff=datetime(2026, 5, 1, tzinfo=timezone.utc)))["b"] == "1.1"
+
+
+def test_what_a_resolver_says_is_told_without_the_secrets_of_a_pages_urls(server: LoopbackIndex) -> None:
+    file = {
+        "filename": "d-1.0-py3-none-any.whl",
+        "url": "http://u:secret@127.0.0.1:1/d-1.0-py3-none-any.whl?token=secret",
+    }
+    page = {"meta": {"api-version": "1.0"}, "name": "d", "files": [{**file, "hashes": {"sha256": "a" * 64}}]}
+    with LoopbackServer() as other:
+        other.serve("/simple/d/", json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+        question = replace(ask(server, "d"), default_index=f"{other.origin}/simple/")
+        with pytest.raises(ResolutionFailed) as caught:
+            resolve(question, "uv")
+    assert "http://127.0.0.1:1/d-1.0-py3-none-any.whl" in caught.value.context()
+    assert "secret" not in caught.value.words + caught.value.hint
 
 
 def test_an_index_of_its_own_serves_that_project_only(server: LoopbackIndex, tmp_path: Path) -> None:

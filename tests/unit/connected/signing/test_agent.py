@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_socket_where_nobody_listens_is_named(tmp_path: Path) -> None:
 def test_an_agent_that_talks_nonsense_is_named(tmp_path: Path, answer: bytes, problem: str) -> None:
     with answering_agent(tmp_path, answer) as address:
         assert problem in refusal(address)
+
+
+def test_an_agent_that_drips_has_one_deadline_for_the_whole_of_its_answer(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with answering_agent(tmp_path, to_strings(b"\x0e" * 200), pause_s=0.05) as address:
+        with pytest.raises(AgentRefused, match=r"no answer at .*: timed out"):
+            Agent(address, timeout_s=0.5).sign(PUBLIC, b"data")
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_a_key_is_never_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["key"]
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_that_has_no_name_is_no_place_for_a_key(path: str) -> None:
+    with pytest.raises(Unwritable) as caught:
+        new_key(Path(path))
+    assert str(caught.value) == f"cannot write {Path(path)}: it is a directory, and no name of a key"
+    assert caught.value.hint == "Name the file that the key is to be."
+
+
 def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(KeyExists):

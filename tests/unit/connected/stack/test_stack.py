@@ -110,6 +110,12 @@ def test_reads_every_table(tmp_path: Path) -> None:
         ),
         ({"indexes": {"own": "ftp://example.org/"}}, "expected a URL that begins with https or http or file"),
         ({"indexes": {"own": "https://user:secret@example.org/"}}, "credentials in a URL are refused"),
+        ({"indexes": {"own": "https://example.org/?token=secret"}}, "a query in an index's URL is refused"),
+        (
+            {"indexes": {"own": {"find-links": "https://example.org/?token=secret"}}},
+            "a query in an index's URL is refused",
+        ),
+        ({"indexes": {"own": "https://example.org:99999/"}}, "expected a URL whose host and port can be read"),
         ({"indexes": {"Own": "https://example.org/"}}, "an index's name has lower-case letters"),
         (
             {"indexes": {"own": {"find-link": "https://example.org/"}}},

@@ -22,6 +22,16 @@ def test_a_small_file_is_read_and_a_large_one_refused_at_once(tmp_path: Path) ->
         read_file(tmp_path, 5)
 
 
+def test_a_pipe_is_read_to_its_end_and_one_from_which_nothing_comes_is_no_empty_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Unreadable) as caught:
+        read_file(tmp_path / "pipe", 5)
+    assert str(caught.value) == f"cannot read {tmp_path}/pipe: it is a pipe, and nothing came from it"
+    with subprocess.Popen(["sh", "-c", "sleep 0.3; printf 123"], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert read_file(Path(f"/dev/fd/{writer.stdout.fileno()}"), 5) == b"123"
+
+
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "a"
     with replacing(target) as stream:

@@ -403,6 +403,16 @@ def test_signatures_that_came_back_are_enough_where_no_root_key_is(mirror_home: 
     assert TrustStore(mirror_home).load_root() == root
 
 
+@pytest.mark.parametrize("text", ["\u0662\u0660\u0663\u0660-01-01", "2030-01-1\uff11"])
+def test_the_day_on_which_a_root_expires_has_ascii_digits_alone(
+    mirror_home: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust_store(mirror_home)
+    with pytest.raises(SystemExit):
+        run("rotate", "--expires", text)
+    assert f"expected YYYY-MM-DD or 'never', got {text!r}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("past", ["2020-01-01", "1970-01-01", "1969-12-31", day(-1)])
 def test_no_root_is_made_that_has_expired(mirror_home: Path, past: str, capsys: pytest.CaptureFixture[str]) -> None:
     trust_store(mirror_home)
