@@ -106,7 +106,10 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
     from mirror.closed.prefix.comparison import read_host_statuses
 
     (status,) = read_host_statuses([path])
-    current = status.stacks.get(stack, {}).get("current", "")
+    places = {facts["current"]: prefix for (name, prefix), facts in status.stacks.items() if name == stack}
+    if len(places) > 1:
+        raise NoBundleOfHost(str(path), "more than one bundle", f"it has {stack} in {' and in '.join(places.values())}")
+    current = next(iter(places), "")
     sequence, _, digest = current.partition("-")
     if not digest:
         raise NoBundleOfHost(str(path), "nothing", status.problem or f"there is no {stack} to go from")

@@ -6,7 +6,8 @@ function of its caller's: ``mirror.closed.venv.wheelserver`` for one installatio
 Rules: what a client sends is never a path of this machine; request line and headers are bounded, and have to arrive whole in
 time; a client that reads too slowly, or one too many, is let go; nothing that a client does ends the server or writes a
 traceback. A file is hashed while it is sent whole: where it is not what it was any more, its last piece is withheld, so that
-nobody takes it for complete, and from then on everything is refused.
+nobody takes it for complete, and from then on everything is refused. Before the first range of it is given it is hashed whole;
+the digest of each piece is kept, and no piece is given again that has another.
 
 Example::
 
@@ -23,6 +24,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -37,7 +39,7 @@ STALL_S = 60
 """A piece that a client has not taken by then is not sent any more."""
 MAX_CLIENTS = 128
 
-_CHUNK = 256 << 10
+_PIECE = 256 << 10
 _END_S = 5
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _log = logging.getLogger(__name__)
@@ -102,7 +104,9 @@ class WebServer(ThreadingHTTPServer):
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.find, self.advance, self.say, self._alarm = find, advance, say, alarm
-        self.spoilt = ""
+        self.spoilt, self.is_ending = "", False
+        self.pieces: dict[str, Tuple[bytes, ...]] = {}  # of what was hashed whole, by its sha256: the digest of each
+        self.hashing = threading.Lock()
         self._changed = threading.Condition()
         self._deadlines: dict[socket.socket, float] = {}
         self._clients: set[socket.socket] = set()
@@ -173,6 +177,7 @@ class WebServer(ThreadingHTTPServer):
     def server_close(self) -> None:
         """Stop listening, cut who is being served, and wait until nobody reads any more what is served."""
         super().server_close()
+        self.is_ending = True
         with self._changed:
             _hang_up(self._clients)
             self._changed.wait_for(lambda: not self._clients, _END_S)
@@ -182,6 +187,10 @@ def _hang_up(clients: Any) -> None:
     for client in clients:
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+
+class _Changed(Exception):
+    """What is to be sent is not what it was."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -239,12 +248,24 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._refuse(416, ("Content-Range", f"bytes */{found.size}"))
             return
+        if part and with_body and found.sha256 and not self._is_known(found):
+            self._refuse(503)
+            return
         start, length = part or (0, found.size)
         if part:
             headers.append(("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}"))
         self._head(206 if part else 200, length, *headers)
         if with_body:
             self._send_bytes(found, start, length)
+
+    def _is_known(self, found: Resource) -> bool:
+        """Whether the digest of each piece is known; if need be, all of it is read for that."""
+        with self.server.hashing, self._held_to_account():
+            if found.sha256 not in self.server.pieces:
+                for _ in self._pieces(found, 0, found.size):
+                    if self.server.is_ending:
+                        raise ConnectionAbortedError
+        return found.sha256 in self.server.pieces and not self.server.spoilt
 
     def _head(self, status: int, length: int, *headers: Tuple[str, str]) -> None:
         self.send_response(status)
@@ -258,20 +279,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send_bytes(self, found: Resource, start: int, length: int) -> None:
-        digest = hashlib.sha256() if found.sha256 and length == found.size else None
+        with self._held_to_account():
+            for piece in self._pieces(found, start, start + length):
+                self.wfile.write(piece)
+                self.server.advance(len(piece))
+
+    def _pieces(self, found: Resource, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` to ``stop``, none of which is wrong; where no digests of pieces are known, the last is right
+        only if all were. Raises ``_Changed``."""
+        known, digest, digests = self.server.pieces.get(found.sha256), hashlib.sha256(), list[bytes]()
+        with found.open() as stream:
+            first = start // _PIECE
+            stream.seek(first * _PIECE)
+            for at in range(first * _PIECE, stop, _PIECE):
+                piece = stream.read(min(_PIECE, found.size - at))
+                is_right = at + len(piece) >= min(at + _PIECE, found.size)
+                if found.sha256 and is_right:
+                    digests.append(hashlib.sha256(piece).digest())
+                    if known:
+                        is_right = digests[-1] == known[at // _PIECE]
+                    else:
+                        digest.update(piece)
+                        is_right = at + _PIECE < found.size or digest.hexdigest() == found.sha256
+                if not is_right:
+                    raise _Changed
+                if found.sha256 and not known and at + _PIECE >= found.size:
+                    self.server.pieces[found.sha256] = tuple(digests)
+                yield piece[max(0, start - at) : stop - at]
+
+    @contextlib.contextmanager
+    def _held_to_account(self) -> Iterator[None]:
+        """Whatever keeps us from giving what was promised, and is not the client's doing, ends all serving."""
         try:
-            with found.open() as stream:
-                stream.seek(start)
-                while length:
-                    chunk = stream.read(min(_CHUNK, length))
-                    length -= len(chunk)
-                    if digest:
-                        digest.update(chunk)
-                    if not chunk or (digest and not length and digest.hexdigest() != found.sha256):
-                        self._cut(f"{self.path} is not what it was when it was verified")
-                        return
-                    self.wfile.write(chunk)
-                    self.server.advance(len(chunk))
+            yield
+        except _Changed:
+            self._cut(f"{self.path} is not what it was when it was verified")
         except ValueError as exc:  # closed under us: the server is ending
             self._cut(str(exc))
         except OSError as exc:

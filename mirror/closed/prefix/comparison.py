@@ -4,7 +4,8 @@ It reads documents that were collected from the hosts by whatever the site colle
 
 Rules: a document is another host's words, so all of it is judged before it is believed; a host whose document is an error is no
 host without anything, unless that is what the error says; what most hosts have is what the others are held against, and among
-as many, what the host has that was named first.
+as many, what the host has that was named first. But damage is never what most have: every host that has some differs. Of one
+name each host has one stack, wherever it lies; where a host has two, their prefixes tell them apart, on every host.
 
 Example::
 
@@ -30,6 +31,7 @@ _STATUS, _ERROR = "mirror-status/1", "mirror-error/1"
 
 ABSENT = "not installed"
 """The one fact of a host that has not got a stack which another has."""
+_WHOLE, _DAMAGED, _UNCERTAIN = "as installed", "damaged", "not all checked"
 
 
 class HostsDiffer(MirrorError):
@@ -37,7 +39,10 @@ class HostsDiffer(MirrorError):
 
     ref = "hosts-differ"
     exit_code = FAMILIES["install"]
-    hint = "'mirror activate' makes current what is prepared there; 'mirror install' installs what is missing."
+    hint = (
+        "'mirror activate' makes current what is prepared there; 'mirror install' installs what is missing; 'mirror status "
+        "--check' there names what is damaged, and how it is repaired."
+    )
     message = "{count} of {total} hosts differ: {hosts}"
 
     count: int
@@ -51,12 +56,12 @@ class HostStatus:
 
     Attributes:
         host: its name, as the document was called.
-        stacks: what it has: of each stack, by its name, the facts that are compared, in words.
+        stacks: what it has: of each stack, by its name and its prefix, the facts that are compared, in words.
         problem: why it told nothing; empty when it did.
     """
 
     host: str
-    stacks: Mapping[str, Mapping[str, str]]
+    stacks: Mapping[tuple[str, str], Mapping[str, str]]
     problem: str = ""
 
 
@@ -66,7 +71,7 @@ class Difference:
 
     Attributes:
         host: which.
-        stack: of which stack; empty where the host told nothing at all.
+        stack: of which stack, ``"h100"`` or ``"h100 in /srv/h100"``; empty where the host told nothing at all.
         fact: ``current``, ``prepared``, ``python``, ``files`` or ``state``.
         here, elsewhere: what it has, and what most hosts have.
     """
@@ -86,11 +91,13 @@ class Comparison:
         hosts: their names, as they were given.
         common: what most of them have: the facts of each stack.
         differences: what others have otherwise, by host.
+        unchecked: the hosts on which nobody compared the files of a stack, though somebody did on another.
     """
 
     hosts: tuple[str, ...]
     common: Mapping[str, Mapping[str, str]]
     differences: tuple[Difference, ...]
+    unchecked: tuple[str, ...] = ()
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -137,24 +144,30 @@ def parse_host_status(data: bytes, host: str, document: str = "Status of a host"
         error = fields.table("error")
         ref, message = error.text("ref"), error.text("message")
         return HostStatus(host, {}, "" if ref == NothingInstalled.ref else message)
-    return HostStatus(host, dict(_stack(stack) for stack in fields.tables("stacks")))
+    stacks = [_stack(stack) for stack in fields.tables("stacks")]
+    if len(dict(stacks)) != len(stacks):
+        fields.fail("stacks", "two have one name and one prefix")
+    return HostStatus(host, dict(stacks))
 
 
-def _stack(fields: Fields) -> tuple[str, dict[str, str]]:
+def _stack(fields: Fields) -> tuple[tuple[str, str], dict[str, str]]:
     current, prefix = fields.text("current"), fields.text("prefix")
-    name, python, prepared = "", "", []
+    name, python, prepared, is_damaged = "", "", [], False
     for generation in fields.tables("generations"):
         ident = generation.text("id")
         name = generation.text("name", "") or name
         if ident == current:
             python = generation.text("python_version", "")
+            is_damaged = bool(generation.text("problem", ""))
         if generation.flag("prepared", False):
             prepared.append(_bundle(ident))
     facts = {"current": _bundle(current) or "none", "prepared": ", ".join(sorted(prepared)) or "none"}
-    checked = [check for check in fields.tables("checks") if check.text("id") == current]
-    if checked:
-        facts["files"] = "damaged" if any(check.take("damages", list) for check in checked) else "as installed"
-    return name or prefix, {**facts, "python": python or "unknown"}
+    checks = list(fields.tables("checks"))  # also of other generations, as the host's own exit code is
+    if is_damaged or any(check.take("damages", list) or check.take("layer", list, []) for check in checks):
+        facts["files"] = _DAMAGED
+    elif checks:
+        facts["files"] = _UNCERTAIN if any(check.take("unchecked", list, []) for check in checks) else _WHOLE
+    return (name or prefix, prefix), {**facts, "python": python or "unknown"}
 
 
 def _bundle(ident: str) -> str:
@@ -165,16 +178,28 @@ def _bundle(ident: str) -> str:
 def compare(statuses: Sequence[HostStatus]) -> Comparison:
     """Hold every host against what most of them have."""
     told = [status for status in statuses if not status.problem]
-    stacks = sorted({name for status in told for name in status.stacks})
-    common = {name: _most([status.stacks.get(name) for status in told]) for name in stacks}
+    counts = [Counter(name for name, _ in status.stacks) for status in told]
+    twice = {name for count in counts for name in count if count[name] > 1}
+    found = {
+        status.host: {
+            f"{name} in {prefix}" if name in twice else name: facts for (name, prefix), facts in status.stacks.items()
+        }
+        for status in told
+    }
+    stacks = sorted({name for one in found.values() for name in one})
+    common = {name: _most([one.get(name) for one in found.values()]) for name in stacks}
     differences: list[Difference] = []
+    unchecked: list[str] = []
     for status in statuses:
         if status.problem:
             differences.append(Difference(status.host, "", "state", status.problem, "a status"))
             continue
+        here = found[status.host]
         for name, facts in common.items():
-            differences += _differences(status, name, facts)
-    return Comparison(tuple(status.host for status in statuses), common, tuple(differences))
+            differences += _differences(status.host, name, here.get(name), facts)
+        if any("files" in common[name] and "files" not in facts for name, facts in here.items()):
+            unchecked.append(status.host)
+    return Comparison(tuple(status.host for status in statuses), common, tuple(differences), tuple(unchecked))
 
 
 def _most(found: Sequence[Mapping[str, str] | None]) -> dict[str, str]:
@@ -183,17 +208,20 @@ def _most(found: Sequence[Mapping[str, str] | None]) -> dict[str, str]:
     if 2 * len(present) < len(found):
         return {"state": ABSENT}
     names = dict.fromkeys(fact for facts in present for fact in facts)
-    return {name: Counter(one[name] for one in present if name in one).most_common(1)[0][0] for name in names}
+    most = {name: Counter(one[name] for one in present if name in one).most_common(1)[0][0] for name in names}
+    if "files" in most:
+        sound = Counter(one["files"] for one in present if one.get("files", _DAMAGED) != _DAMAGED)
+        most["files"] = sound.most_common(1)[0][0] if sound else _WHOLE
+    return most
 
 
-def _differences(status: HostStatus, name: str, common: Mapping[str, str]) -> list[Difference]:
-    here = status.stacks.get(name)
+def _differences(host: str, name: str, here: Mapping[str, str] | None, common: Mapping[str, str]) -> list[Difference]:
     if here is None or "state" in common:
         state = ABSENT if here is None else f"{here['current']} is current"
         elsewhere = common.get("state", "installed")
-        return [Difference(status.host, name, "state", state, elsewhere)] if state != elsewhere else []
+        return [Difference(host, name, "state", state, elsewhere)] if state != elsewhere else []
     return [
-        Difference(status.host, name, fact, here[fact], common[fact])
+        Difference(host, name, fact, here[fact], common[fact])
         for fact in here
         if fact in common and here[fact] != common[fact]  # of files that nobody checked nothing is known
     ]

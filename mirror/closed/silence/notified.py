@@ -27,7 +27,8 @@ from mirror.closed.silence.questions import NSCD, RESOLVED, nscd_request, questi
 _MOST_BYTES = 1024
 """Of what is sent: a question is shorter."""
 
-_MOST_MESSAGES = 64
+_MOST_MESSAGES, _MOST_PARTS = 1024, 1024
+"""As many as the kernel takes in one call (UIO_MAXIOV)."""
 _MESSAGE = struct.Struct("=QI4xQQ")  # msg_name, msg_namelen, msg_iov, msg_iovlen of struct msghdr
 _MESSAGES_APART = 64  # bytes of struct mmsghdr
 
@@ -83,7 +84,7 @@ class Reader:
             self._count(process, descriptor, message, notice.call == "connect", program)
 
     def _count(self, process: int, descriptor: int, message: _Message, connects: bool, program: str) -> None:
-        named = _address(message.address)
+        named = _address(message.address, is_sent=not connects)
         asks = question(message.data) or nscd_request(message.data)
         if not named and not asks:
             return  # more over a connection that was counted when it was made
@@ -138,7 +139,9 @@ def _messages(notice: Notice) -> Iterator[_Message]:
 def _message(memory: int, place: int) -> _Message:
     name, name_size, parts, count = _MESSAGE.unpack(_read(memory, place, _MESSAGE.size))
     data = b""
-    for number in range(min(count, 8)):
+    for number in range(min(count, _MOST_PARTS)):
+        if len(data) >= _MOST_BYTES:
+            break
         start, size = struct.unpack("=QQ", _read(memory, parts + number * 16, 16))
         data += _read(memory, start, min(size, _MOST_BYTES - len(data)))
     return _Message(_read(memory, name, min(name_size, 128)), data)
@@ -150,8 +153,11 @@ def _read(memory: int, place: int, size: int) -> bytes:
     return os.pread(memory, size, place)
 
 
-def _address(data: bytes) -> Union[tuple[str, int], str, int]:
+def _address(data: bytes, is_sent: bool) -> Union[tuple[str, int], str, int]:
     """A ``struct sockaddr``: address and port, a socket's path, or the number of another family; empty for none.
+
+    Args:
+        is_sent: whether something is sent there; an address without a family is then taken for IPv4's (net/ipv4/udp.c).
 
     Raises:
         ValueError: when it is too short for its family.
@@ -159,7 +165,8 @@ def _address(data: bytes) -> Union[tuple[str, int], str, int]:
     if len(data) < 2:
         return ""
     (family,) = struct.unpack("=H", data[:2])
-    if family == socket.AF_INET and len(data) >= 8:
+    is_inet = family == socket.AF_INET or (is_sent and family == socket.AF_UNSPEC)
+    if is_inet and len(data) >= 8:
         return socket.inet_ntoa(data[4:8]), struct.unpack(">H", data[2:4])[0]
     if family == socket.AF_INET6 and len(data) >= 24:
         return socket.inet_ntop(socket.AF_INET6, data[8:24]), struct.unpack(">H", data[2:4])[0]

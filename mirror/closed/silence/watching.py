@@ -36,6 +36,7 @@ from mirror.closed.silence.attempts import Seen
 from mirror.closed.silence.notified import Reader
 from mirror.closed.silence.notifier import Notifier
 from mirror.core.errors import FAMILIES, MirrorError
+from mirror.core.system.durable import held_open
 from mirror.core.words import counted
 
 SECCOMP, STRACE = "seccomp", "strace"
@@ -49,7 +50,7 @@ BLIND = {
     ),
     STRACE: (
         "what is written with write(2) over a connection is not read: a name server that is asked so is told by its address",
-        "calls by way of io_uring are not seen",
+        "what is called by way of io_uring is not seen: whether a command uses it is",
         "connections that the command was given open by its caller are not told",
         "set-user-ID programs run without their rights",
     ),
@@ -283,20 +284,41 @@ def _by_strace(words: Sequence[str], variables: Mapping[str, str]) -> Watched:
     with tempfile.TemporaryDirectory(prefix="mirror-silence-") as place:
         log = Path(place, "log")
         traced = tracer.command(Path(strace), log)
-        trial = subprocess.run([*traced, "true"], capture_output=True, text=True, check=False)
-        if trial.returncode:
-            raise _Unusable((trial.stderr.strip() or f"exit {trial.returncode}").splitlines()[-1])
         try:
-            process = _start([*traced, *words], variables)
+            os.mkfifo(log)  # no file: that could fill the disk, and nobody would learn what was not written
+            reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as exc:
-            raise CannotRun(words[0], exc.strerror or str(exc)) from exc
-        with passing_on(lambda: process):
-            code = process.wait()
-        seen = Seen()
-        with log.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                tracer.read_line(line, seen)
+            raise _Unusable(exc.strerror or str(exc)) from exc
+        with held_open(reader):
+            with open(Path(place, "said"), "w+b") as said:
+                trial = subprocess.Popen([*traced, "true"], stdout=subprocess.DEVNULL, stderr=said)
+                if code := _traced(trial, reader, Seen()):
+                    said.seek(0)
+                    raise _Unusable((said.read().decode("utf-8", "replace").strip() or f"exit {code}").splitlines()[-1])
+            try:
+                process = _start([*traced, *words], variables)
+            except OSError as exc:
+                raise CannotRun(words[0], exc.strerror or str(exc)) from exc
+            seen = Seen()
+            with passing_on(lambda: process):
+                code = _traced(process, reader, seen)
     return Watched(STRACE, code if code >= 0 else 128 - code, seen)
+
+
+def _traced(process: subprocess.Popen[bytes], reader: int, seen: Seen) -> int:
+    """Read what strace tells until it has ended; its exit code."""
+    log = tracer.Log(seen)
+    while True:
+        has_ended = process.poll() is not None
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(reader, 1 << 16)
+        log.feed(data)
+        if has_ended and not data:
+            log.end(process.returncode)
+            return process.returncode
+        if not data:
+            _is_told(reader, 50)
 
 
 def _start(words: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:

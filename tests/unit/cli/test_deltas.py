@@ -136,6 +136,20 @@ def test_a_host_whose_bundle_is_not_there_is_told(
     assert words in str(exc_info.value)
 
 
+def test_of_two_stacks_of_one_name_none_is_taken_for_the_one_that_is_meant(tmp_path: Path) -> None:
+    path = status(tmp_path / "n1.json", "1795000000-abababababab")
+    document = json.loads(path.read_text())
+    document["stacks"] += json.loads(status(path, "1796000000-cdcdcdcdcdcd").read_text())["stacks"]
+    document["stacks"][1]["prefix"] = "/other"
+    path.write_text(json.dumps(document))
+    with pytest.raises(NoBundleOfHost) as exc_info:
+        bundle_of_host(path, "demo", tmp_path)
+    first = document["stacks"][0]["prefix"]
+    assert str(exc_info.value) == (
+        f"{path} says that more than one bundle is current there: it has demo in {first} and in /other"
+    )
+
+
 def test_another_document_is_told(tmp_path: Path) -> None:
     (tmp_path / "n1.json").write_text('{"format": "mirror-verify/1"}')
     with pytest.raises(InvalidDocument):

@@ -179,6 +179,40 @@ def test_a_file_that_changed_is_never_given_whole_and_nothing_is_from_then_on(sh
     assert shop.alarms == ["/file is not what it was when it was verified"]
 
 
+@pytest.mark.group(76)
+@pytest.mark.parametrize("is_known", [True, False], ids=["after a range", "before any"])
+def test_a_file_that_changed_is_not_given_whole_by_ranges_either_and_nothing_is_from_then_on(
+    shop: Shop, is_known: bool
+) -> None:
+    with shop.open() as address:
+        if is_known:
+            assert ask(address, Range="bytes=0-0")[::2] == (206, DATA[:1])
+        shop.data = DATA[:500_000] + b"x" + DATA[500_001:]
+        got = []
+        for part in ("0-499999", "500000-"):
+            with contextlib.suppress(IncompleteRead):
+                got.append(ask(address, Range=f"bytes={part}"))
+        assert [answer[0] for answer in got] != [206, 206]
+        assert [ask(address, Range="bytes=0-0")[0], ask(address)[0]] == [503, 503]
+    assert shop.alarms == ["/file is not what it was when it was verified"]
+
+
+@pytest.mark.group(76)
+def test_who_has_the_altered_beginning_gets_no_end_to_it(shop: Shop) -> None:
+    with shop.open() as address:
+        shop.data = b"x" + DATA[1:]
+        with closing(HTTPConnection(*address, timeout=10)) as connection:
+            connection.request("GET", "/file")
+            assert connection.getresponse().read(1000)[:1] == b"x"  # and no more of it
+        assert ask(address, Range="bytes=1000-")[0] == 503
+
+
+def test_ranges_across_pieces_are_the_files_bytes(shop: Shop) -> None:
+    with shop.open() as address:
+        for start, stop in ((0, 1), (262_143, 262_145), (5, 600_000), (len(DATA) - 1, len(DATA)), (262_144, 524_288)):
+            assert ask(address, Range=f"bytes={start}-{stop - 1}")[::2] == (206, DATA[start:stop])
+
+
 def test_ending_cuts_who_is_being_served_and_waits_for_them(shop: Shop) -> None:
     with shop.open() as address:
         client = socket.create_connection(address, timeout=10)

@@ -122,6 +122,9 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         where = f"{one.stack}: " if one.stack else ""
         fact = "" if one.fact == "state" else f"{one.fact} "
         yield f"{shown(one.host)}: {shown(f'{where}{fact}{one.here}; elsewhere {one.elsewhere}')}"
+    if comparison.unchecked:
+        hosts = shown(", ".join(comparison.unchecked))
+        yield f"note: whether files are damaged was not checked on {hosts}: {spoken('mirror status --check --json')} does"
 
 
 def _check(prefix: Prefix, every: bool) -> list[Soundness]:

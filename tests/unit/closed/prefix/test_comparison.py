@@ -66,6 +66,52 @@ def test_what_one_host_has_otherwise_is_named(compared: Any) -> None:
     assert str(exc_info.value) == "3 of 7 hosts differ: n3, n4, n5"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"checks": [{"id": NEW, "damages": [{"path": "x"}]}]},
+        {"checks": [{"id": NEW, "damages": [], "layer": ["k.cubin is missing"]}]},
+        {"checks": [{"id": NEW, "damages": []}, {"id": OLD, "damages": [{"path": "x"}]}]},
+        {"current": "", "checks": [{"id": NEW, "damages": [{"path": ".mirror"}]}]},
+    ],
+    ids=["files", "layer", "another generation", "the mark"],
+)
+def test_damage_is_a_difference_also_where_no_other_host_was_checked_or_all_are_damaged(
+    compared: Any, damage: dict[str, Any]
+) -> None:
+    comparison = compared(n1=told(), n2=told(), n3={**told(), "stacks": [{**told()["stacks"][0], **damage}]})
+    assert "n3 h100 files: damaged / as installed" in words(comparison)
+    assert comparison.common["h100"]["files"] == "as installed"
+    assert comparison.unchecked == ("n1", "n2")
+    damaged = {**told(), "stacks": [{**told()["stacks"][0], **damage}]}
+    assert {"n1", "n2"} == {
+        one.host for one in compared(n1=damaged, n2=damaged).differences if (one.fact, one.here) == ("files", "damaged")
+    }
+
+
+def test_a_receipt_that_is_damaged_is_damage(compared: Any) -> None:
+    spoilt = told()
+    spoilt["stacks"][0]["generations"][0]["problem"] = "not valid JSON"
+    assert words(compared(n1=told(), n2=spoilt)) == ["n2 h100 files: damaged / as installed"]
+
+
+def test_hosts_whose_files_could_not_all_be_checked_do_not_differ_among_themselves(compared: Any) -> None:
+    checks = [{"id": NEW, "damages": [], "unchecked": ["no digests of venv"]}]
+    compared(n1=told(checks=checks), n2=told(checks=checks)).enforce()
+    comparison = compared(n1=told(checks=checks), n2=told(checks=[{"id": NEW, "damages": []}]), n3=told(checks=checks))
+    assert words(comparison) == ["n2 h100 files: as installed / not all checked"]
+
+
+def test_of_two_stacks_of_one_name_neither_is_hidden(compared: Any) -> None:
+    one, other = told()["stacks"][0], told(OLD, prefix="/other")["stacks"][0]
+    both = {"format": "mirror-status/1", "stacks": [other, one]}
+    assert words(compared(n1=told(), n2=both)) == ["n1 h100 in /other state: not installed / installed"]
+    compared(n1=both, n2={**both, "stacks": [one, other]}).enforce()
+    twice = {**both, "stacks": [one, one]}
+    comparison = compared(n1=told(), n2=twice)
+    assert "two have one name and one prefix" in comparison.differences[0].here
+
+
 def test_a_host_without_the_stack_differs_and_one_that_could_not_tell_is_not_such_a_host(compared: Any) -> None:
     comparison = compared(
         n1=told(),

@@ -4,9 +4,7 @@ import struct
 
 import pytest
 
-from mirror.closed.silence.attempts import Seen
 from mirror.closed.silence.questions import nscd_request, question
-from mirror.closed.silence.tracer import read_line
 
 HEAD = bytes(2) + b"\1\0" + b"\0\1" + bytes(6)
 
@@ -32,10 +30,3 @@ def test_nscd_is_asked_for_hosts_and_for_users() -> None:
     assert nscd_request(struct.pack("=iii", 2, 14, 12) + b"example.com\0") == "example.com"
     assert nscd_request(struct.pack("=iii", 2, 1, 5) + b"root\0") == ""
     assert nscd_request(b"") == ""
-
-
-def test_a_line_of_strace_that_is_no_call_tells_nothing() -> None:
-    seen = Seen()
-    read_line("12 +++ exited with 0 +++\n", seen)
-    read_line('12 write(1, "sin_port=htons(80), sin_addr=inet_addr(\\"\\x38\\")"...) = 1\n', seen)
-    assert seen.is_silent

@@ -133,6 +133,60 @@ def test_a_call_whose_destination_cannot_be_read_is_not_silence() -> None:
     assert "called connect, and whereto could not be read" in next(iter(found.seen.unseen))
 
 
+MANY = r"""
+import ctypes, struct
+from socket import *
+def sendmmsg(fd, places, family=AF_INET):
+    begin = struct.pack("=H", family) + struct.pack(">H", 9)
+    name = [ctypes.create_string_buffer(begin + inet_aton(one) + bytes(8)) for one in places]
+    part = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(name[0]), 1))
+    rest = ctypes.addressof(part), 1, 0, 0, 0, 0
+    data = b"".join(struct.pack("=QI4xQQQQi4xI4x", ctypes.addressof(one), 16, *rest) for one in name)
+    return ctypes.CDLL(None).sendmmsg(fd, ctypes.create_string_buffer(data, len(data)), len(name), 0)
+s = socket(AF_INET, SOCK_DGRAM)
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_last_of_many_messages_is_seen(way: str) -> None:
+    found = watched("sendmmsg(s.fileno(), ['127.0.0.1'] * 1023 + ['192.0.2.9'])", way, start=MANY)
+    assert (places(found), found.seen.unseen) == ({"udp 192.0.2.9:9"}, {})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_address_without_a_family_is_no_way_round(way: str) -> None:
+    """The kernel sends there as if the family were IPv4's."""
+    found = watched("sendmmsg(s.fileno(), ['192.0.2.9'], AF_UNSPEC)", way, start=MANY)
+    assert not found.seen.is_silent
+    assert places(found) == {"udp 192.0.2.9:9"} or found.seen.unseen
+
+
+@needs_strace
+@pytest.mark.parametrize("early", ["", "socket(AF_INET, SOCK_DGRAM).connect_ex(('127.0.0.1', 9)); "])
+def test_what_a_killed_strace_did_not_see_is_not_silence(early: str) -> None:
+    source = (
+        f"import os, time; {early}os.kill(os.getppid(), 9); socket(AF_INET, SOCK_DGRAM).connect_ex(('192.0.2.8', 80))"
+    )
+    found = watched(source, STRACE)
+    assert not found.seen.is_silent
+    assert list(found.seen.unseen) == [
+        "what strace told ends before the command does: it was killed, or could not write"
+    ]
+
+
+@needs_strace
+def test_strace_tells_the_end_of_every_thread_and_process_however_it_comes(tmp_path: Path) -> None:
+    source = (
+        "import os, subprocess, threading, time\n"
+        "def many():\n    for n in range(50): socket().connect_ex(('127.0.0.1', 9))\n"
+        "for n in range(8): threading.Thread(target=many).start()\n"
+        "subprocess.run(['sh', '-c', 'kill -9 $$'])\n"
+        "threading.Thread(target=os.execv, args=('/bin/sh', ['sh', '-c', 'exit 3'])).start(); time.sleep(60)"
+    )
+    found = watched(source, STRACE)
+    assert (found.code, found.seen.is_silent, found.seen.unseen) == (3, True, {})
+
+
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(CannotRun) as exc_info:
         watch(["no-such-program"], os.environ)
