@@ -106,8 +106,9 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
         return None
     environment = load_environment(generation)
     place = environment.caches(base)
-    if facts_of(place / f"{directory.name}.json"):
-        return Filled(place, 0)
+    with reading(place, below=True):
+        if facts_of(place / f"{directory.name}.json"):
+            return Filled(place, 0)
     remember(environment, base)
     refuse_shared(place)
     layer, here = read_layer(directory), key_here(generation, base, proc=proc)
@@ -319,7 +320,8 @@ def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
 def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
     """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that."""
     try:
-        filled = fill(generation, base)
+        with reading(generation.path, below=True):
+            filled = fill(generation, base)
     except MirrorError as exc:
         reasons = " ".join(exc.context().split())
         progress.say(

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mirror.cli.console import Console
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.warm.key import LayerDoesNotFit
-from mirror.closed.warm.private import SharedCaches
-from mirror.core.errors import InvalidDocument
+from mirror.closed.warm.private import SharedCaches, fill_or_tell
+from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.trust.truststore import TrustStore
 from tests.support.generations import put_generation
 from tests.support.keys import trust_store
@@ -195,3 +196,14 @@ def test_a_home_whose_path_is_too_long_goes_without_them(generation: Generation,
         "that: XDG_CACHE_HOME can name a shorter one",
     )
     assert not (place / PICKLE).exists() and (place / KERNEL).exists()
+
+
+def test_a_home_that_cannot_be_looked_at_keeps_nobody_from_starting(
+    generation: Generation, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.home.rmdir()
+    host.home.symlink_to(host.home)  # a closed one, also to root
+    with pytest.raises(Unreadable, match="Too many levels of symbolic links"):
+        host.fill(generation)
+    fill_or_tell(generation, host.base, Console())
+    assert "note: carried kernels are not used, what is needed is compiled: cannot read" in capsys.readouterr().err
