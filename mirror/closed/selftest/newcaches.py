@@ -18,14 +18,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mirror.closed.environment.caches import remember
+from mirror.closed.environment.caches import SharedCaches, refuse_shared, remember
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.selftest.firststart import samples
 from mirror.closed.selftest.selftest import SelfTestFailed, refuse_failures, self_test
-from mirror.closed.warm.private import SharedCaches, refuse_shared
 from mirror.core.errors import Unreadable
 from mirror.core.progress import SILENT, Progress
 

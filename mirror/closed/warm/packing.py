@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Callable
 
 from mirror import __version__
+from mirror.closed.environment.caches import refuse_shared
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.warm.checksums import rechecked
@@ -44,7 +45,7 @@ from mirror.closed.warm.document import (
 )
 from mirror.closed.warm.key import key_here
 from mirror.closed.warm.layer import FILES, layer_of
-from mirror.closed.warm.private import refuse_shared, regular_files
+from mirror.closed.warm.private import regular_files
 from mirror.closed.warm.programs import AOT, carried_as
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import NativeTally

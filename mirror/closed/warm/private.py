@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.environment.caches import remember
+from mirror.closed.environment.caches import refuse_shared, remember
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
@@ -36,43 +36,14 @@ from mirror.closed.warm.document import PLACE, PLAIN, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
 from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program, graph_key
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading, writing
+from mirror.core.errors import MirrorError, Unreadable, place_of, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
 from mirror.core.system.durable import facts_of, held_open, read_if_there, write_file
-from mirror.core.trust.ownership import reaching
 
 FORMAT = "mirror-warm-copy/1"
 _MAX_BYTES = 64 << 20
 _LOCK = ".warm.lock"
-
-
-class SharedCaches(MirrorError):
-    """A cache directory of compiled code may be written by others than its user."""
-
-    ref = "shared-caches"
-    exit_code = FAMILIES["install"]
-    hint = (
-        "Whoever writes there decides what your server runs. Take the right away (chmod go-w), or name a directory of your own "
-        "with XDG_CACHE_HOME."
-    )
-    message = "compiled code in {place} cannot be trusted: {reasons}"
-
-    place: str
-    reasons: tuple[str, ...]
-
-
-def refuse_shared(place: Path) -> None:
-    """Refuse a cache directory that is not this user's alone.
-
-    Raises:
-        SharedCaches: with every reason.
-        Unreadable: when that cannot be told.
-    """
-    with reading(place, below=True), reaching(place, is_followed=True) as way:
-        found = way.exposures({os.geteuid()})
-    if found:
-        raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.console import Console
+from mirror.closed.environment.caches import SharedCaches
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.warm.key import LayerDoesNotFit
-from mirror.closed.warm.private import SharedCaches, fill_or_tell
+from mirror.closed.warm.private import fill_or_tell
 from mirror.core.errors import InvalidDocument, Unreadable
 from mirror.core.trust.truststore import TrustStore
 from tests.support.generations import put_generation
