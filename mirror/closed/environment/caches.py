@@ -25,13 +25,13 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
 from mirror.closed.prefix.generations import Generation, generation_at
 from mirror.core.errors import FAMILIES, MirrorError, reading
-from mirror.core.system.durable import facts_of
-from mirror.core.trust.ownership import Way, reaching
+from mirror.core.system.durable import facts_of, held_open
+from mirror.core.trust.ownership import Way, look, reaching
 
 _NAME = re.compile(r"[0-9a-f]{16}(_0+)?|\.[0-9a-f]{16}(_0+)?\.removed", re.ASCII)
 """The second is what a removal that was killed has left."""
@@ -71,6 +71,49 @@ def own_directory(place: Path) -> Iterator[Way | None]:
             if found:
                 raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
         yield way if way and not way.missing else None
+
+
+@contextmanager
+def open_below(caches: Way, path: str, is_made: bool = False) -> Iterator[int]:
+    """Open what lies below a cache directory, each step judged, and none through a link.
+
+    Args:
+        caches: as ``own_directory`` gives it.
+        path: relative, with ``/``; empty for the directory itself.
+        is_made: whether it is a directory that is made where it is missing, for this user alone.
+
+    Raises:
+        SharedCaches: when others could have put it there.
+        OSError: when it is a link, or cannot be opened; its ``filename`` is the place.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if is_made else 0)
+    with contextlib.ExitStack() as stack:
+        place, descriptor = caches.end.place, caches.descriptor
+        for part in PurePosixPath(path).parts or (".",):
+            place /= part
+            try:
+                if is_made:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=descriptor)
+                descriptor = stack.enter_context(held_open(os.open(part, flags, dir_fd=descriptor)))
+            except NotADirectoryError as exc:  # what open(2) says of a link as well
+                raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
+            except OSError as exc:
+                exc.filename = str(place)
+                raise
+            found = look(descriptor, place).exposures({os.geteuid()})
+            told = tuple(
+                f"{one.place} {one.problem}" for one in found if one.owner is not None or not _is_closed(caches)
+            )
+            if told:
+                raise SharedCaches(str(caches.end.place), told)
+        yield descriptor
+
+
+def _is_closed(way: Way) -> bool:
+    """Whether nobody else gets to what is below, so that it does not matter whom that lets write."""
+    places = (way.end.place, *way.end.place.parents)
+    return any(not step.facts.st_mode & (stat.S_IXGRP | stat.S_IXOTH) for step in way.steps if step.place in places)
 
 
 def refuse_shared(place: Path) -> None:
