@@ -29,8 +29,8 @@ from pathlib import Path, PurePosixPath
 
 from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
 from mirror.closed.prefix.generations import Generation, generation_at
-from mirror.core.errors import FAMILIES, MirrorError, reading
-from mirror.core.system.durable import facts_of, held_open
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, reading
+from mirror.core.system.durable import facts_of, held_open, make_private_directory
 from mirror.core.trust.ownership import Way, look, reaching
 
 _NAME = re.compile(r"[0-9a-f]{16}(_0+)?|\.[0-9a-f]{16}(_0+)?\.removed", re.ASCII)
@@ -143,12 +143,11 @@ class Cache:
 def remember(environment: Environment, base: Mapping[str, str]) -> None:
     """Make the user's cache directory for a generation, closed to others, and write down whose it is; as ``env.sh`` does.
 
-    A cache that cannot be made is for the programs to complain about that need it.
+    So is each one above it that is made. A cache that cannot be made is for the programs to complain about that need it.
     """
     cache = environment.caches(base)
-    with contextlib.suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError, Unwritable):
+        make_private_directory(cache)
         (cache / _OWNER).symlink_to(environment.generation)
 
 

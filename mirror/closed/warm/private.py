@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.environment.caches import open_below, own_directory, remember
-from mirror.closed.environment.variables import WIDTH, load_environment
+from mirror.closed.environment.caches import SharedCaches, open_below, own_directory, refuse_shared, remember
+from mirror.closed.environment.variables import WIDTH, Environment, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
 from mirror.closed.warm.checksums import rechecked
@@ -41,7 +41,7 @@ from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_prog
 from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
-from mirror.core.system.durable import facts_of, held_open, read_if_there, write_file
+from mirror.core.system.durable import facts_of, held_open, make_private_directory, read_if_there, write_file
 from mirror.core.trust.ownership import Way
 
 FORMAT = "mirror-warm-copy/1"
@@ -83,6 +83,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
     with reading(place, below=True):
         if facts_of(place / f"{directory.name}.json"):
             return Filled(place, 0)
+    make_private_directory(place)
     remember(environment, base)
     with own_directory(place) as caches:
         layer, here = read_layer(directory), key_here(generation, base, proc=proc)
@@ -91,7 +92,7 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
             raise LayerDoesNotFit(str(directory), wrong)
         left_out = (*notes(layer.key, here), *_unplaced(layer, place))
         if caches is None:
-            raise Unwritable(str(place), "it cannot be made")
+            raise Unwritable(str(place), "it was removed meanwhile")
         with writing(place, below=True), _alone(caches) as opened:
             name = f"{directory.name}.json"
             if facts_of(name, opened):
@@ -290,18 +291,33 @@ def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
     return at, account
 
 
-def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
-    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that."""
+def fill_or_tell(generation: Generation, environment: Environment, base: Mapping[str, str], progress: Progress) -> None:
+    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that.
+
+    So is what lets others write the caches that the program will use.
+
+    Args:
+        environment: the generation's.
+    """
+    filled, is_told = None, False
     try:
         with reading(generation.path, below=True):
             filled = fill(generation, base)
     except MirrorError as exc:
+        is_told = isinstance(exc, SharedCaches)
         reasons = " ".join(exc.context().split())
         progress.say(
             f"note: carried kernels are not used, what is needed is compiled: {exc}{': ' * bool(reasons)}{reasons}"
         )
-        return
     if filled and filled.files:
         progress.say(f"note: copied {filled.files} compiled files of the stack's layer to {filled.place}")
         for note in filled.notes:
             progress.say(f"note: {note}")
+    if environment.is_data or is_told:
+        return
+    remember(environment, base)
+    try:
+        with suppress(Unreadable):  # where this user does not get to, nothing is used
+            refuse_shared(environment.caches(base))
+    except SharedCaches as exc:
+        progress.say(f"warning: {exc}. {exc.hint}")

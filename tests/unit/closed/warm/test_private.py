@@ -239,5 +239,5 @@ def test_a_home_that_cannot_be_looked_at_keeps_nobody_from_starting(
     host.home.symlink_to(host.home)  # a closed one, also to root
     with pytest.raises(Unreadable, match="Too many levels of symbolic links"):
         host.fill(generation)
-    fill_or_tell(generation, host.base, Console())
+    fill_or_tell(generation, load_environment(generation), host.base, Console())
     assert "note: carried kernels are not used, what is needed is compiled: cannot read" in capsys.readouterr().err
