@@ -25,12 +25,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Optional
 
-from mirror.closed.environment.caches import trash_name, user_caches
+from mirror.closed.environment.caches import jit_home_of, own_directory, refuse_shared, trash_name, user_caches
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.history import REPAIR, History, record_removal
 from mirror.closed.prefix.numbered import Stack, read_stack
 from mirror.closed.prefix.status import NothingInstalled
-from mirror.closed.prefix.tree import disk_usage, remove_tree
+from mirror.closed.prefix.tree import disk_usage, remove_below
 from mirror.closed.prefix.usage import is_held, mounted_below, processes_below
 from mirror.closed.preflight import check_owner
 from mirror.closed.remedy import whole_beside
@@ -94,8 +94,11 @@ def collect(
     Raises:
         NothingInstalled: when a prefix holds nothing.
         PrefixBusy: when something is being installed there.
+        SharedCaches: when the caches are not this user's alone; nothing was removed then.
         MirrorError: as ``Prefix`` and ``record``.
     """
+    if caches is not None:
+        refuse_shared(jit_home_of(caches))
     removed: list[Item] = []
     kept: list[Item] = []
     installed: list[Generation] = []
@@ -204,7 +207,7 @@ def _why_removed(stack: Stack, generation: Generation, before: Sequence[Generati
     return "older than what is kept" + "; 'mirror rollback' cannot go back to it" * (generation == before[0])
 
 
-def _in_use(users: tuple[str, ...], held: bool, points: tuple[str, ...] = ()) -> str:
+def _in_use(users: tuple[str, ...], held: bool, points: tuple[str, ...]) -> str:
     if points:
         return f"something is mounted there: {', '.join(points)}"
     if users:
@@ -246,30 +249,37 @@ def _strange(prefix: Prefix, dry_run: bool, removed: Sequence[Path]) -> list[Ite
 def _collect_caches(
     base: Mapping[str, str], installed: Iterable[Generation], removed: Iterable[Path], dry_run: bool, progress: Progress
 ) -> tuple[list[Item], list[Item]]:
-    found = user_caches(base, installed, removed)
-    unused = [cache.path for cache in found if not cache.kept]
-    users = processes_below(Path(os.path.realpath(path)) for path in unused)
-    goes = []
-    stays = [Item("cache", cache.path, cache.kept) for cache in found if cache.kept]
-    for path in unused:
-        why = _in_use(users[Path(os.path.realpath(path))], False)
-        if why:
-            stays.append(Item("cache", path, why))
-            continue
-        item = Item("cache", path, "its generation is gone", disk_usage(path))
-        goes.append(item)
-        if not dry_run:
-            progress.say(f"removing {item.path}: {item.why}")
-            _remove_cache(path)
-    return goes, stays
+    with own_directory(jit_home_of(base)) as home:
+        if home is None:
+            return [], []
+        found = user_caches(home, installed, removed)
+        unused = [cache.path for cache in found if not cache.kept]
+        users = processes_below(unused)
+        goes = []
+        stays = [Item("cache", cache.path, cache.kept) for cache in found if cache.kept]
+        for path in unused:
+            why = _in_use(users[path], False, mounted_below(path))
+            if why:
+                stays.append(Item("cache", path, why))
+                continue
+            item = Item("cache", path, "its generation is gone", disk_usage(path))
+            goes.append(item)
+            if not dry_run:
+                progress.say(f"removing {item.path}: {item.why}")
+                _remove_cache(path, home.descriptor)
+        return goes, stays
 
 
-def _remove_cache(path: Path) -> None:
-    """A new name first: a program that starts meanwhile makes itself a new cache, and never finds half of one."""
+def _remove_cache(path: Path, home: int) -> None:
+    """A new name first: a program that starts meanwhile makes itself a new cache, and never finds half of one.
+
+    Args:
+        home: the directory that holds it, open.
+    """
     trash = trash_name(path)
     with writing(path, below=True):
         if trash != path:
-            if facts_of(trash):
-                remove_tree(trash)
-            path.rename(trash)
-        remove_tree(trash)
+            if facts_of(trash.name, home):
+                remove_below(home, trash.name, trash)
+            os.rename(path.name, trash.name, src_dir_fd=home, dst_dir_fd=home)
+        remove_below(home, trash.name, trash)

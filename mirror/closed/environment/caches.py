@@ -3,14 +3,17 @@
 ``mirror.closed.environment.variables`` chooses their places and names. ``mirror.closed.doctor.installed.caches`` finds stale
 caches of other makers; these cannot be stale, but they outlive their generation.
 
-Rules: only directories that are named like ours, belong to this user and are no links are looked at; a cache is kept when
-its link ``generation`` leads to an installed one or its key is one's, when a process uses it, and when somebody has put models
-for MLC into it; one that cannot be judged is kept.
+Rules: a cache directory that others may write, or could put another one in the place of, is neither filled nor packed nor
+cleared away, by the rule of ``mirror.core.trust.ownership``; what was judged is what is held open. Only directories that are
+named like ours, belong to this user and are no links are looked at; a cache is kept when its link ``generation`` leads to an
+installed one or its key is one's, when a process uses it, and when somebody has put models for MLC into it; one that cannot be
+judged is kept.
 
 Example::
 
     remember(environment, os.environ)
-    for cache in user_caches(os.environ, generations): ...
+    with own_directory(jit_home_of(os.environ)) as home:
+        for cache in user_caches(home, generations): ...
 """
 
 from __future__ import annotations
@@ -20,18 +23,108 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
 from mirror.closed.prefix.generations import Generation, generation_at
-from mirror.core.errors import MirrorError
-from mirror.core.system.durable import facts_of
+from mirror.core.errors import FAMILIES, MirrorError, Unwritable, reading
+from mirror.core.system.durable import facts_of, held_open, make_private_directory
+from mirror.core.trust.ownership import Way, look, reaching
 
 _NAME = re.compile(r"[0-9a-f]{16}(_0+)?|\.[0-9a-f]{16}(_0+)?\.removed", re.ASCII)
 """The second is what a removal that was killed has left."""
 
 _OWNER = "generation"
+
+
+class SharedCaches(MirrorError):
+    """A cache directory of compiled code may be written by others than its user."""
+
+    ref = "shared-caches"
+    exit_code = FAMILIES["install"]
+    hint = (
+        "Whoever writes there decides what your server runs. Take the right away (chmod go-w), or name a directory of your own "
+        "with XDG_CACHE_HOME."
+    )
+    message = "compiled code in {place} cannot be trusted: {reasons}"
+
+    place: str
+    reasons: tuple[str, ...]
+
+
+@contextmanager
+def own_directory(place: Path) -> Iterator[Way | None]:
+    """A directory of caches, walked to, judged and held open; None when there is none.
+
+    Raises:
+        SharedCaches: when it is not this user's alone, with every reason.
+        Unreadable: when that cannot be told.
+    """
+    with contextlib.ExitStack() as stack:
+        way = None
+        with reading(place, below=True), contextlib.suppress(NotADirectoryError):
+            way = stack.enter_context(reaching(place, is_followed=True))
+        if way and not way.missing:
+            found = way.exposures({os.geteuid()})
+            if found:
+                raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
+        yield way if way and not way.missing else None
+
+
+@contextmanager
+def open_below(caches: Way, path: str, is_made: bool = False) -> Iterator[int]:
+    """Open what lies below a cache directory, each step judged, and none through a link.
+
+    Args:
+        caches: as ``own_directory`` gives it.
+        path: relative, with ``/``; empty for the directory itself.
+        is_made: whether it is a directory that is made where it is missing, for this user alone.
+
+    Raises:
+        SharedCaches: when others could have put it there.
+        OSError: when it is a link, or cannot be opened; its ``filename`` is the place.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if is_made else 0)
+    with contextlib.ExitStack() as stack:
+        place, descriptor = caches.end.place, caches.descriptor
+        for part in PurePosixPath(path).parts or (".",):
+            place /= part
+            try:
+                if is_made:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=descriptor)
+                descriptor = stack.enter_context(held_open(os.open(part, flags, dir_fd=descriptor)))
+            except NotADirectoryError as exc:  # what open(2) says of a link as well
+                raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
+            except OSError as exc:
+                exc.filename = str(place)
+                raise
+            found = look(descriptor, place).exposures({os.geteuid()})
+            told = tuple(
+                f"{one.place} {one.problem}" for one in found if one.owner is not None or not _is_closed(caches)
+            )
+            if told:
+                raise SharedCaches(str(caches.end.place), told)
+        yield descriptor
+
+
+def _is_closed(way: Way) -> bool:
+    """Whether nobody else gets to what is below, so that it does not matter whom that lets write."""
+    places = (way.end.place, *way.end.place.parents)
+    return any(not step.facts.st_mode & (stat.S_IXGRP | stat.S_IXOTH) for step in way.steps if step.place in places)
+
+
+def refuse_shared(place: Path) -> None:
+    """Refuse a cache directory that is not this user's alone. Raises as ``own_directory``."""
+    with own_directory(place):
+        pass
+
+
+def jit_home_of(base: Mapping[str, str]) -> Path:
+    """What holds all caches of the user whose environment ``base`` is."""
+    return jit_home(cache_home(base, Path("/nonexistent")))
 
 
 @dataclass(frozen=True)
@@ -50,27 +143,23 @@ class Cache:
 def remember(environment: Environment, base: Mapping[str, str]) -> None:
     """Make the user's cache directory for a generation, closed to others, and write down whose it is; as ``env.sh`` does.
 
-    A cache that cannot be made is for the programs to complain about that need it.
+    So is each one above it that is made. A cache that cannot be made is for the programs to complain about that need it.
     """
     cache = environment.caches(base)
-    with contextlib.suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError, Unwritable):
+        make_private_directory(cache)
         (cache / _OWNER).symlink_to(environment.generation)
 
 
-def user_caches(
-    base: Mapping[str, str], generations: Iterable[Generation], removed: Iterable[Path] = ()
-) -> list[Cache]:
-    """The caches of the user whose environment ``base`` is, in order.
+def user_caches(home: Way, generations: Iterable[Generation], removed: Iterable[Path] = ()) -> list[Cache]:
+    """The caches of a user, in order.
 
     Args:
-        base: where HOME and XDG_CACHE_HOME are.
+        home: the directory that holds them.
         generations: those that are known to be installed; others are found by the caches' own links.
         removed: paths of generations that are about to go.
     """
     gone = set(removed)
-    home = jit_home(cache_home(base, Path("/nonexistent")))
     keys, unknown = _keys(generation for generation in generations if generation.path not in gone)
     return [_judge(path, keys, gone, unknown) for path in _ours(home)]
 
@@ -86,9 +175,9 @@ def _keys(generations: Iterable[Generation]) -> tuple[dict[str, Path], bool]:
     return keys, unknown
 
 
-def _ours(home: Path) -> Iterator[Path]:
+def _ours(home: Way) -> Iterator[Path]:
     with contextlib.suppress(OSError):
-        for path in sorted(home.iterdir()):
+        for path in sorted(home.end.place.iterdir()):
             facts = path.lstat()
             if _NAME.fullmatch(path.name) and stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
                 yield path

@@ -18,16 +18,16 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mirror.closed.environment.caches import remember
+from mirror.closed.environment.caches import SharedCaches, refuse_shared, remember
 from mirror.closed.environment.variables import Environment
 from mirror.closed.host.machine import Host
 from mirror.closed.prefix.check import Check
 from mirror.closed.prefix.tree import remove_tree
 from mirror.closed.selftest.firststart import samples
 from mirror.closed.selftest.selftest import SelfTestFailed, refuse_failures, self_test
-from mirror.closed.warm.private import SharedCaches, refuse_shared
-from mirror.core.errors import Unreadable
+from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import make_private_directory
 
 
 def first_self_test(
@@ -68,9 +68,9 @@ def _new_caches(environment: Environment, host: Host, base: Mapping[str, str]) -
     if environment.generation in caches.parents:  # without a home: what is sealed does not grow
         return None
     try:
-        caches.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(caches.parent)
         caches.mkdir(mode=0o700)
-    except OSError:
+    except (OSError, Unwritable):
         return None
     remember(environment, base)
     try:

@@ -31,7 +31,7 @@ from mirror.closed.prefix.seal import digest_of
 from mirror.closed.prefix.tree import remove_tree, sync_tree
 from mirror.closed.preflight import check_owner
 from mirror.closed.warm.carried import open_layer
-from mirror.closed.warm.document import MAX_BYTES, Layer
+from mirror.closed.warm.document import MAX_BYTES, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of, reading, writing
 from mirror.core.progress import SILENT, Progress
@@ -109,6 +109,23 @@ def read_layer(directory: Path) -> Layer:
     if directory.name != _directory_name(data):
         raise LayerDamaged(str(directory), (f"{ACCOUNT} is not the one that the directory is named after",))
     return Layer.parse(data)
+
+
+def read_member(directory: Path, member: Member) -> bytes:
+    """The contents of one file of a layer.
+
+    Raises:
+        LayerDamaged: when it is not what was added.
+    """
+    source = directory / FILES / member.path
+    try:
+        with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            data = stream.read(member.size + 1)
+    except OSError as exc:
+        raise LayerDamaged(str(directory), (f"{member.path}: {exc.strerror or exc}",)) from exc
+    if hashlib.sha256(data).hexdigest() != member.sha256:
+        raise LayerDamaged(str(directory), (f"{member.path} was changed",))
+    return data
 
 
 def _directory_name(data: bytes) -> str:

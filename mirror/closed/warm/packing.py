@@ -4,9 +4,10 @@ The file is an ordinary bundle (DESIGN.md section 5) of the stack's name: ``file
 ``meta/warm.json`` says what they depend on and names each with its digest. So all that looks at bundles looks at it:
 ``mirror verify``, ``approve``, ``reject``; and any tar.
 
-Rules: only regular files of this user's own cache directory go in, which nobody else may write, for what is in it will be run
-by others; each is read once; a file that names its own directory has a placeholder there, or stays behind; nothing is written
-but the output, which is there whole or not at all; it must be signed by a builder of the trusted root.
+Rules: only regular files of this user's own cache directory go in, of which nobody else may write any, nor a directory that
+they are in, for what is in it will be run by others; each is read once; a file that names its own directory has a placeholder
+there, or stays behind; nothing is written but the output, which is there whole or not at all; it must be signed by a builder of
+the trusted root.
 
 Example::
 
@@ -15,17 +16,20 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Callable
 
 from mirror import __version__
+from mirror.closed.environment.caches import open_below, own_directory
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.warm.checksums import rechecked
@@ -43,8 +47,8 @@ from mirror.closed.warm.document import (
     member_path,
 )
 from mirror.closed.warm.key import key_here
-from mirror.closed.warm.layer import FILES, layer_of
-from mirror.closed.warm.private import refuse_shared, regular_files
+from mirror.closed.warm.layer import layer_of, read_layer, read_member
+from mirror.closed.warm.private import regular_files
 from mirror.closed.warm.programs import AOT, carried_as
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import NativeTally
@@ -56,6 +60,7 @@ from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sha256_of
 from mirror.core.trust.chain import fingerprint
+from mirror.core.trust.ownership import Way
 from mirror.core.trust.root import MANIFEST_NAMESPACE
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW, check_manifest
@@ -124,22 +129,24 @@ def pack_layer(
 
     Raises:
         NothingToPack: when nothing was compiled.
-        SharedCaches: when others may write the caches.
+        SharedCaches: when others may write the caches, or what is read of them.
+        LayerDamaged: when the layer below is not what was added.
         UnknownSigner, ThresholdNotMet: when the key is no builder's of the trusted root.
         Unreadable, Unwritable, NoSpaceForBundle: as the system says.
     """
     environment = load_environment(generation)
-    place = environment.caches(base)
-    refuse_shared(place)
-    key = key_here(generation, base, proc=proc)
-    # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
-    with writing(output), tempfile.TemporaryFile(dir=output.absolute().parent) as payload:
-        gathered = _Gathering(place, layer_of(generation), payload, progress)
+    place, key = environment.caches(base), key_here(generation, base, proc=proc)
+    with contextlib.ExitStack() as stack:
+        caches = stack.enter_context(own_directory(place))
+        stack.enter_context(writing(output))
+        # Without a name, so that nothing is left whatever ends this run; the writer opens it again by its descriptor.
+        payload = stack.enter_context(tempfile.TemporaryFile(dir=output.absolute().parent))
+        gathered = _Gathering(place, caches, layer_of(generation), payload, progress)
         layer = gathered.layer(key, now)
         if not layer.compiled:
             raise NothingToPack(str(place))
-        caches = Path(f"/proc/self/fd/{payload.fileno()}")
-        manifest, sources = _assembled(environment.manifest, layer, caches, gathered.sha256, store)
+        packed = Path(f"/proc/self/fd/{payload.fileno()}")
+        manifest, sources = _assembled(environment.manifest, layer, packed, gathered.sha256, store)
         data = manifest.encode()
         signature = sign(data, MANIFEST_NAMESPACE)
         signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
@@ -184,8 +191,10 @@ class _Gathering:
 
     sha256 = Sha256Hex("")
 
-    def __init__(self, place: Path, below: Path | None, payload: IO[bytes], progress: Progress) -> None:
-        self._place, self._below, self._payload, self._progress = place, below, payload, progress
+    def __init__(
+        self, place: Path, caches: Way | None, below: Path | None, payload: IO[bytes], progress: Progress
+    ) -> None:
+        self._place, self._caches, self._below, self._payload, self._progress = place, caches, below, payload, progress
         self._names = tuple(
             dict.fromkeys(name.encode() for name in (str(place), os.path.realpath(place)) if PLAIN.fullmatch(name))
         )
@@ -200,8 +209,8 @@ class _Gathering:
         members = []
         task = self._progress.task("caches", sum(size for _, size in found.values()))
         with task as advance, tarfile.open(fileobj=self._payload, mode="w", format=tarfile.GNU_FORMAT) as tar:
-            for path, (source, _) in found.items():
-                data = _contents(source)
+            for path, (contents, _) in found.items():
+                data = contents()
                 advance(len(data))
                 place = self._place_in(data)
                 if place is None:
@@ -221,15 +230,18 @@ class _Gathering:
         glibc = newest_glibc(self._tally.native().needs, key.arch)
         return Layer(replace(key, glibc=glibc), now, tuple(members))
 
-    def _found(self) -> dict[str, tuple[Path, int]]:
-        """Path in the layer -> file and its size: what this user has, and FlashInfer's modules out of the layer below."""
-        found: dict[str, tuple[Path, int]] = {}
+    def _found(self) -> dict[str, tuple[Callable[[], bytes], int]]:
+        """Path in the layer -> contents and size: what this user has, and FlashInfer's modules out of the layer below."""
+        found: dict[str, tuple[Callable[[], bytes], int]] = {}
         if self._below:
-            found.update(_files(self._below / FILES / AOT, f"{AOT}/"))
-        for path, one in _files(self._place):
-            carried = carried_as(path)
-            if carried:
-                found[carried] = one
+            for one in read_layer(self._below).files:
+                if one.path.startswith(f"{AOT}/"):
+                    found[one.path] = partial(read_member, self._below, one), one.size
+        if self._caches:
+            for path, facts in regular_files(self._place):
+                carried = carried_as(path)
+                if carried:
+                    found[carried] = partial(_contents, self._caches, path), facts.st_size
         for path in found:
             try:
                 member_path(path)
@@ -261,12 +273,7 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def _files(top: Path, prefix: str = "") -> Iterator[tuple[str, tuple[Path, int]]]:
-    return ((f"{prefix}{path}", (top / path, facts.st_size)) for path, facts in regular_files(top))
-
-
-def _contents(path: Path) -> bytes:
-    with reading(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as stream:
-            return stream.read()
+def _contents(caches: Way, path: str) -> bytes:
+    place = caches.end.place / path
+    with reading(place, below=True), open_below(caches, path) as one, open(one, "rb", closefd=False) as stream:
+        return stream.read()

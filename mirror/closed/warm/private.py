@@ -4,7 +4,8 @@ Programs write beside what they read, lock it, and note absolute paths in it, so
 layer holds is copied into the user's own cache directory of the generation, at the first use after it was added. FlashInfer's
 modules are not: they are read where they lie (``mirror.closed.warm.aot``).
 
-Rules: a cache directory that others may write is not filled, for what is in it is run; each file is compared with its digest as
+Rules: a cache directory that others may write, or one below it, is not filled, for what is in it is run, and nothing is written
+through a link in it; each file is compared with its digest as
 it is copied, and appears whole or not at all; nothing that is there is replaced; the note that the layer was copied
 (``warm.<digest>.json``) is written last, so a run that was killed is gone on with; two at once do it once.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import posixpath
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -27,52 +29,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirror.closed.environment.caches import remember
-from mirror.closed.environment.variables import WIDTH, load_environment
+from mirror.closed.environment.caches import SharedCaches, open_below, own_directory, refuse_shared, remember
+from mirror.closed.environment.variables import WIDTH, Environment, load_environment
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.tree import sync_tree
 from mirror.closed.warm.checksums import rechecked
 from mirror.closed.warm.document import PLACE, PLAIN, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
-from mirror.closed.warm.layer import FILES, LayerDamaged, layer_of, read_layer
+from mirror.closed.warm.layer import layer_of, read_layer, read_member
 from mirror.closed.warm.programs import AOT, DRIVER, carried_as, counted_by_program, graph_key
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, place_of, reading, writing
+from mirror.core.errors import MirrorError, Unreadable, Unwritable, place_of, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.progress import Progress
-from mirror.core.system.durable import facts_of, held_open, read_if_there, write_file
-from mirror.core.trust.ownership import reaching
+from mirror.core.system.durable import facts_of, held_open, make_private_directory, read_if_there, write_file
+from mirror.core.trust.ownership import Way
 
 FORMAT = "mirror-warm-copy/1"
 _MAX_BYTES = 64 << 20
 _LOCK = ".warm.lock"
-
-
-class SharedCaches(MirrorError):
-    """A cache directory of compiled code may be written by others than its user."""
-
-    ref = "shared-caches"
-    exit_code = FAMILIES["install"]
-    hint = (
-        "Whoever writes there decides what your server runs. Take the right away (chmod go-w), or name a directory of your own "
-        "with XDG_CACHE_HOME."
-    )
-    message = "compiled code in {place} cannot be trusted: {reasons}"
-
-    place: str
-    reasons: tuple[str, ...]
-
-
-def refuse_shared(place: Path) -> None:
-    """Refuse a cache directory that is not this user's alone.
-
-    Raises:
-        SharedCaches: with every reason.
-        Unreadable: when that cannot be told.
-    """
-    with reading(place, below=True), reaching(place, is_followed=True) as way:
-        found = way.exposures({os.geteuid()})
-    if found:
-        raise SharedCaches(str(place), tuple(f"{one.place} {one.problem}" for one in found))
 
 
 @dataclass(frozen=True)
@@ -106,34 +80,40 @@ def fill(generation: Generation, base: Mapping[str, str], proc: Path = Path("/pr
         return None
     environment = load_environment(generation)
     place = environment.caches(base)
-    if facts_of(place / f"{directory.name}.json"):
-        return Filled(place, 0)
-    remember(environment, base)
-    refuse_shared(place)
-    layer, here = read_layer(directory), key_here(generation, base, proc=proc)
-    wrong = tuple(faults(layer.key, here))
-    if wrong:
-        raise LayerDoesNotFit(str(directory), wrong)
-    left_out = (*notes(layer.key, here), *_unplaced(layer, place))
-    with writing(place, below=True), _alone(place):
+    with reading(place, below=True):
         if facts_of(place / f"{directory.name}.json"):
             return Filled(place, 0)
-        wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
-        copied = [one for one in wanted if _copy(one, directory, place)]
-        sync_tree(place)
-        account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
-        note = {"format": FORMAT, "layer": directory.name, "at": int(time.time()), "files": account}
-        write_file(place / f"{directory.name}.json", canonical_json(note), mode=0o600)
+    make_private_directory(place)
+    remember(environment, base)
+    with own_directory(place) as caches:
+        layer, here = read_layer(directory), key_here(generation, base, proc=proc)
+        wrong = tuple(faults(layer.key, here))
+        if wrong:
+            raise LayerDoesNotFit(str(directory), wrong)
+        left_out = (*notes(layer.key, here), *_unplaced(layer, place))
+        if caches is None:
+            raise Unwritable(str(place), "it was removed meanwhile")
+        with writing(place, below=True), _alone(caches) as opened:
+            name = f"{directory.name}.json"
+            if facts_of(name, opened):
+                return Filled(place, 0)
+            wanted = [one for one in layer.files if _is_wanted(one, layer, here.driver, place)]
+            copied = [one for one in wanted if _copy(one, directory, caches, place)]
+            sync_tree(place)
+            account = {path: [facts.st_size, facts.st_mtime_ns // 1000] for path, facts in _files(place)}
+            note = {"format": FORMAT, "layer": directory.name, "at": int(time.time()), "files": account}
+            write_file(place / name, canonical_json(note), mode=0o600, directory=opened)
     return Filled(place, len(copied), left_out)
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def _alone(caches: Way) -> Iterator[int]:
+    """The cache directory, open and locked."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with held_open(os.open(place / _LOCK, flags, 0o600)) as descriptor:
+    with open_below(caches, "") as opened, held_open(os.open(_LOCK, flags, 0o600, dir_fd=opened)) as descriptor:
         with suppress(OSError):  # where no locks are kept, both copy the same
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield opened
 
 
 def _is_wanted(member: Member, layer: Layer, driver: str, place: Path) -> bool:
@@ -159,46 +139,41 @@ def _unplaced(layer: Layer, place: Path) -> Iterator[str]:
         )
 
 
-def _copy(member: Member, directory: Path, place: Path) -> bool:
+def _copy(member: Member, directory: Path, caches: Way, place: Path) -> bool:
     """Copy one file; False when something of its name is there.
+
+    Args:
+        directory: the layer's.
+        caches: the user's cache directory, which programs know as ``place``.
 
     Raises:
         LayerDamaged: when it is not what was added.
+        SharedCaches: when others could put something where it goes.
         OSError: as the disk says.
     """
-    target = place / member.path
-    if facts_of(target):
-        return False
-    data = _whole(member, directory)
-    if member.has_place:
-        data = data.replace(PLACE, os.fsencode(place))
-    if member.has_wide_place:
-        data = rechecked(data, data.replace(WIDE_PLACE, os.fsencode(place)))
-    for above in reversed(target.relative_to(place).parents):
-        (place / above).mkdir(mode=0o700, exist_ok=True)
-    temporary = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    parent, name = posixpath.split(member.path)
+    with open_below(caches, parent, is_made=True) as opened:
+        if facts_of(name, opened):
+            return False
+        data = read_member(directory, member)
+        if member.has_place:
+            data = data.replace(PLACE, os.fsencode(place))
+        if member.has_wide_place:
+            data = rechecked(data, data.replace(WIDE_PLACE, os.fsencode(place)))
+        temporary = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.{os.getpid()}.tmp"
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=opened)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, 0o600, dir_fd=opened)
+        try:
+            with open(descriptor, "wb") as stream:
+                stream.write(data)
+            os.replace(temporary, name, src_dir_fd=opened, dst_dir_fd=opened)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=opened)
+            raise
     return True
-
-
-def _whole(member: Member, directory: Path) -> bytes:
-    source = directory / FILES / member.path
-    try:
-        with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-            data = stream.read(member.size + 1)
-    except OSError as exc:
-        raise LayerDamaged(str(directory), (f"{member.path}: {exc.strerror or exc}",)) from exc
-    if hashlib.sha256(data).hexdigest() != member.sha256:
-        raise LayerDamaged(str(directory), (f"{member.path} was changed",))
-    return data
 
 
 def regular_files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -316,17 +291,33 @@ def _account(path: Path) -> tuple[int | None, dict[str, list[int]]]:
     return at, account
 
 
-def fill_or_tell(generation: Generation, base: Mapping[str, str], progress: Progress) -> None:
-    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that."""
+def fill_or_tell(generation: Generation, environment: Environment, base: Mapping[str, str], progress: Progress) -> None:
+    """``fill`` before a program is started: what keeps it from being done is told, and keeps nobody from that.
+
+    So is what lets others write the caches that the program will use.
+
+    Args:
+        environment: the generation's.
+    """
+    filled, is_told = None, False
     try:
-        filled = fill(generation, base)
+        with reading(generation.path, below=True):
+            filled = fill(generation, base)
     except MirrorError as exc:
+        is_told = isinstance(exc, SharedCaches)
         reasons = " ".join(exc.context().split())
         progress.say(
             f"note: carried kernels are not used, what is needed is compiled: {exc}{': ' * bool(reasons)}{reasons}"
         )
-        return
     if filled and filled.files:
         progress.say(f"note: copied {filled.files} compiled files of the stack's layer to {filled.place}")
         for note in filled.notes:
             progress.say(f"note: {note}")
+    if environment.is_data or is_told:
+        return
+    remember(environment, base)
+    try:
+        with suppress(Unreadable):  # where this user does not get to, nothing is used
+            refuse_shared(environment.caches(base))
+    except SharedCaches as exc:
+        progress.say(f"warning: {exc}. {exc.hint}")

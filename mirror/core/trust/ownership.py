@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import grp
 import os
 import pwd
@@ -222,7 +223,8 @@ def _list(descriptor: int, seen: Seen, name: str) -> Optional[tuple[tuple[int, i
     try:
         if stat.S_ISDIR(seen.facts.st_mode):  # a descriptor for looking up names has no attributes
             opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
-        data = os.getxattr(opened, name)
+        is_name = fcntl.fcntl(opened, fcntl.F_GETFL) & os.O_PATH
+        data = os.getxattr(f"/proc/self/fd/{opened}" if is_name else opened, name)
     except OSError as exc:
         if exc.errno in _NO_LIST:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.closed.environment.caches import remember
+from mirror.closed.environment.caches import SharedCaches, remember
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.garbage import Report, collect
 from mirror.closed.prefix.generations import Generation, Prefix
@@ -26,6 +26,7 @@ from mirror.core.errors import InvalidDocument, Unreadable
 from tests.support.faults import HOUSE
 from tests.support.generations import key_of, put_generation
 from tests.support.mounts import needs_mounts
+from tests.support.otheruser import OTHER, call_as_other, needs_root, shared_directory
 
 
 @pytest.fixture
@@ -367,6 +368,37 @@ def test_a_cache_is_removed_under_another_name(user: dict[str, str]) -> None:
     cache.with_name(f".{cache.name}.removed").mkdir()
     collect([], caches=user)
     assert list(cache.parent.iterdir()) == []
+
+
+@pytest.mark.group(67)
+@needs_root
+def test_no_cache_is_removed_where_somebody_elses_link_leads_and_no_generation_before_that_is_said(
+    prefix: Prefix, tmp_path: Path
+) -> None:
+    generations = [put_generation(prefix, sequence) for sequence in (1, 2, 3)]
+    dear = tmp_path / "dear/0123456789abcdef/data"
+    dear.mkdir(parents=True)
+    with shared_directory() as shared:
+        shared.chmod(0o1777)
+        call_as_other(lambda: (shared / "mirror").mkdir())
+        call_as_other(lambda: (shared / "mirror/jit").symlink_to(tmp_path / "dear"))
+        with pytest.raises(SharedCaches, match=f"{shared}/mirror belongs to user {OTHER}.*jit belongs to user {OTHER}"):
+            collect([prefix], caches={"XDG_CACHE_HOME": str(shared)})
+    assert dear.exists() and prefix.installed() == tuple(generations)
+
+
+def test_caches_go_through_a_link_of_ones_own(user: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "scratch/0123456789abcdef/triton").mkdir(parents=True)
+    home = cache_of(user, "x").parent
+    home.parent.mkdir(parents=True)
+    home.symlink_to(tmp_path / "scratch")
+    assert [item.path.name for item in collect([], caches=user).removed] == ["0123456789abcdef"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/nonexistent"])
+def test_a_user_without_caches_has_a_home_of_any_kind(home: str) -> None:
+    assert collect([], caches={"HOME": home}) == Report((), ())
 
 
 def test_a_user_without_caches_has_nothing_to_remove(user: dict[str, str], prefix: Prefix) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mirror.cli.console import Console, print_json
 from mirror.cli.options import add_stack_arguments
-from mirror.closed.environment.caches import remember
 from mirror.closed.environment.shells import as_document, csh_script, fish_script, sh_script
 from mirror.closed.environment.variables import load_environment
 from mirror.closed.prefix.status import choose_prefix, current_generation
@@ -37,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     if args.shell == "json":
         print_json(as_document(environment, os.environ))
     elif args.shell == "csh":
-        remember(environment, os.environ)  # as the scripts for other shells do when they are evaluated
-        fill_or_tell(generation, os.environ, Console())
+        # As the scripts for other shells do when they are evaluated.
+        fill_or_tell(generation, environment, os.environ, Console())
         print(csh_script(environment, os.environ), end="")
     else:
         print((fish_script if args.shell == "fish" else sh_script)(environment), end="")

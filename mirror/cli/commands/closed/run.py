@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if not command:
         args.parser.error("name a program after --")
     generation = current_generation(choose_prefix(name, args.prefix))
-    fill_or_tell(generation, os.environ, Console())
-    sys.stdout.flush()
     environment = load_environment(generation)
+    fill_or_tell(generation, environment, os.environ, Console())
+    sys.stdout.flush()
     if not args.explain:
         launch(environment, command, os.environ)
     followed = follow(environment, command, os.environ)

@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
         prefix = choose_prefix(name, args.prefix)
         check_owner(prefix.named, "note silence in")
         generation = current_generation(prefix)
-        fill_or_tell(generation, os.environ, Console())
-        watched, note = prove(load_environment(generation), command, os.environ)
+        environment = load_environment(generation)
+        fill_or_tell(generation, environment, os.environ, Console())
+        watched, note = prove(environment, command, os.environ)
         try:
             write_note(prefix, generation, note)
         except MirrorError as exc:  # after what was seen was told

@@ -204,6 +204,25 @@ def test_the_cache_is_private_and_says_whose_it_is(shell: str, environment: Envi
     assert [path for path in environment.generation.iterdir() if path.name == environment.generation.name] == []
 
 
+@pytest.mark.group(67)
+@pytest.mark.parametrize("shell", [shell for shell in ("sh", "dash", "zsh", "busybox", "fish") if shutil.which(shell)])
+@pytest.mark.parametrize("umask", [0, 0o002])
+def test_each_directory_of_the_cache_that_is_made_is_private_whatever_the_umask_is(
+    shell: str, environment: Environment, tmp_path: Path, umask: int
+) -> None:
+    given = variables(tmp_path)
+    before = os.umask(umask)
+    try:
+        (source_fish if shell == "fish" else lambda *words: source(shell, *words))(environment, given)
+    finally:
+        os.umask(before)
+    top = tmp_path / "home/.cache"
+    made = [path for path in (top, *top.rglob("*")) if not path.is_symlink() and path.name != "fish"]
+    assert {(path.name, path.stat().st_mode & 0o777) for path in made} == {
+        (name, 0o700) for name in (".cache", "mirror", "jit", environment.caches(given).name)
+    }
+
+
 def test_models_that_the_user_has_for_mlc_are_found_where_they_are(environment: Environment, tmp_path: Path) -> None:
     given = variables(tmp_path)
     assert source("sh", environment, given)[WEIGHTS] == f"{tmp_path}/home/.cache/mlc_llm/model_weights"

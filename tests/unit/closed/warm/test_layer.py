@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.closed.environment.caches import SharedCaches
 from mirror.closed.environment.variables import WIDTH
 from mirror.closed.garbage import collect
 from mirror.closed.prefix.generations import Generation, Prefix
@@ -29,7 +30,8 @@ from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import BundleSimulator
 from tests.support.generations import put_generation
 from tests.support.keys import make_root, role, trust_store
-from tests.support.layers import GROUP, KERNEL, NOW, Host, add, make_host, pack, tar_of
+from tests.support.layers import GROUP, KERNEL, MODULE, NOW, Host, add, make_host, pack, tar_of
+from tests.support.otheruser import OTHER, needs_root, shared_directory
 
 H100 = "NVIDIA H100 80GB HBM3"
 
@@ -90,6 +92,46 @@ def test_nothing_compiled_is_nothing_to_pack(
     with pytest.raises(NothingToPack, match=f"^{place} holds nothing that a program compiled$"):
         pack(generation, host, store, tmp_path / "l.tar")
     assert list(tmp_path.glob("*.tar")) == list(tmp_path.glob(".mirror-warm-*")) == []
+
+
+@pytest.mark.group(67)
+@pytest.mark.parametrize("name", ["triton", "triton/ABC", KERNEL])
+def test_a_kernel_that_others_could_have_written_is_not_signed(
+    generation: Generation, store: TrustStore, tmp_path: Path, name: str
+) -> None:
+    with shared_directory() as shared:
+        host = make_host(shared / "a", H100)
+        host.home.chmod(0o755)
+        place = host.compile(generation)
+        (place / name).chmod(0o777)
+        with pytest.raises(SharedCaches, match=f"{place}/{name} may be written by every user$"):
+            pack(generation, host, store, tmp_path / "l.tar")
+        assert list(tmp_path.glob("*.tar")) == []
+        place.chmod(0o700)  # nobody else gets there
+        assert pack(generation, host, store, tmp_path / "l.tar").signers == ("builder",)
+
+
+@pytest.mark.group(67)
+@needs_root
+def test_a_kernel_of_somebody_else_is_not_signed(
+    generation: Generation, host: Host, store: TrustStore, tmp_path: Path
+) -> None:
+    place = host.compile(generation)
+    os.chown(place / KERNEL, OTHER, OTHER)
+    with pytest.raises(SharedCaches, match=f"{place}/{KERNEL} belongs to user {OTHER}$"):
+        pack(generation, host, store, tmp_path / "l.tar")
+
+
+def test_an_altered_module_of_the_layer_below_is_not_signed(
+    layer: Path, prefix: Prefix, generation: Generation, host: Host, store: TrustStore, tmp_path: Path
+) -> None:
+    made = add(layer, prefix, generation, host, store)
+    (host.caches(generation) / MODULE).unlink()
+    (module,) = made.directory.glob("files/aot/*/*.so")
+    module.chmod(0o644)
+    module.write_bytes(b"another")
+    with pytest.raises(LayerDamaged, match=r"page\.so was changed$"):
+        pack(generation, host, store, tmp_path / "again.tar")
 
 
 @pytest.mark.parametrize("by", ["stranger", "root", "alice"])

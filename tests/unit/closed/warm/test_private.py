@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from mirror.cli.console import Console
+from mirror.closed.environment.caches import SharedCaches
 from mirror.closed.environment.variables import WIDTH, load_environment
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.warm.key import LayerDoesNotFit
-from mirror.closed.warm.private import SharedCaches
-from mirror.core.errors import InvalidDocument
+from mirror.closed.warm.private import fill_or_tell
+from mirror.core.errors import InvalidDocument, Unreadable, Unwritable
 from mirror.core.trust.truststore import TrustStore
 from tests.support.generations import put_generation
 from tests.support.keys import trust_store
 from tests.support.layers import DRIVERS_OWN, GROUP, KERNEL, MODULE, Host, add, make_host, pack
+from tests.support.otheruser import shared_directory
 
 H100 = "NVIDIA H100 80GB HBM3"
 
@@ -129,6 +132,38 @@ def test_a_home_that_others_may_write_is_not_used(generation: Generation, host: 
         host.fill(generation)
 
 
+@pytest.mark.group(67)
+def test_nothing_is_filled_below_a_directory_that_others_may_write_where_they_get_to_it(
+    generation: Generation,
+) -> None:
+    with shared_directory() as shared:
+        host = make_host(shared / "a", H100)
+        host.home.chmod(0o755)
+        place = host.caches(generation)
+        (place / "triton").mkdir(parents=True)
+        (place / "triton").chmod(0o777)
+        with pytest.raises(SharedCaches, match=f"{place}/triton may be written by every user$"):
+            host.fill(generation)
+        place.chmod(0o700)
+        filled = host.fill(generation)
+        assert filled is not None and filled.files > 0
+
+
+@pytest.mark.group(67)
+def test_nothing_is_filled_through_a_link_in_the_place_of_a_directory(
+    generation: Generation, host: Host, tmp_path: Path
+) -> None:
+    (tmp_path / "victim").mkdir()
+    place = host.caches(generation)
+    (place / "triton").mkdir(parents=True)
+    (place / "triton/ABC").symlink_to(tmp_path / "victim")
+    with pytest.raises(
+        Unwritable, match=f"^cannot write {place}/triton/ABC: it is a link or a file, and no directory$"
+    ):
+        host.fill(generation)
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
 def test_a_run_that_was_killed_is_gone_on_with(generation: Generation, host: Host) -> None:
     host.fill(generation)
     place = host.caches(generation)
@@ -195,3 +230,14 @@ def test_a_home_whose_path_is_too_long_goes_without_them(generation: Generation,
         "that: XDG_CACHE_HOME can name a shorter one",
     )
     assert not (place / PICKLE).exists() and (place / KERNEL).exists()
+
+
+def test_a_home_that_cannot_be_looked_at_keeps_nobody_from_starting(
+    generation: Generation, host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.home.rmdir()
+    host.home.symlink_to(host.home)  # a closed one, also to root
+    with pytest.raises(Unreadable, match="Too many levels of symbolic links"):
+        host.fill(generation)
+    fill_or_tell(generation, load_environment(generation), host.base, Console())
+    assert "note: carried kernels are not used, what is needed is compiled: cannot read" in capsys.readouterr().err

@@ -128,7 +128,10 @@ def test_a_link_at_the_end_is_the_end_unless_it_is_to_be_followed(tmp_path: Path
 def test_links_that_go_round_and_files_on_the_way_are_errors_that_name_the_place(tmp_path: Path) -> None:
     (tmp_path / "round").symlink_to("round")
     (tmp_path / "file").touch()
-    for path, code in ((tmp_path / "round/p", errno.ELOOP), (tmp_path / "file/p", errno.ENOTDIR)):
+    (tmp_path / "all").touch()
+    (tmp_path / "all").chmod(0o666)
+    for name, code in (("round/p", errno.ELOOP), ("file/p", errno.ENOTDIR), ("all/p", errno.ENOTDIR)):
+        path = tmp_path / name
         before = os.listdir("/proc/self/fd")
         with pytest.raises(OSError) as caught, reaching(path):
             pass

@@ -61,6 +61,40 @@ def test_the_program_takes_the_place_of_mirror(prefix: Path) -> None:
     assert process.returncode == -15
 
 
+@pytest.mark.group(67)
+@pytest.mark.parametrize("umask", [0, 0o002, 0o077])
+def test_what_run_makes_of_the_cache_is_private_and_says_nothing(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    before = os.umask(umask)
+    try:
+        done = mirror("run", "--prefix", prefix, "--", "true")
+    finally:
+        os.umask(before)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = [path for path in (tmp_path / ".cache", *(tmp_path / ".cache").rglob("*")) if not path.is_symlink()]
+    assert len(made) == 4 and {path.stat().st_mode & 0o777 for path in made} == {0o700}
+
+
+@pytest.mark.group(67)
+def test_run_warns_of_a_cache_that_others_may_write_and_starts(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / ".cache/mirror").mkdir(parents=True)
+    (tmp_path / ".cache/mirror").chmod(0o777)
+    done = mirror("run", "--prefix", prefix, "--", "echo", "started")
+    assert (done.returncode, done.stdout) == (0, "started\n")
+    assert done.stderr.startswith(f"warning: compiled code in {tmp_path}/.cache/mirror/jit/")
+    assert (
+        f"cannot be trusted: {tmp_path}/.cache/mirror may be written by every user. Whoever writes there decides what your "
+        "server runs. Take the right away (chmod go-w), or name a directory of your own with XDG_CACHE_HOME.\n"
+    ) in done.stderr
+
+
 def test_a_program_that_is_not_there_or_not_one_is_named(prefix: Path, tmp_path: Path) -> None:
     done = mirror("run", "--prefix", prefix, "--", "no-such-program")
     assert done.returncode == 106
