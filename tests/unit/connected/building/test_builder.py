@@ -371,6 +371,45 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path, store: S
     assert not list((store.root / "built").rglob("*.whl"))
 
 
+def answering(tmp_path: Path, lines: str) -> Path:
+    """An sdist whose backend has these lines at its end, after the good hooks."""
+    return make_sdist(tmp_path, "left-pad", "1.0", backend=f"{GOOD_BACKEND}\n_good = build_wheel\n{lines}\n")
+
+
+LEAVES = "import sys\ndef build_wheel(*given):\n    {}\n    os._exit(0)\n"
+"""A backend that writes its answer itself, where the hooks' is read."""
+
+ANSWERS = {
+    "get_requires_for_build_wheel: return_val[0]: expected str, got int": "def get_requires_for_build_wheel(_): return [1]",
+    "get_requires_for_build_wheel: return_val: expected list, got str": "def get_requires_for_build_wheel(_): return 'abc'",
+    "build_wheel: return_val: expected str, got NoneType": "def build_wheel(*given): _good(*given)",
+    "build_wheel: return_val: expected str, got int": "def build_wheel(*given): return 5",
+    "build_wheel: not valid JSON: 'utf-8' codec can't encode character '\\ud800' in position ": (
+        "import warnings\ndef build_wheel(*given):\n    warnings.warn('\\ud800')\n    return _good(*given)"
+    ),
+    "build_wheel: it has 4194305 bytes, more than the 4194304 allowed": LEAVES.format(
+        "open(sys.argv[-1] + '/output.json', 'w').truncate(9 << 20)"
+    ),
+}
+
+
+@pytest.mark.parametrize("told", ANSWERS)
+def test_an_answer_that_is_none_is_the_builds_failure_and_told_with_its_log(
+    tmp_path: Path, store: Store, told: str
+) -> None:
+    error = failure(BuildFailed, request(answering(tmp_path, ANSWERS[told])), store)
+    hook, _, problem = told.partition(": ")
+    assert f"left-pad 1.0: {hook} gave an answer that is none: {problem}" in str(error)
+    assert f"$ {hook}" in error.context()
+
+
+@pytest.mark.parametrize("how", ["os.mkfifo({})", "os.symlink('/dev/zero', {})", "os.mkdir({})", "pass"])
+def test_an_answer_that_is_no_file_is_waited_for_by_nobody(tmp_path: Path, store: Store, how: str) -> None:
+    source = answering(tmp_path, LEAVES.format(how.format("sys.argv[-1] + '/output.json'")))
+    error = failure(BuildFailed, request(source), store)
+    assert "left-pad 1.0: build_wheel left no file with its answer; the log is " in str(error)
+
+
 # A real project
 
 
