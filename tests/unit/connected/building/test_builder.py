@@ -410,6 +410,47 @@ def test_an_answer_that_is_no_file_is_waited_for_by_nobody(tmp_path: Path, store
     assert "left-pad 1.0: build_wheel left no file with its answer; the log is " in str(error)
 
 
+MAKES_WHEEL = (
+    "def build_wheel(out, *given):\n    name = _good(out, *given)\n    wheel = os.path.join(out, name)\n    {}\n"
+)
+
+WHEELS = {
+    "a FIFO": "os.unlink(wheel); os.mkfifo(wheel); return name",
+    "a directory": "os.unlink(wheel); os.mkdir(wheel); return name",
+    "a device": "os.unlink(wheel); os.symlink('/dev/zero', wheel); return name",
+    "a link": "os.rename(wheel, OUTSIDE + name); os.symlink(OUTSIDE + name, wheel); return name",
+    "a linked directory": "os.rename(out, OUTSIDE + 'out'); os.symlink(OUTSIDE + 'out', out); return name",
+    "a whole path": "os.rename(wheel, OUTSIDE + name); return OUTSIDE + name",
+    "a path below": "os.mkdir(out + '/x'); os.rename(wheel, out + '/x/' + name); return 'x/' + name",
+    "a way round": "return '../out/' + name",
+    "the directory": "return ''",
+    "nothing": "return 'other.whl'",
+    "no name": "return 'a\\0b'",
+    "a long one": "return 'a' * 5000",
+}
+
+
+@pytest.mark.group(46)
+@pytest.mark.parametrize("what", WHEELS)
+def test_a_wheel_that_is_no_file_of_the_builds_own_directory_is_not_taken(
+    tmp_path: Path, store: Store, what: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    lines = MAKES_WHEEL.format(WHEELS[what].replace("OUTSIDE", repr(f"{tmp_path}/outside/")))
+    error = failure(BuildFailed, request(answering(tmp_path, lines)), store)
+    assert "left-pad 1.0: build_wheel answers " in str(error)
+    assert "and left no file of that name where it was to; the log is " in str(error)
+    assert [path.name for path in (tmp_path / "outside").rglob("*.whl")] == (
+        ["left_pad-1.0-py3-none-any.whl"] if "OUTSIDE" in WHEELS[what] else []
+    )
+
+
+def test_a_store_that_is_reached_through_a_link_is_built_in(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cache").symlink_to("disk")
+    assert build_wheel(request(sdist(tmp_path)), Store(tmp_path / "disk" / ".." / "cache" / "mirror")).path.is_file()
+
+
 # A real project
 
 
