@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import time
 import warnings
@@ -48,9 +49,10 @@ from mirror.connected.pins.standards import read_requirement, read_wheel_name
 from mirror.connected.sdists.archive import read_source_archive
 from mirror.connected.sdists.sdist import InvalidSdist, read_sdist
 from mirror.connected.sdists.source import Source, unpack_sdist
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
+from mirror.core.fields import Fields, strict_json
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import facts_of, read_regular, write_file
 from mirror.core.target import Target
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 
 SCM_VERSION = "SETUPTOOLS_SCM_PRETEND_VERSION"
 """What setuptools-scm and hatch-vcs go by where there is no git to ask, as in an archive."""
+
+_MAX_ANSWER_BYTES = 4 << 20
 
 
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
@@ -183,13 +187,15 @@ class _Build:
             )
             if status:
                 raise subprocess.CalledProcessError(status, list(cmd))
+            self.check_answer(cmd[2], Path(cmd[3], "output.json"))
 
+        out = os.path.realpath(self.room.out)
         try:
             with _warnings_to(stream):
                 backend = build.ProjectBuilder(source, str(self.room.python), runner)
                 self.check_requirements(backend.build_system_requires)
                 self.check_requirements(backend.get_requires_for_build("wheel"))
-                return Path(backend.build("wheel", self.room.out))
+                return self.left(Path(backend.build("wheel", self.room.out)), out)
         except build.BuildBackendException as exc:
             if isinstance(exc.exception, MirrorError):
                 raise exc.exception from exc
@@ -198,6 +204,32 @@ class _Build:
             raise self.failed(_words(exc)) from exc
         except build.BuildException as exc:
             raise InvalidSdist(self.request.sdist.name, str(exc)) from exc
+
+    def check_answer(self, hook: str, path: Path) -> None:
+        """What a hook answers is a file that a backend can put anything in place of; ``pyproject_hooks`` reads it as it is."""
+        data = read_regular(path, _MAX_ANSWER_BYTES)
+        if data is None:
+            raise self.failed(f"{hook} left no file with its answer")
+        try:
+            said = Fields(strict_json(data, "", _MAX_ANSWER_BYTES), "")
+            if "no_backend" not in said and "hook_missing" not in said:
+                said.text("return_val") if hook == "build_wheel" else said.texts("return_val")
+        except InvalidDocument as exc:
+            raise self.failed(
+                f"{hook} gave an answer that is none: {exc.where}{exc.where and ': '}{exc.problem}"
+            ) from exc
+
+    def left(self, wheel: Path, out: str) -> Path:
+        """The wheel, a file of its own in the directory that the backend was given (``out``), and nothing that a path or a link
+        leads to."""
+        try:
+            is_named = wheel.parent == Path(os.path.abspath(self.room.out))  # noqa: PTH100  # as ``build`` spells it
+            facts = facts_of(wheel) if is_named and Path(os.path.realpath(wheel)) == Path(out, wheel.name) else None
+        except (OSError, ValueError):
+            facts = None
+        if facts is None or not stat.S_ISREG(facts.st_mode):
+            raise self.failed(f"build_wheel answers {wheel.name!r:.300}, and left no file of that name where it was to")
+        return wheel
 
     def check_requirements(self, asked: Iterable[str]) -> None:
         """What the backend asks for must be among the pinned wheels, which are all there is in the environment."""

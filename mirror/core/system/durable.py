@@ -263,6 +263,26 @@ def open_unblocked(path: Path) -> BinaryIO:
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """The same of a regular file, or a link to one.
+
+    Raises:
+        OSError: also when it is anything else: what a device says may have no end.
+    """
+    stream = open_unblocked(path)
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        return stream
+    stream.close()
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def read_regular(path: Path, most: int) -> bytes | None:
+    """What a regular file says, and one byte more of a larger one; None where none is that can be read, whatever lies there."""
+    with contextlib.suppress(OSError), open_regular(path) as stream:
+        return stream.read(most + 1)
+    return None
+
+
 def create_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a whole small file that is new; killed anywhere, it is there once or not at all.
 

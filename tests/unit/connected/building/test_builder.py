@@ -387,6 +387,86 @@ def test_an_interrupt_ends_the_build_and_leaves_nothing(tmp_path: Path, store: S
     assert not list((store.root / "built").rglob("*.whl"))
 
 
+def answering(tmp_path: Path, lines: str) -> Path:
+    """An sdist whose backend has these lines at its end, after the good hooks."""
+    return make_sdist(tmp_path, "left-pad", "1.0", backend=f"{GOOD_BACKEND}\n_good = build_wheel\n{lines}\n")
+
+
+LEAVES = "import sys\ndef build_wheel(*given):\n    {}\n    os._exit(0)\n"
+"""A backend that writes its answer itself, where the hooks' is read."""
+
+ANSWERS = {
+    "get_requires_for_build_wheel: return_val[0]: expected str, got int": "def get_requires_for_build_wheel(_): return [1]",
+    "get_requires_for_build_wheel: return_val: expected list, got str": "def get_requires_for_build_wheel(_): return 'abc'",
+    "build_wheel: return_val: expected str, got NoneType": "def build_wheel(*given): _good(*given)",
+    "build_wheel: return_val: expected str, got int": "def build_wheel(*given): return 5",
+    "build_wheel: not valid JSON: 'utf-8' codec can't encode character '\\ud800' in position ": (
+        "import warnings\ndef build_wheel(*given):\n    warnings.warn('\\ud800')\n    return _good(*given)"
+    ),
+    "build_wheel: it has 4194305 bytes, more than the 4194304 allowed": LEAVES.format(
+        "open(sys.argv[-1] + '/output.json', 'w').truncate(9 << 20)"
+    ),
+}
+
+
+@pytest.mark.parametrize("told", ANSWERS)
+def test_an_answer_that_is_none_is_the_builds_failure_and_told_with_its_log(
+    tmp_path: Path, store: Store, told: str
+) -> None:
+    error = failure(BuildFailed, request(answering(tmp_path, ANSWERS[told])), store)
+    hook, _, problem = told.partition(": ")
+    assert f"left-pad 1.0: {hook} gave an answer that is none: {problem}" in str(error)
+    assert f"$ {hook}" in error.context()
+
+
+@pytest.mark.parametrize("how", ["os.mkfifo({})", "os.symlink('/dev/zero', {})", "os.mkdir({})", "pass"])
+def test_an_answer_that_is_no_file_is_waited_for_by_nobody(tmp_path: Path, store: Store, how: str) -> None:
+    source = answering(tmp_path, LEAVES.format(how.format("sys.argv[-1] + '/output.json'")))
+    error = failure(BuildFailed, request(source), store)
+    assert "left-pad 1.0: build_wheel left no file with its answer; the log is " in str(error)
+
+
+MAKES_WHEEL = (
+    "def build_wheel(out, *given):\n    name = _good(out, *given)\n    wheel = os.path.join(out, name)\n    {}\n"
+)
+
+WHEELS = {
+    "a FIFO": "os.unlink(wheel); os.mkfifo(wheel); return name",
+    "a directory": "os.unlink(wheel); os.mkdir(wheel); return name",
+    "a device": "os.unlink(wheel); os.symlink('/dev/zero', wheel); return name",
+    "a link": "os.rename(wheel, OUTSIDE + name); os.symlink(OUTSIDE + name, wheel); return name",
+    "a linked directory": "os.rename(out, OUTSIDE + 'out'); os.symlink(OUTSIDE + 'out', out); return name",
+    "a whole path": "os.rename(wheel, OUTSIDE + name); return OUTSIDE + name",
+    "a path below": "os.mkdir(out + '/x'); os.rename(wheel, out + '/x/' + name); return 'x/' + name",
+    "a way round": "return '../out/' + name",
+    "the directory": "return ''",
+    "nothing": "return 'other.whl'",
+    "no name": "return 'a\\0b'",
+    "a long one": "return 'a' * 5000",
+}
+
+
+@pytest.mark.group(46)
+@pytest.mark.parametrize("what", WHEELS)
+def test_a_wheel_that_is_no_file_of_the_builds_own_directory_is_not_taken(
+    tmp_path: Path, store: Store, what: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    lines = MAKES_WHEEL.format(WHEELS[what].replace("OUTSIDE", repr(f"{tmp_path}/outside/")))
+    error = failure(BuildFailed, request(answering(tmp_path, lines)), store)
+    assert "left-pad 1.0: build_wheel answers " in str(error)
+    assert "and left no file of that name where it was to; the log is " in str(error)
+    assert [path.name for path in (tmp_path / "outside").rglob("*.whl")] == (
+        ["left_pad-1.0-py3-none-any.whl"] if "OUTSIDE" in WHEELS[what] else []
+    )
+
+
+def test_a_store_that_is_reached_through_a_link_is_built_in(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cache").symlink_to("disk")
+    assert build_wheel(request(sdist(tmp_path)), Store(tmp_path / "disk" / ".." / "cache" / "mirror")).path.is_file()
+
+
 # A real project
 
 
