@@ -142,7 +142,7 @@ fingerprint, openpgp_fingerprint = checked(fingerprints.root_fingerprint), check
 
 def url(text: str) -> str:
     """An address to fetch from. It may hold credentials, so an error shows none of it."""
-    from mirror.core.urls import split_url  # here, for most commands take none
+    from mirror.core.names import split_url  # here, for most commands take none
 
     parts = checked(split_url)(text)
     if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.scheme == "file"):
@@ -152,7 +152,7 @@ def url(text: str) -> str:
 
 def index(text: str) -> str:
     """The address of a package index."""
-    from mirror.core.urls import index_url
+    from mirror.core.names import index_url
 
     return checked(index_url)(url(text))
 

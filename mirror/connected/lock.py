@@ -31,7 +31,7 @@ from mirror.connected.index.defaultindex import with_default_index
 from mirror.connected.index.pages import Index
 from mirror.connected.locking.consistency import check_consistency
 from mirror.connected.locking.copies import Copies
-from mirror.connected.locking.drafts import BUILD, PARTS, PYTHON, Draft, LockedFile, LockOptions
+from mirror.connected.locking.drafts import BUILD, PARTS, PYTHON, Draft, LockedFile, LockOptions, write
 from mirror.connected.locking.interpreter import InterpreterLock
 from mirror.connected.locking.kinds import LOCKS, kind_drafts
 from mirror.connected.locking.moves import Move, moves
@@ -47,7 +47,6 @@ from mirror.connected.stack.without import TOOLCHAIN, left_out
 from mirror.connected.toolchain.repository import RepositoryUnreachable
 from mirror.core.names import project_name
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
 
 __all__ = ["PARTS", "LockOptions", "Locked", "LockedFile", "covers", "covers_builds", "lock", "restamp"]
 
@@ -94,7 +93,7 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
 
     Raises:
         RepositoryUnreachable: of the toolchain; the Python side is written then.
-        MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``check_consistency``, ``lock_rpms`` and ``write_file``. Then
+        MirrorError: as ``Stack.load``, ``left_out``, ``Pinning``, ``check_consistency``, ``lock_rpms`` and ``write``. Then
             nothing is written.
     """
     written = Stack.load(path)
@@ -108,17 +107,14 @@ def lock(path: Path, options: LockOptions, store: Store, progress: Progress = SI
         try:
             of_kind = kind_drafts(one, stack, path.parent, options, now, progress)
         except RepositoryUnreachable:
-            for draft in python.drafts:
-                draft.write()
+            for draft in write(python.drafts):
                 progress.say(f"{draft.path} is locked; {one.file.path(Path(), stack.name)} is not")
             for kept_out in python.kept_out:
                 progress.say(f"note: {kept_out}")
             raise
         drafts += of_kind.drafts
         moved += of_kind.moved
-    for draft in drafts:
-        draft.check()
-    files = tuple(draft.write() for draft in drafts)
+    files = write(drafts)
     _remember_copy(files, options, store)
     told = {move.name for move in moved} | {one.project for one in python.kept_out}
     notes = (*notes, *python.notes, *_not_moved(stack, told, options.upgrade))
@@ -131,7 +127,7 @@ def restamp(path: Path) -> None:
     The file travels in the bundle, so another one is another bundle, which needs a sequence number of its own.
 
     Raises:
-        MirrorError: as ``Stack.load``, ``read_lock`` and ``write_file``.
+        MirrorError: as ``Stack.load``, ``read_lock`` and ``write``.
     """
     stack = Stack.load(path)
     moment = int(time.time())
@@ -140,7 +136,7 @@ def restamp(path: Path) -> None:
         if file.is_file():
             lock = replace(read_lock(file), locked=moment)
             lock = replace(lock, stack=stack.digest) if part == PYTHON else lock
-            write_file(file, lock.encode(_TITLES[part].format(stack.file)))
+            write([Draft(file, lock.encode(_TITLES[part].format(stack.file)), len(lock.pins), PINS, parse_lock)])
 
 
 def _remember_copy(files: tuple[LockedFile, ...], options: LockOptions, store: Store) -> None:
@@ -235,7 +231,7 @@ def _python_side(
         if all(same[part] == previous[part].data for part in paths):
             data = same
     unpinned = locks[PYTHON].unpinned if PYTHON in locks else ()
-    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins), PINS) for part in paths)
+    drafts = tuple(Draft(paths[part], data[part], len(locks[part].pins), PINS, parse_lock) for part in paths)
     moved = tuple(
         move
         for part in paths

@@ -2,8 +2,8 @@
 
 Modules and packages, each standing only on those before it:
 
-1. what all use: ``errors``, ``words``, ``names``, ``fields`` and ``toml`` (strict documents), ``urls``, ``cpus``,
-   ``target``, ``commands``, ``progress``, ``system``, ``kinds``, ``stackfiles``.
+1. what all use: ``errors``, ``words``, ``names``, ``fields`` and ``toml`` (strict documents), ``cpus``, ``target``,
+   ``commands``, ``progress``, ``system``, ``kinds``, ``stackfiles``.
 2. ``archives``: tar, cpio, zip and compressed streams that came from elsewhere.
 3. ``binaries``: compiled files, what they ask of a host, and for which GPUs they hold code.
 4. ``wheels``: a wheel's name, tags, paths, versions and requirements, and the one reader of the file.

@@ -1,4 +1,4 @@
-"""Words that must have passed a check: project names, digests, artifact file names, numbers.
+"""Words that must have passed a check: project names, digests, artifact file names, numbers, URLs.
 
 Each ``NewType`` is only made by the function beside it, so a value of that type has been checked once, at the edge.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Callable, NewType, Optional, Tuple
+from urllib.parse import SplitResult, urlsplit
 
 ProjectName = NewType("ProjectName", str)
 """A Python project's name, normalised as in PEP 503."""
@@ -20,6 +21,8 @@ ProjectName = NewType("ProjectName", str)
 Sha256Hex = NewType("Sha256Hex", str)
 """64 lower-case hex digits."""
 
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{0,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -89,3 +92,43 @@ def whole_number(text: str) -> Optional[int]:
 def dotted_numbers(text: str) -> Tuple[int, ...]:
     """The parts of a dotted text that are numbers, so that they compare: ``"570.124.06"`` as ``(570, 124, 6)``."""
     return tuple(number for part in text.split(".") if (number := whole_number(part)) is not None)
+
+
+def split_url(text: str) -> SplitResult:
+    """The parts of a URL, whose host and port can be asked for; without a host there may be none.
+
+    Raises:
+        ValueError: when they cannot, and for control characters. It shows the host alone: the rest may hold a password.
+    """
+    from ipaddress import IPv6Address  # here, for most commands take no URL
+
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        if "[" in parts.netloc:
+            IPv6Address(host)
+        if "\\" in parts.netloc:  # which some take for a slash
+            raise ValueError(text)
+    except ValueError:
+        raise ValueError("expected a URL whose host and port can be read") from None
+    if not text.isprintable():
+        raise ValueError("expected a URL of printable characters")
+    if port is not None and not host:
+        raise ValueError("expected a URL with a host before its port")
+    if host and "[" not in parts.netloc and not _HOST.fullmatch(host):
+        raise ValueError(f"expected a host's name in ASCII, or its address, in the URL, got {host!r}")
+    return parts
+
+
+def index_url(text: str) -> str:
+    """Check the URL of a package index: the projects' names are put behind it, and whatever reads it may store it.
+
+    Raises:
+        ValueError: as ``split_url``, and for a query or a fragment.
+    """
+    parts = split_url(text)
+    if parts.query or parts.fragment:
+        raise ValueError(
+            "a query in an index's URL is refused: it may be a token, and would be stored; put it into ~/.netrc, as a password"
+        )
+    return text

@@ -16,8 +16,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from mirror.core.names import Sha256Hex
-from mirror.core.urls import split_url
+from mirror.core.names import Sha256Hex, split_url
 
 SCHEMES = ("http", "https", "file")
 """What may be fetched from; a redirect may only lead to the first two."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.stack.stack import Stack
-from mirror.core import urls
+from mirror.core import names
 from mirror.core.errors import InvalidDocument
 
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -66,7 +66,7 @@ def with_default_index(
 
 def _check(url: str, place: str) -> None:
     try:
-        urls.index_url(url)
+        names.index_url(url)
     except ValueError as exc:
         raise InvalidDocument(place, "", str(exc)).advised(
             "Correct the URL there, or name another index: --index-url, or [indexes].default in NAME.toml."

@@ -2,22 +2,35 @@
 
 Example::
 
-    Draft(path, data, pins=3, mark=PINS).write().changed
+    write((Draft(path, data, pins=3, mark=PINS, read=parse_lock),))[0].changed
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mirror.connected.locking.upgrade import NO_UPGRADE, Upgrade
 from mirror.connected.pins.ownership import read_own
 from mirror.connected.stack.without import TOOLCHAIN
+from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.system.durable import write_file
 
 PYTHON, BUILD, OTHERS = "python", "build", "others"
 PARTS = (PYTHON, BUILD, TOOLCHAIN, OTHERS)
 """What can be locked on its own; ``toolchain`` is the CUDA toolchain, wherever it comes from, ``others`` are the side locks."""
+
+
+class UnreadableLock(MirrorError):
+    """What was locked cannot be read from its file again: whoever was asked said something that no lock can hold."""
+
+    ref = "unreadable-lock"
+    exit_code = FAMILIES["lock"]
+    hint = "Nothing was written. Lock from another index, repository or hub, or without what this names; tell their makers."
+    message = "no lock was written, for mirror could not read it: {problem}"
+
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -73,20 +86,27 @@ class Draft:
 
     Attributes:
         mark: of its format (``mirror.connected.pins.ownership``).
+        read: reads its bytes, given how errors call them.
     """
 
     path: Path
     data: bytes | None
     pins: int
     mark: bytes
+    read: Callable[[bytes, str], object]
 
     @property
     def is_new(self) -> bool:
         return self.data != (self.path.read_bytes() if self.path.is_file() else None)
 
     def check(self) -> None:
-        """Raises Unwritable where a file of somebody else's has its name."""
+        """Raises Unwritable where a file of somebody else's has its name, UnreadableLock when it could not be read again."""
         read_own(self.path, self.mark)
+        try:
+            if self.data is not None:
+                self.read(self.data, str(self.path))
+        except MirrorError as exc:
+            raise UnreadableLock(str(exc)) from exc
 
     def write(self) -> LockedFile:
         changed = self.is_new
@@ -95,3 +115,11 @@ class Draft:
         elif changed:
             self.path.unlink()
         return LockedFile(self.path, self.pins, changed)
+
+
+def write(drafts: Iterable[Draft]) -> tuple[LockedFile, ...]:
+    """Write lock files, or none of them. Raises as ``Draft.check`` and ``write_file``."""
+    drafts = tuple(drafts)
+    for draft in drafts:
+        draft.check()
+    return tuple(draft.write() for draft in drafts)

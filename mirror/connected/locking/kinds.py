@@ -116,7 +116,7 @@ def kind_drafts(
         # Another file beside it is another lock: equal times promise equal bundles.
         new = _at(new, now) if any(draft.is_new for draft in made.beside) else old
     moved = moves(old.versions, new.versions, new.KIND.directory) if old else ()
-    drafts = (Draft(path, new.encode(), new.count, lock.file.mark()), *made.beside, *made.also)
+    drafts = (Draft(path, new.encode(), new.count, lock.file.mark(), lock.file.parse), *made.beside, *made.also)
     return KindDrafts(tuple(draft for draft in drafts if draft.is_new or draft.data is not None), moved)
 
 
@@ -136,14 +136,14 @@ def _old(lock: KindLock, path: Path, progress: Progress) -> LockFile | None:
 
 def _left_behind(lock: KindLock, path: Path, name: str) -> Iterable[Draft]:
     """Files of a kind that the stack does not want any more: they go, where they can be read as such."""
-    readers: list[tuple[Path, Callable[[Path], object], bytes]] = [(path, lock.file.load, lock.file.mark())]
+    readers: list[tuple[Path, Callable[[bytes, str], object], bytes]] = [(path, lock.file.parse, lock.file.mark())]
     if issubclass(lock.file, ToolchainLock) and lock.file.LISTS_FILES:
         index = index_path(path.parent, name)
-        readers.append((index, lambda path: FileIndex.parse(path.read_bytes(), str(path)), INDEX_MARK))
+        readers.append((index, FileIndex.parse, INDEX_MARK))
     for file, read, mark in readers:
         if file.is_file():
             try:
-                read(file)
+                read(read_own(file, mark), str(file))
             except MirrorError:
                 continue
-            yield Draft(file, None, 0, mark)
+            yield Draft(file, None, 0, mark, read)

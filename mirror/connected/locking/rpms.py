@@ -41,8 +41,8 @@ def make(request: Request) -> Made:
             progress=request.progress,
         )
         files = _files(request, lock, read)
-    foreign = options.write_rpms_lock
-    also = (Draft(foreign, hermeto.encode(lock, target.arch), lock.count, hermeto.MARK),) if foreign else ()
+    foreign, reader = options.write_rpms_lock, partial(hermeto.parse_rpms_lock, arch=target.arch)
+    also = (Draft(foreign, hermeto.encode(lock, target.arch), lock.count, hermeto.MARK, reader),) if foreign else ()
     return Made(lock, (files,), also)
 
 
@@ -67,7 +67,7 @@ def _files(request: Request, lock: RpmLock, read: Read) -> Draft:
         request.progress.say(f"{exc}; it is made anew")
         old = None
     if old and old.source == FILELISTS and not filelists.covers(old, lock.pins, target):
-        return Draft(path, old.encode(), old.count, INDEX_MARK)
+        return Draft(path, old.encode(), old.count, INDEX_MARK, FileIndex.parse)
     location = request.options.toolchain_repo or wishes.repository
     repository = open_repository(location, wishes.fingerprints, read)
     try:
@@ -75,4 +75,4 @@ def _files(request: Request, lock: RpmLock, read: Read) -> Draft:
     except RepositoryUnreachable as exc:
         request.progress.say(f"{exc}; the stack is locked without {path.name}")
         new = None
-    return Draft(path, new.encode() if new else None, new.count if new else 0, INDEX_MARK)
+    return Draft(path, new.encode() if new else None, new.count if new else 0, INDEX_MARK, FileIndex.parse)

@@ -21,9 +21,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
@@ -57,6 +58,10 @@ MAX_SMALL_BYTES = 64 << 20
 
 MAX_LIST_BYTES = 64 << 20
 """Largest list of a repository's files that is read; one of 10,000 files has 5 MB."""
+
+_MAX_PATH = 4096
+_MAX_SIZE = 10**18
+"""What a manifest can say: numbers of 18 digits."""
 
 _NO_HUBS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 _TOKEN = re.compile(r"[!-~]+")
@@ -183,6 +188,14 @@ def _client(session: requests.Session, patience: Patience) -> httpx2.Client:
     return httpx2.Client(transport=Bounded())
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a text that UTF-8 has: JSON's escapes can say one half of a pair alone."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 class HubRepository:
     """A repository of a hub at one revision, for as long as the ``with`` block lasts.
 
@@ -207,9 +220,11 @@ class HubRepository:
         Raises:
             ModelUnavailable: the hub knows no such repository or revision, or does not give it to this user.
             HostUnreachable, HttpRefused: no answer, or another; after ``patience.attempts``.
-            BadReply: an answer that says less than it should.
+            BadReply: an answer that says less than it should, or what no lock can hold.
         """
-        return self._patience.persist(lambda: tuple(sorted(self._ask(), key=lambda file: file.path)))
+        files = self._patience.persist(lambda: tuple(sorted(self._ask(), key=lambda file: file.path)))
+        self._check_names(files)
+        return files
 
     def sha256(self, file: HubFile) -> Sha256Hex:
         """A file's digest: the hub's, or that of the bytes where the hub has none.
@@ -263,14 +278,35 @@ class HubRepository:
         return (self._file(one) for one in info.siblings or ())
 
     def _file(self, one: RepoSibling) -> HubFile:
-        if one.size is None or not (one.lfs or one.blob_id):
-            raise BadReply(self._asked, f"it gives no size and digest of {one.rfilename!r}")
+        """One entry, of which the library promises types and checks none."""
+        path, size = one.rfilename, one.size
+        if not _is_text(path) or not 0 < len(path) <= _MAX_PATH:
+            raise BadReply(self._asked, f"it lists a file by what is no name: {path!a:.80}")
+        if size is None or not (one.lfs or one.blob_id):
+            raise BadReply(self._asked, f"it gives no size and digest of {path!r}")
+        if type(size) is not int or not 0 <= size < _MAX_SIZE or (one.lfs and one.lfs.size != size):
+            said = f"{size!r:.40}" + (f" and {one.lfs.size!r:.40}" if one.lfs else "")
+            raise BadReply(self._asked, f"its size of {path!r} is none: {said}")
         try:
-            digest = sha256_hex(one.lfs.sha256) if one.lfs else None
+            digest = sha256_hex(str(one.lfs.sha256)) if one.lfs else None
         except ValueError as exc:
-            raise BadReply(self._asked, f"its sha256 of {one.rfilename!r} is none: {exc}") from exc
-        url = file_url(self.hub, self.repository, self.revision, one.rfilename)
-        return HubFile(one.rfilename, one.size, digest, one.blob_id or "", url)
+            raise BadReply(self._asked, f"its sha256 of {path!r} is none: {exc}") from exc
+        url = file_url(self.hub, self.repository, self.revision, path)
+        return HubFile(path, size, digest, str(one.blob_id or ""), url)
+
+    def _check_names(self, files: Sequence[HubFile]) -> None:
+        """Raises BadReply for two files of one name, and for one that would have to be another's directory."""
+        names = {file.path for file in files}
+        for before, file in pairwise(files):
+            if before.path == file.path:
+                raise BadReply(self._asked, f"it lists {file.path!r} twice")
+        for file in files:
+            parts = file.path.split("/")
+            above = next((one for one in accumulate(parts[:-1], "{}/{}".format) if one in names), None)
+            if above is not None:
+                raise BadReply(
+                    self._asked, f"it lists {above!r} and {file.path!r}, and one name is no file and directory"
+                )
 
     def _named(self, status: int, with_token: bool) -> MirrorError:
         """An error status as an error of ours. A hub says 401 also of what is not there."""

@@ -31,11 +31,10 @@ from mirror.connected.pins.markers import environment, holds
 from mirror.connected.pins.requirements import logical_lines
 from mirror.connected.pins.standards import read_requirement, read_version
 from mirror.core.errors import InvalidDocument, Unreadable
-from mirror.core.names import project_name
+from mirror.core.names import index_url, project_name
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
-from mirror.core.urls import index_url
 
 _MAX_BYTES = 16 << 20
 

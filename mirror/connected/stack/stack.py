@@ -37,12 +37,11 @@ from mirror.connected.stack.waivers import read_waivers
 from mirror.core.errors import InvalidDocument
 from mirror.core.fields import Fields
 from mirror.core.kinds import Kind
-from mirror.core.names import ProjectName, project_name, sha256_hex
+from mirror.core.names import ProjectName, index_url, project_name, sha256_hex
 from mirror.core.stackfiles import own_name, written
 from mirror.core.system.durable import read_file
 from mirror.core.target import Target
 from mirror.core.toml import parse_toml
-from mirror.core.urls import index_url
 from mirror.core.vetting.rules import ProjectWaiver
 
 _PYTHON_KEYS = (

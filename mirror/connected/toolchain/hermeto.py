@@ -84,17 +84,21 @@ class RpmsLock:
 
 
 def read_rpms_lock(path: Path, arch: str) -> RpmsLock:
-    """Read the RPMs of one architecture.
+    """Read the RPMs of one architecture. Raises Unreadable when the file cannot be read; else as ``parse_rpms_lock``."""
+    return parse_rpms_lock(read_file(path, MAX_BYTES), str(path), arch)
+
+
+def parse_rpms_lock(data: bytes, source: str, arch: str) -> RpmsLock:
+    """The RPMs of one architecture in a file's bytes, which ``source`` names in errors.
 
     Raises:
-        Unreadable: when the file cannot be read.
         InvalidDocument: with the path to the fault; also when it has nothing for the architecture.
     """
     try:
-        document = parse_yaml(read_file(path, MAX_BYTES))
+        document = parse_yaml(data)
     except ValueError as exc:
-        raise InvalidDocument(str(path), "", f"not valid YAML: {exc}") from exc
-    fields = Fields(document, str(path))
+        raise InvalidDocument(source, "", f"not valid YAML: {exc}") from exc
+    fields = Fields(document, source)
     version, vendor = fields.number("lockfileVersion"), fields.text("lockfileVendor")
     if (version, vendor) != (1, "redhat"):
         fields.fail("lockfileVersion", f"this mirror reads version 1 of vendor redhat, got {version} of {vendor}")
@@ -102,7 +106,7 @@ def read_rpms_lock(path: Path, arch: str) -> RpmsLock:
     rpms = [_rpm(rpm) for name, table in tables if name == arch for rpm in table.tables("packages")]
     if not rpms:
         fields.fail("arches", f"no packages for {arch}, but for {', '.join(name for name, _ in tables) or 'none'}")
-    return RpmsLock(path.name, tuple(rpms))
+    return RpmsLock(Path(source).name, tuple(rpms))
 
 
 def _rpm(fields: Fields) -> ForeignRpm:

@@ -12,8 +12,8 @@ from mirror.cli.parsing import add_bundle_argument
 from mirror.closed.site.directory import publish_directory
 from mirror.closed.site.shelf import read_shelf, verified_bundle
 from mirror.closed.site.upload import publish_index
+from mirror.core.names import split_url
 from mirror.core.policy.document import read_policy
-from mirror.core.urls import split_url
 from mirror.core.words import counted
 
 _DESCRIPTION = """\

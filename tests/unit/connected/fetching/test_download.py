@@ -8,8 +8,7 @@ import pytest
 
 from mirror.connected.fetching.download import Download, clean_url, redacted, redacted_words
 from mirror.connected.stack.models import hub_url
-from mirror.core.names import sha256_hex
-from mirror.core.urls import index_url
+from mirror.core.names import index_url, sha256_hex
 
 DIGEST = sha256_hex("0" * 64)
 

@@ -197,6 +197,37 @@ def test_an_answer_that_is_no_hubs_is_refused(answer: bytes | list[dict[str, obj
             HubRepository(server.origin, "org/tiny", REVISION, ONCE).files()
 
 
+def listed(path: object, length: object = 1, **lfs: object) -> dict[str, object]:
+    return {"rfilename": path, "size": length, "lfs": {"sha256": "b" * 64, "size": length, "pointerSize": 1, **lfs}}
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ([listed("a", -5)], "its size of 'a' is none: -5 and -5"),
+        ([listed("a", 1.5)], "its size of 'a' is none: 1.5"),
+        ([listed("a", True)], "its size of 'a' is none: True"),
+        ([listed("a", "9")], "its size of 'a' is none: '9'"),
+        ([listed("a", 10**18)], "its size of 'a' is none: 1000000000000000000"),
+        ([listed("a", 1, size=2)], "its size of 'a' is none: 1 and 2"),
+        ([{"rfilename": "a", "size": -1, "blobId": "c" * 40}], "its size of 'a' is none: -1$"),
+        ([listed("a", 1, sha256=5)], "its sha256 of 'a' is none"),
+        ([listed(5)], "it lists a file by what is no name: 5"),
+        ([listed("")], "it lists a file by what is no name: ''"),
+        ([listed("\ud800")], r"it lists a file by what is no name: '\\ud800'"),
+        ([listed("a/" * 3000)], "it lists a file by what is no name: 'a/a/"),
+        ([listed("a"), listed("b"), listed("a", 2)], "it lists 'a' twice"),
+        ([listed("x/a"), listed("x/a.b"), listed("x/a/b/c")], "it lists 'x/a' and 'x/a/b/c'"),
+    ],
+)
+def test_what_no_lock_can_hold_is_refused_when_the_hub_says_it(files: list[dict[str, object]], problem: str) -> None:
+    answer = json.dumps({"id": "org/tiny", "sha": REVISION, "siblings": files}).encode()
+    with LoopbackServer() as server:
+        server.serve(f"/api/models/org/tiny/revision/{REVISION}", answer, "application/json")
+        with pytest.raises(BadReply, match=problem):
+            HubRepository(server.origin, "org/tiny", REVISION, ONCE).files()
+
+
 def test_small_files_are_held_to_what_git_calls_them(hub: LoopbackHub) -> None:
     url = hub.serve("/config.json", b"{ }")
     file = HubFile("config.json", 3, None, git_sha1(b"{}!"), url)
