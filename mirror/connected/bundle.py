@@ -172,7 +172,7 @@ def bundle(options: BundleOptions, store: Store, trust: TrustStore, progress: Pr
         RootExpired: when what would be made could not be trusted. OutputTaken: when another stack's bundle stands there.
         MirrorError: as each step's module does; nothing is left at ``output`` then, and what was fetched or built is kept.
     """
-    check_output(options.output, "bundle", layout.MANIFEST.encode())
+    _check_output(options.output)
     if trust.has_root():
         check_unexpired(trust.load_root())
     before = _standing(options.output, name_of(options.wishes.lock))  # before anything is asked or locked
@@ -349,6 +349,11 @@ def _made_by(path: Path) -> str:
         return ""
 
 
+def _check_output(output: Path) -> None:
+    """Raises Unwritable, Unreadable: as ``check_output``."""
+    check_output(output, "bundle", layout.MANIFEST.encode())
+
+
 @contextmanager
 def _draft(output: Path) -> Iterator[Path]:
     """A place beside the output, on its disk: a bundle has its name only once it was verified."""
@@ -356,6 +361,7 @@ def _draft(output: Path) -> Iterator[Path]:
     remove_leftovers_of(output.absolute().parent, r".+\.unverified")  # also of bundles that are not written again
     try:
         yield draft
+        _check_output(output)  # once more: what has got the name since then is not replaced either
         with writing(output):
             draft.replace(output)
             sync_directory(output.absolute().parent)

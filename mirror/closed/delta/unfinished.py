@@ -1,5 +1,7 @@
 """A large file on its way to its name: stopped or killed, it is gone on with; when something fails, nothing of it stays.
 
+Rule: what has got its name meanwhile is not replaced.
+
 Example::
 
     with unfinished(Path("h100.tar"), digest) as stream:
@@ -21,7 +23,10 @@ from typing import BinaryIO
 
 from mirror.core.errors import Unwritable, place_of
 from mirror.core.names import Sha256Hex
-from mirror.core.system.durable import sync_directory
+from mirror.core.system.durable import facts_of, sync_directory
+
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
+"""Where a file system gives a file no second name."""
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
         digest: of what it is to hold; it is hidden beside the output until then, under a name that this is a part of.
 
     Raises:
-        Unwritable: when the directory or the disk refuses, or somebody else is writing it.
+        Unwritable: when the directory or the disk refuses, or somebody else is writing it, or something else has got its name.
     """
     path = output.absolute()
     place = path.with_name(f".{path.name[:180]}.{digest[:12]}.part")
@@ -59,7 +64,7 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-                place.replace(path)
+                _take_name(place, path, output)
                 sync_directory(path.parent)
             except Exception:  # not a stop: that leaves it for the next run
                 place.unlink(missing_ok=True)
@@ -69,6 +74,22 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
         if named not in (str(place), str(path), str(path.parent)):
             raise
         raise Unwritable(str(output), exc.strerror or str(exc)) from exc
+
+
+def _take_name(place: Path, path: Path, output: Path) -> None:
+    try:
+        try:
+            os.link(place, path)  # rename(2) would replace what is there
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            if facts_of(path) is not None:
+                raise FileExistsError from exc
+            place.replace(path)
+    except FileExistsError as exc:
+        error = Unwritable(str(output), "another file has got that name meanwhile, and is not replaced")
+        raise error.advised("Name another file with -o, or remove that one if nobody needs it.") from exc
+    place.unlink(missing_ok=True)
 
 
 def _forget_others(place: Path, name: str) -> None:

@@ -52,6 +52,7 @@ from mirror.closed.warm.private import regular_files
 from mirror.closed.warm.programs import AOT, carried_as
 from mirror.core.binaries.glibc import newest_glibc
 from mirror.core.binaries.native import NativeTally
+from mirror.core.bundle.layout import MANIFEST
 from mirror.core.bundle.manifest import Artifact, Manifest
 from mirror.core.bundle.signaturearea import SUMS, root_sums
 from mirror.core.bundle.writer import Source, pack
@@ -59,6 +60,7 @@ from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writi
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import sha256_of
+from mirror.core.system.output import check_output
 from mirror.core.trust.chain import fingerprint
 from mirror.core.trust.ownership import Way
 from mirror.core.trust.root import MANIFEST_NAMESPACE
@@ -150,8 +152,14 @@ def pack_layer(
         data = manifest.encode()
         signature = sign(data, MANIFEST_NAMESPACE)
         signers = check_manifest(data, [signature], store.load_root(), required=REVIEW)
+        check_layer_output(output)  # again: the key may have been asked for, for long
         sha256 = pack(manifest, data, [signature], store.root_documents(), sources, output, progress)
     return Packed(output, sha256, layer, signers.by_role["builder"], tuple(gathered.left_out))
+
+
+def check_layer_output(output: Path) -> None:
+    """Raises Unwritable, Unreadable: as ``check_output``, where something else than a layer is there."""
+    check_output(output, "layer of compiled kernels", MANIFEST.encode())
 
 
 def _assembled(

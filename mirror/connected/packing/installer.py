@@ -124,4 +124,6 @@ def write_installer(output: Path) -> None:
         Unwritable: when the directory or the disk refuses, or another file has that name.
     """
     check_output(output, "mirror.pyz", _SHEBANG + b"PK")
-    write_file(output, installer_bytes(), mode=0o755)
+    data = installer_bytes()
+    check_output(output, "mirror.pyz", _SHEBANG + b"PK")  # again: it took a moment
+    write_file(output, data, mode=0o755)

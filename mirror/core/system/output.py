@@ -1,4 +1,5 @@
-"""A file that a user names for a result: looked at before the work, for a slip of the fingers must destroy nothing.
+"""A file that a user names for a result: looked at before the work, for a slip of the fingers must destroy nothing, and again
+before it is written, for others make files while we work.
 
 Rule: what is there is replaced only by its own kind, which its first bytes tell, and not its name; an empty file is anybody's.
 

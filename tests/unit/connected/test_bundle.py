@@ -52,7 +52,7 @@ from tests.support.bundles import BundleSimulator
 from tests.support.index import LoopbackIndex
 from tests.support.keys import key, make_root, role, sign_root, write_private_key
 from tests.support.osv import record, write_dump
-from tests.support.progress import Heard
+from tests.support.progress import Colleague, Heard
 from tests.support.rpms import Packager, toolkit
 from tests.support.wheels import make_sdist, make_wheel, sha256_of
 
@@ -237,6 +237,13 @@ def test_another_bundle_that_is_replaced_is_told(world: World, output: Path) -> 
         f"that is kept: name the next one with -o, and this one with --from {output.name}"
     ]
     assert not [note for note in world.bundle(output).notes if "replaced" in note]
+
+
+def test_a_file_that_got_the_name_meanwhile_is_not_replaced(world: World, output: Path) -> None:
+    with pytest.raises(Unwritable, match="it is there and is no bundle"):
+        bundle(world.options(output), world.store, world.trust, Colleague(output, "verify"))
+    assert output.read_text() == "theirs"
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
 def test_another_stacks_bundle_is_not_replaced(world: World, output: Path) -> None:

@@ -19,11 +19,9 @@ from mirror.closed.prefix.status import choose_prefix, current_generation
 from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import Key, Layer
 from mirror.closed.warm.layer import LayerDamaged, add_layer, check_layer, remove_layer
-from mirror.closed.warm.packing import pack_layer
+from mirror.closed.warm.packing import check_layer_output, pack_layer
 from mirror.closed.warm.private import State, fill, read_state
 from mirror.closed.warm.programs import is_compiled, program_of
-from mirror.core.bundle.layout import MANIFEST
-from mirror.core.system.output import check_output
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import REVIEW
 from mirror.core.words import counted, utc
@@ -118,7 +116,7 @@ def _pack(args: argparse.Namespace) -> int:
     _, generation = _current(args)
     name = generation.path.parents[1].name if not args.output else ""
     output = args.output or Path(f"{name}.warm.tar")
-    check_output(output, "layer of compiled kernels", MANIFEST.encode())
+    check_layer_output(output)
     sign = signing_with(args.key)
     made = pack_layer(generation, os.environ, TrustStore.default(), sign, output, int(time.time()), Console())
     if args.json:

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     found = detect(os.environ)
     data = found.encode()
     if args.output:
+        check_output(args.output, "host's file", BEGINNING)  # again: it took a while
         write_file(args.output, data)
         Console().say(f"{args.output}: {len(data)} bytes")
     if args.json:

@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
     typed = {key: spoken_to_others(lines) for key, lines in vars(report.commands).items()}
     report = replace(report, commands=Commands(**typed))
     if output:
-        write_file(output, page(report).encode(), mode=0o644)
+        data = page(report).encode()
+        _check(output)  # again: what has got the name meanwhile is not replaced either
+        write_file(output, data, mode=0o644)
     if args.json:
         print_json(report.to_dict())
     else:

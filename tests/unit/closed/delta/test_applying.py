@@ -33,7 +33,7 @@ from tests.support.bundles import SEQUENCE, BundleSimulator
 from tests.support.deltas import Pair, edit, make_pair, part
 from tests.support.keys import make_root, trust_store
 from tests.support.mounts import needs_mounts
-from tests.support.progress import Heard
+from tests.support.progress import Colleague, Heard
 from tests.support.wheels import zstd_wheel
 
 
@@ -458,6 +458,18 @@ def test_a_file_of_somebody_elses_making_is_not_gone_on_with(pair: Pair, tmp_pat
     with pytest.raises(Unwritable, match=r"beside it, is no file of ours"):
         apply(pair)
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_file_that_got_the_name_meanwhile_is_not_replaced(pair: Pair) -> None:
+    store = trust_store(pair.old.parent / "t", make_root())
+    with pytest.raises(Unwritable) as caught:
+        apply_delta(pair.delta, Options(base=pair.old, output=pair.new), store, Colleague(pair.new, "apply"))
+    assert (
+        str(caught.value) == f"cannot write {pair.new}: another file has got that name meanwhile, and is not replaced"
+    )
+    assert caught.value.hint == "Name another file with -o, or remove that one if nobody needs it."
+    assert pair.new.read_text() == "theirs"
+    assert not list(pair.old.parent.glob(".*"))
 
 
 def test_two_at_once_do_not_write_one_file(pair: Pair) -> None:

@@ -20,16 +20,16 @@ from mirror.closed.warm.document import CACHES as TAR
 from mirror.closed.warm.document import DOCUMENT, WIDE_PLACE, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit
 from mirror.closed.warm.layer import LayerDamaged, check_layer, layer_of, read_layer, remove_layer
-from mirror.closed.warm.packing import NothingToPack
+from mirror.closed.warm.packing import NothingToPack, pack_layer
 from mirror.core.archives.tarstream import BadArchive
 from mirror.core.bundle.reader import DigestMismatch
-from mirror.core.errors import InvalidDocument, MirrorError
+from mirror.core.errors import InvalidDocument, MirrorError, Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.trust.quorum import ThresholdNotMet, UnknownSigner
 from mirror.core.trust.truststore import TrustStore
 from tests.support.bundles import BundleSimulator
 from tests.support.generations import put_generation
-from tests.support.keys import make_root, role, trust_store
+from tests.support.keys import make_root, role, signer, trust_store
 from tests.support.layers import GROUP, KERNEL, MODULE, NOW, Host, add, make_host, pack, tar_of
 from tests.support.otheruser import OTHER, needs_root, shared_directory
 
@@ -77,6 +77,21 @@ def test_it_holds_what_can_be_carried_and_names_no_place_of_its_maker(
     assert found["inductor/fxgraph/ab/abc/def"] == b"\0pickled, made in " + WIDE_PLACE
     assert not [path for path, data in found.items() if place in data]
     assert (key.gpus, key.driver, key.generation) == ((H100,), "580.65.06", str(generation.path))
+
+
+def test_a_file_that_got_the_name_while_the_key_was_asked_for_is_not_replaced(
+    generation: Generation, host: Host, store: TrustStore, tmp_path: Path
+) -> None:
+    host.compile(generation)
+    output = tmp_path / "l.tar"
+
+    def sign(data: bytes, namespace: str) -> bytes:
+        output.write_text("theirs")
+        return signer("builder").sign(data, namespace)
+
+    with pytest.raises(Unwritable, match="it is there and is no layer of compiled kernels"):
+        pack_layer(generation, host.base, store, sign, output, NOW, proc=host.proc)
+    assert output.read_text() == "theirs"
 
 
 def test_packing_twice_gives_the_same_bytes(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.main import main
-from mirror.core.errors import Unwritable
+from mirror.core.errors import Unreadable, Unwritable
 from mirror.core.system.durable import read_file
 from mirror.core.system.output import check_output
 
@@ -35,7 +35,8 @@ def test_whatever_else_is_there_stays(tmp_path: Path) -> None:
 
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    assert read_file(tmp_path / "fifo", 10) == b""
+    with pytest.raises(Unreadable, match="it is a pipe, and nothing came from it"):
+        read_file(tmp_path / "fifo", 10)
     reader, writer = os.pipe()
     os.write(writer, b"all of it")
     os.close(writer)
