@@ -30,9 +30,9 @@ from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, receipt_or_problem
+from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, read_receipt
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
-from mirror.core.errors import MirrorError, Unreadable, reading
+from mirror.core.errors import MirrorError, Unreadable, is_absence, reading
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
@@ -168,10 +168,11 @@ def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
             expected.damages.append(Damage("manifest.json", _state(generation.manifest), "mirror"))
     except Unreadable as exc:
         expected.damages.append(Damage(Path(exc.path).name, UNREADABLE, "mirror"))
-    receipt, problem = receipt_or_problem(generation)
-    if problem:
-        expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
-    return receipt
+    try:
+        return read_receipt(generation)
+    except MirrorError as exc:
+        expected.damages.append(Damage("receipt.json", _kind(exc, generation.receipt), "mirror"))
+        return None
 
 
 def _displaced(generation: Generation, receipt: Receipt | None) -> Iterator[Damage]:
@@ -191,9 +192,9 @@ def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) 
         if receipt and hashlib.sha256(data).hexdigest() != receipt.files_sha256:
             raise ValueError
         return Seal.parse(data)
-    except (OSError, ValueError, MirrorError):
+    except (OSError, ValueError, MirrorError) as exc:
         if receipt:
-            expected.damages.append(Damage("files.json", _state(generation.files), "mirror"))
+            expected.damages.append(Damage("files.json", _kind(exc, generation.files), "mirror"))
         return None
 
 
@@ -206,9 +207,11 @@ def _expect_records(generation: Generation, seal: Seal | None, expected: _Expect
             if seal and digest_of(generation.path / record).hex() != seal.entries[record]:
                 raise ValueError("it is not the one that was sealed")
             lines = lines_of(generation, record)
-        except (OSError, ValueError):
-            expected.damages.append(Damage(record, _state(generation.path / record), owner))
-            expected.unchecked.append(f"the files of {owner}: its RECORD is not the one that was installed")
+        except (OSError, ValueError) as exc:
+            kind = _kind(exc, generation.path / record)
+            expected.damages.append(Damage(record, kind, owner))
+            problem = "cannot be read" if kind == UNREADABLE else "is not the one that was installed"
+            expected.unchecked.append(f"the files of {owner}: its RECORD {problem}")
             expected.knows_all = False
             continue
         if not lines and not seal:
@@ -235,7 +238,9 @@ def _expect_unsealed(generation: Generation, receipt: Receipt | None, expected: 
         brought = {f"cuda/{path}" for package in receipt.toolchain.packages for path in package.files}
         expected.present |= brought
         expected.unchecked.append(f"the bytes of {len(brought)} files of the CUDA toolkit: only whether they are there")
-    why = "this generation has no list of digests" if receipt and not receipt.files_sha256 else "its list is damaged"
+    why = (
+        "this generation has no list of digests" if receipt and not receipt.files_sha256 else "its list cannot be used"
+    )
     expected.unchecked.append(f"whether a RECORD was altered, and files that no wheel brought: {why}")
 
 
@@ -268,6 +273,13 @@ def _judge(path: Path, digests: set[tuple[str, bytes]], facts: os.stat_result, a
     except OSError:
         return UNREADABLE
     return "" if good else CHANGED
+
+
+def _kind(problem: Exception, path: Path) -> str:
+    """What is wrong with a document: one that could not be read may be as it was."""
+    cause = problem.__cause__ if isinstance(problem, Unreadable) else problem
+    is_unknown = isinstance(cause, OSError) and cause.errno and not is_absence(cause)
+    return UNREADABLE if is_unknown else _state(path)
 
 
 def _state(path: Path) -> str:

@@ -20,10 +20,10 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, choose_prefixes, current_generation, read_status
 from mirror.closed.remedy import remedies
 from mirror.closed.silence.record import Note, read_notes
-from mirror.closed.soundness import MOVED, Soundness, check_generation
+from mirror.closed.soundness import MOVED, UNREADABLE, Soundness, check_generation
 from mirror.closed.upgrade_check import unmet_today
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import expiring
 from mirror.core.words import counted
@@ -79,8 +79,14 @@ def run(args: argparse.Namespace) -> int:
     prefixes = choose_prefixes(args.name, args.prefix) or (choose_prefix(),)  # which says that there is none
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
-    layers = {one.generation: check_layer(one.generation, Console()) for checks in found for one in checks}
-    spoilt = {generation: problems for generation, problems in layers.items() if problems}
+    layers: dict[Generation, tuple[str, ...]] = {}
+    unknown: dict[Generation, Unreadable] = {}
+    for one in (one for checks in found for one in checks):
+        try:
+            layers[one.generation] = check_layer(one.generation, Console())
+        except Unreadable as exc:  # after what was found is shown
+            layers[one.generation], unknown[one.generation] = (str(exc),), exc
+    spoilt = {generation: problems for generation, problems in layers.items() if problems and generation not in unknown}
     notes = _notes_on_root()
     if args.json:
         told = [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]
@@ -96,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     if spoilt:
         generation, problems = next(iter(spoilt.items()))
         raise LayerDamaged(str(generation.path / LINK), problems[:_SHOWN])
+    for problem in unknown.values():
+        raise problem
     return 0
 
 
@@ -177,7 +185,7 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"{'*' if is_current else ' '} {one.number}  {', '.join([*facts, human_bytes(one.size)])}"
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:
-        yield f"     its receipt is damaged: {one.problem}"
+        yield f"     its receipt cannot be used: {one.problem}"
         yield from (f"     {spoken(step)}" for step in remedies(one.generation, TrustStore.default()))
         yield from _refused(one)
         return
@@ -236,7 +244,9 @@ def _checked(check: Soundness) -> Iterator[str]:
         whose = f"was installed as {damage.owner}" if damage.kind == MOVED else f"of {damage.owner or 'no package'}"
         yield f"{damage.kind:<10} {shown(str(check.generation.path / damage.path))} ({whose})"
     yield from (f"unchecked  {reason}" for reason in check.unchecked)
-    if check.damages:
+    if check.damages and all(damage.kind == UNREADABLE for damage in check.damages):
+        yield f"{name}: {len(check.damages)} of {counted(check.checked, 'file')} could not be read; no other damage was found"
+    elif check.damages:
         yield f"{name} is damaged: {len(check.damages)} of {counted(check.checked, 'file')} not as installed"
     elif check.unchecked:
         yield f"{name}: no damage was found, but not all of it could be checked"
@@ -245,7 +255,9 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
-    print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
+    is_unknown = all(damage.kind == UNREADABLE for check in damaged for damage in check.damages)
+    what = "could not be read whole, and may be as it was" if is_unknown else "damaged"
+    print(f"error: {what}: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
     hints = dict.fromkeys(step for check in damaged for step in remedies(check.generation, TrustStore.default()))
     print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)
