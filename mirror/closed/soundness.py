@@ -7,6 +7,7 @@ which holds the digest of each RECORD and of all that no RECORD lists; and each 
 An altered RECORD is damage itself, and what it says is not believed. This finds what a disk, a slip or another program did. Who
 may write the generation can write the receipt too: against them only a bundle helps, which ``install --repair`` builds from.
 
+What others may write is damage too, for it may have been changed together with its digest (``mirror.closed.prefix.exposed``).
 A generation that was moved or copied, or whose host's Python was removed, is damaged too, though each file is as it was.
 
 Rules: what could not be checked is said, never counted as good: generations made before there was a seal have digests of their
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
+from mirror.closed.prefix.exposed import exposures_of
 from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, read_receipt
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
@@ -39,6 +41,7 @@ from mirror.core.system.crew import Crew
 from mirror.core.system.durable import facts_of
 
 MISSING, CHANGED, EXTRA, UNREADABLE, MOVED = "missing", "changed", "extra", "unreadable", "moved"
+EXPOSED = "exposed"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,9 +50,10 @@ class Damage:
 
     Attributes:
         path: below the generation.
-        kind: ``"missing"``, ``"changed"``, ``"extra"``, ``"unreadable"``; ``"moved"`` of the whole, ``"."``.
+        kind: ``"missing"``, ``"changed"``, ``"extra"``, ``"unreadable"``; ``"moved"`` of the whole, ``"."``; ``"exposed"`` of
+            what others than the prefix's owner may write, a directory as well.
         owner: the wheel or package that it belongs to, ``"torch 2.10.0"``; ``"mirror"`` for what mirror wrote; empty of what
-            nobody brought; of what was moved, where it was.
+            nobody brought; of what was moved, where it was; of what is exposed, to whom.
     """
 
     path: str
@@ -122,7 +126,8 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
     if at_a_glance:
         expected.present |= expected.digests.keys()
         expected.digests = {}
-    damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
+    exposed = () if at_a_glance else _exposed(generation)
+    damages = [*exposed, *expected.damages, *_compare(generation.path, expected, found, progress)]
     paths = expected.paths()
     if expected.knows_all:
         damages += [Damage(path, EXTRA, "") for path in found if path not in paths]
@@ -181,6 +186,11 @@ def _displaced(generation: Generation, receipt: Receipt | None) -> Iterator[Dama
         yield Damage(".", MOVED, place)
     if python := lost_python(generation.path):
         yield Damage("venv/bin/python", MISSING, f"the host's Python, {python}")
+
+
+def _exposed(generation: Generation) -> Iterator[Damage]:
+    for found in exposures_of(generation.path):
+        yield Damage(found.place.relative_to(generation.path).as_posix(), EXPOSED, found.problem)
 
 
 def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:
