@@ -49,7 +49,7 @@ from mirror.closed.venv.interpreter import find_interpreter
 from mirror.closed.warm.carried import refuse_layer
 from mirror.core.bundle.manifest import Manifest
 from mirror.core.bundle.reader import Bundle, open_bundle
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable, is_absence
 from mirror.core.policy.document import Policy
 from mirror.core.policy.rules import judge
 from mirror.core.progress import SILENT, Progress
@@ -335,6 +335,8 @@ def _receipt_of(generation: Generation) -> Receipt:
     try:
         return read_receipt(generation)
     except MirrorError as exc:
+        if isinstance(exc, Unreadable) and not is_absence(exc):
+            raise
         raise GenerationDamaged(str(generation.path), str(exc)) from exc
 
 

@@ -62,7 +62,7 @@ def damaged_receipts(stack: Stack, but: Generation, store: TrustStore) -> Iterat
         problem = "" if generation == but else receipt_or_problem(generation)[1]
         if problem:
             name = f"generation {stack.number(generation)} ({generation.name})"
-            yield f"the receipt of {name} is damaged: {problem}. {' '.join(remedies(generation, store))}"
+            yield f"the receipt of {name} cannot be used: {problem}. {' '.join(remedies(generation, store))}"
 
 
 def whole_beside(

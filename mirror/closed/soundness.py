@@ -7,6 +7,7 @@ which holds the digest of each RECORD and of all that no RECORD lists; and each 
 An altered RECORD is damage itself, and what it says is not believed. This finds what a disk, a slip or another program did. Who
 may write the generation can write the receipt too: against them only a bundle helps, which ``install --repair`` builds from.
 
+What others may write is damage too, for it may have been changed together with its digest (``mirror.closed.prefix.exposed``).
 A generation that was moved or copied, or whose host's Python was removed, is damaged too, though each file is as it was.
 
 Rules: what could not be checked is said, never counted as good: generations made before there was a seal have digests of their
@@ -29,16 +30,18 @@ from pathlib import Path
 from typing import Any
 
 from mirror.closed.environment.variables import has_manifest
+from mirror.closed.prefix.exposed import exposures_of
 from mirror.closed.prefix.generations import Generation
-from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, receipt_or_problem
+from mirror.closed.prefix.receipt import Receipt, former_place, lost_python, read_receipt
 from mirror.closed.prefix.seal import Seal, digest_of, lines_of, link_to, records, walk
-from mirror.core.errors import MirrorError, Unreadable, reading
+from mirror.core.errors import MirrorError, Unreadable, is_absence, reading
 from mirror.core.kinds import INTERPRETER
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
 from mirror.core.system.durable import facts_of
 
 MISSING, CHANGED, EXTRA, UNREADABLE, MOVED = "missing", "changed", "extra", "unreadable", "moved"
+EXPOSED = "exposed"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,9 +50,10 @@ class Damage:
 
     Attributes:
         path: below the generation.
-        kind: ``"missing"``, ``"changed"``, ``"extra"``, ``"unreadable"``; ``"moved"`` of the whole, ``"."``.
+        kind: ``"missing"``, ``"changed"``, ``"extra"``, ``"unreadable"``; ``"moved"`` of the whole, ``"."``; ``"exposed"`` of
+            what others than the prefix's owner may write, a directory as well.
         owner: the wheel or package that it belongs to, ``"torch 2.10.0"``; ``"mirror"`` for what mirror wrote; empty of what
-            nobody brought; of what was moved, where it was.
+            nobody brought; of what was moved, where it was; of what is exposed, to whom.
     """
 
     path: str
@@ -122,7 +126,8 @@ def check_generation(generation: Generation, progress: Progress = SILENT, at_a_g
     if at_a_glance:
         expected.present |= expected.digests.keys()
         expected.digests = {}
-    damages = [*expected.damages, *_compare(generation.path, expected, found, progress)]
+    exposed = () if at_a_glance else _exposed(generation)
+    damages = [*exposed, *expected.damages, *_compare(generation.path, expected, found, progress)]
     paths = expected.paths()
     if expected.knows_all:
         damages += [Damage(path, EXTRA, "") for path in found if path not in paths]
@@ -168,10 +173,11 @@ def _receipt(generation: Generation, expected: _Expected) -> Receipt | None:
             expected.damages.append(Damage("manifest.json", _state(generation.manifest), "mirror"))
     except Unreadable as exc:
         expected.damages.append(Damage(Path(exc.path).name, UNREADABLE, "mirror"))
-    receipt, problem = receipt_or_problem(generation)
-    if problem:
-        expected.damages.append(Damage("receipt.json", _state(generation.receipt), "mirror"))
-    return receipt
+    try:
+        return read_receipt(generation)
+    except MirrorError as exc:
+        expected.damages.append(Damage("receipt.json", _kind(exc, generation.receipt), "mirror"))
+        return None
 
 
 def _displaced(generation: Generation, receipt: Receipt | None) -> Iterator[Damage]:
@@ -180,6 +186,11 @@ def _displaced(generation: Generation, receipt: Receipt | None) -> Iterator[Dama
         yield Damage(".", MOVED, place)
     if python := lost_python(generation.path):
         yield Damage("venv/bin/python", MISSING, f"the host's Python, {python}")
+
+
+def _exposed(generation: Generation) -> Iterator[Damage]:
+    for found in exposures_of(generation.path):
+        yield Damage(found.place.relative_to(generation.path).as_posix(), EXPOSED, found.problem)
 
 
 def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) -> Seal | None:
@@ -191,9 +202,9 @@ def _seal(generation: Generation, receipt: Receipt | None, expected: _Expected) 
         if receipt and hashlib.sha256(data).hexdigest() != receipt.files_sha256:
             raise ValueError
         return Seal.parse(data)
-    except (OSError, ValueError, MirrorError):
+    except (OSError, ValueError, MirrorError) as exc:
         if receipt:
-            expected.damages.append(Damage("files.json", _state(generation.files), "mirror"))
+            expected.damages.append(Damage("files.json", _kind(exc, generation.files), "mirror"))
         return None
 
 
@@ -206,9 +217,11 @@ def _expect_records(generation: Generation, seal: Seal | None, expected: _Expect
             if seal and digest_of(generation.path / record).hex() != seal.entries[record]:
                 raise ValueError("it is not the one that was sealed")
             lines = lines_of(generation, record)
-        except (OSError, ValueError):
-            expected.damages.append(Damage(record, _state(generation.path / record), owner))
-            expected.unchecked.append(f"the files of {owner}: its RECORD is not the one that was installed")
+        except (OSError, ValueError) as exc:
+            kind = _kind(exc, generation.path / record)
+            expected.damages.append(Damage(record, kind, owner))
+            problem = "cannot be read" if kind == UNREADABLE else "is not the one that was installed"
+            expected.unchecked.append(f"the files of {owner}: its RECORD {problem}")
             expected.knows_all = False
             continue
         if not lines and not seal:
@@ -235,7 +248,9 @@ def _expect_unsealed(generation: Generation, receipt: Receipt | None, expected: 
         brought = {f"cuda/{path}" for package in receipt.toolchain.packages for path in package.files}
         expected.present |= brought
         expected.unchecked.append(f"the bytes of {len(brought)} files of the CUDA toolkit: only whether they are there")
-    why = "this generation has no list of digests" if receipt and not receipt.files_sha256 else "its list is damaged"
+    why = (
+        "this generation has no list of digests" if receipt and not receipt.files_sha256 else "its list cannot be used"
+    )
     expected.unchecked.append(f"whether a RECORD was altered, and files that no wheel brought: {why}")
 
 
@@ -268,6 +283,13 @@ def _judge(path: Path, digests: set[tuple[str, bytes]], facts: os.stat_result, a
     except OSError:
         return UNREADABLE
     return "" if good else CHANGED
+
+
+def _kind(problem: Exception, path: Path) -> str:
+    """What is wrong with a document: one that could not be read may be as it was."""
+    cause = problem.__cause__ if isinstance(problem, Unreadable) else problem
+    is_unknown = isinstance(cause, OSError) and cause.errno and not is_absence(cause)
+    return UNREADABLE if is_unknown else _state(path)
 
 
 def _state(path: Path) -> str:

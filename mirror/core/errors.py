@@ -188,6 +188,14 @@ class Unreadable(MirrorError):
         self.hint = _MORE_FILES.get(self.reason, self.hint)
 
 
+def is_absence(exc: BaseException | None) -> bool:
+    """Whether a failure of the system, or an ``Unreadable`` of one, says that there is certainly no such file."""
+    cause = exc.__cause__ if isinstance(exc, Unreadable) else exc
+    return isinstance(cause, (FileNotFoundError, NotADirectoryError, IsADirectoryError)) or (
+        isinstance(cause, OSError) and cause.errno == errno.ELOOP  # a link in its place
+    )
+
+
 @contextmanager
 def reading(place: str | Path, below: bool = False) -> Iterator[None]:
     """Make ``Unreadable``, of this place, what the system refuses in the block.

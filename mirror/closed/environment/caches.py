@@ -102,18 +102,10 @@ def open_below(caches: Way, path: str, is_made: bool = False) -> Iterator[int]:
                 exc.filename = str(place)
                 raise
             found = look(descriptor, place).exposures({os.geteuid()})
-            told = tuple(
-                f"{one.place} {one.problem}" for one in found if one.owner is not None or not _is_closed(caches)
-            )
+            told = tuple(f"{one.place} {one.problem}" for one in found if one.owner is not None or not caches.is_closed)
             if told:
                 raise SharedCaches(str(caches.end.place), told)
         yield descriptor
-
-
-def _is_closed(way: Way) -> bool:
-    """Whether nobody else gets to what is below, so that it does not matter whom that lets write."""
-    places = (way.end.place, *way.end.place.parents)
-    return any(not step.facts.st_mode & (stat.S_IXGRP | stat.S_IXOTH) for step in way.steps if step.place in places)
 
 
 def refuse_shared(place: Path) -> None:

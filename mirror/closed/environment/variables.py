@@ -26,7 +26,7 @@ from pathlib import Path
 
 from mirror.closed.prefix.generations import Generation
 from mirror.core.bundle.manifest import MAX_BYTES, Manifest
-from mirror.core.errors import MirrorError, Unreadable
+from mirror.core.errors import MirrorError, Unreadable, place_of
 
 UNSET = ("PYTHONHOME",)
 """Variables that no program of the generation may see."""
@@ -291,7 +291,7 @@ def _manifest_bytes(generation: Generation) -> bytes:
     except FileNotFoundError as exc:
         raise GenerationDamaged(str(generation.path), f"it has no {Path(exc.filename).name}") from exc
     except OSError as exc:
-        raise Unreadable(str(generation.manifest), exc.strerror or str(exc)) from exc
+        raise Unreadable(place_of(exc, generation.manifest), exc.strerror or str(exc)) from exc
     actual = hashlib.sha256(data).hexdigest()
     if actual != promised:
         problem = f"sha256 of its manifest.json is {actual}, its COMPLETE says {promised[:64]}"

@@ -21,6 +21,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,16 @@ from mirror.closed.preflight import check_owner
 from mirror.closed.warm.carried import open_layer
 from mirror.closed.warm.document import MAX_BYTES, Layer, Member
 from mirror.closed.warm.key import LayerDoesNotFit, faults, key_here, notes
-from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, place_of, reading, writing
+from mirror.core.errors import (
+    FAMILIES,
+    InvalidDocument,
+    MirrorError,
+    Unreadable,
+    is_absence,
+    place_of,
+    reading,
+    writing,
+)
 from mirror.core.progress import SILENT, Progress
 from mirror.core.system.durable import facts_of, sync_directory, write_file
 from mirror.core.trust.truststore import TrustStore
@@ -43,6 +53,12 @@ ACCOUNT = "layer.json"
 FILES = "files"
 _NAME = re.compile(r"warm\.[0-9a-f]{16}", re.ASCII)
 _MAKING = ".warm.new"
+
+
+_AGAIN = (
+    "Nothing is said against the layer: look again. Where this stays so, its owner adds it again: 'mirror cache add FILE', "
+    "with the file that it came from."
+)
 
 
 class LayerDamaged(MirrorError):
@@ -100,12 +116,10 @@ def read_layer(directory: Path) -> Layer:
 
     Raises:
         LayerDamaged: when it is gone or altered.
+        Unreadable: when that cannot be told.
     """
-    try:
-        with (directory / ACCOUNT).open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise LayerDamaged(str(directory), (f"{ACCOUNT}: {exc.strerror or exc}",)) from exc
+    with _reading(directory, ACCOUNT), (directory / ACCOUNT).open("rb") as stream:
+        data = stream.read(MAX_BYTES + 1)
     if directory.name != _directory_name(data):
         raise LayerDamaged(str(directory), (f"{ACCOUNT} is not the one that the directory is named after",))
     return Layer.parse(data)
@@ -116,16 +130,26 @@ def read_member(directory: Path, member: Member) -> bytes:
 
     Raises:
         LayerDamaged: when it is not what was added.
+        Unreadable: when that cannot be told.
     """
-    source = directory / FILES / member.path
-    try:
-        with open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+    with _reading(directory, f"{FILES}/{member.path}"):
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with open(os.open(directory / FILES / member.path, flags), "rb") as stream:
             data = stream.read(member.size + 1)
-    except OSError as exc:
-        raise LayerDamaged(str(directory), (f"{member.path}: {exc.strerror or exc}",)) from exc
     if hashlib.sha256(data).hexdigest() != member.sha256:
         raise LayerDamaged(str(directory), (f"{member.path} was changed",))
     return data
+
+
+@contextmanager
+def _reading(directory: Path, path: str) -> Iterator[None]:
+    """What is not there is damage; what cannot be told is none."""
+    try:
+        yield
+    except OSError as exc:
+        if is_absence(exc):
+            raise LayerDamaged(str(directory), (f"{path.partition('/')[2] or path}: {exc.strerror or exc}",)) from exc
+        raise Unreadable(place_of(exc, directory / path), exc.strerror or str(exc)).advised(_AGAIN) from exc
 
 
 def _directory_name(data: bytes) -> str:
@@ -137,17 +161,23 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
 
     Raises:
         LayerDamaged: when the layer cannot even say what it holds.
+        Unreadable: when it cannot be told what is there; at the end, when a file cannot be read.
     """
+
+    def refuse(error: OSError) -> None:
+        if not is_absence(error):
+            raise error
+
     layer = read_layer(directory)
     expected = {member.path: member for member in layer.files}
     top = directory / FILES
     unread: list[OSError] = []
-    found = {
-        (Path(place) / name).relative_to(top).as_posix()
-        for place, directories, names in os.walk(top, onerror=unread.append)
-        for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
-    }
-    yield from (f"{place_of(exc, top)} cannot be read: {exc.strerror or exc}" for exc in unread)
+    with _reading(directory, FILES):
+        found = {
+            (Path(place) / name).relative_to(top).as_posix()
+            for place, directories, names in os.walk(top, onerror=refuse)
+            for name in (*names, *(one for one in directories if _is_link(Path(place) / one)))
+        }
     yield from (f"{path} is missing" for path in sorted(expected.keys() - found))
     yield from (f"{path} was not added with it" for path in sorted(found - expected.keys()))
     with progress.task("layer", layer.size) as advance:
@@ -156,7 +186,12 @@ def problems_of(directory: Path, progress: Progress = SILENT) -> Iterator[str]:
                 if digest_of(top / path, advance=advance).hex() != expected[path].sha256:
                     yield f"{path} was changed"
             except OSError as exc:
-                yield f"{path} cannot be read: {exc.strerror or exc}"
+                if is_absence(exc) or not exc.errno:
+                    yield f"{path} is no file"
+                else:
+                    unread.append(exc)
+    for one in unread[:1]:
+        raise Unreadable(place_of(one, top), one.strerror or str(one)).advised(_AGAIN) from one
 
 
 def _is_link(path: Path) -> bool:
@@ -168,11 +203,17 @@ def check_layer(generation: Generation, progress: Progress = SILENT) -> tuple[st
     """What of a generation's layer is not as it was added; nothing when all is, or there is none. Every file is read.
 
     Raises:
-        Unreadable: when it cannot be told whether there is one.
+        Unreadable: when it cannot be told whether there is one, or, of one that has no other fault, whether it is as it was.
     """
-    directory = layer_of(generation)
+    directory, found = layer_of(generation), list[str]()
     try:
-        return tuple(problems_of(directory, progress)) if directory else ()
+        for problem in problems_of(directory, progress) if directory else ():
+            found.append(problem)
+        return tuple(found)
+    except Unreadable as exc:
+        if not found:
+            raise
+        return (*found, str(exc))
     except LayerDamaged as exc:
         return exc.problems
     except InvalidDocument as exc:
@@ -209,13 +250,21 @@ def add_layer(
         data = layer.encode()
         directory = generation.path / _directory_name(data)
         with prefix.lock():
-            is_whole = layer_of(generation) == directory and not check_layer(generation)
+            is_whole = layer_of(generation) == directory and _is_whole(generation)
             if is_whole:
                 with contextlib.suppress(OSError):  # what a run has left that was killed after the link had moved
                     _sweep(generation, keep=directory)
             else:
                 _put(generation, directory, data, carried.files(), layer, progress)
     return Added(directory, layer, carried.signers.names, tuple(notes(layer.key, here)), is_whole)
+
+
+def _is_whole(generation: Generation) -> bool:
+    """Whether the layer needs not be put there again; one that cannot be read is."""
+    try:
+        return not check_layer(generation)
+    except Unreadable:
+        return False
 
 
 def _put(generation: Generation, directory: Path, data: bytes, files: Any, layer: Layer, progress: Progress) -> None:

@@ -130,6 +130,14 @@ class Way:
     def end(self) -> Seen:
         return self.steps[-1]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody but owners gets to what is below it, so that it does not matter whom that lets write."""
+        places = (self.end.place, *self.end.place.parents)
+        return any(
+            not step.facts.st_mode & (stat.S_IXGRP | stat.S_IXOTH) for step in self.steps if step.place in places
+        )
+
     def exposures(self, trusted: Collection[int]) -> tuple[Exposure, ...]:
         """What makes the place, or any step of the way, somebody else's too."""
         steps = enumerate(self.steps, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import pytest
 
 from mirror.cli.main import main
 from mirror.closed.environment.variables import GenerationDamaged
+from mirror.closed.prefix.generations import Prefix
 from mirror.closed.prefix.status import NoneCurrent
 from mirror.core.errors import Unwritable
 from mirror.core.trust.verdict import expiring
 from tests.support.desk import Desk
+from tests.support.generations import put_generation
 from tests.support.keys import make_root, trust_store
+from tests.support.otheruser import shared_directory
 
 
 @pytest.mark.group(59)
@@ -85,3 +90,24 @@ def _flip(path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(data)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.group(67)
+def test_what_others_may_write_below_a_generation_is_told_with_the_step_and_run_warns_of_what_it_uses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with shared_directory() as shared:
+        generation = put_generation(Prefix(shared / "h100"), 5)
+        (generation.path / "venv/bin").chmod(0o777)
+        words = ["--prefix", str(shared / "h100")]
+        assert main(["status", "--check", *words]) == GenerationDamaged.exit_code
+        out, err = capsys.readouterr()
+        assert f"exposed    {generation.path}/venv/bin (may be written by every user)" in out.splitlines()
+        assert f"hint: 'chmod -R go-w {generation.path}' takes from others the right to write; who had it may" in err
+        run = [sys.executable, "-m", "mirror.cli.main", "run", *words, "--", "true"]
+        warning = f"warning: {generation.path}/venv/bin may be written by every user: whoever writes there decides"
+        assert warning in subprocess.run(run, capture_output=True, text=True).stderr
+        (generation.path / "venv/bin").chmod(0o755)
+        main(["status", "--check", *words])
+        assert "exposed" not in capsys.readouterr().out
+        assert "warning" not in subprocess.run(run, capture_output=True, text=True).stderr

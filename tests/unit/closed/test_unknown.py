@@ -15,7 +15,10 @@ from mirror.closed.garbage import collect
 from mirror.closed.prefix.generations import Generation, Prefix
 from mirror.closed.prefix.usage import is_held, processes_below
 from mirror.core.errors import Unreadable
+from tests.support.desk import Desk
 from tests.support.generations import put_generation
+from tests.support.keys import trust_store
+from tests.support.layers import add, make_host, pack
 from tests.support.tracing import faults, needs_strace, python
 
 pytestmark = pytest.mark.group(51)
@@ -149,6 +152,56 @@ def test_without_descriptors_left_nobody_is_said_to_use_nothing(prefix: Prefix) 
         for descriptor in taken:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+LAYER = """
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.warm.layer import check_layer, layer_of, read_layer, read_member
+from mirror.core.errors import MirrorError
+generation = Prefix(Path(sys.argv[1])).current()
+try:
+    layer = read_layer(layer_of(generation))
+    [read_member(layer_of(generation), one) for one in layer.files]
+    print(check_layer(generation))
+except MirrorError as exc:
+    print(type(exc).__name__)
+"""
+CHECK = """
+from mirror.closed.prefix.generations import Prefix
+from mirror.closed.soundness import check_generation
+print(sorted({one.kind for one in check_generation(Prefix(Path(sys.argv[1])).current()).damages}))
+"""
+
+
+@needs_strace
+@pytest.mark.parametrize("error", ["EIO", pytest.param("EMFILE", marks=pytest.mark.slow)])
+def test_a_layer_that_cannot_be_read_is_not_called_damaged(prefix: Prefix, tmp_path: Path, error: str) -> None:
+    generation, host, store = put_generation(prefix, 1), make_host(tmp_path / "a", "H100"), trust_store(tmp_path / "s")
+    host.compile(generation)
+    add(pack(generation, host, store, tmp_path / "l.tar").path, prefix, generation, host, store)
+    found = [
+        fault
+        for fault in faults(python(LAYER, prefix.root), prefix.root, ("openat", "read", "getdents64"), f"error={error}")
+        if "/warm." in fault.call
+    ]
+    assert len(found) > 10
+    for fault in found:
+        assert fault.run().stdout == "Unreadable\n", fault
+
+
+@needs_strace
+def test_a_document_of_a_generation_that_cannot_be_read_is_not_called_changed(desk: Desk) -> None:
+    done = desk.install(desk.bundle("1.0"))
+    names = ("receipt.json", "files.json", "manifest.json", "COMPLETE", "RECORD")
+    found = [
+        fault
+        for fault in faults(python(CHECK, done.prefix), done.prefix, ("openat", "read"), "error=EIO")
+        if any(f"/{name}" in fault.call for name in names)
+    ]
+    assert len(found) > 10
+    for fault in found:
+        finished = fault.run()
+        assert finished.stdout in ("['unreadable']\n", "") and "changed" not in finished.stderr, fault
 
 
 def test_a_tree_is_removed_with_few_descriptors_however_deep_it_is(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
@@ -10,10 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mirror.cli.caller import spoken
 from mirror.cli.console import Console
 from mirror.cli.options import SOURCED, add_command_words, words_of
 from mirror.closed.environment.launch import follow, launch
 from mirror.closed.environment.variables import load_environment
+from mirror.closed.prefix.exposed import USED, exposures_of
+from mirror.closed.prefix.generations import Generation
 from mirror.closed.prefix.status import choose_prefix, current_generation
 from mirror.closed.warm.private import fill_or_tell
 
@@ -50,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("name a program after --")
     generation = current_generation(choose_prefix(name, args.prefix))
     environment = load_environment(generation)
+    _warn_of_exposed(generation)
     fill_or_tell(generation, environment, os.environ, Console())
     sys.stdout.flush()
     if not args.explain:
@@ -69,3 +74,14 @@ def run(args: argparse.Namespace) -> int:
         seen = looks(explanation.findings, os.environ, environment)
         print("\n".join(explained(explanation, seen, sys.stderr)), file=sys.stderr, flush=True)
     return followed.code
+
+
+def _warn_of_exposed(generation: Generation) -> None:
+    """Look at the few places that whatever is started uses; ``mirror status --check`` looks at all."""
+    with contextlib.suppress(OSError):  # what cannot be told keeps nobody from starting
+        for found in exposures_of(generation.path, USED):
+            check = spoken("'mirror status --check'")
+            Console().say(
+                f"warning: {found.place} {found.problem}: whoever writes there decides what runs; {check} tells what to do"
+            )
+            return

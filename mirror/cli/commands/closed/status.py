@@ -20,10 +20,10 @@ from mirror.closed.prefix.numbered import read_stack
 from mirror.closed.prefix.status import Listed, Status, choose_prefix, choose_prefixes, current_generation, read_status
 from mirror.closed.remedy import remedies
 from mirror.closed.silence.record import Note, read_notes
-from mirror.closed.soundness import MOVED, Soundness, check_generation
+from mirror.closed.soundness import EXPOSED, MOVED, UNREADABLE, Soundness, check_generation
 from mirror.closed.upgrade_check import unmet_today
 from mirror.closed.warm.layer import LINK, LayerDamaged, check_layer
-from mirror.core.errors import MirrorError
+from mirror.core.errors import MirrorError, Unreadable
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.trust.verdict import expiring
 from mirror.core.words import counted
@@ -32,7 +32,8 @@ _DESCRIPTION = """\
 Show what is installed: one stack, by its name, its prefix or the env.sh that was sourced, else every stack in the default
 place. The number of a generation is what 'rollback --to' takes; it stays the same for ever. With --check every file of the
 current generation is read and compared with what was installed: what is missing, changed or not known is named, with the
-package that it belongs to. Compiled bytecode (.pyc) is not judged. Nothing is changed.
+package that it belongs to, and what others than the owner may write. Compiled bytecode (.pyc) is not judged.
+Nothing is changed.
 
 With --compare, files are read that 'mirror status --json' wrote on several hosts, HOST.json each, and the hosts are named that
 have not what most of them have.
@@ -79,8 +80,14 @@ def run(args: argparse.Namespace) -> int:
     prefixes = choose_prefixes(args.name, args.prefix) or (choose_prefix(),)  # which says that there is none
     statuses = [read_status(prefix) for prefix in prefixes]
     found = [_check(prefix, args.all) for prefix in prefixes] if args.check else [[] for _ in prefixes]
-    layers = {one.generation: check_layer(one.generation, Console()) for checks in found for one in checks}
-    spoilt = {generation: problems for generation, problems in layers.items() if problems}
+    layers: dict[Generation, tuple[str, ...]] = {}
+    unknown: dict[Generation, Unreadable] = {}
+    for one in (one for checks in found for one in checks):
+        try:
+            layers[one.generation] = check_layer(one.generation, Console())
+        except Unreadable as exc:  # after what was found is shown
+            layers[one.generation], unknown[one.generation] = (str(exc),), exc
+    spoilt = {generation: problems for generation, problems in layers.items() if problems and generation not in unknown}
     notes = _notes_on_root()
     if args.json:
         told = [_document(one, checks, layers if args.check else None) for one, checks in zip(statuses, found)]
@@ -96,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     if spoilt:
         generation, problems = next(iter(spoilt.items()))
         raise LayerDamaged(str(generation.path / LINK), problems[:_SHOWN])
+    for problem in unknown.values():
+        raise problem
     return 0
 
 
@@ -180,7 +189,7 @@ def _generation(one: Listed, is_current: bool) -> Iterator[str]:
     yield f"{'*' if is_current else ' '} {one.number}  {', '.join([*facts, human_bytes(one.size)])}"
     yield f"     {one.generation.name}" + ("  (current)" if is_current else "")
     if receipt is None:
-        yield f"     its receipt is damaged: {one.problem}"
+        yield f"     its receipt cannot be used: {one.problem}"
         yield from (f"     {spoken(step)}" for step in remedies(one.generation, TrustStore.default()))
         yield from _refused(one)
         return
@@ -236,10 +245,15 @@ def _moment(when: int) -> str:
 def _checked(check: Soundness) -> Iterator[str]:
     name = check.generation.name
     for damage in check.damages:
-        whose = f"was installed as {damage.owner}" if damage.kind == MOVED else f"of {damage.owner or 'no package'}"
+        whose = f"of {damage.owner or 'no package'}"
+        whose = {MOVED: f"was installed as {damage.owner}", EXPOSED: damage.owner}.get(damage.kind, whose)
         yield f"{damage.kind:<10} {shown(str(check.generation.path / damage.path))} ({whose})"
     yield from (f"unchecked  {reason}" for reason in check.unchecked)
-    if check.damages:
+    if check.damages and all(damage.kind == UNREADABLE for damage in check.damages):
+        yield f"{name}: {len(check.damages)} of {counted(check.checked, 'file')} could not be read; no other damage was found"
+    elif check.damages and all(damage.kind == EXPOSED for damage in check.damages):
+        yield f"{name}: others may write {counted(len(check.damages), 'place')} in it; no other damage was found"
+    elif check.damages:
         yield f"{name} is damaged: {len(check.damages)} of {counted(check.checked, 'file')} not as installed"
     elif check.unchecked:
         yield f"{name}: no damage was found, but not all of it could be checked"
@@ -248,7 +262,20 @@ def _checked(check: Soundness) -> Iterator[str]:
 
 
 def _say_what_to_do(damaged: Sequence[Soundness]) -> None:
-    print(f"error: damaged: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
-    hints = dict.fromkeys(step for check in damaged for step in remedies(check.generation, TrustStore.default()))
+    kinds = frozenset(damage.kind for check in damaged for damage in check.damages)
+    what = {
+        frozenset({UNREADABLE}): "could not be read whole, and may be as it was",
+        frozenset({EXPOSED}): "may be written by others than its owner",
+    }.get(kinds, "damaged")
+    print(f"error: {what}: {', '.join(check.generation.name for check in damaged)}", file=sys.stderr)
+    exposed = [check for check in damaged if any(damage.kind == EXPOSED for damage in check.damages)]
+    steps = [
+        f"'chmod -R go-w {shlex.quote(str(check.generation.path))}' takes from others the right to write; who had it may have "
+        "changed what runs and its digests alike."
+        for check in exposed
+    ]
+    hints = dict.fromkeys(
+        [*steps, *(step for check in damaged for step in remedies(check.generation, TrustStore.default()))]
+    )
     print(f"hint: {spoken(' '.join(hints))}", file=sys.stderr)
     print(f"ref: {GenerationDamaged.ref}", file=sys.stderr)

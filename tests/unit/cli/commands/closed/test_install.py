@@ -151,7 +151,9 @@ def test_an_install_tells_the_damaged_receipts_of_other_generations_and_what_to_
         receipts.append((home / "demo/current").resolve() / "receipt.json")
     receipts[0].write_text("{}")
     prefix = f"--prefix {home}/demo"
-    first = f"the receipt of generation 1 ({receipts[0].parent.name}) is damaged: Receipt invalid at 'format': missing."
+    first = (
+        f"the receipt of generation 1 ({receipts[0].parent.name}) cannot be used: Receipt invalid at 'format': missing."
+    )
     repair = f"'mirror install --repair BUNDLE {prefix}', with the bundle that it came from, builds it anew"
 
     def notes(*command: str) -> list[str]:
