@@ -40,7 +40,7 @@ from mirror.connected.contents.watched import watched
 from mirror.connected.fetching.download import Download
 from mirror.connected.fetching.fetch import fetch
 from mirror.connected.fetching.inputs import inputs_of
-from mirror.connected.fetching.store import Store
+from mirror.connected.fetching.store import Store, file_sha256
 from mirror.connected.kinds import session_for
 from mirror.connected.packing.foreseen import Foreseen
 from mirror.connected.packing.unchanged import Unchanged, written_state
@@ -238,7 +238,7 @@ def _inputs(
     """The digest of all that the bundle's bytes hang on; None where an advisory database, which may say anything, is asked."""
     if options.osv:
         return None
-    wheels = [(one.project, one.version, one.path.name, one.sha256, one.log.read_bytes(), one.record) for one in built]
+    wheels = [(one.project, one.version, one.path.name, one.sha256, file_sha256(one.log), one.record) for one in built]
     signers = [one.public.fingerprint for one in builder.signers]
     plan, locks = replace(plan, remarks=()), replace(locks, news=(), copy="")  # no word of theirs goes in
     return inputs_of(plan, locks, wheels, signers, builder.root.fingerprint, roots, options.policy)

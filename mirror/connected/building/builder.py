@@ -6,8 +6,8 @@ is built in which order.
 
 Rules: the sdist and every build requirement are pinned and hashed; what the backend asks for beyond them is an error that
 names it, never a download; each hook of PEP 517 runs cut off from the network; a finished wheel is judged before it is
-kept; the log is kept in any case, with the paths of this machine taken out. A request that was built before is not built
-again.
+kept; the log is kept in any case, with the paths of this machine taken out, a long one's beginning and end. A request that was
+built before is not built again.
 
 Example::
 
@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,7 +53,7 @@ from mirror.connected.sdists.source import Source, unpack_sdist
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, strict_json
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import facts_of, read_regular, write_file
+from mirror.core.system.durable import facts_of, read_regular, replacing
 from mirror.core.target import Target
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ SCM_VERSION = "SETUPTOOLS_SCM_PRETEND_VERSION"
 """What setuptools-scm and hatch-vcs go by where there is no git to ask, as in an archive."""
 
 _MAX_ANSWER_BYTES = 4 << 20
+
+_LOG_END_BYTES = 8 << 20
+"""So much of a log's beginning, and of its end, is kept."""
 
 
 def build_wheel(request: BuildRequest, store: Store, *, progress: Progress = SILENT) -> BuiltWheel:
@@ -146,7 +150,9 @@ class _Build:
         named = unpack_trees(request.trees, self.room.trees, source.root)
         for written, patch in request.patches:
             apply_patch(patch.read_bytes(), written, source.root, source.epoch)
-        with open(self.raw, "wb", buffering=0) as stream:
+        # Read by this descriptor alone: under its name a build may have put another file.
+        with open(self.raw, "a+b", buffering=0) as stream:
+            self.stream = stream
             try:
                 if not self.room.furnish(request.python, request.requirements, stream):
                     raise self.failed("no environment for the build could be made")
@@ -252,15 +258,30 @@ class _Build:
                 f"the target is {request.target.gpu}: environment or patches in [build.{request.project}] limit it"
             )
         minutes = (time.monotonic() - self.begun) / 60
-        with open(self.raw, "rb") as stream:
-            stream.seek(max(0, self.raw.stat().st_size - 4096))
-            lines = stream.read().decode("utf-8", "replace").split("\n")
+        lines = _end_of(self.stream, 4096).decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "nothing yet")
         self.progress.say(f"{self.request.project}: {minutes:.1f} minutes; {self.raw} says: {last.strip()[:100]}")
 
     def keep_log(self) -> None:
-        text = self.raw.read_text(encoding="utf-8", errors="replace")
-        write_file(self.log, self.room.settled(text).encode("utf-8"))
+        said = BytesIO(_ends_of(self.stream, _LOG_END_BYTES))
+        with TextIOWrapper(said, "utf-8", "replace") as lines, replacing(self.log) as out:
+            out.writelines(line.encode("utf-8") for line in self.room.settled(lines))
+
+
+def _end_of(log: BinaryIO, most: int) -> bytes:
+    """What a file ends with, at this moment, whoever else reads or writes it."""
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), min(size, most), max(0, size - most))
+
+
+def _ends_of(log: BinaryIO, most: int) -> bytes:
+    """A log, or whole lines of its beginning and its end, with a line for what is between."""
+    left_out = os.fstat(log.fileno()).st_size - 2 * most
+    if left_out <= 0:
+        return _end_of(log, 2 * most)
+    head, tail = os.pread(log.fileno(), most, 0), _end_of(log, most)
+    head, tail = head[: head.rfind(b"\n") + 1 or None], tail[tail.find(b"\n") + 1 :]
+    return b"%s\n[mirror leaves out some %d MiB of this log here]\n\n%s" % (head, (left_out >> 20) + 1, tail)
 
 
 @contextmanager

@@ -7,14 +7,22 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
+from mirror.core.system.durable import open_regular
 
 _TAIL_LINES = 20
+_READ_BYTES = 2 << 20
+"""So much of the log's end is read for words."""
+
 _OWN_FILE = re.compile(r"<build>/src/[^/\s'\":]+/([\w./+-]*\w)")
 _OWN_SOURCE = re.compile(r"(?:^|[\s'\":])((?:csrc|src|third_party|3rdparty|external)/[\w./+-]*\w)")
 _NO_NETWORK = re.compile(
@@ -53,13 +61,13 @@ class BuildFailed(MirrorError):
         from mirror.core.logs.explained.log import meaning  # here, for only a build that failed is looked up
 
         text = self._text()
-        return "\n".join(filter(None, [*text.splitlines()[-_TAIL_LINES:], meaning(text)]))
+        return "\n".join(filter(None, [*text.rstrip("\n").rsplit("\n", _TAIL_LINES)[-_TAIL_LINES:], meaning(text)]))
 
     def _text(self) -> str:
-        try:
-            return Path(self.log).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
+        with contextlib.suppress(OSError), open_regular(Path(self.log)) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _READ_BYTES))
+            return stream.read(_READ_BYTES).decode("utf-8", "replace")
+        return ""
 
 
 class BuildRequirementMissing(MirrorError):
@@ -85,18 +93,17 @@ class BuildRequirementMissing(MirrorError):
 
 def _lacking(log: str) -> str:
     """The first file of the project's own source that the build looked for in vain; empty when there is none."""
-    for line in _not_there(log):
+    for line in _not_there(StringIO(log)):
         for pattern in (_OWN_FILE, _OWN_SOURCE):
             if found := pattern.search(line):
                 return found[1]
     return ""
 
 
-def _not_there(log: str) -> Iterator[str]:
+def _not_there(lines: Iterator[str]) -> Iterator[str]:
     """The lines on a missing file; CMake names it two lines below."""
-    lines = log.splitlines()
-    for index, line in enumerate(lines):
+    for line in lines:
         if "Cannot find source file:" in line:
-            yield " ".join(lines[index : index + 3])
+            yield " ".join([line, *islice(lines, 2)])
         elif "No such file or directory" in line or "does not exist" in line or "is not an existing directory" in line:
             yield line

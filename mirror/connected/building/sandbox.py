@@ -5,7 +5,8 @@ why.
 
 Rules: there is no way to run without that isolation; the command gets exactly the environment that it is given, and no open
 file but its log; whatever ends the wait ends the command and all that it has started, mirror's own death too
-(``mirror.connected.building.supervision``).
+(``mirror.connected.building.supervision``). What watches over it there may be stopped or killed by the command, which runs as
+the same user: so the time is limited here as well, and what it leaves comes to us and is ended here.
 
 Example::
 
@@ -14,10 +15,14 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -25,6 +30,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mirror.connected.building import network_isolation
+from mirror.connected.building.supervision import end_strays, take_orphans, too_long
 from mirror.core.errors import MirrorError
 from mirror.core.system.signals import held_signals
 
@@ -32,6 +38,14 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 """What a build or a trial finds programs by, whatever the caller's PATH is."""
 
 _TICK_S = 30.0
+
+_GRACE_S = 10.0
+"""What watches over a command has so long to end all of it; then we do."""
+
+_MAX_REPORT_BYTES = 64 << 10
+
+_watching: set[int] = set()
+"""The processes of ours that watch over commands at this moment."""
 
 
 class NetworkCutUnavailable(MirrorError):
@@ -95,6 +109,7 @@ def run_cut_off(
     inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), *words, *command]
     with open(reading, "rb", buffering=0) as report:
         process = None
+        take_orphans()
         try:
             with held_signals():
                 try:
@@ -111,13 +126,11 @@ def run_cut_off(
                     )
                 finally:
                     os.close(writing)
-            watched = process.pid
-            said = _read_to_its_end(report, lambda: tick(watched) if tick else None)
+            _watching.add(process.pid)
+            said = _read_to_its_end(report, process, limits.seconds, tick)
         finally:
             if process is not None:
-                # It ends all that the command has left, and then itself; when it has ended already this does nothing.
-                process.terminate()
-                status = process.wait()
+                status = _end(process)
     fence, _, ended = said.partition("\n")
     if not fence.startswith("cut off by "):
         raise NetworkCutUnavailable(fence or f"the process that cuts it off ended with status {status}")
@@ -126,14 +139,43 @@ def run_cut_off(
     return status if status >= 0 else 128 - status
 
 
-def _read_to_its_end(report: FileIO, tick: Callable[[], None]) -> str:
-    """What the helper says; the end comes when it ends, for nobody else has the pipe."""
-    said = b""
+def _read_to_its_end(
+    report: FileIO, process: subprocess.Popen[bytes], limit_s: float, tick: Callable[[int], None] | None
+) -> str:
+    """What the helper says; the end comes when it ends, for nobody else is given the pipe.
+
+    Raises:
+        LimitReached: it should have ended the command long ago.
+    """
+    said, latest = b"", time.monotonic() + limit_s + _GRACE_S if limit_s else math.inf
     while True:
-        if not select.select([report], [], [], _TICK_S)[0]:
-            tick()
-            continue
-        piece = report.read(4096)
-        if not piece:
-            return said.decode("utf-8", "replace")
-        said += piece
+        if select.select([report], [], [], max(0, min(_TICK_S, latest - time.monotonic())))[0]:
+            piece = report.read(4096)
+            if not piece:
+                break
+            said = (said + piece)[:_MAX_REPORT_BYTES]
+        elif process.poll() is not None:
+            break  # and somebody has taken the pipe
+        elif time.monotonic() >= latest:
+            raise LimitReached(too_long(limit_s))
+        else:
+            process.send_signal(signal.SIGCONT)  # nobody stops it but the command
+            if tick:
+                tick(process.pid)
+    return said.decode("utf-8", "replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End what watches over a command, which ends all that the command has left, and then itself; its status."""
+    try:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+        process.kill()
+        status = process.wait()
+        if status < 0:  # it had no time to
+            end_strays(_watching)
+        return status
+    finally:
+        _watching.discard(process.pid)

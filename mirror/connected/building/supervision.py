@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Collection, Iterator
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LOOK_S = 1.0
@@ -43,7 +44,7 @@ def supervise(command: list[str], parent: int, limit_s: float, limit_bytes: int)
     libc = ctypes.CDLL(None, use_errno=True)
     awaited = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    take_orphans()
     # A change of credentials forgets it, so it comes after the namespace; and it may come after the parent's death.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
@@ -79,25 +80,64 @@ def _wait(child: int, awaited: set[signal.Signals], limit_s: float, limit_bytes:
                 if found == 0:
                     break
         if limit_s and time.monotonic() - begun > limit_s:
-            return 128 + signal.SIGKILL, f"it took longer than the {limit_s / 60:g} minutes that it may"
+            return 128 + signal.SIGKILL, too_long(limit_s)
         if limit_bytes and came is None and (held := _memory(descendants())) > limit_bytes:
             allowed = f"the {limit_bytes / (1 << 30):g} GiB that they may"
             return 128 + signal.SIGKILL, f"its processes held {held / (1 << 30):.1f} GiB of memory, more than {allowed}"
 
 
-def descendants(process: int = 0) -> list[int]:
-    """All living processes below one, this one where none is given, as far as they can be seen at one moment."""
-    children: dict[int, list[int]] = {}
+def too_long(limit_s: float) -> str:
+    return f"it took longer than the {limit_s / 60:g} minutes that it may"
+
+
+def take_orphans() -> None:
+    """Let what processes below this one leave behind become its children, and not those of a process above."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_strays(known: Collection[int]) -> None:
+    """Kill the children of this process that came to it from a session of their own, and what is below them: whoever watched
+    over them has been killed.
+
+    Args:
+        known: those that this process started.
+    """
+    while True:
+        strays = [
+            number
+            for number, _, parent, session in _processes()
+            if parent == os.getpid() and session != os.getsid(0) and number not in known
+        ]
+        for process in {*strays, *(one for stray in strays for one in descendants(stray))}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for stray in strays:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(stray, os.WNOHANG)
+        if not strays:
+            return
+        time.sleep(0.005)
+
+
+def _processes() -> Iterator[tuple[int, bytes, int, int]]:
+    """Number, state, parent and session of each, as far as they can be seen."""
     for name in os.listdir("/proc"):  # noqa: PTH208  # numbers are wanted, not paths
         if not name.isascii() or name[0] not in "123456789":
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as stream:
-                state, parent = stream.read().rpartition(b")")[2].split()[:2]
+                state, parent, _, session = stream.read().rpartition(b")")[2].split()[:4]
         except OSError:
             continue  # it has ended
+        yield int(name), state, int(parent), int(session)
+
+
+def descendants(process: int = 0) -> list[int]:
+    """All living processes below one, this one where none is given, as far as they can be seen at one moment."""
+    children: dict[int, list[int]] = {}
+    for number, state, parent, _ in _processes():
         if state not in (b"Z", b"X"):
-            children.setdefault(int(parent), []).append(int(name))
+            children.setdefault(parent, []).append(number)
     found: list[int] = []
     queue = [process or os.getpid()]
     while queue:

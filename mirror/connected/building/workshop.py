@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
@@ -156,7 +156,7 @@ class Workshop:
             **{name: " ".join([variables.get(name, ""), *more]).strip() for name, more in added.items() if more},
         }
 
-    def settled(self, text: str) -> str:
+    def settled(self, lines: Iterable[str]) -> Iterator[str]:
         """A log without what differs between equal builds: paths of this machine, random names, the order of a directory."""
         words = {
             str(self.path): "<build>",
@@ -165,11 +165,20 @@ class Workshop:
         }
         # In one pass, and only where a path begins: /tmp is also the end of the build's own directory for such files.
         longest_first = "|".join(re.escape(path) for path in sorted(words, key=len, reverse=True))
-        text = re.sub(rf"(?<![\w.-])(?:{longest_first})\b", lambda found: words[found[0]], text)
-        text = _RANDOM_NAME.sub(r"\1*", text)
+        places = re.compile(rf"(?<![\w.-])(?:{longest_first})\b")
+
+        def placeless(line: str) -> str:
+            if "/" not in line and ".tmp-" not in line:  # neither matches, and a log has many lines
+                return line
+            return _RANDOM_NAME.sub(r"\1*", places.sub(lambda found: words[found[0]], line))
+
+        said = map(placeless, lines)
         # setuptools copies files in the order in which the file system lists them.
-        runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("copying "))
-        return "".join(line for copies, lines in runs for line in (sorted(lines) if copies else lines))
+        for copies, run in groupby(said, key=lambda line: line.startswith("copying ")):
+            if copies:
+                yield from sorted(run)
+            else:
+                yield from run
 
 
 def _size(path: Path) -> int:

@@ -28,6 +28,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from io import StringIO
 from typing import BinaryIO
 
 from mirror.core.logs.explained.ending import Ending, Failure
@@ -80,7 +81,7 @@ def explain_stream(stream: BinaryIO, context: Context = _UNKNOWN) -> Explanation
 
 def meaning(text: str) -> str:
     """What the words of a program that failed mean, in a line for the end of an error; empty where nothing is known."""
-    first = explain(text.splitlines()).findings[0]
+    first = explain(StringIO(text)).findings[0]
     if not first.key:
         return ""
     return f"which {'may mean' if first.certainty else 'means'}: {first.what}; {first.cause}"

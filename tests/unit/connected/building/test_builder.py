@@ -467,6 +467,32 @@ def test_a_store_that_is_reached_through_a_link_is_built_in(tmp_path: Path) -> N
     assert build_wheel(request(sdist(tmp_path)), Store(tmp_path / "disk" / ".." / "cache" / "mirror")).path.is_file()
 
 
+@pytest.mark.parametrize("what", ["os.mkfifo(log)", "os.symlink(SECRET, log)", "os.mkdir(log)", "pass"])
+@pytest.mark.parametrize("ends", ["return _good(out, *given)", "raise SystemExit('no compiler')"])
+def test_the_log_is_what_the_build_said_whatever_it_put_under_the_logs_name(
+    tmp_path: Path, store: Store, what: str, ends: str
+) -> None:
+    (tmp_path / "secret").write_text("SECRET KEY")
+    lines = f"log = os.path.dirname(out) + '/build.log'; os.unlink(log); {what}; print('hello'); {ends}"
+    source = answering(tmp_path, f"def build_wheel(out, *given): {lines.replace('SECRET', repr(f'{tmp_path}/secret'))}")
+    if "raise" in ends:
+        log = Path(vars(failure(BuildFailed, request(source), store))["log"])
+    else:
+        log = build_wheel(request(source), store).log
+    assert "$ build_wheel\nhello\n" in log.read_text()
+    assert "SECRET KEY" not in log.read_text() and not log.is_symlink()
+
+
+@pytest.mark.group(49)
+def test_of_a_log_without_end_whole_lines_of_both_ends_are_kept(tmp_path: Path, store: Store) -> None:
+    prints = "for number in range(300000): print(number, 'y' * 99)"
+    log = build_wheel(request(sdist(tmp_path, prints)), store).log
+    head, between, tail = log.read_text().partition("\n[mirror leaves out some 15 MiB of this log here]\n\n")
+    assert between and head.startswith("$ get_requires_for_build_wheel\n$ build_wheel\n0 yyy")
+    assert tail.endswith(f"\n299999 {'y' * 99}\n") and log.stat().st_size < (16 << 20) + 100
+    assert all(line.endswith(" " + "y" * 99) for line in (*head.splitlines()[2:], *tail.splitlines()))
+
+
 # A real project
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror.connected.building import network_isolation
+from mirror.connected.building import network_isolation, sandbox
 from mirror.connected.building.sandbox import LimitReached, Limits, NetworkCutUnavailable, run_cut_off
 
 FENCES = pytest.mark.parametrize("without", ["", "namespace"], ids=["namespace", "seccomp"])
@@ -270,3 +270,82 @@ def test_a_command_that_holds_too_much_memory_is_ended_and_told(tmp_path: Path) 
     told = r"its processes held 0\.1 GiB of memory, more than the 0\.0625 GiB that they may"
     with open(tmp_path / "log", "wb") as log, pytest.raises(LimitReached, match=told):
         run_cut_off(words, cwd=tmp_path, environment={}, log=log, limits=Limits(memory=64 << 20))
+
+
+# What watches over a command is of the same user
+
+FIGHTS = (
+    FLEES.partition("os.wait()")[0]
+    + """
+while not os.path.exists("fled"):
+    time.sleep(0.01)
+"""
+)
+"""A daemon has fled; what follows does something to the process that watches."""
+
+TAKES_PIPES = """
+place = f"/proc/{os.getppid()}/fd/"
+held = [open(place + one, "wb") for one in os.listdir(place) if os.readlink(place + one).startswith("pipe:")]
+assert held
+"""
+
+
+@pytest.mark.group(52)
+@pytest.mark.parametrize("again", ["time.sleep(60)", "\nwhile True: os.kill(os.getppid(), 19)"])
+def test_a_command_that_stops_what_watches_over_it_is_ended_at_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    monkeypatch.setattr(sandbox, "_GRACE_S", 0.5)
+    words = [sys.executable, "-c", f"{FIGHTS}os.kill(os.getppid(), 19); {again}"]
+    with (
+        open(tmp_path / "log", "wb") as log,
+        pytest.raises(LimitReached, match=r"it took longer than the 0\.01 minutes"),
+    ):
+        run_cut_off(words, cwd=tmp_path, environment={}, log=log, limits=Limits(seconds=0.6))
+    assert _ended(int((tmp_path / "fled").read_text()))
+
+
+@pytest.mark.group(52)
+def test_a_command_that_stops_what_watches_over_it_ends_with_mirror(tmp_path: Path) -> None:
+    mirror = subprocess.Popen(
+        [sys.executable, "-c", CALLER, f"{FIGHTS}os.kill(os.getppid(), 19); open('done', 'w'); time.sleep(60)", ""],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[4])},
+        stderr=subprocess.DEVNULL,
+    )
+    while not (tmp_path / "done").exists():
+        assert mirror.poll() is None
+        time.sleep(0.02)
+    mirror.send_signal(signal.SIGINT)
+    mirror.wait(timeout=5)
+    assert _ended(int((tmp_path / "fled").read_text()))
+
+
+def test_a_command_that_stops_what_watches_over_it_is_waited_for_no_longer_than_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_TICK_S", 0.05)
+    assert run(tmp_path, "import os; os.kill(os.getppid(), 19)") == (0, "")
+
+
+@FENCES
+@pytest.mark.parametrize("held", ["", TAKES_PIPES])
+def test_what_a_command_leaves_that_kills_what_watches_over_it_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str, held: str
+) -> None:
+    """The second one takes the pipe as well, whose end is waited for."""
+    monkeypatch.setattr(sandbox, "_TICK_S", 0.05)
+    begins = f"import os\n{held}\n"
+    sleeping = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    sandbox._watching.add(sleeping.pid)  # as another thread's would be
+    try:
+        assert run(tmp_path, f"{begins}{FIGHTS}os.kill(os.getppid(), 9); time.sleep(60)", without)[0] == 137
+        assert sleeping.poll() is None
+    finally:
+        sandbox._watching.discard(sleeping.pid)
+        sleeping.kill()
+        sleeping.wait()
+    assert _ended(int((tmp_path / "fled").read_text()))
+    assert not subprocess.run(
+        ["pgrep", "-P", str(os.getpid()), "-x", "python"], capture_output=True, check=False
+    ).stdout
