@@ -39,7 +39,7 @@ from mirror.connected.toolchain.drift import drift_named
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError, Unreadable, reading
 from mirror.core.fields import strict_json
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import open_regular, write_file
 from mirror.core.trust.scratch import scratch_directory
 
 
@@ -166,10 +166,12 @@ def take(requests: Sequence[BuildRequest], directories: Sequence[Path], store: S
 def _taken(request: BuildRequest, place: Path, store: Store) -> BuiltWheel:
     with reading(place, below=True):
         try:
-            record = strict_json((place / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+            with open_regular(place / "build.json") as stream:
+                record = strict_json(stream.read(MAX_RECORD_BYTES + 1), "build.json", MAX_RECORD_BYTES)
         except InvalidDocument as exc:
             raise ForeignBuild(str(place), f"its build.json cannot be read: {exc.problem}") from exc
         name = record.get("wheel") if isinstance(record, dict) else None
         if not isinstance(name, str) or name != Path(name).name:
             raise ForeignBuild(str(place), "its build.json names no wheel")
-        return adopt(request, store, name, (place / name).read_bytes(), (place / "build.log").read_bytes(), record)
+        with open_regular(place / name) as wheel, open_regular(place / "build.log") as log:
+            return adopt(request, store, name, wheel.read(), log.read(), record)

@@ -36,7 +36,7 @@ from packaging.version import Version
 from mirror.connected.building.compilercache import compiler_cache
 from mirror.connected.building.compilers import architectures
 from mirror.connected.building.failure import BuildFailed, BuildRequirementMissing
-from mirror.connected.building.kept import BuiltWheel, built_of, judged, kept_in, write_record
+from mirror.connected.building.kept import BuiltWheel, built_of, judged, kept_in, prepare, write_record
 from mirror.connected.building.outcome import Outcome, differences, strangers
 from mirror.connected.building.patching import apply_patch
 from mirror.connected.building.request import BuildRequest
@@ -127,7 +127,7 @@ def _made(
         fresh: whether all of it is compiled, whatever is there.
     """
     try:
-        kept.mkdir(parents=True, exist_ok=True)
+        prepare(kept)
         build = _Build(request, room, kept / "build.log", progress)
         wheel = build.run(compiler_cache(os.environ, store.root, room.path, fresh=fresh))
         return wheel.replace(kept / wheel.name), build.outcome

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from mirror.connected.building.fit import check_built_wheel
 from mirror.connected.building.outcome import Outcome, Traces, examine
 from mirror.connected.building.request import BuildRequest
 from mirror.connected.building.workshop import Workshop
-from mirror.connected.fetching.store import Store, file_sha256, refuse_write
+from mirror.connected.fetching.store import Store, file_sha256, make_way, refuse_write
 from mirror.core.errors import FAMILIES, InvalidDocument, MirrorError
 from mirror.core.fields import Fields, canonical_json, strict_json
 from mirror.core.kinds import WHEEL
 from mirror.core.names import ProjectName, Sha256Hex
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import open_regular, read_regular, write_file
 
 MAX_RECORD_BYTES = 1 << 20
 
@@ -95,7 +96,7 @@ def adopt(
             path = draft / name
             path.write_bytes(wheel)
             outcome = judged(path, request, room)
-            kept.mkdir(parents=True, exist_ok=True)
+            prepare(kept)
             write_file(kept / "build.log", log)
             path.replace(kept / name)
     except OSError as exc:
@@ -135,15 +136,28 @@ def write_record(kept: Path, record: Mapping[str, Any]) -> None:
     write_file(kept / "build.json", canonical_json(record))
 
 
+def prepare(kept: Path) -> None:
+    """Make the directory of a wheel, with nothing but files in it. Raises ``OSError``."""
+    make_way(kept, stat.S_ISDIR)
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in kept.iterdir():
+        make_way(path)
+
+
 def kept_in(request: BuildRequest, directory: Path) -> BuiltWheel | None:
     """The outcome of an earlier equal request, if it is still what it was."""
+    data = read_regular(directory / "build.json", MAX_RECORD_BYTES)
+    if data is None:
+        return None
     try:
-        record: dict[str, Any] = strict_json((directory / "build.json").read_bytes(), "build.json", MAX_RECORD_BYTES)
+        record: dict[str, Any] = strict_json(data, "build.json", MAX_RECORD_BYTES)
         fields = Fields(record, "build.json")
-        if file_sha256(directory / fields.text("wheel")) != fields.text("sha256"):
+        wheel = fields.text("wheel")
+        if wheel != Path(wheel).name or file_sha256(directory / wheel) != fields.text("sha256"):
             return None
         fields.table("outcome").texts("notes")
-    except (OSError, InvalidDocument):
+        open_regular(directory / "build.log").close()
+    except (OSError, ValueError, InvalidDocument):
         return None
     return built_of(request, directory, record)
 

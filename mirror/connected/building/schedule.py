@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +27,7 @@ from mirror.connected.building.kept import BuiltWheel
 from mirror.connected.building.request import BuildRequest, Toolkit
 from mirror.connected.building.sandbox import Limits
 from mirror.connected.building.sources import OwnTree, Tree
-from mirror.connected.fetching.store import Store, file_sha256
+from mirror.connected.fetching.store import Store, file_sha256, make_way
 from mirror.connected.planning.locks import Locks
 from mirror.connected.planning.plan import Plan
 from mirror.connected.probe.sdist import probe_sdist
@@ -181,6 +182,7 @@ def _toolkit(
     with store.scratch() as scratch:
         draft = scratch / "cuda"
         sources = locks.toolchain.sources(paths, plan.target)
+        make_way(home, stat.S_ISDIR)
         unpack_toolchain([watched(*one) for one in sources.items()], draft, plan.target, progress=progress)
         try:
             draft.rename(home)

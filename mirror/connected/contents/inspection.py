@@ -32,9 +32,11 @@ from mirror.core.kinds import INTERPRETER, WHEEL
 from mirror.core.names import Sha256Hex
 from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.crew import Crew
-from mirror.core.system.durable import sha256_of
+from mirror.core.system.durable import read_regular, sha256_of
 from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import TrustedRpm
+
+_MAX_BYTES = 64 << 20
 
 MAX_JOBS = 8
 """Files that are read at the same time; each may hold a compiled file of 8 MiB, or an xz dictionary."""
@@ -141,17 +143,16 @@ def _memory(task: Task, store: Store) -> Path:
 
 
 def _remembered(task: Task, store: Store) -> Contents | None:
-    if not store.is_own:
-        return None
+    data = read_regular(_memory(task, store), _MAX_BYTES) if store.is_own else None
     try:
-        return Contents.parse(_memory(task, store).read_bytes())
-    except (OSError, ValueError, MirrorError):
+        return None if data is None or len(data) > _MAX_BYTES else Contents.parse(data)
+    except (ValueError, MirrorError):
         return None
 
 
 def is_remembered(task: Task, store: Store) -> bool:
     """Whether something is written down for it, be it readable or not."""
-    return _memory(task, store).exists()
+    return _memory(task, store).is_file()
 
 
 def look_inside(task: Task, scratch: Path, advance: Advance, store: Store) -> Contents:

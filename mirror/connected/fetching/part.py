@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mirror.connected.fetching.download import Download
-from mirror.connected.fetching.store import refuse_write
+from mirror.connected.fetching.store import make_way, refuse_write
 from mirror.connected.fetching.transport import CHUNK_BYTES, MAX_FILE_BYTES, BadReply, Truncated
 from mirror.core.errors import MirrorError, writing
 from mirror.core.progress import Advance
@@ -155,6 +155,7 @@ def locked_part(path: Path, stop: threading.Event) -> Iterator[io.FileIO]:
     """
     while True:
         with writing(path):
+            make_way(path)
             stream = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
         with stream:
             while not _try_lock(stream):

@@ -6,6 +6,7 @@ Rules: a file's directory is its sha256, so one name can never mean two contents
 read wheel tags from it; it is renamed into place only after its digest was checked. A wheelhouse belongs to the user: it is
 read, never written, and a file there counts only if its digest is the locked one. What is remembered of files (``facts``,
 ``found``, ``pages``, ``answers``, ``unchanged``, ``foreseen``, ``tried``) is believed only where the store is the user's own.
+What lies where a file belongs and is none (a FIFO, a device, a directory) is not there, and makes way for the file.
 
 Layout below the root::
 
@@ -32,7 +33,8 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +45,7 @@ from mirror.core.errors import MirrorError, Unwritable, writing
 from mirror.core.fields import strict_json
 from mirror.core.names import Sha256Hex
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import sha256_of, sync_directory, write_file
+from mirror.core.system.durable import facts_of, open_regular, read_regular, sha256_of, sync_directory, write_file
 from mirror.core.system.home import user_directory
 from mirror.core.trust.ownership import reaching
 
@@ -115,15 +117,17 @@ class Store:
         """Write down what only saves time: where the store is full or closed, the next run is slower, and none fails."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_way(path)
             write_file(path, data)
         except (OSError, MirrorError):
             return
 
     def recall(self, path: Path, most: int) -> Any:
         """What ``note`` wrote down in JSON, of so many bytes at the most; None for none, or for what is not to be believed."""
+        data = read_regular(path, most) if self.is_own else None
         try:
-            return strict_json(path.read_bytes(), path.name, most) if self.is_own else None
-        except (OSError, MirrorError):
+            return None if data is None else strict_json(data, path.name, most)
+        except MirrorError:
             return None
 
     @contextmanager
@@ -158,6 +162,7 @@ class Store:
         path = self.path(sha256, filename)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_way(path)
             part.replace(path)
             sync_directory(path.parent)
         return path
@@ -172,11 +177,26 @@ class Store:
             if seen not in self._digests:
                 self._digests[seen] = file_sha256(path)
         except OSError:
-            return None  # absent or unreadable: it is fetched instead
+            return None  # absent, unreadable or no file: it is fetched instead
         return path if self._digests[seen] == sha256 else None
 
 
+def make_way(path: Path, fits: Callable[[int], bool] = stat.S_ISREG) -> None:
+    """Take away what lies where a file of the store's belongs and is none; for a directory it is ``stat.S_ISDIR`` that fits.
+
+    Raises:
+        OSError: when it cannot be taken away.
+    """
+    facts = facts_of(path)
+    if facts is None or fits(facts.st_mode):
+        return
+    if stat.S_ISDIR(facts.st_mode):
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def file_sha256(path: Path) -> Sha256Hex:
-    """Digest a file without reading it whole. Raises ``OSError``."""
-    with open(path, "rb") as stream:
+    """Digest a file without reading it whole. Raises ``OSError``, also of what is no file."""
+    with open_regular(path) as stream:
         return sha256_of(stream, lambda amount: may_go_on())

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from mirror.connected.fetching.download import redacted
 from mirror.connected.fetching.store import Store
-from mirror.core.system.durable import write_file
+from mirror.core.system.durable import read_regular, write_file
+
+_MAX_BYTES = 4096
 
 
 class Copies:
@@ -41,7 +43,7 @@ class Copies:
     def of(self, lock: Path) -> str:
         """The copy that a toolchain's lock was made from; empty when there was none, or nobody here knows."""
         try:
-            return self._file(lock).read_text("utf-8")
+            return (read_regular(self._file(lock), _MAX_BYTES) or b"").decode("utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mirror.connected.sdists.sdist import InvalidSdist
 from mirror.core.errors import MirrorError, Unreadable, Unwritable
 from mirror.core.names import Sha256Hex, project_name
 from mirror.core.target import Target
+from tests.support.nofiles import NO_FILES
 from tests.support.progress import Heard
 from tests.support.wheels import IN_TREE_BACKEND, make_sdist, make_wheel, metadata
 
@@ -97,11 +99,26 @@ def test_a_kept_wheel_that_has_rotten_is_built_again(tmp_path: Path, store: Stor
     assert file_sha256(first.path) == first.sha256
 
 
-@pytest.mark.parametrize("record", [b"[]", b"{}", b'{"wheel": 1}', b"[" * 100_000, b"\xff", b""])
+@pytest.mark.parametrize(
+    "record", [b"[]", b"{}", b'{"wheel": 1}', b"[" * 100_000, b"\xff", b"", b'{"wheel": "a\\u0000b"}']
+)
 def test_a_kept_record_that_has_rotten_is_built_again(tmp_path: Path, store: Store, record: bytes) -> None:
     first = build_wheel(request(sdist(tmp_path)), store)
     (first.path.parent / "build.json").write_bytes(record)
     assert build_wheel(request(sdist(tmp_path)), store) == first
+
+
+@NO_FILES
+@pytest.mark.parametrize("name", ["left_pad-1.0-py3-none-any.whl", "build.json", "build.log", "."])
+def test_what_is_no_file_among_what_is_kept_is_built_again(
+    tmp_path: Path, store: Store, puts: Callable[[Path], None], name: str
+) -> None:
+    first = build_wheel(request(sdist(tmp_path)), store)
+    if name == ".":
+        shutil.rmtree(first.path.parent)
+    puts(first.path.parent / name)
+    assert build_wheel(request(sdist(tmp_path)), store) == first
+    assert file_sha256(first.path) == first.sha256 and first.log.read_text()
 
 
 def test_another_toolkit_is_another_build_though_its_files_have_the_same_names_and_sizes(

@@ -27,6 +27,7 @@ from mirror.core.toolkit.redist import RedistSource
 from mirror.core.toolkit.rpmsource import trusted_rpms
 from mirror.core.wheels.record import RecordCheck
 from mirror.core.wheels.wheelfile import WheelFile, WheelMember
+from tests.support.nofiles import NO_FILES
 from tests.support.redist import archive
 from tests.support.rpms import DIRECTORY, HOME, Link, Packager, Program
 from tests.support.wheels import make_wheel, sha256_of
@@ -122,6 +123,15 @@ def test_a_file_is_read_once_and_anew_when_its_memory_is_broken(store: Store, tm
     assert read(store, task).summary == "two"  # it was remembered, not read
     memory.write_bytes(b"{")
     assert read(store, task) == first
+
+
+@NO_FILES
+def test_a_memory_that_is_no_file_is_made_anew(store: Store, tmp_path: Path, puts: Callable[[Path], None]) -> None:
+    task = task_of(make_wheel(tmp_path, "one", "1.0"))
+    contents = read(store, task)
+    (memory,) = (store.root / "facts").rglob("*.json")
+    puts(memory)
+    assert read(store, task) == contents and memory.is_file()
 
 
 def test_nothing_but_memories_is_left_in_the_store(store: Store, tmp_path: Path) -> None:

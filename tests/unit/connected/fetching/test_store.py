@@ -6,6 +6,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mirror.connected.fetching.store import NoSpace, Store, file_sha256, refuse_
 from mirror.core.errors import Unwritable
 from mirror.core.names import Sha256Hex
 from mirror.core.system.home import NoHome
+from tests.support.nofiles import NO_FILES
 
 DATA = b"some wheel"
 DIGEST = Sha256Hex(hashlib.sha256(DATA).hexdigest())
@@ -166,3 +168,27 @@ def test_a_link_among_them_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "scratch/other.lock").symlink_to(tmp_path / "home/precious")
     with Store(tmp_path).scratch():
         assert (tmp_path / "home/precious").read_bytes() == DATA
+
+
+@NO_FILES
+def test_what_is_remembered_in_no_file_is_not_there_and_is_written_anew(
+    tmp_path: Path, puts: Callable[[Path], None]
+) -> None:
+    store = Store(tmp_path / "store")
+    note = store.root / "found" / "a.json"
+    puts(note)
+    assert store.recall(note, 100) is None
+    store.note(note, b"[1]")
+    assert store.recall(note, 100) == [1]
+    assert store.recall(note, 2) is None
+
+
+@NO_FILES
+def test_what_is_no_file_in_a_wheelhouse_or_the_store_does_not_count(
+    tmp_path: Path, puts: Callable[[Path], None]
+) -> None:
+    store = Store(tmp_path / "store", tmp_path / "wheelhouse")
+    puts(tmp_path / "wheelhouse" / "a-1.whl")
+    puts(store.path(DIGEST, "a-1.whl"))
+    assert store.find(DIGEST, "a-1.whl") is None
+    assert adopted(store).read_bytes() == DATA
