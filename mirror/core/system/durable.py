@@ -231,9 +231,11 @@ def read_if_there(path: Path, most: int) -> bytes | None:
     """A small file of ours, and one byte more of a larger one; None when it certainly is not there.
 
     Raises:
-        Unreadable: when it cannot be read.
+        Unreadable: when it cannot be read, or is no file.
     """
-    with reading(path), contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
+    with reading(path), contextlib.suppress(FileNotFoundError), open_unblocked(path) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         return stream.read(most + 1)
     return None
 

@@ -57,6 +57,7 @@ def test_a_url_that_cannot_be_read_is_not_shown() -> None:
     assert redacted("http://[x?token=secret") == "a URL that cannot be read"
 
 
+@pytest.mark.group(78)
 def test_what_a_program_says_is_shown_without_the_secrets_of_its_urls() -> None:
     words = "cause: Failed to fetch: `http://u:s@cret@h:1/a.whl?token=secret`\n  caused by: (http://h/x) and file:///a/b, http://["
     assert redacted_words(words) == (
@@ -64,6 +65,7 @@ def test_what_a_program_says_is_shown_without_the_secrets_of_its_urls() -> None:
     )
 
 
+@pytest.mark.group(78)
 @pytest.mark.parametrize("url", ["http://h/simple/?token=secret", "http://h/simple/#secret"])
 def test_an_index_and_a_hub_have_no_query_in_their_url(url: str) -> None:
     for check, step in ((index_url, "netrc"), (hub_url, "HF_TOKEN")):

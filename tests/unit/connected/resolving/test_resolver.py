@@ -95,6 +95,7 @@ def test_the_cutoff_hides_later_files(server: LoopbackIndex, tmp_path: Path) -> 
     assert versions(replace(question, cutoff=datetime(2026, 5, 1, tzinfo=timezone.utc)))["b"] == "1.1"
 
 
+@pytest.mark.group(78)
 def test_what_a_resolver_says_is_told_without_the_secrets_of_a_pages_urls(server: LoopbackIndex) -> None:
     file = {
         "filename": "d-1.0-py3-none-any.whl",

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from mirror.core.errors import InvalidDocument, Unreadable, Unwritable, place_of
-from mirror.core.system.durable import create_file, facts_of, make_private_directory, read_file, replacing, write_file
+from mirror.core.system.durable import (
+    create_file,
+    facts_of,
+    make_private_directory,
+    read_file,
+    read_if_there,
+    replacing,
+    write_file,
+)
 from tests.support.tracing import faults, needs_strace, python
 
 
@@ -30,6 +38,14 @@ def test_a_pipe_is_read_to_its_end_and_one_from_which_nothing_comes_is_no_empty_
     with subprocess.Popen(["sh", "-c", "sleep 0.3; printf 123"], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert read_file(Path(f"/dev/fd/{writer.stdout.fileno()}"), 5) == b"123"
+
+
+def test_a_pipe_in_the_place_of_a_file_of_ours_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Unreadable) as caught:
+        read_if_there(tmp_path / "pipe", 5)
+    assert str(caught.value) == f"cannot read {tmp_path}/pipe: not a regular file"
+    assert read_if_there(tmp_path / "absent", 5) is None
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
