@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from mirror.closed.site.shelf import NameTaken, Published, PublishedChanged, She
 from mirror.closed.site.tree import WHEELS, file_path, made_files
 from mirror.core.bundle.manifest import Artifact
 from mirror.core.bundle.reader import Bundle
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, reading, writing
+from mirror.core.errors import FAMILIES, MirrorError, reading, writing
 from mirror.core.fields import Fields, canonical_json
 from mirror.core.kinds import RPM
 from mirror.core.names import sha256_hex
@@ -43,7 +42,7 @@ from mirror.core.progress import SILENT, Advance, Progress
 from mirror.core.system.durable import (
     facts_of,
     held_open,
-    open_unblocked,
+    open_regular,
     read_if_there,
     remove_leftovers_of,
     replacing,
@@ -317,12 +316,7 @@ def _digest_of(path: Path, advance: Advance) -> str:
     Raises:
         Unreadable: when it cannot be read, or is no file.
     """
-    with (
-        reading(path),
-        contextlib.suppress(FileNotFoundError, NotADirectoryError),
-        open_unblocked(path) as stream,
-    ):
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise Unreadable(str(path), "not a regular file")
+    absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with reading(path), absent, open_regular(path) as stream:
         return sha256_of(stream, advance)
     return ""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ from mirror.connected.fetching.patience import PATIENCE, Patience
 from mirror.core.errors import MirrorError, Unreadable, reading
 from mirror.core.names import Sha256Hex, whole_number
 from mirror.core.system.crew import may_go_on
-from mirror.core.system.durable import open_unblocked
+from mirror.core.system.durable import open_regular
 
 CHUNK_BYTES = STEP_BYTES
 MAX_REDIRECTS = 10
@@ -361,11 +360,7 @@ def open_file(url: str) -> BinaryIO:
         raise Unreadable(redacted(url), f"a file URL names a file of this machine, not of {parts.hostname}")
     path = Path(unquote(parts.path))
     with reading(path):
-        stream = open_unblocked(path)
-        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            return stream
-        stream.close()
-    raise Unreadable(str(path), "not a regular file")
+        return open_regular(path)
 
 
 def refuse_compressed(response: requests.Response) -> None:

@@ -233,9 +233,7 @@ def read_if_there(path: Path, most: int) -> bytes | None:
     Raises:
         Unreadable: when it cannot be read, or is no file.
     """
-    with reading(path), contextlib.suppress(FileNotFoundError), open_unblocked(path) as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+    with reading(path), contextlib.suppress(FileNotFoundError), open_regular(path) as stream:
         return stream.read(most + 1)
     return None
 
@@ -275,7 +273,7 @@ def open_regular(path: Path) -> BinaryIO:
     if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         return stream
     stream.close()
-    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def read_regular(path: Path, most: int) -> bytes | None:
