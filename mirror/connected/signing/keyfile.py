@@ -128,9 +128,15 @@ def new_key(path: Path, comment: str = "mirror", passphrase: bytes = b"") -> Pub
         _create(
             path, private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, lock), 0o600
         )
-        public = PublicKey(private.public_key().public_bytes_raw())
+        public = public_of(private)
     _create(beside, f"{public.openssh()} {comment}\n".encode(), 0o644)
     return public
+
+
+def public_of(private: Ed25519PrivateKey) -> PublicKey:
+    """The other half of a key; also where a reviewer's own Python brings cryptography 38, which has no shorter word."""
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    return PublicKey(private.public_key().public_bytes(*raw))
 
 
 def _is_there(path: Path) -> bool:
@@ -191,7 +197,7 @@ class KeyFile:
                 raise LockedKey(str(self.path), problem) from exc
             raise UnusableKey(str(self.path), f"the private key is damaged: {exc}") from exc
         # The public half is stored twice; a file in which the two differ was tampered with.
-        if not isinstance(private, Ed25519PrivateKey) or private.public_key().public_bytes_raw() != self.public.raw:
+        if not isinstance(private, Ed25519PrivateKey) or public_of(private) != self.public:
             raise UnusableKey(str(self.path), "the private key is damaged: its public key is another")
         return private
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror.connected.signing.agent import Agent, AgentRefused
-from mirror.connected.signing.keyfile import KeyExists, ask_passphrase, new_key, read_key
+from mirror.connected.signing.keyfile import KeyExists, ask_passphrase, new_key, public_of, read_key
 from mirror.core.errors import Unreadable
 from mirror.core.signatures import sshsig
 from mirror.core.signatures.sshsig import PublicKey, Signature
@@ -52,7 +52,7 @@ class Signer:
     @classmethod
     def from_private(cls, private: Ed25519PrivateKey) -> Signer:
         """A signer with a key in this process's memory."""
-        return cls(PublicKey(private.public_key().public_bytes_raw()), private.sign)
+        return cls(public_of(private), private.sign)
 
     def sign(self, message: bytes, namespace: str) -> bytes:
         """An armored sshsig block over ``message``.
