@@ -6,11 +6,13 @@ bug; words of a bundle move no cursor.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import traceback
 from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -20,7 +22,7 @@ from mirror.cli.prose import item
 from mirror.cli.streams import STDOUT
 from mirror.cli.terminal import BAD, FAINT, STRONG, columns, is_terminal, paint, paint_label
 from mirror.core.commands import find
-from mirror.core.errors import FAMILIES, MirrorError, Unreadable, Unwritable, place_of
+from mirror.core.errors import FAMILIES, NO_DESCRIPTORS, MirrorError, Unreadable, Unwritable, place_of
 from mirror.review.markup import visible
 
 
@@ -126,6 +128,11 @@ LOST_OUTPUT = (
     "'mirror trust show', the file that it writes), and let its output go where there is room."
 )
 
+NOWHERE = (
+    "'cd' to a directory that is there, and run again: from the one that this shell is in, which was removed, no name leads "
+    "anywhere."
+)
+
 CAUGHT = (Exception, KeyboardInterrupt, Stopped)
 """What ends a command. ``SystemExit`` of argparse, after ``--help``, does not."""
 
@@ -151,6 +158,8 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     """The named error for whatever ended a command; it keeps the traceback, and says what an interrupted one has left."""
     error: MirrorError
     if isinstance(exc, MirrorError):
+        if isinstance(exc, (Unreadable, Unwritable)) and not Path(exc.path).is_absolute() and _is_nowhere():
+            exc.hint = NOWHERE
         return exc
     known = find(command.partition(" ")[0])
     kept = known.kept if known else Interrupted.hint
@@ -158,10 +167,19 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
         error = Interrupted(kept)
     elif isinstance(exc, Stopped):
         error = _SIGNALS[exc.number](kept)
-    elif isinstance(exc, MemoryError) or "can't start new thread" in str(exc):
+    elif isinstance(exc, MemoryError) or "can't start new thread" in str(exc) or _gives_no_process(exc):
         error = OutOfMemory(str(exc) or "the system gives no more")
     elif _ended_loading(exc):
         error = ModuleUnloadable(_python(), str(exc))
+    elif isinstance(exc, FileNotFoundError) and exc.filename is None and _is_nowhere():
+        error = Unreadable("the directory that this shell is in", "it was removed").advised(NOWHERE)
+    elif isinstance(exc, FileNotFoundError) and str(exc.strerror).startswith("No usable temporary directory"):
+        error = Unwritable("a temporary file", str(exc.strerror)).advised(
+            "Set TMPDIR to a directory in which you may write and there is room, and run again. If these are such, 'ulimit -f' "
+            "and 'ulimit -n' show limits of this shell that keep programs from writing anywhere."
+        )
+    elif isinstance(exc, OSError) and exc.errno in NO_DESCRIPTORS:
+        error = Unreadable(place_of(exc, "one more file"), os.strerror(exc.errno or 0))
     elif isinstance(exc, OSError):
         place, reason = place_of(exc, "a file"), exc.strerror or str(exc)
         error = (Unreadable if isinstance(exc, FileNotFoundError) else Unwritable)(place, reason)
@@ -172,6 +190,20 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     else:
         error = Bug(type(exc).__name__, str(exc))
     return error.with_traceback(exc.__traceback__)
+
+
+def _is_nowhere() -> bool:
+    """Whether the working directory was removed: no relative path leads anywhere then."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _gives_no_process(exc: BaseException) -> bool:
+    """Whether fork(2) or mmap(2) ended it: what names no file, and is for want of memory or of processes."""
+    return isinstance(exc, OSError) and exc.filename is None and exc.errno in (errno.ENOMEM, errno.EAGAIN)
 
 
 def _ended_loading(exc: BaseException) -> bool:

@@ -149,13 +149,15 @@ STEPS = {
     )
 }
 """What helps against a write that the system refuses, by its number."""
-_MORE_FILES = {
-    os.strerror(
-        number
-    ): "Allow more open files, with 'ulimit -n NUMBER' or in the service's LimitNOFILE, and run it again."
-    for number in (errno.EMFILE, errno.ENFILE)
-}
-_STEPS = {**{os.strerror(number): step for number, step in STEPS.items()}, **_MORE_FILES}
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+"""What the system says where no more files can be opened."""
+
+_LIMITS = dict.fromkeys(
+    map(os.strerror, NO_DESCRIPTORS),
+    "It is no fault of that file's: 'ulimit -n' shows how many files this shell's programs may open, 'ulimit -Hn' how far you "
+    "can raise that; a job's system has its own limit. Raise it, and run again.",
+)
+_STEPS = {**{os.strerror(number): step for number, step in STEPS.items()}, **_LIMITS}
 
 
 class Unwritable(MirrorError):
@@ -185,7 +187,7 @@ class Unreadable(MirrorError):
     reason: str
 
     def __post_init__(self) -> None:
-        self.hint = _MORE_FILES.get(self.reason, self.hint)
+        self.hint = _LIMITS.get(self.reason, self.hint)
 
 
 def is_absence(exc: BaseException | None) -> bool:

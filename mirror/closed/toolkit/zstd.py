@@ -19,6 +19,7 @@ Example::
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import select
@@ -33,6 +34,7 @@ from typing import IO, Callable, Tuple
 from mirror.closed.host.command import clean_environment
 from mirror.core.archives.checkedzip import open_checked_zip
 from mirror.core.archives.zstdframe import Decompressor, OneFrame
+from mirror.core.errors import NO_DESCRIPTORS
 
 PROJECT = "backports-zstd"
 """The project of the carried wheel, as the manifest names it."""
@@ -250,6 +252,9 @@ def host_program(program: str, *options: str) -> Way:
     return f"the program {program}", command
 
 
+_EXHAUSTED = (*NO_DESCRIPTORS, errno.ENOMEM, errno.EAGAIN)
+
+
 def first_way(ways: Iterable[Way], try_out: Callable[[tuple[str, ...]], None]) -> tuple[str, ...]:
     """The command of the first way that works.
 
@@ -258,6 +263,7 @@ def first_way(ways: Iterable[Way], try_out: Callable[[tuple[str, ...]], None]) -
 
     Raises:
         LookupError: with everything that was tried, when none works.
+        OSError: when it is the system that gives no more: another way would fare no better.
     """
     tried = []
     for name, way in ways:
@@ -265,6 +271,8 @@ def first_way(ways: Iterable[Way], try_out: Callable[[tuple[str, ...]], None]) -
             command = way()
             try_out(command)
         except (OSError, ValueError, EOFError) as exc:
+            if isinstance(exc, OSError) and exc.errno in _EXHAUSTED:
+                raise
             tried.append(f"{name}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}")
         else:
             return command

@@ -94,8 +94,9 @@ class OpenFile:
 
     @property
     def size(self) -> int:
-        """In bytes, now."""
-        return os.fstat(self._descriptor).st_size
+        """In bytes, now. Raises Unreadable."""
+        with reading(self.path):
+            return os.fstat(self._descriptor).st_size
 
     def read_at(self, size: int, offset: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on; none at the end. Raises OSError: as the system says it."""
@@ -253,8 +254,9 @@ def descriptor_of(path: Path, stack: ExitStack) -> int:
     with reading(path):
         # Not blocking: a FIFO in its place would make everybody wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    stack.callback(os.close, descriptor)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stack.callback(os.close, descriptor)
+        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if not is_regular:
         raise Unreadable(str(path), "not a regular file")
     return descriptor
 
