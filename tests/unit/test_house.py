@@ -222,6 +222,7 @@ REMOVING = {"unlink", "rmdir", "rmtree", "remove", "remove_tree", "remove_below"
 MAY_LOOK = {
     "closed/prefix/tree.py": "a directory's own entry: it raises what it cannot tell, and unlink(2) removes no directory",
     "connected/locking/drafts.py": "a file that is taken for absent is not removed",
+    "connected/fetching/store.py": "find, which removes nothing",
     "core/cuda/links.py": "in a tree that we are writing ourselves, and which goes as a whole when something fails",
     "core/system/durable.py": "make_private_directory, which removes nothing",
 }

@@ -36,6 +36,7 @@ from mirror.core.fields import strict_json
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, dotted_numbers
 from mirror.core.progress import SILENT, Progress
+from mirror.core.system.durable import read_regular
 from mirror.core.target import Target
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 
@@ -56,7 +57,7 @@ _STEPS = {
     "venv": "Do not leave lib/pythonX.Y/venv out of the archive.",
     "extensions": "Its Python.h and pyconfig.h belong in include/pythonX.Y, where its sysconfig looks.",
 }
-_MAX_LINE_BYTES = 64 << 10
+_MAX_LINE_BYTES, _MAX_SAID_BYTES = 64 << 10, 1 << 20
 
 
 class InterpreterUnfit(MirrorError):
@@ -160,15 +161,20 @@ def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[s
     environment = {"PATH": SYSTEM_PATH, "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}
     command = [str(python), "-I", trial_inside.__file__, str(results), str(directory), compiler]
     try:
-        with log.open("wb") as stream:
+        with log.open("a+b", buffering=0) as stream:
             status = run_cut_off(command, cwd=directory, environment=environment, log=stream)
+            # By the descriptor, and a file alone: that Python can have put anything under these names.
+            last_words = os.pread(
+                stream.fileno(), _MAX_SAID_BYTES, max(0, os.fstat(stream.fileno()).st_size - _MAX_SAID_BYTES)
+            )
     except NetworkCutUnavailable as exc:
         return [f"run: {exc}"]
-    outcomes = _outcomes(results)
-    wanted = [one for one in PROMISES if one != "starts"] if results.is_file() else ["starts"]
+    told = read_regular(results, _MAX_SAID_BYTES)
+    outcomes = _outcomes(told or b"")
+    wanted = ["starts"] if told is None else [one for one in PROMISES if one != "starts"]
     died = next((one for one in wanted if one not in outcomes), "")
     if died:
-        said = log.read_text("utf-8", "replace").strip().splitlines() or [f"it ended with status {status}"]
+        said = last_words.decode("utf-8", "replace").strip().splitlines() or [f"it ended with status {status}"]
         if died == "starts" and (older := _older_glibc(target)):
             return [f"run: {older}, and it says: {said[-1]}"]
         outcomes[died] = (trial_inside.BROKEN, said[-1])
@@ -180,10 +186,10 @@ def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[s
     return [f"{PROMISES[one]}: {words}" for one, words in untried]
 
 
-def _outcomes(results: Path) -> dict[str, tuple[str, str]]:
+def _outcomes(told: bytes) -> dict[str, tuple[str, str]]:
     """What became of each promise, and the words; whatever else a strange Python wrote counts for nothing."""
     found = {}
-    for line in results.read_bytes().splitlines() if results.is_file() else []:
+    for line in told.splitlines():
         with contextlib.suppress(InvalidDocument, TypeError, ValueError):
             promise, outcome, words = map(str, strict_json(line, "results", _MAX_LINE_BYTES))
             found[promise] = outcome, words

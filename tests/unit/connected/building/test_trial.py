@@ -107,6 +107,8 @@ def test_one_that_runs_on_this_machines_library_is_refused(tmp_path: Path, store
         ("#!/bin/sh\necho no such thing >&2; exit 3\n", "no such thing"),
         ("#!/bin/sh\nexit 3\n", "it ended with status 3"),
         ('#!/bin/sh\necho \'{"a": 1}\' > "$3"; echo died >&2; exit 1\n', "died"),
+        ('#!/bin/sh\nrm "$4/log"; mkfifo "$4/log" "$3"; echo died >&2; exit 1\n', "died"),
+        ('#!/bin/sh\nln -sf /dev/zero "$4/log"; ln -s /dev/zero "$3"; echo died >&2; exit 1\n', "died"),
     ],
 )
 def test_one_that_does_not_start_says_what_it_said(tmp_path: Path, store: Store, program: str, words: str) -> None:
