@@ -107,7 +107,8 @@ def split_url(text: str) -> SplitResult:
         host, port = parts.hostname or "", parts.port
         if "[" in parts.netloc:
             IPv6Address(host)
-        if "\\" in parts.netloc:  # which some take for a slash
+        # Some take a backslash for a slash; Python 3.9 takes the digits of other scripts, and "+8".
+        if "\\" in parts.netloc or (port is not None and not re.search(":[0-9]+$", parts.netloc)):
             raise ValueError(text)
     except ValueError:
         raise ValueError("expected a URL whose host and port can be read") from None

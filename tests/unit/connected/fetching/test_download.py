@@ -29,6 +29,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
 
 
 NO_URLS = ("http://[x/", "http://[::1/", "http://exam\u2100ple/", "http://h:99999/", "http://h:abc/", "http://h:-1/",
+           "http://h:+8/", "http://h:\u0663/",
            "http://u:pass?w@h/", "http://\u0661\u0662\u0667.0.0.1:1/", "http://m\u00fcnchen.example/", "http://a..b/",
            "http://*/", "http://[v1.x]/", "http://a\0b/", "http://h/\n", "http://h/\u202e",
            f"http://{'a' * 300}/", "http://:80/", "http://127.0.0.1\\@evil/")  # fmt: skip
