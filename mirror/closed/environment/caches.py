@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 from mirror.closed.environment.variables import Environment, cache_home, jit_home, load_environment
 from mirror.closed.prefix.generations import Generation, generation_at
 from mirror.core.errors import FAMILIES, MirrorError, Unwritable, reading
-from mirror.core.system.durable import facts_of, held_open, make_private_directory
+from mirror.core.system.durable import facts_of, held_open, make_private_directory, step_into
 from mirror.core.trust.ownership import Way, look, reaching
 
 _NAME = re.compile(r"[0-9a-f]{16}(_0+)?|\.[0-9a-f]{16}(_0+)?\.removed", re.ASCII)
@@ -86,21 +86,12 @@ def open_below(caches: Way, path: str, is_made: bool = False) -> Iterator[int]:
         SharedCaches: when others could have put it there.
         OSError: when it is a link, or cannot be opened; its ``filename`` is the place.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if is_made else 0)
+    mode, flags = (0o700, os.O_DIRECTORY) if is_made else (None, 0)
     with contextlib.ExitStack() as stack:
         place, descriptor = caches.end.place, caches.descriptor
         for part in PurePosixPath(path).parts or (".",):
             place /= part
-            try:
-                if is_made:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, 0o700, dir_fd=descriptor)
-                descriptor = stack.enter_context(held_open(os.open(part, flags, dir_fd=descriptor)))
-            except NotADirectoryError as exc:  # what open(2) says of a link as well
-                raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
-            except OSError as exc:
-                exc.filename = str(place)
-                raise
+            descriptor = stack.enter_context(held_open(step_into(descriptor, part, place, mode, flags)))
             found = look(descriptor, place).exposures({os.geteuid()})
             told = tuple(f"{one.place} {one.problem}" for one in found if one.owner is not None or not caches.is_closed)
             if told:

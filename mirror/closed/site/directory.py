@@ -47,6 +47,7 @@ from mirror.core.system.durable import (
     remove_leftovers_of,
     replacing,
     sha256_of,
+    step_into,
     write_file,
 )
 
@@ -246,13 +247,7 @@ class _Directory:
             directory = self.descriptor
             for part in parts:
                 place /= part
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=directory)
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                try:
-                    directory = way.enter_context(held_open(os.open(part, flags, dir_fd=directory)))
-                except NotADirectoryError as exc:  # what open(2) says of a link as well
-                    raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
+                directory = way.enter_context(held_open(step_into(directory, part, place, 0o777)))
             yield directory
 
     def _older_packages(self, record: SiteRecord) -> Iterator[Package]:

@@ -63,6 +63,28 @@ def held_open(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
+def step_into(directory: int, name: str, place: Path, mode: int | None = None, flags: int = os.O_DIRECTORY) -> int:
+    """Open a directory, or with other flags whatever else, that is in an open one; never through a link.
+
+    Args:
+        place: its path, for messages.
+        mode: of a directory that is made where it is missing; None for none.
+
+    Raises:
+        OSError: when it is not there, is a link, or cannot be opened; ``place`` is its ``filename``.
+    """
+    try:
+        if mode is not None:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=directory)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=directory)
+    except NotADirectoryError as exc:  # what open(2) says of a link as well
+        raise OSError(exc.errno, "it is a link or a file, and no directory", str(place)) from exc
+    except OSError as exc:
+        exc.filename = str(place)
+        raise
+
+
 def sha256_of(stream: IO[bytes], advance: Advance = lambda amount: None) -> Sha256Hex:
     """The digest of what a stream still holds, read piece by piece. ``advance`` is told of the bytes read."""
     digest = hashlib.sha256()
