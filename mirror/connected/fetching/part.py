@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import io
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,7 +156,7 @@ def locked_part(path: Path, stop: threading.Event) -> Iterator[io.FileIO]:
     """
     while True:
         with writing(path):
-            make_way(path)
+            make_way(path, lambda mode: stat.S_ISREG(mode) or stat.S_ISLNK(mode))  # a link is refused
             stream = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+b")
         with stream:
             while not _try_lock(stream):
