@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from mirror.cli.console import talk
+
 _open_doors: list[str] = []
 """Names of the running tests that may connect anywhere; an audit hook cannot be removed, so it asks this."""
 
@@ -46,3 +48,10 @@ def mirror_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return home / "mirror"
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_words() -> Iterator[None]:
+    """Nobody who asked for more or less asked for it in the next test, too."""
+    yield
+    talk(quiet=False, verbose=False)

@@ -22,6 +22,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _MAX_REPORT_BYTES = 64 << 10
 
 _watching: set[int] = set()
 """The processes of ours that watch over commands at this moment."""
+_starting = threading.Lock()
+"""Nobody is taken for a stray who was started and is not written down yet."""
 
 
 class NetworkCutUnavailable(MirrorError):
@@ -111,7 +114,7 @@ def run_cut_off(
         process = None
         take_orphans()
         try:
-            with held_signals():
+            with held_signals(), _starting:
                 try:
                     process = subprocess.Popen(
                         inside,
@@ -126,7 +129,7 @@ def run_cut_off(
                     )
                 finally:
                     os.close(writing)
-            _watching.add(process.pid)
+                _watching.add(process.pid)
             said = _read_to_its_end(report, process, limits.seconds, tick)
         finally:
             if process is not None:
@@ -175,7 +178,8 @@ def _end(process: subprocess.Popen[bytes]) -> int:
         process.kill()
         status = process.wait()
         if status < 0:  # it had no time to
-            end_strays(_watching)
+            with _starting:
+                end_strays(_watching)
         return status
     finally:
         _watching.discard(process.pid)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,13 +21,11 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def ordinary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal like most, and nobody who asked for more or less."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    yield
-    talk(quiet=False, verbose=False)
 
 
 @pytest.mark.parametrize(
