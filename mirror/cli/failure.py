@@ -174,10 +174,7 @@ def named(exc: BaseException, command: str = "") -> MirrorError:
     elif isinstance(exc, FileNotFoundError) and exc.filename is None and _is_nowhere():
         error = Unreadable("the directory that this shell is in", "it was removed").advised(NOWHERE)
     elif isinstance(exc, FileNotFoundError) and str(exc.strerror).startswith("No usable temporary directory"):
-        error = Unwritable("a temporary file", str(exc.strerror)).advised(
-            "Set TMPDIR to a directory in which you may write and there is room, and run again. If these are such, 'ulimit -f' "
-            "and 'ulimit -n' show limits of this shell that keep programs from writing anywhere."
-        )
+        error = Unwritable("a temporary file", str(exc.strerror))
     elif isinstance(exc, OSError) and exc.errno in NO_DESCRIPTORS:
         error = Unreadable(place_of(exc, "one more file"), os.strerror(exc.errno or 0))
     elif isinstance(exc, OSError):

@@ -173,6 +173,11 @@ class Unwritable(MirrorError):
 
     def __post_init__(self) -> None:
         self.hint = _STEPS.get(self.reason, self.hint)
+        if self.reason.startswith("No usable temporary directory"):  # tempfile's words
+            self.hint = (
+                "Set TMPDIR to a directory in which you may write and there is room, and run again. If these are such, 'ulimit "
+                "-f' and 'ulimit -n' show limits of this shell that keep programs from writing anywhere."
+            )
 
 
 class Unreadable(MirrorError):

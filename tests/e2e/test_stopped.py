@@ -151,27 +151,26 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
 def test_ctrl_c_while_a_memory_is_read_is_not_taken_for_a_memory_that_cannot_be_read(
     builder: Builder, kind: str, forgotten: str
 ) -> None:
-    """The memory is a pipe that says nothing: whoever reads it waits there until the signal comes."""
     store = builder.place / "home/store"
     for path in store.glob(f"{forgotten}/*.json") if forgotten else ():
         path.unlink()
     memory = min(store.glob(f"{kind}/**/*.json"))
-    memory.unlink()
-    os.mkfifo(memory)
-    with builder.bundling() as process:
-        writer = waited_at(memory, process)
-        assert writer is not None, process.communicate()
-        code, words = stop(process, signal.SIGINT)
-        os.close(writer)
-    assert (code, words.partition("\n")[0]) == (130, "error: interrupted")
-    assert memory.is_fifo()  # nothing was made anew in its place
+    before = memory.stat()
+    with started([sys.executable, "-c", _INTERRUPTED, memory, builder.place], builder.place / "keys") as process:
+        words = process.communicate(timeout=60)[1]
+    assert (process.returncode, words.partition("\n")[0]) == (130, "error: interrupted")
+    assert memory.stat() == before  # nothing was made anew in its place
 
 
-def waited_at(pipe: Path, process: subprocess.Popen[str]) -> int | None:
-    """The other end of a pipe, once somebody waits at it; None where the process ends without."""
-    while process.poll() is None:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            time.sleep(0.02)
-    return None
+_INTERRUPTED = """
+import os, sys
+from pathlib import Path
+from tests.support.bundling import main
+memory, place = sys.argv[1:]
+def interrupt(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, Path)) and os.fspath(arguments[0]) == memory:
+        raise KeyboardInterrupt
+sys.addaudithook(interrupt)
+sys.exit(main(Path(place)))
+"""
+"""Ctrl-C comes as the memory is being opened."""

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mirror.connected.building import network_isolation
-from mirror.connected.building.supervision import end_strays, take_orphans, too_long
+from mirror.connected.building.supervision import descendants, end_strays, take_orphans, too_long
 from mirror.core.errors import MirrorError
 from mirror.core.system.signals import held_signals
 
@@ -173,10 +173,15 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     try:
         process.terminate()
         process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-        process.kill()
-        status = process.wait()
+        try:
+            status = process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            # First what is below it: once it is dead its children are ours, and would do to us what they did to it.
+            for one in descendants(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+            process.kill()
+            status = process.wait()
         if status < 0:  # it had no time to
             with _starting:
                 end_strays(_watching)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from mirror.connected.fetching.download import redacted
 from mirror.core.binaries.glibc import GlibcNeed
@@ -102,6 +103,7 @@ def web_address(text: str) -> str:
     if not line.startswith(("https://", "http://")) or any(character in line for character in " <>\"'\\^`{|}"):
         return ""
     try:
-        return redacted(line)
+        urlsplit(line)
     except ValueError:
         return ""
+    return redacted(line)

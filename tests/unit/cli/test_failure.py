@@ -71,7 +71,9 @@ def carried(made: Pair, place: Path) -> list[str]:
 def test_nowhere_to_put_temporary_files_is_told_as_that(made: Pair, tmp_path: Path) -> None:
     words = carried(made, tmp_path / "d")
     error, hint, ref = failed(words, tmp_path / "d", limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
-    assert error.startswith("error: cannot write a temporary file: No usable temporary directory found in ['/")
+    assert error.startswith(
+        "error: cannot write a temporary directory in the one that TMPDIR names, or else in /tmp: No usable "
+    )
     assert hint.startswith("hint: Set TMPDIR to a directory in which you may write and there is room, and run again.")
     assert ref == "ref: unwritable"
 
