@@ -10,6 +10,7 @@ Example::
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import glob
@@ -25,8 +26,9 @@ from mirror.core.errors import Unwritable, place_of
 from mirror.core.names import Sha256Hex
 from mirror.core.system.durable import facts_of, sync_directory
 
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
-"""Where a file system gives a file no second name."""
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+_UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+"""What a kernel, a C library or a file system says that has no such rename."""
 
 
 @contextmanager
@@ -79,9 +81,9 @@ def unfinished(output: Path, digest: Sha256Hex) -> Iterator[BinaryIO]:
 def _take_name(place: Path, path: Path, output: Path) -> None:
     try:
         try:
-            os.link(place, path)  # rename(2) would replace what is there
+            _rename_new(place, path)
         except OSError as exc:
-            if exc.errno not in _NO_LINKS:
+            if exc.errno not in _UNKNOWN:
                 raise
             if facts_of(path) is not None:
                 raise FileExistsError from exc
@@ -89,7 +91,20 @@ def _take_name(place: Path, path: Path, output: Path) -> None:
     except FileExistsError as exc:
         error = Unwritable(str(output), "another file has got that name meanwhile, and is not replaced")
         raise error.advised("Name another file with -o, or remove that one if nobody needs it.") from exc
-    place.unlink(missing_ok=True)
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """renameat2(2), which Python does not offer: rename(2) would replace what is there.
+
+    Raises:
+        FileExistsError: when something is. OSError: as the system says, ``_UNKNOWN`` where it cannot.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # glibc 2.28, musl 1.2.4
+    if rename is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if rename(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def _forget_others(place: Path, name: str) -> None:
