@@ -112,9 +112,9 @@ def run_cut_off(
     inside = [sys.executable, "-I", str(Path(network_isolation.__file__)), *words, *command]
     with open(reading, "rb", buffering=0) as report:
         process = None
-        take_orphans()
         try:
             with held_signals(), _starting:
+                take_orphans()
                 try:
                     process = subprocess.Popen(
                         inside,
@@ -187,4 +187,6 @@ def _end(process: subprocess.Popen[bytes]) -> int:
                 end_strays(_watching)
         return status
     finally:
-        _watching.discard(process.pid)
+        with _starting:
+            _watching.discard(process.pid)
+            take_orphans(bool(_watching))  # nobody else's, who may wait until they are gone

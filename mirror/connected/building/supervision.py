@@ -90,9 +90,9 @@ def too_long(limit_s: float) -> str:
     return f"it took longer than the {limit_s / 60:g} minutes that it may"
 
 
-def take_orphans() -> None:
-    """Let what processes below this one leave behind become its children, and not those of a process above."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def take_orphans(is_taken: bool = True) -> None:
+    """Let what processes below this one leave behind become its children, and not those of a process above; or no more."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(is_taken), 0, 0, 0)
 
 
 def end_strays(known: Collection[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -349,3 +350,11 @@ def test_what_a_command_leaves_that_kills_what_watches_over_it_is_ended(
     assert not subprocess.run(
         ["pgrep", "-P", str(os.getpid()), "-x", "python"], capture_output=True, check=False
     ).stdout
+
+
+def test_once_it_has_ended_what_other_programs_leave_is_nobody_elses(tmp_path: Path) -> None:
+    """A service that was started meanwhile, and is waited for by its number, would never be gone."""
+    assert run(tmp_path, "pass") == (0, "")
+    taken = ctypes.c_int(-1)
+    ctypes.CDLL(None).prctl(37, ctypes.byref(taken), 0, 0, 0)  # prctl(2): PR_GET_CHILD_SUBREAPER
+    assert taken.value == 0
