@@ -7,8 +7,6 @@ Example::
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -18,7 +16,7 @@ from mirror.cli.parsing import Usage
 from mirror.core.bundle.delta.opened import is_delta
 from mirror.core.errors import FAMILIES, MirrorError
 from mirror.core.names import whole_number
-from mirror.core.system.durable import open_unblocked
+from mirror.core.system.durable import open_regular
 from mirror.core.trust.truststore import TrustStore
 from mirror.core.words import bundle_words
 
@@ -96,8 +94,8 @@ def bundle_of_host(path: Path, stack: str, directory: Path) -> Path:
         Unreadable, InvalidDocument: when the document cannot be read.
     """
     try:
-        with open_unblocked(path) as stream:
-            is_document = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) and stream.read(1) == b"{"
+        with open_regular(path) as stream:
+            is_document = stream.read(1) == b"{"
     except OSError:
         return path  # whoever opens it says so
     if not is_document:

@@ -53,7 +53,7 @@ from mirror.connected.sdists.source import Source, unpack_sdist
 from mirror.core.errors import InvalidDocument, MirrorError, Unreadable
 from mirror.core.fields import Fields, strict_json
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import facts_of, read_regular, replacing
+from mirror.core.system.durable import end_of, facts_of, read_regular, replacing
 from mirror.core.target import Target
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class _Build:
                 f"the target is {request.target.gpu}: environment or patches in [build.{request.project}] limit it"
             )
         minutes = (time.monotonic() - self.begun) / 60
-        lines = _end_of(self.stream, 4096).decode("utf-8", "replace").split("\n")
+        lines = end_of(self.stream, 4096).decode("utf-8", "replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "nothing yet")
         self.progress.say(f"{self.request.project}: {minutes:.1f} minutes; {self.raw} says: {last.strip()[:100]}")
 
@@ -268,18 +268,12 @@ class _Build:
             out.writelines(line.encode("utf-8") for line in self.room.settled(lines))
 
 
-def _end_of(log: BinaryIO, most: int) -> bytes:
-    """What a file ends with, at this moment, whoever else reads or writes it."""
-    size = os.fstat(log.fileno()).st_size
-    return os.pread(log.fileno(), min(size, most), max(0, size - most))
-
-
 def _ends_of(log: BinaryIO, most: int) -> bytes:
     """A log, or whole lines of its beginning and its end, with a line for what is between."""
     left_out = os.fstat(log.fileno()).st_size - 2 * most
     if left_out <= 0:
-        return _end_of(log, 2 * most)
-    head, tail = os.pread(log.fileno(), most, 0), _end_of(log, most)
+        return end_of(log, 2 * most)
+    head, tail = os.pread(log.fileno(), most, 0), end_of(log, most)
     head, tail = head[: head.rfind(b"\n") + 1 or None], tail[tail.find(b"\n") + 1 :]
     return b"%s\n[mirror leaves out some %d MiB of this log here]\n\n%s" % (head, (left_out >> 20) + 1, tail)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from io import StringIO
@@ -17,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from mirror.core.errors import MirrorError
-from mirror.core.system.durable import open_regular
+from mirror.core.system.durable import end_of, open_regular
 
 _TAIL_LINES = 20
 _READ_BYTES = 2 << 20
@@ -65,8 +64,7 @@ class BuildFailed(MirrorError):
 
     def _text(self) -> str:
         with contextlib.suppress(OSError), open_regular(Path(self.log)) as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _READ_BYTES))
-            return stream.read(_READ_BYTES).decode("utf-8", "replace")
+            return end_of(stream, _READ_BYTES).decode("utf-8", "replace")
         return ""
 
 

@@ -36,7 +36,7 @@ from mirror.core.fields import strict_json
 from mirror.core.kinds import INTERPRETER
 from mirror.core.names import Sha256Hex, dotted_numbers
 from mirror.core.progress import SILENT, Progress
-from mirror.core.system.durable import read_regular
+from mirror.core.system.durable import end_of, read_regular
 from mirror.core.target import Target
 from mirror.core.toolkit.redist import MAX_UNPACKED_BYTES
 
@@ -164,9 +164,7 @@ def _judged(directory: Path, name: str, target: Target, compiler: str) -> list[s
         with log.open("a+b", buffering=0) as stream:
             status = run_cut_off(command, cwd=directory, environment=environment, log=stream)
             # By the descriptor, and a file alone: that Python can have put anything under these names.
-            last_words = os.pread(
-                stream.fileno(), _MAX_SAID_BYTES, max(0, os.fstat(stream.fileno()).st_size - _MAX_SAID_BYTES)
-            )
+            last_words = end_of(stream, _MAX_SAID_BYTES)
     except NetworkCutUnavailable as exc:
         return [f"run: {exc}"]
     told = read_regular(results, _MAX_SAID_BYTES)

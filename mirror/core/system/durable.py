@@ -305,6 +305,12 @@ def read_regular(path: Path, most: int) -> bytes | None:
     return None
 
 
+def end_of(stream: IO[bytes], most: int) -> bytes:
+    """What an open file ends with, at this moment, whoever else reads or writes it. Raises ``OSError``."""
+    size = os.fstat(stream.fileno()).st_size
+    return os.pread(stream.fileno(), min(size, most), max(0, size - most))
+
+
 def create_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a whole small file that is new; killed anywhere, it is there once or not at all.
 
